@@ -1,0 +1,64 @@
+/**
+ * Where the network's inputs are cut from the square picture (Krizhevsky et al. 2012, §4.1): at test time the four corners and
+ * the centre, and the same mirrored, ten in all. Order and rounding are Caffe's (`caffe.io.oversample`). Plain numbers only.
+ */
+import { ShapeError } from './errors.js';
+
+/** A window of `inputPx` whose first pixel is at (top, left); `mirror`: read from right to left after cutting. */
+export interface Crop {
+  top: number;
+  left: number;
+  mirror: boolean;
+}
+
+/** The window in the middle; an odd margin leaves its extra pixel at the bottom and right. */
+export function centreCrop(imagePx: number, inputPx: number): Crop {
+  const margin = Math.floor(checkedMargin(imagePx, inputPx) / 2);
+  return { top: margin, left: margin, mirror: false };
+}
+
+/**
+ * Top left, top right, bottom left, bottom right, centre, then the same five mirrored. Where the input is the whole picture the
+ * five are one: the picture and its mirror image, whose mean is the same as that of the ten.
+ */
+export function tenCrops(imagePx: number, inputPx: number): Crop[] {
+  const margin = checkedMargin(imagePx, inputPx);
+  const corners = [0, margin].flatMap((top) => [0, margin].map((left) => ({ top, left, mirror: false })));
+  const upright = margin === 0 ? [centreCrop(imagePx, inputPx)] : [...corners, centreCrop(imagePx, inputPx)];
+  return [...upright, ...upright.map((crop) => ({ ...crop, mirror: true }))];
+}
+
+function checkedMargin(imagePx: number, inputPx: number): number {
+  if (inputPx <= imagePx) return imagePx - inputPx;
+  throw new ShapeError(`crops: expected a picture of at least the network's ${inputPx} pixels, got ${imagePx}`);
+}
+
+/**
+ * Writes one crop of a picture, mean subtracted, to `out` from `start` on. Plain loops: this runs beside training.
+ *
+ * @param pixels  uint8 RGB [imagePx, imagePx, 3]
+ * @param mean    per-pixel mean of the same shape, 0 … 255
+ */
+export function cutOut(
+  pixels: Uint8Array,
+  mean: Float32Array,
+  imagePx: number,
+  { top, left, mirror }: Crop,
+  inputPx: number,
+  out: Float32Array,
+  start: number,
+): void {
+  let to = start;
+  for (let y = 0; y < inputPx; y++) {
+    let from = ((top + y) * imagePx + left) * 3;
+    if (!mirror) {
+      for (const end = from + inputPx * 3; from < end; from++) out[to++] = pixels[from] - mean[from];
+      continue;
+    }
+    for (from += (inputPx - 1) * 3; to < start + (y + 1) * inputPx * 3; from -= 3) {
+      out[to++] = pixels[from] - mean[from];
+      out[to++] = pixels[from + 1] - mean[from + 1];
+      out[to++] = pixels[from + 2] - mean[from + 2];
+    }
+  }
+}

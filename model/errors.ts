@@ -1,0 +1,17 @@
+/**
+ * Errors that a person can act on: the message says where, what was expected, what came and what to do, so commands print
+ * it without a stack trace and exit with 1. Anything else that reaches the top is a fault of ours.
+ */
+export class UserError extends Error {
+  override name = 'UserError';
+}
+
+/** A tensor or layer whose shape does not fit; the message names both shapes. */
+export class ShapeError extends UserError {
+  override name = 'ShapeError';
+}
+
+/** A command called in a way that cannot work, whatever the files hold; commands exit with 2, not 1. */
+export class UsageError extends UserError {
+  override name = 'UsageError';
+}

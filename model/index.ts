@@ -1,0 +1,13 @@
+/** `alexnet/model`: the networks as TensorFlow.js models, their tables, and what prepares their input. */
+export { GroupedConv2D } from './conv-layer.js';
+export { type Crop, centreCrop, tenCrops } from './crops.js';
+export { reseedDropout, SeededDropout } from './dropout.js';
+export { ShapeError, UserError } from './errors.js';
+export { groupedConv2d } from './grouped-conv2d.js';
+export { LocallyConnected2D } from './local-layer.js';
+export { LocalResponseNormalization } from './lrn.js';
+export { type BuildOptions, buildNetwork } from './network.js';
+export { findNetwork, NETWORKS } from './registry.js';
+export type { LayerRow, LrnConvention, NetworkName, NetworkSpec, Recipe } from './spec.js';
+export { type LayerSummary, type Summary, summarize } from './summary.js';
+export { WithinMapNorm } from './within-map-norm.js';

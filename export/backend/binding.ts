@@ -1,0 +1,54 @@
+/**
+ * onnxruntime-node's synchronous calls. Its public API only wraps these in `setImmediate`; tfjs's `readSync` cannot wait. They are
+ * internal, so package.json pins the exact version and no other file touches them.
+ */
+import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
+import { Tensor } from 'onnxruntime-node';
+import type { ElementType } from '../graph.js';
+import type { TensorData } from '../layout.js';
+
+interface NativeSession {
+  loadModel(buffer: ArrayBufferLike, offset: number, length: number, options: object): void;
+  run(feeds: Record<string, Tensor>, fetches: Record<string, Tensor>, options: object): Record<string, Tensor>;
+  dispose(): void;
+}
+
+interface Binding {
+  binding: { InferenceSession: new () => NativeSession };
+  initOrt(): void;
+}
+
+const require = createRequire(import.meta.url);
+
+/** A tensor over memory that onnxruntime reads or writes in place. */
+export function nativeTensor(dtype: ElementType, data: TensorData, dims: readonly number[]): Tensor {
+  return new Tensor(dtype as 'float32', data as Float32Array, dims);
+}
+
+/** A compiled graph. Runs block the calling thread; onnxruntime's own threads share the work. */
+export class NativeGraph {
+  private readonly session: NativeSession;
+
+  /** @param model  bytes of an ONNX file */
+  constructor(model: Uint8Array) {
+    const { binding, initOrt } = require('onnxruntime-node/dist/binding.js') as Binding;
+    initOrt();
+    this.session = new binding.InferenceSession();
+    this.session.loadModel(model.buffer, model.byteOffset, model.byteLength, {
+      executionProviders: ['cpu'],
+      intraOpNumThreads: availableParallelism(),
+      graphOptimizationLevel: 'all',
+      logSeverityLevel: 3,
+    });
+  }
+
+  /** Runs into the tensors of `fetches`. */
+  run(feeds: Record<string, Tensor>, fetches: Record<string, Tensor>): void {
+    this.session.run(feeds, fetches, {});
+  }
+
+  release(): void {
+    this.session.dispose();
+  }
+}

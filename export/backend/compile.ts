@@ -1,0 +1,109 @@
+/** A recorded program as a runnable graph, cached by its structure: kernels, attributes, shapes, types and layouts. */
+import { Graph, type Target, type Value } from '../graph.js';
+import type { KernelCall, Operand } from '../kernel-call.js';
+import type { Layout } from '../layout.js';
+import { liveNodes, lower } from '../lower.js';
+import { encodeModel } from '../proto.js';
+import { NativeGraph } from './binding.js';
+
+/** ScatterElements adds from operator set 16 on; reductions still take axes as attributes at 17. */
+const TARGET: Target = { opset: 17, lrn: 'conv' };
+
+/** Sessions kept. Each holds its own memory arena; a training run needs a handful. */
+const MAX_SESSIONS = 32;
+
+export interface CompiledProgram {
+  readonly graph: NativeGraph;
+  readonly names: readonly string[];
+  /** Memory layout of each output. */
+  readonly layouts: readonly Layout[];
+  /** Which leaves the graph reads, by position. */
+  readonly reads: readonly boolean[];
+}
+
+/** The program's text: equal for programs that one compiled graph can run. Leaves are numbered by first use. */
+export function describe(
+  calls: readonly KernelCall[],
+  outputs: readonly Operand[],
+): { key: string; leaves: Operand[] } {
+  const numbers = new Map<KernelCall, number>(calls.map((call, i) => [call, i]));
+  const leafNumbers = new Map<Operand, number>();
+  const leaves: Operand[] = [];
+  const name = (operand: Operand | undefined): string => {
+    if (!operand) return '-';
+    if (operand.source) return `${numbers.get(operand.source.call)}.${operand.source.output}`;
+    let number = leafNumbers.get(operand);
+    if (number !== undefined) return `L${number}`;
+    number = leaves.length;
+    leafNumbers.set(operand, number);
+    leaves.push(operand);
+    return `L${number}:${operand.dtype}[${operand.shape}]${operand.layout}`;
+  };
+  const lines = calls.map((call) => `${call.signature}(${call.inputs.map(name).join(' ')})`);
+  return { key: `${lines.join('\n')}\n→${outputs.map(name).join(' ')}`, leaves };
+}
+
+const sessions = new Map<string, CompiledProgram>();
+
+/** Compiles a program, or finds it. Least recently used graphs are released. */
+export function compiled(
+  key: string,
+  calls: readonly KernelCall[],
+  leaves: readonly Operand[],
+  outputs: readonly Operand[],
+): CompiledProgram {
+  let program = sessions.get(key);
+  sessions.delete(key);
+  program ??= compile(calls, leaves, outputs);
+  sessions.set(key, program);
+  if (sessions.size > MAX_SESSIONS) {
+    const [oldest] = sessions.keys();
+    sessions.get(oldest)!.graph.release();
+    sessions.delete(oldest);
+  }
+  return program;
+}
+
+function compile(
+  calls: readonly KernelCall[],
+  leaves: readonly Operand[],
+  outputs: readonly Operand[],
+): CompiledProgram {
+  const g = new Graph(TARGET);
+  const inputs = new Map(leaves.map((leaf, i) => [leaf, g.input(`i${i}`, leaf.dtype, leaf.shape, leaf.layout)]));
+  const results = lower(g, calls, outputs, (operand) => inputs.get(operand)!);
+  const named = distinctOutputs(g, results);
+  const nodes = liveNodes(g, named);
+  const read = new Set(nodes.flatMap((node) => node.inputs.map((value) => value?.name)));
+  const reads = leaves.map((_, i) => read.has(`i${i}`));
+  const model = encodeModel({
+    graphName: 'program',
+    opset: TARGET.opset,
+    nodes,
+    initializers: g.initializers,
+    inputs: g.inputs.filter((_, i) => reads[i]).map((value) => ({ value: g.memory(value) })),
+    outputs: named.map((value) => ({ value })),
+  });
+  return {
+    graph: new NativeGraph(model),
+    names: named.map((value) => value.name),
+    layouts: results.map((value) => value.layout),
+    reads,
+  };
+}
+
+/** Results as values that ONNX accepts as outputs: computed by a node, each named once. */
+function distinctOutputs(g: Graph, results: readonly Value[]): Value[] {
+  const taken = new Set<string>();
+  return results.map((result) => {
+    const value = g.memory(result);
+    const output = taken.has(value.name) || !g.producer(value) ? g.copy(value) : value;
+    taken.add(output.name);
+    return output;
+  });
+}
+
+/** Number of graphs compiled and kept; for tests and reports. */
+export function sessionCount(): number {
+  return sessions.size;
+}

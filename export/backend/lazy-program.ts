@@ -1,0 +1,101 @@
+/** Kernel calls recorded and not yet run, and the run that computes them all. */
+import type { Attrs, KernelCall, Operand, TensorSpec } from '../kernel-call.js';
+import { neededCalls } from '../lower.js';
+import { BufferPool } from './buffer-pool.js';
+import { compiled, describe } from './compile.js';
+import { TensorRecord } from './record.js';
+
+/** A loop that never reads a value would grow the program without bound; a step of AlexNet is about 300 calls. */
+const MAX_PENDING = 4096;
+
+interface PendingCall extends KernelCall {
+  inputs: readonly (TensorRecord | undefined)[];
+  results: TensorRecord[];
+}
+
+export class LazyProgram {
+  private pending: PendingCall[] = [];
+  private readonly pool = new BufferPool();
+  /** Session runs since the process started. */
+  runs = 0;
+  /** Kernel calls run in ONNX. */
+  kernels = 0;
+  /** While set, nothing may be computed: a model is being traced. */
+  tracing?: { scope: string };
+
+  /** Records a call. The results are pending. */
+  record(
+    kernel: string,
+    inputs: readonly (TensorRecord | undefined)[],
+    attrs: Attrs,
+    outputs: readonly TensorSpec[],
+  ): TensorRecord[] {
+    if (this.pending.length >= MAX_PENDING && !this.tracing) this.flush();
+    const results = outputs.map((output) => new TensorRecord(output.shape, output.dtype, () => this.flush()));
+    const signature = `${kernel}${JSON.stringify(attrs)}`;
+    const call: PendingCall = { kernel, inputs, attrs, outputs, signature, scope: this.tracing?.scope ?? '', results };
+    results.forEach((record, output) => {
+      record.source = { call, output };
+    });
+    for (const input of inputs) if (input) input.readers += 1;
+    this.pending.push(call);
+    return results;
+  }
+
+  /** The calls that `outputs` depend on, for a tracer. */
+  callsFor(outputs: readonly Operand[]): KernelCall[] {
+    return neededCalls(this.pending, outputs);
+  }
+
+  /** Forgets what is pending. */
+  discard(): void {
+    this.discardReaders(this.pending);
+    this.pending = [];
+  }
+
+  private discardReaders(calls: readonly PendingCall[]): void {
+    for (const call of calls) for (const input of call.inputs) if (input) this.release(input, -1);
+  }
+
+  /** Computes every pending tensor that is still alive, in one run. */
+  flush(): void {
+    if (this.tracing) throw new Error('a value was read while the model was being traced: its graph depends on data');
+    const pending = this.pending;
+    const alive = pending.flatMap((call) => call.results.filter((record) => record.refCount > 0));
+    this.pending = [];
+    try {
+      if (alive.length > 0) this.run(neededCalls(pending, alive), alive);
+    } catch (cause) {
+      // Whoever reads one of these tensors learns why it has no value; the rest of the program goes on.
+      for (const record of alive) record.fail(cause as Error);
+    }
+    this.discardReaders(pending);
+  }
+
+  private run(calls: readonly KernelCall[], alive: readonly TensorRecord[]): void {
+    const { key, leaves } = describe(calls, alive);
+    const program = compiled(key, calls, leaves, alive);
+    const read = (leaves as TensorRecord[])
+      .map((leaf, i) => [`i${i}`, leaf.tensor] as const)
+      .filter((_, i) => program.reads[i]);
+    alive.forEach((record, i) => {
+      const length = record.shape.reduce((product, side) => product * side, 1);
+      record.setData(this.pool.take(record.dtype, length), program.layouts[i], false);
+    });
+    program.graph.run(
+      Object.fromEntries(read),
+      Object.fromEntries(alive.map((record, i) => [program.names[i], record.tensor])),
+    );
+    this.runs += 1;
+    this.kernels += calls.length;
+    this.pool.age();
+  }
+
+  /** A tensor lost a reader or, with 0, its last tfjs reference: once it has neither, its memory is free for others. */
+  release(record: TensorRecord, readers: number): void {
+    record.readers += readers;
+    if (record.refCount > 0 || record.readers > 0 || !record.data || record.shared) return;
+    this.pool.give(record.dtype, record.data);
+    record.data = undefined;
+  }
+}

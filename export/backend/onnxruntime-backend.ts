@@ -1,0 +1,76 @@
+/**
+ * A tfjs backend that computes with onnxruntime: kernels with a lowering rule are recorded and run together, as one ONNX graph, when a
+ * value is read; the rest is delegated to tfjs's own cpu backend, which this one extends.
+ */
+
+import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu';
+import type { TensorData } from '@tensorflow/tfjs-backend-cpu/dist/backend_cpu.js';
+import { type backend_util, type DataType, type TensorInfo, util } from '@tensorflow/tfjs-core';
+import type { DType } from '../kernel-call.js';
+import { LazyProgram } from './lazy-program.js';
+import { TensorRecord } from './record.js';
+
+type DataId = object;
+
+/** Outlives backend instances: tfjs throws them away on `reset()`. */
+export const program = new LazyProgram();
+
+export class OnnxruntimeBackend extends MathBackendCPU {
+  /** Copies: the caller may change its array afterwards. */
+  override write(values: backend_util.BackendValues, shape: number[], dtype: DataType): DataId {
+    const owned = values && ArrayBuffer.isView(values) ? (values as Float32Array).slice() : values;
+    return this.register(this.newRecord(owned, shape, dtype)).dataId;
+  }
+
+  override makeTensorInfo(
+    shape: number[],
+    dtype: DataType,
+    values?: backend_util.BackendValues | string[],
+  ): TensorInfo {
+    const isText = dtype === 'string' && values != null && values.length > 0 && util.isString(values[0]);
+    const data = isText
+      ? (values as string[]).map((text) => util.encodeString(text))
+      : (values as backend_util.BackendValues);
+    return { dataId: this.register(this.newRecord(data, shape, dtype)).dataId, shape, dtype };
+  }
+
+  override move(
+    dataId: DataId,
+    values: backend_util.BackendValues,
+    shape: number[],
+    dtype: DataType,
+    refCount: number,
+  ): void {
+    const record = this.newRecord(values, shape, dtype);
+    record.refCount = refCount;
+    this.data.set(dataId, record as unknown as TensorData<DataType>);
+  }
+
+  /** Makes a record known to tfjs. */
+  register(record: TensorRecord): TensorInfo {
+    const dataId = {};
+    this.data.set(dataId, record as unknown as TensorData<DataType>);
+    return { dataId, shape: [...record.shape], dtype: record.dtype };
+  }
+
+  /** The record behind a tensor. */
+  recordOf(dataId: DataId): TensorRecord {
+    return this.data.get(dataId) as unknown as TensorRecord;
+  }
+
+  override disposeData(dataId: DataId, force = false): boolean {
+    const record = this.data.has(dataId) ? this.recordOf(dataId) : undefined;
+    const gone = super.disposeData(dataId, force);
+    if (gone && record) {
+      record.refCount = 0;
+      program.release(record, 0);
+    }
+    return gone;
+  }
+
+  private newRecord(values: backend_util.BackendValues | undefined, shape: number[], dtype: DataType): TensorRecord {
+    const record = new TensorRecord(shape, dtype as DType, () => program.flush());
+    record.values = values;
+    return record;
+  }
+}

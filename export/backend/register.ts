@@ -1,0 +1,103 @@
+/** Registers the backend `onnxruntime` and, for it, every kernel of the cpu backend: lowered where a rule takes it, else delegated. */
+import '@tensorflow/tfjs-backend-cpu';
+import {
+  getKernelsForBackend,
+  type KernelConfig,
+  type KernelFunc,
+  type NamedTensorInfoMap,
+  registerBackend,
+  registerKernel,
+  type TensorInfo,
+} from '@tensorflow/tfjs-core';
+import type { Attrs, TensorSpec } from '../kernel-call.js';
+import { LOWERINGS } from '../lowerings/index.js';
+import type { Rule } from '../rule.js';
+import { OnnxruntimeBackend, program } from './onnxruntime-backend.js';
+import { isNumeric, type TensorRecord } from './record.js';
+
+export const BACKEND_NAME = 'onnxruntime';
+
+/** Above wasm (2) and webgl (2): importing this module makes it tfjs's default. */
+const PRIORITY = 3;
+
+const delegated = new Map<string, number>();
+
+/** What ran where, since the process started. */
+export interface KernelCounts {
+  /** Kernel calls computed by onnxruntime. */
+  onnx: number;
+  /** Calls left to tfjs's cpu backend, by kernel (and reason, where a rule exists but refused). */
+  delegated: Record<string, number>;
+  /** Session runs. */
+  runs: number;
+}
+
+export function kernelCounts(): KernelCounts {
+  return { onnx: program.kernels, delegated: Object.fromEntries(delegated), runs: program.runs };
+}
+
+/** The tensor as an operand; delegated kernels may show one record under another shape or type. */
+function operandOf(backend: OnnxruntimeBackend, { dataId, shape, dtype }: TensorInfo): TensorRecord {
+  let record = backend.recordOf(dataId);
+  if (record.dtype !== dtype)
+    [record] = program.record('Cast', [record], { dtype }, [
+      { shape: record.shape, dtype: dtype as TensorSpec['dtype'] },
+    ]);
+  const sameShape =
+    record.shape.length === shape.length && record.shape.every((length, axis) => length === shape[axis]);
+  return sameShape ? record : program.record('Reshape', [record], { shape }, [{ shape, dtype: record.dtype }])[0];
+}
+
+/** Kernel inputs in the rule's order, absent ones as undefined. */
+function ordered(rule: Rule, inputs: NamedTensorInfoMap): (TensorInfo | undefined)[] {
+  if (rule.inputs === '*') return Object.values(inputs) as TensorInfo[];
+  return rule.inputs.map((name) => inputs[name.replace('?', '')] ?? undefined);
+}
+
+function refusal(rule: Rule, inputs: (TensorInfo | undefined)[], attrs: Attrs): string | undefined {
+  for (const input of inputs) {
+    if (input && !isNumeric(input.dtype)) return `dtype ${input.dtype}`;
+    if (input?.shape.includes(0)) return 'empty tensor';
+  }
+  const refused = rule.refuses?.(inputs as TensorSpec[], attrs);
+  if (refused) return refused;
+  return rule.outputs(inputs as TensorSpec[], attrs).some((output) => output.shape.includes(0))
+    ? 'empty result'
+    : undefined;
+}
+
+function kernelFunc(kernelName: string, rule: Rule | undefined, onCpu: KernelFunc | undefined): KernelFunc {
+  const delegate: (reason: string, ...call: Parameters<KernelFunc>) => ReturnType<KernelFunc> = (reason, call) => {
+    if (!onCpu)
+      throw new Error(
+        `${kernelName}: the onnxruntime backend cannot take ${reason}, and the cpu backend has no such kernel`,
+      );
+    const name = reason ? `${kernelName} (${reason})` : kernelName;
+    delegated.set(name, (delegated.get(name) ?? 0) + 1);
+    return onCpu(call);
+  };
+  if (!rule) return (call) => delegate('', call);
+  return (call) => {
+    const backend = call.backend as OnnxruntimeBackend;
+    const attrs = (call.attrs ?? {}) as Attrs;
+    const inputs = ordered(rule, call.inputs);
+    const reason = refusal(rule, inputs, attrs);
+    if (reason) return delegate(reason, call);
+    const outputs = rule.outputs(inputs as TensorSpec[], attrs);
+    const operands = inputs.map((input) => input && operandOf(backend, input));
+    const results = program.record(kernelName, operands, attrs, outputs).map((record) => backend.register(record));
+    return results.length === 1 ? results[0] : results;
+  };
+}
+
+function register(): void {
+  registerBackend(BACKEND_NAME, () => new OnnxruntimeBackend(), PRIORITY);
+  const onCpu = new Map<string, KernelConfig>(getKernelsForBackend('cpu').map((config) => [config.kernelName, config]));
+  for (const kernelName of new Set([...onCpu.keys(), ...LOWERINGS.keys()])) {
+    const config = onCpu.get(kernelName);
+    const func = kernelFunc(kernelName, LOWERINGS.get(kernelName), config?.kernelFunc);
+    registerKernel({ ...config, kernelName, backendName: BACKEND_NAME, kernelFunc: func });
+  }
+}
+
+register();

@@ -1,0 +1,252 @@
+/**
+ * The ONNX graph under construction. Nodes are pure: asking twice for the same operator on the same inputs gives the same value, so
+ * rules may recompute what another rule needed (the pooling gradient asks for `MaxPool` again) and pay nothing.
+ */
+import {
+  identity,
+  inverse,
+  type Layout,
+  movesNothing,
+  permutation,
+  sameLayout,
+  type TensorData,
+  toMemory,
+  transpose,
+} from './layout.js';
+
+/** ONNX element types in use. */
+export type ElementType = 'float32' | 'int32' | 'int64' | 'uint8' | 'bool';
+
+/** A float attribute; plain numbers are integers. */
+export interface FloatAttribute {
+  float: number;
+}
+export type Attribute = number | readonly number[] | string | FloatAttribute | Constant;
+export type Attributes = Record<string, Attribute>;
+
+/** A tensor stored in the file. int64 values are kept as plain numbers. */
+export interface Constant {
+  /** Name of the stored tensor whose place it takes, where it is that one in another order or shape. */
+  readonly origin?: string;
+  readonly dtype: ElementType;
+  readonly dims: readonly number[];
+  readonly data: TensorData | readonly number[];
+}
+
+/** One tensor in the graph: ONNX sees `dims`; rules see `shape`, tfjs's order of axes. */
+export interface Value {
+  name: string;
+  readonly dtype: ElementType;
+  readonly dims: readonly number[];
+  readonly layout: Layout;
+  readonly shape: readonly number[];
+  /** How many later kernel calls and outputs read the tensor; set by the driver on results of kernel calls. */
+  uses?: number;
+  /** What the value was reshaped from, same elements in the same order. */
+  readonly reshapedFrom?: Value;
+}
+
+export interface GraphNode {
+  readonly op: string;
+  readonly domain: string;
+  readonly inputs: readonly (Value | undefined)[];
+  readonly outputs: Value[];
+  readonly attributes: Attributes;
+  /** Label the node was made under: the layer's name in exported files. */
+  readonly scope: string;
+}
+
+/** What rules may ask about the graph's destination. */
+export interface Target {
+  /** ONNX operator set of the default domain, 13 to 22. */
+  readonly opset: number;
+  /** `op`: the LRN operator. `conv`: band convolution, faster on onnxruntime's CPU provider. */
+  readonly lrn: 'op' | 'conv';
+}
+
+export class Graph {
+  readonly inputs: Value[] = [];
+  /** Stored tensors by name. */
+  readonly initializers = new Map<string, Constant>();
+  readonly nodes: GraphNode[] = [];
+  /** Label for nodes made from now on. */
+  scope = '';
+  private readonly known = new Map<string, GraphNode>();
+  private readonly constants = new Map<string, Value>();
+  private readonly producers = new Map<string, GraphNode>();
+  private readonly originals = new Map<string, Value>();
+  private count = 0;
+
+  constructor(readonly target: Target) {}
+
+  /** A graph input. `shape` is tfjs's; the tensor is fed in memory order `layout`. */
+  input(name: string, dtype: ElementType, shape: readonly number[], layout: Layout = identity(shape.length)): Value {
+    const value = this.value(dtype, toMemory(shape, layout), layout, name);
+    this.inputs.push(value);
+    return value;
+  }
+
+  /** A named tensor stored in the file; `data` lies in memory order `layout`. */
+  initializer(
+    name: string,
+    dtype: ElementType,
+    shape: readonly number[],
+    data: Constant['data'],
+    layout: Layout = identity(shape.length),
+  ): Value {
+    const dims = toMemory(shape, layout);
+    this.initializers.set(name, { dtype, dims, data });
+    return this.value(dtype, dims, layout, name);
+  }
+
+  /** A stored tensor in another shape or order, stored in its place. */
+  private derived(value: Value, dims: readonly number[], how: string, make: () => Constant['data']): Value {
+    const name = `${value.name}.${how}`;
+    const known = this.originals.get(name);
+    if (known) return known;
+    const origin = this.initializers.get(value.name)!.origin ?? value.name;
+    const result = this.value(value.dtype, dims, identity(dims.length), name);
+    this.initializers.set(name, { dtype: value.dtype, dims, data: make(), origin });
+    return result;
+  }
+
+  /** A small constant; equal ones are stored once. */
+  constant(dtype: ElementType, shape: readonly number[], data: TensorData | readonly number[]): Value {
+    const key = `${dtype}[${shape}]${Array.from(data, String).join()}`;
+    let value = this.constants.get(key);
+    if (!value) {
+      value = this.initializer(`const${this.constants.size}`, dtype, shape, data);
+      this.constants.set(key, value);
+    }
+    return value;
+  }
+
+  scalar(data: number, dtype: ElementType = 'float32'): Value {
+    return this.constant(dtype, [], [data]);
+  }
+
+  int64s(data: readonly number[]): Value {
+    return this.constant('int64', [data.length], data);
+  }
+
+  /** One node with one output. `dims` is the output's shape in ONNX's order; dtype defaults to the first input's. */
+  node(
+    op: string,
+    inputs: readonly (Value | undefined)[],
+    attributes: Attributes,
+    dims: readonly number[],
+    dtype?: ElementType,
+  ): Value {
+    return this.multi(op, inputs, attributes, [{ dims, dtype: dtype ?? inputs[0]!.dtype }])[0];
+  }
+
+  /** One node with several outputs, or of another domain. Asked again with more outputs, the node gains them. */
+  multi(
+    op: string,
+    inputs: readonly (Value | undefined)[],
+    attributes: Attributes,
+    outputs: readonly { dims: readonly number[]; dtype: ElementType }[],
+    domain = '',
+  ): Value[] {
+    const key = `${domain}:${op}(${inputs.map((value) => value?.name ?? '').join()})${JSON.stringify(attributes)}`;
+    let node = this.known.get(key);
+    if (!node) {
+      node = { op, domain, inputs, outputs: [], attributes, scope: this.scope };
+      this.known.set(key, node);
+      this.nodes.push(node);
+    }
+    for (let i = node.outputs.length; i < outputs.length; i++) {
+      const value = this.value(outputs[i].dtype, outputs[i].dims, identity(outputs[i].dims.length));
+      node.outputs.push(value);
+      this.producers.set(value.name, node);
+    }
+    return node.outputs;
+  }
+
+  /** A value of its own with the same contents: an output must not be an input, a constant or another output. */
+  copy(value: Value): Value {
+    const copied = this.value(value.dtype, value.dims, identity(value.dims.length));
+    this.nodes.push({
+      op: 'Identity',
+      domain: '',
+      inputs: [this.memory(value)],
+      outputs: [copied],
+      attributes: {},
+      scope: this.scope,
+    });
+    return copied;
+  }
+
+  /** The node that computes a value; undefined for inputs and constants. */
+  producer(value: Value): GraphNode | undefined {
+    return this.producers.get(value.name);
+  }
+
+  /** A node made earlier, or undefined. */
+  find(op: string, inputs: readonly Value[], attributes: Attributes = {}): Value | undefined {
+    return this.known.get(`:${op}(${inputs.map((value) => value.name).join()})${JSON.stringify(attributes)}`)
+      ?.outputs[0];
+  }
+
+  /** The same tensor laid out as asked: a `Transpose`, a `Reshape` where only axes of length 1 move, or nothing. */
+  as(value: Value, layout: Layout): Value {
+    if (sameLayout(value.layout, layout)) return value;
+    const perm = permutation(value.layout, layout);
+    const dims = perm.map((axis) => value.dims[axis]);
+    const stored = this.initializers.get(value.name);
+    let result: Value;
+    if (stored && ArrayBuffer.isView(stored.data)) {
+      const { data } = stored;
+      result = this.derived(value, dims, perm.join(''), () => transpose(data, value.dims, perm));
+    } else if (movesNothing(value.dims, perm)) {
+      result = this.node('Reshape', [this.memory(value), this.int64s(dims)], {}, dims);
+    } else {
+      result = this.node('Transpose', [this.memory(value)], { perm }, dims);
+    }
+    return this.view(result, layout);
+  }
+
+  /** ONNX's view of a value in the layout asked for: shape is the shape in memory. */
+  in(layout: Layout, value: Value): Value {
+    return this.memory(this.as(value, layout));
+  }
+
+  /** The value in tfjs's own order. */
+  plain(value: Value): Value {
+    return this.as(value, identity(value.dims.length));
+  }
+
+  /** tfjs's view of a value that ONNX computed in `layout`. */
+  view(value: Value, layout: Layout): Value {
+    if (sameLayout(value.layout, layout)) return value;
+    return {
+      ...this.memory(value),
+      layout,
+      shape: inverse(layout).map((index) => value.dims[index]),
+      reshapedFrom: undefined,
+    };
+  }
+
+  /** ONNX's view of a value: its axes as they lie in memory. */
+  memory(value: Value): Value {
+    return this.originals.get(value.name) ?? value;
+  }
+
+  /** Same elements, tfjs order, other shape. Chains collapse; a leading axis that stays is written 0 and remains free. */
+  reshape(value: Value, shape: readonly number[]): Value {
+    const base = value.reshapedFrom ?? value;
+    if (base.shape.length === shape.length && base.shape.every((length, axis) => length === shape[axis])) return base;
+    const plain = this.plain(base);
+    const stored = this.initializers.get(plain.name);
+    if (stored) return { ...this.derived(plain, shape, `[${shape}]`, () => stored.data), reshapedFrom: base };
+    const target = shape.map((length, axis) => (axis === 0 && length === plain.dims[0] && length > 0 ? 0 : length));
+    const result = this.node('Reshape', [plain, this.int64s(target)], {}, shape);
+    return { ...result, reshapedFrom: base };
+  }
+
+  private value(dtype: ElementType, dims: readonly number[], layout: Layout, name = `v${this.count++}`): Value {
+    const memory: Value = { name, dtype, dims, layout: identity(dims.length), shape: dims };
+    this.originals.set(name, memory);
+    return this.view(memory, layout);
+  }
+}

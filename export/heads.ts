@@ -1,0 +1,89 @@
+/**
+ * What stands before and behind the network in an exported file. `image`: whole pictures in, the paper's ten-crop prediction out, so
+ * that any engine that runs ONNX gives it without code of ours. `tensor`: the network alone, for people who bring their own crops.
+ */
+import { type Crop, tenCrops } from '../model/crops.js';
+import type { Graph, Value } from './graph.js';
+import { NCHW } from './layout.js';
+
+/** Lowers the network on an input [rows, inputPx, inputPx, 3] to logits [rows, classes]. */
+type Network = (input: Value) => Value;
+
+/** Geometry and normalisation of the image head. */
+export interface ImageHead {
+  imagePx: number;
+  inputPx: number;
+  /** Per-pixel mean of the training pictures, [imagePx, imagePx, 3], 0 … 255. */
+  mean: Float32Array;
+}
+
+/** Number of crops that the head averages. */
+export function cropCount({ imagePx, inputPx }: ImageHead): number {
+  return tenCrops(imagePx, inputPx).length;
+}
+
+/** `image` uint8 [N, imagePx, imagePx, 3] → `probabilities` [N, classes], the mean over the crops (paper, §4.1). */
+export function imageHead(g: Graph, head: ImageHead, network: Network): { inputs: Value[]; outputs: Value[] } {
+  const { imagePx, inputPx, mean } = head;
+  const crops = tenCrops(imagePx, inputPx);
+  const image = g.input('image', 'uint8', [1, imagePx, imagePx, 3]);
+  g.scope = 'centred';
+  const pixels = g.node('Cast', [image], { to: 'float32' }, image.dims, 'float32');
+  const centred = g.node(
+    'Sub',
+    [pixels, g.initializer('mean', 'float32', [imagePx, imagePx, 3], mean)],
+    {},
+    image.dims,
+  );
+  g.scope = 'crops';
+  const input = tenCropBatch(g, g.in(NCHW, centred), crops, inputPx);
+  const logits = network(g.view(input, NCHW));
+  g.scope = 'probabilities';
+  const classes = logits.dims[1];
+  const single = g.node('Softmax', [g.memory(logits)], { axis: 1 }, logits.dims);
+  const byCrop = g.node('Reshape', [single, g.int64s([crops.length, -1, classes])], {}, [crops.length, 1, classes]);
+  const axes = g.target.opset >= 18;
+  const probabilities = g.node(
+    'ReduceMean',
+    axes ? [byCrop, g.int64s([0])] : [byCrop],
+    axes ? { keepdims: 0 } : { axes: [0], keepdims: 0 },
+    [1, classes],
+  );
+  return { inputs: [image], outputs: [probabilities] };
+}
+
+/** The upright crops, one after another along the batch axis, then all of them mirrored: Caffe's order. */
+function tenCropBatch(g: Graph, picture: Value, crops: Crop[], inputPx: number): Value {
+  const upright = crops
+    .filter((crop) => !crop.mirror)
+    .map(({ top, left }) => {
+      const ends = [top + inputPx, left + inputPx];
+      const whole = picture.dims[2] === inputPx;
+      return whole
+        ? picture
+        : g.node('Slice', [picture, g.int64s([top, left]), g.int64s(ends), g.int64s([2, 3])], {}, [
+            1,
+            3,
+            inputPx,
+            inputPx,
+          ]);
+    });
+  const half =
+    upright.length === 1 ? upright[0] : g.node('Concat', upright, { axis: 0 }, [upright.length, 3, inputPx, inputPx]);
+  const mirrored = g.node(
+    'Slice',
+    [half, g.int64s([-1]), g.int64s([-(2 ** 31)]), g.int64s([3]), g.int64s([-1])],
+    {},
+    half.dims,
+  );
+  return g.node('Concat', [half, mirrored], { axis: 0 }, [crops.length, 3, inputPx, inputPx]);
+}
+
+/** `input` float32 [N, 3, inputPx, inputPx] → `logits` and `probabilities` [N, classes]. */
+export function tensorHead(g: Graph, inputPx: number, network: Network): { inputs: Value[]; outputs: Value[] } {
+  const input = g.input('input', 'float32', [1, inputPx, inputPx, 3], NCHW);
+  const logits = network(input);
+  g.scope = 'probabilities';
+  const probabilities = g.node('Softmax', [g.memory(logits)], { axis: 1 }, logits.dims);
+  return { inputs: [g.memory(input)], outputs: [g.memory(logits), probabilities] };
+}

@@ -1,0 +1,202 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import sharp from 'sharp';
+
+const cli = fileURLToPath(new URL('../../train/cli.js', import.meta.url));
+let folder: string;
+let data: string;
+
+/** Two classes of four pictures, red and blue, to train and to validate on. */
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'alexnet-cli-'));
+  data = join(folder, 'data');
+  for (const split of ['train', 'val']) {
+    for (const [name, background] of Object.entries({ cat: 'red', dog: 'blue' })) {
+      await mkdir(join(data, split, name), { recursive: true });
+      for (let i = 0; i < 4; i++) {
+        const create = { width: 40 + i, height: 36, channels: 3, background } as const;
+        await sharp({ create })
+          .png()
+          .toFile(join(data, split, name, `${i}.png`));
+      }
+    }
+  }
+});
+after(() => rm(folder, { recursive: true }));
+
+interface Ended {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs the real command; `onOutput` sees stderr as it grows. */
+async function alexnet(
+  words: string[],
+  options: { node?: string[]; onStderr?: (all: string, kill: (signal: NodeJS.Signals) => void) => void } = {},
+) {
+  const child = spawn(process.execPath, [...(options.node ?? []), cli, ...words]);
+  const ended: Ended = { code: null, stdout: '', stderr: '' };
+  child.stdout.on('data', (chunk) => {
+    ended.stdout += chunk;
+  });
+  child.stderr.on('data', (chunk) => {
+    ended.stderr += chunk;
+    options.onStderr?.(ended.stderr, (signal) => child.kill(signal));
+  });
+  ended.code = await new Promise((resolve) => child.on('close', resolve));
+  return ended;
+}
+
+const lastLine = (text: string) => JSON.parse(text.trim().split('\n').at(-1)!);
+const trainWords = (run: string, ...more: string[]) => [
+  'train',
+  '--data',
+  data,
+  '--model',
+  'cifar10-quick',
+  '--batch',
+  '4',
+  '--backend',
+  'onnxruntime',
+  '--out',
+  run,
+  ...more,
+];
+
+for (const { words, says } of [
+  {
+    words: ['train', '--lerning-rate', '1'],
+    says: /unknown option '--lerning-rate'\n\(Did you mean --learning-rate\?\)/,
+  },
+  { words: ['trian'], says: /unknown command 'trian'\n\(Did you mean train\?\)/ },
+  { words: [], says: /Usage: alexnet/ },
+  {
+    words: ['train', '--out', 'x', '--batch', '0'],
+    says: /'--batch <n>' argument '0' is invalid\. Expected a whole number of at least 1/,
+  },
+  {
+    words: ['train', '--out', 'x', '--backend', 'gpu'],
+    says: /Allowed choices are auto, tensorflow, onnxruntime, cpu/,
+  },
+  { words: ['train', '--out', 'x'], says: /alexnet train: a new run needs --data and --model/ },
+  { words: ['train'], says: /alexnet train: --out RUN is missing/ },
+  { words: ['evaluate'], says: /alexnet evaluate: give either --run RUN or --onnx FILE/ },
+]) {
+  test(`exits with 2 on wrong usage: alexnet ${words.join(' ')}`, async () => {
+    const { code, stdout, stderr } = await alexnet(words);
+    assert.equal(code, 2, stderr);
+    assert.equal(stdout, '');
+    assert.match(stderr, says);
+    assert.doesNotMatch(stderr, /\n\s+at /);
+  });
+}
+
+test('shows help and version with exit code 0 and without loading TensorFlow.js', async () => {
+  const watch =
+    "import m from 'node:module'; process.on('exit', () => console.error(Object.keys(m._cache).some((f) => /tfjs|onnxruntime/.test(f))));";
+  const { code, stdout, stderr } = await alexnet(['--help'], { node: ['--import', `data:text/javascript,${watch}`] });
+  assert.equal(code, 0);
+  assert.match(stdout, /train .*\n.*evaluate .*\n.*export .*\n.*serve .*\n.*classify .*\n.*demo /);
+  assert.equal(stderr, 'false\n');
+  const { version } = JSON.parse(await readFile(new URL('../../../package.json', import.meta.url), 'utf8'));
+  assert.equal((await alexnet(['--version'])).stdout, `${version}\n`);
+});
+
+test('exits with 1 and one line without a stack when the data set is not there', async () => {
+  const { code, stderr } = await alexnet([
+    'train',
+    '--data',
+    join(folder, 'nowhere'),
+    '--model',
+    'alexnet',
+    '--out',
+    join(folder, 'x'),
+  ]);
+  assert.equal(code, 1);
+  assert.match(stderr, /alexnet train: .*nowhere: no such file or folder/);
+  assert.doesNotMatch(stderr, /\n\s+at /);
+});
+
+test('trains, evaluates, refuses to overwrite, and reports as JSON on stdout', async () => {
+  const run = join(folder, 'run');
+  const trained = await alexnet(trainWords(run, '--epochs', '2', '--json'));
+  assert.equal(trained.code, 0, trained.stderr);
+  const result = lastLine(trained.stdout);
+  assert.deepEqual(Object.keys(result), [
+    'run',
+    'epochs',
+    'steps',
+    'images_per_second',
+    'train_loss',
+    'val',
+    'backend',
+    'delegated_kernels',
+  ]);
+  assert.deepEqual([result.run, result.epochs, result.steps, result.delegated_kernels], [run, 2, 4, 0]);
+
+  const predictions = join(folder, 'predictions.jsonl');
+  const evaluated = await alexnet(['evaluate', '--run', run, '--split', 'val', '--json', '--predictions', predictions]);
+  assert.equal(evaluated.code, 0, evaluated.stderr);
+  const { images, top1_error, top5_error } = lastLine(evaluated.stdout);
+  assert.deepEqual({ images, top1_error, top5_error }, { images: 8, top1_error: result.val.top1_error, top5_error: 0 });
+  const lines = (await readFile(predictions, 'utf8'))
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  assert.equal(lines.length, 8);
+  assert.equal(lines.filter(({ label, top5 }) => top5[0] !== label).length / 8, top1_error);
+
+  const again = await alexnet(trainWords(run));
+  assert.equal(again.code, 1);
+  assert.match(again.stderr, /holds a run already; --resume goes on with it/);
+  const other = await alexnet(['train', '--out', run, '--resume', '--lr', '3']);
+  assert.equal(other.code, 1);
+  assert.match(other.stderr, /cannot resume with other settings: learningRate was 0.001, now 3/);
+});
+
+test('saves on SIGINT and exits with 130, goes on after SIGKILL, and ends with the weights of an uninterrupted run', async () => {
+  const [whole, run] = [join(folder, 'whole'), join(folder, 'interrupted')];
+  const epochs = ['--epochs', '24'];
+  assert.equal((await alexnet(trainWords(whole, ...epochs))).code, 0);
+
+  const stopAtEpoch = (epoch: number, signal: NodeJS.Signals) => {
+    let sent = false;
+    return (all: string, kill: (signal: NodeJS.Signals) => void) => {
+      if (sent || !all.includes(`epoch ${epoch}/24:`)) return;
+      sent = true;
+      kill(signal);
+    };
+  };
+  const interrupted = await alexnet(trainWords(run, ...epochs), { onStderr: stopAtEpoch(4, 'SIGINT') });
+  assert.equal(interrupted.code, 130, interrupted.stderr);
+  assert.match(interrupted.stderr, new RegExp(`saved step \\d+; go on with: alexnet train --resume --out ${run}`));
+  const killed = await alexnet(['train', '--resume', '--out', run, '--backend', 'onnxruntime'], {
+    onStderr: stopAtEpoch(11, 'SIGKILL'),
+  });
+  assert.equal(killed.code, null);
+  const resumed = await alexnet(['train', '--resume', '--out', run, '--backend', 'onnxruntime']);
+  assert.equal(resumed.code, 0, resumed.stderr);
+
+  const hashes = async (path: string) =>
+    JSON.parse(await readFile(join(path, 'last', 'model.json'), 'utf8')).alexnet.files;
+  assert.deepEqual(await hashes(run), await hashes(whole));
+});
+
+test('names a damaged checkpoint and goes on once best/ is put in its place', async () => {
+  const run = join(folder, 'damaged');
+  await cp(join(folder, 'run'), run, { recursive: true });
+  await cp(join(run, 'config.json'), join(run, 'last', 'model.json'));
+  const words = ['train', '--resume', '--out', run, '--backend', 'onnxruntime'];
+  const refused = await alexnet(words);
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /alexnet train: .*model.json: a tfjs model without the state of a run/);
+  await rm(join(run, 'last'), { recursive: true });
+  await cp(join(run, 'best'), join(run, 'last'), { recursive: true });
+  assert.equal((await alexnet(words)).code, 0);
+});

@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict';
+import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import * as tf from '@tensorflow/tfjs-core';
+import { UserError } from '../../model/errors.js';
+import { resolveSettings, type Settings } from '../../train/config.js';
+import type { Interrupt } from '../../train/interrupt.js';
+import { hasCheckpoint, loadCheckpoint } from '../../train/load-checkpoint.js';
+import { train } from '../../train/loop.js';
+import { meanImage } from '../../train/mean.js';
+import { type Progress, silentProgress } from '../../train/progress.js';
+import { createRun, openRun, type Run } from '../../train/run-folder.js';
+import { flatWeights, IMAGE_PX, INPUT_PX, tinyDataset, tinyModel } from './tiny.js';
+
+let folder: string;
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'alexnet-loop-'));
+});
+after(() => rm(folder, { recursive: true }));
+
+// 26 pictures in batches of 8: 3 steps an epoch, 2 pictures left out
+const SETTINGS = {
+  epochs: 3,
+  batch: 8,
+  learningRate: 0.002,
+  schedule: 'plateau',
+  patience: 1,
+  seed: 5,
+  microBatch: 5,
+} as const;
+const dataset = tinyDataset();
+
+function newRun(name: string, settings: Partial<Settings> = {}): Promise<Run> {
+  const config = { data: 'tiny', model: 'tiny', ...resolveSettings(SETTINGS, settings) };
+  const record = { config, imagePx: IMAGE_PX, inputPx: INPUT_PX, pictures: { train: 26, val: 11 }, versions: {} };
+  return createRun(
+    join(folder, name),
+    record,
+    { labels: dataset.labels },
+    {
+      mean: meanImage(dataset.splits.train, 5),
+      samples: new Uint8Array(0),
+    },
+  );
+}
+
+/** Trains from where the run is; stops after the step or during the validation that `stopAt` names. */
+async function go(run: Run, stopAt?: { step?: number; validation?: number }) {
+  const interrupt: Interrupt = {};
+  let validations = 0;
+  const progress: Progress = {
+    ...silentProgress,
+    step: ({ step }) => {
+      if (step === stopAt?.step) interrupt.signal = 'SIGINT';
+    },
+    work: (_, done) => {
+      if (done < 11) validations += 1;
+      if (validations === stopAt?.validation) interrupt.signal = 'SIGTERM';
+    },
+  };
+  const from = hasCheckpoint(run.last) ? await loadCheckpoint(run.last) : undefined;
+  const model = from?.model ?? tinyModel();
+  return { model, ...(await train({ run, dataset, model, from, progress, interrupt, checkpointMinutes: 5 })) };
+}
+
+const readMetrics = async (run: Run) =>
+  (await readFile(join(run.path, 'metrics.jsonl'), 'utf8'))
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+
+test('interrupted in an epoch and in a validation and resumed, ends with the weights of the run without interruption, bit for bit', async () => {
+  const whole = await newRun('whole');
+  const straight = await go(whole);
+  assert.equal(straight.state.step, 9);
+
+  const run = await newRun('interrupted');
+  const first = await go(run, { step: 2 });
+  assert.deepEqual([first.interruptedBy, first.state.step, first.state.position], ['SIGINT', 2, 2]);
+  const second = await go(run, { validation: 1 });
+  assert.deepEqual(
+    [second.interruptedBy, second.state.step, second.state.epoch, second.state.position],
+    ['SIGTERM', 3, 0, 3],
+  );
+  const last = await go(run);
+  assert.equal(last.interruptedBy, undefined);
+
+  assert.deepEqual(flatWeights(last.model), flatWeights(straight.model));
+  assert.deepEqual(last.state, straight.state);
+  for (const which of ['last', 'best'] as const) {
+    const [a, b] = [await loadCheckpoint(whole[which]), await loadCheckpoint(run[which])];
+    assert.equal(a.weightsSha256, b.weightsSha256);
+    assert.deepEqual(await a.readVelocities(), await b.readVelocities());
+  }
+});
+
+test('resumed from an older checkpoint, drops the metrics after it and writes them again', async () => {
+  const run = await newRun('killed');
+  await go(run, { step: 4 });
+  const before = await readMetrics(run);
+  const lines = [
+    { step: 6, epoch: 2, loss: 1, val_top1_error: 1 },
+    { step: 10, epoch: 4, loss: 1 },
+  ];
+  await appendFile(
+    join(run.path, 'metrics.jsonl'),
+    `${lines.map((line) => JSON.stringify(line)).join('\n')}\n{"step":1`,
+  );
+  await go(run);
+  const after = await readMetrics(run);
+  assert.deepEqual(after.slice(0, before.length), before);
+  const epochs = after.filter((line) => line.val_top1_error !== undefined).map((line) => line.epoch);
+  assert.deepEqual(epochs, [1, 2, 3]);
+  assert.ok(after.every((line) => line.lr > 0));
+});
+
+test('saves the checkpoint with the lowest validation error, the earlier of equals, in best/', async () => {
+  const run = await newRun('best', { epochs: 5 });
+  const { state } = await go(run);
+  const errors = (await readMetrics(run)).filter((line) => 'val_top1_error' in line).map((line) => line.val_top1_error);
+  assert.equal(errors.length, 5);
+  const best = await loadCheckpoint(run.best);
+  assert.equal(best.state.epoch, errors.indexOf(Math.min(...errors)) + 1);
+  assert.deepEqual(state.bestValidation, best.state.lastValidation);
+});
+
+test('has nothing left to do when a finished run is resumed', async () => {
+  const run = await openRun(join(folder, 'whole'));
+  const again = await go(run);
+  assert.equal(again.state.step, 9);
+  assert.equal(again.imagesPerSecond, 0);
+});
+
+test('ends before the last epoch when plateau has reduced the rate three times', async () => {
+  const run = await newRun('plateau', { epochs: 30, learningRate: 1e-9 });
+  const { state } = await go(run);
+  assert.equal(state.schedule.ended, true);
+  assert.equal(state.epoch, 5); // the first sets the best error, then one of patience for each reduction and for the end
+});
+
+test('stops with step, learning rate and last good checkpoint when the loss is no longer finite', async () => {
+  const run = await newRun('diverged');
+  await go(run, { step: 4 });
+  const weights = flatWeights((await loadCheckpoint(run.last)).model);
+  run.config.learningRate = 1e30;
+  await assert.rejects(go(run), (error: Error) => {
+    assert.ok(error instanceof UserError);
+    assert.match(
+      error.message,
+      /^training diverged at step \d, learning rate 1\.00e\+30: (loss is (NaN|Infinity)|weight .* holds NaN)/,
+    );
+    assert.ok(error.message.includes(`the last good checkpoint is ${run.last}`));
+    return true;
+  });
+  assert.deepEqual(flatWeights((await loadCheckpoint(run.last)).model), weights);
+});
+
+test('saves inside an epoch when the minutes between checkpoints are over', async () => {
+  const run = await newRun('crashed');
+  const progress: Progress = {
+    ...silentProgress,
+    step: ({ step }) => {
+      if (step === 3) throw new Error('power cut');
+    },
+  };
+  const crashing = train({ run, dataset, model: tinyModel(), progress, interrupt: {}, checkpointMinutes: 0 });
+  await assert.rejects(crashing, { message: 'power cut' });
+  const { state } = await loadCheckpoint(run.last);
+  assert.deepEqual([state.step, state.position, state.epoch], [2, 2, 0]);
+});
+
+test('takes the whole split as the batch where it is smaller, and frees all but the model', async () => {
+  const run = await newRun('small', { batch: 100, microBatch: null, epochs: 1 });
+  const model = tinyModel();
+  const before = tf.memory().numTensors;
+  const { state } = await train({ run, dataset, model, progress: silentProgress, interrupt: {}, checkpointMinutes: 5 });
+  assert.equal(state.step, 1);
+  assert.equal(tf.memory().numTensors, before);
+});

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as tf from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-backend-cpu';
+import '@tensorflow/tfjs-layers'; // registers the gradients
+import { countRight, softmaxCrossEntropy } from '../../train/loss.js';
+
+const LOGITS = [
+  [1.5, -2, 0.25],
+  [0, 40, -7],
+  [-3, -3, -3.5],
+  [2, 2.5, 90],
+  [0.1, 0.2, 0.3],
+];
+const LABELS = [0, 2, 1, 2, 0];
+
+/** −log of the softmax at the label, in float64, mean over the pictures. */
+function slowLoss(logits: number[][]): number {
+  let sum = 0;
+  logits.forEach((row, n) => {
+    let denominator = 0;
+    for (const logit of row) denominator += Math.exp(logit);
+    sum -= Math.log(Math.exp(row[LABELS[n]]) / denominator);
+  });
+  return sum / logits.length;
+}
+
+test('equals the mean of −log softmax at the label', () => {
+  const loss = softmaxCrossEntropy(tf.tensor2d(LOGITS), tf.tensor1d(LABELS, 'int32')).dataSync()[0];
+  // 1e-6 of a loss near 10: float32 has 24 bits
+  assert.ok(Math.abs(loss - slowLoss(LOGITS)) < 1e-5, `expected ${slowLoss(LOGITS)}, got ${loss}`);
+});
+
+test('has the slope that differences of the slow loss show', () => {
+  const labels = tf.tensor1d(LABELS, 'int32');
+  const gradient = tf
+    .grad((logits) => softmaxCrossEntropy(logits as tf.Tensor2D, labels))(tf.tensor2d(LOGITS))
+    .arraySync() as number[][];
+  const h = 1e-5;
+  LOGITS.forEach((row, n) => {
+    row.forEach((_, c) => {
+      const shifted = (by: number) =>
+        slowLoss(LOGITS.map((r, i) => r.map((v, j) => (i === n && j === c ? v + by : v))));
+      const expected = (shifted(h) - shifted(-h)) / (2 * h);
+      // differences of step 1e-5 in float64 are good to about 1e-9, the float32 softmax to 1e-7
+      assert.ok(
+        Math.abs(gradient[n][c] - expected) < 1e-6,
+        `[${n}, ${c}]: expected ${expected}, got ${gradient[n][c]}`,
+      );
+    });
+  });
+});
+
+test('stays finite for logits whose exponential overflows float32', () => {
+  const loss = softmaxCrossEntropy(tf.tensor2d([[200, 0]]), tf.tensor1d([1], 'int32')).dataSync()[0];
+  assert.equal(loss, 200);
+});
+
+test('counts the pictures whose largest logit is the label', () => {
+  assert.equal(countRight(tf.tensor2d(LOGITS), tf.tensor1d(LABELS, 'int32')).dataSync()[0], 2); // pictures 0 and 3; 2 ties at class 0
+});

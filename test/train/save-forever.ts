@@ -1,0 +1,17 @@
+/** Child process of checkpoint.test.ts: saves checkpoint after checkpoint, every value of which is its step, until killed. */
+import * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
+import '@tensorflow/tfjs-backend-cpu';
+import { saveCheckpoint, startState } from '../../train/checkpoint.js';
+import { modelWeights } from '../../train/weights.js';
+
+const folder = process.argv[2];
+const model = tfl.sequential({ layers: [tfl.layers.dense({ name: 'fc', units: 300, inputShape: [701] })] });
+const weights = modelWeights(model, 'all');
+const velocities = weights.map(({ name, variable }) => ({ name, variable: tf.variable(tf.zeros(variable.shape)) }));
+for (let step = Number(process.argv[3]); ; step++) {
+  for (const { variable } of weights) variable.assign(tf.fill(variable.shape, step));
+  for (const { variable } of velocities) variable.assign(tf.fill(variable.shape, -step));
+  await saveCheckpoint(folder, model, velocities, { ...startState(), step });
+  process.stdout.write(`${step}\n`);
+}

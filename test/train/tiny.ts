@@ -1,0 +1,72 @@
+/** A network and a data set small enough to train in milliseconds on plain JavaScript. */
+import * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
+import '@tensorflow/tfjs-backend-cpu';
+import { SeededDropout } from '../../model/dropout.js';
+import { random } from '../../model/random.js';
+import type { Dataset, Split } from '../../train/dataset.js';
+
+export const IMAGE_PX = 7;
+export const INPUT_PX = 6;
+export const CLASSES = 4;
+
+/** conv 3×3 to 5 channels, dropout, fully connected to 4 classes: 6×6 RGB in, logits out; weights drawn from `seed`. */
+export function tinyModel(seed = 1): tfl.LayersModel {
+  const model = tfl.sequential({
+    layers: [
+      tfl.layers.conv2d({
+        name: 'conv1',
+        filters: 5,
+        kernelSize: 3,
+        activation: 'relu',
+        inputShape: [INPUT_PX, INPUT_PX, 3],
+      }),
+      tfl.layers.flatten({ name: 'flatten' }),
+      new SeededDropout({ name: 'drop', rate: 0.25 }),
+      tfl.layers.dense({ name: 'fc2', units: CLASSES }),
+    ],
+  });
+  for (const weight of model.weights) {
+    const stream = random(seed, weight.originalName);
+    const values = Float32Array.from(
+      { length: weight.shape.reduce<number>((a, b) => a * b!, 1) },
+      () => 0.05 * stream.normal(),
+    );
+    tf.tidy(() => void weight.write(tf.tensor(values, weight.shape as number[])));
+  }
+  return model;
+}
+
+/** Pictures of noise whose brightest quarter tells the class. */
+export function tinySplit(length: number, name: string): Split {
+  const labels = Uint16Array.from({ length }, (_, index) => index % CLASSES);
+  return {
+    length,
+    labels,
+    name: (index) => `${name}/${index}.png`,
+    pixels: (index) => {
+      const stream = random(name, index);
+      const noise = Uint8Array.from({ length: IMAGE_PX * IMAGE_PX * 3 }, () => stream.integer(100));
+      const start = Math.floor((noise.length * labels[index]) / CLASSES);
+      for (let i = start; i < start + 20; i++) noise[i] += 120;
+      return noise;
+    },
+  };
+}
+
+export function tinyDataset(): Dataset {
+  const splits = { train: tinySplit(26, 'train'), val: tinySplit(11, 'val') };
+  return { source: 'tiny', imagePx: IMAGE_PX, labels: ['ant', 'bee', 'cat', 'dog'], splits, skipped: [], notes: [] };
+}
+
+/** All weights as one array, in order. */
+export function flatWeights(model: tfl.LayersModel): Float32Array {
+  const parts = model.weights.map((weight) => weight.read().dataSync() as Float32Array);
+  const flat = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    flat.set(part, offset);
+    offset += part.length;
+  }
+  return flat;
+}

@@ -1,0 +1,88 @@
+/**
+ * Batches for the network: pictures cropped, mirrored, mean subtracted, as float32. Source: Krizhevsky et al. 2012, §4.1 (random
+ * 224×224 patches and their reflections, each picture on its own draw) and §2 (mean activity subtracted from each pixel, so the
+ * mean is cropped and mirrored along with the picture).
+ */
+import { type Crop, centreCrop, cutOut } from '../model/crops.js';
+import { random } from '../model/random.js';
+import type { Split } from './dataset.js';
+
+export interface BatchOptions {
+  /** Side of the network's input, pixels; at most that of the pictures. */
+  inputPx: number;
+  /** Mirror left to right with probability one half. */
+  mirror: boolean;
+  /** Crop anywhere; else the centre. */
+  randomCrop: boolean;
+  seed: number;
+  epoch: number;
+}
+
+/** Pictures NHWC [n, inputPx, inputPx, 3], mean subtracted, about −128 … 128, and their class indices [n]. */
+export interface Batch {
+  images: Float32Array;
+  labels: Int32Array;
+}
+
+/**
+ * A training batch. A picture's draws depend on seed, epoch and its index alone, not on the batch it is in.
+ *
+ * @param mean   [imagePx, imagePx, 3], see `meanImage`
+ * @param order  indices of this batch's pictures in the split
+ */
+export function trainingBatch(
+  split: Split,
+  imagePx: number,
+  mean: Float32Array,
+  order: Uint32Array,
+  options: BatchOptions,
+): Batch {
+  const { inputPx, seed, epoch } = options;
+  const room = imagePx - inputPx; // offsets 0 … room, both included
+  const centre = centreCrop(imagePx, inputPx);
+  return makeBatch(split, imagePx, mean, order, inputPx, (index) => {
+    const stream = random(seed, 'augment', epoch, index);
+    const pixels = split.pixels(index, stream);
+    const top = options.randomCrop ? stream.integer(room + 1) : centre.top;
+    const left = options.randomCrop ? stream.integer(room + 1) : centre.left;
+    return { pixels, crop: { top, left, mirror: options.mirror && stream.uniform() < 0.5 } };
+  });
+}
+
+/**
+ * The same crop of every picture, for evaluation.
+ * @param streamSeed  names the draws of pictures that are made anew at each use; fixed draws and photographs ignore it
+ */
+export function croppedBatch(
+  split: Split,
+  imagePx: number,
+  mean: Float32Array,
+  indices: ArrayLike<number>,
+  crop: Crop,
+  inputPx: number,
+  streamSeed: number,
+): Batch {
+  return makeBatch(split, imagePx, mean, indices, inputPx, (index) => {
+    const stream = random(streamSeed, 'evaluate', index);
+    return { pixels: split.pixels(index, stream), crop };
+  });
+}
+
+function makeBatch(
+  split: Split,
+  imagePx: number,
+  mean: Float32Array,
+  indices: ArrayLike<number>,
+  inputPx: number,
+  draw: (index: number) => { pixels: Uint8Array; crop: Crop },
+): Batch {
+  const pictureLength = inputPx * inputPx * 3;
+  const images = new Float32Array(indices.length * pictureLength);
+  const labels = new Int32Array(indices.length);
+  for (let n = 0; n < indices.length; n++) {
+    const { pixels, crop } = draw(indices[n]);
+    labels[n] = split.labels[indices[n]];
+    cutOut(pixels, mean, imagePx, crop, inputPx, images, n * pictureLength);
+  }
+  return { images, labels };
+}

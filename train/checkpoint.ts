@@ -1,0 +1,146 @@
+/**
+ * Saves a checkpoint: a folder in tfjs's LayersModel format (`model.json` with topology and weights manifest, readable by
+ * tf.loadLayersModel), with the velocities beside the weights and the state of the run under the extra key `alexnet`.
+ *
+ * A kill at any moment leaves a whole checkpoint: data files are written first, under names that hold their hash and so
+ * never replace one that is in use; then `model.json` is replaced by a rename; then the old data files are removed.
+ */
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
+import { UserError } from '../model/errors.js';
+import { type WrittenFile, writeAtomically, writeFileAtomically } from './atomic-file.js';
+import { type ScheduleState, startSchedule } from './schedule.js';
+import { modelWeights, type NamedVariable } from './weights.js';
+
+/** Errors on the validation pictures, fractions, after an epoch (from 1). */
+export interface Validation {
+  epoch: number;
+  top1Error: number;
+  top5Error: number;
+}
+
+/** Where a run stands: with weights and velocities all that is needed to go on bit for bit, since every random stream is named by these. */
+export interface RunState {
+  /** Updates made. */
+  step: number;
+  /** Whole epochs done, validation included. */
+  epoch: number;
+  /** Updates made in the epoch under way; all of them while its validation is outstanding. */
+  position: number;
+  /** Sums over the epoch under way: mean losses of its steps, pictures right. */
+  lossSum: number;
+  rightSum: number;
+  /** Mean training loss of the last whole epoch. */
+  trainLoss: number | null;
+  schedule: ScheduleState;
+  lastValidation: Validation | null;
+  bestValidation: Validation | null;
+}
+
+/** Before the first step. */
+export function startState(): RunState {
+  return {
+    step: 0,
+    epoch: 0,
+    position: 0,
+    lossSum: 0,
+    rightSum: 0,
+    trainLoss: null,
+    schedule: startSchedule(),
+    lastValidation: null,
+    bestValidation: null,
+  };
+}
+
+/** One data file of a checkpoint: name inside the folder, length, SHA-256 (hex). */
+export interface DataFile {
+  path: string;
+  bytes: number;
+  sha256: string;
+}
+
+/** What tfjs says of a weight, in file order. */
+export interface WeightSpec {
+  name: string;
+  shape: number[];
+  dtype: 'float32';
+}
+
+/** Key `alexnet` of `model.json`. */
+export interface CheckpointRecord {
+  state: RunState;
+  files: { weights: DataFile; velocity: DataFile };
+  velocitySpecs: WeightSpec[];
+}
+
+const DATA_FILE = /^(weights|velocity)-.*\.bin(\.tmp)?$/;
+
+/**
+ * Writes model, velocities and state to `folder`, in place of the checkpoint there.
+ * @throws {UserError} where a weight is NaN or infinite; the checkpoint there stays as it was
+ */
+export async function saveCheckpoint(
+  folder: string,
+  model: tfl.LayersModel,
+  velocities: NamedVariable[],
+  state: RunState,
+): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const weights = modelWeights(model, 'all');
+  const files = {
+    weights: await writeValues(folder, `weights-${state.step}`, weights),
+    velocity: await writeValues(folder, `velocity-${state.step}`, velocities),
+  };
+  const record: CheckpointRecord = { state, files, velocitySpecs: specs(velocities) };
+  const contents = {
+    modelTopology: model.toJSON(null, false),
+    format: 'layers-model',
+    generatedBy: `TensorFlow.js tfjs-layers v${tfl.version_layers}`,
+    convertedBy: null,
+    weightsManifest: [{ paths: [files.weights.path], weights: specs(weights) }],
+    alexnet: record,
+  };
+  await writeFileAtomically(join(folder, 'model.json'), JSON.stringify(contents));
+  for (const name of await readdir(folder)) {
+    if (DATA_FILE.test(name) && name !== files.weights.path && name !== files.velocity.path)
+      await rm(join(folder, name));
+  }
+}
+
+function specs(variables: NamedVariable[]): WeightSpec[] {
+  return variables.map(({ name, variable }) => ({ name, shape: [...variable.shape], dtype: 'float32' }));
+}
+
+async function writeValues(folder: string, stem: string, variables: NamedVariable[]): Promise<DataFile> {
+  const written: WrittenFile = await writeAtomically(
+    folder,
+    (sha256) => `${stem}-${sha256.slice(0, 8)}.bin`,
+    values(variables),
+  );
+  return { ...written, path: basename(written.path) };
+}
+
+/** The variables' float32 values as bytes, little-endian, one variable at a time. */
+async function* values(variables: NamedVariable[]): AsyncGenerator<Uint8Array> {
+  for (const { name, variable } of variables) {
+    const data = (await variable.data()) as Float32Array;
+    if (!allFinite(data)) throw new UserError(`weight ${name} holds NaN or infinity; not saved`);
+    yield new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  }
+}
+
+/** One pass without a call a value: the largest weight has 38 million. */
+function allFinite(values: Float32Array): boolean {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += 0 * values[i]; // 0, or NaN for NaN and infinity
+  return sum === 0;
+}
+
+/** Puts values back into variables, e.g. velocities of a loaded checkpoint; names and shapes are those of the same model. */
+export function restoreValues(variables: NamedVariable[], values: Map<string, Float32Array>): void {
+  for (const { name, variable } of variables) {
+    tf.tidy(() => variable.assign(tf.tensor(values.get(name)!, variable.shape)));
+  }
+}

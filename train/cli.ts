@@ -1,0 +1,81 @@
+#!/usr/bin/env node
+/**
+ * The command `alexnet`. Each subcommand's module is loaded only when it is called: `alexnet serve` never loads TensorFlow.js,
+ * and `--help` loads nothing.
+ */
+import { Command, CommanderError } from 'commander';
+import { UsageError, UserError } from '../model/errors.js';
+import { toolVersion } from './versions.js';
+
+const COMMANDS: Record<string, { description: string; load: () => Promise<Command> }> = {
+  summary: {
+    description: 'show the layers of a network',
+    load: async () => (await import('../model/main.js')).summaryCommand(),
+  },
+  train: { description: 'train a network on pictures', load: async () => (await import('./main.js')).trainCommand() },
+  evaluate: {
+    description: 'measure the errors of a checkpoint or an exported file',
+    load: async () => (await import('./main.js')).evaluateCommand(),
+  },
+  export: {
+    description: 'write a checkpoint as .onnx',
+    load: async () => (await import('../export/main.js')).exportCommand(),
+  },
+  serve: {
+    description: 'answer pictures over HTTP',
+    load: async () => (await import('../serve/main.js')).serveCommand(),
+  },
+  classify: {
+    description: 'name what is on pictures',
+    load: async () => (await import('../serve/main.js')).classifyCommand(),
+  },
+  demo: {
+    description: 'the whole path on embedded pictures, in minutes',
+    load: async () => (await import('./demo.js')).demoCommand(),
+  },
+};
+
+async function main(words: string[]): Promise<void> {
+  const program = new Command('alexnet')
+    .description('AlexNet in TypeScript: train it with TensorFlow.js, export it to ONNX, serve it over HTTP.')
+    .version(toolVersion())
+    .helpCommand(false)
+    .exitOverride();
+  for (const [name, { description, load }] of Object.entries(COMMANDS)) {
+    const command = words[0] === name ? await load() : new Command(name).description(description);
+    program.addCommand(command.copyInheritedSettings(program));
+  }
+  if (words.length === 0) program.help({ error: true });
+  await program.parseAsync(words, { from: 'user' });
+}
+
+/** Prints an error for people and gives the exit code: 2 wrong usage, 1 everything else; a stack only for faults of ours. */
+function report(error: unknown, command: string): number {
+  const name = Object.hasOwn(COMMANDS, command) ? `alexnet ${command}` : 'alexnet';
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // commander has printed it
+  if (error instanceof UserError) console.error(`${name}: ${error.message}`);
+  else if (isSystemError(error)) console.error(`${name}: ${error.message}`);
+  else
+    console.error(
+      `${name}: this is a bug in alexnet, please report it:\n${error instanceof Error ? error.stack : error}`,
+    );
+  return error instanceof UsageError ? 2 : 1;
+}
+
+/** Of the operating system: disk full, no permission, port in use. */
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error && 'code' in error;
+}
+
+// `alexnet summary | head` closes the pipe early: not an error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
+const words = process.argv.slice(2);
+try {
+  await main(words);
+} catch (error) {
+  process.exitCode = report(error, words[0]);
+}

@@ -1,0 +1,117 @@
+/**
+ * The settings of a training run: the defaults with their source, the network's recipe over them, a person's flags over both.
+ * "Paper" is Krizhevsky, Sutskever, Hinton 2012.
+ */
+import { UsageError, UserError } from '../model/errors.js';
+import type { LrnConvention } from '../model/spec.js';
+
+/** How the learning rate falls; see `schedule.ts`. */
+export const SCHEDULES = ['plateau', 'step', 'cosine', 'constant'] as const;
+export type ScheduleName = (typeof SCHEDULES)[number];
+
+/** What decides the result of a run, apart from the data set and the network. */
+export interface Settings {
+  /** Names every stream of random numbers: initial weights, order, crops, dropout. */
+  seed: number;
+  /** Passes over the training pictures; `plateau` may end before. */
+  epochs: number;
+  /** Pictures an update. */
+  batch: number;
+  /** Pictures computed at once, to bound memory; null: the whole batch. The update is the same up to rounding. */
+  microBatch: number | null;
+  learningRate: number;
+  momentum: number;
+  /** Decay of weights (kernels); biases do not decay. */
+  weightDecay: number;
+  /** Decay for single layers, by layer name. */
+  weightDecayByLayer: Record<string, number>;
+  /** Biases learn at this times the learning rate. */
+  biasLearningRateFactor: number;
+  /** Gradients are scaled down to this norm over all weights together; null: never. */
+  clipNorm: number | null;
+  schedule: ScheduleName;
+  /** `step`: epochs after which the rate is divided by 10. */
+  milestones: number[];
+  /** `plateau`: epochs without a better validation error before the rate is divided by 10. */
+  patience: number;
+  /** The rate climbs linearly from 0 over this many epochs. */
+  warmupEpochs: number;
+  /** A window at a random place (else the centre) where pictures are larger than the network's input. */
+  randomCrop: boolean;
+  /** Half of the pictures mirrored, drawn anew each epoch. */
+  mirror: boolean;
+  /** How α of the response normalisation is read, where the network has that choice, see `model/alexnet.ts`; null: as the network says. */
+  lrn: LrnConvention | null;
+}
+
+/** A run's settings with the data set and the network they apply to: what `config.json` keeps. */
+export interface TrainConfig extends Settings {
+  /** Data set as given to `--data`. */
+  data: string;
+  /** Network's name. */
+  model: string;
+}
+
+export const DEFAULTS: Settings = {
+  seed: 0,
+  epochs: 90, // §5: "roughly 90 cycles through the training set"
+  batch: 128, // §5
+  microBatch: null,
+  learningRate: 0.01, // §5
+  momentum: 0.9, // §5
+  weightDecay: 0.0005, // §5; on weights, as the formula has it
+  weightDecayByLayer: {},
+  biasLearningRateFactor: 1, // §5: "an equal learning rate for all layers"
+  clipNorm: null,
+  schedule: 'plateau', // §5: divided by 10 when the validation error stopped improving, three times before the end
+  milestones: [],
+  patience: 5, // the paper judged by eye
+  warmupEpochs: 0,
+  randomCrop: true, // §4.1
+  mirror: true, // §4.1
+  lrn: null,
+};
+
+/**
+ * The defaults, the network's recipe over them, and `flags` over both. `--weight-decay` replaces the recipe's decay of single
+ * layers too.
+ * @throws {UsageError} when they contradict each other
+ */
+export function resolveSettings(recipe: Partial<Settings>, flags: Partial<Settings>): Settings {
+  const settings = structuredClone(DEFAULTS);
+  for (const source of [recipe, flags]) {
+    for (const key of Object.keys(DEFAULTS) as (keyof Settings)[]) {
+      if (source[key] !== undefined) Object.assign(settings, { [key]: source[key] });
+    }
+  }
+  if (flags.weightDecay !== undefined && flags.weightDecayByLayer === undefined) settings.weightDecayByLayer = {};
+  checkSettings(settings);
+  return settings;
+}
+
+function checkSettings({ schedule, milestones, warmupEpochs, epochs }: Settings): void {
+  if (schedule === 'step' && milestones.length === 0) {
+    throw new UsageError(
+      'schedule step needs --milestones, the epochs after which the rate falls, e.g. --milestones 30,60',
+    );
+  }
+  if (warmupEpochs > epochs) throw new UsageError(`--warmup-epochs ${warmupEpochs} is more than --epochs ${epochs}`);
+}
+
+/**
+ * Refuses to resume a run under other settings: its later weights would belong to neither. More epochs are allowed, except
+ * under `cosine`, whose rates depend on their number.
+ * @param wanted  what the flags of the resuming command say; absent: as stored
+ * @throws {UserError} naming every setting that differs
+ */
+export function checkSameConfig(runPath: string, stored: TrainConfig, wanted: Partial<TrainConfig>): void {
+  const differences = (Object.keys(wanted) as (keyof TrainConfig)[])
+    .filter((key) => wanted[key] !== undefined && !(key === 'epochs' && stored.schedule !== 'cosine'))
+    .filter((key) => JSON.stringify(wanted[key]) !== JSON.stringify(stored[key]))
+    .map((key) => `${key} was ${JSON.stringify(stored[key])}, now ${JSON.stringify(wanted[key])}`);
+  if (differences.length === 0) return;
+  throw new UserError(
+    `${runPath}: cannot resume with other settings: ${differences.join('; ')}. ` +
+      'Leave those flags out to go on as before, or start a new run with another --out',
+  );
+}

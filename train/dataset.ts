@@ -1,0 +1,56 @@
+/**
+ * What training and evaluation need of a data set. Sources: `image-folder.ts`, `tar-pictures.ts`, `emoji.ts` (embedded),
+ * all opened through `open-dataset.ts`.
+ */
+import type { Random } from '../model/random.js';
+
+/** Pictures with labels, addressed by position. */
+export interface Split {
+  /** Number of pictures. */
+  readonly length: number;
+  /** Class index of every picture. */
+  readonly labels: Uint16Array;
+  /** A name a person can find the picture by: a path, a tar member, a drawing's name. */
+  name(index: number): string;
+  /**
+   * One picture, square, RGB interleaved, uint8 [imagePx, imagePx, 3].
+   * @param stream  draws for pictures that are made anew at each use (position, size, background); ignored by photographs
+   */
+  pixels(index: number, stream: Random): Uint8Array;
+}
+
+/** A file, folder or link met while reading a source, under its path inside it, `/` between the parts, none leading. */
+export interface Member {
+  readonly path: string;
+  readonly kind: 'file' | 'folder' | 'other';
+  /** The file's bytes; to be called, if at all, before the next member is asked for. */
+  read(): Promise<Buffer>;
+}
+
+/** What to open of a data set. */
+export interface OpenOptions {
+  /** Side of the decoded pictures, pixels. */
+  imagePx: number;
+  /** Pictures decoded so far; the total is known for folders only. */
+  onProgress?: (done: number, total: number | undefined) => void;
+  /** Splits wanted, default all. `val` and `test` stand in for one another, so either reads both. */
+  splits?: string[];
+}
+
+/** A data set, decoded to `imagePx` squares. */
+export interface Dataset {
+  /** As given to `--data`. */
+  readonly source: string;
+  /** Side of every picture in pixels. */
+  readonly imagePx: number;
+  /** Labels for people, in index order: folder names sorted by code point; of `nXXXXXXXX_some_label` the text after the synset id, spaced. */
+  readonly labels: string[];
+  /** ImageNet synset ids by class, where every class has one. */
+  readonly synsets?: string[];
+  /** `train`, `val` and any `test` split; `val` falls back to `test` and `test` to `val` where a source has only one. */
+  readonly splits: Record<string, Split>;
+  /** Pictures that could not be decoded and were left out: name and reason. */
+  readonly skipped: { name: string; reason: string }[];
+  /** What a person should know before trusting figures from this data, one sentence each; printed as warnings. */
+  readonly notes: string[];
+}

@@ -1,0 +1,136 @@
+/** Evaluates a checkpoint or an exported file on a data set, and writes what it said of each picture. */
+import { createWriteStream } from 'node:fs';
+import { finished } from 'node:stream/promises';
+import { centreCrop, tenCrops } from '../model/crops.js';
+import { UsageError, UserError } from '../model/errors.js';
+import '../model/index.js'; // registers the layers that a checkpoint's topology names
+import { type BackendName, selectBackend } from './backend.js';
+import type { Dataset, Split } from './dataset.js';
+import { type Evaluation, evaluate, type Predict } from './evaluate.js';
+import { loadCheckpoint } from './load-checkpoint.js';
+import { openDataset } from './open-dataset.js';
+import { checkpointPredictor } from './predict-checkpoint.js';
+import type { Progress } from './progress.js';
+import { openRun } from './run-folder.js';
+
+/** What a person asked for: `run` or `onnx`, one of them. */
+export interface EvaluateRequest {
+  run?: string;
+  /** Which checkpoint of the run. */
+  checkpoint: 'best' | 'last';
+  onnx?: string;
+  /** Data set; default for a run: its own. */
+  data?: string;
+  split: string;
+  /** Crops averaged a picture; of an exported file those inside it. Default for a run: 1. */
+  crops?: 1 | 10;
+  backend: BackendName;
+  batch?: number;
+  /** File for one JSON line a picture. */
+  predictions?: string;
+}
+
+/** `crops` is what was averaged in fact: 2 for 10 where the network sees the whole picture. */
+export interface EvaluationReport extends Evaluation {
+  model: string;
+  data: string;
+  split: string;
+  crops: number;
+  backend: string;
+}
+
+interface Subject {
+  dataset: Dataset;
+  split: Split;
+  predict: Predict;
+  batch: number;
+  report: Omit<EvaluationReport, keyof Evaluation>;
+}
+
+/** @throws {UserError} for anything about the request, the files or the data set that does not fit */
+export async function evaluateRun(request: EvaluateRequest, progress: Progress): Promise<EvaluationReport> {
+  if ((request.run === undefined) === (request.onnx === undefined))
+    throw new UsageError('give either --run RUN or --onnx FILE');
+  const { split, predict, batch, report } = await (request.run ? ofRun(request, progress) : ofOnnx(request, progress));
+  const lines = request.predictions === undefined ? undefined : createWriteStream(request.predictions);
+  const written = lines && finished(lines);
+  const evaluation = await evaluate(predict, split, {
+    batch,
+    onPicture: (prediction) => lines?.write(`${JSON.stringify(prediction)}\n`),
+    onProgress: (done, total) => progress.work('evaluating', done, total),
+  });
+  lines?.end();
+  await written;
+  return { ...evaluation!, ...report };
+}
+
+async function ofRun(request: EvaluateRequest, progress: Progress): Promise<Subject> {
+  const run = await openRun(request.run!);
+  const backend = await selectBackend(request.backend);
+  const { model } = await loadCheckpoint(run[request.checkpoint]);
+  const { imagePx, inputPx, mean, config } = run;
+  const data = request.data ?? config.data;
+  const { dataset, split } = await openSplit(data, imagePx, request.split, progress);
+  checkLabels(dataset, run.labels, request.run!);
+  const crops = request.crops === 10 ? tenCrops(imagePx, inputPx) : [centreCrop(imagePx, inputPx)];
+  const batch = Math.min(request.batch ?? config.microBatch ?? config.batch, split.length);
+  const predict = checkpointPredictor(model, { split, imagePx, mean, crops, batch, seed: config.seed });
+  const report = { model: config.model, data, split: request.split, crops: crops.length, backend: backend.name };
+  return { dataset, split, predict, batch, report };
+}
+
+async function ofOnnx(request: EvaluateRequest, progress: Progress): Promise<Subject> {
+  const file = request.onnx!;
+  if (request.data === undefined) throw new UsageError('--onnx needs --data DATA');
+  const { readMetadata } = await import('../export/model-file.js');
+  const { onnxPredictor } = await import('./predict-onnx.js');
+  const metadata = await readMetadata(file);
+  if (metadata.head !== 'image') {
+    throw new UserError(
+      `${file}: has the ${metadata.head} head, which takes prepared tensors; export it with --head image to evaluate it`,
+    );
+  }
+  if ((request.crops === 1 && metadata.crops > 1) || (request.crops === 10 && metadata.crops === 1)) {
+    throw new UserError(
+      `${file}: averages ${metadata.crops} crops inside the file, so --crops ${request.crops} cannot be had; leave it out`,
+    );
+  }
+  const { dataset, split } = await openSplit(request.data, metadata.imagePx, request.split, progress);
+  checkLabels(dataset, metadata.labels, file);
+  const predict = await onnxPredictor(file, split, metadata.imagePx, 0);
+  const report = {
+    model: metadata.model,
+    data: request.data,
+    split: request.split,
+    crops: metadata.crops,
+    backend: 'onnx',
+  };
+  return { dataset, split, predict, batch: request.batch ?? ONNX_BATCH, report };
+}
+
+/** Pictures at once through an exported file: ten crops of each are in memory together. */
+const ONNX_BATCH = 16;
+
+async function openSplit(
+  source: string,
+  imagePx: number,
+  name: string,
+  progress: Progress,
+): Promise<{ dataset: Dataset; split: Split }> {
+  const onProgress = (done: number, total?: number) => progress.work('reading pictures', done, total);
+  const dataset = await openDataset(source, { imagePx, splits: [name], onProgress });
+  for (const { name: picture, reason } of dataset.skipped) progress.note(`warning: skipped ${picture}: ${reason}`);
+  for (const note of dataset.notes) progress.note(`warning: ${note}`);
+  const split = dataset.splits[name];
+  if (split?.length) return { dataset, split };
+  throw new UserError(`${source}: no split "${name}"; there are: ${Object.keys(dataset.splits).join(', ')}`);
+}
+
+function checkLabels({ labels, source }: Dataset, expected: string[], subject: string): void {
+  if (labels.length === expected.length && labels.every((label, index) => label === expected[index])) return;
+  const index = expected.findIndex((label, i) => label !== labels[i]);
+  throw new UserError(
+    `${source}: its classes are not those of ${subject}: expected ${expected.length} classes, got ${labels.length}; ` +
+      `class ${Math.max(index, 0)} is "${expected[index]}" there and "${labels[index]}" here`,
+  );
+}

@@ -1,0 +1,63 @@
+/** Counts a classifier's top-1 and top-5 errors over a split, whatever computes the probabilities. */
+import { setImmediate } from 'node:timers/promises';
+import type { Split } from './dataset.js';
+
+/** Probabilities of the pictures at these positions, float32 [indices.length, classes]. */
+export type Predict = (indices: Uint32Array) => Promise<Float32Array>;
+
+/** Errors are fractions; top-5 counts the best min(5, classes). */
+export interface Evaluation {
+  images: number;
+  top1Error: number;
+  top5Error: number;
+}
+
+/** One picture's prediction, as a line of `--predictions` has it. */
+export interface PicturePrediction {
+  name: string;
+  /** Its true class. */
+  label: number;
+  /** The best classes, most probable first. */
+  top5: number[];
+  /** Of the first. */
+  probability: number;
+}
+
+export interface EvaluateOptions {
+  /** Pictures a call of `predict`. */
+  batch: number;
+  onPicture?(prediction: PicturePrediction): void;
+  onProgress?(done: number, total: number): void;
+  /** Asked between batches; true ends the evaluation early. */
+  stopped?(): boolean;
+}
+
+/** @returns null when `stopped` ended it */
+export async function evaluate(predict: Predict, split: Split, options: EvaluateOptions): Promise<Evaluation | null> {
+  let wrongTop1 = 0;
+  let wrongTop5 = 0;
+  for (let start = 0; start < split.length; start += options.batch) {
+    const count = Math.min(options.batch, split.length - start);
+    const indices = Uint32Array.from({ length: count }, (_, i) => start + i);
+    const probabilities = await predict(indices);
+    const classes = probabilities.length / count;
+    for (let i = 0; i < count; i++) {
+      const row = probabilities.subarray(i * classes, (i + 1) * classes);
+      const label = split.labels[start + i];
+      const top5 = topClasses(row, 5);
+      if (top5[0] !== label) wrongTop1 += 1;
+      if (!top5.includes(label)) wrongTop5 += 1;
+      options.onPicture?.({ name: split.name(start + i), label, top5, probability: row[top5[0]] });
+    }
+    options.onProgress?.(start + count, split.length);
+    await setImmediate(); // lets signals in
+    if (options.stopped?.()) return null;
+  }
+  return { images: split.length, top1Error: wrongTop1 / split.length, top5Error: wrongTop5 / split.length };
+}
+
+/** Indices of the `count` largest values, largest first; of equal ones the lower index first. */
+export function topClasses(probabilities: Float32Array, count: number): number[] {
+  const order = Array.from(probabilities, (_, index) => index);
+  return order.sort((a, b) => probabilities[b] - probabilities[a] || a - b).slice(0, count);
+}

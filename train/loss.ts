@@ -1,0 +1,19 @@
+/** Softmax cross-entropy (Krizhevsky et al. 2012, §3: "multinomial logistic regression") and the number of right answers. */
+import * as tf from '@tensorflow/tfjs-core';
+
+/**
+ * Mean over the batch of −log softmax(logits)[label].
+ * @param logits  float32 [N, classes]
+ * @param labels  int32 [N], 0 … classes − 1
+ * @returns       scalar, natural logarithm; differentiable; the caller disposes it
+ */
+export function softmaxCrossEntropy(logits: tf.Tensor2D, labels: tf.Tensor1D): tf.Scalar {
+  const oneHot = tf.oneHot(labels, logits.shape[1], 1, 0, 'float32');
+  const logLikelihood = tf.sum(tf.mul(oneHot, tf.logSoftmax(logits)), 1); // [N]
+  return tf.neg(tf.mean(logLikelihood)) as tf.Scalar;
+}
+
+/** Pictures of the batch whose largest logit is the label's; scalar float32. Shapes as above. */
+export function countRight(logits: tf.Tensor2D, labels: tf.Tensor1D): tf.Scalar {
+  return tf.sum(tf.cast(tf.equal(tf.argMax(logits, 1), labels), 'float32')) as tf.Scalar;
+}

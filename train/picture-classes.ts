@@ -1,0 +1,70 @@
+/**
+ * The classes of a data set of folders: names in order, checks that every split has them all, labels for people.
+ */
+import { UserError } from '../model/errors.js';
+import type { Layout } from './picture-places.js';
+
+const SYNSET = /^(n\d{8})(?:_(.+))?$/;
+
+/**
+ * Class names sorted by code point (Python's order, so indices agree with PyTorch's ImageFolder).
+ *
+ * @param paths    all pictures
+ * @param folders  all folders: those of classes must not be empty
+ * @throws {UserError} when a class folder is empty, a split lacks a class, there is one class only, or more than 65,535
+ */
+export function listClasses(source: string, layout: Layout, paths: string[], folders: string[]): string[] {
+  const bySplit = new Map<string, Set<string>>(); // '' where there are no splits
+  for (const path of paths) {
+    const place = layout.placeOf(path);
+    if (place === undefined) continue;
+    const split = place.split ?? '';
+    if (!bySplit.has(split)) bySplit.set(split, new Set());
+    bySplit.get(split)!.add(place.className);
+  }
+  checkNoneEmpty(source, layout, folders, bySplit);
+  const names = new Set([...bySplit.values()].flatMap((classes) => [...classes]));
+  for (const [split, classes] of bySplit) {
+    const missing = [...names].filter((name) => !classes.has(name)).sort(byCodePoint);
+    if (missing.length === 0) continue;
+    const [other] = [...bySplit].find(([, others]) => others.has(missing[0]))!;
+    throw new UserError(
+      `${source}: expected the same classes in every split, but ${split}/ lacks ${nameSome(missing)}, which ${other}/ has`,
+    );
+  }
+  if (names.size === 1)
+    throw new UserError(`${source}: only one class, ${[...names][0]}/; a classifier needs at least two`);
+  if (names.size > 65_535) throw new UserError(`${source}: ${names.size} classes; at most 65,535 are supported`);
+  return [...names].sort(byCodePoint);
+}
+
+function checkNoneEmpty(source: string, layout: Layout, folders: string[], bySplit: Map<string, Set<string>>): void {
+  // A folder is placed as a picture in it would be.
+  const empty = folders.filter((folder) => {
+    const place = layout.placeOf(`${folder}/x`);
+    return place !== undefined && bySplit.get(place.split ?? '')?.has(place.className) !== true;
+  });
+  // Folders inside an empty class folder are empty as well: naming the outermost is enough.
+  const outermost = empty.filter((folder) => !empty.some((other) => folder.startsWith(`${other}/`))).sort(byCodePoint);
+  if (outermost.length > 0) {
+    throw new UserError(`${source}: no pictures in class folder ${nameSome(outermost)}; fill or remove it`);
+  }
+}
+
+/**
+ * Labels and, where every class has one, synset ids: `n02123045_tabby_cat` reads `tabby cat`, a bare id stays as it is.
+ */
+export function classLabels(classes: string[]): { labels: string[]; synsets?: string[] } {
+  const matches = classes.map((name) => SYNSET.exec(name));
+  if (matches.some((match) => match === null)) return { labels: classes };
+  return {
+    labels: matches.map((match) => match![2]?.replaceAll('_', ' ') ?? match![1]),
+    synsets: matches.map((match) => match![1]),
+  };
+}
+
+/** UTF-8 keeps the order of code points; JavaScript's own comparison goes by UTF-16 units. */
+const byCodePoint = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
+
+const nameSome = (names: string[]): string =>
+  names.slice(0, 3).join(', ') + (names.length > 3 ? ` and ${names.length - 3} more` : '');

@@ -1,0 +1,88 @@
+/** What a run shows on stderr: a bar on a terminal, else a line every ten seconds. */
+import cliProgress from 'cli-progress';
+
+/** Where training stands after a step; epochs and steps count from 1. */
+export interface StepReport {
+  epoch: number;
+  epochs: number;
+  step: number;
+  steps: number;
+  loss: number;
+  imagesPerSecond: number;
+  etaSeconds: number;
+}
+
+/** The loop tells, the implementation shows. */
+export interface Progress {
+  step(report: StepReport): void;
+  /** A share of other work done: reading pictures, validation. `total` is absent where it is not known. */
+  work(what: string, done: number, total?: number): void;
+  /** A line that stays. */
+  note(line: string): void;
+  /** Ends the bar; notes may follow. */
+  stop(): void;
+}
+
+const LINE_INTERVAL_MS = 10_000;
+
+export function showProgress(stream: NodeJS.WriteStream = process.stderr): Progress {
+  return stream.isTTY ? progressBar(stream) : progressLines(stream);
+}
+
+/** For tests and for `--quiet` callers. */
+export const silentProgress: Progress = { step() {}, work() {}, note() {}, stop() {} };
+
+/** Seconds as m:ss or h:mm:ss. */
+export function formatDuration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const two = (value: number) => String(value).padStart(2, '0');
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
+}
+
+function describeStep({ epoch, epochs, step, steps, loss, imagesPerSecond, etaSeconds }: StepReport): string {
+  const speed = imagesPerSecond >= 10 ? imagesPerSecond.toFixed(0) : imagesPerSecond.toFixed(1);
+  const eta = formatDuration(etaSeconds);
+  return `epoch ${epoch}/${epochs}  step ${step}/${steps}  loss ${loss.toFixed(4)}  ${speed} images/s  ETA ${eta}`;
+}
+
+function progressLines(stream: NodeJS.WriteStream): Progress {
+  let due = Date.now() + LINE_INTERVAL_MS;
+  const write = (line: string) => {
+    if (Date.now() < due) return;
+    due = Date.now() + LINE_INTERVAL_MS;
+    stream.write(`${line}\n`);
+  };
+  return {
+    step: (report) => write(describeStep(report)),
+    work: (what, done, total) => write(total === undefined ? `${what} ${done}` : `${what} ${done}/${total}`),
+    note: (line) => stream.write(`${line}\n`),
+    stop: () => {},
+  };
+}
+
+function progressBar(stream: NodeJS.WriteStream): Progress {
+  const options = {
+    stream,
+    format: '{bar} {text}',
+    barsize: 20,
+    clearOnComplete: true,
+    gracefulExit: false,
+    linewrap: true,
+  };
+  const bar = new cliProgress.SingleBar(options, cliProgress.Presets.shades_classic);
+  const update = (done: number, total: number, text: string) => {
+    if (!bar.isActive) bar.start(total, done, { text });
+    bar.setTotal(total);
+    bar.update(done, { text });
+  };
+  return {
+    step: (report) => update(report.step, report.steps, describeStep(report)),
+    work: (what, done, total) => update(total ? done : 0, total ?? 1, `${what} ${done}${total ? `/${total}` : ''}`),
+    note: (line) => {
+      bar.stop(); // clears its line; the next update starts it below the note
+      stream.write(`${line}\n`);
+    },
+    stop: () => bar.stop(),
+  };
+}

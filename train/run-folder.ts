@@ -1,0 +1,142 @@
+/**
+ * The folder of a run: `config.json`, `labels.json`, `mean.bin`, `samples.bin`, `metrics.jsonl`, `last/` and `best/` (checkpoints).
+ * `config.json` is written last, so a folder that holds it is complete.
+ */
+import { existsSync } from 'node:fs';
+import { appendFile, mkdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UserError } from '../model/errors.js';
+import { writeFileAtomically } from './atomic-file.js';
+import type { RunState } from './checkpoint.js';
+import type { TrainConfig } from './config.js';
+
+/** What `config.json` keeps. */
+export interface RunRecord {
+  config: TrainConfig;
+  /** Side of the pictures and of the network's input, pixels. */
+  imagePx: number;
+  inputPx: number;
+  /** Number of pictures by split: a resumed run must find as many. */
+  pictures: Record<string, number>;
+  versions: Record<string, string>;
+}
+
+/** What `labels.json` keeps: one a class, in index order. */
+export interface RunLabels {
+  labels: string[];
+  /** ImageNet synset ids, where every class has one. */
+  synsets?: string[];
+}
+
+/** A run on disk. */
+export interface Run extends RunRecord, RunLabels {
+  path: string;
+  /** Per-pixel mean of the training pictures, float32 [imagePx, imagePx, 3], 0 … 255. */
+  mean: Float32Array;
+  /** A few validation pictures, uint8 [n, imagePx, imagePx, 3]: an export is checked on them without the data set. */
+  samples: Uint8Array;
+  /** Folders of the two checkpoints. */
+  last: string;
+  best: string;
+}
+
+/** A line of `metrics.jsonl`; those of an epoch's end carry `val_top1_error`. */
+export type MetricsLine = { step: number; epoch: number; val_top1_error?: number } & Record<string, number>;
+
+const ENTRIES = ['config.json', 'labels.json', 'mean.bin', 'samples.bin', 'metrics.jsonl', 'last', 'best'];
+
+/** True where `path` holds a run, finished or not. */
+export function holdsRun(path: string): boolean {
+  return existsSync(join(path, 'config.json'));
+}
+
+/**
+ * @throws {UserError} when there is a run already and `force` is not set; other files in the folder are left alone
+ */
+export function checkFree(path: string, force: boolean): void {
+  if (!holdsRun(path) || force) return;
+  throw new UserError(
+    `${path}: holds a run already; --resume goes on with it, --force replaces it, another --out keeps both`,
+  );
+}
+
+/** Writes a new run's files, in place of those of an earlier run. */
+export async function createRun(
+  path: string,
+  record: RunRecord,
+  labels: RunLabels,
+  { mean, samples }: Pick<Run, 'mean' | 'samples'>,
+): Promise<Run> {
+  for (const entry of ENTRIES) await rm(join(path, entry), { recursive: true, force: true });
+  await mkdir(path, { recursive: true });
+  await writeFileAtomically(join(path, 'labels.json'), toJson(labels));
+  await writeFileAtomically(join(path, 'mean.bin'), new Uint8Array(mean.buffer, mean.byteOffset, mean.byteLength));
+  await writeFileAtomically(join(path, 'samples.bin'), samples);
+  await writeFileAtomically(join(path, 'config.json'), toJson(record));
+  return openRun(path);
+}
+
+/** Stores the run's config again, e.g. with more epochs. */
+export async function updateConfig({ path, config, imagePx, inputPx, pictures, versions }: Run): Promise<void> {
+  const record: RunRecord = { config, imagePx, inputPx, pictures, versions };
+  await writeFileAtomically(join(path, 'config.json'), toJson(record));
+}
+
+/**
+ * Reads a run.
+ * @throws {UserError} when the folder holds none, or a file of it is damaged
+ */
+export async function openRun(path: string): Promise<Run> {
+  if (!holdsRun(path))
+    throw new UserError(`${path}: holds no run (no config.json); expected a folder made by "alexnet train --out"`);
+  const record = await readJson<RunRecord>(join(path, 'config.json'));
+  const labels = await readJson<RunLabels>(join(path, 'labels.json'));
+  const pixels = 3 * record.imagePx ** 2;
+  const mean = await readWhole(join(path, 'mean.bin'), 4 * pixels, `float32 [${record.imagePx}, ${record.imagePx}, 3]`);
+  const samples = await readFile(join(path, 'samples.bin'));
+  return {
+    ...record,
+    ...labels,
+    path,
+    mean: new Float32Array(mean.buffer),
+    samples: samples.subarray(0, samples.length - (samples.length % pixels)),
+    last: join(path, 'last'),
+    best: join(path, 'best'),
+  };
+}
+
+/** A file of known length, in a buffer of its own. */
+async function readWhole(file: string, expected: number, what: string): Promise<Uint8Array> {
+  const bytes = await readFile(file);
+  if (bytes.length === expected) return Uint8Array.from(bytes);
+  throw new UserError(`${file}: expected ${expected} bytes (${what}), got ${bytes.length}`);
+}
+
+/** Adds a line to `metrics.jsonl`. */
+export async function appendMetrics(run: Run, line: MetricsLine): Promise<void> {
+  await appendFile(join(run.path, 'metrics.jsonl'), `${JSON.stringify(line)}\n`);
+}
+
+/** Drops the lines after the checkpoint that a run resumes from, and a last line that was cut short. */
+export async function truncateMetrics(run: Run, state: RunState): Promise<void> {
+  const file = join(run.path, 'metrics.jsonl');
+  if (!existsSync(file)) return;
+  const lines = (await readFile(file, 'utf8')).split('\n').slice(0, -1); // what follows the last newline was cut short
+  const kept = lines.filter((text) => {
+    const line = JSON.parse(text) as MetricsLine;
+    return line.val_top1_error === undefined ? line.step <= state.step : line.epoch <= state.epoch;
+  });
+  await writeFileAtomically(file, kept.map((line) => `${line}\n`).join(''));
+}
+
+function toJson(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+async function readJson<T>(file: string): Promise<T> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8'));
+  } catch (cause) {
+    throw new UserError(`${file}: cannot be read as JSON: ${(cause as Error).message}`, { cause });
+  }
+}

@@ -1,0 +1,188 @@
+/** Starts a run or goes on with one: backend, data set, folder and model brought together for the loop. */
+import type * as tfl from '@tensorflow/tfjs-layers';
+import { UsageError, UserError } from '../model/errors.js';
+import { buildNetwork } from '../model/network.js';
+import { random } from '../model/random.js';
+import { findNetwork } from '../model/registry.js';
+import { type BackendName, type SelectedBackend, selectBackend } from './backend.js';
+import { checkSameConfig, resolveSettings, type Settings, type TrainConfig } from './config.js';
+import type { Dataset } from './dataset.js';
+import type { Interrupt } from './interrupt.js';
+import { hasCheckpoint, type LoadedCheckpoint, loadCheckpoint } from './load-checkpoint.js';
+import { type TrainResult, train } from './loop.js';
+import { meanImage } from './mean.js';
+import { openDataset } from './open-dataset.js';
+import type { Progress } from './progress.js';
+import { checkFree, createRun, holdsRun, openRun, type Run, updateConfig } from './run-folder.js';
+import { packageVersions } from './versions.js';
+
+/** Pictures kept for checking exports. */
+const SAMPLES = 8;
+
+/** What a person asked for. */
+export interface TrainRequest {
+  /** The run's folder. */
+  out: string;
+  /** Data set and network; needed for a new run, as stored for one that is resumed. */
+  data?: string;
+  model?: string;
+  /** Settings given, over the recipe of the network. */
+  settings: Partial<Settings>;
+  backend: BackendName;
+  /** Go on with the run in `out` where there is one. */
+  resume: boolean;
+  /** Replace the run in `out`. */
+  force: boolean;
+  checkpointMinutes: number;
+}
+
+/** How it went. */
+export interface Trained extends TrainResult {
+  run: Run;
+  backend: SelectedBackend['name'];
+  /** Kernel calls by kernel that the onnxruntime backend gave to the cpu backend while training; empty on other backends. */
+  delegated: Record<string, number>;
+}
+
+/**
+ * @throws {UserError} for anything about request, data set or checkpoint that does not fit; see the functions called
+ */
+export async function startTraining(request: TrainRequest, progress: Progress, interrupt: Interrupt): Promise<Trained> {
+  const { out, resume } = request;
+  const goesOn = resume && holdsRun(out);
+  if (!goesOn) checkRequest(request);
+  if (resume && !goesOn) progress.note(`${out}: no run here yet, starting one`);
+  const backend = await selectBackend(request.backend);
+  progress.note(`backend ${backend.name}: ${backend.why}`);
+
+  const prepared = goesOn ? await resumeRun(request, progress) : await newRun(request, progress);
+  const { run, from } = prepared;
+  progress.note(describeConfig(run));
+  if (goesOn) progress.note(from ? `going on after step ${from.state.step}` : 'no checkpoint yet: starting at step 0');
+
+  const { checkpointMinutes } = request;
+  const delegatedBefore = await delegatedKernels(backend);
+  try {
+    const result = await train({ ...prepared, progress, interrupt, checkpointMinutes });
+    return {
+      ...result,
+      run,
+      backend: backend.name,
+      delegated: subtract(await delegatedKernels(backend), delegatedBefore),
+    };
+  } finally {
+    prepared.model.dispose();
+  }
+}
+
+interface Prepared {
+  run: Run;
+  dataset: Dataset;
+  model: tfl.LayersModel;
+  from?: LoadedCheckpoint;
+}
+
+function checkRequest({ out, data, model, resume, force }: TrainRequest): void {
+  if (data === undefined || model === undefined) {
+    const found = resume ? `${out}: no run here to resume (no config.json), and ` : '';
+    throw new UsageError(`${found}a new run needs --data and --model`);
+  }
+  findNetwork(model);
+  checkFree(out, force);
+}
+
+async function newRun({ out, data, model: name, settings }: TrainRequest, progress: Progress): Promise<Prepared> {
+  const spec = findNetwork(name!);
+  const config: TrainConfig = { data: data!, model: spec.name, ...resolveSettings(spec.recipe, settings) };
+  const { imagePx, inputPx } = spec;
+  const dataset = await openForTraining(config.data, imagePx, progress);
+  const mean = meanImage(dataset.splits.train, config.seed);
+  const { labels, synsets } = dataset;
+  const record = { config, imagePx, inputPx, pictures: countPictures(dataset), versions: packageVersions() };
+  const model = initialModel(config, labels);
+  const samples = samplePictures(dataset);
+  const run = await createRun(out, record, { labels, synsets }, { mean, samples });
+  return { run, dataset, model };
+}
+
+/** Validation pictures spread over the split, and so over the classes. */
+function samplePictures({ splits: { val }, imagePx }: Dataset): Uint8Array {
+  const count = Math.min(SAMPLES, val.length);
+  const samples = new Uint8Array(count * imagePx ** 2 * 3);
+  for (let i = 0; i < count; i++) {
+    const index = Math.floor((i * val.length) / count);
+    samples.set(val.pixels(index, random(0, 'sample', index)), i * imagePx ** 2 * 3);
+  }
+  return samples;
+}
+
+async function resumeRun({ out, data, model: name, settings }: TrainRequest, progress: Progress): Promise<Prepared> {
+  const run = await openRun(out);
+  checkSameConfig(out, run.config, { data, model: name, ...settings });
+  if (settings.epochs !== undefined && settings.epochs !== run.config.epochs) {
+    run.config.epochs = settings.epochs;
+    await updateConfig(run);
+  }
+  const dataset = await openForTraining(run.config.data, run.imagePx, progress);
+  checkSameData(run, dataset);
+  const from = hasCheckpoint(run.last) ? await loadCheckpoint(run.last) : undefined;
+  return { run, dataset, from, model: from?.model ?? initialModel(run.config, run.labels) };
+}
+
+function initialModel(config: TrainConfig, labels: string[]): tfl.LayersModel {
+  return buildNetwork(findNetwork(config.model), {
+    classes: labels.length,
+    seed: config.seed,
+    lrn: config.lrn ?? undefined,
+  });
+}
+
+async function openForTraining(source: string, imagePx: number, progress: Progress): Promise<Dataset> {
+  const dataset = await openDataset(source, {
+    imagePx,
+    splits: ['train', 'val'],
+    onProgress: (done, total) => progress.work('reading pictures', done, total),
+  });
+  for (const { name, reason } of dataset.skipped) progress.note(`warning: skipped ${name}: ${reason}`);
+  for (const note of dataset.notes) progress.note(`warning: ${note}`);
+  for (const split of ['train', 'val']) {
+    if (!dataset.splits[split]?.length)
+      throw new UserError(`${source}: no ${split}/ pictures; training needs train/ and val/ or test/`);
+  }
+  return dataset;
+}
+
+function countPictures({ splits }: Dataset): Record<string, number> {
+  return { train: splits.train.length, val: splits.val.length };
+}
+
+function checkSameData(run: Run, dataset: Dataset): void {
+  const found = { pictures: countPictures(dataset), labels: dataset.labels };
+  const stored = { pictures: run.pictures, labels: run.labels };
+  if (JSON.stringify(found) === JSON.stringify(stored)) return;
+  throw new UserError(
+    `${run.config.data}: not the data set that ${run.path} was trained on: expected ` +
+      `${describeData(stored)}, found ${describeData(found)}${found.labels.length === stored.labels.length ? '; labels must be equal too' : ''}`,
+  );
+}
+
+function describeData({ pictures, labels }: { pictures: Record<string, number>; labels: string[] }): string {
+  return `${pictures.train} train and ${pictures.val} val pictures of ${labels.length} classes`;
+}
+
+function describeConfig({ config, labels, pictures, path }: Run): string {
+  const settings = Object.entries(config).map(([key, value]) => `  ${key} ${JSON.stringify(value)}`);
+  const size = describeData({ labels, pictures });
+  return [`${path}: ${config.model} on ${config.data}, ${size}`, ...settings].join('\n');
+}
+
+async function delegatedKernels({ name }: SelectedBackend): Promise<Record<string, number>> {
+  if (name !== 'onnxruntime') return {};
+  const { kernelCounts } = await import('../export/backend/index.js');
+  return { ...kernelCounts().delegated };
+}
+
+function subtract(after: Record<string, number>, before: Record<string, number>): Record<string, number> {
+  const differences = Object.entries(after).map(([kernel, count]) => [kernel, count - (before[kernel] ?? 0)] as const);
+  return Object.fromEntries(differences.filter(([, count]) => count > 0));
+}

@@ -1,0 +1,98 @@
+/**
+ * Everything in a .tar or .tar.gz, in the archive's order, streamed: nothing is unpacked to disk and one member at a time is
+ * in memory. Whether it is compressed is told by its first bytes, not by its name.
+ */
+import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { pipeline, Transform, type TransformCallback } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { createGunzip } from 'node:zlib';
+import { extract } from 'tar-stream';
+import { UserError } from '../model/errors.js';
+import type { Member } from './dataset.js';
+import { isHidden } from './picture-places.js';
+
+const BLOCK = 512;
+const KINDS: Record<string, Member['kind']> = { file: 'file', 'contiguous-file': 'file', directory: 'folder' };
+
+/**
+ * @param file  path of the archive
+ * @throws {UserError} when it is no tar, breaks off, or its compression is damaged: with what was read up to there
+ */
+export async function* tarMembers(file: string): AsyncGenerator<Member> {
+  const compressed = await isGzip(file);
+  const source = createReadStream(file);
+  const tail = new Tail();
+  const entries = extract();
+  // The error of any stage reaches the loop below through `entries`; the callback only has to exist.
+  const ignore = () => {};
+  if (compressed) pipeline(source, createGunzip(), tail, entries, ignore);
+  else pipeline(source, tail, entries, ignore);
+
+  let members = 0;
+  try {
+    for await (const entry of entries) {
+      const path = entry.header.name.replace(/^(\.?\/)+/, '').replace(/\/+$/, '');
+      let reading: Promise<Buffer> | undefined;
+      if (path !== '' && !path.split('/').some(isHidden)) {
+        const read = () => {
+          reading = buffer(entry);
+          return reading;
+        };
+        yield { path, kind: KINDS[entry.header.type ?? ''] ?? 'other', read };
+      }
+      if (reading === undefined) entry.resume();
+      await reading;
+      members += 1;
+    }
+  } catch (cause) {
+    const reason = (cause as Error).message;
+    if (members === 0 && !compressed) throw notTar(file, reason, cause);
+    throw brokenOff(file, source.bytesRead, members, reason, cause);
+  }
+  if (tail.size === 0 || tail.size % BLOCK !== 0) throw notTar(file, 'its size is no multiple of 512 bytes');
+  // Without this check an archive cut between two members would pass for a smaller data set.
+  if (!tail.isEndMark()) throw brokenOff(file, source.bytesRead, members, 'its closing blocks of zeros are missing');
+}
+
+/** Passes an archive through and keeps its last block and its size. */
+class Tail extends Transform {
+  size = 0;
+  private last: Buffer = Buffer.alloc(0);
+
+  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
+    this.size += chunk.length;
+    this.last = chunk.length >= BLOCK ? chunk.subarray(-BLOCK) : Buffer.concat([this.last, chunk]).subarray(-BLOCK);
+    done(null, chunk);
+  }
+
+  isEndMark(): boolean {
+    return this.last.every((byte) => byte === 0);
+  }
+}
+
+async function isGzip(file: string): Promise<boolean> {
+  const handle = await open(file);
+  try {
+    const { buffer: start, bytesRead } = await handle.read(Buffer.alloc(4), 0, 4, 0);
+    if (start.toString('latin1') === 'PK\x03\x04')
+      throw notTar(file, 'it is a ZIP archive; unpack it and name the folder');
+    return bytesRead >= 2 && start[0] === 0x1f && start[1] === 0x8b;
+  } finally {
+    await handle.close();
+  }
+}
+
+function notTar(file: string, reason: string, cause?: unknown): UserError {
+  return new UserError(`${file}: expected a folder, a .tar or a .tar.gz, but this is no tar archive (${reason})`, {
+    cause,
+  });
+}
+
+function brokenOff(file: string, bytes: number, members: number, reason: string, cause?: unknown): UserError {
+  const read = `${members} members in ${(bytes / 1e6).toFixed(1)} MB`;
+  return new UserError(
+    `${file}: the archive is cut short or damaged after ${read} (${reason}); fetch or pack it again`,
+    { cause },
+  );
+}

@@ -2,7 +2,7 @@
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { UserError } from '../model/errors.js';
 import { Graph, type Value } from './graph.js';
-import { cropCount, type ImageHead, imageHead, tensorHead } from './heads.js';
+import { cropCount, type ImageHead, imageHead, TRACED_BATCH, tensorHead } from './heads.js';
 import { liveNodes, lower } from './lower.js';
 import { type ModelMetadata, metadataToProps } from './metadata.js';
 import { nameGraph } from './names.js';
@@ -36,7 +36,7 @@ export async function exportClassifier(model: tfl.LayersModel, options: ExportOp
     throw new UserError(`opset: expected ${OPSETS.lowest} to ${OPSETS.highest}, got ${opset}`);
   }
   const crops = head === 'image' ? cropCount(options) : 1;
-  const traced = await traceModel(model, crops);
+  const traced = await traceModel(model, TRACED_BATCH * crops);
   const names = weightNames(model);
   const g = new Graph({ opset, lrn: 'op' });
   const network = (input: Value): Value => {

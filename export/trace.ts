@@ -4,9 +4,12 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
+import { UserError } from '../model/errors.js';
 import { type OnnxruntimeBackend, program } from './backend/onnxruntime-backend.js';
 import { BACKEND_NAME } from './backend/register.js';
 import type { KernelCall, Operand, TensorSpec } from './kernel-call.js';
+
+const DEPENDS_ON_DATA = 'an input was read while the program was being traced, so its graph depends on data';
 
 /** A program as recorded: `calls` in order, leaves being its inputs and whatever tensors it used. */
 export interface Trace {
@@ -18,7 +21,7 @@ export interface Trace {
 /**
  * @param run     any function of tensors; called once, inside `tf.tidy`
  * @param inputs  shapes and types of its arguments; values that depend on other lengths than the batch's are fixed by these
- * @throws {Error} where the program reads a value: its graph would depend on data
+ * @throws {UserError} where the program reads a value: its graph would depend on data
  */
 export async function trace(run: (inputs: tf.Tensor[]) => tf.Tensor[], inputs: readonly TensorSpec[]): Promise<Trace> {
   await tf.setBackend(BACKEND_NAME);
@@ -31,8 +34,10 @@ export async function trace(run: (inputs: tf.Tensor[]) => tf.Tensor[], inputs: r
     const placeholders = inputs.map(({ shape, dtype }) =>
       tf.engine().makeTensorFromTensorInfo(backend.makeTensorInfo([...shape], dtype)),
     );
+    const fed = placeholders.map(recordOf);
+    for (const record of fed) record.fail(new UserError(DEPENDS_ON_DATA));
     const outputs = run(placeholders).map(recordOf);
-    return { inputs: placeholders.map(recordOf), outputs, calls: program.callsFor(outputs) };
+    return { inputs: fed, outputs, calls: program.callsFor(outputs) };
   } finally {
     tf.engine().endScope();
     program.discard();

@@ -1,4 +1,5 @@
 /** Kernel calls recorded and not yet run, and the run that computes them all. */
+import { UserError } from '../../model/errors.js';
 import type { Attrs, KernelCall, Operand, TensorSpec } from '../kernel-call.js';
 import { neededCalls } from '../lower.js';
 import { BufferPool } from './buffer-pool.js';
@@ -59,7 +60,10 @@ export class LazyProgram {
 
   /** Computes every pending tensor that is still alive, in one run. */
   flush(): void {
-    if (this.tracing) throw new Error('a value was read while the model was being traced: its graph depends on data');
+    if (this.tracing)
+      throw new UserError(
+        `${this.tracing.scope}: a value was read while the program was being traced, so its graph depends on data`,
+      );
     const pending = this.pending;
     const alive = pending.flatMap((call) => call.results.filter((record) => record.refCount > 0));
     this.pending = [];

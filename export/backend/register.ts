@@ -9,6 +9,7 @@ import {
   registerKernel,
   type TensorInfo,
 } from '@tensorflow/tfjs-core';
+import { UserError } from '../../model/errors.js';
 import type { Attrs, TensorSpec } from '../kernel-call.js';
 import { LOWERINGS } from '../lowerings/index.js';
 import type { Rule } from '../rule.js';
@@ -68,6 +69,10 @@ function refusal(rule: Rule, inputs: (TensorInfo | undefined)[], attrs: Attrs): 
 
 function kernelFunc(kernelName: string, rule: Rule | undefined, onCpu: KernelFunc | undefined): KernelFunc {
   const delegate: (reason: string, ...call: Parameters<KernelFunc>) => ReturnType<KernelFunc> = (reason, call) => {
+    if (program.tracing) {
+      const why = reason && ` that takes ${reason}`;
+      throw new UserError(`${program.tracing.scope}: no ONNX lowering for the tfjs kernel ${kernelName}${why}`);
+    }
     if (!onCpu)
       throw new Error(
         `${kernelName}: the onnxruntime backend cannot take ${reason}, and the cpu backend has no such kernel`,

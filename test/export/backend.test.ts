@@ -1,0 +1,155 @@
+import '@tensorflow/tfjs-backend-cpu';
+import '@tensorflow/tfjs-layers';
+import assert from 'node:assert/strict';
+import { before, describe, it } from 'node:test';
+import * as tf from '@tensorflow/tfjs-core';
+import { sessionCount } from '../../export/backend/compile.js';
+import { kernelCounts } from '../../export/backend/index.js';
+import { tensor } from './on-both.js';
+
+const runsOf = (program: () => void): number => {
+  const before = kernelCounts().runs;
+  program();
+  return kernelCounts().runs - before;
+};
+
+describe('the onnxruntime backend', () => {
+  before(async () => {
+    await tf.setBackend('onnxruntime');
+  });
+
+  it('computes nothing until a value is read, then everything in one run', () => {
+    const runs = runsOf(() => {
+      const x = tf.tensor2d([1, -2, 3, -4, 5, -6], [2, 3]);
+      const doubled = tf.mul(x, 2);
+      const rectified = tf.relu(doubled);
+      assert.deepEqual(Array.from(tf.sum(rectified, 1).dataSync()), [8, 10]);
+      assert.deepEqual(Array.from(doubled.dataSync()), [2, -4, 6, -8, 10, -12]);
+    });
+    assert.equal(runs, 1);
+  });
+
+  it('keeps its own copy of the array a tensor was made of', () => {
+    const array = new Float32Array([1, 2, 3]);
+    const x = tf.tensor1d(array);
+    array[0] = 99;
+    assert.deepEqual(Array.from(tf.add(x, 1).dataSync()), [2, 3, 4]);
+  });
+
+  it('computes from tensors that were disposed before anything was read', () => {
+    const x = tf.tensor1d([1, 2, 3]);
+    const squared = tf.square(x);
+    const sum = tf.sum(squared);
+    x.dispose();
+    squared.dispose();
+    assert.equal(sum.dataSync()[0], 14);
+  });
+
+  it('never writes over an array that was read, however often the program runs again', () => {
+    const kept: Float32Array[] = [];
+    for (let step = 0; step < 5; step++) {
+      const y = tf.tidy(() => tf.add(tf.fill([1000], step), tf.ones([1000])));
+      kept.push(y.dataSync() as Float32Array);
+      y.dispose();
+    }
+    kept.forEach((values, step) => {
+      assert.ok(
+        values.every((value) => value === step + 1),
+        `values of step ${step} changed`,
+      );
+    });
+  });
+
+  it('does not reuse the memory of a tensor that a pending call still reads', () => {
+    const a = tf.tidy(() => tf.add(tensor([2000]), 1));
+    tf.sum(a).dataSync(); // a has memory of its own now
+    const pending = tf.mul(a, 2);
+    const expected = Array.from(tf.util.flatten(Array.from(tensor([2000]).dataSync())), (value) =>
+      Math.fround(Math.fround(Number(value) + 1) * 2),
+    );
+    a.dispose();
+    tf.tidy(() => tf.add(tf.fill([2000], 7), tf.fill([2000], 8)).dataSync());
+    assert.deepEqual(Array.from(pending.dataSync()), expected);
+  });
+
+  it('compiles a training step once: learning rate and data are inputs of the graph', () => {
+    const weight = tf.variable(tensor<tf.Rank.R2>([4, 3]));
+    const step = (rate: number, seed: number) =>
+      tf.tidy(() => {
+        const { value, grads } = tf.variableGrads(
+          () => tf.mean(tf.square(tf.matMul(tensor<tf.Rank.R2>([5, 4], seed), weight))) as tf.Scalar,
+          [weight],
+        );
+        weight.assign(tf.sub(weight, tf.mul(grads[weight.name], tf.scalar(rate))));
+        return value.dataSync()[0];
+      });
+    step(0.1, 1);
+    const compiled = sessionCount();
+    const runs = runsOf(() => {
+      for (let i = 0; i < 4; i++) step(0.1 / (i + 1), i + 2);
+    });
+    assert.equal(sessionCount(), compiled);
+    assert.equal(runs, 4);
+    weight.dispose();
+  });
+
+  it('bounds a loop that never reads', () => {
+    const runs = runsOf(() => {
+      let x = tf.zeros([3]);
+      for (let i = 0; i < 9000; i++) {
+        const next = tf.add(x, 1);
+        x.dispose();
+        x = next;
+      }
+      assert.deepEqual(Array.from(x.dataSync()), [9000, 9000, 9000]);
+    });
+    assert.ok(runs >= 2, `${runs} runs for 9000 calls`);
+  });
+
+  it('gives up graphs it has not used for long', () => {
+    for (let length = 1; length <= 80; length++) tf.tidy(() => tf.square(tf.ones([length])).dataSync());
+    assert.ok(sessionCount() <= 32, `${sessionCount()} sessions kept`);
+  });
+
+  it('delegates kernels without a rule and counts them', () => {
+    const before = kernelCounts().delegated.Erf ?? 0;
+    const y = tf.relu(tf.erf(tf.mul(tf.tensor1d([-1, 0.5]), 1)));
+    const [negative, positive] = y.dataSync();
+    assert.equal(negative, 0);
+    assert.ok(Math.abs(positive - 0.5204999) < 1e-6, `erf(0.5) is ${positive}`);
+    assert.equal(kernelCounts().delegated.Erf, before + 1);
+  });
+
+  it('delegates what a rule refuses and names the reason', () => {
+    const product = tf.relu(tf.tensor1d([1, -2, 3], 'int32'));
+    assert.deepEqual(Array.from(product.dataSync()), [1, 0, 3]);
+    assert.ok((kernelCounts().delegated['Relu (dtype int32)'] ?? 0) >= 1, JSON.stringify(kernelCounts().delegated));
+  });
+
+  it('tells every reader of a failed tensor why, and goes on with others', () => {
+    const indices = tf.tensor1d([0, 9], 'int32');
+    const wrong = tf.gather(tf.tensor1d([1, 2, 3]), indices);
+    assert.throws(() => wrong.dataSync(), /indices element out of data bounds/);
+    assert.throws(() => wrong.dataSync(), /indices element out of data bounds/);
+    wrong.dispose();
+    assert.deepEqual(Array.from(tf.add(tf.tensor1d([1, 2]), 1).dataSync()), [2, 3]);
+  });
+
+  it('handles empty tensors, strings and complex numbers as the cpu backend does', () => {
+    assert.deepEqual(tf.add(tf.tensor2d([], [0, 3]), 1).shape, [0, 3]);
+    assert.deepEqual(tf.tensor1d(['a', 'b']).dataSync(), ['a', 'b']);
+    assert.deepEqual(
+      Array.from(tf.mul(tf.complex([1, 2], [3, 4]), tf.complex([1, 0], [0, 1])).dataSync()),
+      [1, 3, -4, 2],
+    );
+  });
+
+  it('counts tensors and bytes truly', () => {
+    const before = tf.memory();
+    const x = tf.tidy(() => tf.relu(tf.mul(tensor([10, 20]), 2)));
+    assert.equal(tf.memory().numTensors, before.numTensors + 1);
+    assert.equal(tf.memory().numBytes, before.numBytes + 800);
+    x.dispose();
+    assert.equal(tf.memory().numBytes, before.numBytes);
+  });
+});

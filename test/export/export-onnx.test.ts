@@ -1,0 +1,280 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
+import onnxProto from 'onnx-proto';
+import * as ort from 'onnxruntime-node';
+import '../../export/backend/index.js';
+import { type ExportOptions, exportClassifier } from '../../export/export-onnx.js';
+import { type ModelMetadata, metadataToProps, propsToMetadata } from '../../export/metadata.js';
+import { readMetadata } from '../../export/model-file.js';
+import { trace } from '../../export/trace.js';
+import { tenCrops } from '../../model/crops.js';
+import { UserError } from '../../model/errors.js';
+import { buildNetwork } from '../../model/network.js';
+import { findNetwork } from '../../model/registry.js';
+import { numbers } from './on-both.js';
+
+const { onnx } = onnxProto;
+const labels = ['cat', 'dog', 'über-föhn', '日本'];
+
+function optionsFor(name: string, head: 'image' | 'tensor', opset = 13): ExportOptions {
+  const { imagePx, inputPx } = findNetwork(name);
+  const mean = numbers(imagePx * imagePx * 3, 8).map((value) => 120 + 10 * value);
+  const metadata = {
+    model: name,
+    labels,
+    meanRgb: [120, 121, 122] as [number, number, number],
+    dataset: 'x',
+    toolVersion: '0.0.0',
+  };
+  return { head, opset, imagePx, inputPx, mean, metadata };
+}
+
+const model = (name: string) =>
+  buildNetwork(findNetwork(name), { classes: labels.length, seed: 3, width: name === 'alexnet' ? 0.0625 : undefined });
+
+function worst(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  assert.equal(actual.length, expected.length);
+  let largest = 0;
+  let difference = 0;
+  for (let i = 0; i < expected.length; i++) {
+    largest = Math.max(largest, Math.abs(expected[i]));
+    difference = Math.max(difference, Math.abs(actual[i] - expected[i]));
+  }
+  return difference / largest;
+}
+
+describe('an exported network', () => {
+  before(async () => {
+    await tf.setBackend('onnxruntime');
+  });
+
+  for (const name of ['alexnet', 'cifar10-18pct', 'cifar10-11pct', 'cifar10-quick']) {
+    it(`gives tfjs's logits for any batch: ${name}`, async () => {
+      const net = model(name);
+      const { bytes } = await exportClassifier(net, optionsFor(name, 'tensor'));
+      const session = await ort.InferenceSession.create(bytes);
+      const { inputPx } = findNetwork(name);
+      for (const batch of [1, 3]) {
+        const nhwc = numbers(batch * inputPx * inputPx * 3, batch).map((value) => value * 120);
+        const expected = tf.tidy(() =>
+          (net.predict(tf.tensor(nhwc, [batch, inputPx, inputPx, 3])) as tf.Tensor).dataSync(),
+        );
+        const nchw = new Float32Array(nhwc.length);
+        nhwc.forEach((value, at) => {
+          const [channel, column, row, picture] = [
+            at % 3,
+            Math.floor(at / 3) % inputPx,
+            Math.floor(at / 3 / inputPx) % inputPx,
+            Math.floor(at / 3 / inputPx ** 2),
+          ];
+          nchw[((picture * 3 + channel) * inputPx + row) * inputPx + column] = value;
+        });
+        const { logits } = await session.run({ input: new ort.Tensor('float32', nchw, [batch, 3, inputPx, inputPx]) });
+        assert.deepEqual(logits.dims, [batch, labels.length]);
+        // 1e-4: float32 sums over up to 9216 terms, in two orders.
+        assert.ok(
+          worst(logits.data as Float32Array, expected) < 1e-4,
+          `difference ${worst(logits.data as Float32Array, expected)}`,
+        );
+      }
+      await session.release();
+      net.dispose();
+    });
+  }
+
+  it('averages the probabilities of the crops inside the image head, mean subtracted pixel by pixel', async () => {
+    for (const name of ['alexnet', 'cifar10-11pct', 'cifar10-18pct']) {
+      const net = model(name);
+      const options = optionsFor(name, 'image');
+      const { bytes, metadata } = await exportClassifier(net, options);
+      const { imagePx, inputPx } = options;
+      const pictures = Uint8Array.from({ length: 2 * imagePx * imagePx * 3 }, (_, i) => (i * 7 + (i >> 5) * 31) % 256);
+      const session = await ort.InferenceSession.create(bytes);
+      const { probabilities } = await session.run({
+        image: new ort.Tensor('uint8', pictures, [2, imagePx, imagePx, 3]),
+      });
+      const crops = tenCrops(imagePx, inputPx);
+      assert.equal(metadata.crops, crops.length);
+      const expected = new Float64Array(2 * labels.length);
+      for (const { top, left, mirror } of crops) {
+        // Written from the definition, pixel by pixel, not with the code under test.
+        const input = new Float32Array(2 * inputPx * inputPx * 3);
+        for (let at = 0; at < input.length; at++) {
+          const [channel, column, row, picture] = [
+            at % 3,
+            Math.floor(at / 3) % inputPx,
+            Math.floor(at / 3 / inputPx) % inputPx,
+            Math.floor(at / 3 / inputPx ** 2),
+          ];
+          const x = left + (mirror ? inputPx - 1 - column : column);
+          const pixel = ((top + row) * imagePx + x) * 3 + channel;
+          input[at] = pictures[picture * imagePx * imagePx * 3 + pixel] - options.mean[pixel];
+        }
+        const single = tf.tidy(() =>
+          tf.softmax(net.predict(tf.tensor(input, [2, inputPx, inputPx, 3])) as tf.Tensor).dataSync(),
+        );
+        single.forEach((value, i) => {
+          expected[i] += value / crops.length;
+        });
+      }
+      assert.ok(
+        worst(probabilities.data as Float32Array, expected) < 1e-5,
+        `${name}: ${worst(probabilities.data as Float32Array, expected)}`,
+      );
+      await session.release();
+      net.dispose();
+    }
+  });
+
+  it('holds no Transpose between conv1 and fc6, one LRN a layer, and names as in the paper', async () => {
+    const net = model('alexnet');
+    const { bytes, operators } = await exportClassifier(net, optionsFor('alexnet', 'tensor'));
+    assert.deepEqual(operators, { Conv: 5, Relu: 7, LRN: 2, MaxPool: 3, Reshape: 1, Gemm: 3, Softmax: 1 });
+    const { graph, irVersion, opsetImport } = onnx.ModelProto.decode(bytes);
+    assert.equal(Number(irVersion), 7);
+    assert.deepEqual(
+      opsetImport!.map(({ domain, version }) => [domain, Number(version)]),
+      [['', 13]],
+    );
+    const outputs = graph!.node!.flatMap((node) => node.output!);
+    for (const layer of [
+      'conv1',
+      'norm1',
+      'pool1',
+      'conv2',
+      'norm2',
+      'pool2',
+      'conv3',
+      'conv4',
+      'conv5',
+      'pool5',
+      'fc6',
+      'fc7',
+      'logits',
+      'probabilities',
+    ]) {
+      assert.ok(outputs.includes(layer), `no value ${layer} among ${outputs}`);
+    }
+    const shapes = Object.fromEntries(graph!.initializer!.map(({ name, dims }) => [name, dims!.map(Number)]));
+    assert.deepEqual(shapes['conv2/kernel'], [16, 3, 5, 5]);
+    assert.deepEqual(shapes['fc6/kernel'], [576, 256]);
+    net.dispose();
+  });
+
+  it("writes LRN's alpha multiplied by the window, since ONNX divides it", async () => {
+    const net = model('alexnet');
+    const { bytes } = await exportClassifier(net, optionsFor('alexnet', 'tensor'));
+    const lrn = onnx.ModelProto.decode(bytes).graph!.node!.find((node) => node.opType === 'LRN')!;
+    const value = Object.fromEntries(
+      lrn.attribute!.map((attribute) => [attribute.name, attribute.f || Number(attribute.i)]),
+    );
+    assert.deepEqual([value.size, value.beta, value.bias], [5, 0.75, 2]);
+    assert.ok(Math.abs(value.alpha - 5e-4) < 1e-9, `alpha ${value.alpha}`);
+    net.dispose();
+  });
+
+  it('is byte-identical when repeated and loads at every operator set', async () => {
+    const net = model('cifar10-18pct');
+    for (const opset of [13, 16, 17, 18, 20, 22]) {
+      const first = await exportClassifier(net, optionsFor('cifar10-18pct', 'image', opset));
+      const again = await exportClassifier(net, optionsFor('cifar10-18pct', 'image', opset));
+      assert.ok(Buffer.from(first.bytes).equals(again.bytes), `opset ${opset} differs`);
+      await (await ort.InferenceSession.create(first.bytes)).release();
+    }
+    await assert.rejects(exportClassifier(net, optionsFor('cifar10-18pct', 'image', 12)), {
+      name: 'UserError',
+      message: 'opset: expected 13 to 22, got 12',
+    });
+    net.dispose();
+  });
+
+  it('leaves the model as it was and nothing in memory', async () => {
+    const net = model('cifar10-18pct');
+    const input = tf.tensor(numbers(32 * 32 * 3), [1, 32, 32, 3]);
+    const before = (net.predict(input) as tf.Tensor).dataSync();
+    const { numTensors } = tf.memory();
+    await exportClassifier(net, optionsFor('cifar10-18pct', 'image'));
+    assert.equal(tf.memory().numTensors, numTensors);
+    assert.deepEqual((net.predict(input) as tf.Tensor).dataSync(), before);
+    net.dispose();
+  });
+
+  it('names the kernel that has no lowering', async () => {
+    const net = tfl.sequential({ layers: [tfl.layers.dense({ units: 4, activation: 'selu', inputShape: [6] })] });
+    await assert.rejects(
+      exportClassifier(net, { ...optionsFor('cifar10-18pct', 'tensor'), inputPx: 6 }),
+      (error: Error) => {
+        assert.ok(error instanceof UserError, String(error));
+        assert.match(error.message, /Selu/);
+        return true;
+      },
+    );
+    net.dispose();
+  });
+
+  it('refuses a program whose graph depends on data', async () => {
+    const doubled = trace(([x]) => [x.dataSync()[0] > 0 ? x : tf.neg(x)], [{ shape: [2], dtype: 'float32' }]);
+    await assert.rejects(doubled, { name: 'UserError', message: /read while the program was being traced/ });
+    assert.equal(tf.sum(tf.tensor1d([1, 2])).dataSync()[0], 3);
+  });
+});
+
+describe('metadata', () => {
+  const metadata: ModelMetadata = {
+    model: 'alexnet',
+    head: 'image',
+    labels,
+    synsets: ['n1', 'n2', 'n3', 'n4'],
+    imagePx: 256,
+    inputPx: 227,
+    crops: 10,
+    meanRgb: [123.5, 117, 104],
+    dataset: 'pictures',
+    top1Error: 0.407,
+    top5Error: 0.182,
+    checkpoint: 'ab12',
+    toolVersion: '0.1.0',
+  };
+  let folder: string;
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'alexnet-'));
+  });
+  after(() => rm(folder, { recursive: true }));
+
+  it('survives the way through the file', async () => {
+    const net = model('cifar10-18pct');
+    const { imagePx, inputPx } = findNetwork('cifar10-18pct');
+    const { bytes } = await exportClassifier(net, { ...optionsFor('cifar10-18pct', 'image'), metadata });
+    const file = join(folder, 'a.onnx');
+    await writeFile(file, bytes);
+    assert.deepEqual(await readMetadata(file), { ...metadata, imagePx, inputPx, crops: 2 });
+    assert.deepEqual(propsToMetadata(metadataToProps(metadata), 'x'), metadata);
+    net.dispose();
+  });
+
+  it('says what is wrong with a file', async () => {
+    const write = async (name: string, contents: string | Uint8Array) => {
+      await writeFile(join(folder, name), contents);
+      return join(folder, name);
+    };
+    const other = onnx.ModelProto.encode({
+      irVersion: 8,
+      graph: { name: 'x' },
+      metadataProps: [{ key: 'head', value: 'image' }],
+    }).finish();
+    const large = onnx.ModelProto.encode({ irVersion: 8, graph: { name: 'x'.repeat(5000) } }).finish();
+    const cases: [string, RegExp][] = [
+      [join(folder, 'absent.onnx'), /cannot be opened: no such file/],
+      [await write('text.onnx', 'this is no model'), /not an ONNX file/],
+      [await write('empty.onnx', ''), /not an ONNX file/],
+      [await write('cut.onnx', large.subarray(0, 3000)), /cut short: expected at least \d+ bytes, got 3000/],
+      [await write('other.onnx', other), /metadata labels, image_px, input_px missing/],
+    ];
+    for (const [file, message] of cases) await assert.rejects(readMetadata(file), { name: 'UserError', message });
+  });
+});

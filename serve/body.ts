@@ -1,0 +1,83 @@
+/** The picture in a request: the whole body, or the field `image` of a multipart form. Nothing is inflated, every size is bounded. */
+import type { IncomingMessage } from 'node:http';
+import { Busboy } from '@fastify/busboy';
+import { RequestError } from './errors.js';
+
+/** Room for a form's boundaries, part headers and other fields, bytes. */
+const FORM_OVERHEAD = 65_536;
+
+/**
+ * @param maxBytes  size of the picture allowed
+ * @throws {RequestError} IMAGE_TOO_LARGE, UNSUPPORTED_ENCODING, BAD_FORM, IMAGE_FIELD_MISSING; BAD_REQUEST when the client is gone
+ */
+export async function readPicture(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
+  const encoding = request.headers['content-encoding'] ?? 'identity';
+  if (encoding.toLowerCase() !== 'identity') throw new RequestError('UNSUPPORTED_ENCODING');
+  const type = request.headers['content-type'] ?? '';
+  if (!/^multipart\/form-data\b/i.test(type)) return readBody(request, maxBytes, maxBytes);
+  return pictureOfForm(await readBody(request, maxBytes + FORM_OVERHEAD, maxBytes), type, maxBytes);
+}
+
+/** Over the limit it answers at once; Node discards what else the client sends. */
+async function readBody(request: IncomingMessage, limit: number, maxBytes: number): Promise<Buffer> {
+  if (Number(request.headers['content-length'] ?? 0) > limit) throw tooLarge(maxBytes);
+  const chunks: Buffer[] = [];
+  let size = 0;
+  return new Promise((resolve, reject) => {
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= limit) return chunks.push(chunk);
+      chunks.length = 0;
+      return reject(tooLarge(maxBytes));
+    });
+    request.on('end', () => resolve(Buffer.concat(chunks)));
+    const brokenOff = () => reject(new RequestError('BAD_REQUEST', 'the body broke off'));
+    request.on('error', brokenOff);
+    request.on('close', brokenOff);
+  });
+}
+
+function tooLarge(maxBytes: number): RequestError {
+  return new RequestError('IMAGE_TOO_LARGE', `the picture has more than ${maxBytes} bytes; send a smaller one`);
+}
+
+function pictureOfForm(body: Buffer, contentType: string, maxBytes: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const malformed = (error: unknown) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      reject(new RequestError('BAD_FORM', `the multipart form is malformed: ${reason.slice(0, 200)}`));
+    };
+    try {
+      const form = new Busboy({
+        headers: { 'content-type': contentType },
+        limits: {
+          fileSize: maxBytes,
+          files: 1,
+          fields: 10,
+          parts: 11,
+          fieldNameSize: 100,
+          fieldSize: 1000,
+          headerPairs: 20,
+          headerSize: 8192,
+        },
+        isPartAFile: (name) => name === 'image',
+      });
+      let picture: Buffer | undefined;
+      form.on('file', (_name, stream) => {
+        const chunks: Buffer[] = [];
+        stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+        stream.on('limit', () => reject(tooLarge(maxBytes)));
+        stream.on('error', malformed);
+        stream.on('end', () => {
+          picture = Buffer.concat(chunks);
+        });
+      });
+      form.on('filesLimit', () => malformed('more than one field "image"; send one picture a request'));
+      form.on('error', malformed);
+      form.on('finish', () => (picture ? resolve(picture) : reject(new RequestError('IMAGE_FIELD_MISSING'))));
+      form.end(body);
+    } catch (error) {
+      malformed(error);
+    }
+  });
+}

@@ -1,0 +1,44 @@
+/**
+ * Every error that a request can be answered with: the code clients may rely on, the HTTP status and the message that stands where
+ * the case has nothing more exact to say. Status codes are decided here and nowhere else.
+ */
+export const ERRORS = {
+  BAD_REQUEST: { status: 400, message: 'the request is malformed' },
+  EMPTY_BODY: { status: 400, message: 'the body is empty; send the bytes of a JPEG, PNG or WebP picture' },
+  BAD_FORM: { status: 400, message: 'the multipart form is malformed' },
+  IMAGE_FIELD_MISSING: { status: 400, message: 'the form has no field "image"; send the picture in it' },
+  INVALID_TOP: { status: 400, message: 'top is out of range' },
+  INVALID_IMAGE: { status: 400, message: 'the picture cannot be decoded' },
+  NOT_FOUND: { status: 404, message: 'no such route; send a picture to POST /classify' },
+  METHOD_NOT_ALLOWED: { status: 405, message: 'this route does not answer that method' },
+  IMAGE_TOO_LARGE: { status: 413, message: 'the picture has too many bytes' },
+  IMAGE_TOO_MANY_PIXELS: { status: 413, message: 'the picture has too many pixels' },
+  UNSUPPORTED_ENCODING: { status: 415, message: 'Content-Encoding is not supported; send the picture uncompressed' },
+  UNSUPPORTED_IMAGE_TYPE: { status: 415, message: 'neither JPEG, PNG nor WebP; convert the picture to one of them' },
+  INFERENCE_FAILED: { status: 500, message: 'the picture could not be classified, though it was tried twice' },
+  INTERNAL: { status: 500, message: 'a fault in the server; its log names this request id' },
+  NOT_READY: { status: 503, message: 'the model is not loaded yet' },
+  QUEUE_FULL: { status: 503, message: 'too many pictures are waiting; try again later' },
+  SHUTTING_DOWN: { status: 503, message: 'the server is shutting down' },
+  DEADLINE_EXCEEDED: { status: 504, message: 'the picture was not classified within the time limit' },
+} as const;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** A request that is answered with an error. The message goes to the client: no paths, no stack. */
+export class RequestError extends Error {
+  override name = 'RequestError';
+
+  /** @param retryAfterS  whole seconds for the header Retry-After, 1 or more */
+  constructor(
+    readonly code: ErrorCode,
+    message: string = ERRORS[code].message,
+    readonly retryAfterS?: number,
+  ) {
+    super(message);
+  }
+
+  get status(): number {
+    return ERRORS[this.code].status;
+  }
+}

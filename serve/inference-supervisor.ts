@@ -1,0 +1,136 @@
+/**
+ * Keeps one inference process alive: forks it, starts another when it dies, waits longer each time it dies again before it has answered
+ * anything. worker_threads are no way out: a worker ended during `session.run` aborts the whole process.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { UserError } from '../model/errors.js';
+import type { FromInference, InferenceOptions, Reply, ToInference } from './messages.js';
+import type { Provider } from './provider.js';
+import type { ServedModel } from './served-model.js';
+
+const FIRST_DELAY_MS = 500;
+const LAST_DELAY_MS = 30_000;
+/** A process that has lived this long is no part of a crash loop. */
+const SETTLED_MS = 30_000;
+
+export interface SupervisorEvents {
+  /** Also after a restart, with what the file holds by then. */
+  ready(loaded: Loaded): void;
+  reply(reply: Reply): void;
+  /** The process is gone, and with it what it was doing. */
+  died(): void;
+  log(line: string): void;
+}
+
+export interface Loaded {
+  model: ServedModel;
+  provider: Provider;
+}
+
+export class InferenceSupervisor {
+  private child?: ChildProcess;
+  private stopped = false;
+  private failures = 0;
+  private startedAt = 0;
+  private restart?: NodeJS.Timeout;
+  private firstLoad?: { resolve(loaded: Loaded): void; reject(error: Error): void };
+
+  /** @param module  compiled file that runs as the process */
+  constructor(
+    private readonly options: InferenceOptions,
+    private readonly events: SupervisorEvents,
+    private readonly module = fileURLToPath(new URL('./inference-process.js', import.meta.url)),
+  ) {}
+
+  /**
+   * Resolves once the model is loaded for the first time.
+   * @throws {UserError} when it cannot be loaded; no second try is made then
+   */
+  start(): Promise<Loaded> {
+    return new Promise((resolve, reject) => {
+      this.firstLoad = { resolve, reject };
+      this.fork();
+    });
+  }
+
+  /** To a process that died meanwhile, nothing is sent; `died` follows. */
+  send(message: ToInference): void {
+    this.child?.send(message, (error) => {
+      if (error) this.events.log(`the inference process cannot be reached: ${error.message}`);
+    });
+  }
+
+  /** Ends the process at once; another is started. */
+  kill(): void {
+    this.child?.kill('SIGKILL');
+  }
+
+  /** Ends the process at once and starts no other. */
+  stop(): void {
+    this.stopped = true;
+    clearTimeout(this.restart);
+    this.firstLoad?.reject(new UserError('stopped while the model was loading'));
+    this.firstLoad = undefined;
+    this.kill();
+  }
+
+  private fork(): void {
+    const child = fork(this.module, [JSON.stringify(this.options)], {
+      serialization: 'advanced',
+      execArgv: [],
+      // Its stdout is not ours to write to. Few arenas: glibc returns little of what many threads' libvips allocated.
+      stdio: ['ignore', 2, 2, 'ipc'],
+      env: { MALLOC_ARENA_MAX: '2', ...process.env },
+    });
+    this.child = child;
+    this.startedAt = performance.now();
+    child.on('message', (message: FromInference) => {
+      // Messages may still come after the end; what they answer has been put back in line by then.
+      if (this.child === child) this.receive(message);
+    });
+    child.on('error', (error) => this.events.log(`the inference process: ${error.message}`));
+    child.once('exit', (code, signal) => this.exited(signal ?? `code ${code}`));
+  }
+
+  private receive(message: FromInference): void {
+    switch (message.type) {
+      case 'progress':
+        this.events.log(message.line);
+        break;
+      case 'ready':
+        this.events.ready(message);
+        this.firstLoad?.resolve(message);
+        this.firstLoad = undefined;
+        break;
+      case 'failed':
+        this.failed(message.forPeople ? new UserError(message.message) : new Error(message.message));
+        this.kill();
+        break;
+      default:
+        this.failures = 0;
+        this.events.reply(message);
+    }
+  }
+
+  /** The first load decides whether the server starts; a later one is tried again. */
+  private failed(error: Error): void {
+    if (this.firstLoad) {
+      this.stopped = true;
+      this.firstLoad.reject(error);
+      this.firstLoad = undefined;
+    } else this.events.log(`the model cannot be loaded again: ${error.message}`);
+  }
+
+  private exited(how: string): void {
+    this.child = undefined;
+    if (this.firstLoad) this.failed(new Error(`the inference process ended while loading the model (${how})`));
+    if (this.stopped) return;
+    this.events.died();
+    if (performance.now() - this.startedAt > SETTLED_MS) this.failures = 0;
+    const delayMs = Math.min(LAST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.failures);
+    this.failures += 1;
+    this.events.log(`the inference process ended (${how}); starting another in ${delayMs / 1000} s`);
+    this.restart = setTimeout(() => this.fork(), delayMs);
+  }
+}

@@ -1,0 +1,40 @@
+/** A server's life in a terminal or container: started, ready, ended by a signal. */
+import type { ImageServer } from './server.js';
+
+const SIGNAL_NUMBERS = { SIGINT: 2, SIGTERM: 15 } as const;
+type Signal = keyof typeof SIGNAL_NUMBERS;
+
+/** What the pictures in line have after a signal. */
+const DRAIN_MS = 30_000;
+
+/**
+ * Returns after the first SIGTERM or SIGINT, once the pictures in line are answered. A second signal, or 30 s, end the process at once
+ * with a code that is not 0.
+ */
+export async function serveUntilSignal(server: ImageServer, log: (line: string) => void): Promise<void> {
+  let stopped: Promise<void> | undefined;
+  const signalled = new Promise<void>((resolve) => {
+    const force = (code: number) => {
+      server.kill();
+      process.exit(code);
+    };
+    const listener = (signal: Signal) => {
+      if (stopped) force(128 + SIGNAL_NUMBERS[signal]);
+      log(`${signal}: answering the pictures in line, then ending; again to end at once`);
+      stopped = server.stop();
+      setTimeout(() => force(1), DRAIN_MS).unref();
+      resolve();
+    };
+    for (const signal of Object.keys(SIGNAL_NUMBERS)) process.on(signal, listener);
+  });
+  try {
+    const { url, provider, model } = await server.start();
+    console.log(JSON.stringify({ ready: true, url, provider }));
+    log(`${model.name}, ${model.labels.length} classes: POST pictures to ${url}/classify`);
+    await signalled;
+  } catch (error) {
+    // A signal while loading ends the loading: no fault.
+    if (!stopped) throw error;
+  }
+  await stopped;
+}

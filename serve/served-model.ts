@@ -1,0 +1,53 @@
+/** What clients learn about the model that answers them, and the ranking of its probabilities. */
+import { RequestError } from './errors.js';
+
+export interface ServedModel {
+  name: string;
+  version: string;
+  /** By class index. */
+  labels: string[];
+  /** ImageNet synset ids by class index, where known. */
+  synsets?: string[];
+  /** Crops averaged per picture. */
+  crops: number;
+  /** Side of the square that a picture is cut to, pixels. */
+  imagePx: number;
+}
+
+export interface Prediction {
+  index: number;
+  label: string;
+  synset?: string;
+  /** 0 to 1. */
+  probability: number;
+}
+
+/** Predictions given where nobody asks for a number, or all where a model has fewer classes. */
+const DEFAULT_TOP = 5;
+
+/**
+ * How many predictions are asked for.
+ * @param text  as written by the client; undefined for the default
+ * @throws {RequestError} INVALID_TOP
+ */
+export function parseTop(text: unknown, { labels }: ServedModel): number {
+  if (text === undefined) return Math.min(DEFAULT_TOP, labels.length);
+  const top = typeof text === 'string' && /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  if (top >= 1 && top <= labels.length) return top;
+  throw new RequestError(
+    'INVALID_TOP',
+    `top: expected a whole number from 1 to ${labels.length}, the number of classes, got ${JSON.stringify(text)}`,
+  );
+}
+
+/** The `top` most probable classes, descending; equal ones by index. */
+export function topPredictions(
+  probabilities: Float32Array,
+  { labels, synsets }: ServedModel,
+  top: number,
+): Prediction[] {
+  return Array.from(probabilities, (probability, index) => ({ probability, index }))
+    .sort((a, b) => b.probability - a.probability || a.index - b.index)
+    .slice(0, top)
+    .map(({ probability, index }) => ({ index, label: labels[index], synset: synsets?.[index], probability }));
+}

@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { corner, order } from './pictures.js';
+import { alexnet, errorOf, gone, node, OBEDIENT, post, result, running, until } from './running.js';
+import { writeTinyModel } from './tiny-model.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'alexnet-lifecycle-'));
+after(() => rmSync(folder, { recursive: true }));
+const file = writeTinyModel(join(folder, 'tiny.onnx'));
+
+/** `alexnet serve` around an inference process that obeys `order`. */
+async function obedientServer() {
+  const server = node('./obedient-server.js', 'none', '0');
+  return { ...server, url: JSON.parse(await server.line).url as string };
+}
+
+const refused = (url: string) =>
+  fetch(`${url}/v2/health/live`).then(
+    () => false,
+    () => true,
+  );
+
+test('prints one line on stdout when ready, everything else on stderr, answers, and ends with 0 on SIGTERM', async () => {
+  const server = alexnet('serve', '--model', file, '--port', '0', '--provider', 'cpu');
+  const { ready, url, provider } = JSON.parse(await server.line);
+  assert.deepEqual([ready, provider], [true, 'cpu']);
+  assert.match(url, /^http:\/\/127\.0\.0\.1:\d+$/);
+  assert.match(server.stderr(), /loading .*tiny\.onnx \(0\.0 MB, 4 classes\)/);
+  assert.match(server.stderr(), /loaded in \d+ ms, warmed up in \d+ ms/);
+  assert.equal((await post(url, await corner(0).png().toBuffer())).status, 200);
+  server.process.kill('SIGTERM');
+  assert.equal(await server.ended, 0);
+});
+
+test('on SIGTERM is not ready at once, takes no more, answers what waits, closes and ends with 0', async () => {
+  const { url, process: child, ended } = await obedientServer();
+  const pid = await result(post(url, order('pid')));
+  const waiting = [1, 2, 3, 4, 5].map(() => post(url, order('sleep 300')));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  child.kill('SIGTERM');
+  await until(async () => (await fetch(`${url}/v2/health/ready`)).status === 503, 500);
+  assert.deepEqual(await (await fetch(`${url}/v2/health/ready`)).json(), { ready: false, error: 'shutting down' });
+  const late = await post(url, order('sleep 0'));
+  assert.equal(late.headers.get('connection'), 'close');
+  assert.ok(late.headers.has('retry-after'));
+  assert.equal((await errorOf(late)).code, 'SHUTTING_DOWN');
+  for (const response of await Promise.all(waiting)) {
+    assert.equal(response.status, 200);
+    assert.equal(response.headers.get('connection'), 'close');
+  }
+  assert.equal(await ended, 0);
+  assert.ok(await refused(url));
+  await until(() => gone(pid), 2000);
+});
+
+test('ends at once with another code on a second signal', async () => {
+  const { url, process: child, ended } = await obedientServer();
+  const pid = await result(post(url, order('pid')));
+  const lost = post(url, order('sleep 20000'));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  child.kill('SIGINT');
+  await until(async () => (await fetch(`${url}/v2/health/ready`)).status === 503, 500);
+  child.kill('SIGINT');
+  await assert.rejects(lost);
+  assert.equal(await ended, 130);
+  await until(() => gone(pid), 2000);
+});
+
+test('ends with 0 on SIGTERM while the model is loading', async () => {
+  const { process: child, ended, line, stderr } = node('./obedient-server.js', 'loads for ever', '0');
+  await until(() => stderr().includes('loading'), 5000);
+  child.kill('SIGTERM');
+  assert.equal(await ended, 0);
+  assert.equal(await line, '');
+});
+
+test('leaves no inference process behind when it is killed', async () => {
+  const { url, process: child, ended } = await obedientServer();
+  const pid = await result(post(url, order('pid')));
+  child.kill('SIGKILL');
+  assert.equal(await ended, 'SIGKILL');
+  await until(() => gone(pid), 2000);
+});
+
+test('an inference process whose server ends before it is up ends too', async () => {
+  const child = fork(OBEDIENT, [JSON.stringify({ file: 'loads for ever' })]);
+  after(() => child.kill('SIGKILL'));
+  child.disconnect();
+  await until(() => child.exitCode === 0, 5000);
+});
+
+test('does not start when the inference process dies while loading, and says how', async () => {
+  const { ended, stderr } = node('./obedient-server.js', 'dies while loading', '0');
+  assert.equal(await ended, 1);
+  assert.match(stderr(), /the inference process ended while loading the model \(SIGKILL\)/);
+});
+
+test('answers live, not ready and 503 to pictures while the model is loading', async () => {
+  const taken = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => taken.once('listening', resolve));
+  const { port } = taken.address() as { port: number };
+  await new Promise((resolve) => taken.close(resolve));
+  node('./obedient-server.js', 'loads for ever', String(port));
+  const url = `http://127.0.0.1:${port}`;
+  await until(async () => !(await refused(url)), 5000);
+  const response = await fetch(`${url}/v2/health/ready`);
+  assert.equal(response.status, 503);
+  assert.deepEqual(await response.json(), { ready: false, error: 'the model is loading' });
+  const { status, code } = await errorOf(post(url, order('pid')));
+  assert.deepEqual([status, code], [503, 'NOT_READY']);
+});
+
+test('says so when the port is in use, ends with 1', async () => {
+  const { url } = await running({ file });
+  const { port } = new URL(url);
+  const { ended, stderr } = alexnet('serve', '--model', file, '--port', port);
+  assert.equal(await ended, 1);
+  assert.equal(
+    stderr().trim(),
+    `alexnet serve: cannot listen on 127.0.0.1 port ${port}: the port is in use; choose another with --port, or 0 for any free one`,
+  );
+});
+
+test('ends with 2 on wrong usage: unknown provider, port out of range, misspelt flag, no model', async () => {
+  const cases: [string[], RegExp][] = [
+    [['--model', file, '--provider', 'tpu'], /'tpu' is invalid. Allowed choices are auto, cuda, webgpu, cpu/],
+    [['--model', file, '--port', '65536'], /expected a whole number, 0 to 65535, got "65536"/],
+    [['--model', file, '--timeout', '0'], /expected seconds, more than 0/],
+    [['--model', file, '--quue', '3'], /unknown option '--quue'\s+\(Did you mean --queue\?\)/],
+    [[], /required option '--model <file>' not specified/],
+  ];
+  for (const [words, message] of cases) {
+    const { ended, stderr } = alexnet('serve', ...words);
+    assert.equal(await ended, 2, words.join(' '));
+    assert.match(stderr(), message);
+  }
+});
+
+test('auto falls back to the CPU with one line; CUDA by name where it does not run ends with 1 and the cause', async (t) => {
+  const named = alexnet('serve', '--model', file, '--port', '0', '--provider', 'cuda');
+  if ((await named.line) !== '') return t.skip('CUDA runs here');
+  assert.equal(await named.ended, 1);
+  assert.match(
+    named.stderr(),
+    /alexnet serve: the model does not run on provider cuda: .+; --provider auto falls back to the CPU/,
+  );
+  assert.doesNotMatch(named.stderr(), /\n\s+at /);
+  const auto = alexnet('serve', '--model', file, '--port', '0');
+  assert.equal(JSON.parse(await auto.line).provider, 'cpu');
+  assert.equal(auto.stderr().match(/provider cuda does not run here \(.+\); trying cpu/g)?.length, 1);
+});

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { UserError } from '../../model/errors.js';
+import { readModelFile } from '../../serve/model-file.js';
+import { alexnet } from './running.js';
+import { METADATA, QUARTERS, type TinyModel, tinyModel, writeTinyModel } from './tiny-model.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'alexnet-model-file-'));
+after(() => rmSync(folder, { recursive: true }));
+
+function written(bytes: Uint8Array | string): string {
+  const file = join(folder, `${Math.random()}.onnx`);
+  writeFileSync(file, bytes);
+  return file;
+}
+
+async function refuses(file: string, message: RegExp): Promise<void> {
+  await assert.rejects(readModelFile(file), (error: Error) => {
+    assert.ok(error instanceof UserError, `${error.stack}`);
+    assert.ok(error.message.startsWith(`${file}: `), error.message);
+    assert.match(error.message, message);
+    return true;
+  });
+}
+
+test('reads labels, geometry and name of a classifier', async () => {
+  const { metadata, name } = await readModelFile(writeTinyModel(join(folder, 'tiny.onnx')));
+  assert.deepEqual(metadata, METADATA);
+  assert.equal(name, 'quarters');
+});
+
+test('names a model that has no name after its file', async () => {
+  const file = writeTinyModel(join(folder, 'cats.onnx'), { metadata: { model: undefined } });
+  assert.equal((await readModelFile(file)).name, 'cats');
+});
+
+const whole = tinyModel();
+const FILES: Record<string, [Uint8Array | string, RegExp]> = {
+  'an empty file': ['', /not an ONNX file \(0 bytes hold no graph\)/],
+  'a text file': ['Hello, this is not a model at all.\n', /not an ONNX file/],
+  'a picture': [Buffer.from([0xff, 0xd8, 0xff, 0xe0, 0, 16, 0x4a, 0x46, 0x49, 0x46]), /not an ONNX file/],
+  'a file cut in the middle': [whole.subarray(0, whole.length / 2), /not an ONNX file, or cut short \(\d+ bytes\)/],
+  'a file cut by one byte': [whole.subarray(0, -1), /not an ONNX file, or cut short/],
+};
+for (const [name, [bytes, message]] of Object.entries(FILES)) {
+  test(`refuses ${name}`, () => refuses(written(bytes), message));
+}
+
+const MODELS: Record<string, [TinyModel, RegExp]> = {
+  'a model without metadata': [{ metadata: null }, /not a classifier this program exported: metadata head, labels/],
+  'a model with the tensor head': [{ metadata: { head: 'tensor' } }, /--head tensor.*export with --head image$/],
+  'a model that takes something else': [
+    { inputName: 'data' },
+    /expected the input image uint8 \[N, 8, 8, 3\], got data uint8 \[N, 8, 8, 3\]/,
+  ],
+  'a model with other geometry than its metadata': [
+    { metadata: { imagePx: 9 } },
+    /expected the input image uint8 \[N, 9, 9, 3\], got image uint8 \[N, 8, 8, 3\]/,
+  ],
+  'a model with a label too few': [
+    { metadata: { labels: QUARTERS.slice(1) } },
+    /expected the output probabilities float \[N, 3\], got probabilities float \[N, 4\]/,
+  ],
+  'a model with a synset too few': [{ metadata: { synsets: ['n01'] } }, /metadata has 4 labels and 1 synsets/],
+};
+for (const [name, [model, message]] of Object.entries(MODELS)) {
+  test(`refuses ${name}`, () => refuses(written(tinyModel(model)), message));
+}
+
+test('refuses a file that is not there, and a folder', async () => {
+  await refuses(join(folder, 'none.onnx'), /no such file; expected a \.onnx file made with "alexnet export"/);
+  await refuses(folder, /is a folder/);
+});
+
+test('serve ends with 1 and one clear line, no stack, on a file that is no classifier', async () => {
+  const file = written(whole.subarray(0, 200));
+  const { ended, line, stderr } = alexnet('serve', '--model', file, '--port', '0');
+  assert.equal(await ended, 1);
+  assert.equal(await line, '');
+  assert.equal(
+    stderr().trim(),
+    `alexnet serve: ${file}: not an ONNX file, or cut short (200 bytes); make it again with "alexnet export"`,
+  );
+});

@@ -1,0 +1,62 @@
+/**
+ * Runs in place of the inference process, with the real message loop around a classifier that does what the "picture" says (see
+ * `order`): `pid`, `count`, `sleep <ms>`, `hang`, `die`, `die unless <file>`, `fail`. Decodes nothing; loads neither sharp nor onnxruntime.
+ */
+import { existsSync, writeFileSync } from 'node:fs';
+import { runInferenceLoop } from '../../serve/inference-loop.js';
+import type { InferenceOptions } from '../../serve/messages.js';
+
+/** Blocks the thread as inference does, for ever without a length. */
+function block(ms?: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
+function die(): void {
+  process.kill(process.pid, 'SIGKILL');
+  block();
+}
+
+let count = 0;
+
+const COMMANDS: Record<string, (argument: string) => number> = {
+  pid: () => process.pid,
+  count: () => count,
+  sleep: (ms) => {
+    block(Number(ms));
+    return 0;
+  },
+  hang: () => {
+    block();
+    return 0;
+  },
+  die: (argument) => {
+    const marker = argument.replace('unless ', '');
+    if (argument && existsSync(marker)) return 0;
+    if (argument) writeFileSync(marker, '');
+    die();
+    return 0;
+  },
+  fail: () => {
+    throw new Error('secret of the house');
+  },
+};
+
+const { file } = JSON.parse(process.argv[2]) as InferenceOptions;
+
+await runInferenceLoop(async (log) => {
+  log('loading');
+  if (file === 'dies while loading') die();
+  if (file === 'loads for ever') await new Promise((resolve) => setTimeout(resolve, 2 ** 30));
+  return {
+    model: { name: 'obedient', version: '1', labels: ['result', 'nothing'], crops: 10, imagePx: 8 },
+    provider: 'cpu',
+    decode: async (bytes) => bytes.slice(3),
+    // The first "probability" is the command's result.
+    infer: async (bytes) => {
+      const [command, ...words] = Buffer.from(bytes).toString().split(' ');
+      if (command !== 'count') count += 1;
+      return Float32Array.of(COMMANDS[command](words.join(' ')), 0);
+    },
+    release: async () => undefined,
+  };
+});

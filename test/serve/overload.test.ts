@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { order } from './pictures.js';
+import { errorOf, gone, obedient, post, result, until } from './running.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'alexnet-overload-'));
+after(() => rmSync(folder, { recursive: true }));
+const isReady = async (url: string) => (await fetch(`${url}/v2/health/ready`)).ok;
+
+test('answers 503 with Retry-After beyond the queue, at once, and everything within it', async () => {
+  const { url } = await obedient({ maxWaiting: 2 });
+  const busy = [1, 2, 3].map(() => post(url, order('sleep 300')));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  const started = performance.now();
+  const response = await post(url, order('sleep 0'));
+  assert.ok(performance.now() - started < 300); // those before it take 900
+  assert.match(response.headers.get('retry-after') ?? '', /^[1-9]\d*$/);
+  const { status, code } = await errorOf(response);
+  assert.deepEqual([status, code], [503, 'QUEUE_FULL']);
+  assert.equal((await fetch(`${url}/v2/health/live`)).status, 200);
+  assert.deepEqual(await Promise.all(busy.map(async (reply) => (await reply).status)), [200, 200, 200]);
+  assert.equal((await post(url, order('sleep 0'))).status, 200);
+});
+
+test('counts waiting in queue and total, and inference only in inference', async () => {
+  const { url } = await obedient();
+  const first = post(url, order('sleep 200'));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const second = await post(url, order('sleep 100'));
+  assert.equal((await first).status, 200);
+  const { queue, inference, total } = ((await second.json()) as { timings_ms: Record<string, number> }).timings_ms;
+  assert.ok(queue >= 100 && queue < 400, `${queue}`);
+  assert.ok(inference >= 99 && inference < 250, `${inference}`);
+  assert.ok(total >= 240, `${total}`);
+});
+
+test('answers 504 at the deadline, waiting included, not when the picture before is done', async () => {
+  const { url } = await obedient({ timeoutMs: 500 });
+  const long = post(url, order('sleep 450'));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  const middle = post(url, order('sleep 450'));
+  const started = performance.now();
+  const { status, code } = await errorOf(post(url, order('count')));
+  const waited = performance.now() - started;
+  assert.deepEqual([status, code], [504, 'DEADLINE_EXCEEDED']);
+  assert.ok(waited > 450 && waited < 800, `${waited}`);
+  assert.equal((await long).status, 200);
+  assert.equal((await middle).status, 504);
+});
+
+test('takes a picture out of the line when its client leaves', async () => {
+  const { url } = await obedient();
+  const before = await result(post(url, order('count')));
+  const first = post(url, order('sleep 200'));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const leaver = new AbortController();
+  const left = fetch(`${url}/classify`, { method: 'POST', body: order('sleep 5000'), signal: leaver.signal });
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  leaver.abort();
+  await assert.rejects(left, { name: 'AbortError' });
+  assert.equal((await first).status, 200);
+  assert.equal(await result(post(url, order('count'))), before + 1); // the first alone
+});
+
+test('answers 500 to a picture the model fails on, without its inner words, and goes on', async () => {
+  const log: string[] = [];
+  const { url } = await obedient({ log: (line) => log.push(line) });
+  const { status, code, message } = await errorOf(post(url, order('fail')));
+  assert.deepEqual([status, code, message], [500, 'INFERENCE_FAILED', 'the model failed on this picture']);
+  assert.ok(log.some((line) => line.includes('secret of the house')));
+  assert.equal((await post(url, order('sleep 0'))).status, 200);
+});
+
+test('tries the picture again that was in inference when the process was killed', async () => {
+  const { url } = await obedient();
+  const reply = post(url, order(`die unless ${join(folder, 'died')}`));
+  const other = post(url, order('pid'));
+  await until(async () => !(await isReady(url)), 2000);
+  assert.equal((await reply).status, 200);
+  assert.equal((await other).status, 200);
+  assert.ok(await isReady(url));
+});
+
+test('answers 500 when a picture kills the process twice, and goes on with a new one', async () => {
+  const { url } = await obedient();
+  const pid = await result(post(url, order('pid')));
+  const { status, code } = await errorOf(post(url, order('die')));
+  assert.deepEqual([status, code], [500, 'INFERENCE_FAILED']);
+  assert.ok(gone(pid));
+  assert.notEqual(await result(post(url, order('pid'))), pid);
+});
+
+test('is not ready and keeps what comes while the process restarts, after kill -9 again and again', async () => {
+  const { url } = await obedient();
+  for (let round = 0; round < 3; round++) {
+    process.kill(await result(post(url, order('pid'))), 'SIGKILL');
+    await until(async () => !(await isReady(url)), 2000);
+    const response = await fetch(`${url}/v2/health/ready`);
+    assert.deepEqual(await response.json(), { ready: false, error: 'the inference process is restarting' });
+    assert.equal((await fetch(`${url}/v2/health/live`)).status, 200);
+    const started = performance.now();
+    assert.equal((await post(url, order('sleep 0'))).status, 200);
+    assert.ok(performance.now() - started < 3000);
+  }
+});
+
+test('ends a process that hangs at the deadline, answers 504 and goes on with a new one', async () => {
+  const { url } = await obedient({ timeoutMs: 800 });
+  const pid = await result(post(url, order('pid')));
+  const started = performance.now();
+  const { status } = await errorOf(post(url, order('hang')));
+  assert.equal(status, 504);
+  assert.ok(performance.now() - started < 1800);
+  await until(() => gone(pid), 1000);
+  await until(() => isReady(url), 3000);
+  assert.notEqual(await result(post(url, order('pid'))), pid);
+});

@@ -17,6 +17,7 @@ import { modelWeights, type NamedVariable } from './weights.js';
 /** Errors on the validation pictures, fractions, after an epoch (from 1). */
 export interface Validation {
   epoch: number;
+  loss: number;
   top1Error: number;
   top5Error: number;
 }
@@ -29,7 +30,7 @@ export interface RunState {
   epoch: number;
   /** Updates made in the epoch under way; all of them while its validation is outstanding. */
   position: number;
-  /** Sums over the epoch under way: mean losses of its steps, pictures right. */
+  /** Sums over the pictures of the epoch under way: losses, and how many were right. */
   lossSum: number;
   rightSum: number;
   /** Mean training loss of the last whole epoch. */

@@ -8,6 +8,8 @@ export type Predict = (indices: Uint32Array) => Promise<Float32Array>;
 /** Errors are fractions; top-5 counts the best min(5, classes). */
 export interface Evaluation {
   images: number;
+  /** Mean cross-entropy, −log of the true class's probability; without dropout, unlike a training loss. */
+  loss: number;
   top1Error: number;
   top5Error: number;
 }
@@ -32,10 +34,14 @@ export interface EvaluateOptions {
   stopped?(): boolean;
 }
 
+/** Smallest normal float32: a probability that was rounded to 0 costs 87, not infinity. */
+const SMALLEST_PROBABILITY = 2 ** -126;
+
 /** @returns null when `stopped` ended it */
 export async function evaluate(predict: Predict, split: Split, options: EvaluateOptions): Promise<Evaluation | null> {
   let wrongTop1 = 0;
   let wrongTop5 = 0;
+  let lossSum = 0;
   for (let start = 0; start < split.length; start += options.batch) {
     const count = Math.min(options.batch, split.length - start);
     const indices = Uint32Array.from({ length: count }, (_, i) => start + i);
@@ -45,6 +51,7 @@ export async function evaluate(predict: Predict, split: Split, options: Evaluate
       const row = probabilities.subarray(i * classes, (i + 1) * classes);
       const label = split.labels[start + i];
       const top5 = topClasses(row, 5);
+      lossSum -= Math.log(Math.max(row[label], SMALLEST_PROBABILITY));
       if (top5[0] !== label) wrongTop1 += 1;
       if (!top5.includes(label)) wrongTop5 += 1;
       options.onPicture?.({ name: split.name(start + i), label, top5, probability: row[top5[0]] });
@@ -53,7 +60,8 @@ export async function evaluate(predict: Predict, split: Split, options: Evaluate
     await setImmediate(); // lets signals in
     if (options.stopped?.()) return null;
   }
-  return { images: split.length, top1Error: wrongTop1 / split.length, top5Error: wrongTop5 / split.length };
+  const images = split.length;
+  return { images, loss: lossSum / images, top1Error: wrongTop1 / images, top5Error: wrongTop5 / images };
 }
 
 /** Indices of the `count` largest values, largest first; of equal ones the lower index first. */

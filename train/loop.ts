@@ -77,7 +77,7 @@ class Loop {
     this.state = from ? structuredClone(from.state) : startState();
     this.pictures = dataset.splits.train;
     this.batch = Math.min(run.config.batch, this.pictures.length);
-    this.stepsPerEpoch = Math.floor(this.pictures.length / this.batch); // the last, partial batch of an epoch is left out
+    this.stepsPerEpoch = Math.ceil(this.pictures.length / this.batch); // the last batch of an epoch may be smaller
     this.sgd = new Sgd(modelWeights(model, 'trainable'), run.config);
     this.step = new TrainingStep(model, this.sgd, run.config);
   }
@@ -120,15 +120,15 @@ class Loop {
     reseedDropout(model, config.seed, state.step);
     const batch = trainingBatch(this.pictures, imagePx, mean, indices, { ...config, inputPx, epoch: state.epoch });
     const { loss, right } = this.step.run(batch, learningRate);
-    this.throughput.stop(this.batch);
+    this.throughput.stop(indices.length);
     if (!Number.isFinite(loss)) throw this.diverged(`loss is ${loss}`, state.step + 1);
 
     state.step += 1;
     state.position += 1;
-    state.lossSum += loss;
+    state.lossSum += loss * indices.length;
     state.rightSum += right;
     const steps = config.epochs * this.stepsPerEpoch;
-    const etaSeconds = ((steps - state.step) * this.batch) / this.imagesPerSecond;
+    const etaSeconds = ((steps - state.step) * this.batch) / this.imagesPerSecond; // validation left out
     const place = { step: state.step, epoch: state.epoch + 1, loss };
     progress.step({ ...place, epochs: config.epochs, steps, imagesPerSecond: this.imagesPerSecond, etaSeconds });
     if (state.step % STEPS_PER_LINE === 0) {
@@ -150,14 +150,14 @@ class Loop {
     });
   }
 
-  private async endEpoch({ top1Error, top5Error }: Evaluation): Promise<void> {
+  private async endEpoch({ loss, top1Error, top5Error }: Evaluation): Promise<void> {
     const { run, progress } = this.training;
     const { state } = this;
     const lr = this.learningRate();
-    const trained = this.stepsPerEpoch * this.batch;
-    const validation = { epoch: state.epoch + 1, top1Error, top5Error };
+    const trained = this.pictures.length;
+    const validation = { epoch: state.epoch + 1, loss, top1Error, top5Error };
     const improved = state.bestValidation === null || top1Error < state.bestValidation.top1Error;
-    const trainLoss = state.lossSum / this.stepsPerEpoch;
+    const trainLoss = state.lossSum / trained;
     const trainTop1Error = 1 - state.rightSum / trained;
 
     Object.assign(state, { epoch: state.epoch + 1, position: 0, lossSum: 0, rightSum: 0, trainLoss });
@@ -167,13 +167,14 @@ class Loop {
 
     progress.note(
       `epoch ${state.epoch}/${run.config.epochs}: loss ${trainLoss.toFixed(4)}, train top-1 error ${percent(trainTop1Error)}, ` +
-        `val top-1 ${percent(top1Error)}, top-5 ${percent(top5Error)}, learning rate ${lr.toPrecision(3)}${improved ? ', best so far' : ''}`,
+        `val loss ${loss.toFixed(4)}, top-1 ${percent(top1Error)}, top-5 ${percent(top5Error)}, learning rate ${lr.toPrecision(3)}${improved ? ', best so far' : ''}`,
     );
     await appendMetrics(run, {
       step: state.step,
       epoch: state.epoch,
       loss: trainLoss,
       train_top1_error: trainTop1Error,
+      val_loss: loss,
       val_top1_error: top1Error,
       val_top5_error: top5Error,
       lr,

@@ -26,8 +26,10 @@ const fromTable = async (indices: Uint32Array) => Float32Array.from([...indices]
 
 test('counts top-1 and top-5 errors as fractions, whatever the batch', async () => {
   for (const batch of [1, 2, 5, 9]) {
-    const result = await evaluate(fromTable, SPLIT, { batch });
+    const { loss, ...result } = (await evaluate(fromTable, SPLIT, { batch }))!;
     assert.deepEqual(result, { images: 5, top1Error: 3 / 5, top5Error: 2 / 5 });
+    const byHand = -SPLIT.labels.reduce((sum, label, picture) => sum + Math.log(TABLE[picture][label]), 0) / 5;
+    assert.ok(Math.abs(loss - byHand) < 1e-6, `loss ${loss}, by hand ${byHand}`); // float32 probabilities
   }
 });
 

@@ -1,0 +1,71 @@
+/** Runs the `alexnet` command as a person does, and finds the real pictures that some checks need. */
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const CLI = fileURLToPath(new URL('../../train/cli.js', import.meta.url));
+const ROOT = new URL('../../../', import.meta.url);
+
+/** A file of the folder `../shared/data` beside the repository, or ALEXNET_DATA; undefined where it is absent. */
+export function realData(name: string): string | undefined {
+  const folder = process.env.ALEXNET_DATA ?? fileURLToPath(new URL('../shared/data', ROOT));
+  const file = `${folder}/${name}`;
+  return existsSync(file) ? file : undefined;
+}
+
+/** For a test's options: runs it, or says which file is missing. */
+export function needs(name: string): { skip: string | false } {
+  return { skip: realData(name) ? false : `needs ${name} in ../shared/data (or the folder ALEXNET_DATA)` };
+}
+
+export interface Finished {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs `alexnet <words>` to its end. */
+export async function alexnet(...words: string[]): Promise<Finished> {
+  const child = spawn(process.execPath, [CLI, ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.on('data', (text) => {
+    stdout += text;
+  });
+  child.stderr.on('data', (text) => {
+    stderr += text;
+  });
+  const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
+  return { code, stdout, stderr };
+}
+
+/** The last line of stdout of a command given `--json`. @throws {Error} with stderr where it failed */
+export async function json<T>(...words: string[]): Promise<T> {
+  const { code, stdout, stderr } = await alexnet(...words, '--json');
+  if (code !== 0) throw new Error(`alexnet ${words.join(' ')} ended with ${code}: ${stderr}`);
+  return JSON.parse(stdout.trim().split('\n').at(-1)!) as T;
+}
+
+/** A running `alexnet serve`. */
+export interface Serving {
+  url: string;
+  stop(): Promise<number | null>;
+}
+
+export async function serve(file: string): Promise<Serving> {
+  const child = spawn(process.execPath, [CLI, 'serve', '--model', file, '--port', '0'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const ended = new Promise<number | null>((resolve) => child.on('exit', resolve));
+  for await (const line of createInterface({ input: child.stdout })) {
+    const { url } = JSON.parse(line) as { url: string };
+    return {
+      url,
+      stop: () => {
+        child.kill('SIGTERM');
+        return ended;
+      },
+    };
+  }
+  throw new Error(`alexnet serve --model ${file} ended with ${await ended} before it was ready`);
+}

@@ -13,11 +13,11 @@ import { UserError } from '../model/errors.js';
 import { formatPredictions } from '../serve/format-predictions.js';
 import type { Prediction } from '../serve/served-model.js';
 import type { Settings } from './config.js';
-import { heldOutPng } from './emoji.js';
+import { heldOutPng } from './data/emoji.js';
+import { nearestNeighbour } from './data/nearest-neighbour.js';
+import { openDataset } from './data/open-dataset.js';
 import { evaluateRun } from './evaluate-run.js';
 import { exitCodeOf, listenForInterrupt } from './interrupt.js';
-import { nearestNeighbour } from './nearest-neighbour.js';
-import { openDataset } from './open-dataset.js';
 import { type Progress, showProgress } from './progress.js';
 import { startTraining } from './start.js';
 

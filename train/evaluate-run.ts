@@ -5,10 +5,10 @@ import { centreCrop, tenCrops } from '../model/crops.js';
 import { UsageError, UserError } from '../model/errors.js';
 import '../model/index.js'; // registers the layers that a checkpoint's topology names
 import { type BackendName, selectBackend } from './backend.js';
-import type { Dataset, Split } from './dataset.js';
+import type { Dataset, Split } from './data/dataset.js';
+import { openDataset } from './data/open-dataset.js';
 import { type Evaluation, evaluate, type Predict } from './evaluate.js';
 import { loadCheckpoint } from './load-checkpoint.js';
-import { openDataset } from './open-dataset.js';
 import { checkpointPredictor } from './predict-checkpoint.js';
 import type { Progress } from './progress.js';
 import { openRun } from './run-folder.js';

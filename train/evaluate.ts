@@ -1,6 +1,6 @@
 /** Counts a classifier's top-1 and top-5 errors over a split, whatever computes the probabilities. */
 import { setImmediate } from 'node:timers/promises';
-import type { Split } from './dataset.js';
+import type { Split } from './data/dataset.js';
 
 /** Probabilities of the pictures at these positions, float32 [indices.length, classes]. */
 export type Predict = (indices: Uint32Array) => Promise<Float32Array>;

@@ -2,8 +2,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import type { Crop } from '../model/crops.js';
-import { croppedBatch } from './augment.js';
-import type { Split } from './dataset.js';
+import { croppedBatch } from './data/augment.js';
+import type { Split } from './data/dataset.js';
 import type { Predict } from './evaluate.js';
 
 /** The pictures and how they are cut and fed. */

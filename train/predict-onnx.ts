@@ -4,7 +4,7 @@
  */
 import * as ort from 'onnxruntime-node';
 import { random } from '../model/random.js';
-import type { Split } from './dataset.js';
+import type { Split } from './data/dataset.js';
 import type { Predict } from './evaluate.js';
 
 /**

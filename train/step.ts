@@ -5,8 +5,8 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
-import type { Batch } from './augment.js';
 import { clipByGlobalNorm } from './clip.js';
+import type { Batch } from './data/augment.js';
 import { countRight, softmaxCrossEntropy } from './loss.js';
 import type { Sgd } from './sgd.js';
 import { modelWeights } from './weights.js';

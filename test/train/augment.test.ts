@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { random } from '../../model/random.js';
-import { croppedBatch, trainingBatch } from '../../train/augment.js';
-import type { Split } from '../../train/dataset.js';
+import { croppedBatch, trainingBatch } from '../../train/data/augment.js';
+import type { Split } from '../../train/data/dataset.js';
 
 const imagePx = 6;
 const inputPx = 4;

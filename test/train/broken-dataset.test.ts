@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { UserError } from '../../model/errors.js';
-import { openDataset } from '../../train/open-dataset.js';
+import { openDataset } from '../../train/data/open-dataset.js';
 import { type Files, plainPng, tarBytes, temporaryFolder, writeArchive, writeFiles } from './tiny-pictures.js';
 
 const imagePx = 4;

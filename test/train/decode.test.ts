@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import sharp from 'sharp';
-import { decodePicture } from '../../train/decode.js';
+import { decodePicture } from '../../train/data/decode.js';
 
 /** Each pixel tells where it is: red 20·x, green 30·y, blue 7. */
 function gradient(width: number, height: number): Buffer {

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as tf from '@tensorflow/tfjs-core';
 import { tenCrops } from '../../model/crops.js';
-import type { Split } from '../../train/dataset.js';
+import type { Split } from '../../train/data/dataset.js';
+import { meanImage } from '../../train/data/mean.js';
 import { evaluate, type PicturePrediction, topClasses } from '../../train/evaluate.js';
-import { meanImage } from '../../train/mean.js';
 import { checkpointPredictor } from '../../train/predict-checkpoint.js';
 import { CLASSES, IMAGE_PX, INPUT_PX, tinyModel, tinySplit } from './tiny.js';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Split } from '../../train/dataset.js';
-import { meanColour, meanImage } from '../../train/mean.js';
+import type { Split } from '../../train/data/dataset.js';
+import { meanColour, meanImage } from '../../train/data/mean.js';
 
 function splitOf(pictures: number[][]): Split {
   return {

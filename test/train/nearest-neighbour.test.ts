@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Split } from '../../train/dataset.js';
-import { nearestNeighbour } from '../../train/nearest-neighbour.js';
+import type { Split } from '../../train/data/dataset.js';
+import { nearestNeighbour } from '../../train/data/nearest-neighbour.js';
 
 const imagePx = 32;
 

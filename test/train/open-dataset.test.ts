@@ -3,8 +3,8 @@ import { symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { random } from '../../model/random.js';
-import type { Dataset } from '../../train/dataset.js';
-import { openDataset } from '../../train/open-dataset.js';
+import type { Dataset } from '../../train/data/dataset.js';
+import { openDataset } from '../../train/data/open-dataset.js';
 import { type Files, plainPng, tarBytes, writeArchive, writeFiles } from './tiny-pictures.js';
 
 const imagePx = 5;

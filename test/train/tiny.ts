@@ -4,7 +4,7 @@ import * as tfl from '@tensorflow/tfjs-layers';
 import '@tensorflow/tfjs-backend-cpu';
 import { SeededDropout } from '../../model/dropout.js';
 import { random } from '../../model/random.js';
-import type { Dataset, Split } from '../../train/dataset.js';
+import type { Dataset, Split } from '../../train/data/dataset.js';
 
 export const IMAGE_PX = 7;
 export const INPUT_PX = 6;

@@ -6,7 +6,7 @@
  *   nXXXXXXXX_label.JPEG                               no splits, the class in the file's name
  * Folders below the class folder do not matter.
  */
-import { UserError } from '../model/errors.js';
+import { UserError } from '../../model/errors.js';
 
 const SPLITS = new Map([
   ['train', 'train'],

@@ -2,7 +2,7 @@
  * One encoded picture to pixels. The pipeline itself is `model/preprocess.ts`, shared with the server.
  */
 import sharp from 'sharp';
-import { toSquareRgb } from '../model/preprocess.js';
+import { toSquareRgb } from '../../model/preprocess.js';
 
 // Many small pictures: parallel pictures beat parallel rows, and no picture is read twice.
 sharp.concurrency(1);

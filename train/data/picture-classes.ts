@@ -1,7 +1,7 @@
 /**
  * The classes of a data set of folders: names in order, checks that every split has them all, labels for people.
  */
-import { UserError } from '../model/errors.js';
+import { UserError } from '../../model/errors.js';
 import type { Layout } from './picture-places.js';
 
 const SYNSET = /^(n\d{8})(?:_(.+))?$/;

@@ -2,7 +2,7 @@
  * What a classifier must beat: the nearest training picture in raw pixels, both shrunk to 16×16, by Euclidean distance. Cost grows
  * with train × test pictures (6,000 × 500 take seconds): meant for small sets.
  */
-import { random } from '../model/random.js';
+import { random } from '../../model/random.js';
 import type { Split } from './dataset.js';
 
 const GRID = 16;

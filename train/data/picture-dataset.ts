@@ -2,7 +2,7 @@
  * Makes a data set of the members of a folder or archive: decodes the pictures wanted, finds layout and classes, builds splits.
  */
 import { extname } from 'node:path';
-import { UserError } from '../model/errors.js';
+import { UserError } from '../../model/errors.js';
 import type { Dataset, Member, OpenOptions, Split } from './dataset.js';
 import { classLabels, listClasses } from './picture-classes.js';
 import { findLayout, isPicture, type Layout, splitOf } from './picture-places.js';

@@ -1,7 +1,7 @@
 /**
  * Puts one picture of the embedded data set together: a drawing at a size and place, over a background, brightened or darkened.
  */
-import type { Random } from '../model/random.js';
+import type { Random } from '../../model/random.js';
 import type { Drawing } from './emoji-drawings.js';
 
 const BASE_PX = 32;

@@ -8,7 +8,7 @@ import { pipeline, Transform, type TransformCallback } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { createGunzip } from 'node:zlib';
 import { extract } from 'tar-stream';
-import { UserError } from '../model/errors.js';
+import { UserError } from '../../model/errors.js';
 import type { Member } from './dataset.js';
 import { isHidden } from './picture-places.js';
 

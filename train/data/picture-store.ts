@@ -3,7 +3,7 @@
  * size, so the store grows without ever copying what it holds.
  */
 import { availableParallelism, freemem } from 'node:os';
-import { UserError } from '../model/errors.js';
+import { UserError } from '../../model/errors.js';
 import { decodePicture } from './decode.js';
 
 const BLOCK_BYTES = 32 * 2 ** 20;

@@ -3,7 +3,7 @@
  * that name is `./emoji`). A folder and a tar of it give the same data set, picture by picture.
  */
 import { stat } from 'node:fs/promises';
-import { UserError } from '../model/errors.js';
+import { UserError } from '../../model/errors.js';
 import type { Dataset, Member, OpenOptions } from './dataset.js';
 import { openEmoji } from './emoji.js';
 import { folderMembers } from './image-folder.js';

@@ -2,7 +2,7 @@
  * The mean picture of a training set. Source: Krizhevsky et al. 2012, §2: "subtracting the mean activity over the training set
  * from each pixel".
  */
-import { random } from '../model/random.js';
+import { random } from '../../model/random.js';
 import type { Split } from './dataset.js';
 
 /**

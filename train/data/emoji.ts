@@ -8,8 +8,8 @@
  * test-centred the held-out vendor's, filling the picture, on white
  */
 import sharp from 'sharp';
-import { UserError } from '../model/errors.js';
-import { type Random, random } from '../model/random.js';
+import { UserError } from '../../model/errors.js';
+import { type Random, random } from '../../model/random.js';
 import type { Dataset, OpenOptions, Split } from './dataset.js';
 import { EMOJI_CLASSES, HELD_OUT_VENDOR, TRAINING_VENDORS, type Vendor } from './emoji-classes.js';
 import { type Drawing, renderDrawing, vendorSvgs } from './emoji-drawings.js';

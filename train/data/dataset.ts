@@ -2,7 +2,7 @@
  * What training and evaluation need of a data set. Sources: `image-folder.ts`, `tar-pictures.ts`, `emoji.ts` (embedded),
  * all opened through `open-dataset.ts`.
  */
-import type { Random } from '../model/random.js';
+import type { Random } from '../../model/random.js';
 
 /** Pictures with labels, addressed by position. */
 export interface Split {

@@ -3,8 +3,8 @@
  * 224×224 patches and their reflections, each picture on its own draw) and §2 (mean activity subtracted from each pixel, so the
  * mean is cropped and mirrored along with the picture).
  */
-import { type Crop, centreCrop, cutOut } from '../model/crops.js';
-import { random } from '../model/random.js';
+import { type Crop, centreCrop, cutOut } from '../../model/crops.js';
+import { random } from '../../model/random.js';
 import type { Split } from './dataset.js';
 
 export interface BatchOptions {

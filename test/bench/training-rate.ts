@@ -1,0 +1,49 @@
+/**
+ * One process's training rate: `node training-rate.js NETWORK CLASSES BATCH STEPS [BACKEND]` prints JSON. Pictures are noise in memory, so that
+ * the step alone is measured: forward, backward and update. The first two steps compile and map memory and are left out.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import { reseedDropout } from '../../model/dropout.js';
+import { buildNetwork } from '../../model/network.js';
+import { random } from '../../model/random.js';
+import { findNetwork } from '../../model/registry.js';
+import { selectBackend } from '../../train/backend.js';
+import { Sgd } from '../../train/sgd.js';
+import { TrainingStep } from '../../train/step.js';
+import { modelWeights } from '../../train/weights.js';
+
+const WARM_UP_STEPS = 2;
+
+const [name, classes, batch, steps] = [process.argv[2], ...process.argv.slice(3, 6).map(Number)] as [
+  string,
+  number,
+  number,
+  number,
+];
+const { name: backend } = await selectBackend((process.argv[6] ?? 'onnxruntime') as 'onnxruntime');
+const spec = findNetwork(name);
+const model = buildNetwork(spec, { classes, seed: 1 });
+const step = new TrainingStep(model, new Sgd(modelWeights(model, 'trainable'), { momentum: 0.9, weightDecay: 0.0005 }));
+const noise = random('bench');
+const images = Float32Array.from({ length: batch * spec.inputPx ** 2 * 3 }, () => noise.uniform() * 240 - 120);
+const labels = Int32Array.from({ length: batch }, () => noise.integer(classes));
+
+const times: number[] = [];
+for (let i = 0; i < WARM_UP_STEPS + steps; i++) {
+  const started = performance.now();
+  reseedDropout(model, 1, i);
+  step.run({ images, labels }, 0.0001);
+  times.push(performance.now() - started);
+}
+const measured = times.slice(WARM_UP_STEPS).sort((a, b) => a - b);
+const rate = (ms: number) => (1000 * batch) / ms;
+console.log(
+  JSON.stringify({
+    backend,
+    images_per_s_median: rate(measured[measured.length >> 1]),
+    images_per_s_best: rate(measured[0]),
+    first_step_s: times[0] / 1000,
+    resident_gb: process.resourceUsage().maxRSS / 1e6,
+    tensors: tf.memory().numTensors,
+  }),
+);

@@ -2,6 +2,7 @@
  * The ONNX graph under construction. Nodes are pure: asking twice for the same operator on the same inputs gives the same value, so
  * rules may recompute what another rule needed (the pooling gradient asks for `MaxPool` again) and pay nothing.
  */
+import { textOf } from './kernel-call.js';
 import {
   identity,
   inverse,
@@ -15,7 +16,7 @@ import {
 } from './layout.js';
 
 /** ONNX element types in use. */
-export type ElementType = 'float32' | 'int32' | 'int64' | 'uint8' | 'bool';
+export type ElementType = 'float32' | 'float64' | 'int32' | 'int64' | 'uint8' | 'bool';
 
 /** A float attribute; plain numbers are integers. */
 export interface FloatAttribute {
@@ -148,7 +149,7 @@ export class Graph {
     outputs: readonly { dims: readonly number[]; dtype: ElementType }[],
     domain = '',
   ): Value[] {
-    const key = `${domain}:${op}(${inputs.map((value) => value?.name ?? '').join()})${JSON.stringify(attributes)}`;
+    const key = `${domain}:${op}(${inputs.map((value) => value?.name ?? '').join()})${textOf(attributes)}`;
     let node = this.known.get(key);
     if (!node) {
       node = { op, domain, inputs, outputs: [], attributes, scope: this.scope };
@@ -184,8 +185,7 @@ export class Graph {
 
   /** A node made earlier, or undefined. */
   find(op: string, inputs: readonly Value[], attributes: Attributes = {}): Value | undefined {
-    return this.known.get(`:${op}(${inputs.map((value) => value.name).join()})${JSON.stringify(attributes)}`)
-      ?.outputs[0];
+    return this.known.get(`:${op}(${inputs.map((value) => value.name).join()})${textOf(attributes)}`)?.outputs[0];
   }
 
   /** The same tensor laid out as asked: a `Transpose`, a `Reshape` where only axes of length 1 move, or nothing. */

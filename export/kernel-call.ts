@@ -35,3 +35,12 @@ export interface KernelCall {
   /** Label under which its nodes appear: a layer's name while a model is traced. */
   readonly scope: string;
 }
+
+/** Attributes as text that tells all of them apart: JSON alone writes NaN, ∞ and −∞ as null, and −0 as 0. */
+export function textOf(attrs: object): string {
+  const exact = (_key: string, value: unknown) =>
+    typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0))
+      ? `${Object.is(value, -0) ? '-' : ''}${value}`
+      : value;
+  return JSON.stringify(attrs, exact);
+}

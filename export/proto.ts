@@ -11,6 +11,7 @@ const { AttributeType } = onnx.AttributeProto;
 
 const ELEMENT_TYPES: Record<ElementType, number> = {
   float32: DataType.FLOAT,
+  float64: DataType.DOUBLE,
   int32: DataType.INT32,
   int64: DataType.INT64,
   uint8: DataType.UINT8,
@@ -95,6 +96,8 @@ function rawBytes(dtype: ElementType, data: Constant['data']): Uint8Array {
   switch (dtype) {
     case 'float32':
       return new Uint8Array(Float32Array.from(data).buffer);
+    case 'float64':
+      return new Uint8Array(Float64Array.from(data).buffer);
     case 'int32':
       return new Uint8Array(Int32Array.from(data).buffer);
     case 'int64':

@@ -1,6 +1,7 @@
 /** What one entry of the lowering table says. Rules are pure: specs and attributes in, specs or nodes out. */
 import type { Graph, Value } from './graph.js';
 import type { Attrs, TensorSpec } from './kernel-call.js';
+import type { TensorData } from './layout.js';
 
 export interface Rule {
   /** Lowest ONNX operator set whose meaning the nodes rely on. */
@@ -9,6 +10,17 @@ export interface Rule {
   readonly inputs: readonly string[] | '*';
   /** Why the rule cannot take these arguments; the call is then delegated to the cpu backend and counted. */
   readonly refuses?: (inputs: TensorSpec[], attrs: Attrs) => string | undefined;
+  /**
+   * Why it cannot take these values, for kernels that throw because of a value. `values` are an input's, in tfjs's order, computed
+   * now if they are pending. Not asked while a program is traced.
+   */
+  readonly refusesValues?: (
+    values: (input: number) => TensorData,
+    inputs: TensorSpec[],
+    attrs: Attrs,
+  ) => string | undefined;
+  /** tfjs expects a list of results, even of one. */
+  readonly list?: true;
   /** Shapes and types of the results. */
   readonly outputs: (inputs: TensorSpec[], attrs: Attrs) => TensorSpec[];
   /** Adds nodes to `g`, returns one value a result, of the shape `outputs` gave, in any layout. */

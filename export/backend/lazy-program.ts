@@ -1,6 +1,6 @@
 /** Kernel calls recorded and not yet run, and the run that computes them all. */
 import { UserError } from '../../model/errors.js';
-import type { Attrs, KernelCall, Operand, TensorSpec } from '../kernel-call.js';
+import { type Attrs, type KernelCall, type Operand, type TensorSpec, textOf } from '../kernel-call.js';
 import { neededCalls } from '../lower.js';
 import { BufferPool } from './buffer-pool.js';
 import { compiled, describe } from './compile.js';
@@ -24,6 +24,9 @@ export class LazyProgram {
   /** While set, nothing may be computed: a model is being traced. */
   tracing?: { scope: string };
 
+  /** One function for all records. Made in `record`, it would hold that call's scope, and through it every earlier step's tensors. */
+  private readonly compute = () => this.flush();
+
   /** Records a call. The results are pending. */
   record(
     kernel: string,
@@ -32,8 +35,8 @@ export class LazyProgram {
     outputs: readonly TensorSpec[],
   ): TensorRecord[] {
     if (this.pending.length >= MAX_PENDING && !this.tracing) this.flush();
-    const results = outputs.map((output) => new TensorRecord(output.shape, output.dtype, () => this.flush()));
-    const signature = `${kernel}${JSON.stringify(attrs)}`;
+    const results = outputs.map((output) => new TensorRecord(output.shape, output.dtype, this.compute));
+    const signature = `${kernel}${textOf(attrs)}`;
     const call: PendingCall = { kernel, inputs, attrs, outputs, signature, scope: this.tracing?.scope ?? '', results };
     results.forEach((record, output) => {
       record.source = { call, output };

@@ -11,6 +11,7 @@ import {
 } from '@tensorflow/tfjs-core';
 import { UserError } from '../../model/errors.js';
 import type { Attrs, TensorSpec } from '../kernel-call.js';
+import type { TensorData } from '../layout.js';
 import { LOWERINGS } from '../lowerings/index.js';
 import type { Rule } from '../rule.js';
 import { OnnxruntimeBackend, program } from './onnxruntime-backend.js';
@@ -67,6 +68,17 @@ function refusal(rule: Rule, inputs: (TensorInfo | undefined)[], attrs: Attrs): 
     : undefined;
 }
 
+function refusalOfValues(
+  backend: OnnxruntimeBackend,
+  rule: Rule,
+  inputs: (TensorInfo | undefined)[],
+  attrs: Attrs,
+): string | undefined {
+  if (program.tracing) return undefined;
+  const values = (input: number) => backend.recordOf(inputs[input]!.dataId).values as TensorData;
+  return rule.refusesValues?.(values, inputs as TensorSpec[], attrs);
+}
+
 function kernelFunc(kernelName: string, rule: Rule | undefined, onCpu: KernelFunc | undefined): KernelFunc {
   const delegate: (reason: string, ...call: Parameters<KernelFunc>) => ReturnType<KernelFunc> = (reason, call) => {
     if (program.tracing) {
@@ -86,12 +98,12 @@ function kernelFunc(kernelName: string, rule: Rule | undefined, onCpu: KernelFun
     const backend = call.backend as OnnxruntimeBackend;
     const attrs = (call.attrs ?? {}) as Attrs;
     const inputs = ordered(rule, call.inputs);
-    const reason = refusal(rule, inputs, attrs);
+    const reason = refusal(rule, inputs, attrs) ?? refusalOfValues(backend, rule, inputs, attrs);
     if (reason) return delegate(reason, call);
     const outputs = rule.outputs(inputs as TensorSpec[], attrs);
     const operands = inputs.map((input) => input && operandOf(backend, input));
     const results = program.record(kernelName, operands, attrs, outputs).map((record) => backend.register(record));
-    return results.length === 1 ? results[0] : results;
+    return results.length === 1 && !rule.list ? results[0] : results;
   };
 }
 
@@ -100,7 +112,9 @@ function register(): void {
   const onCpu = new Map<string, KernelConfig>(getKernelsForBackend('cpu').map((config) => [config.kernelName, config]));
   for (const kernelName of new Set([...onCpu.keys(), ...LOWERINGS.keys()])) {
     const config = onCpu.get(kernelName);
-    const func = kernelFunc(kernelName, LOWERINGS.get(kernelName), config?.kernelFunc);
+    const lowered = kernelFunc(kernelName, LOWERINGS.get(kernelName), config?.kernelFunc);
+    // A clone is a second reference to the same data: nothing to compute, and tfjs counts data to find leaks.
+    const func = kernelName === 'Identity' ? config!.kernelFunc : lowered;
     registerKernel({ ...config, kernelName, backendName: BACKEND_NAME, kernelFunc: func });
   }
 }

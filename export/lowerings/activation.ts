@@ -1,15 +1,25 @@
-/** Activations that tfjs fuses into FusedConv2D and _FusedMatMul. */
+/** Activations that tfjs fuses into convolutions and matrix products. */
 import type { Graph, Value } from '../graph.js';
 import type { Attrs } from '../kernel-call.js';
-import { unary } from './elementwise.js';
+import { prelu } from './binary.js';
+import { point, unary } from './elementwise.js';
 
-const OPERATORS: Record<string, string> = { relu: 'Relu', sigmoid: 'Sigmoid', elu: 'Elu' };
+const ACTIVATIONS: Record<string, (g: Graph, x: Value, attrs: Attrs, slope: Value | undefined) => Value> = {
+  linear: (_g, x) => x,
+  relu: (g, x) => unary(g, 'Relu', x),
+  relu6: (g, x) => g.view(point(g, 'Clip', [g.memory(x), g.scalar(0), g.scalar(6)]), x.layout),
+  elu: (g, x) => unary(g, 'Elu', x),
+  sigmoid: (g, x) => unary(g, 'Sigmoid', x),
+  leakyrelu: (g, x, { leakyreluAlpha }) => unary(g, 'LeakyRelu', x, x.dtype, { alpha: { float: leakyreluAlpha } }),
+  prelu: (g, x, _attrs, slope) => prelu(g, x, slope!),
+};
 
-/** Activations that need more than one operator are left to the cpu backend. */
+/** Activations that tfjs's cpu backend does not know either: it says so at the call. */
 export function refusesActivation({ activation }: Attrs): string | undefined {
-  return !activation || activation === 'linear' || OPERATORS[activation] ? undefined : `activation ${activation}`;
+  return !activation || ACTIVATIONS[activation] ? undefined : `activation ${activation}`;
 }
 
-export function activate(g: Graph, x: Value, { activation }: Attrs): Value {
-  return activation && activation !== 'linear' ? unary(g, OPERATORS[activation], x) : x;
+/** @param slope  prelu's, of any shape that fits x */
+export function activate(g: Graph, x: Value, attrs: Attrs, slope?: Value): Value {
+  return attrs.activation ? ACTIVATIONS[attrs.activation](g, x, attrs, slope) : x;
 }

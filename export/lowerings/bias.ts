@@ -4,7 +4,7 @@
  */
 import type { Graph, GraphNode, Value } from '../graph.js';
 
-/** Operators with a bias per output channel, and the axis of the tensor that it runs along. */
+/** Operators with a bias per output channel, ONNX's axis 1. */
 function acceptsBias(node: GraphNode | undefined): node is GraphNode {
   return node !== undefined && (node.op === 'Conv' || node.op === 'Gemm') && node.inputs.length === 2;
 }
@@ -15,7 +15,10 @@ function acceptsBias(node: GraphNode | undefined): node is GraphNode {
  */
 export function addBias(g: Graph, a: Value, b: Value): Value | undefined {
   const [product, bias] = b.shape.length === 1 ? [a, b] : [b, a];
-  const channels = product.shape[product.shape.length - 1];
+  const last = product.shape.length - 1;
+  const channels = product.shape[last];
+  // Transposed, or convolved as NCHW, the last axis is not the operator's channels.
+  if (product.layout[1] !== last) return undefined;
   if (bias.shape.length !== 1 || bias.shape[0] !== channels || product.uses !== 1) return undefined;
   const node = g.producer(product);
   if (!acceptsBias(node) || node.domain !== '') return undefined;

@@ -3,17 +3,41 @@
  * `onnxruntime`, which runs them. A kernel is found by its name; a name given twice is an error.
  */
 import type { Rule } from '../rule.js';
+import { BATCH_NORM } from './batch-norm.js';
+import { BINARY } from './binary.js';
+import { BLOCKS } from './blocks.js';
+import { COMPARISON } from './comparison.js';
 import { CONVOLUTION } from './convolution.js';
-import { ELEMENTWISE } from './elementwise.js';
+import { CREATION } from './creation.js';
+import { CUMULATIVE } from './cumulative.js';
+import { DILATION } from './dilation.js';
+import { EINSUM } from './einsum.js';
+import { GATHER_SCATTER } from './gather-scatter.js';
+import { IMAGE } from './image.js';
 import { MATMUL } from './matmul.js';
 import { NORMALIZATION } from './normalization.js';
 import { POOLING } from './pooling.js';
 import { REDUCTION } from './reduction.js';
+import { RESIZE } from './resize.js';
 import { SHAPE } from './shape.js';
+import { SLICING } from './slicing.js';
+import { UNARY } from './unary.js';
 
 export const LOWERINGS: ReadonlyMap<string, Rule> = join(
+  BATCH_NORM,
+  BLOCKS,
+  GATHER_SCATTER,
+  RESIZE,
+  SLICING,
   CONVOLUTION,
-  ELEMENTWISE,
+  BINARY,
+  COMPARISON,
+  CREATION,
+  CUMULATIVE,
+  DILATION,
+  EINSUM,
+  UNARY,
+  IMAGE,
   MATMUL,
   NORMALIZATION,
   POOLING,

@@ -1,5 +1,5 @@
 /** Matrix products. Plain matrices become `Gemm`, which takes transposes and a bias; stacks of them `MatMul`. */
-import { backend_util } from '@tensorflow/tfjs-core';
+import { backend_util, util } from '@tensorflow/tfjs-core';
 import type { Graph, Value } from '../graph.js';
 import type { Attrs, TensorSpec } from '../kernel-call.js';
 import { isIdentity } from '../layout.js';
@@ -7,8 +7,16 @@ import { type Rule, refusesAllButFloat } from '../rule.js';
 import { activate, refusesActivation } from './activation.js';
 import { binary } from './elementwise.js';
 
-/** [..., rows, columns] of a product. */
+/** [..., rows, columns] of a product. Throws, in tfjs's words, where the matrices do not fit. */
 function productShape(a: readonly number[], b: readonly number[], { transposeA, transposeB }: Attrs): number[] {
+  const innerA = a[a.length - (transposeA ? 2 : 1)];
+  const innerB = b[b.length - (transposeB ? 1 : 2)];
+  util.assert(
+    innerA === innerB,
+    () =>
+      `Error in matMul: inner shapes (${innerA}) and (${innerB}) of Tensors with shapes ${a} and ${b} ` +
+      `and transposeA=${transposeA} and transposeB=${transposeB} must match.`,
+  );
   const rows = a[a.length - (transposeA ? 1 : 2)];
   const columns = b[b.length - (transposeB ? 2 : 1)];
   return [...backend_util.assertAndGetBroadcastShape(a.slice(0, -2), b.slice(0, -2)), rows, columns];
@@ -75,12 +83,12 @@ export const MATMUL: Record<string, Rule> = {
     inputs: ['a', 'b', 'bias?', 'preluActivationWeights?'],
     refuses: (inputs, attrs) => refusesAllButFloat(inputs) ?? refusesActivation(attrs),
     outputs,
-    lower: (g, [a, b, bias], attrs) => [activateMatrix(g, lowerMatMul(g, a, b, bias, attrs), attrs)],
+    lower: (g, [a, b, bias, slope], attrs) => [activateMatrix(g, lowerMatMul(g, a, b, bias, attrs), attrs, slope)],
   },
 };
 
 /** Activates the matrix itself, not tfjs's stack of one, so that the reshapes around it vanish. */
-function activateMatrix(g: Graph, product: Value, attrs: Attrs): Value {
-  const matrix = product.reshapedFrom;
-  return matrix ? g.reshape(activate(g, matrix, attrs), product.shape) : activate(g, product, attrs);
+function activateMatrix(g: Graph, product: Value, attrs: Attrs, slope: Value | undefined): Value {
+  const matrix = slope ? undefined : product.reshapedFrom;
+  return matrix ? g.reshape(activate(g, matrix, attrs), product.shape) : activate(g, product, attrs, slope);
 }

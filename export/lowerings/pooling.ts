@@ -1,60 +1,87 @@
-/** Pooling and its gradients, in NCHW. tfjs's average leaves padding out of the count, as ONNX does by default. */
+/**
+ * Pooling and its gradients, over two axes of space or three, channels first. tfjs's average leaves padding out of the count, as
+ * ONNX does by default.
+ */
 import { backend_util } from '@tensorflow/tfjs-core';
 import type { Graph, Value } from '../graph.js';
-import type { Attrs } from '../kernel-call.js';
-import { NCHW } from '../layout.js';
+import type { Attrs, TensorSpec } from '../kernel-call.js';
+import { type Layout, NCHW } from '../layout.js';
 import { type Rule, refusesAllButFloat } from '../rule.js';
+import { averageGradient } from './average-gradient.js';
+import { negated, padSpace, trimmed, turnedAround, type Windows, withPadEnd } from './windows.js';
 
-interface PoolGeometry {
-  output: [number, number];
-  kernel: [number, number];
-  strides: [number, number];
-  padBegin: [number, number];
-  padEnd: [number, number];
+/** What tells pooling over two axes from pooling over three. */
+interface Kind {
+  geometry(shape: readonly number[], attrs: Attrs): Windows;
+  /** Order in memory of ONNX's pictures. */
+  layout: Layout;
+  /** Of equal maxima in a window the last one gets the gradient. */
+  lastMaximum: boolean;
 }
 
-function poolGeometry(shape: readonly number[], attrs: Attrs): PoolGeometry {
-  const info = backend_util.computePool2DInfo(
-    [...shape] as [number, number, number, number],
-    attrs.filterSize,
-    attrs.strides,
-    1,
-    attrs.pad,
-    attrs.dimRoundingMode,
-  );
-  const g = {
-    output: [info.outHeight, info.outWidth],
-    kernel: [info.filterHeight, info.filterWidth],
-    strides: [info.strideHeight, info.strideWidth],
-    padBegin: [info.padInfo.top, info.padInfo.left],
-  } as Omit<PoolGeometry, 'padEnd'>;
-  const padEnd = ([0, 1] as const).map((a) =>
-    Math.max(0, (g.output[a] - 1) * g.strides[a] + g.kernel[a] - shape[1 + a] - g.padBegin[a]),
-  ) as [number, number];
-  return { ...g, padEnd };
-}
+const POOL_2D: Kind = {
+  lastMaximum: false,
+  layout: NCHW,
+  geometry(shape, { filterSize, strides, pad, dimRoundingMode }) {
+    const shape4 = [...shape] as [number, number, number, number];
+    const info = backend_util.computePool2DInfo(shape4, filterSize, strides, 1, pad, dimRoundingMode);
+    return withPadEnd({
+      input: [info.inHeight, info.inWidth],
+      output: [info.outHeight, info.outWidth],
+      kernel: [info.filterHeight, info.filterWidth],
+      strides: [info.strideHeight, info.strideWidth],
+      dilations: [1, 1],
+      padBegin: [info.padInfo.top, info.padInfo.left],
+    });
+  },
+};
 
-const attributesOf = (p: PoolGeometry) => ({
+const POOL_3D: Kind = {
+  lastMaximum: true,
+  layout: [0, 4, 1, 2, 3],
+  geometry(shape, { filterSize, strides, pad, dimRoundingMode }) {
+    const shape5 = [...shape] as [number, number, number, number, number];
+    const info = backend_util.computePool3DInfo(shape5, filterSize, strides, 1, pad, dimRoundingMode);
+    return withPadEnd({
+      input: [info.inDepth, info.inHeight, info.inWidth],
+      output: [info.outDepth, info.outHeight, info.outWidth],
+      kernel: [info.filterDepth, info.filterHeight, info.filterWidth],
+      strides: [info.strideDepth, info.strideHeight, info.strideWidth],
+      dilations: [1, 1, 1],
+      padBegin: [info.padInfo.front, info.padInfo.top, info.padInfo.left],
+    });
+  },
+};
+
+const attributesOf = (p: Windows) => ({
   kernel_shape: p.kernel,
   pads: [...p.padBegin, ...p.padEnd],
   strides: p.strides,
 });
 
-function lowerMaxPool(g: Graph, x: Value, attrs: Attrs): [pooled: Value, indices: Value] {
-  const p = poolGeometry(x.shape, attrs);
-  const picture = g.in(NCHW, x);
-  const dims = [picture.dims[0], picture.dims[1], ...p.output];
-  const [pooled, indices] = g.multi('MaxPool', [picture], attributesOf(p), [
+/** Largest pixels, and where they are: int64 positions in the flattened picture. `inner` is trimmed. */
+function maxPool(g: Graph, picture: Value, inner: Windows): [pooled: Value, indices: Value] {
+  const dims = [...picture.dims.slice(0, 2), ...inner.output];
+  const [pooled, indices] = g.multi('MaxPool', [picture], attributesOf(inner), [
     { dims, dtype: 'float32' },
     { dims, dtype: 'int64' },
   ]);
   return [pooled, indices];
 }
 
-/** Windows overlap (3, stride 2), so a pixel may be the maximum of several: gradients are added where `Indices` point. */
-function lowerMaxPoolGrad(g: Graph, dy: Value, x: Value, attrs: Attrs): Value {
-  const [, indices] = lowerMaxPool(g, x, attrs);
-  const dims = g.in(NCHW, x).dims;
+function lowerMaxPool(g: Graph, kind: Kind, x: Value, attrs: Attrs): Value {
+  const { inner, begin, end } = trimmed(kind.geometry(x.shape, attrs));
+  return maxPool(g, padSpace(g, g.in(kind.layout, x), begin, end), inner)[0];
+}
+
+function lowerAvgPool(g: Graph, kind: Kind, x: Value, attrs: Attrs): Value {
+  const { inner, begin, end } = trimmed(kind.geometry(x.shape, attrs));
+  const picture = padSpace(g, g.in(kind.layout, x), begin, end);
+  return g.node('AveragePool', [picture], attributesOf(inner), [...picture.dims.slice(0, 2), ...inner.output]);
+}
+
+/** Adds each entry of `dy` where `indices` point in a picture of zeros. */
+function scattered(g: Graph, dy: Value, indices: Value, dims: readonly number[]): Value {
   const size = dims.reduce((product, length) => product * length, 1);
   const count = indices.dims.reduce((product, length) => product * length, 1);
   const zeros = g.node(
@@ -65,105 +92,127 @@ function lowerMaxPoolGrad(g: Graph, dy: Value, x: Value, attrs: Attrs): Value {
     'float32',
   );
   const flatten = (value: Value) => g.node('Reshape', [value, g.int64s([-1])], {}, [count]);
-  const added = g.node(
-    'ScatterElements',
-    [zeros, flatten(indices), flatten(g.in(NCHW, dy))],
-    { axis: 0, reduction: 'add' },
-    [size],
-  );
-  return g.view(g.node('Reshape', [added, g.int64s(dims)], {}, dims), NCHW);
-}
-
-/** How many pixels of the picture each window covered: float32 [1, 1, height, width]. */
-function windowCounts(g: Graph, p: PoolGeometry, input: readonly number[]): Value {
-  const along = (a: 0 | 1) =>
-    Array.from({ length: p.output[a] }, (_, i) => {
-      const from = i * p.strides[a] - p.padBegin[a];
-      return Math.min(from + p.kernel[a], input[a]) - Math.max(from, 0);
-    });
-  const [rows, columns] = [along(0), along(1)];
-  return g.constant(
-    'float32',
-    [1, 1, ...p.output],
-    rows.flatMap((r) => columns.map((c) => r * c)),
-  );
+  const added = g.node('ScatterElements', [zeros, flatten(indices), flatten(dy)], { axis: 0, reduction: 'add' }, [
+    size,
+  ]);
+  return g.node('Reshape', [added, g.int64s(dims)], {}, dims);
 }
 
 /**
- * Each window's gradient, divided by its pixels, goes to all of them: zeros between the windows (strides), then the sum over every
- * window that covered a pixel, as an average times its size.
+ * Windows overlap (3, stride 2), so a pixel may be the maximum of several: gradients are added where `Indices` point. ONNX points at
+ * the first of equal maxima, as tfjs over two axes; over three it takes the last, the first of everything turned around.
  */
-function lowerAvgPoolGrad(g: Graph, dy: Value, xShape: readonly number[], attrs: Attrs): Value {
-  const p = poolGeometry(xShape, attrs);
-  const input = xShape.slice(1, 3);
-  const [n, channels] = [xShape[0], xShape[3]];
-  const share = g.node('Div', [g.in(NCHW, dy), windowCounts(g, p, input)], {}, [n, channels, ...p.output]);
-  const spread = stuffed(g, share, p);
-  const [kh, kw] = p.kernel;
-  const begin = [kh - 1 - p.padBegin[0], kw - 1 - p.padBegin[1]];
-  const end = ([0, 1] as const).map((a) => input[a] - spread.dims[2 + a] - begin[a] + p.kernel[a] - 1);
-  const padded = g.node('Pad', [spread, g.int64s([0, 0, ...begin, 0, 0, ...end])], { mode: 'constant' }, [
-    n,
-    channels,
-    input[0] + kh - 1,
-    input[1] + kw - 1,
-  ]);
-  const mean = g.node('AveragePool', [padded], { kernel_shape: p.kernel, pads: [0, 0, 0, 0], strides: [1, 1] }, [
-    n,
-    channels,
-    ...input,
-  ]);
-  return g.view(g.node('Mul', [mean, g.scalar(kh * kw)], {}, mean.dims), NCHW);
+function lowerMaxPoolGrad(g: Graph, kind: Kind, dy: Value, x: Value, attrs: Attrs): Value {
+  const p = kind.geometry(x.shape, attrs);
+  const turn = (value: Value) => (kind.lastMaximum ? turnedAround(g, value) : value);
+  const { inner, begin, end } = trimmed(kind.lastMaximum ? { ...p, padBegin: p.padEnd, padEnd: p.padBegin } : p);
+  const picture = padSpace(g, turn(g.in(kind.layout, x)), begin, end);
+  const [, indices] = maxPool(g, picture, inner);
+  const gradient = scattered(g, turn(g.in(kind.layout, dy)), indices, picture.dims);
+  return g.view(turn(padSpace(g, gradient, negated(begin), negated(end))), kind.layout);
 }
 
-/** Puts strides − 1 zeros after each row and column. */
-function stuffed(g: Graph, x: Value, { strides }: PoolGeometry): Value {
-  if (strides[0] === 1 && strides[1] === 1) return x;
-  const [n, channels, h, w] = x.dims;
-  const apart = [n, channels, h, 1, w, 1];
-  const single = g.node('Reshape', [x, g.int64s(apart)], {}, apart);
-  const wide = [n, channels, h, strides[0], w, strides[1]];
-  const zeros = g.node(
-    'Pad',
-    [single, g.int64s([0, 0, 0, 0, 0, 0, 0, 0, 0, strides[0] - 1, 0, strides[1] - 1])],
-    { mode: 'constant' },
-    wide,
-  );
-  const joined = [n, channels, h * strides[0], w * strides[1]];
-  return g.node('Reshape', [zeros, g.int64s(joined)], {}, joined);
+/** ONNX has no windows that lie in padding alone. */
+function refuses(kind: Kind, x: TensorSpec, attrs: Attrs): string | undefined {
+  const p = kind.geometry(x.shape, attrs);
+  const outside = p.kernel.some((length, a) => p.padBegin[a] >= length || p.padEnd[a] >= length);
+  return outside ? `padding [${p.padBegin},${p.padEnd}] for windows [${p.kernel}]` : undefined;
 }
 
-function pool(lower: (g: Graph, x: Value, attrs: Attrs) => Value): Rule {
+const pooledShape = (kind: Kind, { shape }: TensorSpec, attrs: Attrs) => [
+  shape[0],
+  ...kind.geometry(shape, attrs).output,
+  shape[shape.length - 1],
+];
+
+function pool(kind: Kind, lower: (g: Graph, kind: Kind, x: Value, attrs: Attrs) => Value): Rule {
   return {
     since: 11,
     inputs: ['x'],
-    refuses: refusesAllButFloat,
-    outputs: ([x], attrs) => [
-      { shape: [x.shape[0], ...poolGeometry(x.shape, attrs).output, x.shape[3]], dtype: 'float32' },
-    ],
-    lower: (g, [x], attrs) => [g.view(lower(g, x, attrs), NCHW)],
+    refuses: (inputs, attrs) => refusesAllButFloat(inputs) ?? refuses(kind, inputs[0], attrs),
+    outputs: ([x], attrs) => [{ shape: pooledShape(kind, x, attrs), dtype: 'float32' }],
+    lower: (g, [x], attrs) => [g.view(lower(g, kind, x, attrs), kind.layout)],
   };
 }
 
-export const POOLING: Record<string, Rule> = {
-  MaxPool: pool((g, x, attrs) => lowerMaxPool(g, x, attrs)[0]),
-  AvgPool: pool((g, x, attrs) => {
-    const p = poolGeometry(x.shape, attrs);
-    const picture = g.in(NCHW, x);
-    return g.node('AveragePool', [picture], attributesOf(p), [picture.dims[0], picture.dims[1], ...p.output]);
-  }),
-  MaxPoolGrad: {
+function maxPoolGrad(kind: Kind): Rule {
+  return {
     since: 16, // ScatterElements with reduction
     inputs: ['dy', 'input', 'output'],
-    refuses: refusesAllButFloat,
+    refuses: (inputs, attrs) => refusesAllButFloat(inputs) ?? refuses(kind, inputs[1], attrs),
     outputs: ([, input]) => [{ shape: input.shape, dtype: 'float32' }],
-    lower: (g, [dy, input], attrs) => [lowerMaxPoolGrad(g, dy, input, attrs)],
-  },
-  AvgPoolGrad: {
+    lower: (g, [dy, input], attrs) => [lowerMaxPoolGrad(g, kind, dy, input, attrs)],
+  };
+}
+
+/**
+ * tfjs's kernel divides by the whole window even where padding cut it, unlike its forward pass. With padding given side by side its
+ * own test suite asks for just that, so the cpu kernel does it.
+ */
+function avgPoolGrad(kind: Kind): Rule {
+  return {
     since: 13,
     inputs: ['dy', 'input'],
-    refuses: refusesAllButFloat,
+    refuses: (inputs, attrs) => {
+      if (Array.isArray(attrs.pad)) return 'padding side by side';
+      return refusesAllButFloat(inputs) ?? refuses(kind, inputs[1], attrs);
+    },
     outputs: ([, input]) => [{ shape: input.shape, dtype: 'float32' }],
-    lower: (g, [dy, input], attrs) => [lowerAvgPoolGrad(g, dy, input.shape, attrs)],
+    lower: (g, [dy, input], attrs) => {
+      const gradient = averageGradient(g, g.in(kind.layout, dy), kind.geometry(input.shape, attrs));
+      return [g.view(gradient, kind.layout)];
+    },
+  };
+}
+
+/** ONNX counts positions in [N, C, H, W], tfjs in [H, W, C], or [N, H, W, C] if asked. tfjs passes NaNs over, ONNX takes them. */
+function lowerArgmax(g: Graph, x: Value, attrs: Attrs): Value[] {
+  const picture = g.in(NCHW, x);
+  const missing = g.node('IsNaN', [picture], {}, picture.dims, 'bool');
+  const numbers = g.node('Where', [missing, g.scalar(-Infinity), picture], {}, picture.dims, 'float32');
+  const [pooled, indices] = maxPool(g, numbers, trimmed(POOL_2D.geometry(x.shape, attrs)).inner);
+  const [n, height, width, channels] = x.shape;
+  const number = (value: number) => g.constant('int64', [], [value]);
+  const along = (length: number, dims: number[], step: number) =>
+    g.constant(
+      'int64',
+      dims,
+      Array.from({ length }, (_, i) => i * step),
+    );
+  const pixel = g.node('Mod', [indices, number(height * width)], {}, indices.dims);
+  const scaled = g.node('Mul', [pixel, number(channels)], {}, indices.dims);
+  let at = g.node('Add', [scaled, along(channels, [1, channels, 1, 1], 1)], {}, indices.dims);
+  if (attrs.includeBatchInIndex)
+    at = g.node('Add', [at, along(n, [n, 1, 1, 1], height * width * channels)], {}, indices.dims);
+  const positions = g.node('Cast', [at], { to: 'int32' }, indices.dims, 'int32');
+  return [g.view(pooled, NCHW), g.view(positions, NCHW)];
+}
+
+export const POOLING: Record<string, Rule> = {
+  MaxPool: pool(POOL_2D, lowerMaxPool),
+  AvgPool: pool(POOL_2D, lowerAvgPool),
+  MaxPoolGrad: maxPoolGrad(POOL_2D),
+  AvgPoolGrad: avgPoolGrad(POOL_2D),
+
+  MaxPool3D: pool(POOL_3D, lowerMaxPool),
+  AvgPool3D: pool(POOL_3D, lowerAvgPool),
+  MaxPool3DGrad: maxPoolGrad(POOL_3D),
+  AvgPool3DGrad: avgPoolGrad(POOL_3D),
+
+  MaxPoolWithArgmax: {
+    ...pool(POOL_2D, lowerMaxPool),
+    refuses: (inputs, attrs) => {
+      const [x] = inputs;
+      if (x.shape.length !== 4) return `rank ${x.shape.length}`;
+      const { begin, end } = trimmed(POOL_2D.geometry(x.shape, attrs));
+      // Positions would be those in the smaller picture.
+      if ([...begin, ...end].some((pad) => pad < 0)) return 'windows over a part of the picture';
+      return refusesAllButFloat(inputs) ?? refuses(POOL_2D, x, attrs);
+    },
+    outputs: ([x], attrs) => [
+      { shape: pooledShape(POOL_2D, x, attrs), dtype: 'float32' },
+      { shape: pooledShape(POOL_2D, x, attrs), dtype: 'int32' },
+    ],
+    lower: (g, [x], attrs) => lowerArgmax(g, x, attrs),
   },
 };

@@ -1,9 +1,10 @@
 /** Reductions and the softmax family, over tfjs's axes in whatever layout the operand has. */
 import { backend_util, util } from '@tensorflow/tfjs-core';
 import type { Graph, Value } from '../graph.js';
-import type { Attrs, TensorSpec } from '../kernel-call.js';
+import type { Attrs, DType, TensorSpec } from '../kernel-call.js';
 import { inverse } from '../layout.js';
 import { type Rule, refusesAllButFloat } from '../rule.js';
+import { cast, point, unary, where } from './elementwise.js';
 
 interface Reduced {
   /** Axes in tfjs's order. */
@@ -18,7 +19,13 @@ function reduced(shape: readonly number[], axis: number | number[], keepDims: bo
 }
 
 /** Axes given as an input from this operator set on, as an attribute before. */
-const AXES_AS_INPUT: Record<string, number> = { ReduceSum: 13, ReduceMean: 18, ReduceMax: 18 };
+const AXES_AS_INPUT: Record<string, number> = {
+  ReduceSum: 13,
+  ReduceMean: 18,
+  ReduceMax: 18,
+  ReduceMin: 18,
+  ReduceProd: 18,
+};
 
 /** One reduction node; axes that stay keep their order in memory. */
 function reduce(g: Graph, op: string, x: Value, axis: number | number[], keepDims: boolean): Value {
@@ -41,15 +48,53 @@ function reduce(g: Graph, op: string, x: Value, axis: number | number[], keepDim
   );
 }
 
-function reduction(op: string, axisName: 'axis' | 'reductionIndices', dtypes: string[]): Rule {
+type Reduce = (op: string, x: Value) => Value;
+
+/** `lower` makes nodes that each reduce over the axes asked for; dtypes as tfjs has them. */
+function reduction(
+  axisName: 'axis' | 'reductionIndices',
+  dtypeOf: (x: DType) => DType,
+  lower: (g: Graph, x: Value, over: Reduce) => Value,
+  refuses?: Rule['refuses'],
+): Rule {
   return {
     since: 13,
     inputs: ['x'],
-    refuses: ([x]) => (dtypes.includes(x.dtype) ? undefined : `dtype ${x.dtype}`),
-    outputs: ([x], attrs) => [{ shape: reduced(x.shape, attrs[axisName], attrs.keepDims).shape, dtype: x.dtype }],
-    lower: (g, [x], attrs) => [reduce(g, op, x, attrs[axisName], attrs.keepDims)],
+    refuses,
+    outputs: ([x], attrs) => [
+      { shape: reduced(x.shape, attrs[axisName], attrs.keepDims).shape, dtype: dtypeOf(x.dtype) },
+    ],
+    lower: (g, [x], attrs) => [lower(g, x, (op, value) => reduce(g, op, value, attrs[axisName], attrs.keepDims))],
   };
 }
+
+/** Sums and products of booleans are integers. */
+const countable = (dtype: DType): DType => (dtype === 'bool' ? 'int32' : dtype);
+
+const counting = (op: string) =>
+  reduction('axis', countable, (g, x, over) => over(op, cast(g, x, countable(x.dtype as DType))));
+
+/** NaN as soon as one element is, which onnxruntime does not promise; booleans as 0 and 1. */
+function extremum(op: string, axisName: 'axis' | 'reductionIndices'): Rule {
+  return reduction(
+    axisName,
+    (dtype) => dtype,
+    (g, x, over) => {
+      if (x.dtype === 'bool') return cast(g, over(op, cast(g, x, 'int32')), 'bool');
+      const result = over(op, x);
+      if (x.dtype === 'int32') return result;
+      const nans = over('ReduceMax', cast(g, unary(g, 'IsNaN', x, 'bool'), 'float32'));
+      const chosen = where(g, g.memory(cast(g, nans, 'bool')), g.scalar(Number.NaN), g.memory(result));
+      return g.view(chosen, result.layout);
+    },
+  );
+}
+
+/** All and Any. */
+const truth = (op: string): Rule => ({
+  ...extremum(op, 'axis'),
+  refuses: ([x]) => (x.dtype === 'bool' ? undefined : `dtype ${x.dtype}`),
+});
 
 function softmax(op: string, axisName: 'dim' | 'axis'): Rule {
   return {
@@ -64,11 +109,33 @@ function softmax(op: string, axisName: 'dim' | 'axis'): Rule {
   };
 }
 
-/** Position of the largest element; the first of equals in both. */
-function lowerArgMax(g: Graph, x: Value, attrs: Attrs): Value {
+/**
+ * Position of the largest or smallest element; the first of equals in both. tfjs starts from the first element and takes each that beats
+ * it: a NaN wins in the first place and nowhere else. There it becomes the infinity that wins, elsewhere the one that loses.
+ */
+function lowerPosition(g: Graph, op: 'ArgMax' | 'ArgMin', x: Value, attrs: Attrs): Value {
   const { axes, shape } = reduced(x.shape, attrs.axis, false);
-  const indices = g.node('ArgMax', [g.memory(g.plain(x))], { axis: axes[0], keepdims: 0 }, shape, 'int64');
+  const [axis] = axes;
+  let number = g.memory(g.plain(x.dtype === 'bool' ? cast(g, x, 'int32') : x));
+  if (x.dtype === 'float32') {
+    const loses = op === 'ArgMax' ? -Infinity : Infinity;
+    const instead = new Float32Array(x.shape[axis]).fill(loses);
+    instead[0] = -loses;
+    const column = [instead.length, ...new Array<number>(x.shape.length - axis - 1).fill(1)];
+    number = where(g, point(g, 'IsNaN', [number], 'bool'), g.constant('float32', column, instead), number);
+  }
+  const indices = g.node(op, [number], { axis, keepdims: 0 }, shape, 'int64');
   return g.node('Cast', [indices], { to: 'int32' }, shape, 'int32');
+}
+
+function position(op: 'ArgMax' | 'ArgMin'): Rule {
+  return {
+    since: 13,
+    inputs: ['x'],
+    refuses: ([x]) => (x.shape.length === 0 ? 'a scalar' : undefined),
+    outputs: ([x], attrs) => [{ shape: reduced(x.shape, attrs.axis, false).shape, dtype: 'int32' }],
+    lower: (g, [x], attrs) => [lowerPosition(g, op, x, attrs)],
+  };
 }
 
 function topKShape(x: TensorSpec, k: number): number[] {
@@ -76,18 +143,21 @@ function topKShape(x: TensorSpec, k: number): number[] {
 }
 
 export const REDUCTION: Record<string, Rule> = {
-  Sum: reduction('ReduceSum', 'axis', ['float32', 'int32']),
-  Mean: reduction('ReduceMean', 'axis', ['float32']),
-  Max: reduction('ReduceMax', 'reductionIndices', ['float32', 'int32']),
+  Sum: counting('ReduceSum'),
+  Prod: counting('ReduceProd'),
+  Mean: reduction(
+    'axis',
+    () => 'float32',
+    (g, x, over) => over('ReduceMean', cast(g, x, 'float32')),
+  ),
+  Max: extremum('ReduceMax', 'reductionIndices'),
+  Min: extremum('ReduceMin', 'axis'),
+  All: truth('ReduceMin'),
+  Any: truth('ReduceMax'),
   Softmax: softmax('Softmax', 'dim'),
   LogSoftmax: softmax('LogSoftmax', 'axis'),
-  ArgMax: {
-    since: 13,
-    inputs: ['x'],
-    refuses: ([x]) => (x.dtype === 'bool' ? 'dtype bool' : undefined),
-    outputs: ([x], attrs) => [{ shape: reduced(x.shape, attrs.axis, false).shape, dtype: 'int32' }],
-    lower: (g, [x], attrs) => [lowerArgMax(g, x, attrs)],
-  },
+  ArgMax: position('ArgMax'),
+  ArgMin: position('ArgMin'),
   TopK: {
     since: 11,
     inputs: ['x'],

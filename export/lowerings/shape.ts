@@ -12,7 +12,7 @@ function axisOf(axis: number, x: { shape: readonly number[] }): number {
 }
 
 /** ONNX `Slice` along those axes only that are really cut, so that a free batch axis stays free. */
-function cut(g: Graph, x: Value, begin: readonly number[], size: readonly number[]): Value {
+export function cut(g: Graph, x: Value, begin: readonly number[], size: readonly number[]): Value {
   const axes = begin.map((_, axis) => axis).filter((axis) => begin[axis] !== 0 || size[axis] !== x.shape[axis]);
   if (axes.length === 0) return x;
   const position = inverse(x.layout);
@@ -29,8 +29,47 @@ function splitSizes(x: { shape: readonly number[] }, { numOrSizeSplits, axis }: 
   return backend_util.prepareSplitSize({ shape: x.shape } as never, numOrSizeSplits, axisOf(axis, x));
 }
 
-const withLength = (shape: readonly number[], axis: number, length: number) =>
+export const withLength = (shape: readonly number[], axis: number, length: number) =>
   shape.map((old, a) => (a === axis ? length : old));
+
+/** Moves no numbers: the axes are named anew, and memory stays as it is. */
+export function transposed(g: Graph, x: Value, perm: readonly number[]): Value {
+  const renamed = inverse(perm);
+  return g.view(
+    x,
+    x.layout.map((axis) => renamed[axis]),
+  );
+}
+
+/** Tensors of one layout, the first one's, one after another along tfjs's `axis`. */
+export function joined(g: Graph, inputs: readonly Value[], axis: number): Value {
+  const [{ shape, layout }] = inputs;
+  const length = inputs.reduce((sum, x) => sum + x.shape[axis], 0);
+  const dims = toMemory(withLength(shape, axis, length), layout);
+  const parts = inputs.map((x) => g.in(layout, x));
+  return g.view(g.node('Concat', parts, { axis: inverse(layout)[axis] }, dims), layout);
+}
+
+type Paddings = readonly (readonly [number, number])[];
+
+export const padded = (shape: readonly number[], paddings: Paddings) =>
+  shape.map((length, axis) => length + paddings[axis][0] + paddings[axis][1]);
+
+/** @param paddings  entries before and after, for each of tfjs's axes */
+export function pad(g: Graph, x: Value, paddings: Paddings, value: number): Value {
+  const inMemory = x.layout.map((axis) => paddings[axis]);
+  const pads = g.int64s([...inMemory.map(([before]) => before), ...inMemory.map(([, after]) => after)]);
+  const inputs = [g.memory(x), pads, g.scalar(value, x.dtype)];
+  return g.view(g.node('Pad', inputs, { mode: 'constant' }, padded(x.dims, inMemory)), x.layout);
+}
+
+/** Begin and size along every axis, from tfjs's shorter or negative ones. Throws where they leave the tensor. */
+export function sliceParams({ shape }: { shape: readonly number[] }, { begin, size }: Attrs): [number[], number[]] {
+  const x = { shape } as never;
+  const [from, lengths] = slice_util.parseSliceParams(x, begin, size);
+  slice_util.assertParamsValid(x, from, lengths);
+  return [from, lengths];
+}
 
 export const SHAPE: Record<string, Rule> = {
   Identity: { since: 1, inputs: ['x'], outputs: ([x]) => [spec(x.shape, x)], lower: (_g, [x]) => [x] },
@@ -42,7 +81,6 @@ export const SHAPE: Record<string, Rule> = {
     lower: (g, [x], { shape }) => [g.reshape(x, util.inferFromImplicitShape(shape, util.sizeFromShape([...x.shape])))],
   },
 
-  /** Moves no numbers: the axes are named anew, and memory stays as it is. */
   Transpose: {
     since: 1,
     inputs: ['x'],
@@ -52,43 +90,26 @@ export const SHAPE: Record<string, Rule> = {
         x,
       ),
     ],
-    lower: (g, [x], { perm }) => {
-      const renamed = inverse(perm);
-      return [
-        g.view(
-          x,
-          x.layout.map((axis) => renamed[axis]),
-        ),
-      ];
-    },
+    lower: (g, [x], { perm }) => [transposed(g, x, perm)],
   },
 
   Concat: {
     since: 13,
     inputs: '*',
     refuses: (inputs) => (inputs.every((input) => input.dtype === inputs[0].dtype) ? undefined : 'mixed dtypes'),
-    outputs: (inputs, { axis }) => [
-      spec(
-        backend_util.computeOutShape(
-          inputs.map((x) => [...x.shape]),
-          axisOf(axis, inputs[0]),
-        ),
-        inputs[0],
-      ),
-    ],
-    lower: (g, inputs, { axis }) => {
-      const [first] = inputs;
-      const at = axisOf(axis, first);
-      const length = inputs.reduce((sum, x) => sum + x.shape[at], 0);
-      const dims = toMemory(withLength(first.shape, at, length), first.layout);
-      const parts = inputs.map((x) => g.in(first.layout, x));
-      return [g.view(g.node('Concat', parts, { axis: inverse(first.layout)[at] }, dims), first.layout)];
+    outputs: (inputs, { axis }) => {
+      const shapes = inputs.map((x) => [...x.shape]);
+      const at = axisOf(axis, inputs[0]);
+      backend_util.assertParamsConsistent(shapes, at);
+      return [spec(backend_util.computeOutShape(shapes, at), inputs[0])];
     },
+    lower: (g, inputs, { axis }) => [joined(g, inputs, axisOf(axis, inputs[0]))],
   },
 
   SplitV: {
     since: 13,
     inputs: ['x'],
+    list: true,
     outputs: ([x], attrs) =>
       splitSizes(x, attrs).map((length) => spec(withLength(x.shape, axisOf(attrs.axis, x), length), x)),
     lower: (g, [x], attrs) => {
@@ -109,36 +130,15 @@ export const SHAPE: Record<string, Rule> = {
   Slice: {
     since: 13,
     inputs: ['x'],
-    outputs: ([x], { begin, size }) => [
-      spec(slice_util.parseSliceParams({ shape: x.shape } as never, begin, size)[1], x),
-    ],
-    lower: (g, [x], { begin, size }) => {
-      const [from, lengths] = slice_util.parseSliceParams({ shape: x.shape } as never, begin, size);
-      return [cut(g, x, from, lengths)];
-    },
+    outputs: ([x], attrs) => [spec(sliceParams(x, attrs)[1], x)],
+    lower: (g, [x], attrs) => [cut(g, x, ...sliceParams(x, attrs))],
   },
 
   PadV2: {
     since: 13,
     inputs: ['x'],
-    refuses: ([x]) => (x.dtype === 'bool' ? 'dtype bool' : undefined),
-    outputs: ([x], { paddings }) => [
-      spec(
-        x.shape.map((length, a) => length + paddings[a][0] + paddings[a][1]),
-        x,
-      ),
-    ],
-    lower: (g, [x], { paddings, constantValue }) => {
-      const inMemory: [number, number][] = x.layout.map((axis) => paddings[axis]);
-      const pads = g.int64s([...inMemory.map(([before]) => before), ...inMemory.map(([, after]) => after)]);
-      const dims = x.dims.map((length, a) => length + inMemory[a][0] + inMemory[a][1]);
-      return [
-        g.view(
-          g.node('Pad', [g.memory(x), pads, g.scalar(constantValue, x.dtype)], { mode: 'constant' }, dims),
-          x.layout,
-        ),
-      ];
-    },
+    outputs: ([x], { paddings }) => [spec(padded(x.shape, paddings), x)],
+    lower: (g, [x], { paddings, constantValue }) => [pad(g, x, paddings, constantValue)],
   },
 
   Tile: {
@@ -158,36 +158,22 @@ export const SHAPE: Record<string, Rule> = {
     },
   },
 
-  GatherV2: {
-    since: 13,
-    inputs: ['x', 'indices'],
-    refuses: ([, indices], { batchDims }) => {
-      if (indices.dtype !== 'int32') return `indices of dtype ${indices.dtype}`;
-      return batchDims ? `batchDims ${batchDims}` : undefined;
-    },
-    outputs: ([x, indices], { axis }) => {
-      const at = axisOf(axis, x);
-      return [spec([...x.shape.slice(0, at), ...indices.shape, ...x.shape.slice(at + 1)], x)];
-    },
-    lower: (g, [x, indices], { axis }) => {
-      const at = axisOf(axis, x);
-      const dims = [...x.shape.slice(0, at), ...indices.shape, ...x.shape.slice(at + 1)];
-      return [g.node('Gather', [g.memory(g.plain(x)), g.memory(g.plain(indices))], { axis: at }, dims)];
-    },
-  },
-
   /** Compares with 0 … depth − 1: ONNX's own OneHot counts negative indices from the end, tfjs leaves them off. */
   OneHot: {
     since: 13,
     inputs: ['indices'],
-    refuses: ([indices], { dtype }) =>
-      indices.dtype !== 'int32' || !['float32', 'int32'].includes(dtype) ? `dtype ${dtype}` : undefined,
+    refuses: ([indices], { dtype, onValue, offValue }) => {
+      if (indices.dtype !== 'int32') return `indices of dtype ${indices.dtype}`;
+      if (dtype === 'bool') return onValue === 1 && offValue === 0 ? undefined : `bools ${onValue} and ${offValue}`;
+      return ['float32', 'int32'].includes(dtype) ? undefined : `dtype ${dtype}`;
+    },
     outputs: ([indices], { depth, dtype }) => [{ shape: [...indices.shape, depth], dtype }],
     lower: (g, [indices], { depth, onValue, offValue, dtype }) => {
       const dims = [...indices.shape, depth];
       const column = g.memory(g.reshape(indices, [...indices.shape, 1]));
       const classes = g.constant('int32', [depth], [...new Array(depth).keys()]);
       const hit = g.node('Equal', [column, classes], {}, dims, 'bool');
+      if (dtype === 'bool') return [hit];
       return [g.node('Where', [hit, g.scalar(onValue, dtype), g.scalar(offValue, dtype)], {}, dims, dtype)];
     },
   },

@@ -35,7 +35,8 @@ async function outcome(backend: string, program: () => tf.Tensor | tf.Tensor[]):
 
 /**
  * @param oracle     what the cpu backend runs, where not the same program
- * @param tolerance  largest difference allowed, relative to the largest value of the tensor; both sum float32 in different orders
+ * @param tolerance  largest difference allowed between floats, relative to the largest value of the tensor; both sum float32 in
+ *                   different orders. Integers and booleans must be equal
  */
 export async function sameOnBoth(
   program: () => tf.Tensor | tf.Tensor[],
@@ -48,20 +49,26 @@ export async function sameOnBoth(
   assert.deepEqual(kernelCounts().delegated, before.delegated, 'a kernel was delegated');
   assert.deepEqual(actual.infos, expected.infos);
   expected.values.forEach((values, which) => {
-    const scale = values.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-6);
-    let worst = 0;
-    values.forEach((value, i) => {
-      if (Math.abs(value - actual.values[which][i]) > Math.abs(values[worst] - actual.values[which][worst])) worst = i;
-      assert.equal(
-        Number.isNaN(actual.values[which][i]),
-        Number.isNaN(value),
-        `output ${which}[${i}]: ${actual.values[which][i]}, expected ${value}`,
-      );
-    });
-    const difference = Math.abs(values[worst] - actual.values[which][worst]);
-    assert.ok(
-      difference <= tolerance * scale,
-      `output ${which}: largest difference ${difference} at ${worst}: ${actual.values[which][worst]}, expected ${values[worst]}`,
-    );
+    const isFloat = expected.infos[which].startsWith('float32');
+    compare(`output ${which}`, actual.values[which], values, isFloat ? tolerance : 0);
   });
+}
+
+/** NaN and infinities must be the same ones; the rest may differ by `tolerance` times the largest finite value. */
+function compare(what: string, actual: number[], expected: number[], tolerance: number): void {
+  const scale = expected.filter(Number.isFinite).reduce((most, value) => Math.max(most, Math.abs(value)), 1e-6);
+  let worst = 0;
+  let difference = 0;
+  expected.forEach((value, i) => {
+    if (!Number.isFinite(value) || !Number.isFinite(actual[i])) {
+      assert.equal(actual[i], value, `${what}[${i}]: ${actual[i]}, expected ${value}`);
+    } else if (Math.abs(value - actual[i]) > difference) {
+      worst = i;
+      difference = Math.abs(value - actual[i]);
+    }
+  });
+  assert.ok(
+    difference <= tolerance * scale,
+    `${what}: largest difference ${difference} at ${worst}: ${actual[worst]}, expected ${expected[worst]}`,
+  );
 }

@@ -1,0 +1,136 @@
+/**
+ * ONNX nodes of a convolution and its two gradients. Everything here is in ONNX's own order: pictures [N, C, …space], kernels
+ * [O, I / groups, …space], space of two or three axes.
+ */
+import type { Graph, Value } from '../graph.js';
+import { negated, padSpace, positions, spaceAxes, trimmed, turnedAround, type Windows } from './windows.js';
+
+/** Geometry of one convolution. */
+export interface ConvGeometry extends Windows {
+  batch: number;
+  inChannels: number;
+  outChannels: number;
+  groups: number;
+}
+
+const zeros = (axes: readonly number[]) => axes.map(() => 0);
+const ones = (axes: readonly number[]) => axes.map(() => 1);
+
+export function convolve(g: Graph, x: Value, kernel: Value, bias: Value | undefined, c: ConvGeometry): Value {
+  const { inner, begin, end } = trimmed(c);
+  const attributes = {
+    dilations: c.dilations,
+    group: c.groups,
+    kernel_shape: c.kernel,
+    pads: [...inner.padBegin, ...inner.padEnd],
+    strides: c.strides,
+  };
+  const inputs = [padSpace(g, x, begin, end), kernel, ...(bias ? [bias] : [])];
+  return g.node('Conv', inputs, attributes, [c.batch, c.outChannels, ...c.output]);
+}
+
+/**
+ * Gradient of the input: the kernels turned by 180°, inputs and outputs exchanged. Stride 1 is itself a plain `Conv`, which
+ * onnxruntime runs faster than `ConvTranspose`.
+ */
+export function inputGradient(g: Graph, dy: Value, kernel: Value, c: ConvGeometry): Value {
+  if (c.strides.some((stride) => stride > 1)) return stridedInputGradient(g, dy, kernel, c);
+  const begin = c.kernel.map((length, a) => length - 1 - c.padBegin[a]);
+  const end = c.kernel.map((length, a) => c.input[a] - c.output[a] + length - 1 - begin[a]);
+  const pads = [...begin, ...end];
+  // Padding wider than the kernel makes these negative: `Pad` then crops, which `Conv` may not.
+  const crops = pads.some((pad) => pad < 0);
+  const attributes = {
+    dilations: ones(c.kernel),
+    group: c.groups,
+    kernel_shape: c.kernel,
+    pads: crops ? zeros(pads) : pads,
+    strides: ones(c.kernel),
+  };
+  const inputs = [crops ? padSpace(g, dy, begin, end) : dy, turnedKernel(g, kernel, c)];
+  return g.node('Conv', inputs, attributes, [c.batch, c.inChannels, ...c.input]);
+}
+
+/** ConvTranspose's weights are [in, out / groups, …] of its own direction: exactly those of the forward kernel. */
+function stridedInputGradient(g: Graph, dy: Value, kernel: Value, c: ConvGeometry): Value {
+  const { inner, begin, end } = trimmed(c);
+  const outputPadding = inner.input.map(
+    (length, a) => length - ((c.output[a] - 1) * c.strides[a] + c.kernel[a] - inner.padBegin[a] - inner.padEnd[a]),
+  );
+  const attributes = {
+    group: c.groups,
+    kernel_shape: c.kernel,
+    output_padding: outputPadding,
+    pads: [...inner.padBegin, ...inner.padEnd],
+    strides: c.strides,
+  };
+  const gradient = g.node('ConvTranspose', [dy, kernel], attributes, [c.batch, c.inChannels, ...inner.input]);
+  return padSpace(g, gradient, negated(begin), negated(end));
+}
+
+/** [O, I / groups, …] turned by 180° and exchanged group by group: [I, O / groups, …]. */
+function turnedKernel(g: Graph, kernel: Value, c: ConvGeometry): Value {
+  const [inPerGroup, outPerGroup] = [c.inChannels / c.groups, c.outChannels / c.groups];
+  const turned = turnedAround(g, kernel);
+  if (c.groups === 1) return exchanged(g, turned);
+  const split = [c.groups, outPerGroup, inPerGroup, ...c.kernel];
+  const grouped = g.node('Reshape', [turned, g.int64s(split)], {}, split);
+  const perm = [0, 2, 1, ...c.kernel.map((_, a) => 3 + a)];
+  const swapped = g.node('Transpose', [grouped], { perm }, [c.groups, inPerGroup, outPerGroup, ...c.kernel]);
+  const joined = [c.inChannels, outPerGroup, ...c.kernel];
+  return g.node('Reshape', [swapped, g.int64s(joined)], {}, joined);
+}
+
+/** The first two axes exchanged. */
+function exchanged(g: Graph, value: Value): Value {
+  const [first, second, ...space] = value.dims;
+  return g.node('Transpose', [value], { perm: [1, 0, ...spaceAxes(space)] }, [second, first, ...space]);
+}
+
+/**
+ * Gradient of the kernel. Few input channels (conv1): one `Conv` whose picture is x and whose kernel is dy, batch and channels
+ * exchanged, strides turned to dilations. Otherwise one `MatMul` for each kernel position over all pictures' pixels.
+ */
+export function kernelGradient(g: Graph, x: Value, dy: Value, c: ConvGeometry): Value {
+  const inPerGroup = c.inChannels / c.groups;
+  const dims = [c.outChannels, inPerGroup, ...c.kernel];
+  const dyT = exchanged(g, dy);
+  if (c.groups === 1 && c.inChannels <= 4) {
+    // Exactly what the windows see: with more, the result would grow by rows that are no kernel's.
+    const picture = exchanged(g, padSpace(g, x, c.padBegin, c.padEnd));
+    const attributes = {
+      dilations: c.strides,
+      group: 1,
+      kernel_shape: c.output,
+      pads: zeros([...c.kernel, ...c.kernel]),
+      strides: ones(c.kernel),
+    };
+    return exchanged(g, g.node('Conv', [picture, dyT], attributes, [c.inChannels, c.outChannels, ...c.kernel]));
+  }
+  const pixels = c.output.reduce((product, length) => product * length, c.batch);
+  const rows = [c.groups, c.outChannels / c.groups, pixels];
+  const dyRows = g.node('Reshape', [dyT, g.int64s(rows)], {}, rows);
+  const padEnd = c.padEnd.map((pad) => Math.max(pad, 0));
+  const xT = exchanged(g, padSpace(g, x, c.padBegin, padEnd));
+  const taps = positions(c.kernel).map((position) => lowerTap(g, xT, dyRows, c, position));
+  const stacked = g.node('Concat', taps, { axis: 3 }, [c.groups, c.outChannels / c.groups, inPerGroup, taps.length]);
+  return g.node('Reshape', [stacked, g.int64s(dims)], {}, dims);
+}
+
+/** dy · xᵀ for the pixels that one kernel position met: [groups, out / groups, in / groups, 1]. */
+function lowerTap(g: Graph, xT: Value, dyRows: Value, c: ConvGeometry, position: number[]): Value {
+  const inPerGroup = c.inChannels / c.groups;
+  const ends = position.map((from, a) => from + (c.output[a] - 1) * c.strides[a] + 1);
+  const met = g.node(
+    'Slice',
+    [xT, g.int64s(position), g.int64s(ends), g.int64s(spaceAxes(ends)), g.int64s(c.strides)],
+    {},
+    [c.inChannels, c.batch, ...c.output],
+  );
+  const rows = [c.groups, inPerGroup, dyRows.dims[2]];
+  const flat = g.node('Reshape', [met, g.int64s(rows)], {}, rows);
+  const columns = g.node('Transpose', [flat], { perm: [0, 2, 1] }, [c.groups, dyRows.dims[2], inPerGroup]);
+  const product = [c.groups, dyRows.dims[1], inPerGroup];
+  const tap = g.node('MatMul', [dyRows, columns], {}, product);
+  return g.node('Unsqueeze', [tap, g.int64s([3])], {}, [...product, 1]);
+}

@@ -1,0 +1,73 @@
+/** Windows that convolutions and pools move over a picture [N, C, …space] of two or three axes of space. */
+import type { Graph, Value } from '../graph.js';
+
+/** Lists have one entry an axis of space. */
+export interface Windows {
+  input: number[];
+  output: number[];
+  kernel: number[];
+  strides: number[];
+  dilations: number[];
+  /**
+   * Pixels that the first window begins before the picture, and that the last one ends after it; negative where it begins or ends
+   * inside. tfjs knows both: `same` with strides longer than three-axis kernels, numbers of pixels around kernels that are not square.
+   */
+  padBegin: number[];
+  padEnd: number[];
+}
+
+/** @param windows  all but `padEnd`, which follows */
+export function withPadEnd(windows: Omit<Windows, 'padEnd'>): Windows {
+  const { input, output, kernel, strides, dilations, padBegin } = windows;
+  const padEnd = input.map((length, a) => {
+    const reach = (output[a] - 1) * strides[a] + (kernel[a] - 1) * dilations[a] + 1;
+    return reach - length - padBegin[a];
+  });
+  return { ...windows, padEnd };
+}
+
+/**
+ * The windows over the part of the picture that ONNX must be shown: it finds the number of windows itself, and knows no negative
+ * padding. A rest shorter than a stride does no harm.
+ * @returns  windows with padding of 0 and more, and the pixels to cut, as negative padding
+ */
+export function trimmed<T extends Windows>(windows: T): { inner: T; begin: number[]; end: number[] } {
+  const begin = windows.padBegin.map((pad) => Math.min(pad, 0));
+  const end = windows.padEnd.map((pad, a) => (pad <= -windows.strides[a] ? pad : 0));
+  const inner = {
+    ...windows,
+    input: windows.input.map((length, a) => length + begin[a] + end[a]),
+    padBegin: windows.padBegin.map((pad) => Math.max(pad, 0)),
+    padEnd: windows.padEnd.map((pad) => Math.max(pad, 0)),
+  };
+  return { inner, begin, end };
+}
+
+/** Zeros around the picture, or fewer pixels where a count is negative. */
+export function padSpace(g: Graph, x: Value, begin: readonly number[], end: readonly number[]): Value {
+  if ([...begin, ...end].every((pad) => pad === 0)) return x;
+  const [n, channels, ...space] = x.dims;
+  const dims = [n, channels, ...space.map((length, a) => length + begin[a] + end[a])];
+  return g.node('Pad', [x, g.int64s([0, 0, ...begin, 0, 0, ...end])], { mode: 'constant' }, dims);
+}
+
+export const negated = (lengths: readonly number[]) => lengths.map((length) => 0 - length);
+
+/** Axes of space of a picture with as many of them as `lengths`. */
+export const spaceAxes = (lengths: readonly number[]) => lengths.map((_, a) => 2 + a);
+
+/** A picture or kernel turned by 180°: every axis of space backwards. */
+export function turnedAround(g: Graph, x: Value): Value {
+  const axes = spaceAxes(x.dims.slice(2));
+  const back = g.int64s(axes.map(() => -1));
+  const far = g.int64s(axes.map(() => -(2 ** 31)));
+  return g.node('Slice', [x, back, far, g.int64s(axes), back], {}, x.dims);
+}
+
+/** Every index into `shape`, the last axis fastest. */
+export function positions(shape: readonly number[]): number[][] {
+  return shape.reduce<number[][]>(
+    (starts, length) => starts.flatMap((start) => Array.from({ length }, (_, i) => [...start, i])),
+    [[]],
+  );
+}

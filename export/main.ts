@@ -6,8 +6,8 @@ import { Command, Option } from 'commander';
 import { UserError } from '../model/errors.js';
 import '../model/index.js'; // registers the layers that a checkpoint's topology names
 import { selectBackend } from '../train/backend.js';
-import { hasCheckpoint, loadCheckpoint } from '../train/load-checkpoint.js';
 import { meanColour } from '../train/data/mean.js';
+import { hasCheckpoint, loadCheckpoint } from '../train/load-checkpoint.js';
 import { openRun, type Run } from '../train/run-folder.js';
 import { toolVersion } from '../train/versions.js';
 import { type ExportedModel, exportClassifier, OPSETS } from './export-onnx.js';

@@ -5,6 +5,8 @@ import type { Layout } from '../layout.js';
 import { liveNodes, lower } from '../lower.js';
 import { encodeModel } from '../proto.js';
 import { NativeGraph } from './binding.js';
+import { blockSize } from './block-size.js';
+import { BLOCKED_DOMAIN, blockConvolutions } from './blocked-convolutions.js';
 
 /** ScatterElements adds from operator set 16 on; reductions still take axes as attributes at 17. */
 const TARGET: Target = { opset: 17, lrn: 'conv' };
@@ -76,12 +78,13 @@ function compile(
   const inputs = new Map(leaves.map((leaf, i) => [leaf, g.input(`i${i}`, leaf.dtype, leaf.shape, leaf.layout)]));
   const results = lower(g, calls, outputs, (operand) => inputs.get(operand)!);
   const named = distinctOutputs(g, results);
-  const nodes = liveNodes(g, named);
+  const nodes = blockConvolutions(g, liveNodes(g, named), named, blockSize());
   const read = new Set(nodes.flatMap((node) => node.inputs.map((value) => value?.name)));
   const reads = leaves.map((_, i) => read.has(`i${i}`));
   const model = encodeModel({
     graphName: 'program',
     opset: TARGET.opset,
+    domains: [BLOCKED_DOMAIN],
     nodes,
     initializers: g.initializers,
     inputs: g.inputs.filter((_, i) => reads[i]).map((value) => ({ value: g.memory(value) })),

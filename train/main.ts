@@ -6,6 +6,7 @@ import { BACKENDS, type BackendName } from './backend.js';
 import { DEFAULTS, SCHEDULES, type Settings } from './config.js';
 import { type EvaluateRequest, type EvaluationReport, evaluateRun } from './evaluate-run.js';
 import { exitCodeOf, listenForInterrupt } from './interrupt.js';
+import { useLargePages } from './large-pages.js';
 import {
   fractionBelowOne,
   nonNegativeNumber,
@@ -77,7 +78,9 @@ export function trainCommand(): Command {
 async function runTrain(flags: TrainFlags): Promise<void> {
   // Checked here and not by commander, which would complain of this before a misspelt flag.
   if (flags.out === undefined) throw new UsageError('--out RUN is missing: the folder of the run');
+  const advice = useLargePages();
   const progress = showProgress();
+  if (advice) progress.note(advice);
   const interrupt = listenForInterrupt((signal) =>
     progress.note(`${signal}: saving after this step; once more ends at once`),
   );

@@ -63,6 +63,8 @@ export interface Target {
   readonly opset: number;
   /** `op`: the LRN operator. `conv`: band convolution, faster on onnxruntime's CPU provider. */
   readonly lrn: 'op' | 'conv';
+  /** Channels that lie together where convolutions run in onnxruntime's blocked layout; 0 or absent where they do not. */
+  readonly block?: number;
 }
 
 export class Graph {

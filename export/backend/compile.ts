@@ -9,7 +9,7 @@ import { blockSize } from './block-size.js';
 import { BLOCKED_DOMAIN, blockConvolutions } from './blocked-convolutions.js';
 
 /** ScatterElements adds from operator set 16 on; reductions still take axes as attributes at 17. */
-const TARGET: Target = { opset: 17, lrn: 'conv' };
+const TARGET = { opset: 17, lrn: 'conv' } as const;
 
 /** Sessions kept. Each holds its own memory arena; a training run needs a handful. */
 const MAX_SESSIONS = 32;
@@ -74,7 +74,8 @@ function compile(
   leaves: readonly Operand[],
   outputs: readonly Operand[],
 ): CompiledProgram {
-  const g = new Graph(TARGET);
+  const target: Target = { ...TARGET, block: blockSize() };
+  const g = new Graph(target);
   const inputs = new Map(leaves.map((leaf, i) => [leaf, g.input(`i${i}`, leaf.dtype, leaf.shape, leaf.layout)]));
   const results = lower(g, calls, outputs, (operand) => inputs.get(operand)!);
   const named = distinctOutputs(g, results);

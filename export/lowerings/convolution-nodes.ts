@@ -87,15 +87,26 @@ function exchanged(g: Graph, value: Value): Value {
   return g.node('Transpose', [value], { perm: [1, 0, ...spaceAxes(space)] }, [second, first, ...space]);
 }
 
+/** Up to here a kernel's gradient is faster as one blocked convolution than as products, which want wide matrices. */
+const FEW_CHANNELS = 128;
+
+function gradientAsConvolution(g: Graph, c: ConvGeometry): boolean {
+  if (c.groups > 1) return false;
+  if (c.inChannels <= 4) return true;
+  const block = g.target.block ?? 0;
+  const wholeBlocks = block > 0 && c.batch % block === 0 && c.outChannels % block === 0;
+  return wholeBlocks && c.outChannels <= FEW_CHANNELS && c.strides.every((stride) => stride === 1);
+}
+
 /**
- * Gradient of the kernel. Few input channels (conv1): one `Conv` whose picture is x and whose kernel is dy, batch and channels
+ * Gradient of the kernel. Few channels (conv1, small nets): one `Conv` whose picture is x and whose kernel is dy, batch and channels
  * exchanged, strides turned to dilations. Otherwise one `MatMul` for each kernel position over all pictures' pixels.
  */
 export function kernelGradient(g: Graph, x: Value, dy: Value, c: ConvGeometry): Value {
   const inPerGroup = c.inChannels / c.groups;
   const dims = [c.outChannels, inPerGroup, ...c.kernel];
   const dyT = exchanged(g, dy);
-  if (c.groups === 1 && c.inChannels <= 4) {
+  if (gradientAsConvolution(g, c)) {
     // Exactly what the windows see: with more, the result would grow by rows that are no kernel's.
     const picture = exchanged(g, padSpace(g, x, c.padBegin, c.padEnd));
     const attributes = {

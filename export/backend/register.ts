@@ -22,6 +22,9 @@ export const BACKEND_NAME = 'onnxruntime';
 /** Above wasm (2) and webgl (2): importing this module makes it tfjs's default. */
 const PRIORITY = 3;
 
+/** `ALEXNET_DELEGATION=off`: a call that a rule refuses is an error, so that a test shows how far the rules reach by themselves. */
+const DELEGATION_OFF = process.env.ALEXNET_DELEGATION === 'off';
+
 const delegated = new Map<string, number>();
 
 /** What ran where, since the process started. */
@@ -89,6 +92,7 @@ function kernelFunc(kernelName: string, rule: Rule | undefined, onCpu: KernelFun
       throw new Error(
         `${kernelName}: the onnxruntime backend cannot take ${reason}, and the cpu backend has no such kernel`,
       );
+    if (DELEGATION_OFF && reason) throw new Error(`delegation is off: ${kernelName} (${reason})`);
     const name = reason ? `${kernelName} (${reason})` : kernelName;
     delegated.set(name, (delegated.get(name) ?? 0) + 1);
     return onCpu(call);

@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { kernelTable } from '../../export/backend/kernel-table.js';
+import { cannotRun, EXPECTED, reasons, runSuite } from './suite.js';
+
+const skip = cannotRun() ?? false;
+const readme = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8');
+
+describe("tfjs-core's own test suite on the onnxruntime backend", () => {
+  it('passes', { skip }, async () => {
+    const report = await runSuite('on');
+    assert.deepEqual(reasons(report), []);
+    assert.ok(report.passed >= EXPECTED.passed, `${report.passed} passed, expected at least ${EXPECTED.passed}`);
+  });
+
+  it('passes as far as the README says where no kernel with a rule is delegated', { skip }, async () => {
+    const report = await runSuite('off');
+    assert.equal(report.passed, EXPECTED.passedWithoutDelegation);
+    assert.ok(
+      reasons(report).every(([reason]) => /^\w+ \(.+\)$/.test(reason)),
+      'every failure is a refusal with its reason',
+    );
+  });
+});
+
+describe('the README', () => {
+  it('quotes both figures of the suite', () => {
+    assert.ok(readme.includes(`${EXPECTED.passed} passed, ${EXPECTED.failed} failed`));
+    assert.ok(readme.includes(`${EXPECTED.passedWithoutDelegation} of them`));
+  });
+
+  it('holds the table of kernels as the registry has it', () => {
+    const [, table] = /<!-- kernels -->\n([\s\S]*?)\n<!-- \/kernels -->/.exec(readme) ?? [];
+    assert.equal(table, kernelTable());
+  });
+});

@@ -20,8 +20,10 @@ const TENSORFLOW_PACKAGES = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node
 const LOADERS = {
   tensorflow: loadTensorflow,
   onnxruntime: async () => {
-    await import('../export/backend/index.js');
-    return 'onnxruntime-node';
+    const { checkProvider } = await import('../export/backend/index.js');
+    const provider = checkProvider();
+    const rest = provider === 'cpu' ? '' : `, what ${provider} has no kernel for on onnxruntime's cpu kernels`;
+    return `onnxruntime-node on ${provider}${rest}`;
   },
   cpu: async () => {
     await import('@tensorflow/tfjs-backend-cpu');
@@ -41,6 +43,8 @@ export async function selectBackend(wanted: BackendName): Promise<SelectedBacken
       const what = await activate(name);
       return { name, why: [what, ...refused].join('; ') };
     } catch (error) {
+      // Whoever names a provider wants that one and no slower backend.
+      if (name === 'onnxruntime' && process.env.ALEXNET_PROVIDER) throw error;
       refused.push((error as Error).message);
     }
   }

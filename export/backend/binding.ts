@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os';
 import { Tensor } from 'onnxruntime-node';
 import type { ElementType } from '../graph.js';
 import type { TensorData } from '../layout.js';
+import { type Provider, providerNamed } from './provider.js';
 
 interface NativeSession {
   loadModel(buffer: ArrayBufferLike, offset: number, length: number, options: object): void;
@@ -26,6 +27,14 @@ export function nativeTensor(dtype: ElementType, data: TensorData, dims: readonl
   return new Tensor(dtype as 'float32', data as Float32Array, dims);
 }
 
+/** The provider of this process. */
+export const activeProvider = (): Provider => providerNamed(process.env.ALEXNET_PROVIDER);
+
+function providerOptions(provider: Provider, forceCpuNodeNames: readonly string[]): unknown[] {
+  if (provider === 'cpu') return ['cpu'];
+  return [provider === 'webgpu' ? { name: provider, forceCpuNodeNames } : provider, 'cpu'];
+}
+
 /** A compiled graph. Runs block the calling thread; onnxruntime's own threads share the work. */
 export class NativeGraph {
   private readonly session: NativeSession;
@@ -34,13 +43,14 @@ export class NativeGraph {
    * @param model      bytes of an ONNX file
    * @param keepArena  keep memory between runs: faster where it is little. A large step would hold its first run's pieces and the
    *                   second's planned block for ever: 9.4 GB against 4.7 GB for AlexNet at batch 128, at no measurable gain
+   * @param cpuNodes   names of nodes that onnxruntime's cpu kernels must compute; they also compute what the provider has no kernel for
    */
-  constructor(model: Uint8Array, keepArena: boolean) {
+  constructor(model: Uint8Array, keepArena: boolean, cpuNodes: readonly string[] = []) {
     const { binding, initOrt } = require('onnxruntime-node/dist/binding.js') as Binding;
     initOrt();
     this.session = new binding.InferenceSession();
     this.session.loadModel(model.buffer, model.byteOffset, model.byteLength, {
-      executionProviders: ['cpu'],
+      executionProviders: providerOptions(activeProvider(), cpuNodes),
       intraOpNumThreads: availableParallelism(),
       graphOptimizationLevel: 'all',
       enableCpuMemArena: keepArena,

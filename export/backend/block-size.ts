@@ -1,7 +1,7 @@
 /** How many channels lie together in onnxruntime's blocked layout on this processor: 8 with AVX2, 16 with AVX-512 and on newer Arm. */
 import { Graph } from '../graph.js';
 import { encodeModel } from '../proto.js';
-import { NativeGraph, nativeTensor } from './binding.js';
+import { activeProvider, NativeGraph, nativeTensor } from './binding.js';
 import { BLOCKED_DOMAIN } from './blocked-convolutions.js';
 
 const CHANNELS = 32;
@@ -10,9 +10,9 @@ const DIMS = [1, CHANNELS, 2, 2];
 
 let known: number | undefined;
 
-/** Found by reordering a counted tensor, once. 0 where this onnxruntime has no such kernels, or others than we know. */
+/** Found by reordering a counted tensor, once. 0 on other providers, and where this onnxruntime has no such kernels, or others than we know. */
 export function blockSize(): number {
-  known ??= probe();
+  known ??= activeProvider() === 'cpu' ? probe() : 0;
   return known;
 }
 

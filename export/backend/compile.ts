@@ -4,9 +4,10 @@ import type { KernelCall, Operand, TensorSpec } from '../kernel-call.js';
 import type { Layout } from '../layout.js';
 import { liveNodes, lower } from '../lower.js';
 import { encodeModel } from '../proto.js';
-import { NativeGraph } from './binding.js';
+import { activeProvider, NativeGraph } from './binding.js';
 import { blockSize } from './block-size.js';
 import { BLOCKED_DOMAIN, blockConvolutions } from './blocked-convolutions.js';
+import { nodesForCpu } from './provider.js';
 
 /** ScatterElements adds from operator set 16 on; reductions still take axes as attributes at 17. */
 const TARGET = { opset: 17, lrn: 'conv' } as const;
@@ -92,7 +93,7 @@ function compile(
     outputs: named.map((value) => ({ value })),
   });
   return {
-    graph: new NativeGraph(model, bytesComputed(calls) < LARGE_PROGRAM_BYTES),
+    graph: new NativeGraph(model, bytesComputed(calls) < LARGE_PROGRAM_BYTES, nodesForCpu(activeProvider(), nodes)),
     names: named.map((value) => value.name),
     layouts: results.map((value) => value.layout),
     reads,

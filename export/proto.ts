@@ -31,6 +31,8 @@ export interface ModelParts {
   opset: number;
   domains?: readonly string[];
   nodes: readonly GraphNode[];
+  /** Default: that of the first output. */
+  nodeName?: (node: GraphNode) => string;
   initializers: ReadonlyMap<string, Constant>;
   /** `batch` names the free first axis, if it is free. */
   inputs: readonly { value: Value; batch?: string }[];
@@ -55,7 +57,7 @@ export function encodeModel(parts: ModelParts): Uint8Array {
     docString: parts.doc,
     graph: {
       name: parts.graphName,
-      node: parts.nodes.map(nodeProto),
+      node: parts.nodes.map((node) => nodeProto(node, parts.nodeName?.(node) ?? node.outputs[0].name)),
       initializer: [...used]
         .filter((name) => parts.initializers.has(name))
         .map((name) => ({ name, ...tensorProto(parts.initializers.get(name)!) })),
@@ -66,10 +68,10 @@ export function encodeModel(parts: ModelParts): Uint8Array {
   return onnx.ModelProto.encode(message).finish();
 }
 
-function nodeProto(node: GraphNode) {
+function nodeProto(node: GraphNode, name: string) {
   return {
     opType: node.op,
-    name: node.outputs[0].name,
+    name,
     domain: node.domain,
     input: node.inputs.map((value) => value?.name ?? ''),
     output: node.outputs.map((value) => value.name),

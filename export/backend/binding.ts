@@ -12,6 +12,7 @@ import { type Provider, providerNamed } from './provider.js';
 interface NativeSession {
   loadModel(buffer: ArrayBufferLike, offset: number, length: number, options: object): void;
   run(feeds: Record<string, Tensor>, fetches: Record<string, Tensor>, options: object): Record<string, Tensor>;
+  endProfiling(): void;
   dispose(): void;
 }
 
@@ -27,6 +28,9 @@ export function nativeTensor(dtype: ElementType, data: TensorData, dims: readonl
   return new Tensor(dtype as 'float32', data as Float32Array, dims);
 }
 
+/** `ALEXNET_PROFILE=PREFIX`: onnxruntime writes a trace of every graph to PREFIX_<time>.json, for chrome://tracing. */
+const profilePrefix = process.env.ALEXNET_PROFILE;
+
 /** The provider of this process. */
 export const activeProvider = (): Provider => providerNamed(process.env.ALEXNET_PROVIDER);
 
@@ -38,6 +42,7 @@ function providerOptions(provider: Provider, forceCpuNodeNames: readonly string[
 /** A compiled graph. Runs block the calling thread; onnxruntime's own threads share the work. */
 export class NativeGraph {
   private readonly session: NativeSession;
+  private readonly endProfile = () => this.session.endProfiling();
 
   /**
    * @param model      bytes of an ONNX file
@@ -55,7 +60,9 @@ export class NativeGraph {
       graphOptimizationLevel: 'all',
       enableCpuMemArena: keepArena,
       logSeverityLevel: 3,
+      ...(profilePrefix && { enableProfiling: true, profileFilePrefix: profilePrefix }),
     });
+    if (profilePrefix) process.once('exit', this.endProfile);
   }
 
   /** Runs into the tensors of `fetches`. */
@@ -64,6 +71,10 @@ export class NativeGraph {
   }
 
   release(): void {
+    if (profilePrefix) {
+      process.off('exit', this.endProfile);
+      this.endProfile();
+    }
     this.session.dispose();
   }
 }

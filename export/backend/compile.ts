@@ -1,5 +1,5 @@
 /** A recorded program as a runnable graph, cached by its structure: kernels, attributes, shapes, types and layouts. */
-import { Graph, type Target, type Value } from '../graph.js';
+import { Graph, type GraphNode, type Target, type Value } from '../graph.js';
 import type { KernelCall, Operand, TensorSpec } from '../kernel-call.js';
 import type { Layout } from '../layout.js';
 import { liveNodes, lower } from '../lower.js';
@@ -88,16 +88,26 @@ function compile(
     opset: TARGET.opset,
     domains: [BLOCKED_DOMAIN],
     nodes,
+    nodeName,
     initializers: g.initializers,
     inputs: g.inputs.filter((_, i) => reads[i]).map((value) => ({ value: g.memory(value) })),
     outputs: named.map((value) => ({ value })),
   });
   return {
-    graph: new NativeGraph(model, bytesComputed(calls) < LARGE_PROGRAM_BYTES, nodesForCpu(activeProvider(), nodes)),
+    graph: new NativeGraph(
+      model,
+      bytesComputed(calls) < LARGE_PROGRAM_BYTES,
+      nodesForCpu(activeProvider(), nodes).map(nodeName),
+    ),
     names: named.map((value) => value.name),
     layouts: results.map((value) => value.layout),
     reads,
   };
+}
+
+/** Labels show in onnxruntime's profiles. */
+function nodeName({ scope, outputs }: GraphNode): string {
+  return scope ? `${scope}|${outputs[0].name}` : outputs[0].name;
 }
 
 /** All results of a program together, as if none took another's place. */

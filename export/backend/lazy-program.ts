@@ -21,6 +21,8 @@ export class LazyProgram {
   runs = 0;
   /** Kernel calls run in ONNX. */
   kernels = 0;
+  /** Goes with every call recorded from now on, into the names of its nodes: for profiles. */
+  label = '';
   /** While set, nothing may be computed: a model is being traced. */
   tracing?: { scope: string };
 
@@ -37,7 +39,15 @@ export class LazyProgram {
     if (this.pending.length >= MAX_PENDING && !this.tracing) this.flush();
     const results = outputs.map((output) => new TensorRecord(output.shape, output.dtype, this.compute));
     const signature = `${kernel}${textOf(attrs)}`;
-    const call: PendingCall = { kernel, inputs, attrs, outputs, signature, scope: this.tracing?.scope ?? '', results };
+    const call: PendingCall = {
+      kernel,
+      inputs,
+      attrs,
+      outputs,
+      signature,
+      scope: this.tracing?.scope ?? this.label,
+      results,
+    };
     results.forEach((record, output) => {
       record.source = { call, output };
     });

@@ -22,10 +22,8 @@ export const PROVIDER_ADVICE: Record<Provider, string> = {
   cuda: 'it needs CUDA 12, cuDNN 9 and the libraries that the command under "CUDA" in the README fetches; unset ALEXNET_PROVIDER to train on the CPU',
 };
 
-/** Names of nodes that the provider takes and then fails on: WebGPU's `MaxPool` has no second output (onnxruntime 1.30). */
-export function nodesForCpu(provider: Provider, nodes: readonly GraphNode[]): string[] {
+/** Nodes that the provider takes and then fails on: WebGPU's `MaxPool` has no second output (onnxruntime 1.30). */
+export function nodesForCpu(provider: Provider, nodes: readonly GraphNode[]): GraphNode[] {
   if (provider !== 'webgpu') return [];
-  return nodes
-    .filter(({ op, outputs }) => op === 'MaxPool' && outputs.length > 1)
-    .map(({ outputs }) => outputs[0].name);
+  return nodes.filter(({ op, outputs }) => op === 'MaxPool' && outputs.length > 1);
 }

@@ -28,6 +28,32 @@ const noise = random('bench');
 const images = Float32Array.from({ length: batch * spec.inputPx ** 2 * 3 }, () => noise.uniform() * 240 - 120);
 const labels = Int32Array.from({ length: batch }, () => noise.integer(classes));
 
+/** Multiplications and additions of a picture's step: every kernel forward and in two gradients, the first without that of its input. */
+function flopsPerPicture(): number {
+  const kernels = model.layers.filter((layer) => layer.weights.some(({ shape }) => shape.length > 1));
+  return kernels.reduce((sum, layer, i) => {
+    const { shape } = layer.weights.find(({ shape }) => shape.length > 1)!;
+    const positions = (layer.outputShape as number[]).slice(1, -1).reduce((product, side) => product * side, 1);
+    const products = (shape as number[]).reduce((product, side) => product * side, positions);
+    return sum + 2 * products * (i === 0 ? 2 : 3);
+  }, 0);
+}
+
+/** Rate of a large matrix product on this backend, FLOP/s: the best of some. */
+function peakFlops(): number {
+  const side = 2048;
+  const [a, b] = [tf.randomUniform([side, side]), tf.randomUniform([side, side])];
+  const times = Array.from({ length: 8 }, () => {
+    const started = performance.now();
+    const sum = tf.tidy(() => tf.sum(tf.matMul(a as tf.Tensor2D, b as tf.Tensor2D)));
+    sum.dataSync();
+    sum.dispose();
+    return performance.now() - started;
+  });
+  tf.dispose([a, b]);
+  return (2 * side ** 3) / (Math.min(...times) / 1000);
+}
+
 const times: number[] = [];
 for (let i = 0; i < WARM_UP_STEPS + steps; i++) {
   const started = performance.now();
@@ -44,6 +70,8 @@ console.log(
     images_per_s_best: rate(measured[0]),
     first_step_s: times[0] / 1000,
     resident_gb: process.resourceUsage().maxRSS / 1e6,
+    gflop_per_image: flopsPerPicture() / 1e9,
+    share_of_matmul_peak: (rate(measured[measured.length >> 1]) * flopsPerPicture()) / peakFlops(),
     tensors: tf.memory().numTensors,
   }),
 );

@@ -1,0 +1,82 @@
+/**
+ * Training steps whose kernels are labelled by layer and direction, for the profile: `node profiled-step.js NETWORK BATCH STEPS`
+ * under ALEXNET_PROFILE. Prints JSON: milliseconds of each step, and of the part of it spent inside onnxruntime.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import { NativeGraph } from '../../export/backend/binding.js';
+import { program } from '../../export/backend/index.js';
+import { reseedDropout } from '../../model/dropout.js';
+import { buildNetwork } from '../../model/network.js';
+import { random } from '../../model/random.js';
+import { findNetwork } from '../../model/registry.js';
+import { Sgd } from '../../train/sgd.js';
+import { TrainingStep } from '../../train/step.js';
+import { modelWeights } from '../../train/weights.js';
+
+/** Runs `work` with every kernel call recorded under `label`. */
+function labelled<T>(label: string, work: () => T): T {
+  const outer = program.label;
+  program.label = label;
+  try {
+    return work();
+  } finally {
+    program.label = outer;
+  }
+}
+
+interface TapeNode {
+  gradient?: (dys: unknown) => Record<string, () => tf.Tensor>;
+}
+
+/** Gradients run under the label of their forward call: the tape's entries are wrapped as they are made. */
+function labelGradients(): void {
+  const engine = tf.engine() as unknown as {
+    state: { activeTape: TapeNode[] };
+    addTapeNode: (...words: unknown[]) => void;
+  };
+  const addTapeNode = engine.addTapeNode.bind(engine);
+  engine.addTapeNode = (...words) => {
+    addTapeNode(...words);
+    const node = engine.state.activeTape.at(-1)!;
+    const { gradient } = node;
+    const label = program.label.replace('forward', 'backward');
+    if (!gradient) return;
+    node.gradient = (dys) => {
+      const parts = labelled(label, () => gradient(dys));
+      return Object.fromEntries(
+        Object.entries(parts).map(([input, compute]) => [input, () => labelled(label, compute)]),
+      );
+    };
+  };
+}
+
+let insideMs = 0;
+const { run } = NativeGraph.prototype;
+NativeGraph.prototype.run = function (...tensors) {
+  const started = performance.now();
+  run.apply(this, tensors);
+  insideMs += performance.now() - started;
+};
+
+const [name, batch, steps] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4])];
+await tf.setBackend('onnxruntime');
+labelGradients();
+const spec = findNetwork(name);
+const model = buildNetwork(spec, { classes: name.startsWith('cifar10') ? 10 : 1000, seed: 1 });
+for (const layer of model.layers) {
+  const call = layer.call.bind(layer);
+  layer.call = (inputs, kwargs) => labelled(`${layer.name} forward`, () => call(inputs, kwargs));
+}
+const step = new TrainingStep(model, new Sgd(modelWeights(model, 'trainable'), { momentum: 0.9, weightDecay: 0.0005 }));
+const noise = random('bench');
+const images = Float32Array.from({ length: batch * spec.inputPx ** 2 * 3 }, () => noise.uniform() * 240 - 120);
+const labels = Int32Array.from({ length: batch }, () => noise.integer(10));
+const measured: { stepMs: number; insideMs: number }[] = [];
+for (let i = 0; i < steps; i++) {
+  reseedDropout(model, 1, i);
+  insideMs = 0;
+  const started = performance.now();
+  labelled('loss and update', () => step.run({ images, labels }, 0.0001));
+  measured.push({ stepMs: performance.now() - started, insideMs });
+}
+console.log(JSON.stringify(measured));

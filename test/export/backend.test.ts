@@ -124,15 +124,15 @@ describe('the onnxruntime backend', () => {
       collect();
       return process.memoryUsage().arrayBuffers;
     };
-    const before = await bytesAfter(10);
+    const before = await bytesAfter(40);
     const grown = (await bytesAfter(100)) - before;
-    // A hundred pictures of 400 kB went in; a few may still await collection.
-    assert.ok(grown < 4e6, `${grown} bytes more after 100 steps`);
+    // A hundred tensors of 400 kB went in, 40 MB; some may still await the sweeper, which runs beside.
+    assert.ok(grown < 1.2e7, `${grown} bytes more after 100 steps`);
     weight.dispose();
   });
 
   it('gives up graphs it has not used for long', () => {
-    for (let length = 1; length <= 80; length++) tf.tidy(() => tf.square(tf.ones([length])).dataSync());
+    for (let length = 1; length <= 200; length++) tf.tidy(() => tf.square(tf.ones([length])).dataSync());
     assert.ok(sessionCount() <= 32, `${sessionCount()} sessions kept`);
   });
 

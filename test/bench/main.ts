@@ -3,19 +3,20 @@ import { parseArgs } from 'node:util';
 import { profile } from './profile.js';
 import { train } from './train.js';
 
-const USAGE = `usage: npm run bench -- train [--rounds 5]
+const USAGE = `usage: npm run bench -- train [--rounds 5] [--peer-large-pages]
        npm run bench -- profile [--model alexnet] [--batch 128] [--steps 5]`;
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
   options: {
     rounds: { type: 'string', default: '5' },
+    'peer-large-pages': { type: 'boolean', default: false },
     model: { type: 'string', default: 'alexnet' },
     batch: { type: 'string', default: '128' },
     steps: { type: 'string', default: '5' },
   },
 });
-if (positionals[0] === 'train') await train(Number(values.rounds));
+if (positionals[0] === 'train') await train(Number(values.rounds), values['peer-large-pages']);
 else if (positionals[0] === 'profile') profile(values.model, Number(values.batch), Number(values.steps));
 else {
   console.error(USAGE);

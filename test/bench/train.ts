@@ -45,17 +45,18 @@ const COMPARISONS: Comparison[] = [
   },
 ];
 
-async function measure(file: string, words: string[]): Promise<Rate> {
-  const env = { ...process.env, ...largePages };
+async function measure(file: string, words: string[], extra: object): Promise<Rate> {
+  const env = { ...process.env, ...extra };
   const { stdout } = await run(file, words, { env, maxBuffer: 1e7 });
   return JSON.parse(stdout.trim().split('\n').at(-1)!) as Rate;
 }
 
 const median = (values: number[]) => [...values].sort((a, b) => a - b)[values.length >> 1];
 
-export async function train(rounds: number): Promise<void> {
+/** @param peerLargePages  give PyTorch large pages too, which it does not ask for by itself */
+export async function train(rounds: number, peerLargePages: boolean): Promise<void> {
   console.log(
-    `${cpus().length} × ${cpus()[0].model}, Node ${process.versions.node}; ${rounds} rounds in turn, both in large pages\n`,
+    `${cpus().length} × ${cpus()[0].model}, Node ${process.versions.node}; ${rounds} rounds in turn; onnxruntime in large pages, PyTorch ${peerLargePages ? 'too' : 'as it comes'}\n`,
   );
   for (const { title, ours, peer, peerFile } of COMPARISONS) {
     if (!existsSync(PYTHON) || !existsSync(peerFile)) {
@@ -64,12 +65,12 @@ export async function train(rounds: number): Promise<void> {
     }
     const [mine, theirs, memory, first, share]: number[][] = [[], [], [], [], []];
     for (let round = 0; round < rounds; round++) {
-      const own = await measure(process.execPath, ours);
+      const own = await measure(process.execPath, ours, largePages);
       mine.push(own.images_per_s_median);
       memory.push(own.resident_gb!);
       first.push(own.first_step_s!);
       share.push(own.share_of_matmul_peak!);
-      theirs.push((await measure(PYTHON, [peerFile, ...peer])).images_per_s_median);
+      theirs.push((await measure(PYTHON, [peerFile, ...peer], peerLargePages ? largePages : {})).images_per_s_median);
     }
     const ratios = mine.map((rate, round) => rate / theirs[round]);
     console.log(

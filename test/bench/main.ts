@@ -1,9 +1,11 @@
 /** Benchmarks, side by side with peers: `npm run bench -- NAME`. */
 import { parseArgs } from 'node:util';
+import { forward } from './forward.js';
 import { profile } from './profile.js';
 import { train } from './train.js';
 
 const USAGE = `usage: npm run bench -- train [--rounds 5] [--peer-large-pages]
+       npm run bench -- forward [--rounds 5]
        npm run bench -- profile [--model alexnet] [--batch 128] [--steps 5]`;
 
 const { positionals, values } = parseArgs({
@@ -17,6 +19,7 @@ const { positionals, values } = parseArgs({
   },
 });
 if (positionals[0] === 'train') await train(Number(values.rounds), values['peer-large-pages']);
+else if (positionals[0] === 'forward') forward(Number(values.rounds));
 else if (positionals[0] === 'profile') profile(values.model, Number(values.batch), Number(values.steps));
 else {
   console.error(USAGE);

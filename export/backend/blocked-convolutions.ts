@@ -35,43 +35,45 @@ export function blockConvolutions(
   const skipped = new Set(relus.values());
   /** Blocked values by the name of the plain one. */
   const blocked = new Map<string, Value>();
-  const result: GraphNode[] = [];
-  for (const node of nodes) {
-    if (skipped.has(node)) continue;
-    if (!convolutions.has(node)) {
-      result.push(node);
-      continue;
-    }
-    const relu = relus.get(node);
-    const plain = (relu ?? node).outputs[0];
-    const [picture, kernel, bias] = node.inputs as Value[];
-    g.scope = node.scope;
-    const added: Value[] = [];
-    const add = (value: Value) => {
-      added.push(value);
-      return value;
-    };
-    const few = picture.dims[1] < block;
-    let input = few ? picture : blocked.get(picture.name);
-    if (!input) {
-      input = add(internal(g, 'ReorderInput', [picture], {}, picture.dims));
-      blocked.set(picture.name, input);
-    }
-    const weights = blockKernel(g, kernel, block, few, add);
-    const attributes = relu ? { ...node.attributes, activation: 'Relu' } : node.attributes;
-    const output = add(internal(g, 'Conv', bias ? [input, weights, bias] : [input, weights], attributes, plain.dims));
-    blocked.set(plain.name, output);
-    result.push(...added.map((value) => g.producer(value)!));
-    result.push({
-      op: 'ReorderOutput',
-      domain: BLOCKED_DOMAIN,
-      inputs: [output],
-      outputs: [plain],
-      attributes: { channels: plain.dims[1] },
-      scope: node.scope,
-    });
-  }
+  const result = nodes
+    .filter((node) => !skipped.has(node))
+    .flatMap((node) => (convolutions.has(node) ? blockedNodes(g, node, relus.get(node), blocked, block) : [node]));
+  // What two convolutions share is made once.
   return needed([...new Set(result)], outputs);
+}
+
+/**
+ * One convolution as blocked nodes, and its result reordered for whoever reads it plain.
+ * @param relu     the node fused into it, if any
+ * @param blocked  what is known of blocked values; gains the picture and the result
+ */
+function blockedNodes(
+  g: Graph,
+  node: GraphNode,
+  relu: GraphNode | undefined,
+  blocked: Map<string, Value>,
+  block: number,
+): GraphNode[] {
+  g.scope = node.scope;
+  const [picture, kernel, bias] = node.inputs as Value[];
+  const plain = (relu ?? node).outputs[0];
+  const few = picture.dims[1] < block;
+  const input = few ? picture : (blocked.get(picture.name) ?? internal(g, 'ReorderInput', [picture], {}, picture.dims));
+  if (!few) blocked.set(picture.name, input);
+  const weights = blockKernel(g, kernel, block, few);
+  const attributes = relu ? { ...node.attributes, activation: 'Relu' } : node.attributes;
+  const inputs = [input, weights.at(-1)!, ...(bias ? [bias] : [])];
+  const output = internal(g, 'Conv', inputs, attributes, plain.dims);
+  blocked.set(plain.name, output);
+  const made = [...(few ? [] : [input]), ...weights, output].map((value) => g.producer(value)!);
+  const back = {
+    op: 'ReorderOutput',
+    domain: BLOCKED_DOMAIN,
+    inputs: [output],
+    outputs: [plain],
+    attributes: { channels: plain.dims[1] },
+  };
+  return [...made, { ...back, scope: node.scope }];
 }
 
 function internal(g: Graph, op: string, inputs: Value[], attributes: Attributes, dims: readonly number[]): Value {
@@ -94,14 +96,17 @@ function canBlock(node: GraphNode, block: number): boolean {
 
 /**
  * A kernel [O, I, h, w] in the memory order [O / block, I / block, h, w, block of I, block of O], and [O / block, I, h, w, block] for few
- * channels. Reordering is what brings an axis of a block's length last, so it serves for both: five times faster than `Transpose`.
+ * channels: the steps, the last of which still says [O, I, h, w]. Reordering is what brings an axis of a block's length last, so it serves for both: five times faster than `Transpose`.
  */
-function blockKernel(g: Graph, kernel: Value, block: number, few: boolean, add: (value: Value) => Value): Value {
-  const reorder = (value: Value) => add(internal(g, 'ReorderInput', [value], {}, value.dims));
-  const reshape = (value: Value, dims: readonly number[]) => add(g.node('Reshape', [value, g.int64s(dims)], {}, dims));
+function blockKernel(g: Graph, kernel: Value, block: number, few: boolean): Value[] {
+  const reorder = (value: Value) => internal(g, 'ReorderInput', [value], {}, value.dims);
+  const reshape = (value: Value, dims: readonly number[]) => g.node('Reshape', [value, g.int64s(dims)], {}, dims);
   const [outChannels, ...others] = kernel.dims;
   const rows = [outChannels / block, block, others.reduce((product, length) => product * length, 1), 1];
-  return reshape(reorder(reshape(few ? kernel : reorder(kernel), rows)), kernel.dims);
+  const inner = few ? [] : [reorder(kernel)];
+  const apart = reshape(inner[0] ?? kernel, rows);
+  const turned = reorder(apart);
+  return [...inner, apart, turned, reshape(turned, kernel.dims)];
 }
 
 /** Those of the convolutions whose result only a `Relu` reads, with that node. */

@@ -3,5 +3,4 @@
  */
 
 export { checkProvider } from './check-provider.js';
-export { program } from './onnxruntime-backend.js';
 export { BACKEND_NAME, type KernelCounts, kernelCounts } from './register.js';

@@ -4,7 +4,8 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { NativeGraph } from '../../export/backend/binding.js';
-import { program } from '../../export/backend/index.js';
+import '../../export/backend/index.js';
+import { program } from '../../export/backend/onnxruntime-backend.js';
 import { reseedDropout } from '../../model/dropout.js';
 import { buildNetwork } from '../../model/network.js';
 import { random } from '../../model/random.js';

@@ -16,7 +16,7 @@ import {
 } from './layout.js';
 
 /** ONNX element types in use. */
-export type ElementType = 'float32' | 'float64' | 'int32' | 'int64' | 'uint8' | 'bool';
+export type ElementType = 'float32' | 'float64' | 'float16' | 'int8' | 'int32' | 'int64' | 'uint8' | 'bool';
 
 /** A float attribute; plain numbers are integers. */
 export interface FloatAttribute {
@@ -25,13 +25,24 @@ export interface FloatAttribute {
 export type Attribute = number | readonly number[] | string | FloatAttribute | Constant;
 export type Attributes = Record<string, Attribute>;
 
-/** A tensor stored in the file. int64 values are kept as plain numbers. */
+/** Values in memory order; int64 are kept as plain numbers, float16 as the bits of each. */
+export type Numbers = TensorData | Uint16Array | Int8Array | readonly number[];
+
+/** A tensor stored in the file. */
 export interface Constant {
-  /** Name of the stored tensor whose place it takes, where it is that one in another order or shape. */
+  /** Name of the stored tensor whose place it takes, where it is made from that one. */
   readonly origin?: string;
+  /** What it was stored for, the same object for every program that stores it: spares comparing its values. */
+  readonly weight?: object;
   readonly dtype: ElementType;
   readonly dims: readonly number[];
-  readonly data: TensorData | readonly number[];
+  /** A function where the values are made from others: called when they are needed, so that large ones are never held twice. */
+  readonly data: Numbers | (() => Numbers);
+}
+
+/** A stored tensor's values. */
+export function valuesOf({ data }: Constant): Numbers {
+  return typeof data === 'function' ? data() : data;
 }
 
 /** One tensor in the graph: ONNX sees `dims`; rules see `shape`, tfjs's order of axes. */
@@ -65,6 +76,8 @@ export interface Target {
   readonly lrn: 'op' | 'conv';
   /** Channels that lie together where convolutions run in onnxruntime's blocked layout; 0 or absent where they do not. */
   readonly block?: number;
+  /** Numbers are finite: nodes that only treat NaN and infinities as tfjs does are left out. */
+  readonly finite?: boolean;
 }
 
 export class Graph {
@@ -89,28 +102,45 @@ export class Graph {
     return value;
   }
 
-  /** A named tensor stored in the file; `data` lies in memory order `layout`. */
+  /** A named tensor stored in the file; `data` lies in memory order `layout`. `weight`: see `Constant`. */
   initializer(
     name: string,
     dtype: ElementType,
     shape: readonly number[],
-    data: Constant['data'],
+    data: Numbers | (() => Numbers),
     layout: Layout = identity(shape.length),
+    weight?: object,
   ): Value {
     const dims = toMemory(shape, layout);
-    this.initializers.set(name, { dtype, dims, data });
+    this.initializers.set(name, { dtype, dims, data, weight });
     return this.value(dtype, dims, layout, name);
   }
 
-  /** A stored tensor in another shape or order, stored in its place. */
-  private derived(value: Value, dims: readonly number[], how: string, make: () => Constant['data']): Value {
+  /**
+   * A tensor made from a stored one and stored in its place, e.g. in another shape or order.
+   * @param how     tells it from others made from `value`
+   * @param origin  name that it takes in the file
+   */
+  derived(
+    value: Value,
+    dims: readonly number[],
+    how: string,
+    make: (values: Numbers) => Numbers,
+    origin = this.initializers.get(value.name)!.origin ?? value.name,
+  ): Value {
     const name = `${value.name}.${how}`;
     const known = this.originals.get(name);
     if (known) return known;
-    const origin = this.initializers.get(value.name)!.origin ?? value.name;
+    const source = this.initializers.get(value.name)!;
     const result = this.value(value.dtype, dims, identity(dims.length), name);
-    this.initializers.set(name, { dtype: value.dtype, dims, data: make(), origin });
+    const data = () => make(valuesOf(source));
+    this.initializers.set(name, { dtype: value.dtype, dims, data, origin, weight: source.weight });
     return result;
+  }
+
+  /** True for a tensor stored in the file. */
+  isStored(value: Value): boolean {
+    return this.initializers.has(value.name);
   }
 
   /** A small constant; equal ones are stored once. */
@@ -197,9 +227,8 @@ export class Graph {
     const dims = perm.map((axis) => value.dims[axis]);
     const stored = this.initializers.get(value.name);
     let result: Value;
-    if (stored && ArrayBuffer.isView(stored.data)) {
-      const { data } = stored;
-      result = this.derived(value, dims, perm.join(''), () => transpose(data, value.dims, perm));
+    if (stored && !Array.isArray(stored.data)) {
+      result = this.derived(value, dims, perm.join(''), (data) => transpose(data as TensorData, value.dims, perm));
     } else if (movesNothing(value.dims, perm)) {
       result = this.node('Reshape', [this.memory(value), this.int64s(dims)], {}, dims);
     } else {
@@ -240,7 +269,7 @@ export class Graph {
     if (base.shape.length === shape.length && base.shape.every((length, axis) => length === shape[axis])) return base;
     const plain = this.plain(base);
     const stored = this.initializers.get(plain.name);
-    if (stored) return { ...this.derived(plain, shape, `[${shape}]`, () => stored.data), reshapedFrom: base };
+    if (stored) return { ...this.derived(plain, shape, `[${shape}]`, (data) => data), reshapedFrom: base };
     const target = shape.map((length, axis) => (axis === 0 && length === plain.dims[0] && length > 0 ? 0 : length));
     const result = this.node('Reshape', [plain, this.int64s(target)], {}, shape);
     return { ...result, reshapedFrom: base };

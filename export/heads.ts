@@ -6,12 +6,6 @@ import { type Crop, tenCrops } from '../model/crops.js';
 import type { Graph, Value } from './graph.js';
 import { NCHW } from './layout.js';
 
-/**
- * Pictures while the graph is made; in the file their number is free. Not 1: an axis of length 1 moves without a `Transpose`, and a graph
- * that relied on it would hold for one picture only.
- */
-export const TRACED_BATCH = 2;
-
 /** Lowers the network on an input [rows, inputPx, inputPx, 3] to logits [rows, classes]. */
 type Network = (input: Value) => Value;
 
@@ -28,11 +22,19 @@ export function cropCount({ imagePx, inputPx }: ImageHead): number {
   return tenCrops(imagePx, inputPx).length;
 }
 
-/** `image` uint8 [N, imagePx, imagePx, 3] → `probabilities` [N, classes], the mean over the crops (paper, §4.1). */
-export function imageHead(g: Graph, head: ImageHead, network: Network): { inputs: Value[]; outputs: Value[] } {
+/**
+ * `image` uint8 [N, imagePx, imagePx, 3] → `probabilities` [N, classes], the mean over the crops (paper, §4.1).
+ * @param rows  pictures while the graph is made
+ */
+export function imageHead(
+  g: Graph,
+  rows: number,
+  head: ImageHead,
+  network: Network,
+): { inputs: Value[]; outputs: Value[] } {
   const { imagePx, inputPx, mean } = head;
   const crops = tenCrops(imagePx, inputPx);
-  const image = g.input('image', 'uint8', [TRACED_BATCH, imagePx, imagePx, 3]);
+  const image = g.input('image', 'uint8', [rows, imagePx, imagePx, 3]);
   g.scope = 'centred';
   const pixels = g.node('Cast', [image], { to: 'float32' }, image.dims, 'float32');
   const centred = g.node(
@@ -47,23 +49,20 @@ export function imageHead(g: Graph, head: ImageHead, network: Network): { inputs
   g.scope = 'probabilities';
   const classes = logits.dims[1];
   const single = g.node('Softmax', [g.memory(logits)], { axis: 1 }, logits.dims);
-  const byCrop = g.node('Reshape', [single, g.int64s([crops.length, -1, classes])], {}, [
-    crops.length,
-    TRACED_BATCH,
-    classes,
-  ]);
+  const byCrop = g.node('Reshape', [single, g.int64s([crops.length, -1, classes])], {}, [crops.length, rows, classes]);
   const axes = g.target.opset >= 18;
   const probabilities = g.node(
     'ReduceMean',
     axes ? [byCrop, g.int64s([0])] : [byCrop],
     axes ? { keepdims: 0 } : { axes: [0], keepdims: 0 },
-    [TRACED_BATCH, classes],
+    [rows, classes],
   );
   return { inputs: [image], outputs: [probabilities] };
 }
 
 /** The upright crops, one after another along the batch axis, then all of them mirrored: Caffe's order. */
 function tenCropBatch(g: Graph, picture: Value, crops: Crop[], inputPx: number): Value {
+  const [rows] = picture.dims;
   const upright = crops
     .filter((crop) => !crop.mirror)
     .map(({ top, left }) => {
@@ -72,7 +71,7 @@ function tenCropBatch(g: Graph, picture: Value, crops: Crop[], inputPx: number):
       return whole
         ? picture
         : g.node('Slice', [picture, g.int64s([top, left]), g.int64s(ends), g.int64s([2, 3])], {}, [
-            1,
+            rows,
             3,
             inputPx,
             inputPx,
@@ -81,19 +80,24 @@ function tenCropBatch(g: Graph, picture: Value, crops: Crop[], inputPx: number):
   const half =
     upright.length === 1
       ? upright[0]
-      : g.node('Concat', upright, { axis: 0 }, [TRACED_BATCH * upright.length, 3, inputPx, inputPx]);
+      : g.node('Concat', upright, { axis: 0 }, [rows * upright.length, 3, inputPx, inputPx]);
   const mirrored = g.node(
     'Slice',
     [half, g.int64s([-1]), g.int64s([-(2 ** 31)]), g.int64s([3]), g.int64s([-1])],
     {},
     half.dims,
   );
-  return g.node('Concat', [half, mirrored], { axis: 0 }, [TRACED_BATCH * crops.length, 3, inputPx, inputPx]);
+  return g.node('Concat', [half, mirrored], { axis: 0 }, [rows * crops.length, 3, inputPx, inputPx]);
 }
 
 /** `input` float32 [N, 3, inputPx, inputPx] → `logits` and `probabilities` [N, classes]. */
-export function tensorHead(g: Graph, inputPx: number, network: Network): { inputs: Value[]; outputs: Value[] } {
-  const input = g.input('input', 'float32', [TRACED_BATCH, inputPx, inputPx, 3], NCHW);
+export function tensorHead(
+  g: Graph,
+  rows: number,
+  inputPx: number,
+  network: Network,
+): { inputs: Value[]; outputs: Value[] } {
+  const input = g.input('input', 'float32', [rows, inputPx, inputPx, 3], NCHW);
   const logits = network(input);
   g.scope = 'probabilities';
   const probabilities = g.node('Softmax', [g.memory(logits)], { axis: 1 }, logits.dims);

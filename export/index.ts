@@ -1,6 +1,13 @@
 /** Public exports of `alexnet/export`. */
-export { type ExportedModel, type ExportOptions, exportClassifier, OPSETS } from './export-onnx.js';
+import './backend/index.js'; // models are traced on the backend `onnxruntime`
+
+export { type ClassifierOptions, type ExportedClassifier, exportClassifier } from './export-classifier.js';
+export { exportOnnx, type OnnxOptions } from './export-onnx.js';
+export { loadGraphModelFile, loadLayersModelFile } from './load-tfjs.js';
 export { LOWERINGS } from './lowerings/index.js';
 export { type ModelMetadata, metadataToProps, propsToMetadata } from './metadata.js';
 export { readMetadata } from './model-file.js';
-export { type Trace, trace, traceModel } from './trace.js';
+export type { InputSpec, TensorFunction } from './model-source.js';
+export { OnnxModel, type SavedModel, type SaveOptions, saveModel } from './onnx-model.js';
+export { OPSETS } from './program.js';
+export { type Trace, trace } from './trace.js';

@@ -69,3 +69,14 @@ export function liveNodes(g: Graph, outputs: readonly Value[]): GraphNode[] {
   }
   return nodes.reverse();
 }
+
+/** Results as values that ONNX accepts as outputs: computed by a node, each named once. */
+export function distinctOutputs(g: Graph, results: readonly Value[]): Value[] {
+  const taken = new Set<string>();
+  return results.map((result) => {
+    const value = g.memory(result);
+    const output = taken.has(value.name) || !g.producer(value) ? g.copy(value) : value;
+    taken.add(output.name);
+    return output;
+  });
+}

@@ -1,152 +1,162 @@
-/** The command `alexnet export`: a run's checkpoint as a verified `.onnx` file. */
+/** The command `alexnet export`: a run's checkpoint, or any TensorFlow.js model on disk, as a checked `.onnx` file. */
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { UsageError } from '../model/errors.js';
+import { positiveInteger } from '../train/numbers.js';
+import type { ExportFileRequest } from './export-model-file.js';
+import { LAYOUTS } from './export-onnx.js';
+import type { ExportRunReport, ExportRunRequest } from './export-run.js';
+import { CALIBRATIONS } from './precision/calibrate.js';
+import { OPSETS } from './program.js';
+import { PRECISIONS, type WriteReport } from './write-checked.js';
 
-import { createHash } from 'node:crypto';
-import { rename, rm, stat, writeFile } from 'node:fs/promises';
-import { Command, Option } from 'commander';
-import { UserError } from '../model/errors.js';
-import '../model/index.js'; // registers the layers that a checkpoint's topology names
-import { selectBackend } from '../train/backend.js';
-import { meanColour } from '../train/data/mean.js';
-import { hasCheckpoint, loadCheckpoint } from '../train/load-checkpoint.js';
-import { openRun, type Run } from '../train/run-folder.js';
-import { toolVersion } from '../train/versions.js';
-import { type ExportedModel, exportClassifier, OPSETS } from './export-onnx.js';
-import { checkParity, type Parity } from './parity.js';
-import { irVersion } from './proto.js';
+const SOURCES = ['run', 'layersModel', 'graphModel'] as const;
 
-/** What a person asked for. */
-export interface ExportRequest {
-  run: string;
-  /** Path of the file to write; an existing one is replaced only by a verified one. */
-  out: string;
-  head: 'image' | 'tensor';
-  opset: number;
-  checkpoint?: 'best' | 'last';
-}
-
-export interface ExportReport {
-  file: string;
-  bytes: number;
-  sha256: string;
-  opset: number;
-  ir: number;
-  nodes: number;
-  operators: Record<string, number>;
-  parity: Parity;
-  checkpoint: string;
-}
-
-/**
- * @throws {UserError} when run or checkpoint are damaged, the file cannot be written, or it does not compute what tfjs does
- */
-export async function exportRun(
-  request: ExportRequest,
-  note: (line: string) => void = () => {},
-): Promise<ExportReport> {
-  const { out, head, opset } = request;
-  const run = await openRun(request.run);
-  const folder = checkpointFolder(run, request.checkpoint);
-  await selectBackend('onnxruntime');
-  const { model, state, weightsSha256 } = await loadCheckpoint(folder);
-  note(`${folder}: ${run.config.model} after epoch ${state.epoch}, step ${state.step}`);
-  const validation = request.checkpoint === 'last' ? state.lastValidation : state.bestValidation;
-  const { imagePx, inputPx, mean } = run;
-  const exported = await exportClassifier(model, {
-    head,
-    opset,
-    imagePx,
-    inputPx,
-    mean,
-    metadata: {
-      model: run.config.model,
-      labels: run.labels,
-      synsets: run.synsets,
-      meanRgb: meanColour(mean),
-      dataset: run.config.data,
-      top1Error: validation?.top1Error,
-      top5Error: validation?.top5Error,
-      checkpoint: weightsSha256,
-      toolVersion: toolVersion(),
-    },
-  });
-  const parity = await writeVerified(out, exported, (file) =>
-    checkParity(file, model, head, { imagePx, inputPx, mean }, run.samples),
-  );
-  model.dispose();
-  const nodes = Object.values(exported.operators).reduce((sum, count) => sum + count, 0);
-  return {
-    file: out,
-    bytes: exported.bytes.length,
-    sha256: createHash('sha256').update(exported.bytes).digest('hex'),
-    opset,
-    ir: irVersion(opset),
-    nodes,
-    operators: exported.operators,
-    parity,
-    checkpoint: folder,
-  };
-}
-
-/** The best checkpoint, unless there is only the last or that was asked for. */
-function checkpointFolder(run: Run, wanted: 'best' | 'last' | undefined): string {
-  if (wanted) return run[wanted];
-  if (hasCheckpoint(run.best)) return run.best;
-  if (hasCheckpoint(run.last)) return run.last;
-  throw new UserError(`${run.path}: no checkpoint yet; go on with "alexnet train --resume --out ${run.path}"`);
-}
-
-/** Writes beside `out`, checks, and only then takes `out`'s place: a failed export leaves an older file as it was. */
-async function writeVerified(
-  out: string,
-  { bytes }: ExportedModel,
-  check: (file: string) => Promise<Parity>,
-): Promise<Parity> {
-  if ((await stat(out).catch(() => undefined))?.isDirectory())
-    throw new UserError(`${out}: is a folder; expected a file name such as ${out}/alexnet.onnx`);
-  const temporary = `${out}.${process.pid}.tmp`;
-  try {
-    await writeFile(temporary, bytes);
-    const parity = await check(temporary);
-    await rename(temporary, out);
-    return parity;
-  } finally {
-    await rm(temporary, { force: true });
-  }
-}
+type ExportFlags = ExportFileRequest &
+  Omit<ExportRunRequest, 'run'> & { run?: string; json: boolean; head?: 'image' | 'tensor' };
 
 export function exportCommand(): Command {
   return new Command('export')
-    .description('Write the checkpoint of a run as an ONNX file and check it against tfjs on pictures of the run.')
-    .requiredOption('--run <folder>', 'folder that "alexnet train" made')
-    .requiredOption('--out <file>', 'file to write, e.g. alexnet.onnx')
+    .description('Write a trained model as an ONNX file, and check the file against TensorFlow.js before it says done.')
+    .option('--run <folder>', 'folder that "alexnet train" made')
+    .option('--layers-model <file>', 'model.json of any TensorFlow.js layers model')
+    .option('--graph-model <file>', 'model.json of any TensorFlow.js graph model')
+    .requiredOption('--out <file>', 'file to write, e.g. alexnet.onnx; an older one is replaced only by a checked one')
     .addOption(
       new Option(
         '--head <head>',
-        'image: uint8 pictures in, mean probabilities over the crops out; tensor: float32 [N, 3, px, px] in, logits and probabilities out',
-      )
-        .choices(['image', 'tensor'])
-        .default('image'),
+        'of a run. image: uint8 pictures in, mean probabilities over the crops out; tensor: float32 [N, 3, px, px] in, logits and probabilities out (default: image)',
+      ).choices(['image', 'tensor']),
+    )
+    .addOption(
+      new Option('--checkpoint <which>', 'of a run (default: best, or last where no epoch has ended)').choices([
+        'best',
+        'last',
+      ]),
     )
     .option('--opset <n>', `ONNX operator set, ${OPSETS.lowest} to ${OPSETS.highest}`, Number, OPSETS.default)
     .addOption(
-      new Option('--checkpoint <which>', 'default: best, or last where no epoch has ended').choices(['best', 'last']),
+      new Option('--lrn <form>', 'response normalisation as the operator LRN or as a band convolution, equal to 1e-6')
+        .choices(['op', 'conv'])
+        .default('op'),
     )
+    .addOption(
+      new Option(
+        '--layout <layout>',
+        "axes of a model's 4-D inputs and outputs: as the model has them, channels last or first",
+      )
+        .choices(LAYOUTS)
+        .default('model'),
+    )
+    .option('--batch <n>', 'fix the first axis of a model (default: free)', positiveInteger)
+    .option(
+      '--input-shape <shape>',
+      "a model's input where it has free axes, e.g. N,32,64 or name=N,32,64; may be repeated",
+      inputShape,
+      {},
+    )
+    .option('--external-data', 'weights in FILE.data beside the file (default: above 2 GB)')
+    .addOption(
+      new Option('--precision <type>', 'float32; float16 weights and computation; 8-bit integers')
+        .choices(PRECISIONS)
+        .default('fp32'),
+    )
+    .option(
+      '--calibrate <data>',
+      'pictures, as "alexnet train --data" takes them: train/ to calibrate on, test/ or val/ to compare on',
+    )
+    .option('--calibration-pictures <n>', 'pictures to calibrate on', positiveInteger, 256)
+    .option('--compare-pictures <n>', 'pictures to compare with float32 on', positiveInteger, 1000)
+    .addOption(
+      new Option('--calibration <method>', 'range of activations: least divergence, 99.99 % of the values, all of them')
+        .choices(CALIBRATIONS)
+        .default('percentile'),
+    )
+    .option('--reduce-range', 'int8 weights in 7 bits, for x86 without VNNI (default: where this processor needs it)')
+    .option('--no-reduce-range', 'int8 weights in 8 bits')
+    .option(
+      '--keep-float <layers>',
+      'layers that stay float32 in an int8 file, e.g. conv1,fc8',
+      (text) => text.split(','),
+      [],
+    )
+    .option('--pixels <range>', "what a picture's 0 and 255 become for --calibrate on a model", range, [0, 1])
     .option('--json', 'print the report as one JSON line', false)
-    .action(async (flags: ExportRequest & { json: boolean }) => {
-      const report = await exportRun(flags, (line) => console.error(line));
-      console.log(flags.json ? JSON.stringify(toJson(report)) : describe(report));
-    });
+    .action(runExport);
 }
 
-function toJson({ parity, ...report }: ExportReport): object {
-  return { ...report, parity: { images: parity.images, max_abs: parity.maxAbs, max_rel: parity.maxRel } };
+async function runExport(flags: ExportFlags): Promise<void> {
+  checkFlags(flags);
+  const note = (line: string) => console.error(line);
+  const report = await (flags.run === undefined
+    ? (await import('./export-model-file.js')).exportModelFile(flags, note)
+    : (await import('./export-run.js')).exportRun({ ...flags, run: flags.run, head: flags.head ?? 'image' }, note));
+  console.log(flags.json ? JSON.stringify(toJson(report)) : describe(report));
 }
 
-function describe({ file, bytes, opset, ir, nodes, operators, parity, sha256 }: ExportReport): string {
+function checkFlags({ batch, calibrate, precision, lrn, ...flags }: ExportFlags): void {
+  const given = SOURCES.filter((source) => flags[source] !== undefined);
+  if (given.length !== 1) throw new UsageError('give one of --run RUN, --layers-model FILE and --graph-model FILE');
+  const shaped = flags.layout !== 'model' || batch !== undefined || Object.keys(flags.inputShape).length > 0;
+  if (flags.run !== undefined && shaped)
+    throw new UsageError('--layout, --batch and --input-shape belong to models; a run has a --head');
+  if (flags.run === undefined && (flags.head ?? flags.checkpoint) !== undefined)
+    throw new UsageError('--head and --checkpoint belong to --run');
+  if (precision === 'int8' && calibrate === undefined)
+    throw new UsageError('--precision int8 needs --calibrate DATA: pictures like those it will meet');
+  if (precision === 'fp32' && calibrate !== undefined)
+    throw new UsageError('--calibrate needs --precision int8 or fp16');
+  if (precision !== 'fp32' && lrn === 'conv')
+    throw new UsageError(`--precision ${precision} needs --lrn op: squares of activations leave its range`);
+}
+
+/** `name=N,32,64` or `N,32,64`, added to those given before. */
+function inputShape(text: string, before: Record<string, (number | null)[]>): Record<string, (number | null)[]> {
+  const [, name = '', lengths] = /^(?:(.+)=)?(.*)$/.exec(text)!;
+  const shape = lengths.split(',').map((length) => (length.trim() === 'N' ? null : Number(length || Number.NaN)));
+  if (shape.every((length) => length === null || (Number.isInteger(length) && length > 0)))
+    return { ...before, [name]: shape };
+  throw new InvalidArgumentError(`Expected lengths such as N,32,64, N where free, got "${text}".`);
+}
+
+function range(text: string): [number, number] {
+  const ends = text.split(',').map((end) => Number(end || Number.NaN));
+  if (ends.length === 2 && ends.every(Number.isFinite) && ends[0] < ends[1]) return [ends[0], ends[1]];
+  throw new InvalidArgumentError(`Expected two rising numbers such as -1,1, got "${text}".`);
+}
+
+function toJson({ dataFile, parity, comparison, ...report }: WriteReport): object {
+  return {
+    ...report,
+    data_file: dataFile,
+    parity: { images: parity.images, max_abs: parity.maxAbs, max_rel: parity.maxRel, worst: parity.worst },
+    comparison: comparison && {
+      pictures: comparison.pictures,
+      top1_agreement: comparison.agreement,
+      fp32_bytes: comparison.referenceBytes,
+      fp32_ms: comparison.referenceMs,
+      ms: comparison.ms,
+    },
+  };
+}
+
+function describe(report: WriteReport | ExportRunReport): string {
+  const { file, dataFile, bytes, opset, ir, nodes, operators, sha256, parity, comparison, precision } = report;
   const kinds = Object.entries(operators).map(([operator, count]) => `${count} ${operator}`);
-  return [
-    `${file}: ${(bytes / 1e6).toFixed(1)} MB, opset ${opset}, IR ${ir}, ${nodes} nodes (${kinds.join(', ')})`,
+  const { images, maxAbs, maxRel, worst } = parity;
+  const lines = [
+    `${file}${dataFile ? ` and ${dataFile}` : ''}: ${megabytes(bytes)}, opset ${opset}, IR ${ir}, ${nodes} nodes (${kinds.join(', ')})`,
     `sha256 ${sha256}`,
-    `onnxruntime and tfjs agree on ${parity.images} pictures: largest difference ${parity.maxAbs.toExponential(1)}, ${parity.maxRel.toExponential(1)} of the largest output`,
-  ].join('\n');
+    `onnxruntime and tfjs on ${images} inputs: largest difference ${maxAbs.toExponential(1)}, ${maxRel.toExponential(1)} of the largest output` +
+      (worst ? `; worst ${worst.output}[${worst.index}]: ${worst.actual} for ${worst.expected}` : ''),
+  ];
+  if (comparison) {
+    const { pictures, agreement, referenceBytes, referenceMs, ms } = comparison;
+    lines.push(
+      `${precision} against fp32 on ${pictures} pictures: the same first class for ${(100 * agreement).toFixed(2)} %; ` +
+        `${megabytes(bytes)} for ${megabytes(referenceBytes)}; ${ms.toFixed(2)} ms for ${referenceMs.toFixed(2)} ms a picture (${(referenceMs / ms).toFixed(2)} times as fast)`,
+    );
+  }
+  return lines.join('\n');
 }
+
+const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;

@@ -10,6 +10,8 @@ export interface NamedGraph {
   initializers: Map<string, Constant>;
   inputs: Value[];
   outputs: Value[];
+  /** Final name by name in the graph. */
+  names: ReadonlyMap<string, string>;
 }
 
 /** @param outputNames  names of the file's outputs, which come before a layer's name */
@@ -57,5 +59,6 @@ export function nameGraph(
     ),
     inputs: inputs.map(rename),
     outputs: outputs.map(rename),
+    names,
   };
 }

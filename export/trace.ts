@@ -1,15 +1,15 @@
 /**
  * Runs a tensor program without numbers and keeps the kernel calls it made. Works on the backend `onnxruntime`, which records calls
- * anyway; here nothing is computed, and reading a value is an error.
+ * anyway; here nothing is computed that depends on an input, and reading such a value is an error.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { UserError } from '../model/errors.js';
+import { DEPENDS_ON_DATA } from './backend/lazy-program.js';
 import { type OnnxruntimeBackend, program } from './backend/onnxruntime-backend.js';
-import { BACKEND_NAME } from './backend/register.js';
+import type { TensorRecord } from './backend/record.js';
+import { BACKEND_NAME, missingKernels } from './backend/register.js';
 import type { KernelCall, Operand, TensorSpec } from './kernel-call.js';
-
-const DEPENDS_ON_DATA = 'an input was read while the program was being traced, so its graph depends on data';
 
 /** A program as recorded: `calls` in order, leaves being its inputs and whatever tensors it used. */
 export interface Trace {
@@ -21,14 +21,16 @@ export interface Trace {
 /**
  * @param run     any function of tensors; called once, inside `tf.tidy`
  * @param inputs  shapes and types of its arguments; values that depend on other lengths than the batch's are fixed by these
- * @throws {UserError} where the program reads a value: its graph would depend on data
+ * @throws {UserError} where the program reads a value, so that its graph would depend on data, and where kernels have no lowering
+ *                     rule: all of them are named, with the layers that call them
  */
 export async function trace(run: (inputs: tf.Tensor[]) => tf.Tensor[], inputs: readonly TensorSpec[]): Promise<Trace> {
   await tf.setBackend(BACKEND_NAME);
   const backend = tf.backend() as OnnxruntimeBackend;
   program.flush();
   const recordOf = (tensor: tf.Tensor) => backend.recordOf(tensor.dataId);
-  program.tracing = { scope: '' };
+  const tracing = { scope: '', missing: new Map<string, Set<string>>() };
+  program.tracing = tracing;
   tf.engine().startScope('trace');
   try {
     const placeholders = inputs.map(({ shape, dtype }) =>
@@ -37,7 +39,12 @@ export async function trace(run: (inputs: tf.Tensor[]) => tf.Tensor[], inputs: r
     const fed = placeholders.map(recordOf);
     for (const record of fed) record.fail(new UserError(DEPENDS_ON_DATA));
     const outputs = run(placeholders).map(recordOf);
-    return { inputs: fed, outputs, calls: program.callsFor(outputs) };
+    if (tracing.missing.size > 0) throw missingKernels(tracing.missing);
+    const calls = program.callsFor(outputs);
+    // Whoever holds the trace holds these arrays: no later tensor may be computed into them.
+    for (const leaf of calls.flatMap((call) => call.inputs as readonly TensorRecord[]))
+      if (leaf?.data) leaf.shared = true;
+    return { inputs: fed, outputs, calls };
   } finally {
     tf.engine().endScope();
     program.discard();
@@ -46,35 +53,41 @@ export async function trace(run: (inputs: tf.Tensor[]) => tf.Tensor[], inputs: r
 }
 
 /**
- * Traces a layers model's inference pass. Kernel calls carry the name of the layer that made them.
- * @param batch  length of the first axis while tracing
+ * A layers model's inference pass as a function of its inputs, in their order. Kernel calls that it makes while it is traced carry the
+ * name of the layer that made them, `outer/inner` within models used as layers.
  */
-export async function traceModel(model: tfl.LayersModel, batch: number): Promise<Trace> {
-  const inputs = model.inputs.map((input) => ({
-    shape: [batch, ...input.shape.slice(1).map((length) => length!)],
-    dtype: input.dtype as TensorSpec['dtype'],
-  }));
-  const restore = model.layers.map(labelCalls);
-  try {
-    return await trace(
-      (tensors) => ([] as tf.Tensor[]).concat(model.apply(tensors, { training: false }) as tf.Tensor[]),
-      inputs,
-    );
-  } finally {
-    for (const undo of restore) undo();
-  }
+export function inferencePass(model: tfl.LayersModel): (inputs: tf.Tensor[]) => tf.Tensor[] {
+  return (inputs) => {
+    const restore = labelLayers(model, '');
+    try {
+      return ([] as tf.Tensor[]).concat(
+        model.apply(inputs.length === 1 ? inputs[0] : inputs, { training: false }) as tf.Tensor[],
+      );
+    } finally {
+      for (const undo of restore) undo();
+    }
+  };
+}
+
+function labelLayers(model: tfl.LayersModel, prefix: string): (() => void)[] {
+  return model.layers.flatMap((layer) => {
+    const inner = (layer as Partial<tfl.LayersModel>).layers;
+    const name = prefix + layer.name;
+    return [labelCalls(layer, name), ...(inner ? labelLayers(layer as tfl.LayersModel, `${name}/`) : [])];
+  });
 }
 
 /** Makes a layer name the kernel calls it makes; returns what undoes it. */
-function labelCalls(layer: tfl.layers.Layer): () => void {
+function labelCalls(layer: tfl.layers.Layer, name: string): () => void {
   const call = layer.call;
   layer.call = function (...args) {
-    const outer = program.tracing!.scope;
-    program.tracing!.scope = layer.name;
+    if (!program.tracing) return call.apply(this, args);
+    const outer = program.tracing.scope;
+    program.tracing.scope = name;
     try {
       return call.apply(this, args);
     } finally {
-      program.tracing!.scope = outer;
+      program.tracing.scope = outer;
     }
   };
   return () => {

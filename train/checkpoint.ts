@@ -9,6 +9,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
+import { allFinite } from '../export/numbers.js';
 import { UserError } from '../model/errors.js';
 import { type WrittenFile, writeAtomically, writeFileAtomically } from './atomic-file.js';
 import { type ScheduleState, startSchedule } from './schedule.js';
@@ -130,13 +131,6 @@ async function* values(variables: NamedVariable[]): AsyncGenerator<Uint8Array> {
     if (!allFinite(data)) throw new UserError(`weight ${name} holds NaN or infinity; not saved`);
     yield new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   }
-}
-
-/** One pass without a call a value: the largest weight has 38 million. */
-function allFinite(values: Float32Array): boolean {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += 0 * values[i]; // 0, or NaN for NaN and infinity
-  return sum === 0;
 }
 
 /** Puts values back into variables, e.g. velocities of a loaded checkpoint; names and shapes are those of the same model. */

@@ -8,7 +8,7 @@ import { join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
-import { exportRun } from '../export/main.js';
+import { exportRun } from '../export/export-run.js';
 import { UserError } from '../model/errors.js';
 import { formatPredictions } from '../serve/format-predictions.js';
 import type { Prediction } from '../serve/served-model.js';

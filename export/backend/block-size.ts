@@ -29,8 +29,8 @@ function probe(): number {
       domains: [BLOCKED_DOMAIN],
       nodes: g.nodes,
       initializers: g.initializers,
-      inputs: [{ value: input }],
-      outputs: [{ value: output }],
+      inputs: [input],
+      outputs: [output],
     });
     const graph = new NativeGraph(model, true);
     graph.run(

@@ -32,8 +32,8 @@ function runAddition(): void {
     opset: 17,
     nodes: g.nodes,
     initializers: g.initializers,
-    inputs: [{ value: x }],
-    outputs: [{ value: sum }],
+    inputs: [x],
+    outputs: [sum],
   });
   const graph = new NativeGraph(model, true);
   const result = new Float32Array(2);

@@ -1,8 +1,8 @@
 /** A recorded program as a runnable graph, cached by its structure: kernels, attributes, shapes, types and layouts. */
-import { Graph, type GraphNode, type Target, type Value } from '../graph.js';
+import { Graph, type GraphNode, type Target } from '../graph.js';
 import type { KernelCall, Operand, TensorSpec } from '../kernel-call.js';
 import type { Layout } from '../layout.js';
-import { liveNodes, lower } from '../lower.js';
+import { distinctOutputs, liveNodes, lower } from '../lower.js';
 import { encodeModel } from '../proto.js';
 import { activeProvider, NativeGraph } from './binding.js';
 import { blockSize } from './block-size.js';
@@ -90,8 +90,8 @@ function compile(
     nodes,
     nodeName,
     initializers: g.initializers,
-    inputs: g.inputs.filter((_, i) => reads[i]).map((value) => ({ value: g.memory(value) })),
-    outputs: named.map((value) => ({ value })),
+    inputs: g.inputs.filter((_, i) => reads[i]).map((value) => g.memory(value)),
+    outputs: named,
   });
   return {
     graph: new NativeGraph(
@@ -114,17 +114,6 @@ function nodeName({ scope, outputs }: GraphNode): string {
 function bytesComputed(calls: readonly KernelCall[]): number {
   const size = ({ shape }: TensorSpec) => shape.reduce((product, length) => product * length, 4);
   return calls.reduce((sum, call) => call.outputs.reduce((bytes, output) => bytes + size(output), sum), 0);
-}
-
-/** Results as values that ONNX accepts as outputs: computed by a node, each named once. */
-function distinctOutputs(g: Graph, results: readonly Value[]): Value[] {
-  const taken = new Set<string>();
-  return results.map((result) => {
-    const value = g.memory(result);
-    const output = taken.has(value.name) || !g.producer(value) ? g.copy(value) : value;
-    taken.add(output.name);
-    return output;
-  });
 }
 
 /** Number of graphs compiled and kept; for tests and reports. */

@@ -9,9 +9,21 @@ import { TensorRecord } from './record.js';
 /** A loop that never reads a value would grow the program without bound; a step of AlexNet is about 300 calls. */
 const MAX_PENDING = 4096;
 
+/** Why a program cannot be traced. */
+export const DEPENDS_ON_DATA =
+  'a value was read while the program was being traced, so its graph depends on data; compute with tensors throughout';
+
 interface PendingCall extends KernelCall {
   inputs: readonly (TensorRecord | undefined)[];
   results: TensorRecord[];
+}
+
+/** What is kept while a program is traced. */
+export interface Tracing {
+  /** Layer whose kernels are being recorded. */
+  scope: string;
+  /** Kernels without a rule, by name and reason, with the scopes that called them. */
+  readonly missing: Map<string, Set<string>>;
 }
 
 export class LazyProgram {
@@ -23,11 +35,11 @@ export class LazyProgram {
   kernels = 0;
   /** Goes with every call recorded from now on, into the names of its nodes: for profiles. */
   label = '';
-  /** While set, nothing may be computed: a model is being traced. */
-  tracing?: { scope: string };
+  /** While set, a program is being traced: only what does not depend on its inputs may be computed. */
+  tracing?: Tracing;
 
   /** One function for all records. Made in `record`, it would hold that call's scope, and through it every earlier step's tensors. */
-  private readonly compute = () => this.flush();
+  readonly compute = (record: TensorRecord) => (this.tracing ? this.computeConstant(record) : this.flush());
 
   /** Records a call. The results are pending. */
   record(
@@ -71,12 +83,21 @@ export class LazyProgram {
     for (const call of calls) for (const input of call.inputs) if (input) this.release(input, -1);
   }
 
+  /** True where the values depend on an input of the program that is being traced. */
+  dependsOnInput(record: TensorRecord): boolean {
+    if (!record.source) return record.failed;
+    const leaves = neededCalls(this.pending, [record]).flatMap((call) => call.inputs as readonly TensorRecord[]);
+    return leaves.some((leaf) => leaf && !leaf.source && leaf.failed);
+  }
+
+  /** Computes one tensor of a program that is being traced; the program keeps its calls. */
+  private computeConstant(record: TensorRecord): void {
+    if (this.dependsOnInput(record)) throw new UserError(`${this.tracing!.scope}: ${DEPENDS_ON_DATA}`);
+    this.run(neededCalls(this.pending, [record]), [record]);
+  }
+
   /** Computes every pending tensor that is still alive, in one run. */
   flush(): void {
-    if (this.tracing)
-      throw new UserError(
-        `${this.tracing.scope}: a value was read while the program was being traced, so its graph depends on data`,
-      );
     const pending = this.pending;
     const alive = pending.flatMap((call) => call.results.filter((record) => record.refCount > 0));
     this.pending = [];

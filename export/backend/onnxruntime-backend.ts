@@ -69,7 +69,7 @@ export class OnnxruntimeBackend extends MathBackendCPU {
   }
 
   private newRecord(values: backend_util.BackendValues | undefined, shape: number[], dtype: DataType): TensorRecord {
-    const record = new TensorRecord(shape, dtype as DType, () => program.flush());
+    const record = new TensorRecord(shape, dtype as DType, program.compute);
     record.values = values;
     return record;
   }

@@ -28,18 +28,18 @@ export class TensorRecord implements Operand {
   private native?: Tensor;
   private failure?: Error;
 
-  /** @param compute  makes the backend run everything that is pending */
+  /** @param compute  makes the backend compute this record, with whatever else is pending */
   constructor(
     readonly shape: readonly number[],
     readonly dtype: DType,
-    private readonly compute: () => void,
+    private readonly compute: (record: TensorRecord) => void,
   ) {
     this.layout = identity(shape.length);
   }
 
   /** Values in tfjs's order, computed now if they are pending: what delegated kernels and `readSync` see. */
   get values(): backend_util.BackendValues | undefined {
-    if (this.source) this.compute();
+    if (this.source) this.compute(this);
     if (this.failure) throw this.failure;
     if (!this.data) return this.host;
     if (isIdentity(this.layout)) {
@@ -70,6 +70,11 @@ export class TensorRecord implements Operand {
     this.failure = failure;
     this.source = undefined;
     this.data = undefined;
+  }
+
+  /** Its values cannot be had: it stands for an input while a program is traced, or computing it failed. */
+  get failed(): boolean {
+    return this.failure !== undefined;
   }
 
   /** The tensor as onnxruntime reads or writes it. */

@@ -8,12 +8,14 @@ import {
   registerBackend,
   registerKernel,
   type TensorInfo,
+  util,
 } from '@tensorflow/tfjs-core';
 import { UserError } from '../../model/errors.js';
 import type { Attrs, TensorSpec } from '../kernel-call.js';
 import type { TensorData } from '../layout.js';
 import { LOWERINGS } from '../lowerings/index.js';
 import type { Rule } from '../rule.js';
+import { DEPENDS_ON_DATA, type Tracing } from './lazy-program.js';
 import { OnnxruntimeBackend, program } from './onnxruntime-backend.js';
 import { isNumeric, type TensorRecord } from './record.js';
 
@@ -82,12 +84,60 @@ function refusalOfValues(
   return rule.refusesValues?.(values, inputs as TensorSpec[], attrs);
 }
 
+type KernelCallArguments = Parameters<KernelFunc>[0];
+
+function inputRecords({ inputs, backend }: KernelCallArguments): TensorRecord[] {
+  const infos = Object.values(inputs).flat() as (TensorInfo | undefined)[];
+  return infos.flatMap((info) => (info ? [(backend as OnnxruntimeBackend).recordOf(info.dataId)] : []));
+}
+
+function dependsOnInput(call: KernelCallArguments): boolean {
+  return inputRecords(call).some((record) => program.dependsOnInput(record));
+}
+
+/**
+ * A kernel that cannot be exported, met while tracing: noted, and the program goes on with results of the shape that zeros give, so that
+ * one error names all such kernels.
+ */
+function standIn(
+  { missing, scope }: Tracing,
+  kernel: string,
+  onCpu: KernelFunc | undefined,
+  call: KernelCallArguments,
+): ReturnType<KernelFunc> {
+  missing.set(kernel, (missing.get(kernel) ?? new Set()).add(scope));
+  const backend = call.backend as OnnxruntimeBackend;
+  const zeros = ({ shape, dtype }: TensorInfo) =>
+    backend.makeTensorInfo(shape, dtype, new Float32Array(util.sizeFromShape(shape)));
+  const inputs = Object.fromEntries(
+    Object.entries(call.inputs).map(([name, info]) => [name, info && zeros(info as TensorInfo)]),
+  );
+  try {
+    const results = onCpu!({ ...call, inputs });
+    for (const { dataId } of [results].flat())
+      backend.recordOf(dataId).fail(new UserError(`${scope}: ${DEPENDS_ON_DATA}`));
+    return results;
+  } catch {
+    throw missingKernels(missing); // what comes after it has no known shape
+  }
+}
+
+/** The error that names every kernel without a rule and where it was called. */
+export function missingKernels(missing: Tracing['missing']): UserError {
+  const lines = [...missing].map(([kernel, scopes]) => {
+    const layers = [...scopes].filter((scope) => scope !== '');
+    return `  ${kernel}${layers.length > 0 ? ` in ${layers.join(', ')}` : ''}`;
+  });
+  return new UserError(
+    `no ONNX lowering for ${missing.size === 1 ? 'a tfjs kernel' : `${missing.size} tfjs kernels`} of this program; ` +
+      `replace the layers that call ${missing.size === 1 ? 'it' : 'them'}:\n${lines.join('\n')}`,
+  );
+}
+
 function kernelFunc(kernelName: string, rule: Rule | undefined, onCpu: KernelFunc | undefined): KernelFunc {
   const delegate: (reason: string, ...call: Parameters<KernelFunc>) => ReturnType<KernelFunc> = (reason, call) => {
-    if (program.tracing) {
-      const why = reason && ` that takes ${reason}`;
-      throw new UserError(`${program.tracing.scope}: no ONNX lowering for the tfjs kernel ${kernelName}${why}`);
-    }
+    if (program.tracing && dependsOnInput(call))
+      return standIn(program.tracing, reason ? `${kernelName} (${reason})` : kernelName, onCpu, call);
     if (!onCpu)
       throw new Error(
         `${kernelName}: the onnxruntime backend cannot take ${reason}, and the cpu backend has no such kernel`,

@@ -71,7 +71,7 @@ export function binary(g: Graph, op: string, left: Value, right: Value, dtype = 
  */
 export function cast(g: Graph, x: Value, dtype: DType): Value {
   if (x.dtype === dtype) return x;
-  if (x.dtype !== 'float32' || dtype !== 'int32') return unary(g, 'Cast', x, dtype, { to: dtype });
+  if (x.dtype !== 'float32' || dtype !== 'int32' || g.target.finite) return unary(g, 'Cast', x, dtype, { to: dtype });
   const whole = point(g, 'Cast', [g.memory(x)], 'int64', { to: 'int64' });
   const low = point(g, 'Mod', [whole, g.scalar(2 ** 32, 'int64')]);
   return g.view(point(g, 'Cast', [low], 'int32', { to: 'int32' }), x.layout);

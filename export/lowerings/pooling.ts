@@ -168,8 +168,15 @@ function avgPoolGrad(kind: Kind): Rule {
 /** ONNX counts positions in [N, C, H, W], tfjs in [H, W, C], or [N, H, W, C] if asked. tfjs passes NaNs over, ONNX takes them. */
 function lowerArgmax(g: Graph, x: Value, attrs: Attrs): Value[] {
   const picture = g.in(NCHW, x);
-  const missing = g.node('IsNaN', [picture], {}, picture.dims, 'bool');
-  const numbers = g.node('Where', [missing, g.scalar(-Infinity), picture], {}, picture.dims, 'float32');
+  const numbers = g.target.finite
+    ? picture
+    : g.node(
+        'Where',
+        [g.node('IsNaN', [picture], {}, picture.dims, 'bool'), g.scalar(-Infinity), picture],
+        {},
+        picture.dims,
+        'float32',
+      );
   const [pooled, indices] = maxPool(g, numbers, trimmed(POOL_2D.geometry(x.shape, attrs)).inner);
   const [n, height, width, channels] = x.shape;
   const number = (value: number) => g.constant('int64', [], [value]);

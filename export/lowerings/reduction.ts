@@ -82,7 +82,7 @@ function extremum(op: string, axisName: 'axis' | 'reductionIndices'): Rule {
     (g, x, over) => {
       if (x.dtype === 'bool') return cast(g, over(op, cast(g, x, 'int32')), 'bool');
       const result = over(op, x);
-      if (x.dtype === 'int32') return result;
+      if (x.dtype === 'int32' || g.target.finite) return result;
       const nans = over('ReduceMax', cast(g, unary(g, 'IsNaN', x, 'bool'), 'float32'));
       const chosen = where(g, g.memory(cast(g, nans, 'bool')), g.scalar(Number.NaN), g.memory(result));
       return g.view(chosen, result.layout);
@@ -117,7 +117,7 @@ function lowerPosition(g: Graph, op: 'ArgMax' | 'ArgMin', x: Value, attrs: Attrs
   const { axes, shape } = reduced(x.shape, attrs.axis, false);
   const [axis] = axes;
   let number = g.memory(g.plain(x.dtype === 'bool' ? cast(g, x, 'int32') : x));
-  if (x.dtype === 'float32') {
+  if (x.dtype === 'float32' && !g.target.finite) {
     const loses = op === 'ArgMax' ? -Infinity : Infinity;
     const instead = new Float32Array(x.shape[axis]).fill(loses);
     instead[0] = -loses;

@@ -6,7 +6,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import * as ort from 'onnxruntime-node';
 import '../../export/backend/index.js';
-import { exportClassifier } from '../../export/export-onnx.js';
+import { exportClassifier } from '../../export/export-classifier.js';
 import { ALEXNET } from '../../model/alexnet.js';
 import { buildNetwork } from '../../model/network.js';
 import { assertNear, TOLERANCE } from './difference.js';
@@ -95,7 +95,7 @@ function assertSummary(
 
 /** Logits of the exported file, in onnxruntime's ordinary interface, for the weights and pictures of a case. */
 async function exportedLogits(model: tfl.LayersModel, { seed, pictures }: GoldenCase): Promise<Float32Array> {
-  const { bytes } = await exportClassifier(model, {
+  const exported = await exportClassifier(model, {
     head: 'tensor',
     opset: 13,
     imagePx: ALEXNET.imagePx,
@@ -103,7 +103,7 @@ async function exportedLogits(model: tfl.LayersModel, { seed, pictures }: Golden
     mean: new Float32Array(ALEXNET.imagePx ** 2 * 3),
     metadata: { model: 'alexnet', labels: [], meanRgb: [0, 0, 0], dataset: 'golden', toolVersion: '0' },
   });
-  const session = await ort.InferenceSession.create(bytes);
+  const session = await ort.InferenceSession.create(exported.model.encode());
   const images = picturesNchw(seed, pictures, 3 * SIDE * SIDE, GOLDEN.pictureBound);
   const { logits } = await session.run({ input: new ort.Tensor('float32', images, [pictures.length, 3, SIDE, SIDE]) });
   await session.release();

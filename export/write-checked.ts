@@ -1,0 +1,117 @@
+/** The last part of every export: the precision asked for, the file written and checked, the report. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { UsageError } from '../model/errors.js';
+import { checkDifference } from './difference.js';
+import { type OnnxModel, type SavedModel, saveModel } from './onnx-model.js';
+import { type Parity, TOLERANCE } from './parity.js';
+import type { Calibration, Feeds } from './precision/calibrate.js';
+import { type Comparison, compareFiles } from './precision/compare.js';
+import { irVersion } from './proto.js';
+
+export const PRECISIONS = ['fp32', 'fp16', 'int8'] as const;
+
+/** How to write, as flags say it. */
+export interface WriteRequest {
+  out: string;
+  externalData?: boolean;
+  /** Default fp32. */
+  precision?: (typeof PRECISIONS)[number];
+  /** How ranges of activations are found; default percentile. */
+  calibration?: Calibration;
+  /** Weights in seven bits; undefined: where this machine's processor needs it. */
+  reduceRange?: boolean;
+  /** Layers that stay float32 in an int8 file. */
+  keepFloat?: readonly string[];
+}
+
+/** Pictures for reduced precision. */
+export interface Pictures {
+  calibration: Feeds;
+  /** Others, on which the files are compared. */
+  comparison: Feeds;
+}
+
+export interface WriteReport extends SavedModel {
+  opset: number;
+  ir: number;
+  nodes: number;
+  operators: Record<string, number>;
+  parity: Parity;
+  precision: (typeof PRECISIONS)[number];
+  /** Against the same model in float32. */
+  comparison?: Comparison & { referenceBytes: number };
+}
+
+type Note = (line: string) => void;
+
+/**
+ * @param model    in float32
+ * @param check    compares a written file with the tfjs model
+ * @throws {UserError} where the file cannot be written, or does not compute what tfjs does; an older file is left as it was
+ */
+export async function writeChecked(
+  model: OnnxModel,
+  request: WriteRequest,
+  check: (file: string) => Promise<Parity>,
+  pictures: Pictures | undefined,
+  note: Note,
+): Promise<WriteReport> {
+  const { out, externalData, precision = 'fp32' } = request;
+  const written = await inPrecision(model, request, pictures, note);
+  let parity: Parity | undefined;
+  let comparison: WriteReport['comparison'];
+  const saved = await saveModel(written, out, {
+    externalData,
+    check: async (file) => {
+      parity = await check(file);
+      if (precision === 'fp32') checkDifference(parity, TOLERANCE);
+      else if (pictures) comparison = await compareWithFloat32(model, file, pictures.comparison, note);
+    },
+  });
+  return {
+    ...saved,
+    opset: written.parts.opset,
+    ir: irVersion(written.parts.opset),
+    nodes: written.parts.nodes.length,
+    operators: written.operators,
+    parity: parity!,
+    precision,
+    comparison,
+  };
+}
+
+async function inPrecision(
+  model: OnnxModel,
+  { precision = 'fp32', calibration: method = 'percentile', keepFloat = [], ...request }: WriteRequest,
+  pictures: Pictures | undefined,
+  note: Note,
+): Promise<OnnxModel> {
+  if (precision === 'fp32') return model;
+  if (precision === 'fp16') return (await import('./precision/float16.js')).toFloat16(model);
+  if (!pictures) throw new UsageError('--precision int8 needs --calibrate DATA: pictures like those it will meet');
+  const { needsReducedRange, quantize } = await import('./precision/quantize.js');
+  const reduceRange = request.reduceRange ?? needsReducedRange();
+  note(
+    `calibrating on ${pictures.calibration.count} pictures by ${method}` +
+      (reduceRange ? ', weights in 7 bits for processors without VNNI (--no-reduce-range: 8)' : ''),
+  );
+  return quantize(model, pictures.calibration, { method, reduceRange, keepFloat });
+}
+
+async function compareWithFloat32(
+  model: OnnxModel,
+  file: string,
+  pictures: Feeds,
+  note: Note,
+): Promise<WriteReport['comparison']> {
+  note(`comparing with float32 on ${pictures.count} pictures`);
+  const folder = await mkdtemp(join(tmpdir(), 'alexnet-'));
+  try {
+    const reference = await saveModel(model, join(folder, 'fp32.onnx'));
+    return { ...(await compareFiles(reference.file, file, pictures)), referenceBytes: reference.bytes };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

@@ -230,7 +230,7 @@ export class Graph {
     if (stored && !Array.isArray(stored.data)) {
       result = this.derived(value, dims, perm.join(''), (data) => transpose(data as TensorData, value.dims, perm));
     } else if (movesNothing(value.dims, perm)) {
-      result = this.node('Reshape', [this.memory(value), this.int64s(dims)], {}, dims);
+      result = this.reshaped(this.memory(value), dims);
     } else {
       result = this.node('Transpose', [this.memory(value)], { perm }, dims);
     }
@@ -270,9 +270,15 @@ export class Graph {
     const plain = this.plain(base);
     const stored = this.initializers.get(plain.name);
     if (stored) return { ...this.derived(plain, shape, `[${shape}]`, (data) => data), reshapedFrom: base };
-    const target = shape.map((length, axis) => (axis === 0 && length === plain.dims[0] && length > 0 ? 0 : length));
-    const result = this.node('Reshape', [plain, this.int64s(target)], {}, shape);
-    return { ...result, reshapedFrom: base };
+    return { ...this.reshaped(plain, shape), reshapedFrom: base };
+  }
+
+  /** Same elements in the same order in memory, from where they had another shape last. A leading length that stays is written 0. */
+  private reshaped(value: Value, dims: readonly number[]): Value {
+    const before = this.producer(value);
+    const source = before?.op === 'Reshape' ? before.inputs[0]! : value;
+    const target = dims.map((length, axis) => (axis === 0 && length === source.dims[0] && length > 0 ? 0 : length));
+    return this.node('Reshape', [source, this.int64s(target)], {}, dims);
   }
 
   private value(dtype: ElementType, dims: readonly number[], layout: Layout, name = `v${this.count++}`): Value {

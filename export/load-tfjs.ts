@@ -16,7 +16,8 @@ const STORED_BYTES: Record<string, number> = { float32: 4, int32: 4, bool: 1, ui
 export async function loadLayersModelFile(path: string): Promise<tfl.LayersModel> {
   const artifacts = await readArtifacts(path, 'layers-model', '--graph-model');
   try {
-    return await tfl.loadLayersModel({ load: async () => artifacts });
+    const modelTopology = withoutInitializers(artifacts.modelTopology as object) as object;
+    return await tfl.loadLayersModel({ load: async () => ({ ...artifacts, modelTopology }) });
   } catch (cause) {
     const { message } = cause as Error;
     const layer = /Unknown layer: (\S+?)\./.exec(message)?.[1];
@@ -40,6 +41,18 @@ export async function loadGraphModelFile(path: string): Promise<GraphModel> {
   } catch (cause) {
     throw new UserError(`${path}: cannot be built: ${(cause as Error).message}`, { cause });
   }
+}
+
+/** Weights drawn at random would be overwritten at once, some after a factorisation that takes minutes. */
+function withoutInitializers(topology: unknown): unknown {
+  if (Array.isArray(topology)) return topology.map(withoutInitializers);
+  if (topology === null || typeof topology !== 'object') return topology;
+  return Object.fromEntries(
+    Object.entries(topology).map(([key, value]) => [
+      key,
+      key.endsWith('_initializer') && value ? { class_name: 'Zeros', config: {} } : withoutInitializers(value),
+    ]),
+  );
 }
 
 async function readArtifacts(path: string, format: string, otherFlag: string): Promise<io.ModelArtifacts> {

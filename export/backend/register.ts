@@ -1,6 +1,7 @@
 /** Registers the backend `onnxruntime` and, for it, every kernel of the cpu backend: lowered where a rule takes it, else delegated. */
 import '@tensorflow/tfjs-backend-cpu';
 import {
+  getKernel,
   getKernelsForBackend,
   type KernelConfig,
   type KernelFunc,
@@ -107,8 +108,14 @@ function standIn(
 ): ReturnType<KernelFunc> {
   missing.set(kernel, (missing.get(kernel) ?? new Set()).add(scope));
   const backend = call.backend as OnnxruntimeBackend;
-  const zeros = ({ shape, dtype }: TensorInfo) =>
-    backend.makeTensorInfo(shape, dtype, new Float32Array(util.sizeFromShape(shape)));
+  const zeros = ({ shape, dtype }: TensorInfo): TensorInfo => {
+    if (dtype !== 'complex64') return backend.makeTensorInfo(shape, dtype, new Float32Array(util.sizeFromShape(shape)));
+    const part: TensorInfo = { dataId: {}, shape, dtype: 'float32' };
+    return getKernel('Complex', 'cpu').kernelFunc({
+      inputs: { real: zeros(part), imag: zeros(part) },
+      backend,
+    }) as TensorInfo;
+  };
   const inputs = Object.fromEntries(
     Object.entries(call.inputs).map(([name, info]) => [name, info && zeros(info as TensorInfo)]),
   );

@@ -9,14 +9,16 @@ import { NCHW } from '../layout.js';
 import { type Rule, refusesAllButFloat } from '../rule.js';
 import { binary, unary } from './elementwise.js';
 
-/** tfjs repeats the parameters over x's elements; broadcasting says the same where they have x's shape or its last axis. */
+const size = (shape: readonly number[]) => shape.reduce((product, length) => product * length, 1);
+
+/** tfjs repeats the parameters over x's elements; broadcasting says the same where they are a channel each, or an element each. */
 function refuses(inputs: TensorSpec[]): string | undefined {
   const [x, ...parameters] = inputs;
   const channels = x.shape[x.shape.length - 1];
   const other = parameters.find((p) => {
     if (!p) return false;
     const isVector = p.shape.length === 1 && p.shape[0] === channels;
-    return !isVector && !(p.shape.length === x.shape.length && p.shape.every((length, a) => length === x.shape[a]));
+    return !isVector && size(p.shape) !== size(x.shape);
   });
   return other ? `parameters of shape [${other.shape}]` : refusesAllButFloat(inputs);
 }
@@ -92,7 +94,10 @@ function lowerVectors(g: Graph, x: Value, [mean, variance, offset, scale]: Param
   return g.view(g.node('BatchNormalization', inputs, { epsilon: { float: epsilon } }, picture.dims), NCHW);
 }
 
-function lowerTensors(g: Graph, x: Value, [mean, variance, offset, scale]: Parameters, epsilon: number): Value {
+function lowerTensors(g: Graph, x: Value, parameters: Parameters, epsilon: number): Value {
+  const [mean, variance, offset, scale] = parameters.map((p) =>
+    p && p.shape.length > 1 ? g.reshape(p, x.shape) : p,
+  ) as Parameters;
   const deviation = unary(g, 'Sqrt', binary(g, 'Add', variance, g.scalar(epsilon)));
   const centred = binary(g, 'Sub', x, mean);
   const scaled = binary(g, 'Div', scale ? binary(g, 'Mul', centred, scale) : centred, deviation);

@@ -105,7 +105,10 @@ export const UNARY: Record<string, Rule> = {
   Square: onNumbers((g, x) => point(g, 'Mul', [x, x])),
   Step: onNumbers(lowerStep),
   ClipByValue: {
-    ...onNumbers((g, x, { clipValueMin, clipValueMax }) => clip(g, x, clipValueMin, clipValueMax)),
+    ...onNumbers((g, x, { clipValueMin, clipValueMax }) => {
+      const relu = g.target.finite && clipValueMin >= 0 ? g.producer(x) : undefined;
+      return clip(g, relu?.op === 'Relu' ? relu.inputs[0]! : x, clipValueMin, clipValueMax); // it cuts off below 0 itself
+    }),
     refuses: (inputs, { clipValueMin, clipValueMax }) =>
       refusesBool(inputs) ?? (clipValueMin <= clipValueMax ? undefined : `range ${clipValueMin} to ${clipValueMax}`),
   },

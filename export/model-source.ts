@@ -33,18 +33,21 @@ export interface ModelSource {
 }
 
 export function layersModelSource(model: tfl.LayersModel): ModelSource {
+  const names = layerNames(model.inputs);
   return {
     name: model.name,
-    inputs: model.inputs.map(({ shape, dtype }, i) => ({
-      name: model.inputNames[i],
-      shape,
-      dtype: numeric(dtype, model.inputNames[i]),
-    })),
-    outputNames: model.outputNames,
+    inputs: model.inputs.map(({ shape, dtype }, i) => ({ name: names[i], shape, dtype: numeric(dtype, names[i]) })),
+    outputNames: layerNames(model.outputs),
     channelsFirst: model.layers.some((layer) => layer.getConfig().dataFormat === 'channelsFirst'),
     run: inferencePass(model),
     weightNames: () => weightNames(model),
   };
+}
+
+/** Names of the layers that the tensors come from: a sequential model that was loaded keeps no names of its own. */
+function layerNames(tensors: readonly tfl.SymbolicTensor[]): string[] {
+  const layers = tensors.map(({ sourceLayer }) => sourceLayer.name);
+  return layers.map((name, i) => (layers.indexOf(name) === i ? name : `${name}_${i}`));
 }
 
 export function graphModelSource(model: GraphModel): ModelSource {

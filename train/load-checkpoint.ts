@@ -38,20 +38,18 @@ export function hasCheckpoint(folder: string): boolean {
  */
 export async function loadCheckpoint(folder: string): Promise<LoadedCheckpoint> {
   const { modelTopology, weightsManifest, alexnet: record } = await readModelJson(folder);
-  const weights = await readData(folder, record.files.weights);
-  const model = await tfl.loadLayersModel({
-    load: async () => ({
-      modelTopology,
-      weightSpecs: weightsManifest[0].weights,
-      weightData: weights.buffer as ArrayBuffer,
-    }),
-  });
   return {
-    model,
+    model: await modelFrom(modelTopology, weightsManifest[0].weights, await readData(folder, record.files.weights)),
     state: record.state,
     weightsSha256: record.files.weights.sha256,
     readVelocities: async () => split(await readData(folder, record.files.velocity), record.velocitySpecs),
   };
+}
+
+/** In a function of its own: a closure made beside it would keep the file's bytes in memory for as long as it lives. */
+function modelFrom(modelTopology: object, weightSpecs: WeightSpec[], weights: Uint8Array): Promise<tfl.LayersModel> {
+  const weightData = weights.buffer as ArrayBuffer;
+  return tfl.loadLayersModel({ load: async () => ({ modelTopology, weightSpecs, weightData }) });
 }
 
 async function readModelJson(folder: string): Promise<ModelJson> {

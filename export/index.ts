@@ -9,5 +9,8 @@ export { type ModelMetadata, metadataToProps, propsToMetadata } from './metadata
 export { readMetadata } from './model-file.js';
 export type { InputSpec, TensorFunction } from './model-source.js';
 export { OnnxModel, type SavedModel, type SaveOptions, saveModel } from './onnx-model.js';
+export type { Calibration, Feeds } from './precision/calibrate.js';
+export { toFloat16 } from './precision/float16.js';
+export { type QuantizeOptions, quantize } from './precision/quantize.js';
 export { OPSETS } from './program.js';
 export { type Trace, trace } from './trace.js';

@@ -69,7 +69,7 @@ export function exportCommand(): Command {
     .addOption(
       new Option('--calibration <method>', 'range of activations: least divergence, 99.99 % of the values, all of them')
         .choices(CALIBRATIONS)
-        .default('percentile'),
+        .default('entropy'),
     )
     .option('--reduce-range', 'int8 weights in 7 bits, for x86 without VNNI (default: where this processor needs it)')
     .option('--no-reduce-range', 'int8 weights in 8 bits')

@@ -18,7 +18,7 @@ export interface WriteRequest {
   externalData?: boolean;
   /** Default fp32. */
   precision?: (typeof PRECISIONS)[number];
-  /** How ranges of activations are found; default percentile. */
+  /** How ranges of activations are found; default entropy. */
   calibration?: Calibration;
   /** Weights in seven bits; undefined: where this machine's processor needs it. */
   reduceRange?: boolean;
@@ -84,7 +84,7 @@ export async function writeChecked(
 
 async function inPrecision(
   model: OnnxModel,
-  { precision = 'fp32', calibration: method = 'percentile', keepFloat = [], ...request }: WriteRequest,
+  { precision = 'fp32', calibration: method = 'entropy', keepFloat = [], ...request }: WriteRequest,
   pictures: Pictures | undefined,
   note: Note,
 ): Promise<OnnxModel> {

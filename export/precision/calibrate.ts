@@ -28,8 +28,6 @@ const BINS = 2048;
 const SAMPLED = 65_536;
 /** `percentile` keeps this share of the numbers. */
 const KEPT = 0.9999;
-/** Levels on one side of zero. */
-const LEVELS = 128;
 
 /**
  * Runs the model on all rows, twice: for the ends, then for the histograms between them.
@@ -45,14 +43,13 @@ export async function calibrate(
   const known = new Map([...parts.inputs, ...(parts.valueInfo ?? [])].map((info) => [info.name, info]));
   const computed = names.filter((name) => !parts.inputs.some((input) => input.name === name));
   const outputs = computed.map((name) => known.get(name) as ValueInfo);
-  const session = await ort.InferenceSession.create(encodeModel({ ...parts, outputs, valueInfo: [] }), {
-    logSeverityLevel: 3,
-  });
+  // Of the inputs alone there is nothing to compute.
+  const session = outputs.length > 0 ? await open({ ...parts, outputs, valueInfo: [] }) : undefined;
   const passes = method === 'minmax' ? 1 : 2;
   const run = async (pass: number, look: (name: string, values: Float32Array) => void) => {
     for (let first = 0; first < feeds.count; first += ROWS) {
       const inputs = feeds.at(first, Math.min(ROWS, feeds.count - first));
-      const results = { ...inputs, ...(await session.run(inputs)) };
+      const results = { ...inputs, ...(await session?.run(inputs)) };
       for (const name of names) look(name, results[name].data as Float32Array);
       onProgress(pass * feeds.count + Math.min(first + ROWS, feeds.count), passes * feeds.count);
     }
@@ -67,9 +64,11 @@ export async function calibrate(
       [...histograms].map(([name, h]) => [name, method === 'entropy' ? h.leastDivergence() : h.most(KEPT)]),
     );
   } finally {
-    await session.release();
+    await session?.release();
   }
 }
+
+const open = (parts: ModelParts) => ort.InferenceSession.create(encodeModel(parts), { logSeverityLevel: 3 });
 
 function widen(range: Range, values: Float32Array): void {
   let { min, max } = range;
@@ -80,18 +79,22 @@ function widen(range: Range, values: Float32Array): void {
   Object.assign(range, { min, max });
 }
 
-/** How often absolute values were met. */
+/** How often absolute values were met; zeros are left out, since a code says them exactly whatever the range. */
 export class Histogram {
   private readonly counts = new Float64Array(BINS);
   private readonly width: number;
+  /** Codes for absolute values: half of them where both signs occur. */
+  private readonly levels: number;
 
   constructor(private readonly range: Range) {
+    this.levels = range.min < 0 && range.max > 0 ? 128 : 256;
     this.width = Math.max(range.max, -range.min) / BINS || 1;
   }
 
   add(values: Float32Array): void {
     const step = Math.max(1, Math.floor(values.length / SAMPLED));
     for (let i = 0; i < values.length; i += step) {
+      if (values[i] === 0) continue;
       this.counts[Math.min(BINS - 1, Math.floor(Math.abs(values[i]) / this.width))] += 1;
     }
   }
@@ -110,7 +113,7 @@ export class Histogram {
    */
   leastDivergence(): Range {
     let [best, least] = [BINS, Number.POSITIVE_INFINITY];
-    for (let bins = LEVELS; bins <= BINS; bins += LEVELS / 8) {
+    for (let bins = this.levels; bins <= BINS; bins += this.levels / 8) {
       const divergence = this.divergence(bins);
       if (divergence < least) [best, least] = [bins, divergence];
     }
@@ -118,15 +121,15 @@ export class Histogram {
   }
 
   private divergence(bins: number): number {
-    const { counts } = this;
+    const { counts, levels } = this;
     const reference = counts.slice(0, bins);
     for (let i = bins; i < BINS; i++) reference[bins - 1] += counts[i];
     const total = reference.reduce((sum, count) => sum + count, 0);
     const kept = counts.subarray(0, bins).reduce((sum, count) => sum + count, 0);
     if (total === 0 || kept === 0) return Number.POSITIVE_INFINITY;
     let divergence = 0;
-    for (let level = 0; level < LEVELS; level++) {
-      const [from, to] = [Math.floor((level * bins) / LEVELS), Math.floor(((level + 1) * bins) / LEVELS)];
+    for (let level = 0; level < levels; level++) {
+      const [from, to] = [Math.floor((level * bins) / levels), Math.floor(((level + 1) * bins) / levels)];
       let [sum, filled] = [0, 0];
       for (let i = from; i < to; i++) {
         sum += counts[i];

@@ -56,9 +56,8 @@ function stored(
   }
   const [min, max] = [Math.min(...values), Math.max(...values)];
   const scale = (max - min) / (type === 'uint8' ? 255 : 65535);
-  const codes = (type === 'uint8' ? Uint8Array : Uint16Array).from(values, (value) =>
-    Math.round((value - min) / scale),
-  );
+  const levels = values.map((value) => Math.round((value - min) / scale));
+  const codes = type === 'uint8' ? Uint8Array.from(levels) : Uint16Array.from(levels);
   const quantization = { dtype: type, scale, min, original_dtype: 'float32' };
   return { spec: { ...spec, quantization: quantization as never }, bytes: new Uint8Array(codes.buffer) };
 }

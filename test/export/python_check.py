@@ -30,6 +30,11 @@ def stripped_of_shapes(model):
     return copy
 
 
+def is_wrong(op, model):
+    """The evaluator's LRN is wrong off its own test's shape; its BatchNormalization before operator set 14 computes the training form."""
+    return op == "LRN" or (op == "BatchNormalization" and model.opset_import[0].version < 14)
+
+
 newest = onnx.defs.onnx_opset_version()
 print(json.dumps({"onnx": onnx.__version__, "opset": newest, "evaluator": ReferenceEvaluator is not None}))
 for file in sorted(glob.glob(sys.argv[1] + "/*.onnx")):
@@ -50,12 +55,16 @@ for file in sorted(glob.glob(sys.argv[1] + "/*.onnx")):
     evaluated = None
     with open(file.replace(".onnx", ".json")) as text:
         case = json.load(text)
-    # Its LRN is wrong off its own test's shape (onnx/onnx).
-    if ReferenceEvaluator is not None and all(node.op_type != "LRN" for node in model.graph.node):
+    if ReferenceEvaluator is not None and not any(is_wrong(node.op_type, model) for node in model.graph.node):
         feeds = {i["name"]: np.array(i["data"], dtype=i["dtype"]).reshape(i["dims"]) for i in case["inputs"]}
-        results = ReferenceEvaluator(model).run(None, feeds)
-        evaluated = max(
-            float(np.abs(np.array(o["data"]).reshape(o["dims"]) - r).max() / max(np.abs(r).max(), 1e-30))
-            for o, r in zip(case["outputs"], results)
-        )
+        try:
+            evaluator = ReferenceEvaluator(model)
+        except RuntimeError as error:  # some operators are there for newer operator sets only
+            print(f"{file}: {error}", file=sys.stderr)
+        else:
+            results = evaluator.run(None, feeds)
+            evaluated = max(
+                float(np.abs(np.array(o["data"]).reshape(o["dims"]) - r).max() / max(np.abs(r).max(), 1e-30))
+                for o, r in zip(case["outputs"], results)
+            )
     print(json.dumps({"file": file.split("/")[-1], "inferred": wrong, "missing": missing, "values": len(ours), "evaluated": evaluated}))

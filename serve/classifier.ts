@@ -79,10 +79,9 @@ async function openSession(file: ModelFile, provider: Provider, log: (line: stri
 }
 
 /** CUDA has a fast LRN; the other providers get it rewritten. */
-function modelBytes({ bytes, proto }: ModelFile, provider: Provider): Uint8Array {
-  if (provider === 'cuda') return bytes;
-  const { model, rewritten } = rewriteLrn(proto);
-  return rewritten === 0 ? bytes : onnxProto.onnx.ModelProto.encode(model).finish();
+function modelBytes({ bytes, proto, isWhole }: ModelFile, provider: Provider): Uint8Array {
+  const { model, rewritten } = provider === 'cuda' ? { model: proto, rewritten: 0 } : rewriteLrn(proto);
+  return rewritten === 0 && isWhole ? bytes : onnxProto.onnx.ModelProto.encode(model).finish();
 }
 
 async function infer(session: ort.InferenceSession, pixels: Uint8Array, imagePx: number): Promise<Float32Array> {

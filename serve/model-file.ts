@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import onnxProto from 'onnx-proto';
+import { withExternalData } from '../export/external-data.js';
 import { type ModelMetadata, propsToMetadata } from '../export/metadata.js';
 import { UserError } from '../model/errors.js';
 
@@ -16,8 +17,10 @@ type ValueInfo = import('onnx-proto').onnx.IValueInfoProto;
 export interface ModelFile {
   /** As on disk. */
   bytes: Uint8Array;
-  /** Decoded from `bytes`; its tensors are views into them. */
+  /** Decoded from `bytes`; its tensors are views into them, or read from the file beside it. */
   proto: ModelProto;
+  /** False where tensors lie outside of `bytes`. */
+  isWhole: boolean;
   metadata: ModelMetadata;
   /** `metadata.model`, or the file's name where that is absent. */
   name: string;
@@ -28,15 +31,16 @@ export interface ModelFile {
  */
 export async function readModelFile(file: string): Promise<ModelFile> {
   const bytes = await readBytes(file);
-  const proto = decodeProto(bytes, file);
-  const metadata = propsToMetadata(proto.metadataProps ?? [], file);
+  const decoded = decodeProto(bytes, file);
+  const metadata = propsToMetadata(decoded.metadataProps ?? [], file);
   if (metadata.head !== 'image') {
     throw new UserError(
       `${file}: exported with --head ${metadata.head}, which takes tensors; to classify pictures, export with --head image`,
     );
   }
-  checkGraph(proto, metadata, file);
-  return { bytes, proto, metadata, name: metadata.model ?? basename(file, '.onnx') };
+  checkGraph(decoded, metadata, file);
+  const proto = await withExternalData(file, decoded);
+  return { bytes, proto, isWhole: proto === decoded, metadata, name: metadata.model ?? basename(file, '.onnx') };
 }
 
 async function readBytes(file: string): Promise<Uint8Array> {

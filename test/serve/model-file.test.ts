@@ -3,11 +3,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import onnxProto from 'onnx-proto';
 import { UserError } from '../../model/errors.js';
 import { readModelFile } from '../../serve/model-file.js';
 import { alexnet } from './running.js';
 import { METADATA, QUARTERS, type TinyModel, tinyModel, writeTinyModel } from './tiny-model.js';
 
+const { onnx } = onnxProto;
 const folder = mkdtempSync(join(tmpdir(), 'alexnet-model-file-'));
 after(() => rmSync(folder, { recursive: true }));
 
@@ -84,4 +86,36 @@ test('serve ends with 1 and one clear line, no stack, on a file that is no class
     stderr().trim(),
     `alexnet serve: ${file}: not an ONNX file, or cut short (200 bytes); make it again with "alexnet export"`,
   );
+});
+
+test('reads tensors from the file beside a model, and nowhere else', async () => {
+  const file = join(folder, 'outside.onnx');
+  const model = onnx.ModelProto.decode(tinyModel());
+  const tensor = model.graph!.initializer![0];
+  const values = Uint8Array.from(tensor.rawData!);
+  const outside = (location: string, length = values.length) => {
+    const externalData = Object.entries({ location, offset: 5, length }).map(([key, value]) => ({
+      key,
+      value: `${value}`,
+    }));
+    const { name, dims, dataType } = tensor;
+    const initializer = [
+      { name, dims, dataType, dataLocation: 1, externalData },
+      ...model.graph!.initializer!.slice(1),
+    ];
+    const graph = { ...model.graph, initializer };
+    writeFileSync(file, onnx.ModelProto.encode({ ...model, graph }).finish());
+  };
+  outside('outside.onnx.data');
+  await refuses(file, /its numbers are in .*outside\.onnx\.data, which cannot be read \(ENOENT\)/);
+  writeFileSync(`${file}.data`, Buffer.concat([Buffer.alloc(5), values]));
+  const { proto, isWhole } = await readModelFile(file);
+  assert.equal(isWhole, false);
+  assert.deepEqual(Uint8Array.from(proto.graph!.initializer![0].rawData!), values);
+  outside('outside.onnx.data', values.length + 1);
+  await refuses(file, /is cut short: expected at least \d+ bytes, got \d+/);
+  for (const location of ['../secret', '/etc/passwd', '']) {
+    outside(location);
+    await refuses(file, /expected external data inside the folder of the model/);
+  }
 });

@@ -1,0 +1,81 @@
+/** Tensors of an ONNX model that lie in a file beside it (`data_location` EXTERNAL, onnx/docs/ExternalData.md). */
+import { open, realpath } from 'node:fs/promises';
+import { dirname, isAbsolute, join, relative, sep } from 'node:path';
+import onnxProto from 'onnx-proto';
+import { UserError } from '../model/errors.js';
+
+const { DataLocation } = onnxProto.onnx.TensorProto;
+type TensorProto = import('onnx-proto').onnx.ITensorProto;
+type ModelProto = import('onnx-proto').onnx.IModelProto;
+
+export function isExternal({ dataLocation }: TensorProto): boolean {
+  return dataLocation === DataLocation.EXTERNAL;
+}
+
+/**
+ * @param model  path of the model's file
+ * @throws {UserError} where the data file is missing, cut short, or outside of the model's folder
+ */
+export async function readExternalData(model: string, tensor: TensorProto): Promise<Uint8Array> {
+  const where = `${model}: ${tensor.name}`;
+  const values = new Map((tensor.externalData ?? []).map(({ key, value }) => [key, value ?? '']));
+  const path = await locate(where, model, values.get('location') ?? '');
+  const file = await open(path);
+  try {
+    const { size } = await file.stat();
+    const offset = wholeNumber(where, 'offset', values.get('offset') ?? '0');
+    const length = wholeNumber(where, 'length', values.get('length') ?? String(size - offset));
+    const bytes = new Uint8Array(length);
+    for (let at = 0; at < length; ) {
+      const { bytesRead } = await file.read(bytes, at, length - at, offset + at);
+      if (bytesRead === 0)
+        throw new UserError(`${where}: ${path} is cut short: expected at least ${offset + length} bytes, got ${size}`);
+      at += bytesRead;
+    }
+    return bytes;
+  } finally {
+    await file.close();
+  }
+}
+
+/** The model with all of its tensors in itself; `model` is not changed. */
+export async function withExternalData(path: string, model: ModelProto): Promise<ModelProto> {
+  const { graph } = model;
+  if (!graph?.initializer?.some(isExternal)) return model;
+  const initializer: TensorProto[] = [];
+  for (const tensor of graph.initializer) {
+    if (!isExternal(tensor)) initializer.push(tensor);
+    else {
+      const rawData = await readExternalData(path, tensor);
+      initializer.push({ name: tensor.name, dims: tensor.dims, dataType: tensor.dataType, rawData });
+    }
+  }
+  return { ...model, graph: { ...graph, initializer } };
+}
+
+function wholeNumber(where: string, key: string, text: string): number {
+  if (/^\d+$/.test(text)) return Number(text);
+  throw new UserError(`${where}: expected a whole number as ${key} of its external data, got ${JSON.stringify(text)}`);
+}
+
+/** The data file, which must lie in the model's folder or below, links followed. */
+async function locate(where: string, model: string, location: string): Promise<string> {
+  const folder = dirname(model);
+  const path = join(folder, location);
+  const refused = () =>
+    new UserError(
+      `${where}: expected external data inside the folder of the model, ${folder}, got location ${JSON.stringify(location)}`,
+    );
+  if (location === '' || isAbsolute(location) || leaves(relative(folder, path))) throw refused();
+  const real = await realpath(path).catch((cause: NodeJS.ErrnoException) => {
+    throw new UserError(`${where}: its numbers are in ${path}, which cannot be read (${cause.code}); copy it there`, {
+      cause,
+    });
+  });
+  if (leaves(relative(await realpath(folder), real))) throw refused();
+  return path;
+}
+
+function leaves(path: string): boolean {
+  return path === '..' || path.startsWith(`..${sep}`) || isAbsolute(path);
+}

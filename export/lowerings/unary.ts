@@ -99,7 +99,8 @@ export const UNARY: Record<string, Rule> = {
 
   Abs: onNumbers((g, x) => unary(g, 'Abs', x)),
   Neg: onNumbers((g, x) => unary(g, 'Neg', x)),
-  Relu: onNumbers((g, x) => unary(g, 'Relu', x)),
+  // On integers the operator is there from operator set 14 on.
+  Relu: onNumbers((g, x) => (x.dtype === 'int32' ? point(g, 'Max', [x, g.scalar(0, 'int32')]) : unary(g, 'Relu', x))),
   Relu6: onNumbers((g, x) => clip(g, x, 0, 6)),
   Sign: onNumbers(lowerSign),
   Square: onNumbers((g, x) => point(g, 'Mul', [x, x])),

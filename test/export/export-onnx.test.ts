@@ -178,6 +178,28 @@ describe('an exported network', () => {
     net.dispose();
   });
 
+  it('gives the same with response normalisation as a band convolution, to 1e-6', async () => {
+    for (const [name, inputPx] of [
+      ['alexnet', 227],
+      ['caffenet', 227],
+      ['cifar10-11pct', 24],
+    ] as const) {
+      const net = buildNetwork(findNetwork(name), { classes: 4, seed: 3, width: inputPx === 227 ? 0.0625 : undefined });
+      const pictures = numbers(2 * 3 * inputPx ** 2, 7).map((value) => value * 120);
+      const input = new ort.Tensor('float32', pictures, [2, 3, inputPx, inputPx]);
+      const logits: Float32Array[] = [];
+      for (const lrn of ['op', 'conv'] as const) {
+        const { model } = await exportClassifier(net, { ...optionsFor(name, 'tensor'), lrn });
+        assert.equal(model.operators.LRN ?? 0, lrn === 'op' ? 2 : 0, name);
+        const session = await ort.InferenceSession.create(model.encode());
+        logits.push((await session.run({ input })).logits.data as Float32Array);
+        await session.release();
+      }
+      assert.ok(worst(logits[1], logits[0]) < 1e-6, `${name}: ${worst(logits[1], logits[0])}`);
+      net.dispose();
+    }
+  });
+
   it('is byte-identical when repeated and loads at every operator set', async () => {
     const net = networkNamed('cifar10-18pct');
     for (const opset of [13, 16, 17, 18, 20, 22]) {

@@ -21,13 +21,21 @@ const LENGTH_DELIMITED = 2;
  * @throws {UserError} when the file is absent, no ONNX file, cut short, or without our metadata
  */
 export async function readMetadata(path: string): Promise<ModelMetadata> {
+  return propsToMetadata(await readMetadataProps(path), path);
+}
+
+/**
+ * `metadata_props` of any ONNX file, ours or not.
+ * @throws {UserError} when the file is absent, no ONNX file, or cut short
+ */
+export async function readMetadataProps(path: string): Promise<{ key?: string | null; value?: string | null }[]> {
   const file = await open(path).catch((cause: NodeJS.ErrnoException) => {
     throw new UserError(`${path}: cannot be opened: ${cause.code === 'ENOENT' ? 'no such file' : cause.message}`, {
       cause,
     });
   });
   try {
-    return propsToMetadata(await readProps(file, path), path);
+    return await readProps(file, path);
   } finally {
     await file.close();
   }

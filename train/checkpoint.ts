@@ -18,7 +18,8 @@ import { modelWeights, type NamedVariable } from './weights.js';
 /** Errors on the validation pictures, fractions, after an epoch (from 1). */
 export interface Validation {
   epoch: number;
-  loss: number;
+  /** null where the errors come from an imported file, which does not say it. */
+  loss: number | null;
   top1Error: number;
   top5Error: number;
 }

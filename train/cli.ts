@@ -21,6 +21,10 @@ const COMMANDS: Record<string, { description: string; load: () => Promise<Comman
     description: 'write a checkpoint as .onnx',
     load: async () => (await import('../export/main.js')).exportCommand(),
   },
+  import: {
+    description: 'make a run of weights from elsewhere: .onnx or .safetensors',
+    load: async () => (await import('../export/import/main.js')).importCommand(),
+  },
   serve: {
     description: 'answer pictures over HTTP',
     load: async () => (await import('../serve/main.js')).serveCommand(),

@@ -42,6 +42,8 @@ export interface Settings {
   mirror: boolean;
   /** How α of the response normalisation is read, where the network has that choice, see `model/alexnet.ts`; null: as the network says. */
   lrn: LrnConvention | null;
+  /** Layers whose weights stay as they are: no update, no decay, no gradient. */
+  freeze: string[];
 }
 
 /** A run's settings with the data set and the network they apply to: what `config.json` keeps. */
@@ -50,6 +52,9 @@ export interface TrainConfig extends Settings {
   data: string;
   /** Network's name. */
   model: string;
+  /** Run that the first weights come from, as given to `--from`, and the SHA-256 of their file; absent where they were drawn. */
+  from?: string;
+  fromWeights?: string;
 }
 
 export const DEFAULTS: Settings = {
@@ -70,6 +75,7 @@ export const DEFAULTS: Settings = {
   randomCrop: true, // §4.1
   mirror: true, // §4.1
   lrn: null,
+  freeze: [],
 };
 
 /**

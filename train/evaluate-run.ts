@@ -11,7 +11,7 @@ import { type Evaluation, evaluate, type Predict } from './evaluate.js';
 import { loadCheckpoint } from './load-checkpoint.js';
 import { checkpointPredictor } from './predict-checkpoint.js';
 import type { Progress } from './progress.js';
-import { openRun } from './run-folder.js';
+import { openRun, UNKNOWN_DATA } from './run-folder.js';
 
 /** What a person asked for: `run` or `onnx`, one of them. */
 export interface EvaluateRequest {
@@ -70,6 +70,8 @@ async function ofRun(request: EvaluateRequest, progress: Progress): Promise<Subj
   const { model } = await loadCheckpoint(run[request.checkpoint]);
   const { imagePx, inputPx, mean, config } = run;
   const data = request.data ?? config.data;
+  if (data === UNKNOWN_DATA && request.data === undefined)
+    throw new UsageError(`${run.path}: imported, and its file does not say what it was trained on; give --data DATA`);
   const { dataset, split } = await openSplit(data, imagePx, request.split, progress);
   checkLabels(dataset, run.labels, request.run!);
   const crops = request.crops === 10 ? tenCrops(imagePx, inputPx) : [centreCrop(imagePx, inputPx)];

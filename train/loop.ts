@@ -21,7 +21,7 @@ import { afterEpoch, learningRateAt } from './schedule.js';
 import { Sgd } from './sgd.js';
 import { TrainingStep } from './step.js';
 import { Throughput } from './throughput.js';
-import { modelWeights } from './weights.js';
+import { modelWeights, thawed } from './weights.js';
 
 /** `metrics.jsonl` gets a line every so many steps, and one an epoch. */
 const STEPS_PER_LINE = 10;
@@ -78,7 +78,7 @@ class Loop {
     this.pictures = dataset.splits.train;
     this.batch = Math.min(run.config.batch, this.pictures.length);
     this.stepsPerEpoch = Math.ceil(this.pictures.length / this.batch); // the last batch of an epoch may be smaller
-    this.sgd = new Sgd(modelWeights(model, 'trainable'), run.config);
+    this.sgd = new Sgd(thawed(modelWeights(model, 'trainable'), run.config.freeze), run.config);
     this.step = new TrainingStep(model, this.sgd, run.config);
   }
 

@@ -26,6 +26,8 @@ type TrainFlags = Partial<Settings> & {
   data?: string;
   model?: string;
   out?: string;
+  from?: string;
+  classes?: number;
   backend: BackendName;
   resume: boolean;
   force: boolean;
@@ -38,8 +40,18 @@ export function trainCommand(): Command {
   return new Command('train')
     .description('Train a network on pictures. Ctrl-C saves first; --resume goes on from there, bit for bit.')
     .option('--data <data>', DATA_HELP)
-    .option('--model <name>', `network: ${Object.keys(NETWORKS).join(', ')}`)
+    .option('--model <name>', `network: ${Object.keys(NETWORKS).join(', ')} (default: that of --from)`)
     .option('--out <run>', 'folder of the run: config, metrics, checkpoints last/ and best/')
+    .option(
+      '--from <run>',
+      'fine-tune: start with weights (best/, else last/) and mean of another run, trained or imported; the last layer is drawn anew unless the labels are equal',
+    )
+    .option('--classes <n>', "stop unless the data has so many classes (default: the data's number)", positiveInteger)
+    .option(
+      '--freeze <layers>',
+      'layers whose weights stay as they are, e.g. conv1..conv5 or conv1,fc6 (default: none)',
+      words,
+    )
     .option('--epochs <n>', `passes over the training pictures ${recipe(DEFAULTS.epochs)}`, positiveInteger)
     .option('--batch <n>', `pictures an update ${recipe(DEFAULTS.batch)}`, positiveInteger)
     .option('--micro-batch <n>', 'pictures computed at once, to bound memory (default: the batch)', positiveInteger)
@@ -85,9 +97,10 @@ async function runTrain(flags: TrainFlags): Promise<void> {
     progress.note(`${signal}: saving after this step; once more ends at once`),
   );
   try {
-    const { data, model, backend, resume, force, checkpointMinutes, ...settings } = flags;
+    const { data, model, from, classes, backend, resume, force, checkpointMinutes, ...settings } = flags;
     const { out } = flags;
-    const request = { data, model, out, backend, resume, force, checkpointMinutes, settings: onlySettings(settings) };
+    const rest = { backend, resume, force, checkpointMinutes, settings: onlySettings(settings) };
+    const request = { data, model, out, from, classes, ...rest };
     const trained = await startTraining(request, progress, interrupt);
     if (trained.interruptedBy) {
       process.exitCode = exitCodeOf(trained.interruptedBy);
@@ -98,6 +111,11 @@ async function runTrain(flags: TrainFlags): Promise<void> {
     progress.stop();
     interrupt.close();
   }
+}
+
+/** Parts between commas. */
+function words(text: string): string[] {
+  return text.split(',').map((word) => word.trim());
 }
 
 function onlySettings(flags: object): Partial<Settings> {

@@ -19,7 +19,12 @@ export interface RunRecord {
   /** Number of pictures by split: a resumed run must find as many. */
   pictures: Record<string, number>;
   versions: Record<string, string>;
+  /** The file of weights that `alexnet import` read; absent in runs that were trained. */
+  imported?: { file: string; sha256: string };
 }
+
+/** `config.data` of an imported run whose file does not say what it was trained on. */
+export const UNKNOWN_DATA = 'unknown';
 
 /** What `labels.json` keeps: one a class, in index order. */
 export interface RunLabels {
@@ -77,8 +82,9 @@ export async function createRun(
 }
 
 /** Stores the run's config again, e.g. with more epochs. */
-export async function updateConfig({ path, config, imagePx, inputPx, pictures, versions }: Run): Promise<void> {
-  const record: RunRecord = { config, imagePx, inputPx, pictures, versions };
+export async function updateConfig({ path, ...run }: Run): Promise<void> {
+  const { config, imagePx, inputPx, pictures, versions, imported } = run;
+  const record: RunRecord = { config, imagePx, inputPx, pictures, versions, imported };
   await writeFileAtomically(join(path, 'config.json'), toJson(record));
 }
 

@@ -5,7 +5,7 @@
  * tf.MomentumOptimizer, which multiplies by ε outside.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import type { NamedVariable } from './weights.js';
+import { layerOfWeight, type NamedVariable } from './weights.js';
 
 /** Rates of the update; see `config.ts` for their meaning. */
 export interface SgdSettings {
@@ -28,6 +28,8 @@ interface Slot {
 export class Sgd {
   /** Velocities by the name of their weight, for the checkpoint; start at 0. */
   readonly velocities: NamedVariable[];
+  /** The weights that `apply` updates. */
+  readonly weights: tf.Variable[];
   private readonly slots: Slot[];
   private readonly momentum: tf.Scalar;
   /** One scalar a distinct decay. */
@@ -36,7 +38,7 @@ export class Sgd {
   constructor(weights: NamedVariable[], settings: SgdSettings) {
     this.momentum = tf.keep(tf.scalar(settings.momentum));
     this.slots = weights.map(({ name, variable }) => {
-      const layer = name.slice(0, name.lastIndexOf('/'));
+      const layer = layerOfWeight(name);
       const isBias = name.endsWith('/bias');
       const layerDecay = settings.weightDecayByLayer?.[layer] ?? settings.weightDecay;
       return {
@@ -46,6 +48,7 @@ export class Sgd {
         rateFactor: isBias ? (settings.biasLearningRateFactor ?? 1) : 1,
       };
     });
+    this.weights = weights.map(({ variable }) => variable);
     this.velocities = weights.map(({ name }, index) => ({ name, variable: this.slots[index].velocity }));
   }
 

@@ -1,4 +1,5 @@
 /** Starts a run or goes on with one: backend, data set, folder and model brought together for the loop. */
+import { resolve } from 'node:path';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { UsageError, UserError } from '../model/errors.js';
 import { buildNetwork } from '../model/network.js';
@@ -9,6 +10,8 @@ import { checkSameConfig, resolveSettings, type Settings, type TrainConfig } fro
 import type { Dataset } from './data/dataset.js';
 import { meanImage } from './data/mean.js';
 import { openDataset } from './data/open-dataset.js';
+import { modelFromOrigin, networkOfOrigin, type Origin, openOrigin } from './fine-tune.js';
+import { frozenLayers } from './freeze.js';
 import type { Interrupt } from './interrupt.js';
 import { hasCheckpoint, type LoadedCheckpoint, loadCheckpoint } from './load-checkpoint.js';
 import { type TrainResult, train } from './loop.js';
@@ -26,7 +29,11 @@ export interface TrainRequest {
   /** Data set and network; needed for a new run, as stored for one that is resumed. */
   data?: string;
   model?: string;
-  /** Settings given, over the recipe of the network. */
+  /** Run whose weights and mean a new run starts with. */
+  from?: string;
+  /** Number of classes that the data set must have. */
+  classes?: number;
+  /** Settings given, over the recipe of the network; `freeze` may hold ranges, see `freeze.ts`. */
   settings: Partial<Settings>;
   backend: BackendName;
   /** Go on with the run in `out` where there is one. */
@@ -82,27 +89,58 @@ interface Prepared {
   from?: LoadedCheckpoint;
 }
 
-function checkRequest({ out, data, model, resume, force }: TrainRequest): void {
-  if (data === undefined || model === undefined) {
+function checkRequest({ out, data, model, from, resume, force }: TrainRequest): void {
+  if (data === undefined || (model === undefined && from === undefined)) {
     const found = resume ? `${out}: no run here to resume (no config.json), and ` : '';
-    throw new UsageError(`${found}a new run needs --data and --model`);
+    throw new UsageError(`${found}a new run needs --data and --model${data === undefined ? '' : ' (or --from RUN)'}`);
   }
-  findNetwork(model);
+  if (model !== undefined) findNetwork(model);
+  if (from !== undefined && resolve(from) === resolve(out)) {
+    throw new UsageError(
+      `--from and --out are the same folder, ${out}; a run cannot replace the one that it starts from`,
+    );
+  }
   checkFree(out, force);
 }
 
-async function newRun({ out, data, model: name, settings }: TrainRequest, progress: Progress): Promise<Prepared> {
-  const spec = findNetwork(name!);
-  const config: TrainConfig = { data: data!, model: spec.name, ...resolveSettings(spec.recipe, settings) };
+async function newRun(request: TrainRequest, progress: Progress): Promise<Prepared> {
+  if (request.from === undefined) return prepareNewRun(request, undefined, progress);
+  const origin = await openOrigin(request.from);
+  try {
+    return await prepareNewRun(request, origin, progress);
+  } finally {
+    origin.checkpoint.model.dispose();
+  }
+}
+
+async function prepareNewRun(request: TrainRequest, origin: Origin | undefined, progress: Progress): Promise<Prepared> {
+  const { out, data, settings } = request;
+  const spec = findNetwork(origin ? networkOfOrigin(origin, request.model) : request.model!);
+  const freeze = frozenLayers(spec, settings.freeze ?? []);
+  const lrn = settings.lrn ?? origin?.run.config.lrn;
+  const config: TrainConfig = {
+    data: data!,
+    model: spec.name,
+    ...(origin && { from: request.from, fromWeights: origin.checkpoint.weightsSha256 }),
+    ...resolveSettings(spec.recipe, { ...settings, freeze, lrn }),
+  };
   const { imagePx, inputPx } = spec;
   const dataset = await openForTraining(config.data, imagePx, progress);
-  const mean = meanImage(dataset.splits.train, config.seed);
   const { labels, synsets } = dataset;
+  checkClasses(dataset, request.classes);
+  const mean = origin?.run.mean ?? meanImage(dataset.splits.train, config.seed);
   const record = { config, imagePx, inputPx, pictures: countPictures(dataset), versions: packageVersions() };
-  const model = initialModel(config, labels);
+  const model = origin ? modelFromOrigin(origin, config, labels) : initialModel(config, labels);
   const samples = samplePictures(dataset);
   const run = await createRun(out, record, { labels, synsets }, { mean, samples });
   return { run, dataset, model };
+}
+
+function checkClasses({ source, labels }: Dataset, wanted: number | undefined): void {
+  if (wanted === undefined || wanted === labels.length) return;
+  throw new UserError(
+    `--classes ${wanted}: ${source} has ${labels.length} classes; both must be equal, or leave --classes out`,
+  );
 }
 
 /** Validation pictures spread over the split, and so over the classes. */
@@ -116,17 +154,51 @@ function samplePictures({ splits: { val }, imagePx }: Dataset): Uint8Array {
   return samples;
 }
 
-async function resumeRun({ out, data, model: name, settings }: TrainRequest, progress: Progress): Promise<Prepared> {
+async function resumeRun(request: TrainRequest, progress: Progress): Promise<Prepared> {
+  const { out, data, model: name, from: origin, settings } = request;
   const run = await openRun(out);
-  checkSameConfig(out, run.config, { data, model: name, ...settings });
+  if (run.imported) {
+    throw new UserError(
+      `${out}: imported from ${run.imported.file}, so there is no training to go on with; ` +
+        `train on from its weights with "alexnet train --from ${out} --data DATA --out OTHER"`,
+    );
+  }
+  const freeze = settings.freeze && frozenLayers(findNetwork(run.config.model), settings.freeze);
+  checkSameConfig(
+    out,
+    { ...run.config, freeze: run.config.freeze ?? [] },
+    {
+      data,
+      model: name,
+      from: origin,
+      ...settings,
+      freeze,
+    },
+  );
   if (settings.epochs !== undefined && settings.epochs !== run.config.epochs) {
     run.config.epochs = settings.epochs;
     await updateConfig(run);
   }
   const dataset = await openForTraining(run.config.data, run.imagePx, progress);
   checkSameData(run, dataset);
+  checkClasses(dataset, request.classes);
   const from = hasCheckpoint(run.last) ? await loadCheckpoint(run.last) : undefined;
-  return { run, dataset, from, model: from?.model ?? initialModel(run.config, run.labels) };
+  return { run, dataset, from, model: from?.model ?? (await firstModel(run)) };
+}
+
+/** The model before the first step of a run that has no checkpoint yet. */
+async function firstModel({ config, labels, path }: Run): Promise<tfl.LayersModel> {
+  if (config.from === undefined) return initialModel(config, labels);
+  const origin = await openOrigin(config.from);
+  try {
+    if (origin.checkpoint.weightsSha256 === config.fromWeights) return modelFromOrigin(origin, config, labels);
+    throw new UserError(
+      `${path}: started from ${config.from}, whose checkpoint is another now: expected weights with SHA-256 ` +
+        `${config.fromWeights?.slice(0, 12)}…, got ${origin.checkpoint.weightsSha256.slice(0, 12)}…; start anew with --force`,
+    );
+  } finally {
+    origin.checkpoint.model.dispose();
+  }
 }
 
 function initialModel(config: TrainConfig, labels: string[]): tfl.LayersModel {

@@ -9,7 +9,6 @@ import { clipByGlobalNorm } from './clip.js';
 import type { Batch } from './data/augment.js';
 import { countRight, softmaxCrossEntropy } from './loss.js';
 import type { Sgd } from './sgd.js';
-import { modelWeights } from './weights.js';
 
 /** Mean loss of the batch before the update, and how many of its pictures were right. */
 export interface StepResult {
@@ -18,7 +17,6 @@ export interface StepResult {
 }
 
 export class TrainingStep {
-  private readonly weights: tf.Variable[];
   private readonly pictureShape: number[];
   /** Sums of the micro-batches' gradients, by variable name; made at the first step that needs them. */
   private sums: Record<string, tf.Variable> = {};
@@ -28,11 +26,10 @@ export class TrainingStep {
     private readonly sgd: Sgd,
     private readonly options: { microBatch?: number | null; clipNorm?: number | null } = {},
   ) {
-    this.weights = modelWeights(model, 'trainable').map(({ variable }) => variable);
     this.pictureShape = model.inputs[0].shape.slice(1) as number[];
   }
 
-  /** Updates the model's weights from one batch. */
+  /** Updates the weights that `sgd` has from one batch; gradients of others are not computed. */
   run(batch: Batch, learningRate: number): StepResult {
     const pictures = batch.labels.length;
     const microBatch = this.options.microBatch ?? pictures;
@@ -103,7 +100,7 @@ export class TrainingStep {
       right = tf.keep(countRight(logits, labels)); // outlives the gradient's own tidy
       const loss = softmaxCrossEntropy(logits, labels);
       return share === 1 ? loss : tf.mul(loss, tf.scalar(share));
-    }, this.weights);
+    }, this.sgd.weights);
     const report = tf.concat([tf.reshape(value, [1]), tf.reshape(right!, [1])]) as tf.Tensor1D;
     right!.dispose();
     return { gradients: grads, report };

@@ -16,3 +16,13 @@ export function modelWeights(model: tfl.LayersModel, which: 'all' | 'trainable')
   const weights = which === 'all' ? model.weights : model.trainableWeights;
   return weights.map((weight) => ({ name: weight.originalName, variable: weight.read() as tf.Variable }));
 }
+
+/** The layer of a weight: `conv1` of `conv1/kernel`. */
+export function layerOfWeight(name: string): string {
+  return name.slice(0, name.lastIndexOf('/'));
+}
+
+/** The weights of layers that are not frozen. @param frozen  names of layers; absent in runs of earlier versions */
+export function thawed(weights: NamedVariable[], frozen: readonly string[] = []): NamedVariable[] {
+  return weights.filter(({ name }) => !frozen.includes(layerOfWeight(name)));
+}

@@ -1,0 +1,120 @@
+/** The command `alexnet import`: weights from elsewhere as a run's folder. */
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { findNetwork, NETWORKS } from '../../model/registry.js';
+import { selectBackend } from '../../train/backend.js';
+import { checkFree } from '../../train/run-folder.js';
+import { type ImportOptions, importNetwork } from './import-network.js';
+import type { Rgb } from './normalisation.js';
+import { writeRun } from './write-run.js';
+
+/** What a person asked for. */
+export interface ImportRequest extends ImportOptions {
+  /** `.onnx` or `.safetensors`. */
+  file: string;
+  model: string;
+  /** The run's folder. */
+  out: string;
+  /** Replace the run in `out`. */
+  force: boolean;
+}
+
+export interface ImportReport {
+  run: string;
+  model: string;
+  file: string;
+  classes: number;
+  /** Numbers in kernels and biases. */
+  parameters: number;
+  /** Order of the channels in the file. */
+  channels: 'rgb' | 'bgr';
+  /** True where the file is one that `alexnet export` wrote. */
+  own: boolean;
+  warnings: string[];
+}
+
+/**
+ * @throws {UserError} when the file is damaged or does not fit; a run in `out` stays as it was
+ */
+export async function importRun(request: ImportRequest): Promise<ImportReport> {
+  const { file, out, force, ...options } = request;
+  const spec = findNetwork(request.model);
+  checkFree(out, force);
+  await selectBackend('cpu'); // holds the weights; nothing is computed
+  const imported = await importNetwork(file, spec, options);
+  try {
+    const run = await writeRun(out, file, spec, imported);
+    return {
+      run: run.path,
+      model: spec.name,
+      file,
+      classes: run.labels.length,
+      parameters: imported.model.countParams(),
+      channels: imported.channelOrder,
+      own: imported.own !== undefined,
+      warnings: imported.warnings,
+    };
+  } finally {
+    imported.model.dispose();
+  }
+}
+
+const DETAILS = `
+Files:
+  .onnx         of "alexnet export": weights, labels and mean come back bit for bit. Of another program, such as the ONNX Model Zoo's bvlc_alexnet
+                and caffenet: layers are found by the graph's structure, not by name; external data beside the file is read.
+  .safetensors  state dict of torchvision's alexnet, or tensors called as the network's layers, conv1.weight or conv1/kernel, in PyTorch's order.
+Floats of 16, 32 and 64 bits are read; weights are kept as float32.
+
+Input: our networks read R, G, B in 0 … 255 minus a mean. A file that learnt (x − mean) / std has conv1 divided by std, which computes the same.
+Defaults where --channels, --mean and --std are absent (mean and std as R,G,B in 0 … 255):
+  of "alexnet export"         rgb, the file's own mean, std 1
+  caffe2 or onnx-caffe2       bgr, mean 122.67891434,116.66876762,104.00698793, std 1
+  --model alexnet-torchvision mean 123.675,116.28,103.53, std 58.395,57.12,57.375
+  other                       rgb, ImageNet's mean with a warning, std 1
+
+The run can be used with: alexnet evaluate --run RUN --data DATA; alexnet export --run RUN; alexnet train --from RUN --data DATA --out OTHER`;
+
+export function importCommand(): Command {
+  return new Command('import')
+    .description(
+      'Make a run of weights from elsewhere: a file of "alexnet export", an ONNX Model Zoo AlexNet, torchvision.',
+    )
+    .argument('<file>', 'weights: .onnx or .safetensors')
+    .requiredOption('--model <name>', `network that they are for: ${Object.keys(NETWORKS).join(', ')}`)
+    .requiredOption('--out <run>', 'folder of the run to write')
+    .option(
+      '--labels <file>',
+      'names of the classes, one a line or a JSON array (default: the file\'s, else "class 0" …)',
+    )
+    .addOption(
+      new Option('--channels <order>', 'order of channels that conv1 learnt (default: below)').choices(['rgb', 'bgr']),
+    )
+    .option('--mean <r,g,b>', 'mean that was subtracted from pixels, R,G,B in 0 … 255 (default: below)', colour)
+    .option('--std <r,g,b>', 'what the difference was divided by, R,G,B in 0 … 255 (default: below)', positiveColour)
+    .option('--force', 'replace the run in --out', false)
+    .option('--json', 'print the report as one JSON line', false)
+    .addHelpText('after', DETAILS)
+    .action(async (file: string, flags: Omit<ImportRequest, 'file'> & { json: boolean }) => {
+      const { json, ...request } = flags;
+      const report = await importRun({ ...request, file });
+      for (const warning of report.warnings) console.error(`warning: ${warning}`);
+      console.log(json ? JSON.stringify(report) : describe(report));
+    });
+}
+
+function colour(text: string): Rgb {
+  const values = text.split(',').map((word) => (word.trim() === '' ? Number.NaN : Number(word)));
+  if (values.length === 3 && values.every(Number.isFinite)) return values as Rgb;
+  throw new InvalidArgumentError(`Expected three numbers R,G,B such as 123.7,116.3,103.5, got "${text}".`);
+}
+
+function positiveColour(text: string): Rgb {
+  const values = colour(text);
+  if (values.every((value) => value > 0)) return values;
+  throw new InvalidArgumentError(`Expected three numbers above 0, got "${text}".`);
+}
+
+function describe({ run, model, file, classes, parameters, channels, own }: ImportReport): string {
+  const origin = own ? 'a file of "alexnet export"' : `channels ${channels}`;
+  return `${run}: ${model}, ${classes} classes, ${parameters.toLocaleString('en-US')} weights from ${file} (${origin})`;
+}

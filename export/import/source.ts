@@ -1,0 +1,63 @@
+/** What a file of weights says, whatever its format: its layers in order, and what is known of input and classes. */
+import type { StoredTensor } from './stored-tensor.js';
+
+/** A convolution's window as the file has it. */
+export interface ConvGeometry {
+  strides: readonly number[];
+  /** [top, left, bottom, right]; undefined where the file names a rule (`auto_pad`) instead. */
+  pads: readonly number[] | undefined;
+  groups: number;
+}
+
+export interface SourceLayer {
+  kind: 'conv' | 'fc' | 'local';
+  /** conv: OIHW [out, in / groups, h, w]; fc: [in, out], or [out, in] where `transposed`; local: [places, h · w · in, out]. */
+  kernel: StoredTensor;
+  bias?: StoredTensor;
+  transposed?: boolean;
+  /** Order in which a picture is laid out before the first fully connected layer. */
+  flattened?: 'chw' | 'hwc';
+  geometry?: ConvGeometry;
+}
+
+/** y = x / (bias + alpha / size · Σ x²)^beta over `size` channels. */
+export interface SourceLrn {
+  size: number;
+  alpha: number;
+  beta: number;
+  bias: number;
+}
+
+/** What a file that `alexnet export` wrote says besides. */
+export interface OwnRecord {
+  model: string;
+  labels: string[];
+  synsets?: string[];
+  dataset?: string;
+  top1Error?: number;
+  top5Error?: number;
+  /** R, G, B in 0 … 255. */
+  meanRgb?: [number, number, number];
+  /** Per-pixel mean [imagePx, imagePx, 3], where the file subtracts it itself. */
+  mean?: StoredTensor;
+}
+
+/** Kinds of layers whose order matters. */
+export type LayerKind = 'conv' | 'local' | 'fc' | 'lrn' | 'maxpool' | 'avgpool';
+
+export interface Source {
+  file: string;
+  layers: SourceLayer[];
+  /** Weights that belong to no layer this program knows. */
+  unused: string[];
+  /** Undefined where the file holds weights only. */
+  graph?: {
+    /** Program that wrote the file. */
+    producer: string;
+    order: LayerKind[];
+    lrns: SourceLrn[];
+    /** Side of the input, pixels, where it is written. */
+    inputPx?: number;
+  };
+  own?: OwnRecord;
+}

@@ -35,6 +35,7 @@ export async function readMetadataProps(path: string): Promise<{ key?: string | 
     });
   });
   try {
+    if ((await file.stat()).isDirectory()) throw new UserError(`${path}: is a folder; expected an .onnx file`);
     return await readProps(file, path);
   } finally {
     await file.close();
@@ -49,7 +50,7 @@ async function readProps(file: FileHandle, path: string): Promise<{ key?: string
   for (let at = 0; at < size; ) {
     const header = await readAt(file, at, Math.min(HEADER_BYTES, size - at));
     const field = parseHeader(header);
-    if (!field) throw notOnnx(path, at);
+    if (!field) throw isOnnx && size - at < HEADER_BYTES ? cutShort(path, size, size + 1) : notOnnx(path, at);
     isOnnx ||= field.number === IR_VERSION && field.wireType === VARINT;
     const end = at + field.headerBytes + field.length;
     if (end > size) throw isOnnx ? cutShort(path, size, end) : notOnnx(path, at);

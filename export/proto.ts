@@ -6,6 +6,7 @@ import { type Attribute, type Constant, type ElementType, type GraphNode, type N
 // onnx-proto is CommonJS: named imports fail under ESM.
 const { onnx } = onnxProto;
 type ModelProto = import('onnx-proto').onnx.IModelProto;
+type GraphProto = import('onnx-proto').onnx.IGraphProto;
 type TensorProto = import('onnx-proto').onnx.ITensorProto;
 
 const { DataType } = onnx.TensorProto;
@@ -73,12 +74,9 @@ export function encodeModel(parts: ModelParts): Uint8Array {
   return Buffer.concat([...encodeChunks(parts)]);
 }
 
-/**
- * The bytes of a model file, the graph at its end: what a file says of itself can be read without it. Only initialisers that some node
- * reads are written, in the order they are first read.
- */
-export function* encodeChunks(parts: ModelParts, external?: ExternalData): Generator<Uint8Array> {
-  const message: ModelProto = {
+/** What a model says of itself, without its graph. */
+function headOf(parts: ModelParts): ModelProto {
+  return {
     irVersion: irVersion(parts.opset),
     producerName: 'alexnet',
     producerVersion: parts.producerVersion ?? '',
@@ -89,14 +87,34 @@ export function* encodeChunks(parts: ModelParts, external?: ExternalData): Gener
     metadataProps: [...(parts.metadata ?? [])],
     docString: parts.doc,
   };
-  yield onnx.ModelProto.encode(message).finish();
-  const graph = onnx.GraphProto.encode({
+}
+
+/** A graph without its stored tensors. */
+function graphOf(parts: ModelParts): GraphProto {
+  return {
     name: parts.graphName,
     node: parts.nodes.map((node) => nodeProto(parts, node)),
     input: parts.inputs.map(valueInfo),
     output: parts.outputs.map(valueInfo),
     valueInfo: (parts.valueInfo ?? []).map(valueInfo),
-  }).finish();
+  };
+}
+
+/** A model as a message whose tensors have lengths and no numbers: what a check of its structure needs. */
+export function structureOf(parts: ModelParts): ModelProto {
+  const initializer = storedTensors(parts).map(([name, constant]) =>
+    tensorMessage(name, constant, { location: 'nowhere', offset: 0 }),
+  );
+  return { ...headOf(parts), graph: { ...graphOf(parts), initializer } };
+}
+
+/**
+ * The bytes of a model file, the graph at its end: what a file says of itself can be read without it. Only initialisers that some node
+ * reads are written, in the order they are first read.
+ */
+export function* encodeChunks(parts: ModelParts, external?: ExternalData): Generator<Uint8Array> {
+  yield onnx.ModelProto.encode(headOf(parts)).finish();
+  const graph = onnx.GraphProto.encode(graphOf(parts)).finish();
   const tensors = storedTensors(parts).map(([name, constant]) => {
     const offset = external?.offsets.get(name);
     const stored = offset === undefined ? undefined : { location: external!.location, offset };
@@ -130,20 +148,27 @@ function prefix(field: number, length: number): Uint8Array {
     .finish();
 }
 
+interface Place {
+  location: string;
+  offset: number;
+}
+
+/** A tensor's fields without its values. */
+function tensorMessage(name: string, constant: Constant, stored: Place | undefined): TensorProto {
+  const { dtype, dims } = constant;
+  const message: TensorProto = { name, dims: [...dims], dataType: ELEMENT_TYPES[dtype].onnx };
+  if (!stored) return message;
+  const entries = Object.entries({ ...stored, length: byteLength(constant) });
+  message.dataLocation = onnx.TensorProto.DataLocation.EXTERNAL;
+  message.externalData = entries.map(([key, value]) => ({ key, value: String(value) }));
+  return message;
+}
+
 /** A tensor's fields up to its values, and how long the values are that follow. */
-function tensorHead(
-  name: string,
-  constant: Constant,
-  stored: { location: string; offset: number } | undefined,
-): { head: Uint8Array; length: number } {
-  const length = byteLength(constant);
-  const message: TensorProto = { name, dims: [...constant.dims], dataType: ELEMENT_TYPES[constant.dtype].onnx };
-  if (stored) {
-    message.dataLocation = onnx.TensorProto.DataLocation.EXTERNAL;
-    message.externalData = Object.entries({ ...stored, length }).map(([key, value]) => ({ key, value: String(value) }));
-  }
-  const fields = onnx.TensorProto.encode(message).finish();
+function tensorHead(name: string, constant: Constant, stored: Place | undefined): { head: Uint8Array; length: number } {
+  const fields = onnx.TensorProto.encode(tensorMessage(name, constant, stored)).finish();
   if (stored) return { head: Buffer.concat([prefix(GRAPH_INITIALIZER, fields.length), fields]), length: 0 };
+  const length = byteLength(constant);
   const raw = prefix(TENSOR_RAW_DATA, length);
   const head = Buffer.concat([prefix(GRAPH_INITIALIZER, fields.length + raw.length + length), fields, raw]);
   return { head, length };

@@ -3,12 +3,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { UsageError } from '../model/errors.js';
+import { checkModel } from './check-model.js';
 import { checkDifference } from './difference.js';
 import { type OnnxModel, type SavedModel, saveModel } from './onnx-model.js';
 import { type Parity, TOLERANCE } from './parity.js';
 import type { Calibration, Feeds } from './precision/calibrate.js';
 import { type Comparison, compareFiles } from './precision/compare.js';
-import { irVersion } from './proto.js';
+import { irVersion, structureOf } from './proto.js';
 
 export const PRECISIONS = ['fp32', 'fp16', 'int8'] as const;
 
@@ -60,6 +61,8 @@ export async function writeChecked(
 ): Promise<WriteReport> {
   const { out, externalData, precision = 'fp32' } = request;
   const written = await inPrecision(model, request, pictures, note);
+  const problems = checkModel(structureOf(written.parts));
+  if (problems.length > 0) throw new Error(`the exported graph is not well-formed:\n${problems.join('\n')}`);
   let parity: Parity | undefined;
   let comparison: WriteReport['comparison'];
   const saved = await saveModel(written, out, {

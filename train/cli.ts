@@ -18,8 +18,12 @@ const COMMANDS: Record<string, { description: string; load: () => Promise<Comman
     load: async () => (await import('./main.js')).evaluateCommand(),
   },
   export: {
-    description: 'write a checkpoint as .onnx',
+    description: 'write a checkpoint, or any TensorFlow.js model, as .onnx',
     load: async () => (await import('../export/main.js')).exportCommand(),
+  },
+  inspect: {
+    description: 'print what an .onnx file holds',
+    load: async () => (await import('../export/inspect.js')).inspectCommand(),
   },
   import: {
     description: 'make a run of weights from elsewhere: .onnx or .safetensors',

@@ -1,19 +1,12 @@
 /** An ONNX file opened for reading: nodes in order, who makes and who reads a value, and constants wherever the graph keeps them. */
-import { readFile, stat } from 'node:fs/promises';
-import onnxProto from 'onnx-proto';
-import { UserError } from '../../model/errors.js';
 import { type TensorData, transpose } from '../layout.js';
-import { readMetadataProps } from '../model-file.js';
+import { readModel } from '../read-model.js';
 import { storedTensor } from './onnx-tensor.js';
 import type { StoredTensor } from './stored-tensor.js';
 
-const { onnx } = onnxProto;
 type NodeProto = import('onnx-proto').onnx.INodeProto;
 type AttributeProto = import('onnx-proto').onnx.IAttributeProto;
 type ModelProto = import('onnx-proto').onnx.IModelProto;
-
-/** Protobuf's own limit: larger models keep their numbers in files beside. */
-const MAX_BYTES = 2 ** 31 - 1;
 
 export class OnnxGraph {
   readonly nodes: readonly NodeProto[];
@@ -83,21 +76,9 @@ function transposed(tensor: StoredTensor | undefined, wanted: number[] | undefin
   };
 }
 
-/** @throws {UserError} when the file is absent, no ONNX file, cut short or damaged */
+/** @throws {UserError} see `readModel` */
 export async function openOnnx(path: string): Promise<OnnxGraph> {
-  await readMetadataProps(path); // walks over the file's fields: says where it is cut short
-  const { size } = await stat(path);
-  if (size > MAX_BYTES) {
-    throw new UserError(`${path}: expected at most ${MAX_BYTES} bytes, got ${size}; keep the weights as external data`);
-  }
-  let model: ModelProto;
-  try {
-    model = onnx.ModelProto.decode(await readFile(path));
-  } catch (cause) {
-    throw new UserError(`${path}: damaged: its protobuf does not decode (${(cause as Error).message})`, { cause });
-  }
-  if (!model.graph?.node?.length) throw new UserError(`${path}: expected a graph with nodes, got none`);
-  return new OnnxGraph(path, model);
+  return new OnnxGraph(path, await readModel(path));
 }
 
 export function attribute(node: NodeProto, name: string): AttributeProto | undefined {

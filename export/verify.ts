@@ -2,6 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import * as ort from 'onnxruntime-node';
 import { random } from '../model/random.js';
+import { selectBackend } from '../train/backend.js';
 import { newArray } from './backend/buffer-pool.js';
 import { largestDifference, type OutputPair } from './difference.js';
 import { boundaryLayout, type Layouts } from './export-onnx.js';
@@ -56,7 +57,7 @@ async function compared(
     }),
   );
   const results = await session.run(feeds);
-  await tf.setBackend('cpu');
+  await selectBackend('cpu');
   const expected = tf.tidy(() => {
     const tensors = inputs.map(({ data, shape, dtype }) => tf.tensor(data, shape, dtype));
     return source

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { UserError } from '../model/errors.js';
 import type { CheckpointRecord, DataFile, RunState, WeightSpec } from './checkpoint.js';
@@ -39,17 +40,42 @@ export function hasCheckpoint(folder: string): boolean {
 export async function loadCheckpoint(folder: string): Promise<LoadedCheckpoint> {
   const { modelTopology, weightsManifest, alexnet: record } = await readModelJson(folder);
   return {
-    model: await modelFrom(modelTopology, weightsManifest[0].weights, await readData(folder, record.files.weights)),
+    model: await modelFrom(
+      folder,
+      modelTopology,
+      weightsManifest[0].weights,
+      await readData(folder, record.files.weights),
+    ),
     state: record.state,
     weightsSha256: record.files.weights.sha256,
     readVelocities: async () => split(await readData(folder, record.files.velocity), record.velocitySpecs),
   };
 }
 
-/** In a function of its own: a closure made beside it would keep the file's bytes in memory for as long as it lives. */
-function modelFrom(modelTopology: object, weightSpecs: WeightSpec[], weights: Uint8Array): Promise<tfl.LayersModel> {
-  const weightData = weights.buffer as ArrayBuffer;
-  return tfl.loadLayersModel({ load: async () => ({ modelTopology, weightSpecs, weightData }) });
+/**
+ * The weights are put in one by one: tfjs's own loader would hold all of them four times over. In a function of its own, since a closure
+ * made beside it would keep the file's bytes for as long as it lives.
+ */
+async function modelFrom(
+  folder: string,
+  modelTopology: object,
+  specs: WeightSpec[],
+  data: Uint8Array,
+): Promise<tfl.LayersModel> {
+  const model = await tfl.loadLayersModel({ load: async () => ({ modelTopology }) });
+  const values = split(data, specs);
+  const shapes = new Map(specs.map(({ name, shape }) => [name, shape]));
+  for (const weight of model.weights) {
+    const name = weight.originalName;
+    if (String(shapes.get(name)) !== String(weight.shape)) {
+      model.dispose();
+      throw new UserError(
+        `${join(folder, 'model.json')}: weight ${name}: expected [${weight.shape}] for its layer, got [${shapes.get(name) ?? 'none'}]`,
+      );
+    }
+    tf.tidy(() => void weight.write(tf.tensor(values.get(name)!, weight.shape as number[])));
+  }
+  return model;
 }
 
 async function readModelJson(folder: string): Promise<ModelJson> {

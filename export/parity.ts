@@ -6,6 +6,7 @@ import { centreCrop, cutOut, tenCrops } from '../model/crops.js';
 import { type Difference, largestDifference } from './difference.js';
 import type { ImageHead } from './heads.js';
 import { NCHW, permutation, transpose } from './layout.js';
+import { openStrict } from './open-strict.js';
 
 /** How far the two are apart: probabilities, or logits of the tensor head. */
 export interface Parity extends Difference {
@@ -32,7 +33,7 @@ export async function checkParity(
   geometry: ImageHead,
   pictures: Uint8Array,
 ): Promise<Parity> {
-  const session = await ort.InferenceSession.create(file, { enableCpuMemArena: false });
+  const session = await openStrict(file);
   const size = geometry.imagePx ** 2 * 3;
   const images = pictures.length / size;
   const [expected, actual]: number[][] = [[], []];

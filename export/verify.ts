@@ -10,6 +10,7 @@ import { BATCH } from './free-batch.js';
 import { permutation, sameLayout, transpose } from './layout.js';
 import type { InputSpec, ModelSource } from './model-source.js';
 import type { OnnxModel } from './onnx-model.js';
+import { openStrict } from './open-strict.js';
 import type { Parity } from './parity.js';
 
 /** Rows of the two runs where their number is free: one, and several. */
@@ -25,7 +26,7 @@ export async function checkSource(
   model: OnnxModel,
   layout: Layouts,
 ): Promise<Parity> {
-  const session = await ort.InferenceSession.create(file, { logSeverityLevel: 3 });
+  const session = await openStrict(file);
   const [rows] = model.parts.inputs.map(({ dims }) => dims[0]).filter((length) => length !== undefined);
   const sizes = model.parts.inputs.some(({ dims }) => dims[0] === BATCH) ? ROWS : [Number(rows ?? 1)];
   try {

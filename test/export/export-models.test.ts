@@ -6,6 +6,7 @@ import onnxProto from 'onnx-proto';
 import * as ort from 'onnxruntime-node';
 import { exportOnnx, type OnnxOptions } from '../../export/index.js';
 import type { OnnxModel } from '../../export/onnx-model.js';
+import { openStrict } from '../../export/open-strict.js';
 import { MODELS, withWeights } from './five-models.js';
 import { numbers } from './on-both.js';
 
@@ -24,7 +25,11 @@ async function bothWays(model: tfl.LayersModel, exported: OnnxModel, rows: numbe
   const inputs = shapes.map((shape, i) => tf.tensor(data[i], shape));
   const fed = inputs.map(turned).map((tensor) => new ort.Tensor('float32', tensor.dataSync(), tensor.shape));
   const expected = ([] as tf.Tensor[]).concat(model.predict(inputs) as tf.Tensor[]).map(turned);
-  const session = await ort.InferenceSession.create(exported.encode());
+  const session = await openStrict(exported.encode()); // shapes are stated, and are those that onnxruntime infers
+  assert.equal(
+    exported.parts.valueInfo!.length,
+    exported.parts.nodes.flatMap(({ outputs }) => outputs).length - exported.parts.outputs.length,
+  );
   const results = await session.run(Object.fromEntries(session.inputNames.map((name, i) => [name, fed[i]])));
   const actual = session.outputNames.map((name) => results[name]);
   await session.release();

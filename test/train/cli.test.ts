@@ -102,7 +102,10 @@ test('shows help and version with exit code 0 and without loading TensorFlow.js'
     "import m from 'node:module'; process.on('exit', () => console.error(Object.keys(m._cache).some((f) => /tfjs|onnxruntime/.test(f))));";
   const { code, stdout, stderr } = await alexnet(['--help'], { node: ['--import', `data:text/javascript,${watch}`] });
   assert.equal(code, 0);
-  assert.match(stdout, /train .*\n.*evaluate .*\n.*export .*\n.*serve .*\n.*classify .*\n.*demo /);
+  assert.match(
+    stdout,
+    /train .*\n.*evaluate .*\n.*export .*\n.*inspect .*\n.*import .*\n.*serve .*\n.*classify .*\n.*demo /,
+  );
   assert.equal(stderr, 'false\n');
   const { version } = JSON.parse(await readFile(new URL('../../../package.json', import.meta.url), 'utf8'));
   assert.equal((await alexnet(['--version'])).stdout, `${version}\n`);

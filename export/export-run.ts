@@ -6,11 +6,15 @@ import { meanColour } from '../train/data/mean.js';
 import { hasCheckpoint, loadCheckpoint } from '../train/load-checkpoint.js';
 import { openRun, type Run } from '../train/run-folder.js';
 import { toolVersion } from '../train/versions.js';
+import { checkDifference } from './difference.js';
 import { exportClassifier } from './export-classifier.js';
 import { classifierFeeds } from './feeds.js';
-import { checkParity } from './parity.js';
+import { checkOnCpu, checkParity, TOLERANCE } from './parity.js';
 import { openPictures, type PictureRequest } from './pictures.js';
 import { type WriteReport, type WriteRequest, writeChecked } from './write-checked.js';
+
+/** Weights up to which a crop is computed on tfjs's cpu backend too: AlexNet's would take half a minute. */
+const LARGEST_ON_CPU = 1e7;
 
 /** What a person asked for. */
 export interface ExportRunRequest extends WriteRequest, PictureRequest {
@@ -59,7 +63,14 @@ export async function exportRun(request: ExportRunRequest, note: (line: string) 
   const pictures = await openPictures(request, imagePx, (split, count) =>
     classifierFeeds(split, count, head, geometry),
   );
-  const check = (file: string) => checkParity(file, model, head, geometry, run.samples);
+  const check = async (file: string) => {
+    const parity = await checkParity(file, model, head, geometry, run.samples);
+    if (model.countParams() > LARGEST_ON_CPU) return parity;
+    const onCpu = await checkOnCpu(model, geometry, run.samples.subarray(0, imagePx ** 2 * 3));
+    checkDifference(onCpu, TOLERANCE);
+    note(`tfjs's own cpu backend, one crop: largest difference ${onCpu.maxRel.toExponential(1)} of the largest logit`);
+    return parity;
+  };
   const report = await writeChecked(exported.model, request, check, pictures, note);
   model.dispose();
   return { ...report, checkpoint: folder };

@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import * as ort from 'onnxruntime-node';
 import { centreCrop, cutOut, tenCrops } from '../model/crops.js';
+import { selectBackend } from '../train/backend.js';
 import { type Difference, largestDifference } from './difference.js';
 import type { ImageHead } from './heads.js';
 import { NCHW, permutation, transpose } from './layout.js';
@@ -50,6 +51,28 @@ export async function checkParity(
   } finally {
     await session.release();
   }
+}
+
+/**
+ * The logits of one centre crop on the active backend and on tfjs's own cpu backend, which shares no code with the exporter: shows that
+ * what the file is compared with is right itself. One crop, since that backend is slow.
+ * @throws {UserError} where an output is not finite
+ */
+export async function checkOnCpu(
+  model: tfl.LayersModel,
+  geometry: ImageHead,
+  picture: Uint8Array,
+): Promise<Difference> {
+  const input = cropTensor(geometry, picture, 1, centreCrop(geometry.imagePx, geometry.inputPx));
+  const logits = () =>
+    tf.tidy(() => (model.apply(input, { training: false }) as tf.Tensor2D).dataSync() as Float32Array);
+  const backend = tf.getBackend();
+  const actual = logits();
+  await selectBackend('cpu');
+  const expected = logits();
+  await tf.setBackend(backend);
+  input.dispose();
+  return largestDifference([{ name: 'logits', dims: [1, expected.length], expected, actual }]);
 }
 
 /** Mean probabilities over the crops, both ways. */

@@ -3,13 +3,13 @@ import { UserError } from '../model/errors.js';
 import '../model/index.js'; // registers the layers of this project's own networks
 import { selectBackend } from '../train/backend.js';
 import { toolVersion } from '../train/versions.js';
+import { checkSource } from './check/verify.js';
 import { boundaryLayout, exportSource, type Layouts, sourceOf } from './export-onnx.js';
 import { pictureFeeds } from './feeds.js';
 import { isIdentity } from './layout.js';
 import { loadGraphModelFile, loadLayersModelFile } from './load-tfjs.js';
 import type { ModelSource } from './model-source.js';
 import { openPictures, type PictureRequest } from './pictures.js';
-import { checkSource } from './verify.js';
 import { type WriteReport, type WriteRequest, writeChecked } from './write-checked.js';
 
 /** What a person asked for: `layersModel` or `graphModel`, one of them. */

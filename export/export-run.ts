@@ -6,10 +6,10 @@ import { meanColour } from '../train/data/mean.js';
 import { hasCheckpoint, loadCheckpoint } from '../train/load-checkpoint.js';
 import { openRun, type Run } from '../train/run-folder.js';
 import { toolVersion } from '../train/versions.js';
-import { checkDifference } from './difference.js';
+import { checkDifference } from './check/difference.js';
+import { checkOnCpu, checkParity, TOLERANCE } from './check/parity.js';
 import { exportClassifier } from './export-classifier.js';
 import { classifierFeeds } from './feeds.js';
-import { checkOnCpu, checkParity, TOLERANCE } from './parity.js';
 import { openPictures, type PictureRequest } from './pictures.js';
 import { type WriteReport, type WriteRequest, writeChecked } from './write-checked.js';
 

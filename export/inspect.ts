@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { Command } from 'commander';
 import onnxProto from 'onnx-proto';
-import { checkModel } from './check-model.js';
+import { checkModel } from './check/check-model.js';
 import { readModel } from './read-model.js';
 
 const { DataType } = onnxProto.onnx.TensorProto;

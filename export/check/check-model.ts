@@ -3,9 +3,9 @@
  * operators and attributes that the file's operator set has not.
  */
 import onnxProto from 'onnx-proto';
-import { isExternal } from './external-data.js';
+import { isExternal } from '../external-data.js';
+import { irVersion } from '../proto.js';
 import { ATTRIBUTES, OPERATORS, REMOVED_ATTRIBUTES, REMOVED_OPERATORS } from './operator-versions.js';
-import { irVersion } from './proto.js';
 
 const { onnx } = onnxProto;
 const { DataType } = onnx.TensorProto;

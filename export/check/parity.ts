@@ -2,11 +2,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import * as ort from 'onnxruntime-node';
-import { centreCrop, cutOut, tenCrops } from '../model/crops.js';
-import { selectBackend } from '../train/backend.js';
+import { centreCrop, cutOut, tenCrops } from '../../model/crops.js';
+import { selectBackend } from '../../train/backend.js';
+import type { ImageHead } from '../heads.js';
+import { NCHW, permutation, transpose } from '../layout.js';
 import { type Difference, largestDifference } from './difference.js';
-import type { ImageHead } from './heads.js';
-import { NCHW, permutation, transpose } from './layout.js';
 import { openStrict } from './open-strict.js';
 
 /** How far the two are apart: probabilities, or logits of the tensor head. */

@@ -7,29 +7,12 @@ import express, {
   type RequestHandler,
   type Response,
 } from 'express';
+import { type AppDeps, answerPicture, openForPictures } from './answer-picture.js';
 import { readPicture } from './body.js';
-import { type ErrorCode, RequestError } from './errors.js';
-import { requirePicture } from './picture-kind.js';
-import type { Answer } from './request-queue.js';
-import { parseTop, type ServedModel, topPredictions } from './served-model.js';
-
-/** What the routes need of the rest. */
-export interface AppDeps {
-  /** The model that answers, once it is loaded. */
-  model(): ServedModel | undefined;
-  /** Why no pictures can be classified just now; undefined while they can. */
-  notReady(): string | undefined;
-  /** No more pictures are taken, and connections close after their answer. */
-  draining(): boolean;
-  /** @throws {RequestError} QUEUE_FULL */
-  requireRoom(): void;
-  /** @throws {RequestError} as `RequestQueue.add` */
-  classify(bytes: Buffer, signal: AbortSignal): Promise<Answer>;
-  /** Size of an encoded picture allowed. */
-  maxBytes: number;
-  /** Faults of ours, for the log. */
-  log(line: string): void;
-}
+import { RequestError, requestError } from './errors.js';
+import { huggingFace } from './hugging-face.js';
+import { parseTop, topPredictions } from './served-model.js';
+import { torchServe } from './torchserve.js';
 
 export function createApp(deps: AppDeps): Express {
   const app = express();
@@ -42,6 +25,8 @@ export function createApp(deps: AppDeps): Express {
     .get((_request, response) => void response.json({ live: true }))
     .all(onlyMethods('GET, HEAD'));
   app.route('/v2/health/ready').get(ready(deps)).all(onlyMethods('GET, HEAD'));
+  app.use(torchServe(deps));
+  app.use(huggingFace(deps));
   app.use(() => {
     throw new RequestError('NOT_FOUND');
   });
@@ -82,15 +67,11 @@ function ready({ notReady }: AppDeps): RequestHandler {
 
 function classify(deps: AppDeps): RequestHandler {
   return async (request, response) => {
-    if (deps.draining()) throw new RequestError('SHUTTING_DOWN', undefined, 1);
-    const top = parseTop(request.query.top, loadedModel(deps));
-    deps.requireRoom(); // before the body: an overloaded server should not read it
+    const top = parseTop(request.query.top, openForPictures(deps));
     const bytes = await readPicture(request, deps.maxBytes);
-    requirePicture(bytes);
     const complete = performance.now();
-    const { probabilities, decodeMs, inferenceMs } = await deps.classify(bytes, whenGone(response));
+    const { probabilities, decodeMs, inferenceMs, model } = await answerPicture(deps, bytes, response);
     const totalMs = performance.now() - complete;
-    const model = loadedModel(deps); // after a restart it may be another than at first
     response.json({
       predictions: topPredictions(probabilities, model, top),
       model: { name: model.name, version: model.version },
@@ -105,39 +86,15 @@ function classify(deps: AppDeps): RequestHandler {
   };
 }
 
-function loadedModel({ model }: AppDeps): ServedModel {
-  const loaded = model();
-  if (!loaded) throw new RequestError('NOT_READY', undefined, 1);
-  return loaded;
-}
-
 function milliseconds(value: number): number {
   return Math.round(value * 1000) / 1000;
-}
-
-/** Aborted when the client closes the connection before it has its answer. */
-function whenGone(response: Response): AbortSignal {
-  const controller = new AbortController();
-  response.once('close', () => {
-    if (!response.writableEnded) controller.abort(new RequestError('BAD_REQUEST', 'the client has gone'));
-  });
-  return controller.signal;
 }
 
 function answerError({ log }: AppDeps): ErrorRequestHandler {
   // Express knows error handlers by their four parameters.
   return (error: unknown, request: Request, response: Response, _next) => {
     if (response.headersSent || request.socket.destroyed) return;
-    const known = error instanceof RequestError ? error : new RequestError(codeOf(error));
-    const id = response.get('x-request-id');
-    if (known.code === 'INTERNAL') log(`request ${id}: ${error instanceof Error ? error.stack : error}`);
-    if (known.retryAfterS !== undefined) response.set('retry-after', String(known.retryAfterS));
+    const known = requestError(error, response, log);
     response.status(known.status).json({ error: { code: known.code, message: known.message } });
   };
-}
-
-/** Express marks what it cannot parse with a status of 4xx. */
-function codeOf(error: unknown): ErrorCode {
-  const { status } = (error ?? {}) as { status?: unknown };
-  return typeof status === 'number' && status >= 400 && status < 500 ? 'BAD_REQUEST' : 'INTERNAL';
 }

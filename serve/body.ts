@@ -1,4 +1,4 @@
-/** The picture in a request: the whole body, or the field `image` of a multipart form. Nothing is inflated, every size is bounded. */
+/** The picture in a request: the whole body, or a field of a multipart form. Nothing is inflated, every size is bounded. */
 import type { IncomingMessage } from 'node:http';
 import { Busboy } from '@fastify/busboy';
 import { RequestError } from './errors.js';
@@ -8,14 +8,41 @@ const FORM_OVERHEAD = 65_536;
 
 /**
  * @param maxBytes  size of the picture allowed
+ * @param fields    names of the form's field that may hold it
  * @throws {RequestError} IMAGE_TOO_LARGE, UNSUPPORTED_ENCODING, BAD_FORM, IMAGE_FIELD_MISSING; BAD_REQUEST when the client is gone
  */
-export async function readPicture(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
-  const encoding = request.headers['content-encoding'] ?? 'identity';
-  if (encoding.toLowerCase() !== 'identity') throw new RequestError('UNSUPPORTED_ENCODING');
+export async function readPicture(
+  request: IncomingMessage,
+  maxBytes: number,
+  fields: readonly string[] = ['image'],
+): Promise<Buffer> {
+  requireNoEncoding(request);
   const type = request.headers['content-type'] ?? '';
   if (!/^multipart\/form-data\b/i.test(type)) return readBody(request, maxBytes, maxBytes);
-  return pictureOfForm(await readBody(request, maxBytes + FORM_OVERHEAD, maxBytes), type, maxBytes);
+  return pictureOfForm(await readBody(request, maxBytes + FORM_OVERHEAD, maxBytes), type, maxBytes, fields);
+}
+
+/** Room for what stands around a picture in JSON, bytes. */
+const JSON_OVERHEAD = 4096;
+
+/**
+ * A JSON body that holds a picture in base64, parsed.
+ * @param maxBytes  size of the picture allowed
+ * @throws {RequestError} IMAGE_TOO_LARGE, UNSUPPORTED_ENCODING, BAD_REQUEST
+ */
+export async function readJson(request: IncomingMessage, maxBytes: number): Promise<unknown> {
+  requireNoEncoding(request);
+  const body = await readBody(request, Math.ceil((maxBytes * 4) / 3) + JSON_OVERHEAD, maxBytes);
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch {
+    throw new RequestError('BAD_REQUEST', 'the body is not JSON');
+  }
+}
+
+function requireNoEncoding({ headers }: IncomingMessage): void {
+  const encoding = headers['content-encoding'] ?? 'identity';
+  if (encoding.toLowerCase() !== 'identity') throw new RequestError('UNSUPPORTED_ENCODING');
 }
 
 /** Over the limit it answers at once; Node discards what else the client sends. */
@@ -41,7 +68,12 @@ function tooLarge(maxBytes: number): RequestError {
   return new RequestError('IMAGE_TOO_LARGE', `the picture has more than ${maxBytes} bytes; send a smaller one`);
 }
 
-function pictureOfForm(body: Buffer, contentType: string, maxBytes: number): Promise<Buffer> {
+function pictureOfForm(
+  body: Buffer,
+  contentType: string,
+  maxBytes: number,
+  fields: readonly string[],
+): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const malformed = (error: unknown) => {
       const reason = error instanceof Error ? error.message : String(error);
@@ -60,7 +92,7 @@ function pictureOfForm(body: Buffer, contentType: string, maxBytes: number): Pro
           headerPairs: 20,
           headerSize: 8192,
         },
-        isPartAFile: (name) => name === 'image',
+        isPartAFile: (name) => name !== undefined && fields.includes(name),
       });
       let picture: Buffer | undefined;
       form.on('file', (_name, stream) => {
@@ -72,12 +104,16 @@ function pictureOfForm(body: Buffer, contentType: string, maxBytes: number): Pro
           picture = Buffer.concat(chunks);
         });
       });
-      form.on('filesLimit', () => malformed('more than one field "image"; send one picture a request'));
+      form.on('filesLimit', () => malformed(`more than one field "${fields[0]}"; send one picture a request`));
       form.on('error', malformed);
-      form.on('finish', () => (picture ? resolve(picture) : reject(new RequestError('IMAGE_FIELD_MISSING'))));
+      form.on('finish', () => (picture ? resolve(picture) : reject(fieldMissing(fields[0]))));
       form.end(body);
     } catch (error) {
       malformed(error);
     }
   });
+}
+
+function fieldMissing(field: string): RequestError {
+  return new RequestError('IMAGE_FIELD_MISSING', `the form has no field "${field}"; send the picture in it`);
 }

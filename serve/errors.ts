@@ -1,3 +1,5 @@
+import type { Response } from 'express';
+
 /**
  * Every error that a request can be answered with: the code clients may rely on, the HTTP status and the message that stands where
  * the case has nothing more exact to say. Status codes are decided here and nowhere else.
@@ -10,6 +12,7 @@ export const ERRORS = {
   INVALID_TOP: { status: 400, message: 'top is out of range' },
   INVALID_IMAGE: { status: 400, message: 'the picture cannot be decoded' },
   NOT_FOUND: { status: 404, message: 'no such route; send a picture to POST /classify' },
+  MODEL_NOT_FOUND: { status: 404, message: 'no such model' },
   METHOD_NOT_ALLOWED: { status: 405, message: 'this route does not answer that method' },
   IMAGE_TOO_LARGE: { status: 413, message: 'the picture has too many bytes' },
   IMAGE_TOO_MANY_PIXELS: { status: 413, message: 'the picture has too many pixels' },
@@ -41,4 +44,22 @@ export class RequestError extends Error {
   get status(): number {
     return ERRORS[this.code].status;
   }
+}
+
+/**
+ * What a request is answered with after `error`, whose headers are set here; faults of ours are logged. Every protocol writes its body
+ * itself.
+ */
+export function requestError(error: unknown, response: Response, log: (line: string) => void): RequestError {
+  const known = error instanceof RequestError ? error : new RequestError(codeOf(error));
+  const id = response.get('x-request-id');
+  if (known.code === 'INTERNAL') log(`request ${id}: ${error instanceof Error ? error.stack : error}`);
+  if (known.retryAfterS !== undefined) response.set('retry-after', String(known.retryAfterS));
+  return known;
+}
+
+/** Express marks what it cannot parse with a status of 4xx. */
+function codeOf(error: unknown): ErrorCode {
+  const { status } = (error ?? {}) as { status?: unknown };
+  return typeof status === 'number' && status >= 400 && status < 500 ? 'BAD_REQUEST' : 'INTERNAL';
 }

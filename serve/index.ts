@@ -2,7 +2,8 @@
  * The server as a library. `createServer(options).start()` listens and forks the inference process; `createApp(deps)` is the bare Express
  * application; `openClassifier(options)` classifies in this process, without a server.
  */
-export { type AppDeps, createApp } from './app.js';
+export type { AppDeps } from './answer-picture.js';
+export { createApp } from './app.js';
 export { ERRORS, type ErrorCode, RequestError } from './errors.js';
 export { formatPredictions } from './format-predictions.js';
 export { PROVIDERS, type Provider, type ProviderChoice } from './provider.js';

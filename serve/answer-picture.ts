@@ -1,6 +1,7 @@
 /** From the bytes of a request to the model's answer, for the routes of every protocol. */
 import type { Response } from 'express';
 import { RequestError } from './errors.js';
+import type { Metrics } from './metrics.js';
 import { requirePicture } from './picture-kind.js';
 import type { Answer } from './request-queue.js';
 import type { ServedModel } from './served-model.js';
@@ -19,6 +20,8 @@ export interface AppDeps {
   classify(bytes: Buffer, signal: AbortSignal): Promise<Answer>;
   /** Size of an encoded picture allowed. */
   maxBytes: number;
+  /** Counts requests, and what they ask of the model. */
+  metrics: Pick<Metrics, 'observe' | 'text'>;
   /** Faults of ours, for the log. */
   log(line: string): void;
 }

@@ -18,6 +18,7 @@ export function createApp(deps: AppDeps): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
+  app.use(deps.metrics.observe);
   app.use(identify(deps));
   app.route('/classify').post(classify(deps)).all(onlyMethods('POST'));
   app
@@ -25,6 +26,7 @@ export function createApp(deps: AppDeps): Express {
     .get((_request, response) => void response.json({ live: true }))
     .all(onlyMethods('GET, HEAD'));
   app.route('/v2/health/ready').get(ready(deps)).all(onlyMethods('GET, HEAD'));
+  app.route('/metrics').get(metrics(deps)).all(onlyMethods('GET, HEAD'));
   app.use(torchServe(deps));
   app.use(huggingFace(deps));
   app.use(() => {
@@ -62,6 +64,13 @@ function ready({ notReady }: AppDeps): RequestHandler {
     const reason = notReady();
     if (reason === undefined) response.json({ ready: true });
     else response.status(503).json({ ready: false, error: reason });
+  };
+}
+
+function metrics(deps: AppDeps): RequestHandler {
+  return async (_request, response) => {
+    const { type, body } = await deps.metrics.text();
+    response.set('content-type', type).send(body);
   };
 }
 

@@ -5,6 +5,7 @@ import { UserError } from '../model/errors.js';
 import { createApp } from './app.js';
 import { RequestError } from './errors.js';
 import { InferenceSupervisor, type Loaded } from './inference-supervisor.js';
+import { Metrics } from './metrics.js';
 import type { Provider, ProviderChoice } from './provider.js';
 import { RequestQueue } from './request-queue.js';
 import type { ServedModel } from './served-model.js';
@@ -61,6 +62,7 @@ export class ImageServer {
   private readonly http: HttpServer;
   private readonly queue: RequestQueue;
   private readonly inference: InferenceSupervisor;
+  private readonly metrics = new Metrics({ pending: () => this.queue.pending, up: () => this.up });
   private loaded?: Loaded;
   private up = false;
   private stopping = false;
@@ -90,9 +92,10 @@ export class ImageServer {
       model: () => this.loaded?.model,
       notReady: () => this.notReady(),
       draining: () => this.stopping,
-      requireRoom: () => this.queue.requireRoom(),
+      requireRoom: () => this.requireRoom(),
       classify: (bytes, signal) => this.classify(bytes, signal),
       maxBytes,
+      metrics: this.metrics,
       log,
     });
     this.http = createHttpServer(HTTP_LIMITS, app);
@@ -137,18 +140,31 @@ export class ImageServer {
   }
 
   private async classify(bytes: Buffer, signal: AbortSignal) {
-    if (this.stopping) throw new RequestError('SHUTTING_DOWN', undefined, 1);
-    return this.queue.add(bytes, signal);
+    return this.metrics.inference(async () => {
+      if (this.stopping) throw new RequestError('SHUTTING_DOWN', undefined, 1);
+      return this.queue.add(bytes, signal);
+    });
+  }
+
+  private requireRoom(): void {
+    try {
+      this.queue.requireRoom();
+    } catch (error) {
+      this.metrics.failed(error);
+      throw error;
+    }
   }
 
   private ready(loaded: Loaded): void {
     this.loaded = loaded;
+    this.metrics.modelLoaded(loaded.model, loaded.provider);
     this.up = true;
     this.queue.processReady();
   }
 
   private died(): void {
     this.up = false;
+    this.metrics.processDied();
     this.queue.processDied();
   }
 

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { corner } from './pictures.js';
+import { post, running } from './running.js';
+import { writeTinyModel } from './tiny-model.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'alexnet-metrics-'));
+after(() => rmSync(folder, { recursive: true }));
+const { url } = await running({ file: writeTinyModel(join(folder, 'tiny.onnx')), maxBytes: 100_000 });
+
+/** Samples by name and labels as written. */
+async function samples(): Promise<Map<string, number>> {
+  const response = await fetch(`${url}/metrics`);
+  assert.equal(response.status, 200);
+  assert.match(response.headers.get('content-type')!, /^text\/plain; version=0\.0\.4/);
+  const lines = (await response.text()).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  return new Map(
+    lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ') + 1))]),
+  );
+}
+
+const OF_MODEL = 'model="quarters",version="1"';
+
+test('counts what clients count, by route as written and status', async () => {
+  const before = await samples();
+  assert.equal(before.get(`nv_inference_request_success{${OF_MODEL}}`), 0);
+  const picture = await corner(2).png().toBuffer();
+  await Promise.all(Array.from({ length: 7 }, async () => (await post(url, picture)).json()));
+  await (await post(url, picture, {}, '/predictions/quarters/1')).json();
+  await (await post(url, picture, {}, '/predictions/nobody')).json();
+  await (await post(url, picture, {}, '/models/quarters')).json();
+  await (await post(url, Buffer.from('no picture'))).json();
+  await (await post(url, Buffer.from('\x89PNG\r\n\x1a\n cut', 'latin1'))).json();
+  for (let i = 0; i < 20; i++) await (await fetch(`${url}/secret/${i}`)).json();
+  const after = await samples();
+  const requests = (method: string, route: string, status: number) =>
+    after.get(`http_requests_total{method="${method}",route="${route}",status="${status}"}`);
+  assert.equal(requests('POST', '/classify', 200), 7);
+  assert.equal(requests('POST', '/classify', 415), 1);
+  assert.equal(requests('POST', '/classify', 400), 1);
+  assert.equal(requests('POST', '/predictions/:model/:version', 200), 1);
+  assert.equal(requests('POST', '/predictions/:model', 404), 1);
+  assert.equal(requests('POST', '/models/:model', 200), 1);
+  assert.equal(requests('GET', 'other', 404), 20);
+  assert.equal(after.get(`nv_inference_request_success{${OF_MODEL}}`), 9);
+  assert.equal(after.get(`nv_inference_count{${OF_MODEL}}`), 9);
+  assert.equal(after.get(`nv_inference_request_failure{${OF_MODEL},reason="OTHER"}`), 1); // the cut picture
+  assert.equal(after.get('http_request_duration_seconds_count{method="POST",route="/classify"}'), 9);
+  const duration = (part: string) => after.get(`nv_inference_${part}_duration_us{${OF_MODEL}}`)!;
+  const sum = duration('queue') + duration('compute_input') + duration('compute_infer');
+  assert.ok(Math.abs(sum - duration('request')) < 50 && sum > 0, `${sum}, ${duration('request')}`);
+});
+
+test('says what runs, and keeps the number of series small', async () => {
+  const found = await samples();
+  assert.equal(found.get(`alexnet_model_info{${OF_MODEL},provider="cpu"}`), 1);
+  assert.equal(found.get('alexnet_inference_up'), 1);
+  assert.equal(found.get('nv_inference_pending_request_count'), 0);
+  assert.ok(
+    [...found.keys()].filter((name) => !name.startsWith('nodejs_') && !name.startsWith('process_')).length < 200,
+  );
+});

@@ -2,10 +2,10 @@
 import { readFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
 import { UsageError } from '../model/errors.js';
-import { type Classifier, type ClassifierOptions, openClassifier } from './classifier.js';
 import { RequestError } from './errors.js';
 import { formatPredictions } from './format-predictions.js';
-import { requirePicture } from './picture-kind.js';
+import { type Classifier, type ClassifierOptions, openClassifier } from './inference/classifier.js';
+import { requirePicture } from './inference/picture-kind.js';
 import { type Prediction, parseTop, topPredictions } from './served-model.js';
 
 /** One picture's: as POST /classify answers it, under the name it was given by. */

@@ -1,6 +1,6 @@
 /** The commands `alexnet serve` and `alexnet classify`. */
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { PROVIDERS, type ProviderChoice } from './provider.js';
+import { PROVIDERS, type ProviderChoice } from './inference/provider.js';
 import { serveUntilSignal } from './serve-until-signal.js';
 import { createServer, DEFAULTS } from './server.js';
 

@@ -5,7 +5,7 @@
 import type { RequestHandler } from 'express';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { type ErrorCode, RequestError } from './errors.js';
-import type { Answer } from './request-queue.js';
+import type { Answer } from './hosting/request-queue.js';
 import type { ServedModel } from './served-model.js';
 
 /** What is asked for when Prometheus reads. */

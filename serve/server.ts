@@ -2,12 +2,12 @@
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { UserError } from '../model/errors.js';
-import { createApp } from './app.js';
 import { RequestError } from './errors.js';
-import { InferenceSupervisor, type Loaded } from './inference-supervisor.js';
+import { InferenceSupervisor, type Loaded } from './hosting/inference-supervisor.js';
+import { RequestQueue } from './hosting/request-queue.js';
+import { createApp } from './http/app.js';
+import type { Provider, ProviderChoice } from './inference/provider.js';
 import { Metrics } from './metrics.js';
-import type { Provider, ProviderChoice } from './provider.js';
-import { RequestQueue } from './request-queue.js';
 import type { ServedModel } from './served-model.js';
 
 export interface ServerOptions {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import onnxProto from 'onnx-proto';
 import { UserError } from '../../model/errors.js';
-import { readModelFile } from '../../serve/model-file.js';
+import { readModelFile } from '../../serve/inference/model-file.js';
 import { alexnet } from './running.js';
 import { METADATA, QUARTERS, type TinyModel, tinyModel, writeTinyModel } from './tiny-model.js';
 

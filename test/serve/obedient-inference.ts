@@ -3,8 +3,8 @@
  * `order`): `pid`, `count`, `sleep <ms>`, `hang`, `die`, `die unless <file>`, `fail`. Decodes nothing; loads neither sharp nor onnxruntime.
  */
 import { existsSync, writeFileSync } from 'node:fs';
-import { runInferenceLoop } from '../../serve/inference-loop.js';
-import type { InferenceOptions } from '../../serve/messages.js';
+import { runInferenceLoop } from '../../serve/inference/inference-loop.js';
+import type { InferenceOptions } from '../../serve/inference/messages.js';
 
 /** Blocks the thread as inference does, for ever without a length. */
 function block(ms?: number): void {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ToInference } from '../../serve/messages.js';
-import { type Answer, RequestQueue } from '../../serve/request-queue.js';
+import { type Answer, RequestQueue } from '../../serve/hosting/request-queue.js';
+import type { ToInference } from '../../serve/inference/messages.js';
 
 /** A queue whose messages are kept instead of sent. */
 function queueOf(maxWaiting = 10, timeoutMs = 10_000) {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import onnxProto from 'onnx-proto';
 import * as ort from 'onnxruntime-node';
 import { random } from '../../model/random.js';
-import { rewriteLrn } from '../../serve/rewrite-lrn.js';
+import { rewriteLrn } from '../../serve/inference/rewrite-lrn.js';
 
 const { onnx } = onnxProto;
 const { FLOAT } = onnx.TensorProto.DataType;

@@ -2,9 +2,9 @@
  * What the server and its inference process say to each other. Encoded pictures travel, not pixels: the 6 MB tensor of ten crops costs
  * 447 ms per message, a photograph next to nothing. Each `classify` is answered by exactly one `answer`, `refused` or `skipped`, in order.
  */
-import type { ErrorCode } from './errors.js';
+import type { ErrorCode } from '../errors.js';
+import type { ServedModel } from '../served-model.js';
 import type { Provider, ProviderChoice } from './provider.js';
-import type { ServedModel } from './served-model.js';
 
 /** Given to the process as JSON in its first argument. */
 export interface InferenceOptions {

@@ -5,9 +5,9 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import onnxProto from 'onnx-proto';
-import { withExternalData } from '../export/external-data.js';
-import { type ModelMetadata, propsToMetadata } from '../export/metadata.js';
-import { UserError } from '../model/errors.js';
+import { withExternalData } from '../../export/external-data.js';
+import { type ModelMetadata, propsToMetadata } from '../../export/metadata.js';
+import { UserError } from '../../model/errors.js';
 
 // onnx-proto is CommonJS: named imports fail under ESM.
 const { onnx } = onnxProto;

@@ -1,8 +1,8 @@
 /** What the inference process does from its start to its end: opens a classifier, then answers message after message. */
 import { setImmediate } from 'node:timers/promises';
-import { UserError } from '../model/errors.js';
+import { UserError } from '../../model/errors.js';
+import { RequestError } from '../errors.js';
 import type { Classifier } from './classifier.js';
-import { RequestError } from './errors.js';
 import type { FromInference, Reply, ToInference } from './messages.js';
 
 type Decoded = { pixels: Uint8Array; decodeMs: number } | { error: unknown };

@@ -1,7 +1,7 @@
 /** The picture in a request: the whole body, or a field of a multipart form. Nothing is inflated, every size is bounded. */
 import type { IncomingMessage } from 'node:http';
 import { Busboy } from '@fastify/busboy';
-import { RequestError } from './errors.js';
+import { RequestError } from '../errors.js';
 
 /** Room for a form's boundaries, part headers and other fields, bytes. */
 const FORM_OVERHEAD = 65_536;

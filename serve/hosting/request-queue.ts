@@ -2,8 +2,8 @@
  * The line in front of the inference process: bounded, first come first served, with a deadline that counts while waiting. It knows
  * nothing of HTTP and of processes, only the messages between them.
  */
-import { RequestError } from './errors.js';
-import type { Reply, ToInference } from './messages.js';
+import { RequestError } from '../errors.js';
+import type { Reply, ToInference } from '../inference/messages.js';
 
 /** Pictures with the inference process: one in inference, one decoded or decoding, one on its way. */
 const SENT_AHEAD = 3;

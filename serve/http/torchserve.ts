@@ -3,10 +3,10 @@
  * probabilities, most probable first.
  */
 import { type ErrorRequestHandler, type RequestHandler, Router } from 'express';
+import { RequestError, requestError } from '../errors.js';
+import { type Prediction, parseTop, topPredictions } from '../served-model.js';
 import { type AppDeps, answerPicture, openForPictures, requireModel } from './answer-picture.js';
 import { readPicture } from './body.js';
-import { RequestError, requestError } from './errors.js';
-import { type Prediction, parseTop, topPredictions } from './served-model.js';
 
 /** Fields of a form that may hold the picture. */
 const FIELDS = ['data', 'body'];

@@ -2,7 +2,7 @@
  * Which pictures are let in, by their first bytes: declared types and file names are the sender's claim. The decoder's other loaders
  * (SVG, TIFF, GIF, HEIC, PDF …) have read files, expanded without bound and had most of the security faults.
  */
-import { RequestError } from './errors.js';
+import { RequestError } from '../errors.js';
 
 export type PictureKind = 'jpeg' | 'png' | 'webp';
 

@@ -2,8 +2,8 @@
  * One picture of unknown origin to pixels. The pipeline itself is `model/preprocess.ts`, as in training; here are the limits.
  */
 import sharp from 'sharp';
-import { toSquareRgb } from '../model/preprocess.js';
-import { RequestError } from './errors.js';
+import { toSquareRgb } from '../../model/preprocess.js';
+import { RequestError } from '../errors.js';
 
 const LOADERS = ['VipsForeignLoadJpegBuffer', 'VipsForeignLoadPngBuffer', 'VipsForeignLoadWebpBuffer'];
 

@@ -4,10 +4,10 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { UserError } from '../model/errors.js';
-import type { FromInference, InferenceOptions, Reply, ToInference } from './messages.js';
-import type { Provider } from './provider.js';
-import type { ServedModel } from './served-model.js';
+import { UserError } from '../../model/errors.js';
+import type { FromInference, InferenceOptions, Reply, ToInference } from '../inference/messages.js';
+import type { Provider } from '../inference/provider.js';
+import type { ServedModel } from '../served-model.js';
 
 const FIRST_DELAY_MS = 500;
 const LAST_DELAY_MS = 30_000;
@@ -40,7 +40,7 @@ export class InferenceSupervisor {
   constructor(
     private readonly options: InferenceOptions,
     private readonly events: SupervisorEvents,
-    private readonly module = fileURLToPath(new URL('./inference-process.js', import.meta.url)),
+    private readonly module = fileURLToPath(new URL('../inference/inference-process.js', import.meta.url)),
   ) {}
 
   /**

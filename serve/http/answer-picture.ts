@@ -1,10 +1,10 @@
 /** From the bytes of a request to the model's answer, for the routes of every protocol. */
 import type { Response } from 'express';
-import { RequestError } from './errors.js';
-import type { Metrics } from './metrics.js';
-import { requirePicture } from './picture-kind.js';
-import type { Answer } from './request-queue.js';
-import type { ServedModel } from './served-model.js';
+import { RequestError } from '../errors.js';
+import type { Answer } from '../hosting/request-queue.js';
+import { requirePicture } from '../inference/picture-kind.js';
+import type { Metrics } from '../metrics.js';
+import type { ServedModel } from '../served-model.js';
 
 /** What the routes need of the rest. */
 export interface AppDeps {

@@ -7,11 +7,11 @@ import express, {
   type RequestHandler,
   type Response,
 } from 'express';
+import { RequestError, requestError } from '../errors.js';
+import { parseTop, topPredictions } from '../served-model.js';
 import { type AppDeps, answerPicture, openForPictures } from './answer-picture.js';
 import { readPicture } from './body.js';
-import { RequestError, requestError } from './errors.js';
 import { huggingFace } from './hugging-face.js';
-import { parseTop, topPredictions } from './served-model.js';
 import { torchServe } from './torchserve.js';
 
 export function createApp(deps: AppDeps): Express {

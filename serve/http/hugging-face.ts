@@ -3,10 +3,10 @@
  * JSON `{"inputs": base64, "parameters": {"top_k": 5}}`, gives `[{"label", "score"}, …]`, most probable first.
  */
 import { type ErrorRequestHandler, type RequestHandler, Router } from 'express';
+import { RequestError, requestError } from '../errors.js';
+import { parseTop, topPredictions } from '../served-model.js';
 import { type AppDeps, answerPicture, openForPictures, requireModel } from './answer-picture.js';
 import { readJson, readPicture } from './body.js';
-import { RequestError, requestError } from './errors.js';
-import { parseTop, topPredictions } from './served-model.js';
 
 export function huggingFace(deps: AppDeps): Router {
   const router = Router();

@@ -5,11 +5,11 @@
 import { availableParallelism } from 'node:os';
 import onnxProto from 'onnx-proto';
 import * as ort from 'onnxruntime-node';
+import type { ServedModel } from '../served-model.js';
 import { allowOnlyPictures, decodePicture } from './decode.js';
 import { type ModelFile, readModelFile } from './model-file.js';
 import { chooseProvider, type Provider, type ProviderChoice } from './provider.js';
 import { rewriteLrn } from './rewrite-lrn.js';
-import type { ServedModel } from './served-model.js';
 
 export interface ClassifierOptions {
   /** Path of the `.onnx` file. */

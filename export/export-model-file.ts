@@ -1,8 +1,8 @@
 /** A TensorFlow.js model on disk as a checked `.onnx` file. */
 import { UserError } from '../model/errors.js';
 import '../model/index.js'; // registers the layers of this project's own networks
+import { toolVersion } from '../model/tool-version.js';
 import { selectBackend } from '../train/backend.js';
-import { toolVersion } from '../train/versions.js';
 import { checkSource } from './check/verify.js';
 import { boundaryLayout, exportSource, type Layouts, sourceOf } from './export-onnx.js';
 import { pictureFeeds } from './feeds.js';

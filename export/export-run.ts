@@ -1,11 +1,11 @@
 /** A run's checkpoint as a checked `.onnx` file. */
 import { UserError } from '../model/errors.js';
 import '../model/index.js'; // registers the layers that a checkpoint's topology names
+import { toolVersion } from '../model/tool-version.js';
 import { selectBackend } from '../train/backend.js';
 import { meanColour } from '../train/data/mean.js';
 import { hasCheckpoint, loadCheckpoint } from '../train/load-checkpoint.js';
 import { openRun, type Run } from '../train/run-folder.js';
-import { toolVersion } from '../train/versions.js';
 import { checkDifference } from './check/difference.js';
 import { checkOnCpu, checkParity, TOLERANCE } from './check/parity.js';
 import { exportClassifier } from './export-classifier.js';

@@ -1,5 +1,5 @@
 /** Tensors of an ONNX model that lie in a file beside it (`data_location` EXTERNAL, onnx/docs/ExternalData.md). */
-import { open, realpath } from 'node:fs/promises';
+import { open, realpath, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative, sep } from 'node:path';
 import onnxProto from 'onnx-proto';
 import { UserError } from '../model/errors.js';
@@ -17,25 +17,43 @@ export function isExternal({ dataLocation }: TensorProto): boolean {
  * @throws {UserError} where the data file is missing, cut short, or outside of the model's folder
  */
 export async function readExternalData(model: string, tensor: TensorProto): Promise<Uint8Array> {
-  const where = `${model}: ${tensor.name}`;
-  const values = new Map((tensor.externalData ?? []).map(({ key, value }) => [key, value ?? '']));
-  const path = await locate(where, model, values.get('location') ?? '');
+  const { path, offset, length } = await findExternalData(model, tensor);
   const file = await open(path);
   try {
-    const { size } = await file.stat();
-    const offset = wholeNumber(where, 'offset', values.get('offset') ?? '0');
-    const length = wholeNumber(where, 'length', values.get('length') ?? String(size - offset));
     const bytes = new Uint8Array(length);
     for (let at = 0; at < length; ) {
       const { bytesRead } = await file.read(bytes, at, length - at, offset + at);
-      if (bytesRead === 0)
-        throw new UserError(`${where}: ${path} is cut short: expected at least ${offset + length} bytes, got ${size}`);
+      if (bytesRead === 0) throw new UserError(`${model}: ${tensor.name}: ${path} got shorter while it was read`);
       at += bytesRead;
     }
     return bytes;
   } finally {
     await file.close();
   }
+}
+
+/**
+ * As `readExternalData`, without reading.
+ * @returns  bytes that the tensor takes
+ */
+export async function checkExternalData(model: string, tensor: TensorProto): Promise<number> {
+  return (await findExternalData(model, tensor)).length;
+}
+
+async function findExternalData(
+  model: string,
+  tensor: TensorProto,
+): Promise<{ path: string; offset: number; length: number }> {
+  const where = `${model}: ${tensor.name}`;
+  const values = new Map((tensor.externalData ?? []).map(({ key, value }) => [key, value ?? '']));
+  const path = await locate(where, model, values.get('location') ?? '');
+  const { size } = await stat(path);
+  const offset = wholeNumber(where, 'offset', values.get('offset') ?? '0');
+  const length = wholeNumber(where, 'length', values.get('length') ?? String(size - offset));
+  if (offset + length > size) {
+    throw new UserError(`${where}: ${path} is cut short: expected at least ${offset + length} bytes, got ${size}`);
+  }
+  return { path, offset, length };
 }
 
 /** The model with all of its tensors in itself; `model` is not changed. */

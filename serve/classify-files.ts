@@ -52,7 +52,7 @@ async function classifyFile(image: string, classifier: Classifier, top: number):
   try {
     const bytes = await (image === '-' ? buffer(process.stdin) : readFile(image));
     requirePicture(bytes);
-    const probabilities = await classifier.infer(await classifier.decode(bytes));
+    const [probabilities] = await classifier.infer([await classifier.decode(bytes)]);
     return { image, predictions: topPredictions(probabilities, classifier.model, top) };
   } catch (error) {
     if (error instanceof RequestError) return { image, error: { code: error.code, message: error.message } };

@@ -1,37 +1,109 @@
 /** The commands `alexnet serve` and `alexnet classify`. */
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { UsageError } from '../model/errors.js';
+import { VERSION_POLICIES, type VersionPolicy } from './hosting/find-models.js';
 import { PROVIDERS, type ProviderChoice } from './inference/provider.js';
+import { LOG_FORMATS, type LogFormat, openLog } from './log.js';
 import { serveUntilSignal } from './serve-until-signal.js';
 import { createServer, DEFAULTS } from './server.js';
 
 interface ServeFlags {
-  model: string;
+  model?: string[];
+  models?: string;
+  versions: VersionPolicy;
+  admin?: boolean;
   host: string;
   port: number;
   provider: ProviderChoice;
+  replicas: number;
+  threads?: number;
+  batch?: number;
+  batchDelay: number;
+  cache: number;
   queue: number;
   timeout: number;
   maxBytes: number;
   maxPixels: number;
+  log: LogFormat;
 }
+
+/** Environment variable with the token that `--admin` asks of clients. */
+const TOKEN = 'ALEXNET_ADMIN_TOKEN';
+const MIN_TOKEN = 16;
 
 /** Prints one line of JSON on stdout once it is ready, everything else on stderr. Ends by SIGTERM or SIGINT. */
 export function serveCommand(): Command {
   return new Command('serve')
-    .description('Answer pictures over HTTP: POST /classify. Takes a file exported with --head image.')
-    .requiredOption('--model <file>', 'the .onnx file')
+    .description('Answer pictures over HTTP: POST /classify. Needs --model or --models.')
+    .option('--model <file...>', 'one or more .onnx files, ours or with a config.json beside')
+    .option('--models <folder>', 'a repository of models: <name>/<version>/model.onnx')
+    .addOption(
+      new Option('--versions <which>', 'versions of a repository that are served')
+        .choices(VERSION_POLICIES)
+        .default(DEFAULTS.versions),
+    )
+    .option('--admin', `load and unload models over HTTP, with the token in ${TOKEN}`)
     .option('--host <address>', 'address to listen on; 0.0.0.0 for every network', DEFAULTS.host)
     .option('--port <n>', 'port, 0 for any free one', wholeNumber(0, 65_535), DEFAULTS.port)
     .addOption(providerOption())
-    .option('--queue <n>', 'pictures that may wait besides the one in inference', wholeNumber(0), DEFAULTS.maxWaiting)
+    .option('--replicas <n>', 'inference processes a model', wholeNumber(1, 64), DEFAULTS.replicas)
+    .option(
+      '--threads <n>',
+      'threads of an inference process (default: the cores, divided by the replicas)',
+      wholeNumber(1, 1024),
+    )
+    .option(
+      '--batch <n>',
+      'pictures that may share a run of the model (default: 8 on GPUs, 1 on the CPU)',
+      wholeNumber(1, 256),
+    )
+    .option(
+      '--batch-delay <ms>',
+      'wait for others to share a run, where fewer are there',
+      wholeNumber(0, 10_000),
+      DEFAULTS.batchDelayMs,
+    )
+    .option('--cache <bytes>', 'answers kept by picture, a model; 0 for none', wholeNumber(0), DEFAULTS.cacheBytes)
+    .option(
+      '--queue <n>',
+      'requests of a model that may wait besides those in inference',
+      wholeNumber(0),
+      DEFAULTS.maxWaiting,
+    )
     .option('--timeout <seconds>', 'time limit for an answer, waiting included', seconds, DEFAULTS.timeoutMs / 1000)
     .option('--max-bytes <n>', 'largest encoded picture, bytes', wholeNumber(1), DEFAULTS.maxBytes)
     .option('--max-pixels <n>', 'largest picture, width × height', wholeNumber(1), DEFAULTS.maxPixels)
-    .action(async ({ model, queue, timeout, ...flags }: ServeFlags) => {
-      const log = (line: string) => console.error(line);
-      const server = createServer({ ...flags, file: model, maxWaiting: queue, timeoutMs: timeout * 1000, log });
+    .addOption(
+      new Option('--log <format>', 'text for people; json for machines, with a line a request')
+        .choices(LOG_FORMATS)
+        .default('text'),
+    )
+    .action(async ({ model, models, admin, queue, timeout, cache, batchDelay, log: format, ...flags }: ServeFlags) => {
+      if (!model && !models) throw new UsageError('expected --model FILE or --models FOLDER');
+      const log = openLog(format);
+      const server = createServer({
+        ...flags,
+        files: model ?? [],
+        folder: models,
+        adminToken: admin ? adminToken() : undefined,
+        maxWaiting: queue,
+        timeoutMs: timeout * 1000,
+        cacheBytes: cache,
+        batchDelayMs: batchDelay,
+        logRequests: format === 'json',
+        log,
+      });
       await serveUntilSignal(server, log);
     });
+}
+
+/** @throws {UsageError} where there is none, or one that is easily guessed */
+function adminToken(): string {
+  const token = process.env[TOKEN] ?? '';
+  if (token.length >= MIN_TOKEN) return token;
+  throw new UsageError(
+    `--admin: expected a token of at least ${MIN_TOKEN} characters in ${TOKEN}, got ${token.length}`,
+  );
 }
 
 interface ClassifyFlags {

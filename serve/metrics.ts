@@ -5,14 +5,15 @@
 import type { RequestHandler } from 'express';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { type ErrorCode, RequestError } from './errors.js';
-import type { Answer } from './hosting/request-queue.js';
+import type { Timings } from './hosting/model-host.js';
+import { PROVIDERS, type Provider } from './inference/provider.js';
 import type { ServedModel } from './served-model.js';
 
 /** What is asked for when Prometheus reads. */
 export interface MetricsSource {
-  /** Pictures that somebody waits for. */
+  /** Requests that somebody waits for. */
   pending(): number;
-  /** The inference process takes pictures. */
+  /** An inference process takes pictures. */
   up(): boolean;
 }
 
@@ -58,22 +59,23 @@ export class Metrics {
     labelNames: [...OF_MODEL, 'provider'],
     registers: this.registers,
   });
-  private readonly success = this.perModel('nv_inference_request_success', 'Pictures classified');
+  private readonly success = this.perModel('nv_inference_request_success', 'Requests answered by the model');
   private readonly failure = new Counter({
     name: 'nv_inference_request_failure',
-    help: 'Pictures not classified, by reason',
+    help: 'Requests the model did not answer, by reason',
     labelNames: [...OF_MODEL, 'reason'],
     registers: this.registers,
   });
-  private readonly inferences = this.perModel('nv_inference_count', 'Pictures that went through the model');
+  private readonly inferences = this.perModel('nv_inference_count', 'Pictures and tensors that went through the model');
   private readonly executions = this.perModel('nv_inference_exec_count', 'Runs of the model');
   private readonly durations = {
-    request: this.perModel('nv_inference_request_duration_us', 'Microseconds from the complete picture to its answer'),
+    total: this.perModel('nv_inference_request_duration_us', 'Microseconds from the complete request to its answer'),
     queue: this.perModel('nv_inference_queue_duration_us', 'Microseconds of waiting'),
-    compute_input: this.perModel('nv_inference_compute_input_duration_us', 'Microseconds of decoding'),
-    compute_infer: this.perModel('nv_inference_compute_infer_duration_us', 'Microseconds of inference'),
+    decode: this.perModel('nv_inference_compute_input_duration_us', 'Microseconds of decoding'),
+    inference: this.perModel('nv_inference_compute_infer_duration_us', 'Microseconds of inference'),
   };
-  private model: OfModel = { model: '', version: '' };
+  private readonly hits = this.perModel('nv_cache_num_hits_per_model', 'Pictures answered from the cache');
+  private readonly misses = this.perModel('nv_cache_num_misses_per_model', 'Pictures not found in the cache');
 
   constructor(source: MetricsSource) {
     const [register] = this.registers;
@@ -88,7 +90,7 @@ export class Metrics {
         },
       });
     gauge('alexnet_inference_up', '1 while the inference process takes pictures', () => Number(source.up()));
-    gauge('nv_inference_pending_request_count', 'Pictures that somebody waits for', () => source.pending());
+    gauge('nv_inference_pending_request_count', 'Requests that somebody waits for', () => source.pending());
   }
 
   /** Prometheus' text format. */
@@ -111,47 +113,52 @@ export class Metrics {
     next();
   };
 
-  modelLoaded({ name, version }: ServedModel, provider: string): void {
-    this.model = { model: name, version };
-    this.loaded.reset();
-    this.loaded.set({ ...this.model, provider }, 1);
+  modelLoaded(model: ServedModel, provider: Provider): void {
+    const labels = labelsOf(model);
+    this.loaded.set({ ...labels, provider }, 1);
     // There from the start, so that a rate is known before the first picture.
     const counters = [this.success, this.inferences, this.executions, ...Object.values(this.durations)];
-    for (const counter of counters) counter.inc(this.model, 0);
+    for (const counter of counters) counter.inc(labels, 0);
+  }
+
+  modelUnloaded(model: string, version: string): void {
+    for (const provider of PROVIDERS) this.loaded.remove({ model, version, provider });
   }
 
   processDied(): void {
     this.restarts.inc();
   }
 
-  /** Counts a picture by how it ends. */
-  async inference(classify: () => Promise<Answer>): Promise<Answer> {
-    const start = performance.now();
-    try {
-      const answer = await classify();
-      const total = performance.now() - start;
-      this.success.inc(this.model);
-      this.inferences.inc(this.model);
-      this.executions.inc(this.model);
-      const { decodeMs, inferenceMs } = answer;
-      const parts = { request: total, compute_input: decodeMs, compute_infer: inferenceMs };
-      const waited = Math.max(0, total - decodeMs - inferenceMs);
-      for (const [part, ms] of Object.entries({ ...parts, queue: waited }))
-        this.durations[part as keyof typeof this.durations].inc(this.model, Math.round(ms * 1000));
-      return answer;
-    } catch (error) {
-      this.failed(error);
-      throw error;
-    }
+  /** @param runs  1 for the first of the requests that shared a run of the model, else 0 */
+  inferred(model: ServedModel, timings: Timings, runs: number): void {
+    const labels = labelsOf(model);
+    this.success.inc(labels);
+    this.inferences.inc(labels);
+    this.executions.inc(labels, runs);
+    for (const part of Object.keys(this.durations) as (keyof Timings)[])
+      this.durations[part].inc(labels, Math.round(timings[part] * 1000));
   }
 
-  /** Counts a picture that was refused before it got into line. */
-  failed(error: unknown): void {
+  /** @param model  undefined where it had not been loaded yet */
+  failed(model: ServedModel | undefined, error: unknown): void {
     const code = error instanceof RequestError ? error.code : 'INTERNAL';
-    this.failure.inc({ ...this.model, reason: REASONS[code] ?? 'OTHER' });
+    this.failure.inc({ ...labelsOf(model), reason: REASONS[code] ?? 'OTHER' });
+  }
+
+  cacheHit(model: ServedModel): void {
+    this.hits.inc(labelsOf(model));
+    this.success.inc(labelsOf(model));
+  }
+
+  cacheMiss(model: ServedModel | undefined): void {
+    this.misses.inc(labelsOf(model));
   }
 
   private perModel(name: string, help: string): Counter<'model' | 'version'> {
     return new Counter({ name, help, labelNames: OF_MODEL, registers: this.registers });
   }
+}
+
+function labelsOf(model: ServedModel | undefined): OfModel {
+  return { model: model?.name ?? '', version: model?.version ?? '' };
 }

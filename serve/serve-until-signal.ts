@@ -1,4 +1,5 @@
 /** A server's life in a terminal or container: started, ready, ended by a signal. */
+import type { Log } from './log.js';
 import type { ImageServer } from './server.js';
 
 const SIGNAL_NUMBERS = { SIGINT: 2, SIGTERM: 15 } as const;
@@ -11,7 +12,7 @@ const DRAIN_MS = 30_000;
  * Returns after the first SIGTERM or SIGINT, once the pictures in line are answered. A second signal, or 30 s, end the process at once
  * with a code that is not 0.
  */
-export async function serveUntilSignal(server: ImageServer, log: (line: string) => void): Promise<void> {
+export async function serveUntilSignal(server: ImageServer, log: Log): Promise<void> {
   let stopped: Promise<void> | undefined;
   const signalled = new Promise<void>((resolve) => {
     const force = (code: number) => {
@@ -28,9 +29,12 @@ export async function serveUntilSignal(server: ImageServer, log: (line: string) 
     for (const signal of Object.keys(SIGNAL_NUMBERS)) process.on(signal, listener);
   });
   try {
-    const { url, provider, model } = await server.start();
+    const { url, provider, models } = await server.start();
     console.log(JSON.stringify({ ready: true, url, provider }));
-    log(`${model.name}, ${model.labels.length} classes: POST pictures to ${url}/classify`);
+    const path = (name: string) => (models.length === 1 ? '/classify' : `/classify?model=${name}`);
+    for (const { name, labels } of models)
+      log(`${name}, ${labels.length} classes: POST pictures to ${url}${path(name)}`);
+    log(`what else it answers: ${url}/docs`);
     await signalled;
   } catch (error) {
     // A signal while loading ends the loading: no fault.

@@ -1,9 +1,9 @@
 /** What clients learn about the model that answers them, and the ranking of its probabilities. */
 import { RequestError } from './errors.js';
+import type { TensorSpec } from './tensors.js';
 
-export interface ServedModel {
-  name: string;
-  version: string;
+/** A model as its file, or the description beside that, states it. */
+export interface Classifying {
   /** By class index. */
   labels: string[];
   /** ImageNet synset ids by class index, where known. */
@@ -12,6 +12,28 @@ export interface ServedModel {
   crops: number;
   /** Side of the square that a picture is cut to, pixels. */
   imagePx: number;
+  input: TensorSpec;
+  outputs: TensorSpec[];
+  /** Name that a picture's probabilities are given under. */
+  answer: string;
+}
+
+export interface ServedModel extends Classifying {
+  name: string;
+  version: string;
+}
+
+/** Of models, in requests and in repositories. */
+export const MODEL_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
+/** The nearest name to one that a file states. */
+export function fittingName(name: string): string {
+  return (
+    name
+      .replace(/[^A-Za-z0-9._-]+/g, '-')
+      .replace(/^[^A-Za-z0-9]+/, '')
+      .slice(0, 64) || 'model'
+  );
 }
 
 export interface Prediction {
@@ -30,7 +52,7 @@ const DEFAULT_TOP = 5;
  * @param text  as written by the client; undefined for the default
  * @throws {RequestError} INVALID_TOP
  */
-export function parseTop(text: unknown, { labels }: ServedModel): number {
+export function parseTop(text: unknown, { labels }: Pick<ServedModel, 'labels'>): number {
   if (text === undefined) return Math.min(DEFAULT_TOP, labels.length);
   const top = typeof text === 'string' && /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
   if (top >= 1 && top <= labels.length) return top;
@@ -43,7 +65,7 @@ export function parseTop(text: unknown, { labels }: ServedModel): number {
 /** The `top` most probable classes, descending; equal ones by index. */
 export function topPredictions(
   probabilities: Float32Array,
-  { labels, synsets }: ServedModel,
+  { labels, synsets }: Pick<ServedModel, 'labels' | 'synsets'>,
   top: number,
 ): Prediction[] {
   return Array.from(probabilities, (probability, index) => ({ probability, index }))

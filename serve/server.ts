@@ -1,44 +1,41 @@
-/** The server as a whole: HTTP, the line of waiting pictures and the inference process, started and ended together. */
+/** The server as a whole: HTTP, and the models with their inference processes, started and ended together. */
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { UserError } from '../model/errors.js';
-import { RequestError } from './errors.js';
-import { InferenceSupervisor, type Loaded } from './hosting/inference-supervisor.js';
-import { RequestQueue } from './hosting/request-queue.js';
+import { Repository, type RepositoryOptions } from './hosting/repository.js';
 import { createApp } from './http/app.js';
-import type { Provider, ProviderChoice } from './inference/provider.js';
+import type { Provider } from './inference/provider.js';
+import type { Log } from './log.js';
 import { Metrics } from './metrics.js';
 import type { ServedModel } from './served-model.js';
 
-export interface ServerOptions {
-  /** Path of the `.onnx` file. */
-  file: string;
+export interface ServerOptions extends RepositoryOptions {
   host: string;
   /** 0 takes any free one. */
   port: number;
-  provider: ProviderChoice;
   /** Size of an encoded picture allowed. */
   maxBytes: number;
-  /** Width × height allowed. */
-  maxPixels: number;
-  /** Pictures that may wait, besides the one in inference. */
-  maxWaiting: number;
-  /** Time from a complete request to its answer, milliseconds, waiting included. */
-  timeoutMs: number;
-  /** Progress for people, one line each. */
-  log: (line: string) => void;
-  /** Compiled file to run as the inference process, in place of our own. */
-  inferenceModule?: string;
+  /** Lets its holders load and unload models over HTTP; undefined: nobody. */
+  adminToken?: string;
+  /** A line in the log for every request. */
+  logRequests: boolean;
+  log: Log;
 }
 
 export const DEFAULTS = {
+  files: [],
+  versions: 'all',
   host: '127.0.0.1',
   port: 8080,
   provider: 'auto',
+  replicas: 1,
+  batchDelayMs: 5,
   maxBytes: 20_000_000,
   maxPixels: 50_000_000,
   maxWaiting: 16,
   timeoutMs: 30_000,
+  cacheBytes: 0,
+  logRequests: false,
   log: () => undefined,
 } as const satisfies Partial<ServerOptions>;
 
@@ -49,67 +46,49 @@ const CLOSE_GRACE_MS = 2_000;
 
 export interface Started {
   url: string;
+  /** What computes. */
   provider: Provider;
-  model: ServedModel;
+  models: ServedModel[];
 }
 
 /** Nothing listens or loads before `start`. */
-export function createServer(options: Partial<ServerOptions> & { file: string }): ImageServer {
+export function createServer(options: Partial<ServerOptions>): ImageServer {
   return new ImageServer({ ...DEFAULTS, ...options });
 }
 
 export class ImageServer {
   private readonly http: HttpServer;
-  private readonly queue: RequestQueue;
-  private readonly inference: InferenceSupervisor;
-  private readonly metrics = new Metrics({ pending: () => this.queue.pending, up: () => this.up });
-  private loaded?: Loaded;
-  private up = false;
+  private readonly models: Repository;
+  private readonly metrics: Metrics;
   private stopping = false;
 
   constructor(private readonly options: ServerOptions) {
-    const { file, provider, maxPixels, maxWaiting, timeoutMs, maxBytes, log, inferenceModule } = options;
-    this.inference = new InferenceSupervisor(
-      { file, provider, maxPixels },
-      {
-        ready: (loaded) => this.ready(loaded),
-        reply: (reply) => this.queue.reply(reply),
-        died: () => this.died(),
-        log,
-      },
-      inferenceModule,
-    );
-    this.queue = new RequestQueue({
-      maxWaiting,
-      timeoutMs,
-      send: (message) => this.inference.send(message),
-      kill: () => {
-        log(`the inference process has not answered for ${timeoutMs / 1000} s; ending it`);
-        this.inference.kill();
-      },
-    });
+    const { maxBytes, adminToken, logRequests, log } = options;
+    this.metrics = new Metrics({ pending: () => this.models.pending, up: () => this.models.processesUp });
+    this.models = new Repository(options, this.metrics, log);
     const app = createApp({
-      model: () => this.loaded?.model,
-      notReady: () => this.notReady(),
+      models: this.models,
+      notReady: () => (this.stopping ? 'shutting down' : this.models.notReady),
       draining: () => this.stopping,
-      requireRoom: () => this.requireRoom(),
-      classify: (bytes, signal) => this.classify(bytes, signal),
       maxBytes,
+      adminToken,
       metrics: this.metrics,
+      logRequests,
       log,
     });
     this.http = createHttpServer(HTTP_LIMITS, app);
   }
 
   /**
-   * Listens, then loads the model; requests meanwhile learn that it is not ready.
-   * @throws {UserError} when the address cannot be listened on, or the model cannot be loaded: nothing runs then
+   * Listens, then loads the models; requests meanwhile learn that it is not ready.
+   * @throws {UserError} when the address cannot be listened on, or a model cannot be loaded: nothing runs then
    */
   async start(): Promise<Started> {
     await this.listen();
     try {
-      const { provider, model } = await this.inference.start();
-      return { url: this.url(), provider, model };
+      await this.models.start();
+      const { all } = this.models;
+      return { url: this.url(), provider: all[0].provider!, models: all.map(({ model }) => model!) };
     } catch (error) {
       this.kill();
       throw error;
@@ -122,8 +101,7 @@ export class ImageServer {
    */
   async stop(): Promise<void> {
     this.stopping = true;
-    await this.queue.idle();
-    this.inference.stop();
+    await this.models.drain();
     if (!this.http.listening) return;
     await new Promise<void>((resolve) => {
       this.http.close(() => resolve());
@@ -134,44 +112,9 @@ export class ImageServer {
   /** Ends everything at once, waiting pictures unanswered. */
   kill(): void {
     this.stopping = true;
-    this.inference.stop();
+    this.models.kill();
     this.http.close();
     this.http.closeAllConnections();
-  }
-
-  private async classify(bytes: Buffer, signal: AbortSignal) {
-    return this.metrics.inference(async () => {
-      if (this.stopping) throw new RequestError('SHUTTING_DOWN', undefined, 1);
-      return this.queue.add(bytes, signal);
-    });
-  }
-
-  private requireRoom(): void {
-    try {
-      this.queue.requireRoom();
-    } catch (error) {
-      this.metrics.failed(error);
-      throw error;
-    }
-  }
-
-  private ready(loaded: Loaded): void {
-    this.loaded = loaded;
-    this.metrics.modelLoaded(loaded.model, loaded.provider);
-    this.up = true;
-    this.queue.processReady();
-  }
-
-  private died(): void {
-    this.up = false;
-    this.metrics.processDied();
-    this.queue.processDied();
-  }
-
-  private notReady(): string | undefined {
-    if (this.stopping) return 'shutting down';
-    if (this.up) return undefined;
-    return this.loaded ? 'the inference process is restarting' : 'the model is loading';
   }
 
   private listen(): Promise<void> {

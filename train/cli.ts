@@ -5,7 +5,7 @@
  */
 import { Command, CommanderError } from 'commander';
 import { UsageError, UserError } from '../model/errors.js';
-import { toolVersion } from './versions.js';
+import { toolVersion } from '../model/tool-version.js';
 
 const COMMANDS: Record<string, { description: string; load: () => Promise<Command> }> = {
   summary: {

@@ -1,12 +1,8 @@
 /** Versions of this package and of what decides its numbers, for `--version` and for the record of a run. */
 import { createRequire } from 'node:module';
+import { toolVersion } from '../model/tool-version.js';
 
 const require = createRequire(import.meta.url);
-
-/** Version of this package. Compiled files lie in dist/train. */
-export function toolVersion(): string {
-  return require('../../package.json').version;
-}
 
 export function packageVersions(): Record<string, string> {
   return {

@@ -5,9 +5,8 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '../../model/errors.js';
-import type { FromInference, InferenceOptions, Reply, ToInference } from '../inference/messages.js';
-import type { Provider } from '../inference/provider.js';
-import type { ServedModel } from '../served-model.js';
+import type { FromInference, InferenceOptions, Loaded, Reply, ToInference } from '../inference/messages.js';
+import type { Log } from '../log.js';
 
 const FIRST_DELAY_MS = 500;
 const LAST_DELAY_MS = 30_000;
@@ -18,19 +17,15 @@ export interface SupervisorEvents {
   /** Also after a restart, with what the file holds by then. */
   ready(loaded: Loaded): void;
   reply(reply: Reply): void;
-  /** The process is gone, and with it what it was doing. */
-  died(): void;
-  log(line: string): void;
-}
-
-export interface Loaded {
-  model: ServedModel;
-  provider: Provider;
+  /** The process is gone, and with it what it was doing. @param wasUp  it had been ready */
+  died(wasUp: boolean): void;
+  log: Log;
 }
 
 export class InferenceSupervisor {
   private child?: ChildProcess;
   private stopped = false;
+  private isUp = false;
   private failures = 0;
   private startedAt = 0;
   private restart?: NodeJS.Timeout;
@@ -57,7 +52,7 @@ export class InferenceSupervisor {
   /** To a process that died meanwhile, nothing is sent; `died` follows. */
   send(message: ToInference): void {
     this.child?.send(message, (error) => {
-      if (error) this.events.log(`the inference process cannot be reached: ${error.message}`);
+      if (error) this.events.log(`the inference process cannot be reached: ${error.message}`, 'warn');
     });
   }
 
@@ -89,7 +84,7 @@ export class InferenceSupervisor {
       // Messages may still come after the end; what they answer has been put back in line by then.
       if (this.child === child) this.receive(message);
     });
-    child.on('error', (error) => this.events.log(`the inference process: ${error.message}`));
+    child.on('error', (error) => this.events.log(`the inference process: ${error.message}`, 'error'));
     child.once('exit', (code, signal) => this.exited(signal ?? `code ${code}`));
   }
 
@@ -99,6 +94,7 @@ export class InferenceSupervisor {
         this.events.log(message.line);
         break;
       case 'ready':
+        this.isUp = true;
         this.events.ready(message);
         this.firstLoad?.resolve(message);
         this.firstLoad = undefined;
@@ -119,18 +115,20 @@ export class InferenceSupervisor {
       this.stopped = true;
       this.firstLoad.reject(error);
       this.firstLoad = undefined;
-    } else this.events.log(`the model cannot be loaded again: ${error.message}`);
+    } else this.events.log(`the model cannot be loaded again: ${error.message}`, 'error');
   }
 
   private exited(how: string): void {
     this.child = undefined;
     if (this.firstLoad) this.failed(new Error(`the inference process ended while loading the model (${how})`));
     if (this.stopped) return;
-    this.events.died();
+    const wasUp = this.isUp;
+    this.isUp = false;
+    this.events.died(wasUp);
     if (performance.now() - this.startedAt > SETTLED_MS) this.failures = 0;
     const delayMs = Math.min(LAST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.failures);
     this.failures += 1;
-    this.events.log(`the inference process ended (${how}); starting another in ${delayMs / 1000} s`);
+    this.events.log(`the inference process ended (${how}); starting another in ${delayMs / 1000} s`, 'error');
     this.restart = setTimeout(() => this.fork(), delayMs);
   }
 }

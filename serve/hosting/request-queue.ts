@@ -1,31 +1,33 @@
 /**
- * The line in front of the inference process: bounded, first come first served, with a deadline that counts while waiting. It knows
- * nothing of HTTP and of processes, only the messages between them.
+ * The line in front of a model's inference processes: bounded, first come first served, with a deadline that counts while waiting. It
+ * knows nothing of HTTP and of processes, only the messages between them.
  */
 import { RequestError } from '../errors.js';
-import type { Reply, ToInference } from '../inference/messages.js';
+import type { Answer, Reply, ToInference, Work } from '../inference/messages.js';
 
-/** Pictures with the inference process: one in inference, one decoded or decoding, one on its way. */
-const SENT_AHEAD = 3;
-/** A picture in inference while the process dies is tried once more. */
+/** Pictures with a process, by those that share a run: one run under way, one decoded or decoding, one on its way. */
+const RUNS_AHEAD = 3;
+/** Work under way while its process dies is tried once more. */
 const MAX_ATTEMPTS = 2;
 
-export type Answer = Extract<Reply, { type: 'answer' }>;
-
 export interface QueueOptions {
-  /** Pictures that may wait, besides the one in inference. */
+  /** Pictures that may wait, besides those in inference. */
   maxWaiting: number;
-  /** Time from `add` to the answer, milliseconds; also what the process may take over one picture before it counts as hung. */
+  /** Time from `add` to the answer, milliseconds; also what a process may take over one picture before it counts as hung. */
   timeoutMs: number;
+}
+
+/** One process, as the queue sees it. */
+export interface Worker {
   send(message: ToInference): void;
-  /** Called when the process hangs; `processDied` is to follow. */
+  /** Called when the process hangs; `Lane.processDied` is to follow. */
   kill(): void;
 }
 
 interface Job {
   id: number;
-  bytes: Uint8Array;
-  /** Times it was first in line at the process when that died. */
+  work: Work;
+  /** Times it was first in line at a process when that died. */
   attempts: number;
   /** Answered, given up or failed: still with the process perhaps, but nobody waits. */
   settled: boolean;
@@ -35,39 +37,49 @@ interface Job {
 
 export class RequestQueue {
   private readonly waiting: Job[] = [];
-  /** With the process, in the order of its replies. */
-  private sent: Job[] = [];
-  private up = false;
-  /** One at a time after a death, until something is answered: so only the picture that kills is tried in vain. */
-  private ahead = 1;
+  private readonly lanes: Lane[] = [];
   private nextId = 1;
   private pictureMs = 0;
-  private hang?: NodeJS.Timeout;
   private idleListeners: (() => void)[] = [];
 
   constructor(private readonly options: QueueOptions) {}
 
-  /** Pictures somebody waits for. */
+  /** A place for one more process to take work from. */
+  addLane(worker: Worker): Lane {
+    const lane = new Lane(worker, this.options.timeoutMs, {
+      done: (ms) => {
+        if (ms !== undefined) this.pictureMs = ms;
+        this.pump();
+        this.announceIdle();
+      },
+      again: (jobs) => this.waiting.unshift(...jobs),
+    });
+    this.lanes.push(lane);
+    return lane;
+  }
+
+  /** Requests that somebody waits for. */
   get pending(): number {
-    return this.waiting.length + this.sent.filter((job) => !job.settled).length;
+    return this.lanes.reduce((sum, lane) => sum + lane.pending, this.waiting.length);
   }
 
   /** @throws {RequestError} QUEUE_FULL, with the seconds after which there should be room */
   requireRoom(): void {
-    if (this.pending <= this.options.maxWaiting) return;
-    const seconds = Math.ceil((this.pending * this.pictureMs) / 1000);
+    const { pending } = this;
+    if (pending < this.options.maxWaiting + this.lanes.length) return;
+    const seconds = Math.ceil((pending * this.pictureMs) / this.lanes.length / 1000);
     throw new RequestError('QUEUE_FULL', undefined, Math.max(1, seconds));
   }
 
   /**
-   * @param signal  aborted when the client is gone: the picture leaves the line, the promise rejects with the signal's reason
-   * @throws {RequestError} QUEUE_FULL, DEADLINE_EXCEEDED, INFERENCE_FAILED or what the process refused the picture with
+   * @param signal  aborted when the client is gone: the work leaves the line, the promise rejects with the signal's reason
+   * @throws {RequestError} QUEUE_FULL, DEADLINE_EXCEEDED, INFERENCE_FAILED or what the process refused the work with
    */
-  async add(bytes: Uint8Array, signal: AbortSignal): Promise<Answer> {
+  async add(work: Work, signal: AbortSignal): Promise<Answer> {
     this.requireRoom();
     signal.throwIfAborted();
     return new Promise((resolve, reject) => {
-      const job: Job = { id: this.nextId++, bytes, attempts: 0, settled: false, resolve, reject };
+      const job: Job = { id: this.nextId++, work, attempts: 0, settled: false, resolve, reject };
       const aborted = () => this.giveUp(job, signal.reason);
       const deadline = setTimeout(
         () => this.giveUp(job, new RequestError('DEADLINE_EXCEEDED')),
@@ -101,9 +113,68 @@ export class RequestQueue {
     });
   }
 
-  processReady(): void {
+  private giveUp(job: Job, reason: Error): void {
+    const place = this.waiting.indexOf(job);
+    if (place >= 0) this.waiting.splice(place, 1);
+    else for (const lane of this.lanes) lane.cancel(job);
+    job.reject(reason);
+  }
+
+  /** To the process with the shortest line of its own. */
+  private pump(): void {
+    while (this.waiting.length > 0) {
+      const open = this.lanes.filter((lane) => lane.hasRoom);
+      if (open.length === 0) return;
+      const lane = open.reduce((a, b) => (b.load < a.load ? b : a));
+      lane.take(this.waiting.shift()!);
+    }
+  }
+
+  private announceIdle(): void {
+    if (this.pending > 0) return;
+    for (const listener of this.idleListeners.splice(0)) listener();
+  }
+}
+
+interface LaneEvents {
+  /** Something may have room. @param ms  what the last inference took */
+  done(ms?: number): void;
+  /** Back to the front of the line. */
+  again(jobs: Job[]): void;
+}
+
+/** The work that is with one process, in the order of its replies. */
+export class Lane {
+  private sent: Job[] = [];
+  private up = false;
+  private runsAhead = RUNS_AHEAD;
+  /** One at a time after a death, until something is answered: so only the picture that kills is tried in vain. */
+  private ahead = 1;
+  private hang?: NodeJS.Timeout;
+
+  constructor(
+    private readonly worker: Worker,
+    private readonly timeoutMs: number,
+    private readonly events: LaneEvents,
+  ) {}
+
+  get hasRoom(): boolean {
+    return this.up && this.sent.length < this.ahead;
+  }
+
+  get load(): number {
+    return this.sent.length;
+  }
+
+  get pending(): number {
+    return this.sent.filter(({ settled }) => !settled).length;
+  }
+
+  /** @param batch  pictures that may share a run there */
+  processReady(batch = 1): void {
     this.up = true;
-    this.pump();
+    this.runsAhead = batch === 1 ? RUNS_AHEAD : 2 * batch;
+    this.events.done();
   }
 
   processDied(): void {
@@ -118,49 +189,35 @@ export class RequestQueue {
       else first.reject(new RequestError('INFERENCE_FAILED'));
     }
     this.sent = [];
-    this.waiting.unshift(...again);
-    this.announceIdle();
+    this.events.again(again);
+    this.events.done();
   }
 
   reply(reply: Reply): void {
     const job = this.sent.shift();
-    if (job?.id !== reply.id) throw new Error(`reply to picture ${reply.id}, expected one to ${job?.id}`);
-    this.ahead = SENT_AHEAD;
-    if (reply.type === 'answer') {
-      this.pictureMs = reply.inferenceMs;
-      if (!job.settled) job.resolve(reply);
-    } else if (reply.type === 'refused' && !job.settled) {
-      job.reject(new RequestError(reply.code, reply.message));
+    if (job?.id !== reply.id) throw new Error(`reply to request ${reply.id}, expected one to ${job?.id}`);
+    this.ahead = this.runsAhead;
+    if (!job.settled) {
+      if (reply.type === 'refused') job.reject(new RequestError(reply.code, reply.message));
+      else if (reply.type !== 'skipped') job.resolve(reply);
     }
     this.watch();
-    this.pump();
-    this.announceIdle();
+    this.events.done('inferenceMs' in reply ? reply.inferenceMs : undefined);
   }
 
-  private giveUp(job: Job, reason: Error): void {
-    const place = this.waiting.indexOf(job);
-    if (place >= 0) this.waiting.splice(place, 1);
-    else this.options.send({ type: 'cancel', id: job.id });
-    job.reject(reason);
+  take(job: Job): void {
+    this.sent.push(job);
+    this.worker.send({ ...job.work, id: job.id });
+    if (this.sent.length === 1) this.watch();
   }
 
-  private pump(): void {
-    while (this.up && this.sent.length < this.ahead && this.waiting.length > 0) {
-      const job = this.waiting.shift()!;
-      this.sent.push(job);
-      this.options.send({ type: 'classify', id: job.id, bytes: job.bytes });
-      if (this.sent.length === 1) this.watch();
-    }
+  cancel(job: Job): void {
+    if (this.sent.includes(job)) this.worker.send({ type: 'cancel', id: job.id });
   }
 
-  /** The clock for the picture that is now first in line at the process. */
+  /** The clock for the work that is now first in line at the process. */
   private watch(): void {
     clearTimeout(this.hang);
-    if (this.sent.length > 0) this.hang = setTimeout(() => this.options.kill(), this.options.timeoutMs);
-  }
-
-  private announceIdle(): void {
-    if (this.pending > 0) return;
-    for (const listener of this.idleListeners.splice(0)) listener();
+    if (this.sent.length > 0) this.hang = setTimeout(() => this.worker.kill(), this.timeoutMs);
   }
 }

@@ -22,17 +22,28 @@ export async function readPicture(
   return pictureOfForm(await readBody(request, maxBytes + FORM_OVERHEAD, maxBytes), type, maxBytes, fields);
 }
 
-/** Room for what stands around a picture in JSON, bytes. */
+/** Room for what stands around pictures in JSON, bytes. */
 const JSON_OVERHEAD = 4096;
 
 /**
- * A JSON body that holds a picture in base64, parsed.
- * @param maxBytes  size of the picture allowed
+ * A body with pictures in base64, or tensors, in or after JSON.
+ * @param maxBytes  size of a picture allowed
  * @throws {RequestError} IMAGE_TOO_LARGE, UNSUPPORTED_ENCODING, BAD_REQUEST
  */
-export async function readJson(request: IncomingMessage, maxBytes: number): Promise<unknown> {
+export async function readJsonSized(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
   requireNoEncoding(request);
-  const body = await readBody(request, Math.ceil((maxBytes * 4) / 3) + JSON_OVERHEAD, maxBytes);
+  return readBody(request, Math.ceil((maxBytes * 4) / 3) + JSON_OVERHEAD, maxBytes);
+}
+
+/**
+ * A JSON body, parsed.
+ * @param maxBytes  size of a picture in it allowed
+ * @param empty     what an empty body stands for; without it that is an error
+ * @throws {RequestError} IMAGE_TOO_LARGE, UNSUPPORTED_ENCODING, BAD_REQUEST
+ */
+export async function readJson(request: IncomingMessage, maxBytes: number, empty?: unknown): Promise<unknown> {
+  const body = await readJsonSized(request, maxBytes);
+  if (body.length === 0 && empty !== undefined) return empty;
   try {
     return JSON.parse(body.toString('utf8'));
   } catch {

@@ -2,11 +2,14 @@
  * TorchServe's inference API (pytorch.org/serve, rest_api): `curl -T cat.jpg URL/predictions/alexnet` gives five labels with their
  * probabilities, most probable first.
  */
-import { type ErrorRequestHandler, type RequestHandler, Router } from 'express';
-import { RequestError, requestError } from '../errors.js';
+import type { RequestHandler } from 'express';
+import { z } from 'zod';
 import { type Prediction, parseTop, topPredictions } from '../served-model.js';
-import { type AppDeps, answerPicture, openForPictures, requireModel } from './answer-picture.js';
+import { type AppDeps, answerPicture, openForPictures } from './answer-picture.js';
 import { readPicture } from './body.js';
+import { PICTURE_ERRORS } from './classify.js';
+import type { Protocol, Route } from './protocol.js';
+import { Probability } from './schemas.js';
 
 /** Fields of a form that may hold the picture. */
 const FIELDS = ['data', 'body'];
@@ -21,34 +24,66 @@ const EXCEPTIONS: Record<number, string> = {
   504: 'InternalServerException',
 };
 
-export function torchServe(deps: AppDeps): Router {
-  const router = Router();
-  router.get('/ping', (_request, response) => {
-    const unhealthy = deps.notReady() !== undefined;
-    response.status(unhealthy ? 500 : 200).json({ status: unhealthy ? 'Unhealthy' : 'Healthy' });
-  });
-  const predictions = Router({ mergeParams: true });
-  for (const path of ['/:model', '/:model/:version']) {
-    predictions
-      .route(path)
-      .put(predict(deps))
-      .post(predict(deps))
-      .all((request, response) => {
-        response.set('allow', 'PUT, POST');
-        throw new RequestError('METHOD_NOT_ALLOWED', `predictions answers PUT, POST, not ${request.method}`);
-      });
-  }
-  predictions.use(answerError(deps));
-  router.use('/predictions', predictions);
-  return router;
+const Labels = z.record(z.string(), Probability).meta({
+  description: 'Probabilities by label, most probable first',
+  example: { 'tabby, tabby cat': 0.52, 'Egyptian cat': 0.21 },
+});
+const ErrorBody = z.object({ code: z.int(), type: z.string(), message: z.string() }).meta({
+  id: 'TorchServeError',
+  example: { code: 404, type: 'ModelNotFoundException', message: 'no model "x" here' },
+});
+const Health = z.object({ status: z.enum(['Healthy', 'Unhealthy']) });
+
+export function torchServe(deps: AppDeps): Protocol {
+  const predictions = ['/predictions/:model', '/predictions/:model/:version'].flatMap((path) =>
+    (['put', 'post'] as const).map(
+      (method): Route => ({
+        method,
+        path,
+        handler: predict(deps) as RequestHandler,
+        doc: {
+          summary: 'Five labels with their probabilities',
+          body: {
+            'application/octet-stream': 'binary',
+            'multipart/form-data': z.object({ data: z.string().meta({ format: 'binary' }) }),
+          },
+          answer: { 'application/json': Labels },
+          errors: [...PICTURE_ERRORS, 'BAD_FORM', 'IMAGE_FIELD_MISSING'],
+        },
+      }),
+    ),
+  );
+  const ping: Route = {
+    method: 'get',
+    path: '/ping',
+    handler: (_request, response) => {
+      const unhealthy = deps.notReady() !== undefined;
+      const body: z.infer<typeof Health> = { status: unhealthy ? 'Unhealthy' : 'Healthy' };
+      response.status(unhealthy ? 500 : 200).json(body);
+    },
+    doc: {
+      summary: 'Whether pictures are answered',
+      answer: { 'application/json': Health },
+      others: { 500: { description: 'Not just now', schema: Health } },
+    },
+  };
+  return {
+    name: 'TorchServe',
+    description: 'As TorchServe’s inference API: `curl -T cat.jpg URL/predictions/alexnet`.',
+    prefixes: ['/predictions'],
+    error: {
+      schema: ErrorBody,
+      body: ({ status, message }) => ({ code: status, type: EXCEPTIONS[status] ?? 'BadRequestException', message }),
+    },
+    routes: [ping, ...predictions],
+  };
 }
 
 function predict(deps: AppDeps): RequestHandler<{ model: string; version?: string }> {
   return async (request, response) => {
-    const loaded = openForPictures(deps);
-    requireModel(loaded, { name: request.params.model, version: request.params.version });
+    const host = openForPictures(deps, request.params.model, request.params.version);
     const bytes = await readPicture(request, deps.maxBytes, FIELDS);
-    const { probabilities, model } = await answerPicture(deps, bytes, response);
+    const { probabilities, model } = await answerPicture(host, bytes, response);
     response.type('json').send(dictionary(topPredictions(probabilities, model, parseTop(undefined, model))));
   };
 }
@@ -64,12 +99,4 @@ function dictionary(predictions: readonly Prediction[]): string {
     return `${JSON.stringify(key)}:${probability}`;
   });
   return `{${entries.join(',')}}`;
-}
-
-function answerError({ log }: AppDeps): ErrorRequestHandler {
-  return (error: unknown, request, response, _next) => {
-    if (response.headersSent || request.socket.destroyed) return;
-    const { status, message } = requestError(error, response, log);
-    response.status(status).json({ code: status, type: EXCEPTIONS[status] ?? 'BadRequestException', message });
-  };
 }

@@ -1,15 +1,15 @@
 /** What the inference process does from its start to its end: opens a classifier, then answers message after message. */
-import { setImmediate } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import { UserError } from '../../model/errors.js';
 import { RequestError } from '../errors.js';
 import type { Classifier } from './classifier.js';
-import type { FromInference, Reply, ToInference } from './messages.js';
+import type { FromInference, Reply, ToInference, Work } from './messages.js';
 
 type Decoded = { pixels: Uint8Array; decodeMs: number } | { error: unknown };
-
-const waiting = new Set<number>();
-const cancelled = new Set<number>();
-let turn: Promise<void> = Promise.resolve();
+type Job = { id: number; cancelled: boolean } & (
+  | { type: 'classify'; decoded: Promise<Decoded> }
+  | Extract<Work, { type: 'infer' }>
+);
 
 function send(message: FromInference): void {
   process.send?.(message);
@@ -25,47 +25,105 @@ async function decode(classifier: Classifier, bytes: Uint8Array): Promise<Decode
   }
 }
 
-async function reply(classifier: Classifier, id: number, decoded: Promise<Decoded>): Promise<Reply> {
-  const picture = await decoded;
-  // Reads the messages that came meanwhile, so that the next pictures are decoded while run() blocks this thread.
-  await setImmediate();
-  if (cancelled.has(id)) return { type: 'skipped', id };
-  if ('error' in picture) return refusal(id, picture.error);
-  const started = performance.now();
-  try {
-    const probabilities = await classifier.infer(picture.pixels);
-    return { type: 'answer', id, probabilities, decodeMs: picture.decodeMs, inferenceMs: performance.now() - started };
-  } catch (error) {
-    return refusal(id, error);
-  }
-}
-
 function refusal(id: number, error: unknown): Reply {
   if (error instanceof RequestError) return { type: 'refused', id, code: error.code, message: error.message };
   send({ type: 'progress', line: `inference failed: ${error instanceof Error ? error.stack : error}` });
-  return { type: 'refused', id, code: 'INFERENCE_FAILED', message: 'the model failed on this picture' };
+  return { type: 'refused', id, code: 'INFERENCE_FAILED', message: 'the model failed on this input' };
 }
 
-function receive(classifier: Classifier, message: ToInference): void {
-  const { id } = message;
-  if (message.type === 'cancel') {
-    if (waiting.has(id)) cancelled.add(id);
-    return;
+/** Answers jobs in the order they come in; pictures that wait together share a run of the model, up to its batch. */
+class Line {
+  private readonly jobs: Job[] = [];
+  private isBusy = false;
+
+  constructor(
+    private readonly classifier: Classifier,
+    private readonly batchDelayMs: number,
+  ) {}
+
+  receive(message: ToInference): void {
+    const { id } = message;
+    if (message.type === 'cancel') {
+      const job = this.jobs.find((waiting) => waiting.id === id);
+      if (job) job.cancelled = true;
+      return;
+    }
+    if (message.type === 'infer') this.jobs.push({ ...message, cancelled: false });
+    else this.jobs.push({ type: 'classify', id, cancelled: false, decoded: decode(this.classifier, message.bytes) });
+    if (!this.isBusy) void this.work();
   }
-  waiting.add(id);
-  const decoded = decode(classifier, message.bytes);
-  turn = turn.then(async () => {
-    send(await reply(classifier, id, decoded));
-    waiting.delete(id);
-    cancelled.delete(id);
-  });
+
+  private async work(): Promise<void> {
+    this.isBusy = true;
+    while (this.jobs.length > 0) {
+      const first = this.jobs[0];
+      if (first.type === 'classify') await first.decoded;
+      // Reads the messages that came meanwhile, so that the next pictures are decoded while the model blocks this thread.
+      await setImmediate();
+      for (const reply of await this.answer(await this.batch())) send(reply);
+    }
+    this.isBusy = false;
+  }
+
+  /** The first job, or the pictures at the front that share a run. */
+  private async batch(): Promise<Job[]> {
+    const { batch } = this.classifier;
+    if (batch > 1 && this.batchDelayMs > 0 && this.jobs.length < batch) await delay(this.batchDelayMs);
+    const other = this.jobs.findIndex(({ type }) => type !== 'classify');
+    return this.jobs.splice(0, Math.max(1, Math.min(batch, other < 0 ? this.jobs.length : other)));
+  }
+
+  private async answer(jobs: Job[]): Promise<Reply[]> {
+    const replies = new Map<number, Reply>();
+    const pictures: { id: number; pixels: Uint8Array; decodeMs: number }[] = [];
+    for (const job of jobs) {
+      const decoded = job.type === 'classify' ? await job.decoded : undefined;
+      if (job.cancelled) replies.set(job.id, { type: 'skipped', id: job.id });
+      else if (job.type === 'infer') replies.set(job.id, await this.run(job));
+      else if (decoded && 'error' in decoded) replies.set(job.id, refusal(job.id, decoded.error));
+      else if (decoded) pictures.push({ id: job.id, ...decoded });
+    }
+    for (const reply of await this.classify(pictures)) replies.set(reply.id, reply);
+    return jobs.map(({ id }) => replies.get(id)!);
+  }
+
+  private async classify(pictures: { id: number; pixels: Uint8Array; decodeMs: number }[]): Promise<Reply[]> {
+    if (pictures.length === 0) return [];
+    const started = performance.now();
+    try {
+      const all = await this.classifier.infer(pictures.map(({ pixels }) => pixels));
+      const inferenceMs = performance.now() - started;
+      return pictures.map(({ id, decodeMs }, i) => {
+        return { type: 'answer', id, probabilities: all[i], decodeMs, inferenceMs, runs: i === 0 ? 1 : 0 };
+      });
+    } catch (error) {
+      if (pictures.length === 1) return [refusal(pictures[0].id, error)];
+      // One of them may have spoilt it for the others.
+      const singly: Reply[] = [];
+      for (const picture of pictures) singly.push(...(await this.classify([picture])));
+      return singly;
+    }
+  }
+
+  private async run({ id, input, outputs }: Extract<Job, { type: 'infer' }>): Promise<Reply> {
+    const started = performance.now();
+    try {
+      const tensors = await this.classifier.run(input, outputs);
+      return { type: 'tensors', id, outputs: tensors, decodeMs: 0, inferenceMs: performance.now() - started, runs: 1 };
+    } catch (error) {
+      return refusal(id, error);
+    }
+  }
 }
 
 /**
  * Reports `ready` or `failed` to the process that forked this one, then answers it until that ends.
  * @param open  given a function for progress, one line each
  */
-export async function runInferenceLoop(open: (log: (line: string) => void) => Promise<Classifier>): Promise<void> {
+export async function runInferenceLoop(
+  open: (log: (line: string) => void) => Promise<Classifier>,
+  batchDelayMs = 0,
+): Promise<void> {
   // Signals from a terminal or a supervisor reach the whole group; the server decides when this process ends.
   process.on('SIGINT', () => undefined);
   process.on('SIGTERM', () => undefined);
@@ -73,8 +131,10 @@ export async function runInferenceLoop(open: (log: (line: string) => void) => Pr
   if (!process.connected) process.exit(0); // the server ended while this process was starting
   try {
     const classifier = await open((line) => send({ type: 'progress', line }));
-    process.on('message', (message: ToInference) => receive(classifier, message));
-    send({ type: 'ready', model: classifier.model, provider: classifier.provider });
+    const line = new Line(classifier, batchDelayMs);
+    process.on('message', (message: ToInference) => line.receive(message));
+    const { model, provider, batch } = classifier;
+    send({ type: 'ready', model, provider, batch });
   } catch (error) {
     const forPeople = error instanceof UserError;
     send({ type: 'failed', message: forPeople ? error.message : String((error as Error).stack ?? error), forPeople });

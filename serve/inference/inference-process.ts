@@ -5,7 +5,8 @@
 import { runInferenceLoop } from './inference-loop.js';
 import type { InferenceOptions } from './messages.js';
 
+const options = JSON.parse(process.argv[2]) as InferenceOptions;
 await runInferenceLoop(async (log) => {
   const { openClassifier } = await import('./classifier.js'); // onnxruntime and sharp, after the loop has taken the signals
-  return openClassifier({ ...(JSON.parse(process.argv[2]) as InferenceOptions), log });
-});
+  return openClassifier({ ...options, log });
+}, options.batchDelayMs);

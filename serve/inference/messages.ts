@@ -1,31 +1,63 @@
 /**
  * What the server and its inference process say to each other. Encoded pictures travel, not pixels: the 6 MB tensor of ten crops costs
- * 447 ms per message, a photograph next to nothing. Each `classify` is answered by exactly one `answer`, `refused` or `skipped`, in order.
+ * 447 ms per message, a photograph next to nothing. Each `classify` and `infer` is answered by exactly one reply, in order.
  */
 import type { ErrorCode } from '../errors.js';
 import type { ServedModel } from '../served-model.js';
+import type { Tensor } from '../tensors.js';
 import type { Provider, ProviderChoice } from './provider.js';
 
 /** Given to the process as JSON in its first argument. */
 export interface InferenceOptions {
+  /** Path of the `.onnx` file. */
   file: string;
+  /** Name to serve it under; undefined for the file's own. */
+  name?: string;
+  version: string;
   provider: ProviderChoice;
+  /** Width × height above which a picture is refused. */
   maxPixels: number;
+  /** Threads of the CPU provider; undefined for one a core. */
+  threads?: number;
+  /** Pictures that may share a run of the model; undefined for the provider's default. */
+  batch?: number;
+  /** How long a picture may wait for others to share its run, milliseconds. */
+  batchDelayMs: number;
 }
 
+/** What is asked of the model. */
+export type Work =
+  /** An encoded picture. */
+  | { type: 'classify'; bytes: Uint8Array }
+  /** A tensor as the model takes it, and the names of the outputs wanted. */
+  | { type: 'infer'; input: Tensor; outputs: string[] };
+
 export type ToInference =
-  | { type: 'classify'; id: number; bytes: Uint8Array }
+  | (Work & { id: number })
   /** Nobody waits for it any more: skip it unless its inference has begun. */
   | { type: 'cancel'; id: number };
 
+/** What came of it. Of the pictures that shared a run, the first has `runs` 1, the others 0. */
+export type Answer = { id: number; decodeMs: number; inferenceMs: number; runs: number } & (
+  | { type: 'answer'; probabilities: Float32Array }
+  | { type: 'tensors'; outputs: Tensor[] }
+);
+
 export type Reply =
-  | { type: 'answer'; id: number; probabilities: Float32Array; decodeMs: number; inferenceMs: number }
+  | Answer
   | { type: 'refused'; id: number; code: ErrorCode; message: string }
   | { type: 'skipped'; id: number };
 
+export interface Loaded {
+  model: ServedModel;
+  provider: Provider;
+  /** Pictures that may share a run. */
+  batch: number;
+}
+
 export type FromInference =
   | { type: 'progress'; line: string }
-  | { type: 'ready'; model: ServedModel; provider: Provider }
+  | ({ type: 'ready' } & Loaded)
   /** The model cannot be loaded. `forPeople`: the message says all; else it is a stack. */
   | { type: 'failed'; message: string; forPeople: boolean }
   | Reply;

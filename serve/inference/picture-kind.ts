@@ -8,7 +8,7 @@ export type PictureKind = 'jpeg' | 'png' | 'webp';
 
 const PNG_SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 
-function pictureKind(bytes: Buffer): PictureKind | undefined {
+export function pictureKind(bytes: Buffer): PictureKind | undefined {
   if (bytes.length >= 3 && bytes.readUIntBE(0, 3) === 0xffd8ff) return 'jpeg';
   if (bytes.subarray(0, 8).equals(PNG_SIGNATURE)) return 'png';
   const riff = bytes.subarray(0, 4).toString('latin1');

@@ -132,7 +132,7 @@ test('ends with 2 on wrong usage: unknown provider, port out of range, misspelt 
     [['--model', file, '--port', '65536'], /expected a whole number, 0 to 65535, got "65536"/],
     [['--model', file, '--timeout', '0'], /expected seconds, more than 0/],
     [['--model', file, '--quue', '3'], /unknown option '--quue'\s+\(Did you mean --queue\?\)/],
-    [[], /required option '--model <file>' not specified/],
+    [[], /expected --model FILE or --models FOLDER/],
   ];
   for (const [words, message] of cases) {
     const { ended, stderr } = alexnet('serve', ...words);

@@ -1,6 +1,6 @@
 /**
  * Runs in place of the inference process, with the real message loop around a classifier that does what the "picture" says (see
- * `order`): `pid`, `count`, `sleep <ms>`, `hang`, `die`, `die unless <file>`, `fail`. Decodes nothing; loads neither sharp nor onnxruntime.
+ * `order`): `pid`, `count`, `runs`, `sleep <ms>`, `hang`, `die`, `die unless <file>`, `fail`. Decodes nothing; loads neither sharp nor onnxruntime.
  */
 import { existsSync, writeFileSync } from 'node:fs';
 import { runInferenceLoop } from '../../serve/inference/inference-loop.js';
@@ -17,10 +17,12 @@ function die(): void {
 }
 
 let count = 0;
+let runs = 0;
 
 const COMMANDS: Record<string, (argument: string) => number> = {
   pid: () => process.pid,
   count: () => count,
+  runs: () => runs,
   sleep: (ms) => {
     block(Number(ms));
     return 0;
@@ -41,22 +43,36 @@ const COMMANDS: Record<string, (argument: string) => number> = {
   },
 };
 
-const { file } = JSON.parse(process.argv[2]) as InferenceOptions;
+const { file, name, version, batch = 1, batchDelayMs } = JSON.parse(process.argv[2]) as InferenceOptions;
 
 await runInferenceLoop(async (log) => {
   log('loading');
   if (file === 'dies while loading') die();
   if (file === 'loads for ever') await new Promise((resolve) => setTimeout(resolve, 2 ** 30));
   return {
-    model: { name: 'obedient', version: '1', labels: ['result', 'nothing'], crops: 10, imagePx: 8 },
+    model: {
+      name: name ?? 'obedient',
+      version,
+      labels: ['result', 'nothing'],
+      crops: 10,
+      imagePx: 8,
+      input: { name: 'image', datatype: 'UINT8', shape: [-1, 8, 8, 3] },
+      outputs: [{ name: 'probabilities', datatype: 'FP32', shape: [-1, 2] }],
+      answer: 'probabilities',
+    },
     provider: 'cpu',
+    batch,
     decode: async (bytes) => bytes.slice(3),
     // The first "probability" is the command's result.
-    infer: async (bytes) => {
-      const [command, ...words] = Buffer.from(bytes).toString().split(' ');
-      if (command !== 'count') count += 1;
-      return Float32Array.of(COMMANDS[command](words.join(' ')), 0);
+    infer: async (pictures) => {
+      runs += 1;
+      return pictures.map((bytes) => {
+        const [command, ...words] = Buffer.from(bytes).toString().split(' ');
+        if (command !== 'count') count += 1;
+        return Float32Array.of(COMMANDS[command](words.join(' ')), 0);
+      });
     },
+    run: async () => [],
     release: async () => undefined,
   };
-});
+}, batchDelayMs);

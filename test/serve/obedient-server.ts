@@ -5,4 +5,4 @@ import { OBEDIENT } from './running.js';
 
 const [file, port] = process.argv.slice(2);
 const log = (line: string) => console.error(line);
-await serveUntilSignal(createServer({ file, port: Number(port), inferenceModule: OBEDIENT, log }), log);
+await serveUntilSignal(createServer({ files: [file], port: Number(port), inferenceModule: OBEDIENT, log }), log);

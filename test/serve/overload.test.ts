@@ -69,7 +69,7 @@ test('answers 500 to a picture the model fails on, without its inner words, and 
   const log: string[] = [];
   const { url } = await obedient({ log: (line) => log.push(line) });
   const { status, code, message } = await errorOf(post(url, order('fail')));
-  assert.deepEqual([status, code, message], [500, 'INFERENCE_FAILED', 'the model failed on this picture']);
+  assert.deepEqual([status, code, message], [500, 'INFERENCE_FAILED', 'the model failed on this input']);
   assert.ok(log.some((line) => line.includes('secret of the house')));
   assert.equal((await post(url, order('sleep 0'))).status, 200);
 });

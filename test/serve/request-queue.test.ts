@@ -1,22 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Answer, RequestQueue } from '../../serve/hosting/request-queue.js';
-import type { ToInference } from '../../serve/inference/messages.js';
+import { RequestQueue } from '../../serve/hosting/request-queue.js';
+import type { Answer, ToInference } from '../../serve/inference/messages.js';
 
 /** A queue whose messages are kept instead of sent. */
 function queueOf(maxWaiting = 10, timeoutMs = 10_000) {
   const messages: ToInference[] = [];
-  const queue = new RequestQueue({
-    maxWaiting,
-    timeoutMs,
-    send: (message) => messages.push(message),
-    kill: () => undefined,
-  });
+  const queue = new RequestQueue({ maxWaiting, timeoutMs });
+  const lane = queue.addLane({ send: (message) => messages.push(message), kill: () => undefined });
   /** Ids of the pictures sent since the last call. */
   const sent = () => messages.splice(0).map(({ type, id }) => (type === 'cancel' ? `cancel ${id}` : id));
   const answered = new Map<number, string>();
   const add = (picture: number, signal = new AbortController().signal) => {
-    queue.add(Uint8Array.of(picture), signal).then(
+    queue.add({ type: 'classify', bytes: Uint8Array.of(picture) }, signal).then(
       () => answered.set(picture, 'answer'),
       (error) => answered.set(picture, error.code ?? error.message),
     );
@@ -27,82 +23,128 @@ function queueOf(maxWaiting = 10, timeoutMs = 10_000) {
     probabilities: new Float32Array(1),
     decodeMs: 1,
     inferenceMs: 2,
+    runs: 1,
   });
   const settled = async () => {
     await new Promise(setImmediate);
     return Object.fromEntries(answered);
   };
-  return { queue, sent, add, answer, settled };
+  return { queue, lane, sent, add, answer, settled };
 }
 
 test('sends one picture until something is answered, then three ahead, in order', async () => {
-  const { queue, sent, add, answer, settled } = queueOf();
+  const { lane, sent, add, answer, settled } = queueOf();
   for (const picture of [1, 2, 3, 4, 5]) add(picture);
   assert.deepEqual(sent(), []);
-  queue.processReady();
+  lane.processReady();
   assert.deepEqual(sent(), [1]);
-  queue.reply(answer(1));
+  lane.reply(answer(1));
   assert.deepEqual(sent(), [2, 3, 4]);
-  queue.reply(answer(2));
+  lane.reply(answer(2));
   assert.deepEqual(sent(), [5]);
-  for (const id of [3, 4, 5]) queue.reply(answer(id));
+  for (const id of [3, 4, 5]) lane.reply(answer(id));
   assert.deepEqual(await settled(), { 1: 'answer', 2: 'answer', 3: 'answer', 4: 'answer', 5: 'answer' });
 });
 
 test('fails only the picture that kills the process twice, whatever was sent beside it', async () => {
-  const { queue, sent, add, answer, settled } = queueOf();
-  queue.processReady();
+  const { lane, sent, add, answer, settled } = queueOf();
+  lane.processReady();
   add(1);
-  queue.reply(answer(1));
+  lane.reply(answer(1));
   for (const picture of [2, 3, 4]) add(picture); // 3 kills, at first while it is decoded beside 2
   assert.deepEqual(sent(), [1, 2, 3, 4]);
   const restart = () => {
-    queue.processDied();
-    queue.processReady();
+    lane.processDied();
+    lane.processReady();
     return sent();
   };
   assert.deepEqual(restart(), [2]);
-  queue.reply(answer(2));
+  lane.reply(answer(2));
   assert.deepEqual(sent(), [3, 4]);
   assert.deepEqual(restart(), [3]);
   assert.deepEqual(restart(), [4]);
-  queue.reply(answer(4));
+  lane.reply(answer(4));
   assert.deepEqual(await settled(), { 1: 'answer', 2: 'answer', 3: 'INFERENCE_FAILED', 4: 'answer' });
 });
 
 test('cancels a picture that is with the process and drops one that is not', async () => {
-  const { queue, sent, add, answer, settled } = queueOf();
-  queue.processReady();
+  const { queue, lane, sent, add, answer, settled } = queueOf();
+  lane.processReady();
   const gone = new AbortController();
   add(1);
   add(2, gone.signal);
   add(3);
-  queue.reply(answer(1));
+  lane.reply(answer(1));
   add(4);
   add(5, gone.signal);
   assert.deepEqual(sent(), [1, 2, 3, 4]);
   gone.abort(new Error('gone'));
   assert.deepEqual(sent(), ['cancel 2']);
   assert.equal(queue.pending, 2);
-  queue.reply({ type: 'skipped', id: 2 });
-  for (const id of [3, 4]) queue.reply(answer(id));
+  lane.reply({ type: 'skipped', id: 2 });
+  for (const id of [3, 4]) lane.reply(answer(id));
   assert.deepEqual(await settled(), { 1: 'answer', 2: 'gone', 3: 'answer', 4: 'answer', 5: 'gone' });
 });
 
 test('refuses the picture for which there is no room, with the seconds until there should be', async () => {
-  const { queue, add, settled } = queueOf(2);
-  queue.processReady();
+  const { queue, lane, add, settled } = queueOf(2);
+  lane.processReady();
   add(1);
-  queue.reply({ type: 'answer', id: 1, probabilities: new Float32Array(1), decodeMs: 0, inferenceMs: 700 });
+  lane.reply({ type: 'answer', id: 1, probabilities: new Float32Array(1), decodeMs: 0, inferenceMs: 700, runs: 1 });
   for (const picture of [2, 3, 4]) add(picture);
   assert.throws(() => queue.requireRoom(), { code: 'QUEUE_FULL', retryAfterS: 3 }); // 3 × 0.7 s
   add(5);
   assert.deepEqual(await settled(), { 1: 'answer', 5: 'QUEUE_FULL' });
-  queue.processDied();
+  lane.processDied();
   assert.equal(queue.pending, 3);
   for (const _ of [1, 2, 3, 4, 5, 6]) {
-    queue.processReady();
-    queue.processDied();
+    lane.processReady();
+    lane.processDied();
   }
   await queue.idle();
+});
+
+test('gives each process a line of its own, the shorter one first, and sends what one leaves behind to the other', async () => {
+  const queue = new RequestQueue({ maxWaiting: 10, timeoutMs: 10_000 });
+  const sent: string[] = [];
+  const lanes = ['a', 'b'].map((process) =>
+    queue.addLane({
+      send: ({ type, id }) => sent.push(`${process}${type === 'cancel' ? ' cancel' : ''} ${id}`),
+      kill: () => undefined,
+    }),
+  );
+  const answers = [1, 2, 3, 4].map((picture) =>
+    queue.add({ type: 'classify', bytes: Uint8Array.of(picture) }, new AbortController().signal),
+  );
+  for (const lane of lanes) lane.processReady();
+  assert.deepEqual(sent.splice(0), ['a 1', 'b 2']);
+  const answer = (id: number): Answer => ({
+    type: 'answer',
+    id,
+    probabilities: new Float32Array(1),
+    decodeMs: 1,
+    inferenceMs: 2,
+    runs: 1,
+  });
+  lanes[1].reply(answer(2));
+  assert.deepEqual(sent.splice(0), ['b 3', 'b 4']);
+  lanes[1].processDied();
+  lanes[0].reply(answer(1));
+  assert.deepEqual(sent.splice(0), ['a 3', 'a 4']);
+  lanes[0].reply(answer(3));
+  lanes[0].reply(answer(4));
+  assert.deepEqual(
+    (await Promise.all(answers)).map(({ id }) => id),
+    [1, 2, 3, 4],
+  );
+  assert.equal(queue.pending, 0);
+});
+
+test('sends two batches ahead to a process that runs several pictures together', () => {
+  const { lane, sent, add, answer } = queueOf(20);
+  for (let picture = 1; picture <= 10; picture++) add(picture);
+  lane.processReady(4);
+  assert.deepEqual(sent(), [1]);
+  lane.reply(answer(1));
+  assert.deepEqual(sent(), [2, 3, 4, 5, 6, 7, 8, 9]);
 });

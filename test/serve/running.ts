@@ -10,10 +10,11 @@ const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 export const OBEDIENT = at('./obedient-inference.js');
 
 /** A server in this process; ended with the test file. */
-export async function running(
-  options: Partial<ServerOptions> & { file: string },
-): Promise<{ url: string; server: ImageServer }> {
-  const server = createServer({ port: 0, provider: 'cpu', ...options });
+export async function running({
+  file,
+  ...options
+}: Partial<ServerOptions> & { file?: string }): Promise<{ url: string; server: ImageServer }> {
+  const server = createServer({ port: 0, provider: 'cpu', files: file === undefined ? [] : [file], ...options });
   after(() => server.kill());
   return { url: (await server.start()).url, server };
 }

@@ -1,0 +1,96 @@
+/**
+ * Where models are on disk: single files, or a repository as Triton's, `DIR/<name>/<version>/model.onnx` with whole numbers for versions. Names
+ * come from listings of the repository, never from requests.
+ */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UserError } from '../../model/errors.js';
+import { RequestError } from '../errors.js';
+import { fileSignature } from '../file-signature.js';
+import { MODEL_NAME } from '../served-model.js';
+
+/** A model's versions on disk. */
+export interface ModelSource {
+  /** undefined for a single file, which states it. */
+  name?: string;
+  versions: VersionSource[];
+}
+
+export interface VersionSource {
+  version: string;
+  file: string;
+}
+
+const MODEL_FILE = 'model.onnx';
+const VERSION = /^[1-9]\d{0,8}$/;
+
+export const VERSION_POLICIES = ['all', 'latest'] as const;
+/** Which of a model's versions are served. */
+export type VersionPolicy = (typeof VERSION_POLICIES)[number];
+
+/**
+ * Every model of a repository; folders that do not fit are named to `note`.
+ * @throws {UserError} when the folder cannot be read, or holds no model
+ */
+export async function findModels(
+  folder: string,
+  policy: VersionPolicy,
+  note: (line: string) => void,
+): Promise<ModelSource[]> {
+  const sources: ModelSource[] = [];
+  for (const name of await foldersIn(folder)) {
+    if (!MODEL_NAME.test(name)) {
+      note(`${join(folder, name)}: left out: names of models are letters, digits, ".", "_" and "-", 64 at most`);
+      continue;
+    }
+    const source = await findModel(folder, name, policy);
+    if (source) sources.push(source);
+    else note(`${join(folder, name)}: left out: holds no <version>/${MODEL_FILE} with a whole number for <version>`);
+  }
+  if (sources.length > 0) return sources;
+  throw new UserError(
+    `${folder}: expected models as <name>/<version>/${MODEL_FILE}, e.g. alexnet/1/${MODEL_FILE}, got none`,
+  );
+}
+
+/** One model's versions, the lowest first; undefined where there are none. */
+export async function findModel(folder: string, name: string, policy: VersionPolicy): Promise<ModelSource | undefined> {
+  const names = await foldersIn(folder);
+  if (!names.includes(name)) return undefined;
+  const versions: VersionSource[] = [];
+  for (const version of (await foldersIn(join(folder, name))).filter((text) => VERSION.test(text))) {
+    if ((await readdir(join(folder, name, version))).includes(MODEL_FILE)) {
+      versions.push({ version, file: join(folder, name, version, MODEL_FILE) });
+    }
+  }
+  versions.sort((a, b) => Number(a.version) - Number(b.version));
+  if (versions.length === 0) return undefined;
+  return { name, versions: policy === 'latest' ? versions.slice(-1) : versions };
+}
+
+async function foldersIn(folder: string): Promise<string[]> {
+  try {
+    const entries = await readdir(folder, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory() || entry.isSymbolicLink()).map(({ name }) => name);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOTDIR' && cause instanceof Error) return [];
+    throw new UserError(`${folder}: the folder of models cannot be read (${code})`, { cause });
+  }
+}
+
+/** Equal as long as neither the model nor its description changed. */
+export async function versionSignature({ file }: VersionSource): Promise<string> {
+  const beside = ['config.json', 'preprocessor_config.json'].flatMap((name) => [
+    join(file, '..', name),
+    join(file, '..', '..', name),
+  ]);
+  const all = await Promise.all([file, ...beside].map((path) => fileSignature(path).catch(() => 'none')));
+  return all.join('; ');
+}
+
+/** @throws {RequestError} MODEL_NOT_FOUND where `name` cannot be that of a model */
+export function requireModelName(name: string): void {
+  if (MODEL_NAME.test(name)) return;
+  throw new RequestError('MODEL_NOT_FOUND', 'no model has such a name: letters, digits, ".", "_" and "-", 64 at most');
+}

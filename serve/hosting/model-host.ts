@@ -1,0 +1,209 @@
+/**
+ * One version of one model, being served: its line of requests, the processes that answer them, and its cache. A version that is replaced or
+ * unloaded ends with its processes, so that nothing of it stays in memory.
+ */
+import { createHash } from 'node:crypto';
+import { availableParallelism } from 'node:os';
+import { LRUCache } from 'lru-cache';
+import type { Answer, InferenceOptions, Loaded, Work } from '../inference/messages.js';
+import type { Provider } from '../inference/provider.js';
+import type { Log } from '../log.js';
+import type { Metrics } from '../metrics.js';
+import type { ServedModel } from '../served-model.js';
+import type { Tensor } from '../tensors.js';
+import { InferenceSupervisor } from './inference-supervisor.js';
+import { RequestQueue } from './request-queue.js';
+
+export interface HostOptions
+  extends Pick<InferenceOptions, 'provider' | 'maxPixels' | 'threads' | 'batch' | 'batchDelayMs'> {
+  /** Requests of a model that may wait, besides those in inference. */
+  maxWaiting: number;
+  /** Time from a complete request to its answer, milliseconds, waiting included. */
+  timeoutMs: number;
+  /** Inference processes of a model. */
+  replicas: number;
+  /** Bytes of answers kept by picture, a model; 0 for none. */
+  cacheBytes: number;
+  /** Compiled file to run as the inference process, in place of our own. */
+  inferenceModule?: string;
+}
+
+/** What a picture's answer says besides its classes, milliseconds. */
+export interface Timings {
+  queue: number;
+  decode: number;
+  inference: number;
+  total: number;
+}
+
+export interface Classified {
+  model: ServedModel;
+  probabilities: Float32Array;
+  timings: Timings;
+  /** Taken from an earlier answer to the same picture, whose timings these are. */
+  cached: boolean;
+}
+
+/** Memory that an answer takes in the cache besides its probabilities, bytes. */
+const ENTRY_OVERHEAD = 300;
+
+export class ModelHost {
+  private readonly queue: RequestQueue;
+  private readonly processes: InferenceSupervisor[];
+  private readonly cache?: LRUCache<string, Omit<Classified, 'model' | 'cached'>>;
+  private loaded?: Loaded;
+  private up = 0;
+  private ending = false;
+
+  constructor(
+    source: Pick<InferenceOptions, 'file' | 'name' | 'version'>,
+    options: HostOptions,
+    private readonly metrics: Metrics,
+    log: Log,
+  ) {
+    const { replicas, cacheBytes, timeoutMs, inferenceModule, provider, maxPixels, batch, batchDelayMs } = options;
+    const threads = options.threads ?? Math.max(1, Math.floor(availableParallelism() / replicas));
+    const passed: InferenceOptions = { ...source, provider, maxPixels, threads, batch, batchDelayMs };
+    this.queue = new RequestQueue(options);
+    this.processes = Array.from({ length: replicas }, (_, i) => {
+      const said: Log = (line, level) => log(replicas > 1 ? `process ${i + 1}: ${line}` : line, level);
+      const process = new InferenceSupervisor(
+        passed,
+        {
+          ready: (loaded) => {
+            this.loaded = loaded;
+            this.up += 1;
+            this.metrics.modelLoaded(loaded.model, loaded.provider);
+            lane.processReady(loaded.batch);
+          },
+          reply: (reply) => lane.reply(reply),
+          died: (wasUp) => {
+            if (wasUp) this.up -= 1;
+            this.metrics.processDied();
+            lane.processDied();
+          },
+          log: said,
+        },
+        inferenceModule,
+      );
+      const lane = this.queue.addLane({
+        send: (message) => process.send(message),
+        kill: () => {
+          said(`the inference process has not answered for ${timeoutMs / 1000} s; ending it`, 'error');
+          process.kill();
+        },
+      });
+      return process;
+    });
+    if (cacheBytes > 0) {
+      this.cache = new LRUCache({
+        maxSize: cacheBytes,
+        sizeCalculation: ({ probabilities }) => probabilities.byteLength + ENTRY_OVERHEAD,
+      });
+    }
+  }
+
+  /**
+   * Resolves once every process has loaded the model and run it.
+   * @throws {UserError} when it cannot be loaded: nothing runs then
+   */
+  async start(): Promise<Loaded> {
+    try {
+      // One after the other: they would contend for the disk, and a fault is said once.
+      for (const process of this.processes) await process.start();
+      return this.loaded!;
+    } catch (error) {
+      this.kill();
+      throw error;
+    }
+  }
+
+  get model(): ServedModel | undefined {
+    return this.loaded?.model;
+  }
+
+  /** Answers are kept by picture. */
+  get caches(): boolean {
+    return this.cache !== undefined;
+  }
+
+  get provider(): Provider | undefined {
+    return this.loaded?.provider;
+  }
+
+  /** A process takes work. */
+  get isUp(): boolean {
+    return this.up > 0 && !this.ending;
+  }
+
+  get pending(): number {
+    return this.queue.pending;
+  }
+
+  /** @throws {RequestError} QUEUE_FULL */
+  requireRoom(): void {
+    try {
+      this.queue.requireRoom();
+    } catch (error) {
+      this.metrics.failed(this.model, error);
+      throw error;
+    }
+  }
+
+  /**
+   * An encoded picture's probabilities.
+   * @throws {RequestError} as `RequestQueue.add`
+   */
+  async classify(bytes: Uint8Array, signal: AbortSignal): Promise<Classified> {
+    const key = this.cache && createHash('sha256').update(bytes).digest('base64');
+    const kept = key && this.cache?.get(key);
+    if (kept) {
+      this.metrics.cacheHit(this.loaded!.model);
+      return { ...kept, model: this.loaded!.model, cached: true };
+    }
+    if (this.cache) this.metrics.cacheMiss(this.model);
+    const { answer, timings } = await this.infer({ type: 'classify', bytes }, signal);
+    if (answer.type !== 'answer') throw new Error(`a picture was answered with ${answer.type}`);
+    const { probabilities } = answer;
+    if (key) this.cache?.set(key, { probabilities, timings });
+    return { model: this.loaded!.model, probabilities, timings, cached: false };
+  }
+
+  /**
+   * What the model gives for its own input.
+   * @throws {RequestError} as `RequestQueue.add`
+   */
+  async run(input: Tensor, outputs: string[], signal: AbortSignal): Promise<{ model: ServedModel; outputs: Tensor[] }> {
+    const { answer } = await this.infer({ type: 'infer', input, outputs }, signal);
+    if (answer.type !== 'tensors') throw new Error(`a tensor was answered with ${answer.type}`);
+    return { model: this.loaded!.model, outputs: answer.outputs };
+  }
+
+  /** Answers what it has, then ends. */
+  async drain(): Promise<void> {
+    this.ending = true;
+    await this.queue.idle();
+    this.kill();
+  }
+
+  /** Ends at once. */
+  kill(): void {
+    this.ending = true;
+    for (const process of this.processes) process.stop();
+  }
+
+  private async infer(work: Work, signal: AbortSignal): Promise<{ answer: Answer; timings: Timings }> {
+    const started = performance.now();
+    try {
+      const answer = await this.queue.add(work, signal);
+      const total = performance.now() - started;
+      const { decodeMs: decode, inferenceMs: inference } = answer;
+      const timings = { queue: Math.max(0, total - decode - inference), decode, inference, total };
+      this.metrics.inferred(this.loaded!.model, timings, answer.runs);
+      return { answer, timings };
+    } catch (error) {
+      this.metrics.failed(this.model, error);
+      throw error;
+    }
+  }
+}

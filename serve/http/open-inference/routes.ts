@@ -1,0 +1,230 @@
+/**
+ * The Open Inference Protocol v2 (kserve/open-inference-protocol, inference_rest.md), as KServe and Triton answer it, with Triton's extensions
+ * for binary data, classification and the model repository. Beside the model's own input, encoded pictures are taken as BYTES under its name.
+ */
+import type { Request, RequestHandler } from 'express';
+import type { z } from 'zod';
+import { toolVersion } from '../../../model/tool-version.js';
+import { type ErrorCode, RequestError } from '../../errors.js';
+import type { ModelHost } from '../../hosting/model-host.js';
+import { requirePicture } from '../../inference/picture-kind.js';
+import { bytesOf, type Tensor } from '../../tensors.js';
+import { requireAdmin } from '../admin.js';
+import { type AppDeps, openForPictures, whenGone } from '../answer-picture.js';
+import { readJson, readJsonSized } from '../body.js';
+import { PICTURE_ERRORS } from '../classify.js';
+import { parseBody } from '../parse-body.js';
+import type { Protocol, Route, RouteDoc } from '../protocol.js';
+import { parseInfer } from './request.js';
+import { inferResponse } from './response.js';
+import {
+  Index,
+  IndexRequest,
+  InferRequestBody,
+  InferResponseBody,
+  Live,
+  LoadRequest,
+  ModelMetadata,
+  ModelReady,
+  Models,
+  ProtocolError,
+  Ready,
+  ServerMetadata,
+} from './schemas.js';
+
+const HEADER_LENGTH = 'Inference-Header-Content-Length';
+const EXTENSIONS = ['binary_tensor_data', 'classification', 'model_repository'];
+/** Of the bodies that ask for the index, or to load and unload; bytes. */
+const MAX_ADMIN_BODY = 65_536;
+
+type Json<T extends z.ZodType> = z.infer<T>;
+
+export function openInference(deps: AppDeps): Protocol {
+  const json = (summary: string, schema: z.ZodType, errors: ErrorCode[] = []): RouteDoc => ({
+    summary,
+    answer: { 'application/json': schema },
+    errors,
+  });
+  const get = (path: string, handler: RequestHandler, doc: RouteDoc): Route => ({ method: 'get', path, handler, doc });
+  const ofModel = ['/v2/models/:model', '/v2/models/:model/versions/:version'].flatMap((path): Route[] => [
+    get(path, metadata(deps), json('A model’s inputs and outputs', ModelMetadata, ['MODEL_NOT_FOUND'])),
+    get(
+      `${path}/ready`,
+      modelReady(deps),
+      json('Whether a model answers', ModelReady, ['MODEL_NOT_FOUND', 'NOT_READY']),
+    ),
+    {
+      method: 'post',
+      path: `${path}/infer`,
+      handler: infer(deps),
+      doc: {
+        summary: 'Run the model on its own input, or on encoded pictures as BYTES',
+        headers: {
+          [HEADER_LENGTH]: {
+            description:
+              'Bytes of the JSON at the front of the body, the tensors’ bytes follow; 0: the body is the bytes of the only input, or a picture',
+          },
+        },
+        body: { 'application/json': InferRequestBody, 'application/octet-stream': 'binary' },
+        answer: { 'application/json': InferResponseBody, 'application/octet-stream': 'binary' },
+        errors: [...PICTURE_ERRORS, 'BAD_REQUEST'],
+      },
+    },
+  ]);
+  return {
+    name: 'Open Inference Protocol',
+    description:
+      'Version 2 as KServe and Triton speak it, with binary tensor data, classification and the model repository.',
+    prefixes: ['/v2'],
+    error: { schema: ProtocolError, body: ({ message }) => ({ error: message }) },
+    routes: [
+      get(
+        '/v2',
+        (_request, response) =>
+          void response.json({ name: 'alexnet', version: toolVersion(), extensions: EXTENSIONS } satisfies Json<
+            typeof ServerMetadata
+          >),
+        json('What this server is', ServerMetadata),
+      ),
+      get(
+        '/v2/health/live',
+        (_request, response) => void response.json({ live: true } satisfies Json<typeof Live>),
+        json('Whether the server runs', Live),
+      ),
+      get('/v2/health/ready', ready(deps), {
+        ...json('Whether every model answers', Ready),
+        others: { 503: { description: 'Not just now', schema: Ready } },
+      }),
+      get(
+        '/v2/models',
+        (_request, response) =>
+          void response.json({ models: deps.models.all.map(({ model }) => model!.name) } satisfies Json<typeof Models>),
+        json('Names of the models', Models),
+      ),
+      ...ofModel,
+      {
+        method: 'post',
+        path: '/v2/repository/index',
+        handler: index(deps),
+        doc: { ...json('Every model and version with its state', Index), body: { 'application/json': IndexRequest } },
+      },
+      ...(['load', 'unload'] as const).map(
+        (action): Route => ({
+          method: 'post',
+          path: `/v2/repository/models/:model/${action}`,
+          handler: change(deps, action),
+          doc: {
+            summary:
+              action === 'load'
+                ? 'Read a model’s versions from disk again; the old ones answer until the new ones do'
+                : 'Answer what is in line for a model, then end it',
+            body: { 'application/json': LoadRequest },
+            errors: [
+              'BAD_REQUEST',
+              'UNAUTHORIZED',
+              'ADMIN_OFF',
+              'MODEL_NOT_FOUND',
+              ...(action === 'load' ? ['LOAD_FAILED' as const] : []),
+            ],
+            guarded: true,
+          },
+        }),
+      ),
+    ],
+  };
+}
+
+function ready({ notReady }: AppDeps): RequestHandler {
+  return (_request, response) => {
+    const reason = notReady();
+    const body: Json<typeof Ready> = reason === undefined ? { ready: true } : { ready: false, error: reason };
+    response.status(body.ready ? 200 : 503).json(body);
+  };
+}
+
+function modelOf(request: Request): { model: string; version?: string } {
+  return request.params as { model: string; version?: string };
+}
+
+function metadata(deps: AppDeps): RequestHandler {
+  return (request, response) => {
+    const wanted = modelOf(request);
+    const host = deps.models.find(wanted.model, wanted.version);
+    const { name, version, input, outputs, crops, imagePx } = host.model!;
+    response.json({
+      name,
+      versions: wanted.version === undefined ? deps.models.versions(name) : [version],
+      platform: 'onnx_onnxv1',
+      inputs: [input],
+      outputs,
+      parameters: { provider: host.provider ?? '', crops, image_px: imagePx },
+    } satisfies Json<typeof ModelMetadata>);
+  };
+}
+
+function modelReady(deps: AppDeps): RequestHandler {
+  return (request, response) => {
+    const { model, version } = modelOf(request);
+    const host = deps.models.find(model, version);
+    if (!host.isUp) throw new RequestError('NOT_READY', `model "${model}" is restarting`, 1);
+    response.json({ name: model, ready: true } satisfies Json<typeof ModelReady>);
+  };
+}
+
+function infer(deps: AppDeps): RequestHandler {
+  return async (request, response) => {
+    const wanted = modelOf(request);
+    const host = openForPictures(deps, wanted.model, wanted.version);
+    const body = await readJsonSized(request, deps.maxBytes);
+    const { id, input, outputs } = parseInfer(body, request.get(HEADER_LENGTH), host.model!);
+    const { model, tensors } =
+      'pictures' in input
+        ? await classifyAll(host, input.pictures, whenGone(response))
+        : await runModel(host, input, outputs, whenGone(response));
+    const { json, binary } = inferResponse(tensors, outputs, model, id);
+    if (binary.length === 0) return void response.json(json);
+    const head = Buffer.from(JSON.stringify(json));
+    response.set(HEADER_LENGTH, String(head.length)).type('application/octet-stream');
+    response.send(Buffer.concat([head, ...binary]));
+  };
+}
+
+async function runModel(host: ModelHost, input: Tensor, outputs: readonly { name: string }[], signal: AbortSignal) {
+  const names = [...new Set(outputs.map(({ name }) => name))];
+  const { model, outputs: tensors } = await host.run(input, names, signal);
+  return { model, tensors };
+}
+
+/** Pictures of a request are answered together; the first that fails fails it. */
+async function classifyAll(host: ModelHost, pictures: readonly Buffer[], signal: AbortSignal) {
+  for (const bytes of pictures) requirePicture(bytes);
+  const failed = new AbortController();
+  const either = AbortSignal.any([signal, failed.signal]);
+  try {
+    const answers = await Promise.all(pictures.map((bytes) => host.classify(bytes, either)));
+    const { model } = answers[0];
+    const bytes = Buffer.concat(answers.map(({ probabilities }) => bytesOf(probabilities)));
+    const shape = [pictures.length, model.labels.length];
+    return { model, tensors: [{ name: model.answer, datatype: 'FP32', shape, bytes } satisfies Tensor] };
+  } catch (error) {
+    failed.abort(error);
+    throw error;
+  }
+}
+
+function index(deps: AppDeps): RequestHandler {
+  return async (request, response) => {
+    const { ready: onlyReady } = parseBody(IndexRequest, await readJson(request, MAX_ADMIN_BODY, {}));
+    const entries = deps.models.index().filter(({ state }) => !onlyReady || state === 'READY');
+    response.json(entries satisfies Json<typeof Index>);
+  };
+}
+
+function change(deps: AppDeps, action: 'load' | 'unload'): RequestHandler {
+  return async (request, response) => {
+    requireAdmin(deps, request, response);
+    parseBody(LoadRequest, await readJson(request, MAX_ADMIN_BODY, {}));
+    await deps.models[action](modelOf(request).model);
+    response.status(200).end();
+  };
+}

@@ -1,0 +1,162 @@
+/** The OpenAPI 3.1 document, made from the routes' own list and the schemas that check their bodies, and a page that shows it. */
+
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { Router } from 'express';
+import helmet from 'helmet';
+import { z } from 'zod';
+import { toolVersion } from '../../model/tool-version.js';
+import { ERRORS, type ErrorCode } from '../errors.js';
+import type { ErrorShape, Protocol, Route } from './protocol.js';
+
+type Schemas = Record<string, object>;
+type Content = Record<string, z.ZodType | 'binary' | 'text'>;
+
+/** Every request may meet these. */
+const ALWAYS: ErrorCode[] = ['INTERNAL'];
+
+export function openApiDocument(protocols: readonly Protocol[]): object {
+  const schemas: Schemas = {};
+  const paths: Record<string, Record<string, object>> = {};
+  for (const protocol of protocols) {
+    for (const route of protocol.routes) {
+      const path = route.path.replace(/:(\w+)/g, '{$1}');
+      paths[path] = { ...paths[path], [route.method]: operation(route, protocol, schemas) };
+    }
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'alexnet',
+      version: toolVersion(),
+      description: 'Pictures in, labels out. Every answer carries x-request-id; the request’s own is kept.',
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
+    servers: [{ url: '/' }],
+    tags: protocols.map(({ name, description }) => ({ name, description })),
+    paths,
+    components: { schemas, securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+  };
+}
+
+function operation({ method, path, doc }: Route, { name, error }: Protocol, schemas: Schemas): object {
+  const parameters = [
+    ...[...path.matchAll(/:(\w+)/g)].map(([, param]) => ({
+      name: param,
+      in: 'path',
+      required: true,
+      schema: { type: 'string' },
+    })),
+    ...Object.entries(doc.query ?? {}).map(([query, { description, schema }]) => ({
+      name: query,
+      in: 'query',
+      description,
+      schema: jsonSchema(schema, schemas),
+    })),
+    ...Object.entries(doc.headers ?? {}).map(([header, { description, required }]) => ({
+      name: header,
+      in: 'header',
+      description,
+      required: required ?? false,
+      schema: { type: 'string' },
+    })),
+  ];
+  const others = Object.entries(doc.others ?? {}).map(([status, { description, schema }]) => [
+    status,
+    { description, content: content({ 'application/json': schema }, schemas) },
+  ]);
+  return {
+    tags: [name],
+    summary: doc.summary,
+    operationId: `${method} ${path}`.replace(/\W+/g, '_').replace(/_$/, ''),
+    ...(parameters.length > 0 && { parameters }),
+    ...(doc.body && { requestBody: { required: !doc.guarded, content: content(doc.body, schemas) } }),
+    ...(doc.guarded && { security: [{ token: [] }] }),
+    responses: {
+      200: { description: 'Done', ...(doc.answer && { content: content(doc.answer, schemas) }) },
+      ...errorResponses([...(doc.errors ?? []), ...ALWAYS], error, schemas),
+      ...Object.fromEntries(others),
+    },
+  };
+}
+
+function errorResponses(codes: readonly ErrorCode[], error: ErrorShape, schemas: Schemas): Record<string, object> {
+  const statuses = [...new Set(codes.map((code) => ERRORS[code].status))];
+  return Object.fromEntries(
+    statuses.map((status) => {
+      const some = codes.filter((code) => ERRORS[code].status === status);
+      const description = [...new Set(some)].map((code) => `${code}: ${ERRORS[code].message}`).join('; ');
+      return [status, { description, content: content({ 'application/json': error.schema }, schemas) }];
+    }),
+  );
+}
+
+function content(byType: Content, schemas: Schemas): Record<string, object> {
+  return Object.fromEntries(
+    Object.entries(byType).map(([type, schema]) => {
+      if (schema === 'binary') return [type, {}];
+      return [type, { schema: schema === 'text' ? { type: 'string' } : jsonSchema(schema, schemas) }];
+    }),
+  );
+}
+
+/** Schemas with an id become components that are referred to. */
+function jsonSchema(schema: z.ZodType, schemas: Schemas): object {
+  const { $schema, $defs, id, ...own } = z.toJSONSchema(schema, { io: 'input' }) as Record<string, unknown> & {
+    $defs?: Schemas;
+  };
+  for (const [name, definition] of Object.entries($defs ?? {})) {
+    schemas[name] = withComponentRefs(withoutKeys(definition));
+  }
+  const described = withComponentRefs(own);
+  if (typeof id !== 'string') return described;
+  schemas[id] = described;
+  return { $ref: `#/components/schemas/${id}` };
+}
+
+function withoutKeys(definition: object): object {
+  const { $schema, id, ...rest } = definition as Record<string, unknown>;
+  return rest;
+}
+
+function withComponentRefs(definition: object): object {
+  return JSON.parse(JSON.stringify(definition).replaceAll('"#/$defs/', '"#/components/schemas/'));
+}
+
+const INDEX = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>alexnet: HTTP interface</title>
+<link rel="stylesheet" href="docs/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="docs/swagger-ui-bundle.js"></script>
+<script src="docs/start.js"></script>
+</body>
+</html>
+`;
+const START = `SwaggerUIBundle({ url: 'openapi.json', dom_id: '#swagger-ui' });\n`;
+
+/** `/openapi.json`, and Swagger UI at `/docs`, all from this machine. */
+export function openApiPages(protocols: readonly Protocol[]): Router {
+  const router = Router();
+  const document = openApiDocument(protocols);
+  const assets = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
+  router.get('/openapi.json', (_request, response) => void response.json(document));
+  router.use(
+    '/docs',
+    helmet({
+      contentSecurityPolicy: { directives: { 'upgrade-insecure-requests': null } },
+      strictTransportSecurity: false,
+    }),
+  );
+  router.get('/docs', (_request, response) => void response.type('html').send(INDEX));
+  router.get('/docs/start.js', (_request, response) => void response.type('js').send(START));
+  for (const file of ['swagger-ui.css', 'swagger-ui-bundle.js']) {
+    router.get(`/docs/${file}`, (_request, response) => response.sendFile(join(assets, file), { maxAge: '1d' }));
+  }
+  return router;
+}

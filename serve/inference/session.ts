@@ -1,0 +1,51 @@
+/**
+ * A model file opened in onnxruntime. Weights stay in their file: onnxruntime is handed a model of some kilobytes that refers to them, maps
+ * the pages it needs and drops them once its kernels have packed their own copy.
+ */
+import { availableParallelism } from 'node:os';
+import { dirname } from 'node:path';
+import onnxProto from 'onnx-proto';
+import * as ort from 'onnxruntime-node';
+import { RequestError } from '../errors.js';
+import { bytesOf, DATATYPES, datatypeOf, numbersOf, type Tensor } from '../tensors.js';
+import type { ModelFile } from './model-file.js';
+import type { Provider } from './provider.js';
+import { rewriteLrn } from './rewrite-lrn.js';
+
+/**
+ * @param threads  of the CPU provider; undefined for one a core
+ * @throws         what onnxruntime throws where the provider does not run, or the model is not valid
+ */
+export async function openSession(
+  file: string,
+  { proto }: Pick<ModelFile, 'proto'>,
+  provider: Provider,
+  threads = availableParallelism(),
+): Promise<ort.InferenceSession> {
+  // CUDA has a fast LRN; the other providers get it rewritten.
+  const model = provider === 'cuda' ? proto : rewriteLrn(proto).model;
+  return ort.InferenceSession.create(onnxProto.onnx.ModelProto.encode(model).finish(), {
+    executionProviders: [provider],
+    intraOpNumThreads: threads,
+    logSeverityLevel: 3,
+    extra: { session: { model_external_initializers_file_folder_path: dirname(file) } },
+  });
+}
+
+/** Blocks the calling thread for the whole inference. */
+export async function runSession(
+  session: ort.InferenceSession,
+  { name, datatype, shape, bytes }: Tensor,
+  outputs: readonly string[],
+): Promise<Tensor[]> {
+  const { ort: type } = DATATYPES[datatype];
+  const input = new ort.Tensor(type, numbersOf(datatype, bytes) as never, shape);
+  const results = await session.run({ [name]: input }, outputs);
+  return outputs.map((output) => {
+    const { type, dims, data } = results[output];
+    const given = datatypeOf('ort', type);
+    if (!given)
+      throw new RequestError('INFERENCE_FAILED', `the output ${output} has the type ${type}, which is not served`);
+    return { name: output, datatype: given, shape: [...dims], bytes: bytesOf(data as ArrayBufferView) };
+  });
+}

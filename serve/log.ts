@@ -1,0 +1,20 @@
+/** What the server says while it runs: lines for people, or JSON for machines that collect it. Never a picture, nor anything of one. */
+import { pino } from 'pino';
+
+export type Level = 'info' | 'warn' | 'error';
+
+/** @param fields  said besides the line where logs are JSON */
+export type Log = (line: string, level?: Level, fields?: object) => void;
+
+export const LOG_FORMATS = ['text', 'json'] as const;
+export type LogFormat = (typeof LOG_FORMATS)[number];
+
+/** Both write to stderr at once: the last line before an end is not lost. */
+export function openLog(format: LogFormat): Log {
+  if (format === 'text') return (line) => console.error(line);
+  const logger = pino(
+    { base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
+    pino.destination({ fd: 2, sync: true }),
+  );
+  return (line, level = 'info', fields = {}) => logger[level](fields, line);
+}

@@ -125,12 +125,7 @@ test('Hugging Face: errors in its own shape', async () => {
     ['/models/quarters', json('null'), 400, /^the body: /],
     ['/models/quarters', json('{"inputs": "aGVsbG8="}'), 415, /neither JPEG, PNG nor WebP/],
     ['/models/quarters', json(JSON.stringify({ inputs: 'A'.repeat(134_000) })), 413, /more than 100000 bytes/],
-    [
-      '/models/quarters',
-      json(JSON.stringify({ inputs: '', parameters: { top_k: 'x' } })),
-      400,
-      /top: expected a whole number/,
-    ],
+    ['/models/quarters', json(JSON.stringify({ inputs: '', parameters: { top_k: 'x' } })), 400, /top_k: /],
     ['/models/quarters', { method: 'GET' }, 405, /answers POST, not GET/],
   ];
   for (const [path, init, status, message] of cases) {

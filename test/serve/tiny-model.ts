@@ -33,10 +33,25 @@ export interface TinyModel {
   inputName?: string;
   /** Multiplies the logits. */
   gain?: number;
+  /** Takes float32 in 0 … 1 in place of uint8. */
+  float?: boolean;
+  layout?: 'NHWC' | 'NCHW';
+  /** Length of the first axis; default: free. */
+  batch?: number;
+  /** Gives the logits, without softmax. */
+  logits?: boolean;
 }
 
 /** Bytes of the file. */
-export function tinyModel({ metadata = {}, inputName = 'image', gain = 4 }: TinyModel = {}): Uint8Array {
+export function tinyModel({
+  metadata = {},
+  inputName = 'image',
+  gain = 4,
+  float = false,
+  layout = 'NHWC',
+  batch,
+  logits = false,
+}: TinyModel = {}): Uint8Array {
   const pixels = IMAGE_PX * IMAGE_PX * 3;
   const attribute = (name: string, value: number) => ({ name, type: INT, i: value });
   const dims = (...lengths: (number | string)[]) => ({
@@ -53,31 +68,44 @@ export function tinyModel({ metadata = {}, inputName = 'image', gain = 4 }: Tiny
     metadataProps: metadata ? metadataToProps({ ...METADATA, ...metadata }) : [],
     graph: {
       name: 'quarters',
-      input: [value(inputName, UINT8, dims('N', IMAGE_PX, IMAGE_PX, 3))],
-      output: [value('probabilities', FLOAT, dims('N', QUARTERS.length))],
+      input: [
+        value(
+          inputName,
+          float ? FLOAT : UINT8,
+          layout === 'NHWC' ? dims(batch ?? 'N', IMAGE_PX, IMAGE_PX, 3) : dims(batch ?? 'N', 3, IMAGE_PX, IMAGE_PX),
+        ),
+      ],
+      output: [value(logits ? 'logits' : 'probabilities', FLOAT, dims(batch ?? 'N', QUARTERS.length))],
       initializer: [
         { name: 'shape', dims: [2], dataType: INT64, rawData: shape },
-        { name: 'weights', dims: [pixels, QUARTERS.length], dataType: FLOAT, rawData: weights(gain) },
+        {
+          name: 'weights',
+          dims: [pixels, QUARTERS.length],
+          dataType: FLOAT,
+          rawData: weights(float ? gain * 255 : gain, layout),
+        },
       ],
       node: [
         { opType: 'Cast', input: [inputName], output: ['float'], attribute: [attribute('to', FLOAT)] },
         { opType: 'Reshape', input: ['float', 'shape'], output: ['flat'] },
         { opType: 'MatMul', input: ['flat', 'weights'], output: ['logits'] },
-        { opType: 'Softmax', input: ['logits'], output: ['probabilities'], attribute: [attribute('axis', -1)] },
+        ...(logits
+          ? []
+          : [{ opType: 'Softmax', input: ['logits'], output: ['probabilities'], attribute: [attribute('axis', -1)] }]),
       ],
     },
   }).finish();
 }
 
 /** [IMAGE_PX · IMAGE_PX · 3, 4] */
-function weights(gain: number): Uint8Array {
+function weights(gain: number, layout: 'NHWC' | 'NCHW'): Uint8Array {
   const matrix = new Float32Array(IMAGE_PX * IMAGE_PX * 3 * QUARTERS.length);
   const half = IMAGE_PX / 2;
   for (let y = 0; y < IMAGE_PX; y++) {
     for (let x = 0; x < IMAGE_PX; x++) {
       const quarter = (y < half ? 0 : 2) + (x < half ? 0 : 1);
       for (let c = 0; c < 3; c++) {
-        const row = (y * IMAGE_PX + x) * 3 + c;
+        const row = layout === 'NHWC' ? (y * IMAGE_PX + x) * 3 + c : (c * IMAGE_PX + y) * IMAGE_PX + x;
         matrix[row * QUARTERS.length + quarter] = (gain * CHANNEL_WEIGHTS[c]) / (255 * half * half);
       }
     }

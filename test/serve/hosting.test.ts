@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { corner, order } from './pictures.js';
+import { alexnet, obedient, post, result, running, until } from './running.js';
+import { writeTinyModel } from './tiny-model.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'alexnet-hosting-'));
+after(() => rmSync(folder, { recursive: true }));
+const file = writeTinyModel(join(folder, 'tiny.onnx'));
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function sample(url: string, name: string): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  const line = text
+    .split('\n')
+    .find((candidate) => candidate.startsWith(`${name}{`) || candidate.startsWith(`${name} `));
+  return Number(line?.split(' ').at(-1));
+}
+
+test('answers a picture it has seen from the cache, byte for byte, within the bytes given', async () => {
+  const { url } = await running({ file, cacheBytes: 700 }); // two answers of 16 + 300 bytes
+  const pictures = await Promise.all([0, 1, 2].map((quarter) => corner(quarter).png().toBuffer()));
+  const ask = async (picture: Buffer, path = '/classify?top=2') => {
+    const response = await post(url, picture, {}, path);
+    return { hit: response.headers.get('x-cache'), body: await response.text() };
+  };
+  const first = await ask(pictures[0]);
+  assert.equal(first.hit, 'MISS');
+  assert.deepEqual(await ask(pictures[0]), { hit: 'HIT', body: first.body });
+  const other = await ask(pictures[0], '/predictions/quarters');
+  assert.equal(other.hit, 'HIT');
+  await ask(pictures[1]);
+  await ask(pictures[2]); // no room for the first any more
+  assert.equal((await ask(pictures[1])).hit, 'HIT');
+  assert.equal((await ask(pictures[0])).hit, 'MISS');
+  assert.equal(await sample(url, 'nv_cache_num_hits_per_model'), 3);
+  assert.equal(await sample(url, 'nv_cache_num_misses_per_model'), 4);
+  assert.equal(await sample(url, 'nv_inference_request_success'), 7);
+  assert.equal(await sample(url, 'nv_inference_count'), 4);
+});
+
+test('keeps no answers unless asked to, nor those of a version that is replaced', async () => {
+  const plain = await running({ file });
+  const picture = await corner(0).png().toBuffer();
+  for (let i = 0; i < 2; i++) assert.equal((await post(plain.url, picture)).headers.get('x-cache'), null);
+  const own = writeTinyModel(join(folder, 'own.onnx'), { gain: 1 });
+  const token = 'a token for tests';
+  const { url } = await running({ file: own, cacheBytes: 1e6, adminToken: token });
+  const before = await (await post(url, picture, {}, '/predictions/quarters')).text();
+  writeTinyModel(own, { gain: 2 });
+  const load = await fetch(`${url}/v2/repository/models/quarters/load`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}` },
+  });
+  assert.equal(load.status, 200);
+  const response = await post(url, picture, {}, '/predictions/quarters');
+  assert.equal(response.headers.get('x-cache'), 'MISS');
+  assert.notEqual(await response.text(), before);
+});
+
+test('runs pictures that wait together at once, one that fails alone', async () => {
+  const { url } = await obedient({ batch: 4, batchDelayMs: 0 });
+  assert.equal((await post(url, order('count'))).status, 200); // from now on more than one is sent ahead
+  const busy = post(url, order('sleep 300'));
+  await sleep(100);
+  const together = [1, 2, 3, 4].map(() => post(url, order('sleep 1')));
+  assert.deepEqual(
+    await Promise.all([busy, ...together].map(async (reply) => (await reply).status)),
+    Array(5).fill(200),
+  );
+  assert.equal(await result(post(url, order('runs'))), 4); // count, sleep 300, four at once, this one
+  assert.equal(await sample(url, 'nv_inference_count'), 7);
+  assert.equal(await sample(url, 'nv_inference_exec_count'), 4);
+  const again = post(url, order('sleep 300'));
+  await sleep(100);
+  const mixed = [order('sleep 1'), order('fail'), order('sleep 1')].map((bytes) => post(url, bytes));
+  assert.equal((await again).status, 200);
+  assert.deepEqual(await Promise.all(mixed.map(async (reply) => (await reply).status)), [200, 500, 200]);
+});
+
+test('waits for others to share a run, for as long as it may', async () => {
+  const { url } = await obedient({ batch: 8, batchDelayMs: 300 });
+  await post(url, order('count'));
+  const first = post(url, order('sleep 1'));
+  await sleep(50);
+  const second = post(url, order('sleep 1'));
+  await Promise.all([first, second]);
+  assert.equal(await sample(url, 'nv_inference_exec_count'), 2);
+});
+
+test('answers from several processes at once, and goes on while one is gone', async () => {
+  const { url } = await obedient({ replicas: 2 });
+  const both = async () => new Set(await Promise.all([1, 2].map(() => result(post(url, order('pid'))))));
+  const [first, second] = await both();
+  assert.ok(first !== second && second !== undefined);
+  const started = performance.now();
+  const slept = await Promise.all([1, 2].map(async () => (await post(url, order('sleep 500'))).status));
+  assert.deepEqual(slept, [200, 200]);
+  assert.ok(performance.now() - started < 900);
+  process.kill(first, 'SIGKILL');
+  await sleep(100);
+  assert.equal((await fetch(`${url}/v2/health/ready`)).status, 200);
+  assert.equal(await result(post(url, order('pid'))), second);
+  await until(async () => (await both()).size === 2, 5000);
+});
+
+test('logs as JSON where asked, a line a request, with its id and nothing of the picture', async () => {
+  const server = alexnet('serve', '--model', file, '--port', '0', '--provider', 'cpu', '--log', 'json');
+  const { url } = JSON.parse(await server.line);
+  await post(url, await corner(0).png().toBuffer(), { 'x-request-id': 'r-1' });
+  await post(url, Buffer.from('secret'), { 'x-request-id': 'r-2' });
+  await until(() => server.stderr().includes('r-2'), 2000);
+  const lines = server
+    .stderr()
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  assert.ok(lines.every(({ level, time, msg }) => level && time && msg));
+  assert.ok(lines.some(({ msg }) => /loading .*tiny\.onnx/.test(String(msg))));
+  const requests = lines.filter(({ request_id }) => request_id);
+  assert.deepEqual(
+    requests.map(({ request_id, method, path, status }) => [request_id, method, path, status]),
+    [
+      ['r-1', 'POST', '/classify', 200],
+      ['r-2', 'POST', '/classify', 415],
+    ],
+  );
+  assert.ok(!server.stderr().includes('secret'));
+});

@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { corner } from './pictures.js';
+import { running } from './running.js';
+import { writeTinyModel } from './tiny-model.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'alexnet-openapi-'));
+after(() => rmSync(folder, { recursive: true }));
+const { url } = await running({ file: writeTinyModel(join(folder, 'tiny.onnx')) });
+
+interface Operation {
+  requestBody?: { content: Record<string, object> };
+  responses: Record<string, { content?: Record<string, { schema?: object }> }>;
+}
+const document = (await (await fetch(`${url}/openapi.json`)).json()) as {
+  openapi: string;
+  paths: Record<string, Record<string, Operation>>;
+  components: { schemas: Record<string, object> };
+};
+
+test('describes every route of every protocol', () => {
+  assert.equal(document.openapi, '3.1.0');
+  const routes = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+  );
+  assert.deepEqual(routes.sort(), [
+    'GET /metrics',
+    'GET /ping',
+    'GET /v2',
+    'GET /v2/health/live',
+    'GET /v2/health/ready',
+    'GET /v2/models',
+    'GET /v2/models/{model}',
+    'GET /v2/models/{model}/ready',
+    'GET /v2/models/{model}/versions/{version}',
+    'GET /v2/models/{model}/versions/{version}/ready',
+    'POST /classify',
+    'POST /models/{model}',
+    'POST /predictions/{model}',
+    'POST /predictions/{model}/{version}',
+    'POST /v2/models/{model}/infer',
+    'POST /v2/models/{model}/versions/{version}/infer',
+    'POST /v2/repository/index',
+    'POST /v2/repository/models/{model}/load',
+    'POST /v2/repository/models/{model}/unload',
+    'PUT /predictions/{model}',
+    'PUT /predictions/{model}/{version}',
+  ]);
+});
+
+test('refers only to schemas that it holds', () => {
+  const references = [...JSON.stringify(document).matchAll(/"\$ref":"([^"]+)"/g)].map(([, reference]) => reference);
+  assert.ok(references.length > 10);
+  for (const reference of references) {
+    assert.match(reference, /^#\/components\/schemas\/\w+$/);
+    assert.ok(document.components.schemas[reference.split('/').at(-1)!], reference);
+  }
+});
+
+/** Whether a value has the form that a schema of the document describes: the keywords used here. */
+function fits(value: unknown, schema: Record<string, unknown>): boolean {
+  if (typeof schema.$ref === 'string')
+    return fits(value, document.components.schemas[schema.$ref.split('/').at(-1)!] as Record<string, unknown>);
+  if (Array.isArray(schema.anyOf)) return schema.anyOf.some((one) => fits(value, one));
+  if (Array.isArray(schema.type)) return schema.type.some((type) => fits(value, { ...schema, type }));
+  if (Array.isArray(schema.enum) && !schema.enum.includes(value)) return false;
+  if (schema.type === 'object') {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+    const properties = (schema.properties ?? {}) as Record<string, Record<string, unknown>>;
+    const required = (schema.required ?? []) as string[];
+    const extra = schema.additionalProperties;
+    return (
+      required.every((key) => key in value) &&
+      Object.entries(value).every(([key, part]) => {
+        if (properties[key]) return fits(part, properties[key]);
+        return typeof extra === 'object' ? fits(part, extra as Record<string, unknown>) : extra !== false;
+      })
+    );
+  }
+  if (schema.type === 'array')
+    return Array.isArray(value) && value.every((part) => fits(part, (schema.items ?? {}) as Record<string, unknown>));
+  if (schema.type === 'integer') return Number.isInteger(value);
+  return schema.type === undefined || typeof value === schema.type;
+}
+
+test('its answers and errors have the forms it describes', async () => {
+  const picture = new Uint8Array(await corner(1).png().toBuffer());
+  const none = new Uint8Array();
+  const requests: [string, string, string, Uint8Array | undefined][] = [
+    ['post', '/classify', '/classify', picture],
+    ['post', '/classify', '/classify', none],
+    ['post', '/classify', '/classify?top=0', picture],
+    ['get', '/ping', '/ping', undefined],
+    ['get', '/v2', '/v2', undefined],
+    ['get', '/v2/health/live', '/v2/health/live', undefined],
+    ['get', '/v2/health/ready', '/v2/health/ready', undefined],
+    ['get', '/v2/models', '/v2/models', undefined],
+    ['get', '/v2/models/{model}', '/v2/models/quarters', undefined],
+    ['get', '/v2/models/{model}', '/v2/models/nobody', undefined],
+    ['get', '/v2/models/{model}/ready', '/v2/models/quarters/ready', undefined],
+    ['post', '/models/{model}', '/models/quarters', picture],
+    ['post', '/models/{model}', '/models/quarters', none],
+    ['post', '/predictions/{model}', '/predictions/quarters', picture],
+    ['put', '/predictions/{model}', '/predictions/nobody', picture],
+    ['post', '/v2/repository/index', '/v2/repository/index', undefined],
+    ['post', '/v2/models/{model}/infer', '/v2/models/quarters/infer', new TextEncoder().encode('{}')],
+    [
+      'post',
+      '/v2/models/{model}/infer',
+      '/v2/models/quarters/infer',
+      new TextEncoder().encode(
+        JSON.stringify({
+          inputs: [{ name: 'image', shape: [1, 8, 8, 3], datatype: 'UINT8', data: Array(192).fill(1) }],
+        }),
+      ),
+    ],
+    ['post', '/v2/repository/models/{model}/load', '/v2/repository/models/quarters/load', undefined],
+  ];
+  for (const [method, path, target, body] of requests) {
+    const response = await fetch(url + target, { method: method.toUpperCase(), body: body as RequestInit['body'] });
+    const described = document.paths[path][method].responses[response.status];
+    assert.ok(described, `${method} ${target}: ${response.status} is not described`);
+    const schema = described.content?.['application/json']?.schema;
+    const answer = await response.json();
+    assert.ok(schema && fits(answer, schema as Record<string, unknown>), `${target}: ${JSON.stringify(answer)}`);
+  }
+  const numbers = { predictions: [], model: { name: 'a', version: 1 }, crops: 1, timings_ms: {} };
+  assert.ok(!fits(numbers, document.components.schemas.ClassifyAnswer as Record<string, unknown>)); // the check can fail
+});
+
+test('serves a page that shows it, with the headers of a page and everything from this machine', async () => {
+  const response = await fetch(`${url}/docs`);
+  assert.equal(response.status, 200);
+  assert.match(response.headers.get('content-type')!, /^text\/html/);
+  assert.match(response.headers.get('content-security-policy')!, /script-src 'self'/);
+  assert.equal(response.headers.get('x-frame-options'), 'SAMEORIGIN');
+  const html = await response.text();
+  const parts = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, part]) => part);
+  assert.equal(parts.length, 3);
+  for (const part of parts) {
+    const asset = await fetch(new URL(part, `${url}/docs`));
+    assert.equal(asset.status, 200, part);
+    assert.ok((await asset.text()).length > 50);
+  }
+});

@@ -2,10 +2,12 @@
 import { parseArgs } from 'node:util';
 import { forward } from './forward.js';
 import { profile } from './profile.js';
+import { serve } from './serve.js';
 import { train } from './train.js';
 
 const USAGE = `usage: npm run bench -- train [--rounds 5] [--peer-large-pages]
        npm run bench -- forward [--rounds 5]
+       npm run bench -- serve [--rounds 5] [--seconds 15]
        npm run bench -- profile [--model alexnet] [--batch 128] [--steps 5]`;
 
 const { positionals, values } = parseArgs({
@@ -15,11 +17,13 @@ const { positionals, values } = parseArgs({
     'peer-large-pages': { type: 'boolean', default: false },
     model: { type: 'string', default: 'alexnet' },
     batch: { type: 'string', default: '128' },
+    seconds: { type: 'string', default: '15' },
     steps: { type: 'string', default: '5' },
   },
 });
 if (positionals[0] === 'train') await train(Number(values.rounds), values['peer-large-pages']);
 else if (positionals[0] === 'forward') forward(Number(values.rounds));
+else if (positionals[0] === 'serve') await serve(Number(values.rounds), Number(values.seconds));
 else if (positionals[0] === 'profile') profile(values.model, Number(values.batch), Number(values.steps));
 else {
   console.error(USAGE);

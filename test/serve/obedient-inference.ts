@@ -1,6 +1,6 @@
 /**
  * Runs in place of the inference process, with the real message loop around a classifier that does what the "picture" says (see
- * `order`): `pid`, `count`, `runs`, `sleep <ms>`, `hang`, `die`, `die unless <file>`, `fail`. Decodes nothing; loads neither sharp nor onnxruntime.
+ * `order`): `pid`, `count`, `runs`, `leak <bytes>`, `sleep <ms>`, `hang`, `die`, `die unless <file>`, `fail`. Decodes nothing; loads neither sharp nor onnxruntime.
  */
 import { existsSync, writeFileSync } from 'node:fs';
 import { runInferenceLoop } from '../../serve/inference/inference-loop.js';
@@ -18,11 +18,13 @@ function die(): void {
 
 let count = 0;
 let runs = 0;
+const leaked: Buffer[] = [];
 
 const COMMANDS: Record<string, (argument: string) => number> = {
   pid: () => process.pid,
   count: () => count,
   runs: () => runs,
+  leak: (bytes) => leaked.push(Buffer.alloc(Number(bytes), 1)),
   sleep: (ms) => {
     block(Number(ms));
     return 0;

@@ -1,0 +1,80 @@
+/** Load on one server of this machine: clients that post picture after picture, and one that asks for its health meanwhile. */
+import { Agent, request } from 'node:http';
+
+export interface LoadOptions {
+  url: string;
+  path: string;
+  /** Path of the health check. */
+  live: string;
+  pictures: readonly Buffer[];
+  clients: number;
+  seconds: number;
+}
+
+/** Times in milliseconds. */
+export interface Load {
+  /** Answers with status 200 a second. */
+  rate: number;
+  answers: number;
+  /** Other answers by status; 0 for connections that broke. */
+  errors: number;
+  statuses: Map<number, number>;
+  latencies: number[];
+  /** Of answers that are not 200. */
+  refusals: number[];
+  live: number[];
+}
+
+const LIVE_EVERY_MS = 50;
+
+export async function load({ url, path, live, pictures, clients, seconds }: LoadOptions): Promise<Load> {
+  const agent = new Agent({ keepAlive: true, maxSockets: clients + 1 });
+  const result: Load = { rate: 0, answers: 0, errors: 0, statuses: new Map(), latencies: [], refusals: [], live: [] };
+  const started = performance.now();
+  const isOver = () => performance.now() - started > seconds * 1000;
+  let next = 0;
+  const client = async () => {
+    while (!isOver()) {
+      const { status, ms } = await exchange(url + path, agent, pictures[next++ % pictures.length]);
+      result.statuses.set(status, (result.statuses.get(status) ?? 0) + 1);
+      if (status === 200) {
+        result.answers += 1;
+        result.latencies.push(ms);
+      } else {
+        result.errors += 1;
+        result.refusals.push(ms);
+      }
+    }
+  };
+  const health = async () => {
+    while (!isOver()) {
+      result.live.push((await exchange(url + live, agent)).ms);
+      await new Promise((resolve) => setTimeout(resolve, LIVE_EVERY_MS));
+    }
+  };
+  await Promise.all([health(), ...Array.from({ length: clients }, client)]);
+  result.rate = result.answers / ((performance.now() - started) / 1000);
+  agent.destroy();
+  return result;
+}
+
+function exchange(url: string, agent: Agent, body?: Buffer): Promise<{ status: number; ms: number }> {
+  const started = performance.now();
+  const headers = body ? { 'content-type': 'image/jpeg', 'content-length': body.length } : {};
+  return new Promise((resolve) => {
+    const done = (status: number) => resolve({ status, ms: performance.now() - started });
+    const sent = request(url, { method: body ? 'POST' : 'GET', agent, headers }, (response) => {
+      response.resume();
+      response.on('end', () => done(response.statusCode ?? 0));
+      response.on('error', () => done(0));
+    });
+    sent.on('error', () => done(0));
+    sent.end(body);
+  });
+}
+
+/** @param share  0 … 1 */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
+}

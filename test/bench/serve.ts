@@ -1,0 +1,114 @@
+/**
+ * `npm run bench -- serve`: ten-crop AlexNet over HTTP beside the server that one would write first (../shared/peers/plain_server.mjs, or
+ * ALEXNET_PEERS) and beside bare `session.run` in one process, in turn, as medians of ratios. Pictures are the photographs in
+ * ../shared/data/imagenet-samples.tar (or ALEXNET_DATA).
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Load, load, percentile } from './http-load.js';
+import { PICTURES, photographs } from './photographs.js';
+import { memoryOf } from './process-tree.js';
+
+const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+const ROOT = at('../../..');
+const PEER = join(process.env.ALEXNET_PEERS ?? at('../../../../shared/peers'), 'plain_server.mjs');
+const CLIENTS = 8;
+
+const median = (values: number[]) => [...values].sort((a, b) => a - b)[values.length >> 1];
+
+/** @param seconds  of load in every turn */
+export async function serve(rounds: number, seconds: number): Promise<void> {
+  for (const needed of [PEER, PICTURES]) {
+    if (!existsSync(needed)) return console.log(`skipped: needs ${needed}`);
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'alexnet-bench-'));
+  const children: ChildProcess[] = [];
+  try {
+    console.log(
+      `${cpus().length} × ${cpus()[0].model}, Node ${process.versions.node}; AlexNet, 1000 classes, ten crops; ${CLIENTS} clients, ${rounds} rounds of ${seconds} s in turn`,
+    );
+    execFileSync(process.execPath, [at('./alexnet-files.js'), folder], { stdio: 'inherit' });
+    const pictures = await photographs();
+    const file = join(folder, 'image.onnx');
+    const ours = await startOurs(file, children);
+    const peer = await startPeer(join(folder, 'tensor.onnx'), children);
+    const [our, their, bare]: [Load[], Load[], number[]] = [[], [], []];
+    for (let round = 0; round < rounds; round++) {
+      our.push(
+        await load({ url: ours.url, path: '/classify', live: '/v2/health/live', pictures, clients: CLIENTS, seconds }),
+      );
+      their.push(await load({ url: peer, path: '/classify', live: '/health', pictures, clients: CLIENTS, seconds }));
+      bare.push(bareRate(file, seconds));
+    }
+    report('this server', our);
+    report('plain server', their);
+    console.log(`session.run alone: ${median(bare).toFixed(1)} pictures/s`);
+    const rates = (all: Load[]) => all.map(({ rate }) => rate);
+    ratio('this server / plain server', rates(our), rates(their));
+    ratio('this server / session.run alone', rates(our), bare);
+    const megabytes = statSync(file).size / 1e6;
+    const { now, peak } = memoryOf(ours.process.pid!);
+    console.log(
+      `ready after ${ours.readyS.toFixed(2)} s with ${megabytes.toFixed(1)} MB; resident ${now.toFixed(0)} MB in all after the load (${(now / megabytes).toFixed(2)} times the file), at most ${peak.toFixed(0)} MB`,
+    );
+    const answered = our.reduce((sum, { answers }) => sum + answers, 0);
+    const text = await (await fetch(`${ours.url}/metrics`)).text();
+    const counted = Number(/^nv_inference_request_success\{.*\} (\d+)$/m.exec(text)?.[1]);
+    console.log(`answers counted by the clients ${answered}, by nv_inference_request_success ${counted}`);
+  } finally {
+    for (const child of children) child.kill('SIGKILL');
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function report(name: string, loads: Load[]): void {
+  const of = (share: number, key: 'latencies' | 'live') => median(loads.map((one) => percentile(one[key], share)));
+  const errors = loads.reduce((sum, one) => sum + one.errors, 0);
+  console.log(
+    `${name}: ${median(loads.map(({ rate }) => rate)).toFixed(1)} pictures/s, p50 ${of(0.5, 'latencies').toFixed(0)} ms, p99 ${of(0.99, 'latencies').toFixed(0)} ms; ` +
+      `health check meanwhile p50 ${of(0.5, 'live').toFixed(1)} ms, p99 ${of(0.99, 'live').toFixed(1)} ms; errors ${errors}`,
+  );
+}
+
+function ratio(name: string, a: number[], b: number[]): void {
+  const ratios = a.map((value, i) => value / b[i]);
+  console.log(`${name}: median ${median(ratios).toFixed(2)} (${ratios.map((one) => one.toFixed(2)).join(', ')})`);
+}
+
+async function startOurs(file: string, children: ChildProcess[]) {
+  const started = performance.now();
+  const words = ['serve', '--model', file, '--port', '0', '--provider', 'cpu', '--queue', String(CLIENTS)];
+  const child = spawn(process.execPath, [at('../../train/cli.js'), ...words], { stdio: ['ignore', 'pipe', 'ignore'] });
+  children.push(child);
+  const [line] = await once(child.stdout!, 'data');
+  return { url: JSON.parse(String(line)).url as string, process: child, readyS: (performance.now() - started) / 1000 };
+}
+
+async function startPeer(file: string, children: ChildProcess[]): Promise<string> {
+  const port = await freePort();
+  const child = spawn(process.execPath, [PEER, file, String(port)], {
+    cwd: ROOT,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  children.push(child);
+  await once(child.stdout!, 'data');
+  return `http://127.0.0.1:${port}`;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  return port;
+}
+
+function bareRate(file: string, seconds: number): number {
+  const output = execFileSync(process.execPath, [at('./bare-session.js'), file, String(seconds)], { encoding: 'utf8' });
+  return Number(output.trim().split('\n').at(-1));
+}

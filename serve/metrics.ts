@@ -139,8 +139,7 @@ export class Metrics {
       this.durations[part].inc(labels, Math.round(timings[part] * 1000));
   }
 
-  /** @param model  undefined where it had not been loaded yet */
-  failed(model: ServedModel | undefined, error: unknown): void {
+  failed(model: ServedModel, error: unknown): void {
     const code = error instanceof RequestError ? error.code : 'INTERNAL';
     this.failure.inc({ ...labelsOf(model), reason: REASONS[code] ?? 'OTHER' });
   }
@@ -150,7 +149,7 @@ export class Metrics {
     this.success.inc(labelsOf(model));
   }
 
-  cacheMiss(model: ServedModel | undefined): void {
+  cacheMiss(model: ServedModel): void {
     this.misses.inc(labelsOf(model));
   }
 
@@ -159,6 +158,6 @@ export class Metrics {
   }
 }
 
-function labelsOf(model: ServedModel | undefined): OfModel {
-  return { model: model?.name ?? '', version: model?.version ?? '' };
+function labelsOf({ name, version }: ServedModel): OfModel {
+  return { model: name, version };
 }

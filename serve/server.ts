@@ -88,7 +88,7 @@ export class ImageServer {
     try {
       await this.models.start();
       const { all } = this.models;
-      return { url: this.url(), provider: all[0].provider!, models: all.map(({ model }) => model!) };
+      return { url: this.url(), provider: all[0].provider, models: all.map(({ model }) => model) };
     } catch (error) {
       this.kill();
       throw error;

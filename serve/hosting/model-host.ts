@@ -118,8 +118,9 @@ export class ModelHost {
     }
   }
 
-  get model(): ServedModel | undefined {
-    return this.loaded?.model;
+  /** What it serves; to be asked once it has started. */
+  get model(): ServedModel {
+    return this.loaded!.model;
   }
 
   /** Answers are kept by picture. */
@@ -127,8 +128,8 @@ export class ModelHost {
     return this.cache !== undefined;
   }
 
-  get provider(): Provider | undefined {
-    return this.loaded?.provider;
+  get provider(): Provider {
+    return this.loaded!.provider;
   }
 
   /** A process takes work. */
@@ -158,15 +159,15 @@ export class ModelHost {
     const key = this.cache && createHash('sha256').update(bytes).digest('base64');
     const kept = key && this.cache?.get(key);
     if (kept) {
-      this.metrics.cacheHit(this.loaded!.model);
-      return { ...kept, model: this.loaded!.model, cached: true };
+      this.metrics.cacheHit(this.model);
+      return { ...kept, model: this.model, cached: true };
     }
     if (this.cache) this.metrics.cacheMiss(this.model);
     const { answer, timings } = await this.infer({ type: 'classify', bytes }, signal);
     if (answer.type !== 'answer') throw new Error(`a picture was answered with ${answer.type}`);
     const { probabilities } = answer;
     if (key) this.cache?.set(key, { probabilities, timings });
-    return { model: this.loaded!.model, probabilities, timings, cached: false };
+    return { model: this.model, probabilities, timings, cached: false };
   }
 
   /**
@@ -176,7 +177,7 @@ export class ModelHost {
   async run(input: Tensor, outputs: string[], signal: AbortSignal): Promise<{ model: ServedModel; outputs: Tensor[] }> {
     const { answer } = await this.infer({ type: 'infer', input, outputs }, signal);
     if (answer.type !== 'tensors') throw new Error(`a tensor was answered with ${answer.type}`);
-    return { model: this.loaded!.model, outputs: answer.outputs };
+    return { model: this.model, outputs: answer.outputs };
   }
 
   /** Answers what it has, then ends. */
@@ -199,7 +200,7 @@ export class ModelHost {
       const total = performance.now() - started;
       const { decodeMs: decode, inferenceMs: inference } = answer;
       const timings = { queue: Math.max(0, total - decode - inference), decode, inference, total };
-      this.metrics.inferred(this.loaded!.model, timings, answer.runs);
+      this.metrics.inferred(this.model, timings, answer.runs);
       return { answer, timings };
     } catch (error) {
       this.metrics.failed(this.model, error);

@@ -26,7 +26,8 @@ export interface AppDeps {
 }
 
 /**
- * The model asked for, if it takes pictures just now. To be asked before the body is read: an overloaded server should not read it.
+ * The model asked for, if it takes pictures just now. To be asked before the body is read, as an overloaded server should not read it, and
+ * again after: another version may answer by then.
  * @param name     undefined for the only one
  * @param version  undefined for the latest
  * @throws {RequestError} SHUTTING_DOWN, NOT_READY, QUEUE_FULL, MODEL_NOT_FOUND, MODEL_AMBIGUOUS

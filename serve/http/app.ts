@@ -40,7 +40,8 @@ function identify({ draining }: AppDeps): RequestHandler {
     const { writeHead } = response;
     response.writeHead = ((...head: Parameters<typeof writeHead>) => {
       if (draining() && !response.headersSent) response.setHeader('connection', 'close');
-      response.setTimeout(UNREAD_MS, () => response.destroy());
+      const unread = setTimeout(() => response.destroy(), UNREAD_MS);
+      response.once('close', () => clearTimeout(unread));
       return writeHead.apply(response, head);
     }) as typeof writeHead;
     next();

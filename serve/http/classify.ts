@@ -63,13 +63,12 @@ export function ownRoutes(deps: AppDeps): Protocol {
 
 function classify(deps: AppDeps): RequestHandler {
   return async (request, response) => {
-    const host = openForPictures(deps, single(request.query, 'model'), single(request.query, 'version'));
-    const wanted = host.model;
-    const top = wanted && parseTop(request.query.top, wanted);
+    const open = () => openForPictures(deps, single(request.query, 'model'), single(request.query, 'version'));
+    parseTop(request.query.top, open().model); // refuses before the inference
     const bytes = await readPicture(request, deps.maxBytes);
-    const { probabilities, timings, model } = await answerPicture(host, bytes, response);
+    const { probabilities, timings, model } = await answerPicture(open(), bytes, response);
     response.json({
-      predictions: topPredictions(probabilities, model, top ?? parseTop(request.query.top, model)),
+      predictions: topPredictions(probabilities, model, parseTop(request.query.top, model)),
       model: { name: model.name, version: model.version },
       crops: model.crops,
       timings_ms: {

@@ -58,12 +58,14 @@ export function huggingFace(deps: AppDeps): Protocol {
 
 function classify(deps: AppDeps): RequestHandler<{ model: string }> {
   return async (request, response) => {
-    const host = openForPictures(deps, request.params.model);
+    const open = () => openForPictures(deps, request.params.model);
+    open();
     const isJson = /^application\/json\b/i.test(request.headers['content-type'] ?? '');
     const { bytes, top } = isJson
       ? pictureOf(parseBody(RequestBody, await readJson(request, deps.maxBytes)), deps.maxBytes)
       : { bytes: await readPicture(request, deps.maxBytes), top: undefined };
-    if (host.model) parseTop(top, host.model); // refuses before the inference
+    const host = open();
+    parseTop(top, host.model); // refuses before the inference
     const { probabilities, model } = await answerPicture(host, bytes, response);
     const predictions = topPredictions(probabilities, model, parseTop(top, model));
     response.json(

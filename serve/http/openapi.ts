@@ -143,9 +143,9 @@ const START = `SwaggerUIBundle({ url: 'openapi.json', dom_id: '#swagger-ui' });\
 /** `/openapi.json`, and Swagger UI at `/docs`, all from this machine. */
 export function openApiPages(protocols: readonly Protocol[]): Router {
   const router = Router();
-  const document = openApiDocument(protocols);
+  const document = Buffer.from(JSON.stringify(openApiDocument(protocols)));
   const assets = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
-  router.get('/openapi.json', (_request, response) => void response.json(document));
+  router.get('/openapi.json', (_request, response) => void response.type('json').send(document));
   router.use(
     '/docs',
     helmet({

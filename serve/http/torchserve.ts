@@ -81,9 +81,10 @@ export function torchServe(deps: AppDeps): Protocol {
 
 function predict(deps: AppDeps): RequestHandler<{ model: string; version?: string }> {
   return async (request, response) => {
-    const host = openForPictures(deps, request.params.model, request.params.version);
+    const open = () => openForPictures(deps, request.params.model, request.params.version);
+    open();
     const bytes = await readPicture(request, deps.maxBytes, FIELDS);
-    const { probabilities, model } = await answerPicture(host, bytes, response);
+    const { probabilities, model } = await answerPicture(open(), bytes, response);
     response.type('json').send(dictionary(topPredictions(probabilities, model, parseTop(undefined, model))));
   };
 }

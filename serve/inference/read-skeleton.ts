@@ -8,8 +8,8 @@ import onnxProto from 'onnx-proto';
 
 const { EXTERNAL } = onnxProto.onnx.TensorProto.DataLocation;
 
-/** Smaller tensors stay: onnxruntime looks into shapes and axes while it optimises. */
-const SMALLEST_REFERRED = 4096;
+/** Smaller tensors stay, bytes: what is not a kernel that gets packed (biases, means) would be looked up in the file in every run. */
+const SMALLEST_REFERRED = 1_000_000;
 
 /** Fields of onnx.proto. */
 const MODEL_GRAPH = 7;

@@ -2,10 +2,13 @@
  * A model file opened in onnxruntime. Weights stay in their file: onnxruntime is handed a model of some kilobytes that refers to them, maps
  * the pages it needs and drops them once its kernels have packed their own copy.
  */
+
+import { readFileSync, realpathSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import onnxProto from 'onnx-proto';
 import * as ort from 'onnxruntime-node';
+import { withExternalData } from '../../export/external-data.js';
 import { RequestError } from '../errors.js';
 import { bytesOf, DATATYPES, datatypeOf, numbersOf, type Tensor } from '../tensors.js';
 import type { ModelFile } from './model-file.js';
@@ -24,12 +27,27 @@ export async function openSession(
 ): Promise<ort.InferenceSession> {
   // CUDA has a fast LRN; the other providers get it rewritten.
   const model = provider === 'cuda' ? proto : rewriteLrn(proto).model;
-  return ort.InferenceSession.create(onnxProto.onnx.ModelProto.encode(model).finish(), {
-    executionProviders: [provider],
-    intraOpNumThreads: threads,
-    logSeverityLevel: 3,
-    extra: { session: { model_external_initializers_file_folder_path: dirname(file) } },
-  });
+  const create = (complete: typeof model) =>
+    ort.InferenceSession.create(onnxProto.onnx.ModelProto.encode(complete).finish(), {
+      executionProviders: [provider],
+      intraOpNumThreads: threads,
+      logSeverityLevel: 3,
+      enableMemPattern: false, // 40 MB less on AlexNet, and no slower
+      extra: { session: { model_external_initializers_file_folder_path: dirname(file) } },
+    });
+  const session = await create(model);
+  if (!isMapped(dirname(file))) return session;
+  await session.release();
+  return create(await withExternalData(file, model));
+}
+
+/**
+ * Whether this process still looks into files of a folder: where somebody writes into one, weights would change, and where somebody cuts it,
+ * the process would end (SIGBUS). Weights that kernels have packed are no longer looked at.
+ */
+function isMapped(folder: string): boolean {
+  if (process.platform !== 'linux') return true; // not known
+  return readFileSync('/proc/self/maps', 'utf8').includes(`${realpathSync(folder)}/`);
 }
 
 /** Blocks the calling thread for the whole inference. */

@@ -1,4 +1,4 @@
-/** Load on one server of this machine: clients that post picture after picture, and one that asks for its health meanwhile. */
+/** Load on one server of this machine: clients that post picture after picture and wait as Retry-After tells them, and one that asks for its health meanwhile. */
 import { Agent, request } from 'node:http';
 
 export interface LoadOptions {
@@ -35,7 +35,7 @@ export async function load({ url, path, live, pictures, clients, seconds }: Load
   let next = 0;
   const client = async () => {
     while (!isOver()) {
-      const { status, ms } = await exchange(url + path, agent, pictures[next++ % pictures.length]);
+      const { status, ms, retryAfterS } = await exchange(url + path, agent, pictures[next++ % pictures.length]);
       result.statuses.set(status, (result.statuses.get(status) ?? 0) + 1);
       if (status === 200) {
         result.answers += 1;
@@ -43,6 +43,7 @@ export async function load({ url, path, live, pictures, clients, seconds }: Load
       } else {
         result.errors += 1;
         result.refusals.push(ms);
+        await new Promise((resolve) => setTimeout(resolve, retryAfterS * 1000));
       }
     }
   };
@@ -58,14 +59,22 @@ export async function load({ url, path, live, pictures, clients, seconds }: Load
   return result;
 }
 
-function exchange(url: string, agent: Agent, body?: Buffer): Promise<{ status: number; ms: number }> {
+interface Exchange {
+  status: number;
+  ms: number;
+  /** As the answer says; 0 where it does not. */
+  retryAfterS: number;
+}
+
+function exchange(url: string, agent: Agent, body?: Buffer): Promise<Exchange> {
   const started = performance.now();
   const headers = body ? { 'content-type': 'image/jpeg', 'content-length': body.length } : {};
   return new Promise((resolve) => {
-    const done = (status: number) => resolve({ status, ms: performance.now() - started });
+    const done = (status: number, retryAfter = '0') =>
+      resolve({ status, ms: performance.now() - started, retryAfterS: Number(retryAfter) });
     const sent = request(url, { method: body ? 'POST' : 'GET', agent, headers }, (response) => {
       response.resume();
-      response.on('end', () => done(response.statusCode ?? 0));
+      response.on('end', () => done(response.statusCode ?? 0, response.headers['retry-after']));
       response.on('error', () => done(0));
     });
     sent.on('error', () => done(0));

@@ -98,7 +98,7 @@ export function openInference(deps: AppDeps): Protocol {
       get(
         '/v2/models',
         (_request, response) =>
-          void response.json({ models: deps.models.all.map(({ model }) => model!.name) } satisfies Json<typeof Models>),
+          void response.json({ models: deps.models.all.map(({ model }) => model.name) } satisfies Json<typeof Models>),
         json('Names of the models', Models),
       ),
       ...ofModel,
@@ -150,14 +150,14 @@ function metadata(deps: AppDeps): RequestHandler {
   return (request, response) => {
     const wanted = modelOf(request);
     const host = deps.models.find(wanted.model, wanted.version);
-    const { name, version, input, outputs, crops, imagePx } = host.model!;
+    const { name, version, input, outputs, crops, imagePx } = host.model;
     response.json({
       name,
       versions: wanted.version === undefined ? deps.models.versions(name) : [version],
       platform: 'onnx_onnxv1',
       inputs: [input],
       outputs,
-      parameters: { provider: host.provider ?? '', crops, image_px: imagePx },
+      parameters: { provider: host.provider, crops, image_px: imagePx },
     } satisfies Json<typeof ModelMetadata>);
   };
 }
@@ -174,9 +174,11 @@ function modelReady(deps: AppDeps): RequestHandler {
 function infer(deps: AppDeps): RequestHandler {
   return async (request, response) => {
     const wanted = modelOf(request);
-    const host = openForPictures(deps, wanted.model, wanted.version);
+    const open = () => openForPictures(deps, wanted.model, wanted.version);
+    open();
     const body = await readJsonSized(request, deps.maxBytes);
-    const { id, input, outputs } = parseInfer(body, request.get(HEADER_LENGTH), host.model!);
+    const host = open();
+    const { id, input, outputs } = parseInfer(body, request.get(HEADER_LENGTH), host.model);
     const { model, tensors } =
       'pictures' in input
         ? await classifyAll(host, input.pictures, whenGone(response))

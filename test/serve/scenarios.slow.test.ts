@@ -1,0 +1,400 @@
+/** What operators meet, on AlexNet of 1000 classes and on this machine; every test says what it measured. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, truncateSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
+import sharp from 'sharp';
+import { load, percentile } from '../bench/http-load.js';
+import { PICTURES, photographs } from '../bench/photographs.js';
+import { childrenOf, descriptorsOf, memoryOf } from '../bench/process-tree.js';
+import { corner, order, pattern } from './pictures.js';
+import { alexnet, gone, node, post, type Running, until } from './running.js';
+import { writeTinyModel } from './tiny-model.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'alexnet-scenarios-'));
+after(() => rmSync(folder, { recursive: true }));
+execFileSync(process.execPath, [fileURLToPath(new URL('../bench/alexnet-files.js', import.meta.url)), folder]);
+const FILE = join(folder, 'image.onnx');
+const TOKEN = 'a token of the tests';
+process.env.ALEXNET_ADMIN_TOKEN = TOKEN;
+const skip = existsSync(PICTURES) ? false : `needs ${PICTURES}`;
+const pictures = skip ? [] : await photographs();
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+interface Served extends Running {
+  url: string;
+  pid: number;
+}
+
+async function serve(...words: string[]): Promise<Served> {
+  const server = alexnet('serve', '--port', '0', '--provider', 'cpu', ...words);
+  return { ...server, url: JSON.parse(await server.line).url, pid: server.process.pid! };
+}
+
+async function obedient(): Promise<Served> {
+  const server = node('./obedient-server.js', 'obedient', '0');
+  return { ...server, url: JSON.parse(await server.line).url, pid: server.process.pid! };
+}
+
+async function counters(url: string): Promise<Map<string, number>> {
+  const lines = (await (await fetch(`${url}/metrics`)).text()).split('\n').filter((line) => line && line[0] !== '#');
+  return new Map(
+    lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ') + 1))]),
+  );
+}
+
+const read = async (response: Promise<Response>) => (await response).arrayBuffer();
+const isReady = async (url: string) => (await fetch(`${url}/v2/health/ready`)).status === 200;
+const ms = (value: number) => `${value.toFixed(value < 10 ? 1 : 0)} ms`;
+
+/** Posts a photograph every so often until `ended` says so; statuses by count. */
+async function steady(url: string, perSecond: number, ended: () => boolean): Promise<Map<number, number>> {
+  const statuses = new Map<number, number>();
+  const under: Promise<void>[] = [];
+  for (let i = 0; !ended(); i++) {
+    under.push(
+      post(url, pictures[i % pictures.length]).then(async (response) => {
+        await response.arrayBuffer();
+        statuses.set(response.status, (statuses.get(response.status) ?? 0) + 1);
+      }),
+    );
+    await sleep(1000 / perSecond);
+  }
+  await Promise.all(under);
+  return statuses;
+}
+
+test('1, 29: overload of 64 clients', { skip }, async (t) => {
+  const { url } = await serve('--model', FILE, '--queue', '16');
+  const shared = { url, path: '/classify', live: '/v2/health/live', pictures };
+  const solo = await load({ ...shared, clients: 2, seconds: 10 });
+  const before = await counters(url);
+  const over = await load({ ...shared, clients: 64, seconds: 30 });
+  assert.deepEqual([...over.statuses.keys()].sort(), [200, 503]);
+  const refused = await post(url, pictures[0]);
+  assert.equal(refused.status, 200);
+  const p99 = {
+    accepted: percentile(over.latencies, 0.99),
+    refused: percentile(over.refusals, 0.99),
+    live: percentile(over.live, 0.99),
+  };
+  t.diagnostic(
+    `goodput ${over.rate.toFixed(1)} pictures/s (2 clients: ${solo.rate.toFixed(1)}), ${over.errors} refused; p99 of answers ${ms(p99.accepted)}, of refusals ${ms(p99.refused)}, of the live check ${ms(p99.live)}`,
+  );
+  assert.ok(over.rate >= 0.9 * solo.rate);
+  assert.ok(p99.accepted <= 5000);
+  assert.ok(p99.live < 100);
+  const after = await counters(url);
+  const grown = (name: string) => (after.get(name) ?? 0) - (before.get(name) ?? 0);
+  const model = 'model="alexnet",version="1"';
+  assert.equal(grown(`nv_inference_request_success{${model}}`), over.answers + 1);
+  assert.equal(grown('http_requests_total{method="POST",route="/classify",status="200"}'), over.answers + 1);
+  assert.equal(grown('http_requests_total{method="POST",route="/classify",status="503"}'), over.errors);
+  assert.equal(grown(`nv_inference_request_failure{${model},reason="REJECTED"}`), over.errors);
+  const series = [...after.keys()].filter((name) => !/^(nodejs|process)_/.test(name)).length;
+  t.diagnostic(`counters equal the clients’ counts; ${series} series`);
+  assert.ok(series < 200);
+});
+
+test('4: 200 connections that send a byte a second', { skip }, async (t) => {
+  const { url, pid } = await serve('--model', FILE);
+  const shared = { url, path: '/classify', live: '/v2/health/live', pictures, clients: 1 };
+  const alone = percentile((await load({ ...shared, seconds: 6 })).latencies, 0.95);
+  const before = descriptorsOf(pid);
+  const { port, hostname } = new URL(url);
+  const head = 'POST /classify HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n';
+  const started = performance.now();
+  const cuts: number[] = [];
+  const sockets = Array.from({ length: 200 }, (_, i): Socket => {
+    const socket = connect(Number(port), hostname, () => socket.write(i % 2 ? `${head}\r\n` : head));
+    const drip = setInterval(() => socket.write('x'), 1000);
+    socket.on('error', () => undefined);
+    socket.on('data', () => undefined);
+    socket.on('close', () => {
+      clearInterval(drip);
+      cuts.push((performance.now() - started) / 1000);
+    });
+    return socket;
+  });
+  const beside = percentile((await load({ ...shared, seconds: 8 })).latencies, 0.95);
+  await until(() => cuts.length === sockets.length, 15_000);
+  await sleep(1000);
+  t.diagnostic(
+    `cut after ${Math.min(...cuts).toFixed(1)} to ${Math.max(...cuts).toFixed(1)} s; p95 of others ${ms(beside)}, alone ${ms(alone)}; descriptors ${before} before, ${descriptorsOf(pid)} after`,
+  );
+  assert.ok(Math.max(...cuts) <= 20);
+  assert.ok(beside <= 1.25 * alone + 5);
+  assert.ok(descriptorsOf(pid) <= before + 3);
+});
+
+test('5: a client that does not read its answers', async (t) => {
+  const { url, pid } = await serve('--model', writeTinyModel(join(folder, 'tiny.onnx')));
+  await (await fetch(`${url}/openapi.json`)).text();
+  const before = memoryOf(pid).now;
+  const { port, hostname } = new URL(url);
+  const started = performance.now();
+  const socket = connect(Number(port), hostname, () => {
+    for (let i = 0; i < 2000; i++) socket.write('GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n');
+  });
+  socket.pause();
+  socket.on('error', () => undefined);
+  const closed = new Promise<number>((resolve) => {
+    // A paused socket learns of its end only by writing.
+    const probe = setInterval(() => socket.write('\r\n', (error) => error && done()), 1000);
+    const done = () => {
+      clearInterval(probe);
+      resolve((performance.now() - started) / 1000);
+    };
+  });
+  const seconds = await Promise.race([closed, sleep(45_000).then(() => Number.POSITIVE_INFINITY)]);
+  t.diagnostic(`left after ${seconds.toFixed(1)} s; memory grew by ${(memoryOf(pid).now - before).toFixed(0)} MB`);
+  assert.ok(seconds <= 30);
+  assert.ok(memoryOf(pid).now - before < 50);
+});
+
+test('8: pictures that break off, at every 64th of three of each kind', async (t) => {
+  const { url } = await serve('--model', writeTinyModel(join(folder, 'cut.onnx')));
+  const counts = new Map<number, number>();
+  let longest = 0;
+  for (const format of ['jpeg', 'png', 'webp'] as const) {
+    for (const [width, height] of [
+      [96, 64],
+      [33, 120],
+      [200, 150],
+    ]) {
+      const whole = await pattern(width, height).toFormat(format).toBuffer();
+      for (let part = 0; part < 64; part++) {
+        const started = performance.now();
+        const { status } = await post(url, whole.subarray(0, Math.floor((whole.length * part) / 64)));
+        longest = Math.max(longest, performance.now() - started);
+        counts.set(status, (counts.get(status) ?? 0) + 1);
+      }
+    }
+  }
+  t.diagnostic(`${JSON.stringify(Object.fromEntries(counts))}, the longest ${ms(longest)}`);
+  assert.ok([...counts.keys()].every((status) => [200, 400, 415].includes(status)));
+  assert.ok(longest < 1000);
+});
+
+test('9: 5,000 mutants', async (t) => {
+  const { url, pid } = await serve('--model', writeTinyModel(join(folder, 'mutants.onnx')));
+  const [child] = childrenOf(pid);
+  const wholes = await Promise.all(
+    (['jpeg', 'png', 'webp'] as const).map((format) => pattern().toFormat(format).toBuffer()),
+  );
+  const counts = new Map<number, number>();
+  const mutant = fc.record({
+    which: fc.nat(2),
+    flips: fc.array(fc.tuple(fc.double({ min: 0, max: 0.9999, noNaN: true }), fc.nat(255)), {
+      minLength: 1,
+      maxLength: 30,
+    }),
+  });
+  await fc.assert(
+    fc.asyncProperty(mutant, async ({ which, flips }) => {
+      const bytes = Buffer.from(wholes[which]);
+      for (const [place, value] of flips) bytes[Math.floor(place * bytes.length)] = value;
+      const { status } = await post(url, bytes);
+      counts.set(status, (counts.get(status) ?? 0) + 1);
+      return status < 500;
+    }),
+    { numRuns: 5000, seed: 2012 },
+  );
+  t.diagnostic(JSON.stringify(Object.fromEntries(counts)));
+  assert.deepEqual(childrenOf(pid), [child]); // it did not die
+});
+
+test('10: pictures that unfold, twenty at once', async (t) => {
+  const { url, pid } = await serve('--model', writeTinyModel(join(folder, 'bombs.onnx')));
+  const plain = (width: number, height: number) =>
+    sharp({ create: { width, height, channels: 3, background: '#000' }, limitInputPixels: false }).png({
+      compressionLevel: 9,
+    });
+  const bombs = {
+    '16,000 × 16,000 PNG': await plain(16_000, 16_000).toBuffer(),
+    '1 × 100,000 PNG': await plain(1, 100_000).toBuffer(),
+    '20,000 × 20,000 PNG of 1 bit': await plain(20_000, 20_000)
+      .png({ palette: true, colours: 2, compressionLevel: 9 })
+      .toBuffer(),
+  };
+  // Bodies as large that hold no bomb, so that what they take is not counted.
+  const harmless = Buffer.concat([await corner(0).png().toBuffer(), Buffer.alloc(1_000_000)]);
+  for (let i = 0; i < 3; i++) await Promise.all(Array.from({ length: 16 }, () => read(post(url, harmless))));
+  for (const [name, bytes] of Object.entries(bombs)) {
+    const before = memoryOf(pid).now;
+    const started = performance.now();
+    const { status } = await post(url, bytes);
+    const one = performance.now() - started;
+    const again = performance.now();
+    const statuses = await Promise.all(Array.from({ length: 16 }, async () => (await post(url, bytes)).status));
+    const grown = memoryOf(pid).now - before;
+    t.diagnostic(
+      `${name}, ${bytes.length} bytes: ${status} after ${ms(one)}; 16 at once ${ms(performance.now() - again)}; memory grew by ${grown.toFixed(0)} MB`,
+    );
+    assert.ok([200, 400, 413].includes(status) && statuses.every((other) => other === status));
+    assert.ok(one < 200 && grown < 40);
+  }
+});
+
+test('16: kill -9 of the inference process, 20 times at 3 requests/s', { skip }, async (t) => {
+  const { url, pid } = await serve('--model', FILE);
+  let ended = false;
+  const traffic = steady(url, 3, () => ended);
+  const recovered: number[] = [];
+  for (let round = 0; round < 20; round++) {
+    await sleep(300);
+    const [child] = childrenOf(pid);
+    process.kill(child, 'SIGKILL');
+    const started = performance.now();
+    await until(() => gone(child), 2000);
+    await until(async () => !childrenOf(pid).includes(child) && (await isReady(url)), 10_000);
+    recovered.push(performance.now() - started);
+  }
+  ended = true;
+  const statuses = await traffic;
+  t.diagnostic(
+    `${JSON.stringify(Object.fromEntries(statuses))}; ready again after ${ms(percentile(recovered, 0.5))}, at most ${ms(Math.max(...recovered))}`,
+  );
+  assert.deepEqual([...statuses.keys()], [200]);
+  assert.ok(Math.max(...recovered) <= 5000);
+  assert.equal((await counters(url)).get('alexnet_inference_process_deaths_total'), 20);
+});
+
+test('18, 19: 20 reloads at 3 requests/s, and one of a half-copied file', { skip }, async (t) => {
+  const models = join(folder, 'models');
+  mkdirSync(join(models, 'alexnet', '1'), { recursive: true });
+  const place = join(models, 'alexnet', '1', 'model.onnx');
+  const put = () => {
+    copyFileSync(FILE, `${place}.new`);
+    renameSync(`${place}.new`, place);
+  };
+  put();
+  const { url, pid } = await serve('--models', models, '--admin');
+  const reload = () =>
+    fetch(`${url}/v2/repository/models/alexnet/load`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${TOKEN}` },
+    });
+  for (let i = 0; i < 10; i++) await post(url, pictures[i]);
+  const before = memoryOf(pid).now;
+  let ended = false;
+  const traffic = steady(url, 3, () => ended);
+  const times: number[] = [];
+  let readiness = true;
+  for (let round = 0; round < 20; round++) {
+    put();
+    const started = performance.now();
+    assert.equal((await reload()).status, 200);
+    times.push(performance.now() - started);
+    readiness &&= await isReady(url);
+  }
+  truncateSync(place, 100_000_000);
+  const failed = await reload();
+  const { error } = (await failed.json()) as { error: string };
+  ended = true;
+  const statuses = await traffic;
+  await sleep(1000);
+  const grown = memoryOf(pid).now - before;
+  t.diagnostic(
+    `${JSON.stringify(Object.fromEntries(statuses))}; a reload took ${ms(percentile(times, 0.5))}; memory grew by ${grown.toFixed(0)} MB; half-copied: ${failed.status} ${error}`,
+  );
+  assert.deepEqual([...statuses.keys()], [200]);
+  assert.ok(readiness && (await isReady(url)));
+  assert.equal(failed.status, 400);
+  assert.ok(grown <= 100);
+});
+
+test('20: SIGTERM with 8 in line and connections kept alive', { skip }, async (t) => {
+  const { url, process: child, ended } = await serve('--model', FILE);
+  await post(url, pictures[0]);
+  const waiting = pictures.slice(0, 8).map((picture) => post(url, picture));
+  await sleep(60);
+  const started = performance.now();
+  child.kill('SIGTERM');
+  await until(async () => !(await isReady(url)), 1000);
+  const unready = performance.now() - started;
+  const answers = await Promise.all(waiting);
+  assert.deepEqual([...new Set(answers.map(({ status }) => status))], [200]);
+  assert.equal(await ended, 0);
+  t.diagnostic(`not ready after ${ms(unready)}, all 8 answered, ended after ${ms(performance.now() - started)}`);
+  assert.ok(unready < 300);
+  assert.ok(performance.now() - started < 10_000);
+});
+
+/** Growth of the process tree's memory from a tenth of the requests to the end, MB. */
+async function growth(server: Served, requests: number, send: (i: number) => Promise<unknown>): Promise<number> {
+  const run = async (from: number, to: number) => {
+    let next = from;
+    const client = async () => {
+      while (next < to) await send(next++);
+    };
+    await Promise.all([1, 2, 3, 4].map(client));
+  };
+  await run(0, requests / 10);
+  const tenth = memoryOf(server.pid).now;
+  await run(requests / 10, requests);
+  return memoryOf(server.pid).now - tenth;
+}
+
+const LEAK_LIMIT_MB = 50;
+
+test('23: 10,000 requests grow nothing, and the check finds a leak of 64 KB a request', async (t: TestContext) => {
+  const server = await obedient();
+  const before = descriptorsOf(server.pid);
+  const grown = await growth(server, 10_000, () => read(post(server.url, order('sleep 0'))));
+  t.diagnostic(`grew by ${grown.toFixed(1)} MB; descriptors ${before}, then ${descriptorsOf(server.pid)}`);
+  assert.ok(grown < LEAK_LIMIT_MB);
+  const leaking = await obedient();
+  const leaked = await growth(leaking, 10_000, () => read(post(leaking.url, order('leak 65536'))));
+  t.diagnostic(`negative control: grew by ${leaked.toFixed(0)} MB`);
+  assert.ok(leaked > LEAK_LIMIT_MB);
+});
+
+test('23: 1,000 photographs on AlexNet', { skip }, async (t) => {
+  const server = await serve('--model', FILE);
+  const grown = await growth(server, 1000, (i) => read(post(server.url, pictures[i % pictures.length])));
+  t.diagnostic(`grew by ${grown.toFixed(1)} MB, now ${memoryOf(server.pid).now.toFixed(0)} MB`);
+  assert.ok(grown < LEAK_LIMIT_MB);
+});
+
+test('24: 500 failing requests of every kind grow nothing', async (t) => {
+  const server = await serve('--model', writeTinyModel(join(folder, 'failing.onnx')), '--max-bytes', '100000');
+  const { url } = server;
+  const form = (field: string) => {
+    const body = new FormData();
+    body.set(field, new Blob([Buffer.alloc(50_000)]), 'a.jpg');
+    return body;
+  };
+  const broken = (await pattern().jpeg().toBuffer()).subarray(0, 1500);
+  const kinds: Record<string, () => Promise<Response>> = {
+    'too large': () => post(url, Buffer.alloc(100_001)),
+    'wrong type': () => post(url, Buffer.alloc(50_000)),
+    empty: () => post(url, Buffer.alloc(0)),
+    'broken off': () => post(url, broken),
+    'wrong field': () => post(url, form('picture')),
+    'no picture in the form': () => post(url, form('image')),
+    'malformed form': () => post(url, Buffer.alloc(50_000), { 'content-type': 'multipart/form-data; boundary=x' }),
+    compressed: () => post(url, Buffer.alloc(50_000), { 'content-encoding': 'gzip' }),
+    'bad JSON': () => post(url, Buffer.alloc(50_000, 91), {}, '/v2/models/quarters/infer'),
+    'no such model': () => post(url, Buffer.alloc(50_000), {}, '/predictions/nobody'),
+  };
+  for (const send of Object.values(kinds)) for (let i = 0; i < 50; i++) await read(send());
+  for (const [name, send] of Object.entries(kinds)) {
+    const before = memoryOf(server.pid).now;
+    const statuses = new Set<number>();
+    for (let i = 0; i < 500; i++) {
+      const response = await send();
+      statuses.add(response.status);
+      await response.arrayBuffer();
+    }
+    const grown = memoryOf(server.pid).now - before;
+    t.diagnostic(`${name}: ${[...statuses].join(', ')}; grew by ${grown.toFixed(1)} MB`);
+    assert.ok([...statuses].every((status) => status >= 400 && status < 500));
+    assert.ok(grown < LEAK_LIMIT_MB);
+  }
+});

@@ -1,4 +1,4 @@
-/** Load on one server of this machine: clients that post picture after picture and wait as Retry-After tells them, and one that asks for its health meanwhile. */
+/** Load on one server of this machine: clients that post picture after picture and wait as Retry-After tells them or up to twice that, and one that asks for its health meanwhile. */
 import { Agent, request } from 'node:http';
 
 export interface LoadOptions {
@@ -43,7 +43,7 @@ export async function load({ url, path, live, pictures, clients, seconds }: Load
       } else {
         result.errors += 1;
         result.refusals.push(ms);
-        await new Promise((resolve) => setTimeout(resolve, retryAfterS * 1000));
+        await new Promise((resolve) => setTimeout(resolve, retryAfterS * 1000 * (1 + (next % 16) / 16)));
       }
     }
   };

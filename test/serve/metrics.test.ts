@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import parsePrometheus from 'parse-prometheus-text-format';
 import { corner } from './pictures.js';
 import { post, running } from './running.js';
 import { writeTinyModel } from './tiny-model.js';
@@ -62,4 +63,15 @@ test('says what runs, and keeps the number of series small', async () => {
   assert.ok(
     [...found.keys()].filter((name) => !name.startsWith('nodejs_') && !name.startsWith('process_')).length < 200,
   );
+});
+
+test('is read by a parser of Prometheus’ text format, every family with help and type', async () => {
+  const families = parsePrometheus(await (await fetch(`${url}/metrics`)).text());
+  assert.ok(families.length > 20);
+  for (const { name, help, type } of families) assert.ok(help && type !== 'UNTYPED', name);
+  const success = families.find(({ name }) => name === 'nv_inference_request_success');
+  assert.equal(success?.type, 'COUNTER');
+  assert.deepEqual(success?.metrics[0].labels, { model: 'quarters', version: '1' });
+  const duration = families.find(({ name }) => name === 'http_request_duration_seconds');
+  assert.equal(duration?.type, 'HISTOGRAM');
 });

@@ -190,15 +190,13 @@ test('9: 5,000 mutants', async (t) => {
   const counts = new Map<number, number>();
   const mutant = fc.record({
     which: fc.nat(2),
-    flips: fc.array(fc.tuple(fc.double({ min: 0, max: 0.9999, noNaN: true }), fc.nat(255)), {
-      minLength: 1,
-      maxLength: 30,
-    }),
+    // Without fast-check's liking for the first bytes, which would give 415 most of the time.
+    flips: fc.array(fc.tuple(fc.noBias(fc.nat(0xffffff)), fc.nat(255)), { minLength: 1, maxLength: 30 }),
   });
   await fc.assert(
     fc.asyncProperty(mutant, async ({ which, flips }) => {
       const bytes = Buffer.from(wholes[which]);
-      for (const [place, value] of flips) bytes[Math.floor(place * bytes.length)] = value;
+      for (const [place, value] of flips) bytes[place % bytes.length] = value;
       const { status } = await post(url, bytes);
       counts.set(status, (counts.get(status) ?? 0) + 1);
       return status < 500;

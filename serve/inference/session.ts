@@ -35,18 +35,19 @@ export async function openSession(
       enableMemPattern: false, // 40 MB less on AlexNet, and no slower
       extra: { session: { model_external_initializers_file_folder_path: dirname(file) } },
     });
-  const session = await create(model);
-  if (!isMapped(dirname(file))) return session;
-  await session.release();
+  if (process.platform === 'linux') {
+    const session = await create(model);
+    if (!isMapped(dirname(file))) return session;
+    await session.release();
+  }
   return create(await withExternalData(file, model));
 }
 
 /**
  * Whether this process still looks into files of a folder: where somebody writes into one, weights would change, and where somebody cuts it,
- * the process would end (SIGBUS). Weights that kernels have packed are no longer looked at.
+ * the process would end (SIGBUS). Weights that kernels have packed are no longer looked at. Linux only.
  */
 function isMapped(folder: string): boolean {
-  if (process.platform !== 'linux') return true; // not known
   return readFileSync('/proc/self/maps', 'utf8').includes(`${realpathSync(folder)}/`);
 }
 

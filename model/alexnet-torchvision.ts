@@ -39,5 +39,6 @@ export const ALEXNET_TORCHVISION: NetworkSpec = {
     milestones: [30, 60], // --lr-step-size 30 --lr-gamma 0.1
     randomCrop: true,
     mirror: true,
+    colourNoise: 0,
   },
 };

@@ -47,5 +47,6 @@ export const ALEXNET: NetworkSpec = {
     schedule: 'plateau', // §5: divided by 10 when the validation error stopped improving
     randomCrop: true, // §4.1
     mirror: true, // §4.1
+    colourNoise: 0.1, // §4.1
   },
 };

@@ -42,5 +42,6 @@ export const CAFFENET: NetworkSpec = {
     milestones: [20, 40, 60, 80], // stepsize 100,000: every 19.98 epochs
     randomCrop: true,
     mirror: true,
+    colourNoise: 0,
   },
 };

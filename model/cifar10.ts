@@ -36,6 +36,7 @@ export const CIFAR10_18PCT: NetworkSpec = {
     milestones: [120, 130], // "by factor of 10 after 120 epochs. Then another factor of 10 after 10 more"
     randomCrop: false,
     mirror: false,
+    colourNoise: 0,
   },
 };
 
@@ -69,6 +70,7 @@ export const CIFAR10_11PCT: NetworkSpec = {
     milestones: [500, 510],
     randomCrop: true,
     mirror: true,
+    colourNoise: 0,
   },
 };
 
@@ -101,5 +103,6 @@ export const CIFAR10_QUICK: NetworkSpec = {
     milestones: [8], // 4000 iterations, then 1000 at a tenth
     randomCrop: false,
     mirror: false,
+    colourNoise: 0,
   },
 };

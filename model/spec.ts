@@ -122,6 +122,8 @@ export interface Recipe {
   randomCrop: boolean;
   /** Half of the pictures mirrored. */
   mirror: boolean;
+  /** Colours shifted along their principal components by normal draws of this deviation; 0: never. */
+  colourNoise: number;
 }
 
 export interface NetworkSpec {

@@ -40,6 +40,8 @@ export interface Settings {
   randomCrop: boolean;
   /** Half of the pictures mirrored, drawn anew each epoch. */
   mirror: boolean;
+  /** Pictures' colours are shifted along their principal components, by normal draws of this deviation; 0: never. */
+  colourNoise: number;
   /** How α of the response normalisation is read, where the network has that choice, see `model/alexnet.ts`; null: as the network says. */
   lrn: LrnConvention | null;
   /** Layers whose weights stay as they are: no update, no decay, no gradient. */
@@ -74,6 +76,7 @@ export const DEFAULTS: Settings = {
   warmupEpochs: 0,
   randomCrop: true, // §4.1
   mirror: true, // §4.1
+  colourNoise: 0.1, // §4.1
   lrn: null,
   freeze: [],
 };

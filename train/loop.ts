@@ -113,12 +113,17 @@ class Loop {
   private async oneStep(indices: Uint32Array): Promise<void> {
     const { run, model, progress } = this.training;
     const { state } = this;
-    const { config, mean, imagePx, inputPx } = run;
+    const { config, mean, imagePx, inputPx, colours } = run;
     const learningRate = this.learningRate();
 
     this.throughput.start();
     reseedDropout(model, config.seed, state.step);
-    const batch = trainingBatch(this.pictures, imagePx, mean, indices, { ...config, inputPx, epoch: state.epoch });
+    const batch = trainingBatch(this.pictures, imagePx, mean, indices, {
+      ...config,
+      inputPx,
+      colours,
+      epoch: state.epoch,
+    });
     const { loss, right } = this.step.run(batch, learningRate);
     this.throughput.stop(indices.length);
     if (!Number.isFinite(loss)) throw this.diverged(`loss is ${loss}`, state.step + 1);

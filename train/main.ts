@@ -4,6 +4,7 @@ import { UsageError } from '../model/errors.js';
 import { NETWORKS } from '../model/registry.js';
 import { BACKENDS, type BackendName } from './backend.js';
 import { DEFAULTS, SCHEDULES, type Settings } from './config.js';
+import { DATA_HELP } from './data/open-dataset.js';
 import { type EvaluateRequest, type EvaluationReport, evaluateRun } from './evaluate-run.js';
 import { exitCodeOf, listenForInterrupt } from './interrupt.js';
 import { useLargePages } from './large-pages.js';
@@ -18,7 +19,6 @@ import {
 import { showProgress } from './progress.js';
 import { startTraining, type Trained } from './start.js';
 
-const DATA_HELP = 'folder DIR/{train,val|test}/<class>/…, the same as .tar or .tar.gz, or emoji';
 const recipe = (value: unknown) => `(default: ${value}, or the network's recipe)`;
 const backendOption = () => new Option('--backend <name>', 'what computes').choices(BACKENDS).default('auto');
 
@@ -78,6 +78,11 @@ export function trainCommand(): Command {
     .option('--no-mirror', 'never mirror')
     .option('--random-crop', "crop at random places (default: the network's recipe)")
     .option('--no-random-crop', 'crop the centre')
+    .option(
+      '--colour-noise <deviation>',
+      `shift colours along their principal components, 0: never ${recipe(DEFAULTS.colourNoise)}`,
+      nonNegativeNumber,
+    )
     .option('--seed <n>', `names all random numbers (default: ${DEFAULTS.seed})`, wholeNumber)
     .addOption(backendOption())
     .option('--resume', 'go on with the run in --out; other flags may be left out', false)

@@ -9,6 +9,7 @@ import { UserError } from '../model/errors.js';
 import { writeFileAtomically } from './atomic-file.js';
 import type { RunState } from './checkpoint.js';
 import type { TrainConfig } from './config.js';
+import type { ColourStatistics } from './data/colour.js';
 
 /** What `config.json` keeps. */
 export interface RunRecord {
@@ -19,6 +20,8 @@ export interface RunRecord {
   /** Number of pictures by split: a resumed run must find as many. */
   pictures: Record<string, number>;
   versions: Record<string, string>;
+  /** How the training pictures' colours vary; absent where they are not shifted. */
+  colours?: ColourStatistics;
   /** The file of weights that `alexnet import` read; absent in runs that were trained. */
   imported?: { file: string; sha256: string };
 }
@@ -83,8 +86,8 @@ export async function createRun(
 
 /** Stores the run's config again, e.g. with more epochs. */
 export async function updateConfig({ path, ...run }: Run): Promise<void> {
-  const { config, imagePx, inputPx, pictures, versions, imported } = run;
-  const record: RunRecord = { config, imagePx, inputPx, pictures, versions, imported };
+  const { config, imagePx, inputPx, pictures, versions, colours, imported } = run;
+  const record: RunRecord = { config, imagePx, inputPx, pictures, versions, colours, imported };
   await writeFileAtomically(join(path, 'config.json'), toJson(record));
 }
 

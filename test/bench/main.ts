@@ -1,5 +1,6 @@
 /** Benchmarks, side by side with peers: `npm run bench -- NAME`. */
 import { parseArgs } from 'node:util';
+import { data } from './data.js';
 import { forward } from './forward.js';
 import { profile } from './profile.js';
 import { serve } from './serve.js';
@@ -7,6 +8,7 @@ import { train } from './train.js';
 
 const USAGE = `usage: npm run bench -- train [--rounds 5] [--peer-large-pages]
        npm run bench -- forward [--rounds 5]
+       npm run bench -- data [--rounds 5] [--steps 5]
        npm run bench -- serve [--rounds 5] [--seconds 15]
        npm run bench -- profile [--model alexnet] [--batch 128] [--steps 5]`;
 
@@ -23,6 +25,7 @@ const { positionals, values } = parseArgs({
 });
 if (positionals[0] === 'train') await train(Number(values.rounds), values['peer-large-pages']);
 else if (positionals[0] === 'forward') forward(Number(values.rounds));
+else if (positionals[0] === 'data') await data(Number(values.rounds), Number(values.steps));
 else if (positionals[0] === 'serve') await serve(Number(values.rounds), Number(values.seconds));
 else if (positionals[0] === 'profile') profile(values.model, Number(values.batch), Number(values.steps));
 else {

@@ -1,10 +1,11 @@
 /**
  * Batches for the network: pictures cropped, mirrored, mean subtracted, as float32. Source: Krizhevsky et al. 2012, §4.1 (random
  * 224×224 patches and their reflections, each picture on its own draw) and §2 (mean activity subtracted from each pixel, so the
- * mean is cropped and mirrored along with the picture).
+ * mean is cropped and mirrored along with the picture); colours are shifted as in `colour.ts`.
  */
 import { type Crop, centreCrop, cutOut } from '../../model/crops.js';
 import { random } from '../../model/random.js';
+import { type ColourStatistics, colourShift, type Rgb } from './colour.js';
 import type { Split } from './dataset.js';
 
 export interface BatchOptions {
@@ -14,6 +15,10 @@ export interface BatchOptions {
   mirror: boolean;
   /** Crop anywhere; else the centre. */
   randomCrop: boolean;
+  /** Deviation of the colour shift; 0 or undefined: none. */
+  colourNoise?: number;
+  /** Of the training pictures; needed for the shift. */
+  colours?: ColourStatistics;
   seed: number;
   epoch: number;
 }
@@ -45,7 +50,9 @@ export function trainingBatch(
     const pixels = split.pixels(index, stream);
     const top = options.randomCrop ? stream.integer(room + 1) : centre.top;
     const left = options.randomCrop ? stream.integer(room + 1) : centre.left;
-    return { pixels, crop: { top, left, mirror: options.mirror && stream.uniform() < 0.5 } };
+    const crop = { top, left, mirror: options.mirror && stream.uniform() < 0.5 };
+    const { colourNoise = 0, colours } = options;
+    return { pixels, crop, shift: colourNoise > 0 && colours ? colourShift(colours, colourNoise, stream) : undefined };
   });
 }
 
@@ -74,15 +81,24 @@ function makeBatch(
   mean: Float32Array,
   indices: ArrayLike<number>,
   inputPx: number,
-  draw: (index: number) => { pixels: Uint8Array; crop: Crop },
+  draw: (index: number) => { pixels: Uint8Array; crop: Crop; shift?: Rgb },
 ): Batch {
   const pictureLength = inputPx * inputPx * 3;
   const images = new Float32Array(indices.length * pictureLength);
   const labels = new Int32Array(indices.length);
   for (let n = 0; n < indices.length; n++) {
-    const { pixels, crop } = draw(indices[n]);
+    const { pixels, crop, shift } = draw(indices[n]);
     labels[n] = split.labels[indices[n]];
     cutOut(pixels, mean, imagePx, crop, inputPx, images, n * pictureLength);
+    if (shift) addColour(images.subarray(n * pictureLength, (n + 1) * pictureLength), shift);
   }
   return { images, labels };
+}
+
+function addColour(picture: Float32Array, [r, g, b]: Rgb): void {
+  for (let i = 0; i < picture.length; i += 3) {
+    picture[i] += r;
+    picture[i + 1] += g;
+    picture[i + 2] += b;
+  }
 }

@@ -3,6 +3,7 @@
  * all opened through `open-dataset.ts`.
  */
 import type { Random } from '../../model/random.js';
+import type { ColourStatistics } from './colour.js';
 
 /** Pictures with labels, addressed by position. */
 export interface Split {
@@ -17,14 +18,37 @@ export interface Split {
    * @param stream  draws for pictures that are made anew at each use (position, size, background); ignored by photographs
    */
   pixels(index: number, stream: Random): Uint8Array;
+  /** Where each picture stands in the store that it was read into; absent for pictures that are made. */
+  readonly places?: Uint32Array;
 }
+
+/** Where decoded pictures go, in the order of reading: memory, or the shards of a pack. */
+export interface PictureSink {
+  /** Names in the order of `add`; the position is a picture's slot. */
+  readonly names: string[];
+  readonly skipped: { name: string; reason: string }[];
+  /**
+   * Takes a picture in; resolves as soon as another may be added, decoding goes on behind. `read`, if called at all, is called at once.
+   * A picture that cannot be read or decoded is listed in `skipped`.
+   */
+  add(name: string, read: () => Promise<Encoded>): Promise<void>;
+  /** Resolves when every picture added is decoded. */
+  settle(): Promise<void>;
+  /** Whether the picture in this slot could be decoded. */
+  has(slot: number): boolean;
+  /** uint8 [imagePx, imagePx, 3] */
+  pixels(slot: number): Uint8Array;
+}
+
+/** A picture file's bytes, or pixels without a file format: uint8 [height, width, channels]. */
+export type Encoded = Buffer | { pixels: Uint8Array; width: number; height: number; channels: 1 | 3 };
 
 /** A file, folder or link met while reading a source, under its path inside it, `/` between the parts, none leading. */
 export interface Member {
   readonly path: string;
   readonly kind: 'file' | 'folder' | 'other';
   /** The file's bytes; to be called, if at all, before the next member is asked for. */
-  read(): Promise<Buffer>;
+  read(): Promise<Encoded>;
 }
 
 /** What to open of a data set. */
@@ -53,4 +77,7 @@ export interface Dataset {
   readonly skipped: { name: string; reason: string }[];
   /** What a person should know before trusting figures from this data, one sentence each; printed as warnings. */
   readonly notes: string[];
+  /** Of the training pictures, where it was computed when the set was prepared; see `mean.ts` and `colour.ts`. */
+  readonly mean?: Float32Array;
+  readonly colours?: ColourStatistics;
 }

@@ -3,18 +3,21 @@
  */
 import sharp from 'sharp';
 import { toSquareRgb } from '../../model/preprocess.js';
+import type { Encoded } from './dataset.js';
 
 // Many small pictures: parallel pictures beat parallel rows, and no picture is read twice.
 sharp.concurrency(1);
 sharp.cache(false);
 
 /**
- * @param bytes    JPEG, PNG, WebP or GIF (first frame)
+ * @param bytes    JPEG, PNG, WebP or GIF (first frame), or pixels
  * @param imagePx  side of the result, pixels
  * @returns        uint8 RGB interleaved [imagePx, imagePx, 3]
  * @throws         libvips' own error where the bytes are no picture or break off; mere warnings (ImageNet has JPEGs with
  *                 stray bytes) are let pass
  */
-export async function decodePicture(bytes: Buffer, imagePx: number): Promise<Uint8Array> {
-  return toSquareRgb(sharp(bytes, { failOn: 'error' }), imagePx).toBuffer();
+export async function decodePicture(bytes: Encoded, imagePx: number): Promise<Uint8Array> {
+  if (Buffer.isBuffer(bytes)) return toSquareRgb(sharp(bytes, { failOn: 'error' }), imagePx).toBuffer();
+  const { pixels, width, height, channels } = bytes;
+  return toSquareRgb(sharp(pixels, { raw: { width, height, channels } }), imagePx).toBuffer();
 }

@@ -1,31 +1,52 @@
 /**
- * Opens what `--data` names: a folder of pictures, the same as .tar or .tar.gz, or `emoji`, the embedded data set (a folder of
- * that name is `./emoji`). A folder and a tar of it give the same data set, picture by picture.
+ * Opens what `--data` names: a folder of pictures, the same as .tar or .tar.gz, a pack that `alexnet prepare` made, `cifar10:DIR`, `idx:DIR`, or
+ * `emoji`, the embedded data set (a folder of that name is `./emoji`). All forms of a data set give the same, picture by picture.
  */
 import { stat } from 'node:fs/promises';
 import { UserError } from '../../model/errors.js';
-import type { Dataset, Member, OpenOptions } from './dataset.js';
+import { cifarMembers, idxMembers } from './binary-pictures.js';
+import type { Dataset, Member, OpenOptions, PictureSink } from './dataset.js';
 import { openEmoji } from './emoji.js';
 import { folderMembers } from './image-folder.js';
+import { isPack, openPack } from './pack.js';
 import { isWanted, readPictures } from './picture-dataset.js';
 import { tarMembers } from './tar-pictures.js';
 
+export const DATA_HELP =
+  'folder DIR/{train,val|test}/<class>/…, the same as .tar or .tar.gz, a folder that "alexnet prepare" made, cifar10:DIR, idx:DIR, or emoji';
+
+/** Sources by the word in front of the colon. */
+const BY_SCHEME: Record<string, (folder: string) => AsyncGenerator<Member>> = {
+  cifar10: cifarMembers,
+  idx: idxMembers,
+};
+
 /**
  * @param source  as given to `--data`
+ * @param store   where the pictures go; default: memory
  * @throws {UserError} when there is no such path, it is no tar or a damaged one, or its content does not make a data set:
  *                     no pictures, one class only, an empty class folder, splits with different classes, more than 1 % of
  *                     the pictures unreadable
  */
-export async function openDataset(source: string, options: OpenOptions): Promise<Dataset> {
+export async function openDataset(source: string, options: OpenOptions, store?: PictureSink): Promise<Dataset> {
   if (source === 'emoji') return openEmoji(options);
+  const [, scheme = '', folder = ''] = /^([a-z0-9]+):(.*)$/.exec(source) ?? [];
+  const bare = BY_SCHEME[scheme];
+  if (bare) return readPictures(source, bare(folder), options, undefined, store);
   const found = await stat(source).catch((cause: NodeJS.ErrnoException) => {
     const reason = cause.code === 'ENOENT' ? 'no such file or folder' : cause.message;
-    throw new UserError(`${source}: ${reason}; --data takes a folder, a .tar, a .tar.gz or the word emoji`, { cause });
+    throw new UserError(
+      `${source}: ${reason}; --data takes a folder, a .tar, a .tar.gz, cifar10:DIR, idx:DIR or the word emoji`,
+      { cause },
+    );
   });
-  if (!found.isDirectory()) return readPictures(source, tarMembers(source), options);
+  if (!found.isDirectory()) return readPictures(source, tarMembers(source), options, undefined, store);
+  if (isPack(source)) return openPack(source, options);
 
   const members: Member[] = [];
   for await (const member of folderMembers(source)) members.push(member);
+  // An order that a second try to prepare the set finds again.
+  members.sort((a, b) => (a.path < b.path ? -1 : 1));
   const total = members.filter((member) => isWanted(member, options)).length;
-  return readPictures(source, members, options, total);
+  return readPictures(source, members, options, total, store);
 }

@@ -3,7 +3,7 @@
  */
 import { extname } from 'node:path';
 import { UserError } from '../../model/errors.js';
-import type { Dataset, Member, OpenOptions, Split } from './dataset.js';
+import type { Dataset, Member, OpenOptions, PictureSink, Split } from './dataset.js';
 import { classLabels, listClasses } from './picture-classes.js';
 import { findLayout, isPicture, type Layout, splitOf } from './picture-places.js';
 import { PictureStore } from './picture-store.js';
@@ -24,6 +24,7 @@ export function isWanted({ path, kind }: Member, { splits }: OpenOptions): boole
 /**
  * @param source  for messages
  * @param total   number of pictures wanted, where it is known beforehand
+ * @param store   where the pictures go; default: memory
  * @throws {UserError} see `openDataset`
  */
 export async function readPictures(
@@ -31,8 +32,8 @@ export async function readPictures(
   members: Iterable<Member> | AsyncIterable<Member>,
   options: OpenOptions,
   total?: number,
+  store: PictureSink = new PictureStore(options.imagePx),
 ): Promise<Dataset> {
-  const store = new PictureStore(options.imagePx);
   const paths: string[] = []; // of every picture, decoded or not: they decide about layout and classes
   const folders: string[] = [];
   const leftOut = new Map<string, number>();
@@ -84,7 +85,7 @@ function describeLeftOut(counts: Map<string, number>): string {
   return [...counts].map(([ending, count]) => `${count} ${ending}`).join(', ');
 }
 
-function checkUnreadable(source: string, store: PictureStore): void {
+function checkUnreadable(source: string, store: PictureSink): void {
   const { skipped, names } = store;
   if (skipped.length <= MAX_UNREADABLE * names.length) return;
   const first = skipped.toSorted(byName).slice(0, 3);
@@ -95,7 +96,7 @@ function checkUnreadable(source: string, store: PictureStore): void {
 }
 
 /** The splits in the order of paths, `val` and `test` standing in for one another. */
-function makeSplits(store: PictureStore, layout: Layout, classes: string[]): Record<string, Split> {
+function makeSplits(store: PictureSink, layout: Layout, classes: string[]): Record<string, Split> {
   const slots = new Map<string, number[]>();
   const order = store.names.map((_, slot) => slot).sort((a, b) => (store.names[a] < store.names[b] ? -1 : 1));
   for (const slot of order) {
@@ -112,6 +113,7 @@ function makeSplits(store: PictureStore, layout: Layout, classes: string[]): Rec
     splits[name] = {
       length: members.length,
       labels,
+      places: Uint32Array.from(members),
       name: (index) => store.names[members[index]],
       pixels: (index) => store.pixels(members[index]),
     };

@@ -4,12 +4,13 @@
  */
 import { availableParallelism, freemem } from 'node:os';
 import { UserError } from '../../model/errors.js';
+import type { Encoded, PictureSink } from './dataset.js';
 import { decodePicture } from './decode.js';
 
 const BLOCK_BYTES = 32 * 2 ** 20;
 
 /** Room for pictures of one size, filled in any order. */
-export class PictureStore {
+export class PictureStore implements PictureSink {
   /** Names in the order of `add`; the position is a picture's slot. */
   readonly names: string[] = [];
   readonly skipped: { name: string; reason: string }[] = [];
@@ -29,7 +30,7 @@ export class PictureStore {
    * A picture that cannot be read or decoded is listed in `skipped`.
    * @throws {UserError} when memory is about to run out
    */
-  async add(name: string, read: () => Promise<Buffer>): Promise<void> {
+  async add(name: string, read: () => Promise<Encoded>): Promise<void> {
     const slot = this.names.push(name) - 1;
     if (slot % this.picturesPerBlock === 0) this.blocks.push(this.newBlock(slot));
     const task: Promise<void> = this.fill(slot, read()).finally(() => this.running.delete(task));
@@ -53,7 +54,7 @@ export class PictureStore {
     return this.blocks[Math.floor(slot / this.picturesPerBlock)].subarray(start, start + this.pictureBytes);
   }
 
-  private async fill(slot: number, bytes: Promise<Buffer>): Promise<void> {
+  private async fill(slot: number, bytes: Promise<Encoded>): Promise<void> {
     try {
       this.pixels(slot).set(await decodePicture(await bytes, this.imagePx));
     } catch (error) {

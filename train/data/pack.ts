@@ -1,0 +1,178 @@
+/**
+ * A prepared data set on disk, for sets that do not fit in memory: a folder of shards with decoded pictures of one size, made by
+ * `alexnet prepare`, read picture by picture while training.
+ *
+ *   pictures-00000.bin   records of imagePx · imagePx · 3 bytes, uint8 RGB, in the order of reading
+ *   pictures-00000.json  their names and checksums; there only once the shard is whole
+ *   train.bin, …         of every split: the places of its pictures (uint32), then their classes (uint16), little-endian
+ *   mean.bin             mean of the training pictures, float32 [imagePx, imagePx, 3]
+ *   pack.json            what all of it is; written last
+ */
+import { createHash } from 'node:crypto';
+import { closeSync, existsSync, openSync, readSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UserError } from '../../model/errors.js';
+import type { ColourStatistics } from './colour.js';
+import type { Dataset, OpenOptions, Split } from './dataset.js';
+
+export const PACK_FORMAT = 1;
+
+/** What `pack.json` keeps. */
+export interface PackRecord {
+  format: number;
+  /** As given to `--data` when it was prepared. */
+  source: string;
+  imagePx: number;
+  recordsPerShard: number;
+  shards: number;
+  labels: string[];
+  synsets?: string[];
+  /** Number of pictures by split. */
+  splits: Record<string, number>;
+  colours: ColourStatistics;
+  skipped: { name: string; reason: string }[];
+  notes: string[];
+}
+
+/** What stands beside a shard. */
+export interface ShardRecord {
+  names: string[];
+  /** `checksum` of every picture, in one string; of one that could not be decoded, zeros. */
+  checksums: string;
+  skipped: { name: string; reason: string }[];
+}
+
+export const CHECKSUM_LENGTH = 16;
+export const NO_PICTURE = '0'.repeat(CHECKSUM_LENGTH);
+
+/** First 64 bits of SHA-256, hex: a flipped bit is found, and costs 0.1 ms a picture. */
+export function checksum(pixels: Uint8Array): string {
+  return createHash('sha256').update(pixels).digest('hex').slice(0, CHECKSUM_LENGTH);
+}
+
+export function shardFile(folder: string, shard: number, extension: 'bin' | 'json'): string {
+  return join(folder, `pictures-${String(shard).padStart(5, '0')}.${extension}`);
+}
+
+export function isPack(folder: string): boolean {
+  return existsSync(join(folder, 'pack.json'));
+}
+
+/** Pictures of shards by place, read from disk at every use; at most so many files are open. */
+export class ShardReader {
+  private readonly open = new Map<number, number>();
+  private static readonly MAX_OPEN = 64;
+
+  constructor(
+    private readonly folder: string,
+    private readonly recordBytes: number,
+    private readonly recordsPerShard: number,
+  ) {}
+
+  /**
+   * @param expected  the picture's checksum
+   * @throws {UserError} when the shard cannot be read, or the picture is not what was written
+   */
+  pixels(place: number, name: string, expected: string): Uint8Array {
+    const shard = Math.floor(place / this.recordsPerShard);
+    const record = place % this.recordsPerShard;
+    const pixels = new Uint8Array(this.recordBytes);
+    const file = shardFile(this.folder, shard, 'bin');
+    let read = 0;
+    try {
+      read = readSync(this.descriptor(shard, file), pixels, 0, this.recordBytes, record * this.recordBytes);
+    } catch (cause) {
+      throw new UserError(`${file}: cannot be read: ${(cause as Error).message}`, { cause });
+    }
+    if (read === this.recordBytes && checksum(pixels) === expected) return pixels;
+    const found = read < this.recordBytes ? `cut short after ${read} of its ${this.recordBytes} bytes` : 'damaged';
+    throw new UserError(
+      `${file}: picture ${record}, ${name}, is ${found}; delete this file and the .json beside it and run "alexnet prepare" again: it mends what is missing`,
+    );
+  }
+
+  close(): void {
+    for (const descriptor of this.open.values()) closeSync(descriptor);
+    this.open.clear();
+  }
+
+  private descriptor(shard: number, file: string): number {
+    const known = this.open.get(shard);
+    if (known !== undefined) return known;
+    if (this.open.size === ShardReader.MAX_OPEN) this.close();
+    const descriptor = openSync(file, 'r');
+    this.open.set(shard, descriptor);
+    return descriptor;
+  }
+}
+
+/**
+ * @throws {UserError} when a file is missing or damaged, or the pictures have another size than asked for
+ */
+export async function openPack(folder: string, { imagePx }: OpenOptions): Promise<Dataset> {
+  const pack = await readJson<PackRecord>(join(folder, 'pack.json'));
+  if (pack.format !== PACK_FORMAT) {
+    throw new UserError(`${folder}: format ${pack.format}, this version reads ${PACK_FORMAT}; prepare it again`);
+  }
+  if (pack.imagePx !== imagePx) {
+    throw new UserError(
+      `${folder}: holds pictures of ${pack.imagePx} pixels, the network takes them from ${imagePx}; prepare it again with --size ${imagePx}`,
+    );
+  }
+  const names: string[] = [];
+  const checksums: string[] = [];
+  for (let shard = 0; shard < pack.shards; shard++) {
+    const record = await readJson<ShardRecord>(shardFile(folder, shard, 'json'));
+    names.push(...record.names);
+    checksums.push(record.checksums);
+  }
+  const all = checksums.join('');
+  const reader = new ShardReader(folder, imagePx * imagePx * 3, pack.recordsPerShard);
+  const splits: Record<string, Split> = {};
+  for (const [split, length] of Object.entries(pack.splits)) {
+    const { places, labels } = await readSplit(join(folder, `${split}.bin`), length);
+    splits[split] = {
+      length,
+      labels,
+      name: (index) => names[places[index]],
+      pixels: (index) => {
+        const place = places[index];
+        const start = place * CHECKSUM_LENGTH;
+        return reader.pixels(place, names[place], all.slice(start, start + CHECKSUM_LENGTH));
+      },
+    };
+  }
+  const { source, labels, synsets, skipped, notes, colours } = pack;
+  splits.val ??= splits.test ?? splits.train;
+  splits.test ??= splits.val;
+  const mean = await readMean(join(folder, 'mean.bin'), imagePx);
+  return { source, imagePx, labels, synsets, splits, skipped, notes, mean, colours };
+}
+
+async function readSplit(file: string, length: number): Promise<{ places: Uint32Array; labels: Uint16Array }> {
+  const bytes = Uint8Array.from(await readWhole(file, length * 6)).buffer;
+  return { places: new Uint32Array(bytes, 0, length), labels: new Uint16Array(bytes, length * 4, length) };
+}
+
+async function readMean(file: string, imagePx: number): Promise<Float32Array> {
+  return new Float32Array(Uint8Array.from(await readWhole(file, imagePx * imagePx * 3 * 4)).buffer);
+}
+
+async function readWhole(file: string, expected: number): Promise<Buffer> {
+  const bytes = await readFile(file).catch((cause: Error) => {
+    throw new UserError(`${file}: cannot be read: ${cause.message}; prepare the data set again`, { cause });
+  });
+  if (bytes.length === expected) return bytes;
+  throw new UserError(`${file}: expected ${expected} bytes, got ${bytes.length}; prepare the data set again`);
+}
+
+async function readJson<T>(file: string): Promise<T> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8')) as T;
+  } catch (cause) {
+    throw new UserError(`${file}: cannot be read as JSON: ${(cause as Error).message}; prepare the data set again`, {
+      cause,
+    });
+  }
+}

@@ -1,0 +1,108 @@
+/** The command `alexnet prepare`: decodes a data set once, for training that reads it from disk. */
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { UsageError, UserError } from '../model/errors.js';
+import { NETWORKS } from '../model/registry.js';
+import { DATA_HELP, openDataset } from './data/open-dataset.js';
+import { isPack, type PackRecord } from './data/pack.js';
+import { finishPack, PackWriter } from './data/write-pack.js';
+import { positiveInteger } from './numbers.js';
+import { type Progress, showProgress } from './progress.js';
+
+interface PrepareFlags {
+  data?: string;
+  out?: string;
+  size: number;
+  force: boolean;
+  json: boolean;
+}
+
+/** What was made. */
+export interface Prepared extends PackRecord {
+  /** Decoded by this call, and how fast. */
+  decoded: number;
+  picturesPerSecond: number;
+}
+
+export function prepareCommand(): Command {
+  const sizes = [...new Set(Object.values(NETWORKS).map(({ imagePx }) => imagePx))].sort((a, b) => a - b);
+  return new Command('prepare')
+    .description(
+      'Decode a data set once and keep it on disk: for sets that do not fit in memory. Goes on where it was ended.',
+    )
+    .option('--data <data>', DATA_HELP)
+    .option('--out <pack>', 'folder of the prepared set: --data of train and evaluate')
+    .option('--size <px>', `side of the pictures; networks take ${sizes.join(' or ')}`, positiveInteger, 256)
+    .option('--force', 'replace the prepared set in --out', false)
+    .option('--json', 'print the result as one JSON object', false)
+    .action(async ({ data, out, size, force, json }: PrepareFlags) => {
+      if (!data || !out) throw new UsageError('expected --data DATA and --out PACK');
+      const progress = showProgress();
+      try {
+        const made = await prepare({ data, out, imagePx: size, force }, progress);
+        progress.stop();
+        console.log(json ? JSON.stringify(summary(out, made)) : describe(out, made));
+      } finally {
+        progress.stop();
+      }
+    });
+}
+
+/**
+ * @throws {UserError} when the source is no data set, the disk is full, or the folder holds another set
+ */
+export async function prepare(
+  {
+    data,
+    out,
+    imagePx,
+    force,
+    shardBytes,
+  }: { data: string; out: string; imagePx: number; force: boolean; shardBytes?: number },
+  progress: Pick<Progress, 'note' | 'work'>,
+): Promise<Prepared> {
+  if (isPack(out) && !force) {
+    throw new UserError(`${out}: holds a prepared set already; --force replaces it, another --out keeps both`);
+  }
+  if (force) await removePack(out);
+  const writer = await PackWriter.open(out, imagePx, shardBytes);
+  try {
+    if (writer.kept > 0) progress.note(`${out}: ${writer.kept} pictures are there already, going on after them`);
+    const started = performance.now();
+    const onProgress = (done: number, total?: number) => progress.work('decoding', done, total);
+    const dataset = await openDataset(data, { imagePx, onProgress }, writer);
+    const decoded = writer.names.length - writer.kept;
+    const picturesPerSecond = decoded / ((performance.now() - started) / 1000);
+    progress.note('mean and colours of the training pictures');
+    const record = await finishPack(writer, dataset);
+    for (const { name, reason } of record.skipped) progress.note(`warning: skipped ${name}: ${reason}`);
+    for (const note of record.notes) progress.note(`warning: ${note}`);
+    return { ...record, decoded, picturesPerSecond };
+  } finally {
+    await writer.abandon();
+  }
+}
+
+async function removePack(folder: string): Promise<void> {
+  const files = await readdir(folder).catch(() => []);
+  const own = files.filter((file) => file === 'pack.json' || /^pictures-\d{5}\.(bin|json|bin\.part)$/.test(file));
+  for (const file of own.sort()) await rm(join(folder, file)); // pack.json first: it says that the rest is whole
+}
+
+function summary(out: string, { splits, labels, imagePx, skipped, decoded, picturesPerSecond }: Prepared): object {
+  return {
+    pack: out,
+    splits,
+    classes: labels.length,
+    image_px: imagePx,
+    skipped: skipped.length,
+    decoded,
+    pictures_per_second: picturesPerSecond,
+  };
+}
+
+function describe(out: string, { splits, labels, imagePx, decoded, picturesPerSecond }: Prepared): string {
+  const counts = Object.entries(splits).map(([name, length]) => `${length} ${name}`);
+  return `${out}: ${counts.join(', ')} pictures of ${labels.length} classes, ${imagePx} × ${imagePx}; decoded ${decoded} at ${picturesPerSecond.toFixed(0)} a second`;
+}

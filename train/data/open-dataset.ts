@@ -1,24 +1,26 @@
 /**
- * Opens what `--data` names: a folder of pictures, the same as .tar or .tar.gz, a pack that `alexnet prepare` made, `cifar10:DIR`, `idx:DIR`, or
- * `emoji`, the embedded data set (a folder of that name is `./emoji`). All forms of a data set give the same, picture by picture.
+ * Opens what `--data` names: a folder of pictures, the same as .tar or .tar.gz, a pack that `alexnet prepare` made, `cifar10:DIR`, `idx:DIR`,
+ * `ilsvrc2012:DIR`, or `emoji`, the embedded data set (a folder of that name is `./emoji`). All forms of a data set give the same, picture by picture.
  */
 import { stat } from 'node:fs/promises';
 import { UserError } from '../../model/errors.js';
 import { cifarMembers, idxMembers } from './binary-pictures.js';
 import type { Dataset, Member, OpenOptions, PictureSink } from './dataset.js';
 import { openEmoji } from './emoji.js';
+import { ilsvrc2012Members } from './ilsvrc2012.js';
 import { folderMembers } from './image-folder.js';
 import { isPack, openPack } from './pack.js';
 import { isWanted, readPictures } from './picture-dataset.js';
 import { tarMembers } from './tar-pictures.js';
 
 export const DATA_HELP =
-  'folder DIR/{train,val|test}/<class>/…, the same as .tar or .tar.gz, a folder that "alexnet prepare" made, cifar10:DIR, idx:DIR, or emoji';
+  'folder DIR/{train,val|test}/<class>/…, the same as .tar or .tar.gz, a folder that "alexnet prepare" made, cifar10:DIR, idx:DIR, ilsvrc2012:DIR, or emoji';
 
 /** Sources by the word in front of the colon. */
-const BY_SCHEME: Record<string, (folder: string) => AsyncGenerator<Member>> = {
+const BY_SCHEME: Record<string, (folder: string, options: OpenOptions) => AsyncGenerator<Member>> = {
   cifar10: cifarMembers,
   idx: idxMembers,
+  ilsvrc2012: ilsvrc2012Members,
 };
 
 /**
@@ -32,11 +34,11 @@ export async function openDataset(source: string, options: OpenOptions, store?: 
   if (source === 'emoji') return openEmoji(options);
   const [, scheme = '', folder = ''] = /^([a-z0-9]+):(.*)$/.exec(source) ?? [];
   const bare = BY_SCHEME[scheme];
-  if (bare) return readPictures(source, bare(folder), options, undefined, store);
+  if (bare) return readPictures(source, bare(folder, options), options, undefined, store);
   const found = await stat(source).catch((cause: NodeJS.ErrnoException) => {
     const reason = cause.code === 'ENOENT' ? 'no such file or folder' : cause.message;
     throw new UserError(
-      `${source}: ${reason}; --data takes a folder, a .tar, a .tar.gz, cifar10:DIR, idx:DIR or the word emoji`,
+      `${source}: ${reason}; --data takes a folder, a .tar, a .tar.gz, cifar10:DIR, idx:DIR, ilsvrc2012:DIR or the word emoji`,
       { cause },
     );
   });

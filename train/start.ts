@@ -18,6 +18,7 @@ import { hasCheckpoint, type LoadedCheckpoint, loadCheckpoint } from './load-che
 import { type TrainResult, train } from './loop.js';
 import type { Progress } from './progress.js';
 import { checkFree, createRun, holdsRun, openRun, type Run, updateConfig } from './run-folder.js';
+import { lockRun } from './run-lock.js';
 import { packageVersions } from './versions.js';
 
 /** Pictures kept for checking exports. */
@@ -59,6 +60,21 @@ export async function startTraining(request: TrainRequest, progress: Progress, i
   const { out, resume } = request;
   const goesOn = resume && holdsRun(out);
   if (!goesOn) checkRequest(request);
+  const unlock = await lockRun(out);
+  try {
+    return await startLocked(request, goesOn, progress, interrupt);
+  } finally {
+    await unlock();
+  }
+}
+
+async function startLocked(
+  request: TrainRequest,
+  goesOn: boolean,
+  progress: Progress,
+  interrupt: Interrupt,
+): Promise<Trained> {
+  const { out, resume } = request;
   if (resume && !goesOn) progress.note(`${out}: no run here yet, starting one`);
   const backend = await selectBackend(request.backend);
   progress.note(`backend ${backend.name}: ${backend.why}`);

@@ -23,8 +23,8 @@ const TRUTH = 'data/ILSVRC2012_validation_ground_truth.txt';
 const CLASSES = 1000;
 
 /**
+ * @param folder          holds the two archives and `ILSVRC2012_devkit_t12.tar.gz`, or that unpacked
  * @param options.splits  the training archive, 138 GB, is not opened unless `train` is wanted
- * @param folder  holds the two archives and `ILSVRC2012_devkit_t12.tar.gz`, or that unpacked
  * @throws {UserError} when one is missing, damaged, or they do not fit each other
  */
 export async function* ilsvrc2012Members(

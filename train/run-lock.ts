@@ -1,0 +1,61 @@
+/** One process a run: two that write the same checkpoints would mix them. */
+import { mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { UserError } from '../model/errors.js';
+
+interface Holder {
+  pid: number;
+  host: string;
+}
+
+/**
+ * Takes the run for this process. What a killed process left behind is taken over.
+ * @returns gives it back
+ * @throws {UserError} when a living process has it
+ */
+export async function lockRun(path: string): Promise<() => Promise<void>> {
+  const file = join(path, 'lock');
+  await mkdir(path, { recursive: true });
+  const own: Holder = { pid: process.pid, host: hostname() };
+  const take = () => writeFile(file, JSON.stringify(own), { flag: 'wx' });
+  try {
+    await take();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    const holder = await readHolder(file);
+    if (holder && isAlive(holder)) {
+      const where = holder.host === own.host ? '' : ` on ${holder.host}`;
+      throw new UserError(
+        `${path}: in use by process ${holder.pid}${where}; wait for its end, or name another --out${where ? `; where that process is gone, remove ${file}` : ''}`,
+      );
+    }
+    await rm(file, { force: true });
+    await take();
+  }
+  return async () => {
+    await rm(file, { force: true });
+    await rmdir(path).catch(() => undefined); // where nothing was written beside it
+  };
+}
+
+/** undefined where the file was cut short or is gone by now. */
+async function readHolder(file: string): Promise<Holder | undefined> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8')) as Holder;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Processes of other machines count as alive: nothing here can tell. */
+function isAlive({ pid, host }: Holder): boolean {
+  if (host !== hostname()) return true;
+  if (pid === process.pid) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

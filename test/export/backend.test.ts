@@ -2,7 +2,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-layers';
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
-import { setImmediate } from 'node:timers/promises';
+import { setTimeout } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import * as tf from '@tensorflow/tfjs-core';
@@ -120,14 +120,18 @@ describe('the onnxruntime backend', () => {
           tf.sum(weight).dataSync();
         });
       }
-      await setImmediate();
-      collect();
-      return process.memoryUsage().arrayBuffers;
+      // Freed buffers leave the count with the sweeper, which runs beside: the lowest of some looks is what is held.
+      let held = Number.POSITIVE_INFINITY;
+      for (let look = 0; look < 10; look++) {
+        await setTimeout(5);
+        collect();
+        held = Math.min(held, process.memoryUsage().arrayBuffers);
+      }
+      return held;
     };
     const before = await bytesAfter(40);
     const grown = (await bytesAfter(100)) - before;
-    // A hundred tensors of 400 kB went in, 40 MB; some may still await the sweeper, which runs beside.
-    assert.ok(grown < 1.2e7, `${grown} bytes more after 100 steps`);
+    assert.ok(grown < 1.2e7, `${grown} bytes more after 100 steps, into which 40 MB went`);
     weight.dispose();
   });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -18,6 +18,8 @@ test('refuses a run that a living process has, and says which; takes over from a
   const unlock = await lockRun(run);
   assert.equal(JSON.parse(readFileSync(join(run, 'lock'), 'utf8')).pid, process.pid);
   await unlock();
+  assert.ok(!existsSync(run)); // nothing else was in it
+  mkdirSync(run);
   writeFileSync(join(run, 'lock'), JSON.stringify({ pid: other.pid, host: hostname() }));
   await assert.rejects(lockRun(run), new RegExp(`in use by process ${other.pid}; wait for its end`));
   const words = ['--data', root, '--model', 'cifar10-quick', '--out', run];
@@ -33,7 +35,7 @@ test('refuses a run that a living process has, and says which; takes over from a
 
 test('leaves a run of another machine alone, and takes over a lock that was cut short', async () => {
   const run = join(root, 'elsewhere');
-  await (await lockRun(run))();
+  mkdirSync(run);
   writeFileSync(join(run, 'lock'), JSON.stringify({ pid: 1, host: 'another-machine' }));
   await assert.rejects(lockRun(run), /in use by process 1 on another-machine; .* remove .*lock/);
   writeFileSync(join(run, 'lock'), '{"pid":');

@@ -95,7 +95,10 @@ test('answers from several processes at once, and goes on while one is gone', as
   const { url } = await obedient({ replicas: 2 });
   const both = async () => new Set(await Promise.all([1, 2].map(() => result(post(url, order('pid'))))));
   let pids = new Set<number>(); // the server is ready with the first process; quick requests may meet one only
-  await until(async () => (pids = await both()).size === 2, 5000);
+  await until(async () => {
+    pids = await both();
+    return pids.size === 2;
+  }, 5000);
   const [first, second] = pids;
   const started = performance.now();
   const slept = await Promise.all([1, 2].map(async () => (await post(url, order('sleep 500'))).status));

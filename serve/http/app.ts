@@ -7,6 +7,7 @@ import { OWN_ERROR, ownRoutes } from './classify.js';
 import { huggingFace } from './hugging-face.js';
 import { openInference } from './open-inference/routes.js';
 import { openApiPages } from './openapi.js';
+import { page } from './page.js';
 import { answerErrors, routerOf } from './protocol.js';
 import { torchServe } from './torchserve.js';
 
@@ -23,6 +24,7 @@ export function createApp(deps: AppDeps): Express {
   const protocols = [ownRoutes(deps), openInference(deps), torchServe(deps), huggingFace(deps)];
   for (const protocol of protocols) app.use(routerOf(protocol, deps.log));
   app.use(openApiPages(protocols));
+  app.use(page());
   app.use(() => {
     throw new RequestError('NOT_FOUND');
   });

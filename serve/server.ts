@@ -35,6 +35,7 @@ export const DEFAULTS = {
   maxWaiting: 16,
   timeoutMs: 30_000,
   cacheBytes: 0,
+  viewIdleMs: 60_000,
   logRequests: false,
   log: () => undefined,
 } as const satisfies Partial<ServerOptions>;

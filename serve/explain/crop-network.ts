@@ -2,13 +2,13 @@
  * A model file opened so that every value between a crop and its probabilities can be read, and a crop be changed before it goes in: the same
  * nodes and weights as classification uses, run by onnxruntime. What cuts the crops out of a picture is a small session of its own.
  */
-import type * as ort from 'onnxruntime-node';
+import * as ort from 'onnxruntime-node';
 import { OnnxGraph } from '../../export/import/onnx-graph.js';
 import { toFloat32 } from '../../export/import/stored-tensor.js';
 import { centreOf, type NamedCrop, namedCrops } from '../crops.js';
 import { RequestError } from '../errors.js';
 import { softmax } from '../inference/classifier.js';
-import { allowOnlyPictures, decodePicture } from '../inference/decode.js';
+import { decodePicture } from '../inference/decode.js';
 import { type ModelFile, readModelFile } from '../inference/model-file.js';
 import { PictureTensor } from '../inference/picture-tensor.js';
 import { openSession, runSession } from '../inference/session.js';
@@ -77,11 +77,11 @@ export class CropNetwork {
   }
 
   /**
-   * Reads the file; sessions are opened when they are first needed. Restricts sharp's loaders for the whole process.
+   * Reads the file; sessions are opened when they are first needed.
    * @throws {UserError} as `readModelFile`
    */
   static async open(options: NetworkOptions): Promise<CropNetwork> {
-    allowOnlyPictures();
+    ort.env.logLevel = 'fatal'; // what it would print as an error, it throws as well
     return new CropNetwork(options, await readModelFile(options.file));
   }
 

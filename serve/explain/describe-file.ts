@@ -1,9 +1,7 @@
 /** What a model file says of itself, and its graph as data that can be drawn: nodes with their attributes, and the values between them. */
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { pipeline } from 'node:stream/promises';
 import onnxProto from 'onnx-proto';
 import type { CropNetwork } from './crop-network.js';
+import { sha256Of } from './sha256-of.js';
 
 const { onnx } = onnxProto;
 type AttributeProto = import('onnx-proto').onnx.IAttributeProto;
@@ -82,11 +80,4 @@ function parsed(text: string): unknown {
   } catch {
     return text;
   }
-}
-
-/** Of the file, hex. */
-export async function sha256Of(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), hash);
-  return hash.digest('hex');
 }

@@ -4,18 +4,22 @@ import sharp from 'sharp';
 import type { NamedCrop } from '../crops.js';
 import { RequestError } from '../errors.js';
 import { fileSignature } from '../file-signature.js';
+import { allowOnlyPictures } from '../inference/decode.js';
 import { CropNetwork, type Rows, type Values } from './crop-network.js';
 import { describeFile, describeGraph } from './describe-file.js';
 import { drawKernels } from './draw/draw-kernels.js';
 import { sceneToPng, sceneToSvg } from './draw/scene.js';
 import { findLayer, position } from './find-layer.js';
+import { featureLayer } from './index/build-index.js';
+import { PictureIndex } from './index/picture-index.js';
 import { kernelsOf, readsColours } from './kernels.js';
-import { inputOf, layerTable, lrnOf } from './layer-table.js';
+import { inputOf, type LayerRow, layerTable, lrnOf, type ReceptiveField } from './layer-table.js';
 import type { Layer } from './layers.js';
 import { lrnAt } from './lrn.js';
 import type { ExplainOptions, ViewPart, ViewRequest } from './messages.js';
 import { occlude } from './occlusion.js';
 import { encodeSafetensors } from './safetensors.js';
+import { sha256Of } from './sha256-of.js';
 
 type Request<V extends ViewRequest['view']> = Extract<ViewRequest, { view: V }>;
 
@@ -30,14 +34,21 @@ interface Looked {
 
 export class Explainer {
   private looked?: Looked;
+  private indexed?: Promise<PictureIndex>;
+  /** Of the model's file. */
+  private sha256?: string;
 
   private constructor(
     readonly network: CropNetwork,
     private readonly options: ExplainOptions,
   ) {}
 
-  /** @throws {UserError} as `CropNetwork.open` */
+  /**
+   * Restricts sharp's loaders for the whole process.
+   * @throws {UserError} as `CropNetwork.open`
+   */
   static async open(options: ExplainOptions): Promise<Explainer> {
+    allowOnlyPictures();
     return new Explainer(await CropNetwork.open(options), options);
   }
 
@@ -64,25 +75,30 @@ export class Explainer {
         return yield await this.kernels(request);
       case 'occlusion':
         return yield* this.occlusion(request);
-      default:
-        throw new RequestError('VIEW_UNAVAILABLE');
+      case 'neighbours':
+        return yield { json: await this.neighbours(request) };
+      case 'strongest':
+        return yield { json: await this.strongest(request) };
     }
   }
 
-  release(): Promise<void> {
-    return this.network.release();
+  async release(): Promise<void> {
+    await this.indexed?.then((index) => index.close());
+    await this.network.release();
   }
 
   private async layers(): Promise<object> {
     const { network } = this;
-    const { graph, layers, input, crops, centre, model } = network;
-    const shapes = await network.shapes();
+    const { layers, input, crops, centre, model } = network;
     const own = input.shape.slice(1);
-    const shapeOf = (value: string) => (value === input.name ? own : shapes.get(value));
-    const rows = layerTable(graph, layers, input.name, shapeOf).map((row) => {
+    const indexed = this.options.index === undefined ? [] : (await this.index()).header.layers.map(({ name }) => name);
+    const rows = (await this.table()).map((row) => {
       const layer = layers.find(({ name }) => name === row.name)!;
-      const views = ['activations', ...(readsColours(network, layer) ? ['kernels'] : []), ...(row.lrn ? ['lrn'] : [])];
-      return { ...row, views };
+      const has = { kernels: readsColours(network, layer), lrn: row.lrn, strongest: indexed.includes(row.name) };
+      return {
+        ...row,
+        views: ['activations', ...Object.entries(has).flatMap(([view, there]) => (there ? [view] : []))],
+      };
     });
     const total = (key: 'parameters' | 'macs') => rows.reduce((sum, row) => sum + row[key], 0);
     const totals = { parameters: total('parameters'), macs: total('macs') };
@@ -96,6 +112,13 @@ export class Explainer {
       totals,
       unavailable,
     };
+  }
+
+  private async table(): Promise<LayerRow[]> {
+    const { graph, layers, input } = this.network;
+    const shapes = await this.network.shapes();
+    const shapeOf = (value: string) => (value === input.name ? input.shape.slice(1) : shapes.get(value));
+    return layerTable(graph, layers, input.name, shapeOf);
   }
 
   private async picture({ bytes, crop }: Request<'picture'>): Promise<ViewPart> {
@@ -151,6 +174,50 @@ export class Explainer {
     for await (const part of occlude(this.network, row, chosen.crop, options)) yield { json: part };
   }
 
+  private async neighbours({ bytes, k }: Request<'neighbours'>): Promise<object> {
+    const index = await this.index();
+    const { layer: name, dimension, pictures: indexed, data } = index.header;
+    const { rows } = await this.look(bytes);
+    const { rowSize, centre } = this.network;
+    const layer = featureLayer(this.network);
+    const values = await this.network.run(rows.subarray(centre * rowSize, (centre + 1) * rowSize), [layer]);
+    const found = await index.nearest(values.get(layer.name)!.data, k);
+    const neighbours = found.map(({ picture, distance }) => ({ ...known(index, picture), distance }));
+    return { layer: name, dimension, metric: 'euclidean', method: index.method, indexed, data, neighbours };
+  }
+
+  private async strongest({ layer: name, channel }: Request<'strongest'>): Promise<object> {
+    const index = await this.index();
+    const { layers, pictures: indexed } = index.header;
+    const layer = findLayer(this.network, name, (each) => layers.some((recorded) => recorded.name === each.name));
+    position('channel', channel, layers.find((recorded) => recorded.name === name)!.channels, 0);
+    const { imagePx } = this.network.model;
+    const row = (await this.table()).find((each) => each.name === layer.name);
+    const crop = this.network.crops[this.network.centre];
+    const strongest = index.strongestOf(name, channel)!.map(({ picture, value, y, x }) => {
+      const field =
+        row?.receptive_field && row.output.length === 3 ? fieldOf(row.receptive_field, y, x, crop) : undefined;
+      return { ...known(index, picture), value, y, x, field, image_px: imagePx };
+    });
+    return { layer: name, channel, indexed, strongest };
+  }
+
+  /** @throws {RequestError} VIEW_UNAVAILABLE where there is none, or another model's */
+  private async index(): Promise<PictureIndex> {
+    const { index, file } = this.options;
+    if (index === undefined) {
+      throw new RequestError(
+        'VIEW_UNAVAILABLE',
+        'needs an index of pictures: make one with "alexnet index --model FILE --data DATA --out INDEX", start with "alexnet serve --index INDEX"',
+      );
+    }
+    this.indexed ??= PictureIndex.open(index);
+    const opened = await this.indexed;
+    this.sha256 ??= await sha256Of(file);
+    if (opened.header.model.sha256 === this.sha256) return opened;
+    throw new RequestError('VIEW_UNAVAILABLE', 'the index of this server was made with another model file');
+  }
+
   private crop(wanted: number | undefined): { index: number; crop: NamedCrop } {
     const { crops, centre } = this.network;
     const index = position('crop', wanted, crops.length, centre);
@@ -186,6 +253,21 @@ export class Explainer {
     if (signature === undefined || signature === (await fileSignature(file).catch(() => 'none'))) return;
     throw new RequestError('VIEW_UNAVAILABLE', 'the file of this model was changed after it was loaded; load it again');
   }
+}
+
+function known(index: PictureIndex, picture: number) {
+  const jpeg = index.thumbnail(picture);
+  return { ...index.name(picture), thumbnail: jpeg && `data:image/jpeg;base64,${jpeg.toString('base64')}` };
+}
+
+/** What unit (y, x) sees of the picture, clipped to the crop. */
+function fieldOf({ size, stride, start }: ReceptiveField, y: number, x: number, { top, left, size: side }: NamedCrop) {
+  const along = (at: number) => {
+    const first = Math.max(0, start + stride * at);
+    return { first, length: Math.min(side, start + stride * at + size) - first };
+  };
+  const [rows, columns] = [along(y), along(x)];
+  return { top: top + rows.first, left: left + columns.first, height: rows.length, width: columns.length };
 }
 
 function withoutRows({ shape, data }: Values): Values {

@@ -78,6 +78,12 @@ export class Repository {
     return [...this.models.values()].flatMap((versions) => this.latest(versions) ?? []);
   }
 
+  /** Files of the versions that answer. */
+  get paths(): string[] {
+    const versions = [...this.models.values()].flatMap((each) => [...each.values()]);
+    return versions.filter(({ host }) => host).map(({ source }) => source.file);
+  }
+
   /** Why not every model answers; undefined where they do. */
   get notReady(): string | undefined {
     if (this.loading) return 'the model is loading';

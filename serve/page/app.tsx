@@ -3,6 +3,7 @@ import { useMemo, useState } from 'preact/hooks';
 import { Classify } from './classify/classify.js';
 import { Inside } from './inside/inside.js';
 import { ModelAndServer } from './model/model-and-server.js';
+import { modelOf } from './model/rates.js';
 import type { Classified, ModelStats } from './server/answers.js';
 import type { Target } from './server/request.js';
 import { type Server, useServer } from './server/use-server.js';
@@ -32,7 +33,7 @@ export function App() {
     answer,
     imagePx: answer?.image_px,
     crop: crop && { ...crop, number: number! },
-    epoch: server.returns,
+    epoch: epochOf(server, target),
   };
   const show = (next: Picture) => {
     if (picture) URL.revokeObjectURL(picture.url);
@@ -77,6 +78,12 @@ function useTarget(models: readonly ModelStats[], chosen: string | undefined): T
 }
 
 const keyOf = ({ name, version }: { name: string; version: string }) => `${name}/${version}`;
+
+/** Changes when the server was gone, and when the model's file was loaded anew. */
+function epochOf({ returns, samples }: Server, target: Target): string {
+  const latest = samples.at(-1);
+  return `${returns} ${latest && modelOf(latest, target)?.since_ms}`;
+}
 
 /** The fifth of ten crops; the only one where there is one. */
 function centreOf(answer: Classified | undefined): number | undefined {

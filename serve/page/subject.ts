@@ -18,6 +18,6 @@ export interface Subject {
   /** Side of the square picture, pixels. */
   imagePx?: number;
   answer?: Classified;
-  /** Rises when the server has come back or has taken another model: what was learnt of it is asked for again. */
-  epoch: number;
+  /** Changes when the server has come back or has loaded the model anew: what was learnt of it is asked for again. */
+  epoch: string;
 }

@@ -1,21 +1,21 @@
 /** The first chapter: a picture in, five labels out, and the crops that they were averaged from. */
 import { useEffect } from 'preact/hooks';
 import { Failure } from '../parts/answer.js';
-import { Chapter, View } from '../parts/chapter.js';
+import { Chapter } from '../parts/chapter.js';
 import type { Classified } from '../server/answers.js';
 import { askJson, type Target } from '../server/request.js';
 import type { Server } from '../server/use-server.js';
 import { type Running, useTask } from '../server/use-task.js';
 import type { Picture, Subject } from '../subject.js';
+import { Averaging } from './averaging.js';
 import { Bars } from './bars.js';
-import { CropTiles } from './crop-tiles.js';
 import { Picked } from './picked.js';
 import { PictureInput } from './picture-input.js';
 import { Request } from './request-line.js';
 import { Timings } from './timings.js';
 
-/** What the page asks for: five labels, and each crop's own. */
-export const QUERY = { top: 5, by_crop: true };
+/** Besides the five labels that are given unasked: each crop's own. */
+export const QUERY = { by_crop: true };
 
 export interface Result {
   answer: Classified;
@@ -118,46 +118,5 @@ function Outcome({ running: { task, start, cancel }, subject, picture, setCrop }
         </>
       )}
     </>
-  );
-}
-
-interface AveragingProps {
-  answer: Classified;
-  picture: Picture;
-  subject: Subject;
-  setCrop(number: number): void;
-}
-
-function Averaging({ answer, picture, subject, setCrop }: AveragingProps) {
-  const { by_crop: crops, image_px: imagePx } = answer;
-  const size = crops[0].size;
-  const title = crops.length === 1 ? 'One crop' : `The mean of ${crops.length} crops`;
-  return (
-    <View
-      title={title}
-      note={
-        <>
-          <p>
-            The network never sees the whole picture. It looks at squares of {size} pixels cut from the {imagePx}-pixel
-            one
-            {crops.length > 2 ? ': the four corners and the centre, and the mirror image of each' : ''}
-            {crops.length === 2 ? ' and at its mirror image' : ''}. The answer above is the mean of their probabilities
-            (§4.1).
-          </p>
-          <p>
-            The thin marks on the bars are the single crops. The crop chosen here is the one that the chapters below
-            look into.
-          </p>
-        </>
-      }
-    >
-      <CropTiles
-        crops={crops}
-        imagePx={imagePx}
-        picture={picture}
-        chosen={subject.crop?.number ?? 0}
-        choose={setCrop}
-      />
-    </View>
   );
 }

@@ -1,8 +1,8 @@
 /** What a layer makes of the picture: every channel as a tile, one of them large over the picture. */
-import { useMemo, useState } from 'preact/hooks';
+import { useEffect, useMemo, useState } from 'preact/hooks';
 import { Answer } from '../parts/answer.js';
 import { View } from '../parts/chapter.js';
-import { count, shape, significant } from '../parts/numbers.js';
+import { count, percent, shape, significant } from '../parts/numbers.js';
 import type { Layer, Layers } from '../server/answers.js';
 import { ask, whole } from '../server/request.js';
 import { readSafetensors, type Tensor } from '../server/safetensors.js';
@@ -61,7 +61,11 @@ export function Activations(props: ActivationsProps) {
       </div>
       {picture ? (
         <Answer of={running} working={`Computing ${layer.name}`}>
-          {(tensors) => <Tensors {...props} tensor={tensors.get(layer.name)!} />}
+          {(tensors) => {
+            const tensor = tensors.get(layer.name)!;
+            if (tensor.shape.length === 3) return <Maps {...props} tensor={tensor} />;
+            return <Units layer={layer} values={tensor.values} />;
+          }}
         </Answer>
       ) : (
         <NoPicture />
@@ -90,14 +94,16 @@ export async function activationsOf(
   return readSafetensors(await whole(response.arrayBuffer())).tensors;
 }
 
-function Tensors({ tensor, layers, layer, channel, setChannel, subject }: ActivationsProps & { tensor: Tensor }) {
+function Maps({ tensor, layers, layer, channel, setChannel, subject }: ActivationsProps & { tensor: Tensor }) {
   const [own, setOwn] = useState(false);
   const [, , width] = tensor.shape;
   const maps = useMemo(() => mapsOf(tensor), [tensor]);
   const statistics = useMemo(() => maps.map((map) => statisticsOf(map, width)), [maps, width]);
-  if (tensor.shape.length !== 3) return <Units layer={layer} values={tensor.values} />;
   const strongest = statistics.reduce((best, { largest }, i) => (largest > statistics[best].largest ? i : best), 0);
-  const current = Math.min(channel ?? strongest, maps.length - 1);
+  const current = channel ?? strongest;
+  useEffect(() => {
+    if (channel === undefined) setChannel(strongest); // the views below are of it too
+  }, [channel, strongest]);
   return (
     <>
       <TileSheet
@@ -129,7 +135,7 @@ function Tensors({ tensor, layers, layer, channel, setChannel, subject }: Activa
       <Enlarged layer={layer} layers={layers} map={maps[current]} size={tensor.shape.slice(1)} subject={subject}>
         {layer.name}, channel {current}: largest {significant(statistics[current].largest)} at row{' '}
         {statistics[current].row}, column {statistics[current].column}; mean {significant(statistics[current].mean)};{' '}
-        {Math.round(100 * statistics[current].zeros)} % zeros.
+        {percent(statistics[current].zeros)} zeros.
       </Enlarged>
       <ChannelTable statistics={statistics} name={layer.name} />
     </>

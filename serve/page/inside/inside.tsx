@@ -52,11 +52,6 @@ function Views({ layers, subject }: { layers: Layers; subject: Subject }) {
   };
   return (
     <>
-      {layers.unavailable.map((reason) => (
-        <p key={reason} class="status">
-          {reason}
-        </p>
-      ))}
       <LayerTable layers={layers} choose={choose} />
       {layer && (
         <Activations
@@ -71,6 +66,11 @@ function Views({ layers, subject }: { layers: Layers; subject: Subject }) {
       {layer && <Strongest layer={layer} channel={channel} subject={subject} />}
       <Normalisation layers={layers} subject={subject} />
       <Kernels layers={layers} subject={subject} />
+      {layers.unavailable.map((reason) => (
+        <p key={reason} class="aside">
+          Not shown: {reason}
+        </p>
+      ))}
     </>
   );
 }

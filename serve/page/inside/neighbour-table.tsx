@@ -4,6 +4,7 @@ import type { Normalised } from '../server/answers.js';
 
 export function NeighbourTable({ at }: { at: Normalised }) {
   const { size, alpha, beta, bias } = at.lrn;
+  const [, before, power, after] = /^(.*)\^([\d.]+)(.*)$/.exec(at.filled) ?? ['', at.filled];
   const most = Math.max(...at.neighbours.map(({ before }) => before)) || 1;
   return (
     <>
@@ -49,7 +50,9 @@ export function NeighbourTable({ at }: { at: Normalised }) {
         </tfoot>
       </table>
       <p class="filled">
-        b<sub>{at.channel}</sub> = {at.filled}
+        b<sub>{at.channel}</sub> = {before}
+        <sup>{power}</sup>
+        {after}
       </p>
       <p class="aside">
         n = {size}, α = {alpha}, β = {beta}, k = {bias}; in brackets {significant(at.scale)}, to the power {beta}:{' '}

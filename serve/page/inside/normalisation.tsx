@@ -30,7 +30,9 @@ export function Normalisation({ layers, subject }: { layers: Layers; subject: Su
             channels near by (§3.3). A channel that shouts makes its neighbours quieter.
           </p>
           <NormalisationFormula />
-          <p>The file’s α is n times the paper’s, as ONNX divides by n.</p>
+          <p>
+            ONNX writes α/n where the paper has α. The paper’s numbers are k = 2, n = 5, α = 10<sup>−4</sup>, β = 0.75.
+          </p>
         </>
       }
     >

@@ -56,6 +56,10 @@ export function Chart({ title, times, lines }: ChartProps) {
   );
 }
 
+function clock(seconds: number): string {
+  return new Date(1000 * seconds).toLocaleTimeString('en-GB');
+}
+
 function optionsOf(holder: HTMLElement, names: readonly string[]): uPlot.Options {
   const style = getComputedStyle(holder);
   const colour = (name: string) => style.getPropertyValue(name);
@@ -71,10 +75,18 @@ function optionsOf(holder: HTMLElement, names: readonly string[]): uPlot.Options
     legend: { show: false },
     cursor: { show: false },
     scales: { y: { range: (_plot, _low, high) => [0, Math.max(high * 1.1, 1)] } },
-    axes: [axis, { ...axis, size: 46 }],
+    axes: [
+      { ...axis, space: 90, values: (_plot, seconds) => seconds.map(clock) },
+      { ...axis, size: 46 },
+    ],
     series: [
       {},
-      ...names.map((_, i) => ({ stroke: colour(COLOURS[i]), width: 1.5, spanGaps: true, points: { show: false } })),
+      ...names.map((_, i) => ({
+        stroke: colour(COLOURS[i]),
+        width: 1.5,
+        spanGaps: true,
+        points: { show: true, size: 4 },
+      })),
     ],
   };
 }

@@ -18,7 +18,7 @@ export interface Arrow {
   points: { x: number; y: number }[];
   /** Shape of what flows, where it is known. */
   label?: string;
-  /** Middle of the label. */
+  /** Middle of the label, where there is one. */
   x: number;
   y: number;
 }
@@ -68,11 +68,16 @@ export function placeGraph({ inputs, outputs, nodes, initializers }: Graph): Pla
   };
 }
 
-/** Stored tensors that are more than a number or two, with their lengths. */
+/** Of stored tensors; below, they are lengths, places and other settings. */
+const WEIGHTS = 16;
+
+/** Weights and biases, with their lengths. */
 function heldBy(inputs: readonly string[], stored: ReadonlyMap<string, number[]>): string[] {
   return inputs.flatMap((input) => {
     const dims = stored.get(input);
-    return dims && dims.length > 0 ? [`${input.split('/').at(-1)} ${shape(dims)}`] : [];
+    return dims && dims.reduce((size, length) => size * length, 1) >= WEIGHTS
+      ? [`${input.split('/').at(-1)} ${shape(dims)}`]
+      : [];
   });
 }
 

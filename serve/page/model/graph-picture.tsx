@@ -3,7 +3,7 @@ import { useMemo } from 'preact/hooks';
 import { count, shape } from '../parts/numbers.js';
 import { Scroll } from '../parts/scroll.js';
 import type { Graph } from '../server/answers.js';
-import { type Arrow, type Box, placeGraph } from './graph-layout.js';
+import { type Box, placeGraph } from './graph-layout.js';
 
 /** Beyond, a drawing helps nobody and takes seconds to lay out. */
 const MOST_NODES = 600;
@@ -42,27 +42,22 @@ function Drawing({ graph }: { graph: Graph }) {
             <path d="M0 0 8 4 0 8z" />
           </marker>
         </defs>
-        {arrows.map((arrow, i) => (
-          <ArrowLine key={i} {...arrow} />
+        {arrows.map(({ points }, i) => (
+          <polyline key={i} points={points.map(({ x, y }) => `${x},${y}`).join(' ')} marker-end="url(#head)" />
         ))}
+        {arrows.map(
+          ({ label, x, y }, i) =>
+            label && (
+              <text key={i} class="lengths" x={x} y={y + 4}>
+                {label}
+              </text>
+            ),
+        )}
         {boxes.map((box, i) => (
           <BoxShape key={i} {...box} />
         ))}
       </svg>
     </Scroll>
-  );
-}
-
-function ArrowLine({ points, label, x, y }: Arrow) {
-  return (
-    <g class="arrow">
-      <polyline points={points.map((point) => `${point.x},${point.y}`).join(' ')} markerEnd="url(#head)" />
-      {label && (
-        <text x={x} y={y + 4}>
-          {label}
-        </text>
-      )}
-    </g>
   );
 }
 

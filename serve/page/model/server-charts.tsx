@@ -67,7 +67,7 @@ function Counters({ stats, model }: { stats: Stats; model: ModelStats }) {
     ['mean latency', mean(model.total_us)],
     ['of it waiting, decoding, inference', [model.queue_us, model.decode_us, model.inference_us].map(mean).join(', ')],
     ['in line or at work', count(model.pending)],
-    ['index of pictures', model.index ? `${count(model.index.indexed)} of ${model.index.data}` : 'none'],
+    ['index of pictures', model.index ? 'yes' : 'none'],
   ];
   return (
     <table class="facts">
@@ -87,18 +87,18 @@ function Counters({ stats, model }: { stats: Stats; model: ModelStats }) {
 /** Shares of answers within a time, as the server's buckets have them. */
 function Distribution({ latency: { route, count: total, buckets } }: { latency: Stats['latency'] }) {
   if (total === 0) return null;
+  const told = buckets.filter(({ le, count: within }) => le !== null && within > 0);
+  const all = told.findIndex(({ count: within }) => within === total);
   return (
     <table class="facts">
       <caption>Answers of {route} within a time</caption>
       <tbody>
-        {buckets
-          .filter(({ le }) => le !== null)
-          .map(({ le, count: within }) => (
-            <tr key={le}>
-              <th scope="row">{milliseconds(1000 * le!)}</th>
-              <td class="right">{percent(within / total)}</td>
-            </tr>
-          ))}
+        {told.slice(0, all < 0 ? undefined : all + 1).map(({ le, count: within }) => (
+          <tr key={le}>
+            <th scope="row">{milliseconds(1000 * le!)}</th>
+            <td class="right">{percent(within / total)}</td>
+          </tr>
+        ))}
       </tbody>
     </table>
   );

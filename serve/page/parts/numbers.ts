@@ -8,6 +8,11 @@ export function percent(fraction: number): string {
   return `${value.toFixed(1)}${NARROW}%`;
 }
 
+/** Three digits, where small differences count. */
+export function finePercent(fraction: number): string {
+  return `${significant(100 * fraction)}${NARROW}%`;
+}
+
 export function count(value: number): string {
   return value.toLocaleString('en-US');
 }

@@ -1,7 +1,7 @@
 /** The probabilities of an occlusion experiment over the crop, each where the middle of its square was. */
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { Cutting } from '../classify/crop-tiles.js';
-import { percent } from '../parts/numbers.js';
+import { finePercent } from '../parts/numbers.js';
 import type { Subject } from '../subject.js';
 import type { Covered } from './cover.js';
 
@@ -21,14 +21,14 @@ export function HeatMap({ covered, subject: { picture, imagePx } }: HeatMapProps
   const { start, probabilities } = covered;
   const { crop } = start;
   const [tops, lefts] = [edges(start.y, start.patch, crop.size), edges(start.x, start.patch, crop.size)];
-  const largest = Math.max(...probabilities.map((probability) => Math.abs(start.probability - probability)), 0.01);
+  const changes = probabilities.map((probability) => start.probability - probability);
+  const [fall, rise] = [Math.max(...changes, 0), Math.max(...changes.map((change) => -change), 0)];
   useEffect(() => {
     const context = canvas.current!.getContext('2d')!;
     context.clearRect(0, 0, crop.size, crop.size);
-    for (const [i, probability] of probabilities.entries()) {
+    for (const [i, change] of changes.entries()) {
       const [row, column] = [Math.floor(i / start.columns), i % start.columns];
-      const change = start.probability - probability;
-      const opacity = (STRONGEST * Math.abs(change)) / largest;
+      const opacity = (STRONGEST * Math.abs(change)) / (Math.max(fall, rise) || 1);
       context.fillStyle = `rgb(${change > 0 ? FALLS : RISES} / ${opacity})`;
       const [x, y] = [lefts[column], tops[row]];
       context.fillRect(x, y, lefts[column + 1] - x, tops[row + 1] - y);
@@ -56,9 +56,10 @@ export function HeatMap({ covered, subject: { picture, imagePx } }: HeatMapProps
         />
       </div>
       <figcaption>
-        <Key name="falls" /> falls by up to {percent(largest)} <Key name="rises" /> rises. Square of {start.patch}{' '}
-        pixels, moved by {start.stride}.{' '}
-        {there !== undefined && `Covered here: ${percent(there)}, uncovered ${percent(start.probability)}.`}
+        <Key name="falls" /> falls by up to {finePercent(fall)} <Key name="rises" /> rises by up to {finePercent(rise)}
+        <br />
+        Square of {start.patch} pixels, moved by {start.stride}.{' '}
+        {there !== undefined && `Covered here: ${finePercent(there)}; uncovered: ${finePercent(start.probability)}.`}
       </figcaption>
     </figure>
   );

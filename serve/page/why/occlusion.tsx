@@ -3,7 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { NoPicture } from '../inside/activations.js';
 import { Failure } from '../parts/answer.js';
 import { View } from '../parts/chapter.js';
-import { count, percent } from '../parts/numbers.js';
+import { count, finePercent } from '../parts/numbers.js';
 import { useTask } from '../server/use-task.js';
 import type { Subject } from '../subject.js';
 import { type Covered, type Covering, cover } from './cover.js';
@@ -132,11 +132,15 @@ function Progress({ covered }: { covered: Covered | undefined }) {
 /** Said once it has ended, as the bar tells until then. */
 function summary({ start, lowest, tops, done }: Covered, working: boolean): string {
   if (working) return '';
-  const uncovered = `Uncovered, ${start.class.label} has ${percent(start.probability)}.`;
-  if (!lowest) return `${uncovered} Ended after ${done} of ${start.total} positions.`;
+  const uncovered = `Uncovered, ${start.class.label} has ${finePercent(start.probability)}.`;
+  if (!lowest) return `${uncovered} Ended after ${done} of ${start.total} places.`;
   const others = tops.filter((top) => top !== start.class.index).length;
+  const elsewhere =
+    others > 0
+      ? `At ${others} of ${start.total} places another class is the most probable.`
+      : 'It stays the most probable.';
   return (
-    `${uncovered} Covered at row ${lowest.row}, column ${lowest.column} it has ${percent(lowest.probability)}, the least. ` +
-    `At ${others} of ${start.total} positions another class is the most probable.`
+    `${uncovered} Covered at row ${lowest.row}, column ${lowest.column} it has ${finePercent(lowest.probability)}, the least. ` +
+    elsewhere
   );
 }

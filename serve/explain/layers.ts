@@ -31,7 +31,7 @@ const ACTIVATIONS = new Set([
   'Gelu',
 ]);
 
-function isActivation({ opType }: NodeProto): boolean {
+export function isActivation({ opType }: NodeProto): boolean {
   return ACTIVATIONS.has(opType ?? '');
 }
 

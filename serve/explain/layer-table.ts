@@ -102,7 +102,7 @@ for (const op of ['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Transpose']) MO
 
 /** Shapes of what was trained: kernel and bias, the latter perhaps added by a node of its own. */
 function weightsOf(graph: OnnxGraph, { main, nodes }: Layer): (readonly number[])[] {
-  const bias = nodes.filter(({ opType }) => main?.opType === 'MatMul' && opType === 'Add');
+  const bias = nodes.filter(({ opType }) => opType === 'Add');
   const names = [main, ...bias].flatMap((node) => node?.input ?? []);
   return names.map((name) => graph.storedDims(name)).filter((dims) => dims !== undefined);
 }

@@ -7,7 +7,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import sharp from 'sharp';
 import { exportClassifier } from '../../export/export-classifier.js';
-import { saveModel } from '../../export/onnx-model.js';
+import { type OnnxModel, saveModel } from '../../export/onnx-model.js';
 import { ALEXNET } from '../../model/alexnet.js';
 import { type Crop, tenCrops } from '../../model/crops.js';
 import { buildNetwork, type NetworkSpec } from '../../model/network.js';
@@ -41,21 +41,29 @@ export const LAYERS = ['conv1', 'norm1', 'pool1', 'conv2', 'norm2', 'fc6', 'fc7'
 /** Per-pixel mean of the pictures, different at every place. */
 export const MEAN = Float32Array.from({ length: IMAGE_PX * IMAGE_PX * 3 }, (_, i) => 100 + ((i * 37) % 41));
 
+/** What the tensor head has in its place. */
+export const MEAN_RGB: [number, number, number] = [120, 118, 123];
+
 const MODEL = buildNetwork(SPEC, { classes: LABELS.length, seed: 5 });
 
-export async function writeSmallNetwork(file: string, head: 'image' | 'tensor' = 'image'): Promise<string> {
+/** @param convert  to another precision */
+export async function writeSmallNetwork(
+  file: string,
+  head: 'image' | 'tensor' = 'image',
+  convert: (model: OnnxModel) => OnnxModel | Promise<OnnxModel> = (model) => model,
+): Promise<string> {
   await import('../../export/backend/index.js');
   await tf.setBackend('onnxruntime');
   const metadata = {
     model: 'small',
     labels: LABELS,
-    meanRgb: [120, 120, 120] as [number, number, number],
+    meanRgb: MEAN_RGB,
     dataset: 'none',
     toolVersion: '0.0.0',
   };
   const sizes = { opset: 13, imagePx: IMAGE_PX, inputPx: INPUT_PX, mean: MEAN };
   const { model } = await exportClassifier(MODEL, { head, ...sizes, metadata });
-  await saveModel(model, file);
+  await saveModel(await convert(model), file);
   await tf.setBackend('cpu');
   return file;
 }
@@ -78,12 +86,16 @@ export async function pngOf(pixels: Uint8Array): Promise<Buffer> {
 }
 
 /** A crop as the network takes it, by a loop of its own: float32 [INPUT_PX, INPUT_PX, 3], the mean subtracted. */
-export function cropOf(pixels: Uint8Array, crop: Crop = { top: 2, left: 2, mirror: false }): Float32Array {
+export function cropOf(
+  pixels: Uint8Array,
+  crop: Crop = { top: 2, left: 2, mirror: false },
+  mean: (at: number) => number = (at) => MEAN[at],
+): Float32Array {
   return Float32Array.from({ length: INPUT_PX * INPUT_PX * 3 }, (_, i) => {
     const [y, x, c] = [Math.floor(i / 3 / INPUT_PX), Math.floor(i / 3) % INPUT_PX, i % 3];
     const column = crop.left + (crop.mirror ? INPUT_PX - 1 - x : x);
     const at = ((crop.top + y) * IMAGE_PX + column) * 3 + c;
-    return pixels[at] - MEAN[at];
+    return pixels[at] - mean(at);
   });
 }
 

@@ -54,14 +54,14 @@ export class RequestError extends Error {
 }
 
 /**
- * What a request is answered with after `error`, whose headers are set here; faults of ours are logged. Every protocol writes its body
+ * What a request is answered with after `error`, whose headers are set here unless they are on their way; faults of ours are logged. Every protocol writes its body
  * itself.
  */
 export function requestError(error: unknown, response: Response, log: (line: string) => void): RequestError {
   const known = error instanceof RequestError ? error : new RequestError(codeOf(error));
   const id = response.get('x-request-id');
   if (known.code === 'INTERNAL') log(`request ${id}: ${error instanceof Error ? error.stack : error}`);
-  if (known.retryAfterS !== undefined) response.set('retry-after', String(known.retryAfterS));
+  if (known.retryAfterS !== undefined && !response.headersSent) response.set('retry-after', String(known.retryAfterS));
   return known;
 }
 

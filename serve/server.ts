@@ -2,7 +2,8 @@
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { UserError } from '../model/errors.js';
-import { requireIndexOf } from './explain/index/require-index.js';
+import { readWholeIndex } from './explain/index/index-file.js';
+import { requireMadeBy } from './explain/index/require-index.js';
 import { Repository, type RepositoryOptions } from './hosting/repository.js';
 import { createApp } from './http/app.js';
 import type { Provider } from './inference/provider.js';
@@ -88,9 +89,10 @@ export class ImageServer {
   async start(): Promise<Started> {
     await this.listen();
     try {
-      await this.models.start();
       const { index } = this.options;
-      if (index !== undefined) await requireIndexOf(index, this.models.paths);
+      const header = index === undefined ? undefined : await readWholeIndex(index);
+      await this.models.start();
+      if (index !== undefined && header) await requireMadeBy(index, header, this.models.paths);
       const { all } = this.models;
       return { url: this.url(), provider: all[0].provider, models: all.map(({ model }) => model) };
     } catch (error) {

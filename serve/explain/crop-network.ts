@@ -15,6 +15,7 @@ import { openSession, runSession } from '../inference/session.js';
 import type { Classifying } from '../served-model.js';
 import { bytesOf, elementCount, type Tensor, type TensorSpec } from '../tensors.js';
 import { cutGraph } from './cut-graph.js';
+import { inputOf } from './layer-table.js';
 import { findLayers, type Layer } from './layers.js';
 
 export interface NetworkOptions {
@@ -115,7 +116,7 @@ export class CropNetwork {
     return toFloat32(CROPS, crops.bytes, 'F32', crops.shape);
   }
 
-  /** Shape of a layer's value for one crop, channels first; undefined for values that are no floats or have no axes. */
+  /** Shapes for one crop, channels first, of what layers give and read; without values that are no floats or have other axes. */
   async shapes(): Promise<ReadonlyMap<string, number[]>> {
     return (await this.opened()).shapes;
   }
@@ -173,7 +174,10 @@ export class CropNetwork {
 
   private async openNetwork() {
     const { file, threads } = this.options;
-    const outputs = [...new Set([this.answer, ...this.layers.map(({ value }) => value)])];
+    const read = this.layers
+      .map((layer) => inputOf(this.graph, layer))
+      .filter((name) => name && name !== this.input.name);
+    const outputs = [...new Set([this.answer, ...this.layers.map(({ value }) => value), ...read])];
     const proto = cutGraph(this.file.proto, { inputs: [this.input], outputs });
     const session = await openSession(file, { proto }, 'cpu', threads);
     await this.file.checkUnchanged();

@@ -13,7 +13,7 @@ import { findLayer, position } from './find-layer.js';
 import { featureLayer } from './index/build-index.js';
 import { PictureIndex } from './index/picture-index.js';
 import { kernelsOf, readsColours } from './kernels.js';
-import { inputOf, type LayerRow, layerTable, lrnOf, type ReceptiveField } from './layer-table.js';
+import { inputOf, type LayerRow, layerTable, lrnOf, type ReceptiveField, sourceOf } from './layer-table.js';
 import type { Layer } from './layers.js';
 import { lrnAt } from './lrn.js';
 import type { ExplainOptions, ViewPart, ViewRequest } from './messages.js';
@@ -146,7 +146,7 @@ export class Explainer {
     if (!layers.some(isLrn))
       throw new RequestError('VIEW_UNAVAILABLE', 'this model has no response normalisation (LRN)');
     const layer = findLayer(this.network, name, isLrn);
-    const read = inputOf(graph, layer);
+    const read = sourceOf(graph, inputOf(graph, layer));
     const before = layers.find(({ value }) => value === read);
     if (!before) throw new RequestError('VIEW_UNAVAILABLE', `${name} normalises ${read}, which is no layer's value`);
     const { index } = this.crop(crop);

@@ -1,7 +1,7 @@
 /** The layer table: sizes by (W − F + 2P) / S + 1 with the numbers filled in, parameters, multiply-adds, and what a unit sees of the picture. */
 import { attribute, float, int, ints, type OnnxGraph } from '../../export/import/onnx-graph.js';
 import { elementCount } from '../tensors.js';
-import type { Layer } from './layers.js';
+import { isActivation, type Layer } from './layers.js';
 
 type NodeProto = import('onnx-proto').onnx.INodeProto;
 
@@ -46,6 +46,9 @@ export interface LayerRow {
   receptive_field?: ReceptiveField;
 }
 
+/** Operators whose stored inputs are trained. */
+const WEIGHTED = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul', 'BatchNormalization']);
+
 /** A value's shape without the batch axis; undefined where it is not known. */
 export type ShapeOf = (value: string) => number[] | undefined;
 
@@ -59,26 +62,21 @@ export function layerTable(graph: OnnxGraph, layers: readonly Layer[], from: str
     const input = shapeOf(read) ?? output;
     const { main } = layer;
     const window = main && windowOf(main, graph, input, output);
-    const weights = layer.nodes
-      .flatMap((node) => node.input ?? [])
-      .map((name) => [name, graph.storedDims(name)] as const);
-    const stored = new Map(weights.filter(([, dims]) => dims !== undefined)) as Map<string, readonly number[]>;
-    const isTrained =
-      main && ['Conv', 'ConvTranspose', 'Gemm', 'MatMul', 'BatchNormalization'].includes(main.opType ?? '');
-    const parameters = isTrained ? [...stored.values()].reduce((sum, dims) => sum + elementCount(dims), 0) : 0;
-    const field = fieldAfter(fields.get(read), window, input.length === 3 && output.length === 3 && main !== undefined);
+    const weights = main && WEIGHTED.has(main.opType ?? '') ? weightsOf(graph, layer) : [];
+    const kernel = main && graph.storedDims(main.input?.[1]);
+    const field = fieldAfter(fields.get(sourceOf(graph, read)), window, layer);
     if (field) fields.set(layer.value, field);
     return [
       {
         name: layer.name,
         op: main?.opType ?? [...new Set(layer.nodes.map(({ opType }) => opType))].join(', '),
         activation: layer.activation,
-        input: main?.opType === 'Gemm' || main?.opType === 'MatMul' ? flat(input, stored) : input,
+        input: main?.opType === 'Gemm' || main?.opType === 'MatMul' ? flat(input, kernel) : input,
         output,
         window,
         formula: window && formulaOf(window, input, output),
-        parameters,
-        macs: main ? multiplyAdds(main, stored, output) : 0,
+        parameters: weights.reduce((sum, dims) => sum + elementCount(dims), 0),
+        macs: main && kernel ? multiplyAdds(main, kernel, output) : 0,
         lrn: main?.opType === 'LRN' ? lrnOf(main) : undefined,
         receptive_field: field,
       },
@@ -86,23 +84,31 @@ export function layerTable(graph: OnnxGraph, layers: readonly Layer[], from: str
   });
 }
 
-/** The value a layer computes on: the first one read that is neither stored nor its own, behind what only moves numbers. */
+/** The value a layer reads: the first that is neither stored nor its own. */
 export function inputOf(graph: OnnxGraph, { nodes }: Layer): string {
   const own = new Set(nodes.flatMap(({ output }) => output ?? []));
   const names = nodes.flatMap(({ input }) => input ?? []);
-  const found = names.find((name) => name && !own.has(name) && !graph.storedDims(name)) ?? '';
-  let name = found;
-  for (;;) {
-    const node = graph.producer(name);
-    if (!node || !['QuantizeLinear', 'DequantizeLinear', 'Identity', 'Dropout', 'Cast'].includes(node.opType ?? ''))
-      return name;
-    name = node.input?.[0] ?? '';
-  }
+  return names.find((name) => name && !own.has(name) && !graph.storedDims(name)) ?? '';
+}
+
+/** The value whose numbers another holds, in another shape, order or type. */
+export function sourceOf(graph: OnnxGraph, value: string): string {
+  const node = graph.producer(value);
+  return node && MOVES.has(node.opType ?? '') ? sourceOf(graph, node.input?.[0] ?? '') : value;
+}
+
+const MOVES = new Set(['Identity', 'Dropout', 'Cast', 'QuantizeLinear', 'DequantizeLinear']);
+for (const op of ['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Transpose']) MOVES.add(op);
+
+/** Shapes of what was trained: kernel and bias, the latter perhaps added by a node of its own. */
+function weightsOf(graph: OnnxGraph, { main, nodes }: Layer): (readonly number[])[] {
+  const bias = nodes.filter(({ opType }) => opType === 'Add');
+  const names = [main, ...bias].flatMap((node) => node?.input ?? []);
+  return names.map((name) => graph.storedDims(name)).filter((dims) => dims !== undefined);
 }
 
 /** A fully connected layer reads what its kernel takes, whatever shape that had before. */
-function flat(input: number[], stored: ReadonlyMap<string, readonly number[]>): number[] {
-  const [kernel] = stored.values();
+function flat(input: number[], kernel: readonly number[] | undefined): number[] {
   const length = elementCount(input);
   return kernel?.length === 2 && kernel.includes(length) ? [length] : input;
 }
@@ -156,11 +162,9 @@ function formulaOf({ kernel, strides, pads, dilations }: Window, input: number[]
   return `(W − F + 2P) / S + 1 = ${both}`;
 }
 
-function multiplyAdds(node: NodeProto, stored: ReadonlyMap<string, readonly number[]>, output: number[]): number {
-  const kernel = stored.get(node.input?.[1] ?? '');
-  if (!kernel) return 0;
-  if (node.opType === 'Conv') return elementCount(output.slice(1)) * elementCount(kernel);
-  return node.opType === 'Gemm' || node.opType === 'MatMul' ? elementCount(kernel) : 0;
+function multiplyAdds({ opType }: NodeProto, kernel: readonly number[], output: number[]): number {
+  if (opType === 'Conv') return elementCount(output.slice(1)) * elementCount(kernel);
+  return opType === 'Gemm' || opType === 'MatMul' ? elementCount(kernel) : 0;
 }
 
 export function lrnOf(node: NodeProto): LrnConstants {
@@ -177,15 +181,16 @@ function rounded(value: number): number {
   return Number(value.toPrecision(7));
 }
 
-/** @param keeps  whether positions of the output are those of the input where there is no window */
+/** undefined where it cannot be told. */
 function fieldAfter(
   before: ReceptiveField | undefined,
   window: Window | undefined,
-  keeps: boolean,
+  { main }: Layer,
 ): ReceptiveField | undefined {
-  if (!before || !keeps) return undefined;
+  if (!before || !main) return undefined;
   const { size, stride, start } = before;
-  if (!window) return before;
+  if (!window)
+    return ['LRN', 'BatchNormalization'].includes(main.opType ?? '') || isActivation(main) ? before : undefined;
   const [kernel, [step], [pad], [dilation]] = [window.kernel[0], window.strides, window.pads, window.dilations];
   const isSquare = window.kernel[1] === kernel && window.strides[1] === step && window.pads[1] === pad;
   if (!isSquare) return undefined;

@@ -31,7 +31,10 @@ const ACTIVATIONS = new Set([
   'Gelu',
 ]);
 
-function isActivation({ opType }: NodeProto): boolean {
+/** Operators that may have their bias added by another. */
+const PRODUCTS = new Set(['Conv', 'ConvTranspose', 'MatMul', 'Gemm']);
+
+export function isActivation({ opType }: NodeProto): boolean {
   return ACTIVATIONS.has(opType ?? '');
 }
 
@@ -72,7 +75,7 @@ function namedLayers(graph: OnnxGraph, nodes: readonly NodeProto[]): Layer[] {
     const value = group.at(-1)!.output?.[0] ?? '';
     const activation = made.length > 1 && isActivation(last) ? (last.opType ?? '') : undefined;
     const body = activation === undefined ? made : made.slice(0, -1);
-    const product = body.find(({ opType }) => opType === 'MatMul');
+    const product = body.find(({ opType }) => PRODUCTS.has(opType ?? ''));
     const telling = body.filter(({ opType }) => !product || opType !== 'Add'); // its bias
     return [{ name, value, main: telling.length === 1 ? telling[0] : undefined, activation, nodes: group }];
   });
@@ -109,7 +112,7 @@ function structuralLayers(graph: OnnxGraph, nodes: readonly NodeProto[]): Layer[
     const next = graph.onlyConsumer(value);
     if (!next || !nodes.includes(next)) return undefined;
     const isBias =
-      node.opType === 'MatMul' && next.opType === 'Add' && next.input?.some((name) => graph.constant(name));
+      PRODUCTS.has(node.opType ?? '') && next.opType === 'Add' && next.input?.some((name) => graph.constant(name));
     return isBias || (isActivation(next) && !isActivation(node)) ? next : undefined;
   }
 }

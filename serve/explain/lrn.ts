@@ -38,7 +38,9 @@ export interface LrnView {
  */
 export function lrnAt(before: Values, after: Values, lrn: LrnConstants, place: LrnPlace): LrnView {
   const [, channels, height, width] = before.shape;
-  if (width === undefined) throw new RequestError('VIEW_UNAVAILABLE', 'the layer does not normalise maps');
+  if (width === undefined || String(before.shape) !== String(after.shape)) {
+    throw new RequestError('VIEW_UNAVAILABLE', 'the layer does not normalise maps of channels');
+  }
   const largest = before.data.indexOf(before.data.reduce((a, b) => Math.max(a, b)));
   const plane = height * width;
   const channel = position('channel', place.channel, channels, Math.floor(largest / plane));

@@ -151,10 +151,7 @@ class Cover {
 
   /** @param spots  first pixel of each patch: y, x */
   rows(row: Rows, spots: readonly [number, number][]): Rows {
-    const all =
-      row.constructor === Uint8Array
-        ? new Uint8Array(row.length * spots.length)
-        : new Float32Array(row.length * spots.length);
+    const all = new (row instanceof Float32Array ? Float32Array : Uint8Array)(row.length * spots.length);
     const [pixelStep, channelStep] = this.steps;
     spots.forEach(([top, left], i) => {
       all.set(row, i * row.length);

@@ -31,6 +31,8 @@ export interface HostOptions
   viewIdleMs: number;
   /** Compiled file to run as the inference process, in place of our own. */
   inferenceModule?: string;
+  /** The same for the process for views. */
+  viewModule?: string;
 }
 
 /** What a picture's answer says besides its classes, milliseconds. */
@@ -108,7 +110,15 @@ export class ModelHost {
       return process;
     });
     this.views = new ViewHost(
-      { file: source.file, signature, index: options.index, maxPixels, threads, idleMs: options.viewIdleMs },
+      {
+        file: source.file,
+        signature,
+        index: options.index,
+        maxPixels,
+        threads,
+        idleMs: options.viewIdleMs,
+        module: options.viewModule,
+      },
       () => this.pending > 0,
       log,
     );

@@ -8,7 +8,7 @@ import { UserError } from '../../../model/errors.js';
 import { writeAtomically } from '../../../train/atomic-file.js';
 import { bytesOf, elementCount } from '../../tensors.js';
 import type { CropNetwork, Rows, Values } from '../crop-network.js';
-import { inputOf } from '../layer-table.js';
+import { inputOf, sourceOf } from '../layer-table.js';
 import type { Layer } from '../layers.js';
 import { sha256Of } from '../sha256-of.js';
 import { encodeTrailer, type IndexHeader, MAGIC, PREAMBLE, type Section, VERSION } from './index-file.js';
@@ -47,18 +47,10 @@ const HNSW_BREADTH = 100;
  */
 export function featureLayer({ graph, layers, file }: CropNetwork): Layer {
   const products = layers.filter(({ main }) => ['Gemm', 'MatMul', 'Conv'].includes(main?.opType ?? ''));
-  const read = products.length > 0 ? inputOf(graph, products.at(-1)!) : '';
-  const found = layers.find(({ value }) => value === read) ?? behindReshape(read);
+  const read = products.length > 0 ? sourceOf(graph, inputOf(graph, products.at(-1)!)) : '';
+  const found = layers.find(({ value }) => value === read);
   if (found) return found;
   throw new UserError(`${file.name}: has no hidden layer before its classes whose values describe a picture`);
-
-  /** Features that were flattened by an operator of no layer. */
-  function behindReshape(value: string): Layer | undefined {
-    const node = graph.producer(value);
-    if (!node || !['Reshape', 'Flatten', 'Squeeze', 'Transpose'].includes(node.opType ?? '')) return undefined;
-    const before = node.input?.[0] ?? '';
-    return layers.find((layer) => layer.value === before) ?? behindReshape(before);
-  }
 }
 
 /**

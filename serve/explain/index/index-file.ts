@@ -68,7 +68,7 @@ export function encodeTrailer(header: IndexHeader, update: (bytes: Uint8Array) =
  * The description of an index, without a look at its numbers.
  * @throws {UserError} when the file is absent, no index, of another version, or cut short
  */
-export async function readIndexHeader(file: string): Promise<IndexHeader> {
+async function readIndexHeader(file: string): Promise<IndexHeader> {
   const handle = await openFile(file);
   try {
     const { size } = await handle.stat();
@@ -96,8 +96,14 @@ export async function readIndexHeader(file: string): Promise<IndexHeader> {
   }
 }
 
-/** @throws {UserError} where a byte of it is not as it was written */
-export async function checkDigest(file: string): Promise<void> {
+/** As `readIndexHeader`; @throws {UserError} also where a byte of it is not as it was written */
+export async function readWholeIndex(index: string): Promise<IndexHeader> {
+  const header = await readIndexHeader(index);
+  await checkDigest(index);
+  return header;
+}
+
+async function checkDigest(file: string): Promise<void> {
   const handle = await openFile(file);
   try {
     const { size } = await handle.stat();

@@ -2,7 +2,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { HNSW } from 'hnsw';
 import { numbersOf } from '../../tensors.js';
-import { checkDigest, type IndexHeader, readAt, readIndexHeader, type Section } from './index-file.js';
+import { type IndexHeader, readAt, readWholeIndex, type Section } from './index-file.js';
 import { HNSW_M, Projection } from './project.js';
 
 export interface Found {
@@ -29,10 +29,9 @@ export class PictureIndex {
     private readonly graph?: { hnsw: HNSW; projection: Projection },
   ) {}
 
-  /** @throws {UserError} see `readIndexHeader`, `checkDigest` */
+  /** @throws {UserError} see `readWholeIndex` */
   static async open(file: string): Promise<PictureIndex> {
-    const header = await readIndexHeader(file);
-    await checkDigest(file);
+    const header = await readWholeIndex(file);
     const handle = await open(file);
     const bytes = ({ offset, length }: Section) => readAt(handle, offset, length);
     const { names, thumbnails, strongest, projected, links } = header.sections;

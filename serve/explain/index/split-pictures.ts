@@ -7,10 +7,7 @@ import type { Pictures } from './build-index.js';
 /** @throws {UserError} where the set has no such split */
 export function splitPictures({ source, splits, labels }: Dataset, name: string): Pictures {
   const split = splits[name];
-  if (!split) {
-    const there = Object.keys(splits).join(', ') || 'none';
-    throw new UserError(`${source}: has no split "${name}"; there is ${there}; choose with --split`);
-  }
+  if (!split) throw new UserError(`${source}: has no split "${name}"; choose another with --split`);
   return {
     data: source,
     split: name,

@@ -4,9 +4,15 @@ import type { Response } from 'express';
 import { requestError } from '../../errors.js';
 import type { ViewPart } from '../../explain/messages.js';
 import type { ModelHost } from '../../hosting/model-host.js';
+import type { Log } from '../../log.js';
 import { OWN_ERROR } from '../classify.js';
 
-export type SendView = (response: Response, host: ModelHost, parts: AsyncGenerator<ViewPart>) => Promise<void>;
+export type SendView = (
+  response: Response,
+  host: ModelHost,
+  parts: AsyncGenerator<ViewPart>,
+  log: Log,
+) => Promise<void>;
 
 export const sendWhole: SendView = async (response, { model, provider }, parts) => {
   for await (const part of parts) {
@@ -20,7 +26,7 @@ export const sendWhole: SendView = async (response, { model, provider }, parts) 
 };
 
 /** One JSON value a line. What fails after the first line is the last one. */
-export const sendLines: SendView = async (response, _host, parts) => {
+export const sendLines: SendView = async (response, _host, parts, log) => {
   const line = (value: object) => response.write(`${JSON.stringify(value)}\n`);
   try {
     for await (const part of parts) {
@@ -31,7 +37,7 @@ export const sendLines: SendView = async (response, _host, parts) => {
   } catch (error) {
     if (!response.headersSent) throw error;
     if (response.destroyed) return;
-    const known = requestError(error, response, () => undefined);
+    const known = requestError(error, response, log);
     line({ type: 'error', ...OWN_ERROR.body(known) });
   }
   response.end();

@@ -1,6 +1,6 @@
 /** The first chapter: a picture in, five labels out, and the crops that they were averaged from. */
 import { useEffect } from 'preact/hooks';
-import { Failure } from '../parts/answer.js';
+import { Cancelled, Failure } from '../parts/answer.js';
 import { Chapter } from '../parts/chapter.js';
 import type { Classified } from '../server/answers.js';
 import { askJson, type Target } from '../server/request.js';
@@ -84,6 +84,7 @@ interface OutcomeProps {
 
 function Outcome({ running: { task, start, cancel }, subject, picture, setCrop }: OutcomeProps) {
   if (task.state === 'failed') return <Failure error={task.error} again={start} />;
+  if (task.state === 'cancelled') return <Cancelled again={start} />;
   const result = task.state === 'done' ? task.value : undefined;
   const { answer } = result ?? {};
   return (

@@ -23,11 +23,24 @@ export function Answer<T>({ of: { task, start, cancel }, working, children }: An
           </button>
         </p>
       );
+    case 'cancelled':
+      return <Cancelled again={start} />;
     case 'failed':
       return <Failure error={task.error} again={start} />;
     case 'done':
       return children(task.value);
   }
+}
+
+export function Cancelled({ again }: { again(): void }) {
+  return (
+    <p class="status" role="status">
+      Cancelled.{' '}
+      <button type="button" onClick={again}>
+        Start again
+      </button>
+    </p>
+  );
 }
 
 /** An error as a sentence. What this server cannot show at all is no fault, and trying again is no use. */

@@ -4,8 +4,12 @@ import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 export type Task<T> =
   | { state: 'idle' }
   | { state: 'working' }
+  | { state: 'cancelled' }
   | { state: 'done'; value: T }
   | { state: 'failed'; error: unknown };
+
+const IDLE = { state: 'idle' } as const;
+const WORKING = { state: 'working' } as const;
 
 export interface Running<T> {
   task: Task<T>;
@@ -23,33 +27,35 @@ export function useTask<T>(
   needs: readonly unknown[],
   auto = false,
 ): Running<T> {
-  const [task, setTask] = useState<Task<T>>({ state: 'idle' });
+  const [{ task, of }, setState] = useState<{ task: Task<T>; of: readonly unknown[] }>({ task: IDLE, of: needs });
   const controller = useRef<AbortController>(undefined);
-  const latest = useRef(work);
-  latest.current = work;
+  const latest = useRef({ work, needs });
+  latest.current = { work, needs };
 
   const start = useCallback(() => {
     controller.current?.abort();
     const own = new AbortController();
     controller.current = own;
+    const { work: begun, needs: of } = latest.current;
     const show = (next: Task<T>) => {
-      if (!own.signal.aborted) setTask(next);
+      if (!own.signal.aborted) setState({ task: next, of });
     };
-    setTask({ state: 'working' });
-    latest.current(own.signal).then(
+    setState({ task: WORKING, of });
+    begun(own.signal).then(
       (value) => show({ state: 'done', value }),
       (error) => show({ state: 'failed', error }),
     );
   }, []);
   const cancel = useCallback(() => {
     controller.current?.abort();
-    setTask({ state: 'idle' });
+    setState({ task: { state: 'cancelled' }, of: latest.current.needs });
   }, []);
 
   useEffect(() => {
     if (auto) start();
-    else setTask({ state: 'idle' });
     return () => controller.current?.abort();
   }, [auto, ...needs]);
-  return { task, start, cancel };
+  // Between a change and the effect of it, what is known is of something else.
+  const isOfThese = of.length === needs.length && of.every((one, i) => one === needs[i]);
+  return { task: isOfThese ? task : auto ? WORKING : IDLE, start, cancel };
 }

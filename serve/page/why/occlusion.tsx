@@ -1,6 +1,5 @@
 /** The probability of a class while a grey square covers one part of the picture after another: where it falls, there is what counts. */
 import { useEffect, useState } from 'preact/hooks';
-import { NoPicture } from '../inside/activations.js';
 import { Failure } from '../parts/answer.js';
 import { View } from '../parts/chapter.js';
 import { count, finePercent } from '../parts/numbers.js';
@@ -27,7 +26,7 @@ export function Occlusion({ subject }: { subject: Subject }) {
         </>
       }
     >
-      {subject.picture ? <Experiment subject={subject} /> : <NoPicture />}
+      <Experiment subject={subject} />
     </View>
   );
 }

@@ -21,6 +21,10 @@ const COMMANDS: Record<string, { description: string; load: () => Promise<Comman
     description: 'measure the errors of a checkpoint or an exported file',
     load: async () => (await import('./main.js')).evaluateCommand(),
   },
+  reproduce: {
+    description: "repeat the paper's experiments",
+    load: async () => (await import('./reproduce/main.js')).reproduceCommand(),
+  },
   export: {
     description: 'write a checkpoint, or any TensorFlow.js model, as .onnx',
     load: async () => (await import('../export/main.js')).exportCommand(),

@@ -38,6 +38,8 @@ export interface Training {
   interrupt: Interrupt;
   /** Minutes between checkpoints inside an epoch; one is saved at the end of each epoch besides. */
   checkpointMinutes: number;
+  /** Asked at the end of every epoch; true ends the run. */
+  stopWhen?(state: RunState): boolean;
 }
 
 /** How a run stands when the loop ends: after its last epoch, or interrupted and saved. */
@@ -83,12 +85,14 @@ class Loop {
   }
 
   async run(): Promise<void> {
-    const { run, from, interrupt } = this.training;
+    const { run, from, interrupt, stopWhen } = this.training;
     const { state } = this;
+    const isOver = () =>
+      state.epoch >= run.config.epochs || state.schedule.ended || (state.position === 0 && stopWhen?.(state) === true);
     if (from) restoreValues(this.sgd.velocities, await from.readVelocities());
     await truncateMetrics(run, state);
 
-    while (state.epoch < run.config.epochs && !state.schedule.ended && !interrupt.signal) {
+    while (!isOver() && !interrupt.signal) {
       const order = permutation(this.pictures.length, random(run.config.seed, 'shuffle', state.epoch));
       while (state.position < this.stepsPerEpoch && !interrupt.signal) {
         await this.oneStep(order.subarray(state.position * this.batch, (state.position + 1) * this.batch));
@@ -165,7 +169,7 @@ class Loop {
     const trainLoss = state.lossSum / trained;
     const trainTop1Error = 1 - state.rightSum / trained;
 
-    Object.assign(state, { epoch: state.epoch + 1, position: 0, lossSum: 0, rightSum: 0, trainLoss });
+    Object.assign(state, { epoch: state.epoch + 1, position: 0, lossSum: 0, rightSum: 0, trainLoss, trainTop1Error });
     state.schedule = afterEpoch(run.config, state.schedule, top1Error);
     state.lastValidation = validation;
     if (improved) state.bestValidation = validation;

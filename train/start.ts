@@ -6,6 +6,7 @@ import { buildNetwork } from '../model/network.js';
 import { random } from '../model/random.js';
 import { findNetwork } from '../model/registry.js';
 import { type BackendName, type SelectedBackend, selectBackend } from './backend.js';
+import type { RunState } from './checkpoint.js';
 import { checkSameConfig, resolveSettings, type Settings, type TrainConfig } from './config.js';
 import { colourStatistics } from './data/colour.js';
 import type { Dataset } from './data/dataset.js';
@@ -31,6 +32,8 @@ export interface TrainRequest {
   /** Data set and network; needed for a new run, as stored for one that is resumed. */
   data?: string;
   model?: string;
+  /** `data` opened already, with the splits train and val, at the size that the network takes. */
+  dataset?: Dataset;
   /** Run whose weights and mean a new run starts with. */
   from?: string;
   /** Number of classes that the data set must have. */
@@ -43,6 +46,8 @@ export interface TrainRequest {
   /** Replace the run in `out`. */
   force: boolean;
   checkpointMinutes: number;
+  /** Asked at the end of every epoch; true ends the run. */
+  stopWhen?(state: RunState): boolean;
 }
 
 /** How it went. */
@@ -84,10 +89,10 @@ async function startLocked(
   progress.note(describeConfig(run));
   if (goesOn) progress.note(from ? `going on after step ${from.state.step}` : 'no checkpoint yet: starting at step 0');
 
-  const { checkpointMinutes } = request;
+  const { checkpointMinutes, stopWhen } = request;
   const delegatedBefore = await delegatedKernels(backend);
   try {
-    const result = await train({ ...prepared, progress, interrupt, checkpointMinutes });
+    const result = await train({ ...prepared, progress, interrupt, checkpointMinutes, stopWhen });
     return {
       ...result,
       run,
@@ -142,7 +147,7 @@ async function prepareNewRun(request: TrainRequest, origin: Origin | undefined, 
     ...resolveSettings(spec.recipe, { ...settings, freeze, lrn }),
   };
   const { imagePx, inputPx } = spec;
-  const dataset = await openForTraining(config.data, imagePx, progress);
+  const dataset = request.dataset ?? (await openForTraining(config.data, imagePx, progress));
   const { labels, synsets } = dataset;
   checkClasses(dataset, request.classes);
   const { train } = dataset.splits;
@@ -198,7 +203,7 @@ async function resumeRun(request: TrainRequest, progress: Progress): Promise<Pre
     run.config.epochs = settings.epochs;
     await updateConfig(run);
   }
-  const dataset = await openForTraining(run.config.data, run.imagePx, progress);
+  const dataset = request.dataset ?? (await openForTraining(run.config.data, run.imagePx, progress));
   checkSameData(run, dataset);
   checkClasses(dataset, request.classes);
   const from = hasCheckpoint(run.last) ? await loadCheckpoint(run.last) : undefined;
@@ -220,7 +225,8 @@ async function firstModel({ config, labels, path }: Run): Promise<tfl.LayersMode
   }
 }
 
-function initialModel(config: TrainConfig, labels: string[]): tfl.LayersModel {
+/** The network with the weights that it starts with; the caller disposes it. */
+export function initialModel(config: TrainConfig, labels: string[]): tfl.LayersModel {
   return buildNetwork(findNetwork(config.model), {
     classes: labels.length,
     seed: config.seed,
@@ -228,7 +234,8 @@ function initialModel(config: TrainConfig, labels: string[]): tfl.LayersModel {
   });
 }
 
-async function openForTraining(source: string, imagePx: number, progress: Progress): Promise<Dataset> {
+/** @throws {UserError} where there are no pictures to train on, or none to validate with; see `openDataset` */
+export async function openForTraining(source: string, imagePx: number, progress: Progress): Promise<Dataset> {
   const dataset = await openDataset(source, {
     imagePx,
     splits: ['train', 'val'],

@@ -1,9 +1,11 @@
 /**
- * The settings of a training run: the defaults with their source, the network's recipe over them, a person's flags over both.
+ * The settings of a training run: the defaults with their source, the network's recipe over them, a published recipe (`recipes.ts`)
+ * where one is named, a person's flags over all.
  * "Paper" is Krizhevsky, Sutskever, Hinton 2012.
  */
 import { UsageError, UserError } from '../model/errors.js';
 import type { LrnConvention } from '../model/spec.js';
+import type { RecipeName } from './recipes.js';
 
 /** How the learning rate falls; see `schedule.ts`. */
 export const SCHEDULES = ['plateau', 'step', 'cosine', 'constant'] as const;
@@ -54,6 +56,8 @@ export interface TrainConfig extends Settings {
   data: string;
   /** Network's name. */
   model: string;
+  /** Published recipe that was named. */
+  recipe?: RecipeName;
   /** Run that the first weights come from, as given to `--from`, and the SHA-256 of their file; absent where they were drawn. */
   from?: string;
   fromWeights?: string;

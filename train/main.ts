@@ -17,6 +17,7 @@ import {
   wholeNumber,
 } from './numbers.js';
 import { showProgress } from './progress.js';
+import { RECIPES, type RecipeName } from './recipes.js';
 import { startTraining, type Trained } from './start.js';
 
 const recipe = (value: unknown) => `(default: ${value}, or the network's recipe)`;
@@ -28,6 +29,7 @@ type TrainFlags = Partial<Settings> & {
   out?: string;
   from?: string;
   classes?: number;
+  recipe?: RecipeName;
   backend: BackendName;
   resume: boolean;
   force: boolean;
@@ -51,6 +53,12 @@ export function trainCommand(): Command {
       '--freeze <layers>',
       'layers whose weights stay as they are, e.g. conv1..conv5 or conv1,fc6 (default: none)',
       words,
+    )
+    .addOption(
+      new Option(
+        '--recipe <name>',
+        "published settings instead of the network's recipe: of the paper, of its authors' code, of Caffe; flags stand over them (default: none)",
+      ).choices(RECIPES),
     )
     .option('--epochs <n>', `passes over the training pictures ${recipe(DEFAULTS.epochs)}`, positiveInteger)
     .option('--batch <n>', `pictures an update ${recipe(DEFAULTS.batch)}`, positiveInteger)
@@ -102,10 +110,10 @@ async function runTrain(flags: TrainFlags): Promise<void> {
     progress.note(`${signal}: saving after this step; once more ends at once`),
   );
   try {
-    const { data, model, from, classes, backend, resume, force, checkpointMinutes, ...settings } = flags;
+    const { data, model, from, classes, recipe, backend, resume, force, checkpointMinutes, ...settings } = flags;
     const { out } = flags;
     const rest = { backend, resume, force, checkpointMinutes, settings: onlySettings(settings) };
-    const request = { data, model, out, from, classes, ...rest };
+    const request = { data, model, out, from, classes, recipe, ...rest };
     const trained = await startTraining(request, progress, interrupt);
     if (trained.interruptedBy) {
       process.exitCode = exitCodeOf(trained.interruptedBy);

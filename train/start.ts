@@ -17,6 +17,7 @@ import type { Interrupt } from './interrupt.js';
 import { hasCheckpoint, type LoadedCheckpoint, loadCheckpoint } from './load-checkpoint.js';
 import { type TrainResult, train } from './loop.js';
 import type { Progress } from './progress.js';
+import { describeRecipe, publishedRecipe, type RecipeName } from './recipes.js';
 import { checkFree, createRun, holdsRun, openRun, type Run, updateConfig } from './run-folder.js';
 import { lockRun } from './run-lock.js';
 import { packageVersions } from './versions.js';
@@ -35,7 +36,9 @@ export interface TrainRequest {
   from?: string;
   /** Number of classes that the data set must have. */
   classes?: number;
-  /** Settings given, over the recipe of the network; `freeze` may hold ranges, see `freeze.ts`. */
+  /** Published recipe, over the network's. */
+  recipe?: RecipeName;
+  /** Settings given, over the recipe; `freeze` may hold ranges, see `freeze.ts`. */
   settings: Partial<Settings>;
   backend: BackendName;
   /** Go on with the run in `out` where there is one. */
@@ -131,15 +134,18 @@ async function newRun(request: TrainRequest, progress: Progress): Promise<Prepar
 }
 
 async function prepareNewRun(request: TrainRequest, origin: Origin | undefined, progress: Progress): Promise<Prepared> {
-  const { out, data, settings } = request;
+  const { out, data, recipe, settings } = request;
   const spec = findNetwork(origin ? networkOfOrigin(origin, request.model) : request.model!);
   const freeze = frozenLayers(spec, settings.freeze ?? []);
   const lrn = settings.lrn ?? origin?.run.config.lrn;
+  const published = recipe && publishedRecipe(recipe, spec);
+  if (published) progress.note(describeRecipe(recipe, published, settings));
   const config: TrainConfig = {
     data: data!,
     model: spec.name,
+    ...(recipe && { recipe }),
     ...(origin && { from: request.from, fromWeights: origin.checkpoint.weightsSha256 }),
-    ...resolveSettings(spec.recipe, { ...settings, freeze, lrn }),
+    ...resolveSettings({ ...spec.recipe, ...published?.settings }, { ...settings, freeze, lrn }),
   };
   const { imagePx, inputPx } = spec;
   const dataset = await openForTraining(config.data, imagePx, progress);
@@ -174,7 +180,7 @@ function samplePictures({ splits: { val }, imagePx }: Dataset): Uint8Array {
 }
 
 async function resumeRun(request: TrainRequest, progress: Progress): Promise<Prepared> {
-  const { out, data, model: name, from: origin, settings } = request;
+  const { out, data, model: name, from: origin, recipe, settings } = request;
   const run = await openRun(out);
   if (run.imported) {
     throw new UserError(
@@ -190,6 +196,7 @@ async function resumeRun(request: TrainRequest, progress: Progress): Promise<Pre
       data,
       model: name,
       from: origin,
+      recipe,
       ...settings,
       freeze,
     },

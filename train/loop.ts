@@ -14,9 +14,10 @@ import type { Dataset, Split } from './data/dataset.js';
 import { type Evaluation, evaluate } from './evaluate.js';
 import type { Interrupt } from './interrupt.js';
 import { hasCheckpoint, type LoadedCheckpoint } from './load-checkpoint.js';
+import { MetricsLog } from './metrics/metrics-log.js';
 import { checkpointPredictor } from './predict-checkpoint.js';
 import type { Progress } from './progress.js';
-import { appendMetrics, type Run, truncateMetrics } from './run-folder.js';
+import type { Run } from './run-folder.js';
 import { afterEpoch, learningRateAt } from './schedule.js';
 import { Sgd } from './sgd.js';
 import { TrainingStep } from './step.js';
@@ -70,6 +71,8 @@ class Loop {
   private readonly sgd: Sgd;
   private readonly step: TrainingStep;
   private readonly throughput = new Throughput();
+  /** Open while the loop runs. */
+  private metrics!: MetricsLog;
   private savedAt = Date.now();
 
   constructor(private readonly training: Training) {
@@ -86,7 +89,7 @@ class Loop {
     const { run, from, interrupt } = this.training;
     const { state } = this;
     if (from) restoreValues(this.sgd.velocities, await from.readVelocities());
-    await truncateMetrics(run, state);
+    this.metrics = await MetricsLog.open(run.path, state);
 
     while (state.epoch < run.config.epochs && !state.schedule.ended && !interrupt.signal) {
       const order = permutation(this.pictures.length, random(run.config.seed, 'shuffle', state.epoch));
@@ -137,7 +140,7 @@ class Loop {
     const place = { step: state.step, epoch: state.epoch + 1, loss };
     progress.step({ ...place, epochs: config.epochs, steps, imagesPerSecond: this.imagesPerSecond, etaSeconds });
     if (state.step % STEPS_PER_LINE === 0) {
-      await appendMetrics(run, { ...place, lr: learningRate, images_per_second: this.imagesPerSecond });
+      await this.metrics.append({ ...place, lr: learningRate, images_per_second: this.imagesPerSecond });
     }
   }
 
@@ -174,7 +177,7 @@ class Loop {
       `epoch ${state.epoch}/${run.config.epochs}: loss ${trainLoss.toFixed(4)}, train top-1 error ${percent(trainTop1Error)}, ` +
         `val loss ${loss.toFixed(4)}, top-1 ${percent(top1Error)}, top-5 ${percent(top5Error)}, learning rate ${lr.toPrecision(3)}${improved ? ', best so far' : ''}`,
     );
-    await appendMetrics(run, {
+    await this.metrics.append({
       step: state.step,
       epoch: state.epoch,
       loss: trainLoss,

@@ -43,7 +43,10 @@ export function trainCommand(): Command {
     .description('Train a network on pictures. Ctrl-C saves first; --resume goes on from there, bit for bit.')
     .option('--data <data>', DATA_HELP)
     .option('--model <name>', `network: ${Object.keys(NETWORKS).join(', ')} (default: that of --from)`)
-    .option('--out <run>', 'folder of the run: config, metrics, checkpoints last/ and best/')
+    .option(
+      '--out <run>',
+      'folder of the run: config, metrics (.jsonl, .csv, events/ for TensorBoard), checkpoints last/ and best/',
+    )
     .option(
       '--from <run>',
       'fine-tune: start with weights (best/, else last/) and mean of another run, trained or imported; the last layer is drawn anew unless the labels are equal',

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { appendFile, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -114,6 +114,12 @@ test('resumed from an older checkpoint, drops the metrics after it and writes th
   const epochs = after.filter((line) => line.val_top1_error !== undefined).map((line) => line.epoch);
   assert.deepEqual(epochs, [1, 2, 3]);
   assert.ok(after.every((line) => line.lr > 0));
+  const rows = (await readFile(join(run.path, 'metrics.csv'), 'utf8')).trim().split('\n').slice(1);
+  assert.deepEqual(
+    rows.map((row) => Number(row.split(',')[0])),
+    [1, 2, 3],
+  );
+  assert.equal((await readdir(join(run.path, 'events'))).length, 1);
 });
 
 test('saves the checkpoint with the lowest validation error, the earlier of equals, in best/', async () => {

@@ -36,6 +36,8 @@ export interface Settings {
   milestones: number[];
   /** `plateau`: epochs without a better validation error before the rate is divided by 10. */
   patience: number;
+  /** The run ends when the validation error has not improved for so many epochs; null: at its last epoch. */
+  earlyStop: number | null;
   /** The rate climbs linearly from 0 over this many epochs. */
   warmupEpochs: number;
   /** A window at a random place (else the centre) where pictures are larger than the network's input. */
@@ -77,6 +79,7 @@ export const DEFAULTS: Settings = {
   schedule: 'plateau', // §5: divided by 10 when the validation error stopped improving, three times before the end
   milestones: [],
   patience: 5, // the paper judged by eye
+  earlyStop: null,
   warmupEpochs: 0,
   randomCrop: true, // §4.1
   mirror: true, // §4.1

@@ -11,6 +11,8 @@ import { permutation, random } from '../model/random.js';
 import { type RunState, restoreValues, saveCheckpoint, startState } from './checkpoint.js';
 import { trainingBatch } from './data/augment.js';
 import type { Dataset, Split } from './data/dataset.js';
+import { DivergenceWatch } from './divergence.js';
+import { endedEarly } from './early-end.js';
 import { type Evaluation, evaluate } from './evaluate.js';
 import type { Interrupt } from './interrupt.js';
 import { hasCheckpoint, type LoadedCheckpoint } from './load-checkpoint.js';
@@ -50,7 +52,7 @@ export interface TrainResult {
 
 /**
  * Trains to the end of the run, or until interrupted.
- * @throws {UserError} when the loss or a weight is no longer finite; names step, learning rate and the last good checkpoint
+ * @throws {UserError} when the loss or a weight is no longer finite, or the loss beyond hope (`divergence.ts`); names step, learning rate and the last good checkpoint
  */
 export async function train(training: Training): Promise<TrainResult> {
   const loop = new Loop(training);
@@ -71,6 +73,7 @@ class Loop {
   private readonly sgd: Sgd;
   private readonly step: TrainingStep;
   private readonly throughput = new Throughput();
+  private readonly divergence: DivergenceWatch;
   /** Open while the loop runs. */
   private metrics!: MetricsLog;
   private savedAt = Date.now();
@@ -82,16 +85,17 @@ class Loop {
     this.batch = Math.min(run.config.batch, this.pictures.length);
     this.stepsPerEpoch = Math.ceil(this.pictures.length / this.batch); // the last batch of an epoch may be smaller
     this.sgd = new Sgd(thawed(modelWeights(model, 'trainable'), run.config.freeze), run.config);
+    this.divergence = new DivergenceWatch(run.labels.length);
     this.step = new TrainingStep(model, this.sgd, run.config);
   }
 
   async run(): Promise<void> {
-    const { run, from, interrupt } = this.training;
+    const { run, from, interrupt, progress } = this.training;
     const { state } = this;
     if (from) restoreValues(this.sgd.velocities, await from.readVelocities());
     this.metrics = await MetricsLog.open(run.path, state);
 
-    while (state.epoch < run.config.epochs && !state.schedule.ended && !interrupt.signal) {
+    while (state.epoch < run.config.epochs && !endedEarly(run.config, state) && !interrupt.signal) {
       const order = permutation(this.pictures.length, random(run.config.seed, 'shuffle', state.epoch));
       while (state.position < this.stepsPerEpoch && !interrupt.signal) {
         await this.oneStep(order.subarray(state.position * this.batch, (state.position + 1) * this.batch));
@@ -102,6 +106,8 @@ class Loop {
       if (validation) await this.endEpoch(validation);
     }
     if (interrupt.signal) await this.save(run.last);
+    else if (state.epoch < run.config.epochs)
+      progress.note(`ended after epoch ${state.epoch}: ${endedEarly(run.config, state)}`);
   }
 
   get imagesPerSecond(): number {
@@ -129,7 +135,8 @@ class Loop {
     });
     const { loss, right } = this.step.run(batch, learningRate);
     this.throughput.stop(indices.length);
-    if (!Number.isFinite(loss)) throw this.diverged(`loss is ${loss}`, state.step + 1);
+    const wrong = this.divergence.observe(loss);
+    if (wrong) throw this.diverged(wrong, state.step + 1);
 
     state.step += 1;
     state.position += 1;

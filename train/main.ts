@@ -78,6 +78,11 @@ export function trainCommand(): Command {
       `plateau: epochs to wait for a better error (default: ${DEFAULTS.patience})`,
       positiveInteger,
     )
+    .option(
+      '--early-stop <epochs>',
+      'end when the validation error has not improved for so many epochs, under every schedule (default: never)',
+      positiveInteger,
+    )
     .option('--warmup-epochs <n>', 'epochs over which the rate climbs from 0 (default: 0)', nonNegativeNumber)
     .addOption(
       new Option('--lrn <convention>', 'α of response normalisation as printed or as in the code').choices([

@@ -4,27 +4,19 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import type * as tfl from '@tensorflow/tfjs-layers';
-import { centreCrop } from '../model/crops.js';
-import { reseedDropout } from '../model/dropout.js';
 import { UserError } from '../model/errors.js';
-import { permutation, random } from '../model/random.js';
 import { type RunState, restoreValues, saveCheckpoint, startState } from './checkpoint.js';
-import { trainingBatch } from './data/augment.js';
-import type { Dataset, Split } from './data/dataset.js';
+import type { Dataset } from './data/dataset.js';
 import { DivergenceWatch } from './divergence.js';
 import { endedEarly } from './early-end.js';
 import { type Evaluation, evaluate } from './evaluate.js';
 import type { Interrupt } from './interrupt.js';
 import { hasCheckpoint, type LoadedCheckpoint } from './load-checkpoint.js';
 import { MetricsLog } from './metrics/metrics-log.js';
-import { checkpointPredictor } from './predict-checkpoint.js';
 import type { Progress } from './progress.js';
 import type { Run } from './run-folder.js';
 import { afterEpoch, learningRateAt } from './schedule.js';
-import { Sgd } from './sgd.js';
-import { TrainingStep } from './step.js';
-import { Throughput } from './throughput.js';
-import { modelWeights, thawed } from './weights.js';
+import { Trainer } from './trainer.js';
 
 /** `metrics.jsonl` gets a line every so many steps, and one an epoch. */
 const STEPS_PER_LINE = 10;
@@ -67,12 +59,7 @@ export async function train(training: Training): Promise<TrainResult> {
 
 class Loop {
   readonly state: RunState;
-  private readonly pictures: Split;
-  private readonly batch: number;
-  private readonly stepsPerEpoch: number;
-  private readonly sgd: Sgd;
-  private readonly step: TrainingStep;
-  private readonly throughput = new Throughput();
+  private readonly trainer: Trainer;
   private readonly divergence: DivergenceWatch;
   /** Open while the loop runs. */
   private metrics!: MetricsLog;
@@ -81,24 +68,20 @@ class Loop {
   constructor(private readonly training: Training) {
     const { run, dataset, model, from } = training;
     this.state = from ? structuredClone(from.state) : startState();
-    this.pictures = dataset.splits.train;
-    this.batch = Math.min(run.config.batch, this.pictures.length);
-    this.stepsPerEpoch = Math.ceil(this.pictures.length / this.batch); // the last batch of an epoch may be smaller
-    this.sgd = new Sgd(thawed(modelWeights(model, 'trainable'), run.config.freeze), run.config);
+    this.trainer = new Trainer(model, dataset, run);
     this.divergence = new DivergenceWatch(run.labels.length);
-    this.step = new TrainingStep(model, this.sgd, run.config);
   }
 
   async run(): Promise<void> {
     const { run, from, interrupt, progress } = this.training;
-    const { state } = this;
-    if (from) restoreValues(this.sgd.velocities, await from.readVelocities());
+    const { state, trainer } = this;
+    if (from) restoreValues(trainer.velocities, await from.readVelocities());
     this.metrics = await MetricsLog.open(run.path, state);
 
     while (state.epoch < run.config.epochs && !endedEarly(run.config, state) && !interrupt.signal) {
-      const order = permutation(this.pictures.length, random(run.config.seed, 'shuffle', state.epoch));
-      while (state.position < this.stepsPerEpoch && !interrupt.signal) {
-        await this.oneStep(order.subarray(state.position * this.batch, (state.position + 1) * this.batch));
+      const order = trainer.order(state.epoch);
+      while (state.position < trainer.stepsPerEpoch && !interrupt.signal) {
+        await this.oneStep(trainer.indices(order, state.position));
         await setImmediate(); // lets signals in
         if (Date.now() - this.savedAt > this.training.checkpointMinutes * 60_000) await this.save(run.last);
       }
@@ -111,30 +94,18 @@ class Loop {
   }
 
   get imagesPerSecond(): number {
-    return this.throughput.imagesPerSecond();
+    return this.trainer.throughput.imagesPerSecond();
   }
 
   dispose(): void {
-    this.step.dispose();
-    this.sgd.dispose();
+    this.trainer.dispose();
   }
 
   private async oneStep(indices: Uint32Array): Promise<void> {
-    const { run, model, progress } = this.training;
-    const { state } = this;
-    const { config, mean, imagePx, inputPx, colours } = run;
+    const { run, progress } = this.training;
+    const { state, trainer } = this;
     const learningRate = this.learningRate();
-
-    this.throughput.start();
-    reseedDropout(model, config.seed, state.step);
-    const batch = trainingBatch(this.pictures, imagePx, mean, indices, {
-      ...config,
-      inputPx,
-      colours,
-      epoch: state.epoch,
-    });
-    const { loss, right } = this.step.run(batch, learningRate);
-    this.throughput.stop(indices.length);
+    const { loss, right } = trainer.update(indices, state, learningRate);
     const wrong = this.divergence.observe(loss);
     if (wrong) throw this.diverged(wrong, state.step + 1);
 
@@ -142,10 +113,11 @@ class Loop {
     state.position += 1;
     state.lossSum += loss * indices.length;
     state.rightSum += right;
-    const steps = config.epochs * this.stepsPerEpoch;
-    const etaSeconds = ((steps - state.step) * this.batch) / this.imagesPerSecond; // validation left out
+    const { epochs } = run.config;
+    const steps = epochs * trainer.stepsPerEpoch;
+    const etaSeconds = ((steps - state.step) * trainer.batch) / this.imagesPerSecond; // validation left out
     const place = { step: state.step, epoch: state.epoch + 1, loss };
-    progress.step({ ...place, epochs: config.epochs, steps, imagesPerSecond: this.imagesPerSecond, etaSeconds });
+    progress.step({ ...place, epochs, steps, imagesPerSecond: this.imagesPerSecond, etaSeconds });
     if (state.step % STEPS_PER_LINE === 0) {
       await this.metrics.append({ ...place, lr: learningRate, images_per_second: this.imagesPerSecond });
     }
@@ -153,13 +125,9 @@ class Loop {
 
   /** Errors on the validation pictures, one centre crop each; null when interrupted. */
   private async validate(): Promise<Evaluation | null> {
-    const { run, dataset, model, progress, interrupt } = this.training;
-    const { val: split } = dataset.splits;
-    const { config, mean, imagePx, inputPx } = run;
-    const batch = Math.min(config.microBatch ?? this.batch, split.length);
-    const crops = [centreCrop(imagePx, inputPx)];
-    return evaluate(checkpointPredictor(model, { split, imagePx, mean, crops, batch, seed: config.seed }), split, {
-      batch,
+    const { dataset, progress, interrupt } = this.training;
+    return evaluate(this.trainer.predictor(), dataset.splits.val, {
+      batch: this.trainer.validationBatch,
       onProgress: (done, total) => progress.work('validation', done, total),
       stopped: () => interrupt.signal !== undefined,
     });
@@ -169,7 +137,7 @@ class Loop {
     const { run, progress } = this.training;
     const { state } = this;
     const lr = this.learningRate();
-    const trained = this.pictures.length;
+    const trained = this.training.dataset.splits.train.length;
     const validation = { epoch: state.epoch + 1, loss, top1Error, top5Error };
     const improved = state.bestValidation === null || top1Error < state.bestValidation.top1Error;
     const trainLoss = state.lossSum / trained;
@@ -200,12 +168,12 @@ class Loop {
   }
 
   private learningRate(): number {
-    return learningRateAt(this.training.run.config, this.state.schedule, this.state.step, this.stepsPerEpoch);
+    return learningRateAt(this.training.run.config, this.state.schedule, this.state.step, this.trainer.stepsPerEpoch);
   }
 
   private async save(folder: string): Promise<void> {
     try {
-      await saveCheckpoint(folder, this.training.model, this.sgd.velocities, this.state);
+      await saveCheckpoint(folder, this.training.model, this.trainer.velocities, this.state);
     } catch (error) {
       throw error instanceof UserError ? this.diverged(error.message, this.state.step) : error;
     }

@@ -3,7 +3,7 @@
  * table all say it. `alexnet.no-norm1.no-norm2` has no normalisation, `cifar10-18pct.tanh` has tanh for ReLU.
  */
 import { UserError } from './errors.js';
-import type { LayerRow, NetworkSpec } from './spec.js';
+import type { LayerRow, NetworkName, NetworkSpec } from './spec.js';
 
 /** Edits by name; each takes the rows and gives new ones. */
 const EDITS: Record<string, (rows: LayerRow[]) => LayerRow[]> = {
@@ -15,6 +15,11 @@ const EDITS: Record<string, (rows: LayerRow[]) => LayerRow[]> = {
 /** For help texts and messages. */
 export const EDIT_HELP =
   'no-LAYER (without that layer), tanh (instead of ReLU), pool2 (windows that do not overlap), dropout (of half before the last layer)';
+
+/** The network that a variant is one of: `alexnet` of `alexnet.no-norm1`. */
+export function baseName({ name }: NetworkSpec): NetworkName {
+  return name.split('.')[0] as NetworkName;
+}
 
 /**
  * @param edits  in order: names of `EDITS`, or `no-LAYER`

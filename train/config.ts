@@ -1,9 +1,11 @@
 /**
- * The settings of a training run: the defaults with their source, the network's recipe over them, a person's flags over both.
+ * The settings of a training run: the defaults with their source, the network's recipe over them, a published recipe (`recipes.ts`)
+ * where one is named, a person's flags over all.
  * "Paper" is Krizhevsky, Sutskever, Hinton 2012.
  */
 import { UsageError, UserError } from '../model/errors.js';
 import type { LrnConvention } from '../model/spec.js';
+import type { RecipeName } from './recipes.js';
 
 /** How the learning rate falls; see `schedule.ts`. */
 export const SCHEDULES = ['plateau', 'step', 'cosine', 'constant'] as const;
@@ -34,6 +36,8 @@ export interface Settings {
   milestones: number[];
   /** `plateau`: epochs without a better validation error before the rate is divided by 10. */
   patience: number;
+  /** The run ends when the validation error has not improved for so many epochs; null: at its last epoch. */
+  earlyStop: number | null;
   /** The rate climbs linearly from 0 over this many epochs. */
   warmupEpochs: number;
   /** A window at a random place (else the centre) where pictures are larger than the network's input. */
@@ -54,6 +58,8 @@ export interface TrainConfig extends Settings {
   data: string;
   /** Network's name. */
   model: string;
+  /** Published recipe that was named. */
+  recipe?: RecipeName;
   /** Run that the first weights come from, as given to `--from`, and the SHA-256 of their file; absent where they were drawn. */
   from?: string;
   fromWeights?: string;
@@ -73,6 +79,7 @@ export const DEFAULTS: Settings = {
   schedule: 'plateau', // §5: divided by 10 when the validation error stopped improving, three times before the end
   milestones: [],
   patience: 5, // the paper judged by eye
+  earlyStop: null,
   warmupEpochs: 0,
   randomCrop: true, // §4.1
   mirror: true, // §4.1

@@ -17,6 +17,7 @@ import {
   wholeNumber,
 } from './numbers.js';
 import { showProgress } from './progress.js';
+import { RECIPES, type RecipeName } from './recipes.js';
 import { startTraining, type Trained } from './start.js';
 
 const recipe = (value: unknown) => `(default: ${value}, or the network's recipe)`;
@@ -28,6 +29,7 @@ type TrainFlags = Partial<Settings> & {
   out?: string;
   from?: string;
   classes?: number;
+  recipe?: RecipeName;
   backend: BackendName;
   resume: boolean;
   force: boolean;
@@ -41,7 +43,10 @@ export function trainCommand(): Command {
     .description('Train a network on pictures. Ctrl-C saves first; --resume goes on from there, bit for bit.')
     .option('--data <data>', DATA_HELP)
     .option('--model <name>', `network: ${Object.keys(NETWORKS).join(', ')} (default: that of --from)`)
-    .option('--out <run>', 'folder of the run: config, metrics, checkpoints last/ and best/')
+    .option(
+      '--out <run>',
+      'folder of the run: config, metrics (.jsonl, .csv, events/ for TensorBoard), checkpoints last/ and best/',
+    )
     .option(
       '--from <run>',
       'fine-tune: start with weights (best/, else last/) and mean of another run, trained or imported; the last layer is drawn anew unless the labels are equal',
@@ -51,6 +56,12 @@ export function trainCommand(): Command {
       '--freeze <layers>',
       'layers whose weights stay as they are, e.g. conv1..conv5 or conv1,fc6 (default: none)',
       words,
+    )
+    .addOption(
+      new Option(
+        '--recipe <name>',
+        "published settings instead of the network's recipe: of the paper, of its authors' code, of Caffe; flags stand over them (default: none)",
+      ).choices(RECIPES),
     )
     .option('--epochs <n>', `passes over the training pictures ${recipe(DEFAULTS.epochs)}`, positiveInteger)
     .option('--batch <n>', `pictures an update ${recipe(DEFAULTS.batch)}`, positiveInteger)
@@ -65,6 +76,11 @@ export function trainCommand(): Command {
     .option(
       '--patience <epochs>',
       `plateau: epochs to wait for a better error (default: ${DEFAULTS.patience})`,
+      positiveInteger,
+    )
+    .option(
+      '--early-stop <epochs>',
+      'end when the validation error has not improved for so many epochs, under every schedule (default: never)',
       positiveInteger,
     )
     .option('--warmup-epochs <n>', 'epochs over which the rate climbs from 0 (default: 0)', nonNegativeNumber)
@@ -102,10 +118,10 @@ async function runTrain(flags: TrainFlags): Promise<void> {
     progress.note(`${signal}: saving after this step; once more ends at once`),
   );
   try {
-    const { data, model, from, classes, backend, resume, force, checkpointMinutes, ...settings } = flags;
+    const { data, model, from, classes, recipe, backend, resume, force, checkpointMinutes, ...settings } = flags;
     const { out } = flags;
     const rest = { backend, resume, force, checkpointMinutes, settings: onlySettings(settings) };
-    const request = { data, model, out, from, classes, ...rest };
+    const request = { data, model, out, from, classes, recipe, ...rest };
     const trained = await startTraining(request, progress, interrupt);
     if (trained.interruptedBy) {
       process.exitCode = exitCodeOf(trained.interruptedBy);

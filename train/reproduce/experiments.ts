@@ -2,7 +2,8 @@
  * The experiments of Krizhevsky, Sutskever, Hinton 2012 as tables of variants: networks and settings that differ in one thing. The
  * paper made some of them on CIFAR-10, whose networks are the defaults here; any network can be put in their place.
  */
-import type { NetworkSpec } from '../../model/spec.js';
+import type { NetworkName, NetworkSpec } from '../../model/spec.js';
+import { baseName } from '../../model/variant.js';
 import type { Settings } from '../config.js';
 
 /** One of the networks or settings compared. */
@@ -141,11 +142,11 @@ export const EXPERIMENTS: Record<string, Experiment> = {
 };
 
 /** Rates that suit runs of tens of epochs, where the recipe's are for hundreds. */
-const SHORT_RUN_RATES: Record<string, number> = { 'cifar10-18pct': 0.002, 'cifar10-11pct': 0.003 };
+const SHORT_RUN_RATES: Partial<Record<NetworkName, number>> = { 'cifar10-18pct': 0.002, 'cifar10-11pct': 0.003 };
 
 /** The learning rate of an experiment with a network: of its recipe, or one for short runs. */
-export function shortRunRate({ name, recipe }: NetworkSpec): number {
-  return SHORT_RUN_RATES[name.split('.')[0]] ?? recipe.learningRate;
+export function shortRunRate(network: NetworkSpec): number {
+  return SHORT_RUN_RATES[baseName(network)] ?? network.recipe.learningRate;
 }
 
 function timesTen(base: NetworkSpec): Partial<Settings> {

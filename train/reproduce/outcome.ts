@@ -1,10 +1,11 @@
 /** What came out of an experiment: read from its runs' metrics, put into a table and a plot. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { MetricsLine } from '../metrics/metrics-log.js';
 import type { PlotSeries } from '../plot/line-plot.js';
 import { linePlot } from '../plot/line-plot.js';
 import { formatDuration } from '../progress.js';
-import type { MetricsLine, Run } from '../run-folder.js';
+import type { Run } from '../run-folder.js';
 import type { Experiment } from './experiments.js';
 import type { PlannedVariant } from './plan.js';
 

@@ -1,0 +1,93 @@
+/** One update after another of a network from the pictures of a data set: what the loop, `find-lr` and `--dry-run` share. */
+import type * as tfl from '@tensorflow/tfjs-layers';
+import { centreCrop } from '../model/crops.js';
+import { reseedDropout } from '../model/dropout.js';
+import { permutation, random } from '../model/random.js';
+import { trainingBatch } from './data/augment.js';
+import type { Dataset, Split } from './data/dataset.js';
+import type { Predict } from './evaluate.js';
+import { checkpointPredictor } from './predict-checkpoint.js';
+import type { Run } from './run-folder.js';
+import { Sgd } from './sgd.js';
+import { type StepResult, TrainingStep } from './step.js';
+import { Throughput } from './throughput.js';
+import { modelWeights, type NamedVariable, thawed } from './weights.js';
+
+/** What updates need of a run, on disk or not. */
+export type TrainerOptions = Pick<Run, 'config' | 'mean' | 'imagePx' | 'inputPx' | 'colours'>;
+
+/** Which update: both name the random numbers it draws. */
+export interface Place {
+  /** From 0, over the whole run. */
+  step: number;
+  epoch: number;
+}
+
+export class Trainer {
+  /** Pictures an update. */
+  readonly batch: number;
+  readonly stepsPerEpoch: number;
+  /** Pictures of one validation batch. */
+  readonly validationBatch: number;
+  readonly throughput = new Throughput();
+  private readonly pictures: Split;
+  private readonly validation: Split;
+  private readonly sgd: Sgd;
+  private readonly step: TrainingStep;
+
+  /** @param model  the caller disposes it */
+  constructor(
+    private readonly model: tfl.LayersModel,
+    { splits }: Dataset,
+    private readonly options: TrainerOptions,
+  ) {
+    const { config } = options;
+    this.pictures = splits.train;
+    this.validation = splits.val;
+    this.batch = Math.min(config.batch, this.pictures.length);
+    this.stepsPerEpoch = Math.ceil(this.pictures.length / this.batch); // the last batch of an epoch may be smaller
+    this.validationBatch = Math.min(config.microBatch ?? this.batch, this.validation.length);
+    this.sgd = new Sgd(thawed(modelWeights(model, 'trainable'), config.freeze), config);
+    this.step = new TrainingStep(model, this.sgd, config);
+  }
+
+  /** Velocities by the name of their weight. */
+  get velocities(): NamedVariable[] {
+    return this.sgd.velocities;
+  }
+
+  /** The training pictures in the order of an epoch, as indices. */
+  order(epoch: number): Uint32Array {
+    return permutation(this.pictures.length, random(this.options.config.seed, 'shuffle', epoch));
+  }
+
+  /** Those of one step of the order. @param position  of the step in its epoch, from 0 */
+  indices(order: Uint32Array, position: number): Uint32Array {
+    return order.subarray(position * this.batch, (position + 1) * this.batch);
+  }
+
+  /** Updates the weights from these pictures. */
+  update(indices: Uint32Array, { step, epoch }: Place, learningRate: number): StepResult {
+    const { config, mean, imagePx, inputPx, colours } = this.options;
+    this.throughput.start();
+    reseedDropout(this.model, config.seed, step);
+    const options = { ...config, inputPx, colours, epoch };
+    const result = this.step.run(trainingBatch(this.pictures, imagePx, mean, indices, options), learningRate);
+    this.throughput.stop(indices.length);
+    return result;
+  }
+
+  /** Probabilities of validation pictures, `validationBatch` at once, one centre crop each. */
+  predictor(): Predict {
+    const { config, mean, imagePx, inputPx } = this.options;
+    const crops = [centreCrop(imagePx, inputPx)];
+    const options = { split: this.validation, imagePx, mean, crops, batch: this.validationBatch, seed: config.seed };
+    return checkpointPredictor(this.model, options);
+  }
+
+  /** Frees all but the model. */
+  dispose(): void {
+    this.step.dispose();
+    this.sgd.dispose();
+  }
+}

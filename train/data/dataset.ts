@@ -1,6 +1,5 @@
 /**
- * What training and evaluation need of a data set. Sources: `image-folder.ts`, `tar-pictures.ts`, `emoji.ts` (embedded),
- * all opened through `open-dataset.ts`.
+ * What training and evaluation need of a data set, opened through `open-dataset.ts`.
  */
 import type { Random } from '../../model/random.js';
 import type { ColourStatistics } from './colour.js';
@@ -51,6 +50,13 @@ export interface Member {
   read(): Promise<Encoded>;
 }
 
+/** What a data set is made of. */
+export interface Source {
+  members: Iterable<Member> | AsyncIterable<Member>;
+  /** Names of classes in index order, where that is not by code point; whole once the members have all been read. */
+  classes?: string[];
+}
+
 /** What to open of a data set. */
 export interface OpenOptions {
   /** Side of the decoded pictures, pixels. */
@@ -67,7 +73,7 @@ export interface Dataset {
   readonly source: string;
   /** Side of every picture in pixels. */
   readonly imagePx: number;
-  /** Labels for people, in index order: folder names sorted by code point; of `nXXXXXXXX_some_label` the text after the synset id, spaced. */
+  /** Labels for people, in index order: folder names sorted by code point, or as the source orders them; of `nXXXXXXXX_some_label` the text after the synset id, spaced. */
   readonly labels: string[];
   /** ImageNet synset ids by class, where every class has one. */
   readonly synsets?: string[];

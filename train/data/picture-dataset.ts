@@ -3,8 +3,8 @@
  */
 import { extname } from 'node:path';
 import { UserError } from '../../model/errors.js';
-import type { Dataset, Member, OpenOptions, PictureSink, Split } from './dataset.js';
-import { classLabels, listClasses } from './picture-classes.js';
+import type { Dataset, Member, OpenOptions, PictureSink, Source, Split } from './dataset.js';
+import { classLabels, listClasses, nameSome } from './picture-classes.js';
 import { findLayout, isPicture, type Layout, splitOf } from './picture-places.js';
 import { PictureStore } from './picture-store.js';
 
@@ -29,7 +29,7 @@ export function isWanted({ path, kind }: Member, { splits }: OpenOptions): boole
  */
 export async function readPictures(
   source: string,
-  members: Iterable<Member> | AsyncIterable<Member>,
+  { members, classes: order }: Source,
   options: OpenOptions,
   total?: number,
   store: PictureSink = new PictureStore(options.imagePx),
@@ -53,7 +53,9 @@ export async function readPictures(
     );
   }
   const layout = findLayout(source, paths);
-  const classes = listClasses(source, layout, paths, folders);
+  const classes = listClasses(source, layout, paths, folders, order);
+  const unseen = order?.filter((name) => !classes.includes(name)) ?? [];
+  if (unseen.length > 0) notes.push(`classes without a picture, left out: ${nameSome(unseen)}`);
   checkUnreadable(source, store);
   const stray = paths.filter((path) => layout.placeOf(path) === undefined);
   if (stray.length > 0) notes.push(`outside train/, val/ and test/ and left out: ${stray.length}, such as ${stray[0]}`);

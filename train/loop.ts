@@ -11,6 +11,7 @@ import { permutation, random } from '../model/random.js';
 import { type RunState, restoreValues, saveCheckpoint, startState } from './checkpoint.js';
 import { trainingBatch } from './data/augment.js';
 import type { Dataset, Split } from './data/dataset.js';
+import { batchesOf, type LoadedBatch, loadAhead } from './data/read-ahead.js';
 import { type Evaluation, evaluate } from './evaluate.js';
 import type { Interrupt } from './interrupt.js';
 import { hasCheckpoint, type LoadedCheckpoint } from './load-checkpoint.js';
@@ -90,8 +91,9 @@ class Loop {
 
     while (state.epoch < run.config.epochs && !state.schedule.ended && !interrupt.signal) {
       const order = permutation(this.pictures.length, random(run.config.seed, 'shuffle', state.epoch));
+      const batches = loadAhead(this.pictures, batchesOf(order, this.batch, state.position));
       while (state.position < this.stepsPerEpoch && !interrupt.signal) {
-        await this.oneStep(order.subarray(state.position * this.batch, (state.position + 1) * this.batch));
+        await this.oneStep(batches);
         await setImmediate(); // lets signals in
         if (Date.now() - this.savedAt > this.training.checkpointMinutes * 60_000) await this.save(run.last);
       }
@@ -110,15 +112,16 @@ class Loop {
     this.sgd.dispose();
   }
 
-  private async oneStep(indices: Uint32Array): Promise<void> {
+  private async oneStep(batches: AsyncIterator<LoadedBatch>): Promise<void> {
     const { run, model, progress } = this.training;
     const { state } = this;
     const { config, mean, imagePx, inputPx, colours } = run;
     const learningRate = this.learningRate();
 
     this.throughput.start();
+    const { indices, pictures } = (await batches.next()).value as LoadedBatch;
     reseedDropout(model, config.seed, state.step);
-    const batch = trainingBatch(this.pictures, imagePx, mean, indices, {
+    const batch = trainingBatch(pictures, imagePx, mean, indices, {
       ...config,
       inputPx,
       colours,
@@ -148,7 +151,7 @@ class Loop {
     const { config, mean, imagePx, inputPx } = run;
     const batch = Math.min(config.microBatch ?? this.batch, split.length);
     const crops = [centreCrop(imagePx, inputPx)];
-    return evaluate(checkpointPredictor(model, { split, imagePx, mean, crops, batch, seed: config.seed }), split, {
+    return evaluate(checkpointPredictor(model, { imagePx, mean, crops, batch, seed: config.seed }), split, {
       batch,
       onProgress: (done, total) => progress.work('validation', done, total),
       stopped: () => interrupt.signal !== undefined,

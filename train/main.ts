@@ -20,6 +20,8 @@ import { showProgress } from './progress.js';
 import { startTraining, type Trained } from './start.js';
 
 const recipe = (value: unknown) => `(default: ${value}, or the network's recipe)`;
+const STREAM_HELP =
+  'decode pictures anew at every use, as is done by itself where they would fill more than half of the free memory';
 const backendOption = () => new Option('--backend <name>', 'what computes').choices(BACKENDS).default('auto');
 
 type TrainFlags = Partial<Settings> & {
@@ -32,6 +34,7 @@ type TrainFlags = Partial<Settings> & {
   resume: boolean;
   force: boolean;
   checkpointMinutes: number;
+  stream: boolean;
   json: boolean;
 };
 
@@ -87,6 +90,7 @@ export function trainCommand(): Command {
     .addOption(backendOption())
     .option('--resume', 'go on with the run in --out; other flags may be left out', false)
     .option('--force', 'replace the run in --out', false)
+    .option('--stream', STREAM_HELP, false)
     .option('--checkpoint-minutes <m>', 'minutes between checkpoints within an epoch', positiveNumber, 5)
     .option('--json', 'print the result as one JSON object', false)
     .action(runTrain);
@@ -102,9 +106,9 @@ async function runTrain(flags: TrainFlags): Promise<void> {
     progress.note(`${signal}: saving after this step; once more ends at once`),
   );
   try {
-    const { data, model, from, classes, backend, resume, force, checkpointMinutes, ...settings } = flags;
+    const { data, model, from, classes, backend, resume, force, checkpointMinutes, stream, ...settings } = flags;
     const { out } = flags;
-    const rest = { backend, resume, force, checkpointMinutes, settings: onlySettings(settings) };
+    const rest = { backend, resume, force, checkpointMinutes, stream, settings: onlySettings(settings) };
     const request = { data, model, out, from, classes, ...rest };
     const trained = await startTraining(request, progress, interrupt);
     if (trained.interruptedBy) {
@@ -170,6 +174,7 @@ export function evaluateCommand(): Command {
     )
     .option('--batch <n>', 'pictures at once', positiveInteger)
     .addOption(backendOption())
+    .option('--stream', STREAM_HELP, false)
     .option('--predictions <file>', 'write one JSON line a picture: name, label, top5, probability')
     .option('--json', 'print the result as one JSON object', false)
     .action(runEvaluate);

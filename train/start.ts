@@ -10,12 +10,13 @@ import { checkSameConfig, resolveSettings, type Settings, type TrainConfig } fro
 import { colourStatistics } from './data/colour.js';
 import type { Dataset } from './data/dataset.js';
 import { meanImage } from './data/mean.js';
-import { openDataset } from './data/open-dataset.js';
+import { loadPictures } from './data/read-ahead.js';
 import { modelFromOrigin, networkOfOrigin, type Origin, openOrigin } from './fine-tune.js';
 import { frozenLayers } from './freeze.js';
 import type { Interrupt } from './interrupt.js';
 import { hasCheckpoint, type LoadedCheckpoint, loadCheckpoint } from './load-checkpoint.js';
 import { type TrainResult, train } from './loop.js';
+import { openStreamable } from './open-data.js';
 import type { Progress } from './progress.js';
 import { checkFree, createRun, holdsRun, openRun, type Run, updateConfig } from './run-folder.js';
 import { lockRun } from './run-lock.js';
@@ -43,6 +44,8 @@ export interface TrainRequest {
   /** Replace the run in `out`. */
   force: boolean;
   checkpointMinutes: number;
+  /** Decode pictures anew at every use, also where they fit in memory. */
+  stream?: boolean;
 }
 
 /** How it went. */
@@ -142,7 +145,7 @@ async function prepareNewRun(request: TrainRequest, origin: Origin | undefined, 
     ...resolveSettings(spec.recipe, { ...settings, freeze, lrn }),
   };
   const { imagePx, inputPx } = spec;
-  const dataset = await openForTraining(config.data, imagePx, progress);
+  const dataset = await openForTraining(config.data, imagePx, request, progress);
   const { labels, synsets } = dataset;
   checkClasses(dataset, request.classes);
   const { train } = dataset.splits;
@@ -150,7 +153,7 @@ async function prepareNewRun(request: TrainRequest, origin: Origin | undefined, 
   const colours = config.colourNoise > 0 ? (dataset.colours ?? colourStatistics(train, config.seed)) : undefined;
   const record = { config, imagePx, inputPx, pictures: countPictures(dataset), versions: packageVersions(), colours };
   const model = origin ? modelFromOrigin(origin, config, labels) : initialModel(config, labels);
-  const samples = samplePictures(dataset);
+  const samples = await samplePictures(dataset);
   const run = await createRun(out, record, { labels, synsets }, { mean, samples });
   return { run, dataset, model };
 }
@@ -163,12 +166,13 @@ function checkClasses({ source, labels }: Dataset, wanted: number | undefined): 
 }
 
 /** Validation pictures spread over the split, and so over the classes. */
-function samplePictures({ splits: { val }, imagePx }: Dataset): Uint8Array {
+async function samplePictures({ splits: { val }, imagePx }: Dataset): Promise<Uint8Array> {
   const count = Math.min(SAMPLES, val.length);
+  const indices = Uint32Array.from({ length: count }, (_, i) => Math.floor((i * val.length) / count));
+  const pictures = await loadPictures(val, indices);
   const samples = new Uint8Array(count * imagePx ** 2 * 3);
-  for (let i = 0; i < count; i++) {
-    const index = Math.floor((i * val.length) / count);
-    samples.set(val.pixels(index, random(0, 'sample', index)), i * imagePx ** 2 * 3);
+  for (const [i, index] of indices.entries()) {
+    samples.set(pictures.pixels(index, random(0, 'sample', index)), i * imagePx ** 2 * 3);
   }
   return samples;
 }
@@ -198,7 +202,7 @@ async function resumeRun(request: TrainRequest, progress: Progress): Promise<Pre
     run.config.epochs = settings.epochs;
     await updateConfig(run);
   }
-  const dataset = await openForTraining(run.config.data, run.imagePx, progress);
+  const dataset = await openForTraining(run.config.data, run.imagePx, request, progress);
   checkSameData(run, dataset);
   checkClasses(dataset, request.classes);
   const from = hasCheckpoint(run.last) ? await loadCheckpoint(run.last) : undefined;
@@ -228,14 +232,13 @@ function initialModel(config: TrainConfig, labels: string[]): tfl.LayersModel {
   });
 }
 
-async function openForTraining(source: string, imagePx: number, progress: Progress): Promise<Dataset> {
-  const dataset = await openDataset(source, {
-    imagePx,
-    splits: ['train', 'val'],
-    onProgress: (done, total) => progress.work('reading pictures', done, total),
-  });
-  for (const { name, reason } of dataset.skipped) progress.note(`warning: skipped ${name}: ${reason}`);
-  for (const note of dataset.notes) progress.note(`warning: ${note}`);
+async function openForTraining(
+  source: string,
+  imagePx: number,
+  { stream }: TrainRequest,
+  progress: Progress,
+): Promise<Dataset> {
+  const dataset = await openStreamable(source, { imagePx, splits: ['train', 'val'] }, stream, progress);
   for (const split of ['train', 'val']) {
     if (!dataset.splits[split]?.length)
       throw new UserError(`${source}: no ${split}/ pictures; training needs train/ and val/ or test/`);

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../model/errors.js';
+import type { Member } from './dataset.js';
 import { byCodePoint } from './picture-classes.js';
 
 const CLASSES = 'classes.txt';
@@ -31,14 +32,19 @@ export async function readClassNames(folder: string): Promise<string[] | undefin
 /** A name as one part of a path. */
 const pathPart = (name: string): string => name.replaceAll('/', ' or ');
 
+/** A file of a sample. */
+export interface SampleFile extends Pick<Member, 'later'> {
+  bytes: Buffer;
+}
+
 /**
  * What a sample's `.cls`, else its `.json`, says of its class; undefined where neither does.
  * @throws {UserError} when the `.json` cannot be read, or has anything but a number or text
  */
-export function labelOf(where: string, files: ReadonlyMap<string, Buffer>): string | undefined {
-  const text = files.get('cls')?.toString('utf8');
+export function labelOf(where: string, files: ReadonlyMap<string, SampleFile>): string | undefined {
+  const text = files.get('cls')?.bytes.toString('utf8');
   if (text !== undefined) return text.trim();
-  const json = files.get('json')?.toString('utf8');
+  const json = files.get('json')?.bytes.toString('utf8');
   const value = json === undefined ? undefined : labelInJson(where, json);
   if (value === undefined || typeof value === 'number' || typeof value === 'string') return value?.toString().trim();
   throw new UserError(`${where}: the class in its .json is ${JSON.stringify(value)}; expected a number or a name`);

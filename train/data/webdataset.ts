@@ -9,10 +9,11 @@ import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { UserError } from '../../model/errors.js';
 import type { Member, OpenOptions, Source } from './dataset.js';
+import { OpenFiles } from './open-files.js';
 import { byCodePoint } from './picture-classes.js';
 import { isHidden, isPicture, SPLITS } from './picture-places.js';
 import { tarMembers } from './tar-pictures.js';
-import { ClassReader, labelOf, readClassNames } from './webdataset-classes.js';
+import { ClassReader, labelOf, readClassNames, type SampleFile } from './webdataset-classes.js';
 
 /**
  * @param folder          holds the shards, or folders `train`, `val`, `test` of them
@@ -30,17 +31,18 @@ async function* membersOf(
   classes: string[],
 ): AsyncGenerator<Member> {
   const reader = new ClassReader(await readClassNames(folder));
+  const open = new OpenFiles();
   for (const { file, split } of await listShards(folder)) {
     if (split === 'train' && splits?.includes('train') === false) continue;
-    for await (const { key, files } of samplesOf(file)) {
+    for await (const { key, files } of samplesOf(file, open)) {
       const where = `${file}: sample ${key}`;
       const extension = pictureOf(where, files);
       const label = labelOf(where, files);
       if (extension === undefined && label === undefined) continue; // something else, as a list of the shard is
       if (extension === undefined || label === undefined) throw incomplete(where, label);
-      const bytes = files.get(extension)!;
       const path = `${split}/${reader.read(where, label)}/${basename(file, '.tar')}/${key}.${extension}`;
-      yield { path, kind: 'file', read: async () => bytes };
+      const { bytes, later } = files.get(extension)!;
+      yield { path, kind: 'file', read: async () => bytes, later };
     }
   }
   classes.push(...reader.inOrder());
@@ -77,13 +79,13 @@ function splitInName(name: string): string {
 /** Files by extension: all behind the first dot, in lower case. */
 interface Sample {
   key: string;
-  files: Map<string, Buffer>;
+  files: Map<string, SampleFile>;
 }
 
 /** One sample at a time is in memory. */
-async function* samplesOf(shard: string): AsyncGenerator<Sample> {
+async function* samplesOf(shard: string, open: OpenFiles): AsyncGenerator<Sample> {
   let sample: Sample | undefined;
-  for await (const { path, kind, read } of tarMembers(shard)) {
+  for await (const { path, kind, read, later } of tarMembers(shard, open)) {
     const [, key, rest] = /^((?:.*\/)?[^./]+)\.([^/]+)$/.exec(path) ?? [];
     if (kind !== 'file' || key === undefined) continue;
     if (sample?.key !== key) {
@@ -93,7 +95,7 @@ async function* samplesOf(shard: string): AsyncGenerator<Sample> {
     const extension = rest.toLowerCase();
     if (sample.files.has(extension)) throw new UserError(`${shard}: sample ${key}: has two files .${extension}`);
     if (['cls', 'json'].includes(extension) || isOwnPicture(extension)) {
-      sample.files.set(extension, (await read()) as Buffer);
+      sample.files.set(extension, { bytes: (await read()) as Buffer, later });
     }
   }
   if (sample) yield sample;
@@ -102,7 +104,7 @@ async function* samplesOf(shard: string): AsyncGenerator<Sample> {
 /** `seg.png` is a picture too, but not what the sample shows. */
 const isOwnPicture = (extension: string): boolean => !extension.includes('.') && isPicture(`.${extension}`);
 
-function pictureOf(where: string, files: ReadonlyMap<string, Buffer>): string | undefined {
+function pictureOf(where: string, files: Sample['files']): string | undefined {
   const [first, second] = [...files.keys()].filter(isOwnPicture);
   if (second === undefined) return first;
   throw new UserError(`${where}: has two pictures, .${first} and .${second}; expected one`);

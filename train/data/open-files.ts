@@ -1,5 +1,5 @@
 /** Pieces of files by position, from many files in any order: those used last stay open. */
-import { closeSync, openSync, read as readInto } from 'node:fs';
+import { closeSync, openSync, read as readInto, readSync } from 'node:fs';
 import { promisify } from 'node:util';
 
 const readBehind = promisify(readInto);
@@ -32,6 +32,18 @@ export class OpenFiles {
   /** For `Member.later`; made here, a function holds on to nothing else of its member. */
   piece(file: string, position: number, length: number): () => Promise<Buffer> {
     return () => this.read(file, position, length);
+  }
+
+  /** The same at once. */
+  readNow(file: string, position: number, length: number): Buffer {
+    const bytes = Buffer.allocUnsafeSlow(length);
+    return bytes.subarray(0, readSync(this.use(file).descriptor, bytes, 0, length, position));
+  }
+
+  /** To be called when nothing is being read. */
+  close(): void {
+    for (const { descriptor } of this.files.values()) closeSync(descriptor);
+    this.files.clear();
   }
 
   private use(file: string): OpenFile {

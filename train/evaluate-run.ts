@@ -6,9 +6,9 @@ import { UsageError, UserError } from '../model/errors.js';
 import '../model/index.js'; // registers the layers that a checkpoint's topology names
 import { type BackendName, selectBackend } from './backend.js';
 import type { Dataset, Split } from './data/dataset.js';
-import { openDataset } from './data/open-dataset.js';
 import { type Evaluation, evaluate, type Predict } from './evaluate.js';
 import { loadCheckpoint } from './load-checkpoint.js';
+import { openStreamable } from './open-data.js';
 import { checkpointPredictor } from './predict-checkpoint.js';
 import type { Progress } from './progress.js';
 import { openRun, UNKNOWN_DATA } from './run-folder.js';
@@ -28,6 +28,8 @@ export interface EvaluateRequest {
   batch?: number;
   /** File for one JSON line a picture. */
   predictions?: string;
+  /** Decode pictures anew at every use, also where they fit in memory. */
+  stream?: boolean;
 }
 
 /** `crops` is what was averaged in fact: 2 for 10 where the network sees the whole picture. */
@@ -72,11 +74,11 @@ async function ofRun(request: EvaluateRequest, progress: Progress): Promise<Subj
   const data = request.data ?? config.data;
   if (data === UNKNOWN_DATA && request.data === undefined)
     throw new UsageError(`${run.path}: imported, and its file does not say what it was trained on; give --data DATA`);
-  const { dataset, split } = await openSplit(data, imagePx, request.split, progress);
+  const { dataset, split } = await openSplit(data, imagePx, request, progress);
   checkLabels(dataset, run.labels, request.run!);
   const crops = request.crops === 10 ? tenCrops(imagePx, inputPx) : [centreCrop(imagePx, inputPx)];
   const batch = Math.min(request.batch ?? config.microBatch ?? config.batch, split.length);
-  const predict = checkpointPredictor(model, { split, imagePx, mean, crops, batch, seed: config.seed });
+  const predict = checkpointPredictor(model, { imagePx, mean, crops, batch, seed: config.seed });
   const report = { model: config.model, data, split: request.split, crops: crops.length, backend: backend.name };
   return { dataset, split, predict, batch, report };
 }
@@ -97,9 +99,9 @@ async function ofOnnx(request: EvaluateRequest, progress: Progress): Promise<Sub
       `${file}: averages ${metadata.crops} crops inside the file, so --crops ${request.crops} cannot be had; leave it out`,
     );
   }
-  const { dataset, split } = await openSplit(request.data, metadata.imagePx, request.split, progress);
+  const { dataset, split } = await openSplit(request.data, metadata.imagePx, request, progress);
   checkLabels(dataset, metadata.labels, file);
-  const predict = await onnxPredictor(file, split, metadata.imagePx, 0);
+  const predict = await onnxPredictor(file, metadata.imagePx, 0);
   const report = {
     model: metadata.model,
     data: request.data,
@@ -116,13 +118,10 @@ const ONNX_BATCH = 16;
 async function openSplit(
   source: string,
   imagePx: number,
-  name: string,
+  { split: name, stream }: EvaluateRequest,
   progress: Progress,
 ): Promise<{ dataset: Dataset; split: Split }> {
-  const onProgress = (done: number, total?: number) => progress.work('reading pictures', done, total);
-  const dataset = await openDataset(source, { imagePx, splits: [name], onProgress });
-  for (const { name: picture, reason } of dataset.skipped) progress.note(`warning: skipped ${picture}: ${reason}`);
-  for (const note of dataset.notes) progress.note(`warning: ${note}`);
+  const dataset = await openStreamable(source, { imagePx, splits: [name] }, stream, progress);
   const split = dataset.splits[name];
   if (split?.length) return { dataset, split };
   throw new UserError(`${source}: no split "${name}"; there are: ${Object.keys(dataset.splits).join(', ')}`);

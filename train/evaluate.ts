@@ -1,9 +1,10 @@
 /** Counts a classifier's top-1 and top-5 errors over a split, whatever computes the probabilities. */
 import { setImmediate } from 'node:timers/promises';
 import type { Split } from './data/dataset.js';
+import { batchesOf, loadAhead } from './data/read-ahead.js';
 
-/** Probabilities of the pictures at these positions, float32 [indices.length, classes]. */
-export type Predict = (indices: Uint32Array) => Promise<Float32Array>;
+/** Probabilities of the pictures at these positions of a split, float32 [indices.length, classes]. */
+export type Predict = (indices: Uint32Array, pictures: Split) => Promise<Float32Array>;
 
 /** Errors are fractions; top-5 counts the best min(5, classes). */
 export interface Evaluation {
@@ -42,10 +43,10 @@ export async function evaluate(predict: Predict, split: Split, options: Evaluate
   let wrongTop1 = 0;
   let wrongTop5 = 0;
   let lossSum = 0;
-  for (let start = 0; start < split.length; start += options.batch) {
-    const count = Math.min(options.batch, split.length - start);
-    const indices = Uint32Array.from({ length: count }, (_, i) => start + i);
-    const probabilities = await predict(indices);
+  const order = Uint32Array.from({ length: split.length }, (_, i) => i);
+  for await (const { indices, pictures } of loadAhead(split, batchesOf(order, options.batch))) {
+    const [start, count] = [indices[0], indices.length];
+    const probabilities = await predict(indices, pictures);
     const classes = probabilities.length / count;
     for (let i = 0; i < count; i++) {
       const row = probabilities.subarray(i * classes, (i + 1) * classes);

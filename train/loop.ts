@@ -16,7 +16,7 @@ import { MetricsLog } from './metrics/metrics-log.js';
 import type { Progress } from './progress.js';
 import type { Run } from './run-folder.js';
 import { afterEpoch, learningRateAt } from './schedule.js';
-import { Trainer } from './trainer.js';
+import { type Batches, Trainer } from './trainer.js';
 
 /** `metrics.jsonl` gets a line every so many steps, and one an epoch. */
 const STEPS_PER_LINE = 10;
@@ -81,9 +81,9 @@ class Loop {
     this.metrics = await MetricsLog.open(run.path, state);
 
     while (state.epoch < run.config.epochs && !this.endedEarly() && !interrupt.signal) {
-      const order = trainer.order(state.epoch);
+      const batches = trainer.batches(state.epoch, state.position);
       while (state.position < trainer.stepsPerEpoch && !interrupt.signal) {
-        await this.oneStep(trainer.indices(order, state.position));
+        await this.oneStep(batches);
         await setImmediate(); // lets signals in
         if (Date.now() - this.savedAt > this.training.checkpointMinutes * 60_000) await this.save(run.last);
       }
@@ -109,17 +109,17 @@ class Loop {
     this.trainer.dispose();
   }
 
-  private async oneStep(indices: Uint32Array): Promise<void> {
+  private async oneStep(batches: Batches): Promise<void> {
     const { run, progress } = this.training;
     const { state, trainer } = this;
     const learningRate = this.learningRate();
-    const { loss, right } = trainer.update(indices, state, learningRate);
+    const { loss, right, pictures } = await trainer.update(batches, state, learningRate);
     const wrong = this.divergence.observe(loss);
     if (wrong) throw this.diverged(wrong, state.step + 1);
 
     state.step += 1;
     state.position += 1;
-    state.lossSum += loss * indices.length;
+    state.lossSum += loss * pictures;
     state.rightSum += right;
     const { epochs } = run.config;
     const steps = epochs * trainer.stepsPerEpoch;

@@ -23,6 +23,9 @@ import { startTraining, type Trained } from './start.js';
 const recipe = (value: unknown) => `(default: ${value}, or the network's recipe)`;
 const backendOption = () => new Option('--backend <name>', 'what computes').choices(BACKENDS).default('auto');
 
+const STREAM_HELP =
+  'decode pictures anew at every use, as is done by itself where they would fill more than half of the free memory';
+
 type TrainFlags = Partial<Settings> & {
   data?: string;
   model?: string;
@@ -31,6 +34,7 @@ type TrainFlags = Partial<Settings> & {
   classes?: number;
   recipe?: RecipeName;
   backend: BackendName;
+  stream: boolean;
   resume: boolean;
   force: boolean;
   checkpointMinutes: number;
@@ -103,6 +107,7 @@ export function trainCommand(): Command {
     .addOption(backendOption())
     .option('--resume', 'go on with the run in --out; other flags may be left out', false)
     .option('--force', 'replace the run in --out', false)
+    .option('--stream', STREAM_HELP, false)
     .option('--checkpoint-minutes <m>', 'minutes between checkpoints within an epoch', positiveNumber, 5)
     .option('--json', 'print the result as one JSON object', false)
     .action(runTrain);
@@ -118,10 +123,11 @@ async function runTrain(flags: TrainFlags): Promise<void> {
     progress.note(`${signal}: saving after this step; once more ends at once`),
   );
   try {
-    const { data, model, from, classes, recipe, backend, resume, force, checkpointMinutes, ...settings } = flags;
+    const { data, model, from, classes, recipe, backend, stream, resume, force, checkpointMinutes, ...settings } =
+      flags;
     const { out } = flags;
     const rest = { backend, resume, force, checkpointMinutes, settings: onlySettings(settings) };
-    const request = { data, model, out, from, classes, recipe, ...rest };
+    const request = { data, model, out, from, classes, recipe, stream, ...rest };
     const trained = await startTraining(request, progress, interrupt);
     if (trained.interruptedBy) {
       process.exitCode = exitCodeOf(trained.interruptedBy);
@@ -186,6 +192,7 @@ export function evaluateCommand(): Command {
     )
     .option('--batch <n>', 'pictures at once', positiveInteger)
     .addOption(backendOption())
+    .option('--stream', STREAM_HELP, false)
     .option('--predictions <file>', 'write one JSON line a picture: name, label, top5, probability')
     .option('--json', 'print the result as one JSON object', false)
     .action(runEvaluate);

@@ -8,6 +8,7 @@ import { resolveSettings, type Settings, type TrainConfig } from './config.js';
 import { colourStatistics } from './data/colour.js';
 import type { Dataset } from './data/dataset.js';
 import { meanImage } from './data/mean.js';
+import { loadPictures } from './data/read-ahead.js';
 import { modelFromOrigin, networkOfOrigin, type Origin, openOrigin } from './fine-tune.js';
 import { frozenLayers } from './freeze.js';
 import type { Progress } from './progress.js';
@@ -28,6 +29,8 @@ export interface NewRunRequest {
   dataset?: Dataset;
   /** Run whose weights and mean a new run starts with. */
   from?: string;
+  /** Decode pictures anew at every use, also where they fit in memory. */
+  stream?: boolean;
   /** Number of classes that the data set must have. */
   classes?: number;
   /** Published recipe, over the network's. */
@@ -84,7 +87,7 @@ async function newRun(request: NewRunRequest, origin: Origin | undefined, progre
     ...resolveSettings({ ...spec.recipe, ...published?.settings }, { ...settings, freeze, lrn }),
   };
   const { imagePx, inputPx } = spec;
-  const dataset = request.dataset ?? (await openForTraining(config.data, imagePx, progress));
+  const dataset = request.dataset ?? (await openForTraining(config.data, imagePx, request.stream, progress));
   const { labels, synsets } = dataset;
   checkClasses(dataset, request.classes);
   const { train } = dataset.splits;
@@ -92,17 +95,18 @@ async function newRun(request: NewRunRequest, origin: Origin | undefined, progre
   const colours = config.colourNoise > 0 ? (dataset.colours ?? colourStatistics(train, config.seed)) : undefined;
   const record = { config, imagePx, inputPx, pictures: countPictures(dataset), versions: packageVersions(), colours };
   const model = origin ? modelFromOrigin(origin, config, labels) : initialModel(config, labels);
-  const samples = samplePictures(dataset);
+  const samples = await samplePictures(dataset);
   return { record, labels: { labels, synsets }, pictures: { mean, samples }, dataset, model };
 }
 
 /** Validation pictures spread over the split, and so over the classes. */
-function samplePictures({ splits: { val }, imagePx }: Dataset): Uint8Array {
+async function samplePictures({ splits: { val }, imagePx }: Dataset): Promise<Uint8Array> {
   const count = Math.min(SAMPLES, val.length);
+  const indices = Uint32Array.from({ length: count }, (_, i) => Math.floor((i * val.length) / count));
+  const pictures = await loadPictures(val, indices);
   const samples = new Uint8Array(count * imagePx ** 2 * 3);
-  for (let i = 0; i < count; i++) {
-    const index = Math.floor((i * val.length) / count);
-    samples.set(val.pixels(index, random(0, 'sample', index)), i * imagePx ** 2 * 3);
+  for (const [i, index] of indices.entries()) {
+    samples.set(pictures.pixels(index, random(0, 'sample', index)), i * imagePx ** 2 * 3);
   }
   return samples;
 }

@@ -50,7 +50,7 @@ export async function resumeRun(request: NewRunRequest & { out: string }, progre
     run.config.epochs = settings.epochs;
     await updateConfig(run);
   }
-  const dataset = request.dataset ?? (await openForTraining(run.config.data, run.imagePx, progress));
+  const dataset = request.dataset ?? (await openForTraining(run.config.data, run.imagePx, request.stream, progress));
   checkSameData(run, dataset);
   checkClasses(dataset, request.classes);
   const from = hasCheckpoint(run.last) ? await loadCheckpoint(run.last) : undefined;

@@ -5,6 +5,7 @@ import { reseedDropout } from '../model/dropout.js';
 import { permutation, random } from '../model/random.js';
 import { trainingBatch } from './data/augment.js';
 import type { Dataset, Split } from './data/dataset.js';
+import { batchesOf, type LoadedBatch, loadAhead } from './data/read-ahead.js';
 import type { Predict } from './evaluate.js';
 import { checkpointPredictor } from './predict-checkpoint.js';
 import type { Run } from './run-folder.js';
@@ -23,6 +24,14 @@ export interface Place {
   epoch: number;
 }
 
+/** Batches of an epoch that are still to come. */
+export type Batches = AsyncIterator<LoadedBatch>;
+
+/** How an update went, and from how many pictures. */
+export interface Update extends StepResult {
+  pictures: number;
+}
+
 export class Trainer {
   /** Pictures an update. */
   readonly batch: number;
@@ -31,7 +40,6 @@ export class Trainer {
   readonly validationBatch: number;
   readonly throughput = new Throughput();
   private readonly pictures: Split;
-  private readonly validation: Split;
   private readonly sgd: Sgd;
   private readonly step: TrainingStep;
 
@@ -43,10 +51,9 @@ export class Trainer {
   ) {
     const { config } = options;
     this.pictures = splits.train;
-    this.validation = splits.val;
     this.batch = Math.min(config.batch, this.pictures.length);
     this.stepsPerEpoch = Math.ceil(this.pictures.length / this.batch); // the last batch of an epoch may be smaller
-    this.validationBatch = Math.min(config.microBatch ?? this.batch, this.validation.length);
+    this.validationBatch = Math.min(config.microBatch ?? this.batch, splits.val.length);
     this.sgd = new Sgd(thawed(modelWeights(model, 'trainable'), config.freeze), config);
     this.step = new TrainingStep(model, this.sgd, config);
   }
@@ -56,32 +63,32 @@ export class Trainer {
     return this.sgd.velocities;
   }
 
-  /** The training pictures in the order of an epoch, as indices. */
-  order(epoch: number): Uint32Array {
-    return permutation(this.pictures.length, random(this.options.config.seed, 'shuffle', epoch));
+  /** The batches of an epoch in its order, each loaded before it is its turn. @param position  of the first, from 0 */
+  batches(epoch: number, position = 0): Batches {
+    const order = permutation(this.pictures.length, random(this.options.config.seed, 'shuffle', epoch));
+    return loadAhead(this.pictures, batchesOf(order, this.batch, position));
   }
 
-  /** Those of one step of the order. @param position  of the step in its epoch, from 0 */
-  indices(order: Uint32Array, position: number): Uint32Array {
-    return order.subarray(position * this.batch, (position + 1) * this.batch);
-  }
-
-  /** Updates the weights from these pictures. */
-  update(indices: Uint32Array, { step, epoch }: Place, learningRate: number): StepResult {
+  /**
+   * Updates the weights from the next of the batches.
+   * @throws {UserError} when a picture of it cannot be loaded
+   */
+  async update(batches: Batches, { step, epoch }: Place, learningRate: number): Promise<Update> {
     const { config, mean, imagePx, inputPx, colours } = this.options;
     this.throughput.start();
+    const { indices, pictures } = (await batches.next()).value as LoadedBatch;
     reseedDropout(this.model, config.seed, step);
     const options = { ...config, inputPx, colours, epoch };
-    const result = this.step.run(trainingBatch(this.pictures, imagePx, mean, indices, options), learningRate);
+    const result = this.step.run(trainingBatch(pictures, imagePx, mean, indices, options), learningRate);
     this.throughput.stop(indices.length);
-    return result;
+    return { ...result, pictures: indices.length };
   }
 
   /** Probabilities of validation pictures, `validationBatch` at once, one centre crop each. */
   predictor(): Predict {
     const { config, mean, imagePx, inputPx } = this.options;
     const crops = [centreCrop(imagePx, inputPx)];
-    const options = { split: this.validation, imagePx, mean, crops, batch: this.validationBatch, seed: config.seed };
+    const options = { imagePx, mean, crops, batch: this.validationBatch, seed: config.seed };
     return checkpointPredictor(this.model, options);
   }
 

@@ -1,19 +1,21 @@
 /** The data set of a run: opened with what training needs, and told apart from others. */
 import { UserError } from '../model/errors.js';
 import type { Dataset } from './data/dataset.js';
-import { openDataset } from './data/open-dataset.js';
+import { openStreamable } from './open-data.js';
 import type { Progress } from './progress.js';
 import type { Run } from './run-folder.js';
 
-/** @throws {UserError} where there is nothing to train on */
-export async function openForTraining(source: string, imagePx: number, progress: Progress): Promise<Dataset> {
-  const dataset = await openDataset(source, {
-    imagePx,
-    splits: ['train', 'val'],
-    onProgress: (done, total) => progress.work('reading pictures', done, total),
-  });
-  for (const { name, reason } of dataset.skipped) progress.note(`warning: skipped ${name}: ${reason}`);
-  for (const note of dataset.notes) progress.note(`warning: ${note}`);
+/**
+ * @param stream  decode pictures anew at every use also where they fit in memory
+ * @throws {UserError} where there is nothing to train on
+ */
+export async function openForTraining(
+  source: string,
+  imagePx: number,
+  stream: boolean | undefined,
+  progress: Progress,
+): Promise<Dataset> {
+  const dataset = await openStreamable(source, { imagePx, splits: ['train', 'val'] }, stream, progress);
   for (const split of ['train', 'val']) {
     if (!dataset.splits[split]?.length)
       throw new UserError(`${source}: no ${split}/ pictures; training needs train/ and val/ or test/`);

@@ -7,12 +7,12 @@ import type { Dataset } from './data/dataset.js';
 import { meanImage } from './data/mean.js';
 import { initialModel } from './new-run.js';
 import type { StepResult } from './step.js';
-import { Trainer } from './trainer.js';
+import { type Batches, Trainer } from './trainer.js';
 
 export class Trial {
   private readonly model: tfl.LayersModel;
   private readonly trainer: Trainer;
-  private readonly order: Uint32Array;
+  private batches: Batches;
   private steps = 0;
 
   /** @param config  as for a run; pictures come in the order of its first epoch, over and over */
@@ -23,14 +23,14 @@ export class Trial {
     const colours = config.colourNoise > 0 ? (dataset.colours ?? colourStatistics(train, config.seed)) : undefined;
     this.model = initialModel(config, dataset.labels);
     this.trainer = new Trainer(this.model, dataset, { config, mean, imagePx, inputPx, colours });
-    this.order = this.trainer.order(0);
+    this.batches = this.trainer.batches(0);
   }
 
   /** One step. @returns the batch's loss before it; not finite where the rate was too high */
-  step(learningRate: number): StepResult {
+  step(learningRate: number): Promise<StepResult> {
     const step = this.steps++;
-    const indices = this.trainer.indices(this.order, step % this.trainer.stepsPerEpoch);
-    return this.trainer.update(indices, { step, epoch: 0 }, learningRate);
+    if (step > 0 && step % this.trainer.stepsPerEpoch === 0) this.batches = this.trainer.batches(0);
+    return this.trainer.update(this.batches, { step, epoch: 0 }, learningRate);
   }
 
   /** Pictures a second; the first steps, which compile and map memory, left out. */
@@ -47,10 +47,10 @@ export class Trial {
 const TIMED_STEPS = 8;
 
 /** Pictures a second that a network trains at. */
-export function trainingRate(dataset: Dataset, config: TrainConfig): number {
+export async function trainingRate(dataset: Dataset, config: TrainConfig): Promise<number> {
   const trial = new Trial(dataset, config);
   try {
-    for (let step = 0; step < TIMED_STEPS; step++) trial.step(config.learningRate);
+    for (let step = 0; step < TIMED_STEPS; step++) await trial.step(config.learningRate);
     return trial.imagesPerSecond;
   } finally {
     trial.dispose();

@@ -56,8 +56,8 @@ test('averages softmax probabilities, not logits, over the crops, and cuts the m
   const split = tinySplit(3, 'val');
   const mean = meanImage(split, 0);
   const crops = tenCrops(IMAGE_PX, INPUT_PX);
-  const options = { split, imagePx: IMAGE_PX, mean, crops, batch: 2, seed: 0 };
-  const actual = await checkpointPredictor(model, options)(Uint32Array.of(2));
+  const options = { imagePx: IMAGE_PX, mean, crops, batch: 2, seed: 0 };
+  const actual = await checkpointPredictor(model, options)(Uint32Array.of(2), split);
 
   const expected = new Array(CLASSES).fill(0);
   for (const { top, left, mirror } of crops) {
@@ -87,10 +87,10 @@ test('averages softmax probabilities, not logits, over the crops, and cuts the m
 test('gives a picture the same prediction in a full batch and in a filled-up one', async () => {
   const split = tinySplit(5, 'val');
   const crops = [{ top: 0, left: 1, mirror: false }];
-  const options = { split, imagePx: IMAGE_PX, mean: meanImage(split, 0), crops, batch: 3, seed: 0 };
+  const options = { imagePx: IMAGE_PX, mean: meanImage(split, 0), crops, batch: 3, seed: 0 };
   const predict = checkpointPredictor(tinyModel(), options);
-  const full = await predict(Uint32Array.of(0, 4, 1));
-  const single = await predict(Uint32Array.of(4));
+  const full = await predict(Uint32Array.of(0, 4, 1), split);
+  const single = await predict(Uint32Array.of(4), split);
   assert.equal(single.length, CLASSES);
   assert.deepEqual(single, full.slice(CLASSES, 2 * CLASSES));
 });

@@ -67,8 +67,8 @@ export async function planExperiment(
   }));
   const plan =
     experiment.until === 'equal'
-      ? planEqual(request, variants, dataset, progress)
-      : planRace(request, variants, dataset, progress, experiment.until.learningRates);
+      ? await planEqual(request, variants, dataset, progress)
+      : await planRace(request, variants, dataset, progress, experiment.until.learningRates);
   await mkdir(folder, { recursive: true });
   await writeFileAtomically(file, `${JSON.stringify(plan, null, 2)}\n`);
   return plan;
@@ -92,17 +92,22 @@ function configOf({ model, settings }: Variant, data: string): TrainConfig {
   return { data, model, ...resolveSettings(findNetwork(model).recipe, settings) };
 }
 
-function planEqual(request: ExperimentRequest, variants: PlannedVariant[], dataset: Dataset, progress: Progress): Plan {
+async function planEqual(
+  request: ExperimentRequest,
+  variants: PlannedVariant[],
+  dataset: Dataset,
+  progress: Progress,
+): Promise<Plan> {
   const { train, val } = dataset.splits;
-  const seconds = variants.map((variant) => {
-    const rate = trainingRate(dataset, configOf(variant, request.data));
+  let all = 0; // seconds of one epoch of every variant
+  for (const variant of variants) {
+    const rate = await trainingRate(dataset, configOf(variant, request.data));
     const epoch = (train.length + VALIDATION_COST * val.length) / rate;
     progress.note(
       `${variant.name}: ${variant.model}, ${rate.toFixed(0)} images/s, an epoch in ${formatDuration(epoch)}`,
     );
-    return epoch;
-  });
-  const all = seconds.reduce((sum, one) => sum + one, 0);
+    all += epoch;
+  }
   const fitting = Math.floor((TRAINING_SHARE * request.budgetSeconds) / all);
   if (request.epochs === undefined && fitting < 1) {
     throw new UserError(
@@ -124,53 +129,55 @@ function planEqual(request: ExperimentRequest, variants: PlannedVariant[], datas
 }
 
 /** Every variant's learning rate by a search, all with as many steps. */
-function planRace(
+async function planRace(
   request: ExperimentRequest,
   variants: PlannedVariant[],
   dataset: Dataset,
   progress: Progress,
   learningRates: readonly number[],
-): Plan {
+): Promise<Plan> {
   const configs = variants.map((variant) => configOf(variant, request.data));
-  const rates = configs.map((config) => trainingRate(dataset, config));
+  let slowest = Number.POSITIVE_INFINITY; // pictures a second
+  for (const config of configs) slowest = Math.min(slowest, await trainingRate(dataset, config));
   const tries = variants.length * learningRates.length;
   const seconds = (SEARCH_SHARE * request.budgetSeconds) / tries;
   const { batch } = configs[0];
   const epochSteps = Math.ceil(dataset.splits.train.length / batch);
-  const steps = Math.max(MIN_SEARCH_STEPS, Math.min(epochSteps, Math.floor((seconds * Math.min(...rates)) / batch)));
+  const steps = Math.max(MIN_SEARCH_STEPS, Math.min(epochSteps, Math.floor((seconds * slowest) / batch)));
   progress.note(`learning rates: ${tries} tries of ${steps} steps (an epoch has ${epochSteps})`);
   const search: Record<string, Record<string, number | null>> = {};
-  const planned = variants.map((variant, i) => {
-    const losses = learningRates.map((rate) => {
-      const loss = lossAfter(dataset, configs[i], rate, steps, progress);
-      progress.note(
-        `${variant.name}, learning rate ${rate}: loss ${Number.isFinite(loss) ? loss.toFixed(4) : 'diverged'}`,
-      );
-      return loss;
-    });
-    search[variant.name] = Object.fromEntries(
-      learningRates.map((rate, k) => [rate, Number.isFinite(losses[k]) ? losses[k] : null]),
-    );
-    const best = losses.indexOf(Math.min(...losses));
-    return { ...variant, settings: { ...variant.settings, learningRate: learningRates[best] } };
-  });
   const epochs = request.epochs ?? findNetwork(variants[0].model).recipe.epochs;
-  return {
-    request,
-    epochs,
-    variants: planned.map((one) => ({ ...one, settings: { ...one.settings, epochs } })),
-    search,
-  };
+  const planned: PlannedVariant[] = [];
+  for (const [i, variant] of variants.entries()) {
+    const losses: Record<string, number | null> = {};
+    let best = { learningRate: learningRates[0], loss: Number.POSITIVE_INFINITY };
+    for (const learningRate of learningRates) {
+      const loss = await lossAfter(dataset, configs[i], learningRate, steps, progress);
+      const found = Number.isFinite(loss) ? `loss ${loss.toFixed(4)}` : 'diverged';
+      progress.note(`${variant.name}, learning rate ${learningRate}: ${found}`);
+      losses[learningRate] = Number.isFinite(loss) ? loss : null;
+      if (loss < best.loss) best = { learningRate, loss };
+    }
+    search[variant.name] = losses;
+    planned.push({ ...variant, settings: { ...variant.settings, learningRate: best.learningRate, epochs } });
+  }
+  return { request, epochs, variants: planned, search };
 }
 
 /** Mean loss over the last quarter of so many steps at one rate; infinite where it diverged. */
-function lossAfter(dataset: Dataset, config: TrainConfig, rate: number, steps: number, progress: Progress): number {
+async function lossAfter(
+  dataset: Dataset,
+  config: TrainConfig,
+  rate: number,
+  steps: number,
+  progress: Progress,
+): Promise<number> {
   const trial = new Trial(dataset, config);
   try {
     const first = Math.floor(0.75 * steps);
     let sum = 0;
     for (let step = 0; step < steps; step++) {
-      const { loss } = trial.step(rate);
+      const { loss } = await trial.step(rate);
       if (!Number.isFinite(loss)) return Number.POSITIVE_INFINITY;
       if (step >= first) sum += loss;
       progress.work(`trying ${config.model} at ${rate}: step`, step + 1, steps);

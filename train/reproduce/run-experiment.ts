@@ -49,7 +49,7 @@ export async function runExperiment(
   const experiment = findExperiment(request.name);
   const { imagePx } = findNetwork(request.model ?? experiment.model);
   progress.note(`backend ${(await selectBackend(backend)).why}`);
-  const dataset = await openForTraining(request.data, imagePx, progress);
+  const dataset = await openForTraining(request.data, imagePx, false, progress);
   const plan = await planExperiment(out, experiment, request, dataset, progress);
   const started = performance.now();
   const trainingMs = 1000 * (1 - SEARCH_SHARE) * request.budgetSeconds; // of a race; other plans fit the budget by their epochs
@@ -98,7 +98,7 @@ async function tenCropError(run: Run, dataset: Dataset, progress: Progress): Pro
   try {
     const batch = Math.min(config.batch, split.length);
     const crops = tenCrops(imagePx, inputPx);
-    const predict = checkpointPredictor(model, { split, imagePx, mean, crops, batch, seed: config.seed });
+    const predict = checkpointPredictor(model, { imagePx, mean, crops, batch, seed: config.seed });
     const onProgress = (done: number, total: number) => progress.work('ten crops', done, total);
     return (await evaluate(predict, split, { batch, onProgress }))!.top1Error;
   } finally {

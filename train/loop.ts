@@ -9,6 +9,7 @@ import { reseedDropout } from '../model/dropout.js';
 import { UserError } from '../model/errors.js';
 import { permutation, random } from '../model/random.js';
 import { type RunState, restoreValues, saveCheckpoint, startState } from './checkpoint.js';
+import { stepsPerEpoch } from './config.js';
 import { trainingBatch } from './data/augment.js';
 import type { Dataset, Split } from './data/dataset.js';
 import { type Evaluation, evaluate } from './evaluate.js';
@@ -77,7 +78,7 @@ class Loop {
     this.state = from ? structuredClone(from.state) : startState();
     this.pictures = dataset.splits.train;
     this.batch = Math.min(run.config.batch, this.pictures.length);
-    this.stepsPerEpoch = Math.ceil(this.pictures.length / this.batch); // the last batch of an epoch may be smaller
+    this.stepsPerEpoch = stepsPerEpoch(this.pictures.length, run.config.batch);
     this.sgd = new Sgd(thawed(modelWeights(model, 'trainable'), run.config.freeze), run.config);
     this.step = new TrainingStep(model, this.sgd, run.config);
   }

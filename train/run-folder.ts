@@ -126,16 +126,30 @@ export async function appendMetrics(run: Run, line: MetricsLine): Promise<void> 
   await appendFile(join(run.path, 'metrics.jsonl'), `${JSON.stringify(line)}\n`);
 }
 
+/**
+ * The lines of `metrics.jsonl` in order, without a last one that was cut short; none where there is no such file.
+ * @throws {UserError} naming a line that is no JSON
+ */
+export async function readMetrics({ path }: Run): Promise<MetricsLine[]> {
+  const file = join(path, 'metrics.jsonl');
+  if (!existsSync(file)) return [];
+  const lines = (await readFile(file, 'utf8')).split('\n').slice(0, -1); // what follows the last newline was cut short
+  return lines.map((line, index) => parseJson<MetricsLine>(line, `${file}, line ${index + 1}`));
+}
+
+/** Whether a line tells of an epoch's end and not of a step. */
+export function endsEpoch(line: MetricsLine): boolean {
+  return line.val_top1_error !== undefined;
+}
+
 /** Drops the lines after the checkpoint that a run resumes from, and a last line that was cut short. */
 export async function truncateMetrics(run: Run, state: RunState): Promise<void> {
   const file = join(run.path, 'metrics.jsonl');
   if (!existsSync(file)) return;
-  const lines = (await readFile(file, 'utf8')).split('\n').slice(0, -1); // what follows the last newline was cut short
-  const kept = lines.filter((text) => {
-    const line = JSON.parse(text) as MetricsLine;
-    return line.val_top1_error === undefined ? line.step <= state.step : line.epoch <= state.epoch;
-  });
-  await writeFileAtomically(file, kept.map((line) => `${line}\n`).join(''));
+  const kept = (await readMetrics(run)).filter((line) =>
+    endsEpoch(line) ? line.epoch <= state.epoch : line.step <= state.step,
+  );
+  await writeFileAtomically(file, kept.map((line) => `${JSON.stringify(line)}\n`).join(''));
 }
 
 function toJson(value: unknown): string {
@@ -143,9 +157,13 @@ function toJson(value: unknown): string {
 }
 
 async function readJson<T>(file: string): Promise<T> {
+  return parseJson(await readFile(file, 'utf8'), file);
+}
+
+function parseJson<T>(text: string, where: string): T {
   try {
-    return JSON.parse(await readFile(file, 'utf8'));
+    return JSON.parse(text);
   } catch (cause) {
-    throw new UserError(`${file}: cannot be read as JSON: ${(cause as Error).message}`, { cause });
+    throw new UserError(`${where}: cannot be read as JSON: ${(cause as Error).message}`, { cause });
   }
 }

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { open, rename } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 
 /** What was written, for whoever reads it to check. */
 export interface WrittenFile {
@@ -47,8 +47,7 @@ export async function writeAtomically(
 /** Writes text or bytes as a whole. */
 export async function writeFileAtomically(path: string, contents: string | Uint8Array): Promise<void> {
   const bytes = typeof contents === 'string' ? Buffer.from(contents) : contents;
-  const name = path.slice(dirname(path).length + 1);
-  await writeAtomically(dirname(path), () => name, [bytes]);
+  await writeAtomically(dirname(path), () => basename(path), [bytes]);
 }
 
 /** Makes renames in the folder survive a power cut. Windows cannot open folders and orders renames itself. */

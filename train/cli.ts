@@ -21,6 +21,10 @@ const COMMANDS: Record<string, { description: string; load: () => Promise<Comman
     description: 'measure the errors of a checkpoint or an exported file',
     load: async () => (await import('./main.js')).evaluateCommand(),
   },
+  report: {
+    description: 'write what there is to say of a run as one HTML page',
+    load: async () => (await import('./report/main.js')).reportCommand(),
+  },
   reproduce: {
     description: "repeat the paper's experiments",
     load: async () => (await import('./reproduce/main.js')).reproduceCommand(),

@@ -131,3 +131,8 @@ export function checkSameConfig(runPath: string, stored: TrainConfig, wanted: Pa
       'Leave those flags out to go on as before, or start a new run with another --out',
   );
 }
+
+/** Updates of one pass over so many training pictures; the last may have fewer than `batch`. */
+export function stepsPerEpoch(pictures: number, batch: number): number {
+  return Math.ceil(pictures / Math.min(batch, pictures));
+}

@@ -24,12 +24,15 @@ export interface PicturePrediction {
   top5: number[];
   /** Of the first. */
   probability: number;
+  /** Cross-entropy, −log of the true class's probability. */
+  loss: number;
 }
 
 export interface EvaluateOptions {
   /** Pictures a call of `predict`. */
   batch: number;
-  onPicture?(prediction: PicturePrediction): void;
+  /** @param index  position in the split */
+  onPicture?(prediction: PicturePrediction, index: number): void;
   onProgress?(done: number, total: number): void;
   /** Asked between batches; true ends the evaluation early. */
   stopped?(): boolean;
@@ -52,10 +55,12 @@ export async function evaluate(predict: Predict, split: Split, options: Evaluate
       const row = probabilities.subarray(i * classes, (i + 1) * classes);
       const label = split.labels[start + i];
       const top5 = topClasses(row, 5);
-      lossSum -= Math.log(Math.max(row[label], SMALLEST_PROBABILITY));
+      const loss = -Math.log(Math.max(row[label], SMALLEST_PROBABILITY));
+      lossSum += loss;
       if (top5[0] !== label) wrongTop1 += 1;
       if (!top5.includes(label)) wrongTop5 += 1;
-      options.onPicture?.({ name: split.name(start + i), label, top5, probability: row[top5[0]] });
+      const prediction = { name: split.name(start + i), label, top5, probability: row[top5[0]], loss };
+      options.onPicture?.(prediction, start + i);
     }
     options.onProgress?.(start + count, split.length);
     await setImmediate(); // lets signals in

@@ -193,7 +193,7 @@ export function evaluateCommand(): Command {
     .option('--batch <n>', 'pictures at once', positiveInteger)
     .addOption(backendOption())
     .option('--stream', STREAM_HELP, false)
-    .option('--predictions <file>', 'write one JSON line a picture: name, label, top5, probability')
+    .option('--predictions <file>', 'write one JSON line a picture: name, label, top5, probability, loss')
     .option('--json', 'print the result as one JSON object', false)
     .action(runEvaluate);
 }

@@ -3,6 +3,7 @@ import type * as tfl from '@tensorflow/tfjs-layers';
 import { centreCrop } from '../model/crops.js';
 import { reseedDropout } from '../model/dropout.js';
 import { permutation, random } from '../model/random.js';
+import { stepsPerEpoch } from './config.js';
 import { trainingBatch } from './data/augment.js';
 import type { Dataset, Split } from './data/dataset.js';
 import { batchesOf, type LoadedBatch, loadAhead } from './data/read-ahead.js';
@@ -52,7 +53,7 @@ export class Trainer {
     const { config } = options;
     this.pictures = splits.train;
     this.batch = Math.min(config.batch, this.pictures.length);
-    this.stepsPerEpoch = Math.ceil(this.pictures.length / this.batch); // the last batch of an epoch may be smaller
+    this.stepsPerEpoch = stepsPerEpoch(this.pictures.length, config.batch);
     this.validationBatch = Math.min(config.microBatch ?? this.batch, splits.val.length);
     this.sgd = new Sgd(thawed(modelWeights(model, 'trainable'), config.freeze), config);
     this.step = new TrainingStep(model, this.sgd, config);

@@ -33,11 +33,19 @@ test('counts top-1 and top-5 errors as fractions, whatever the batch', async () 
   }
 });
 
-test('tells each picture’s name, class, best five and the probability of the first', async () => {
+test('tells each picture’s name, class, best five, the probability of the first and the loss', async () => {
   const seen: PicturePrediction[] = [];
-  await evaluate(fromTable, SPLIT, { batch: 2, onPicture: (prediction) => seen.push(prediction) });
+  await evaluate(fromTable, SPLIT, {
+    batch: 2,
+    onPicture: (prediction, index) => {
+      seen[index] = prediction;
+    },
+  });
   assert.equal(seen.length, 5);
-  assert.deepEqual(seen[3], { name: 'picture 3', label: 6, top5: [6, 5, 0, 1, 2], probability: Math.fround(0.9) });
+  const probability = Math.fround(0.9);
+  const loss = -Math.log(probability);
+  assert.deepEqual(seen[3], { name: 'picture 3', label: 6, top5: [6, 5, 0, 1, 2], probability, loss });
+  assert.equal(seen[1].loss, -Math.log(Math.fround(0.05)), 'of the true class, not of the first');
 });
 
 test('ends early between batches when stopped', async () => {

@@ -1,13 +1,14 @@
 /** A line plot as SVG: lines differ by colour, by mark and, where asked, by dashes. */
-import { printable } from './markup.js';
 import { type PlotSize, renderSvg } from './svg.js';
 import { axis, FAINT, grid, legend, legendHeight, PALETTE, SYMBOLS, TEXT, title } from './theme.js';
 
-/** One line; points in the order of x. A point that has no place on the axes, such as NaN, is a gap in the line. */
+/** One line; points in the order of x. A point that has no place on the axes, such as NaN or the logarithm of 0, is a gap. */
 export interface PlotSeries {
   name: string;
   points: readonly (readonly [number, number])[];
   dashed?: boolean;
+  /** Thin and grey behind the others, without marks: for values that scatter. */
+  faint?: boolean;
 }
 
 export interface LinePlot {
@@ -23,55 +24,56 @@ export interface LinePlot {
   levels?: readonly { y: number; label: string }[];
 }
 
+/** In the legend, for a line without marks. */
+const THIN_LINE = 'path://M0 0H34V1H0Z';
 /** Marks along a line that has more points. */
 const MARKS = 12;
 
 /** A self-contained SVG document, also fit to be put inside HTML; readable on white and on GitHub. */
 export function linePlot(plot: LinePlot, size: PlotSize = { width: 640, height: 380 }): string {
   const { series, xLog = false, yLog = false } = plot;
-  const lines = series.map((line) => ({ ...line, points: line.points.map((point) => placed(point, xLog, yLog)) }));
-  const names = lines.map(({ name }) => printable(name));
-  const isWhole = !xLog && lines.every(({ points }) => points.every(([x]) => Number.isInteger(x)));
+  const names = series.map(({ name }) => name);
+  const isWhole = !xLog && series.every(({ points }) => points.every(([x]) => Number.isInteger(x)));
   const option = {
-    title: title(printable(plot.title)),
-    legend: { ...legend(), data: names },
+    title: title(plot.title, size.width),
+    legend: {
+      ...legend(),
+      data: series.map(({ name, faint }) => ({ name, ...(faint && { icon: THIN_LINE }) })),
+    },
     grid: grid(40 + legendHeight(names, size.width)),
     xAxis: {
-      ...axis(printable(plot.xLabel)),
+      ...axis(plot.xLabel),
       type: xLog ? 'log' : 'value',
       scale: true,
       ...(isWhole && { minInterval: 1 }),
+      ...(xLog && logLabels),
     },
     yAxis: {
-      ...axis(printable(plot.yLabel)),
+      ...axis(plot.yLabel),
       type: yLog ? 'log' : 'value',
       scale: true,
       min: plot.yMin,
       max: plot.yMax,
+      ...(yLog && logLabels),
     },
-    series: [...lines.flatMap(lineWithMarks), levelLines(plot.levels ?? [], lines[0]?.points[0]?.[0])],
+    series: [...series.flatMap(lineWithMarks), levelLines(plot.levels ?? [], series[0]?.points[0]?.[0])],
   };
   return renderSvg(option, describe(plot), size);
 }
 
-type Placed = [number, number | null];
-
-function placed([x, y]: readonly [number, number], xLog: boolean, yLog: boolean): Placed {
-  const fits = (value: number, isLog: boolean) => Number.isFinite(value) && (!isLog || value > 0);
-  return fits(x, xLog) && fits(y, yLog) ? [x, y] : [fits(x, xLog) ? x : Number.NaN, null];
-}
-
 /** The line itself and, as a second series of its name, some of its points as marks: the line may be thinned out. */
-function lineWithMarks({ name, points, dashed }: { name: string; points: Placed[]; dashed?: boolean }, index: number) {
-  const color = PALETTE[index % PALETTE.length];
-  const symbol = SYMBOLS[index % SYMBOLS.length];
-  const shared = { type: 'line', name: printable(name), itemStyle: { color }, symbol, symbolSize: 7 };
-  const line = { ...shared, lineStyle: { color, width: 2, type: dashed ? 'dashed' : 'solid' } };
+function lineWithMarks({ name, points, dashed, faint }: PlotSeries, index: number) {
+  const color = faint ? FAINT : PALETTE[index % PALETTE.length];
+  const symbol = faint ? 'none' : SYMBOLS[index % SYMBOLS.length];
+  const shared = { type: 'line', name, itemStyle: { color }, symbol, symbolSize: 7 };
+  const look = faint ? { width: 1, opacity: 0.5 } : { width: 2 };
+  const lineStyle = { color, type: dashed ? 'dashed' : 'solid', ...look };
+  const data = points.map(([x, y]) => [x, Number.isFinite(y) ? y : null]); // ECharts would scale the axis to infinity
   const every = Math.max(1, Math.ceil(points.length / MARKS));
-  const marks = points.filter((_, i) => (i + 1) % every === 0);
+  const marks = data.filter((_, i) => (i + 1) % every === 0);
   return [
-    { ...line, data: points, showSymbol: false, sampling: 'lttb' },
-    { ...shared, data: marks, showAllSymbol: true, lineStyle: { width: 0 } },
+    { ...shared, data, lineStyle, z: faint ? 2 : 3, showSymbol: false, sampling: 'lttb' },
+    ...(faint ? [] : [{ ...shared, data: marks, showAllSymbol: true, lineStyle: { width: 0 } }]),
   ];
 }
 
@@ -86,7 +88,7 @@ function levelLines(levels: readonly { y: number; label: string }[], x = Number.
     markLine: {
       symbol: 'none',
       lineStyle: { color: FAINT, type: 'dotted', width: 1.5 },
-      data: levels.map(({ y, label: text }) => ({ yAxis: y, label: { ...label, formatter: () => printable(text) } })),
+      data: levels.map(({ y, label: text }) => ({ yAxis: y, label: { ...label, formatter: () => text } })),
     },
   };
 }
@@ -102,4 +104,7 @@ function describe({ title: name, xLabel, yLabel, series, levels = [] }: LinePlot
   return `${name}. ${yLabel} by ${xLabel}. ${[...lines, ...references].join('; ')}.`;
 }
 
-const short = (value: number) => String(Number(value.toPrecision(3)));
+const short = (value: number) => value.toLocaleString('en-US', { maximumSignificantDigits: 3 });
+
+/** ECharts computes powers of ten by multiplication and would show what is lost in it. */
+const logLabels = { axisLabel: { ...axis('').axisLabel, formatter: short } };

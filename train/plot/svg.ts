@@ -3,21 +3,14 @@
  * background of its own, so it can be read on any page; the page of a report restyles it by the colours of `theme.ts`.
  */
 import { createHash } from 'node:crypto';
-import { BarChart, HeatmapChart, LineChart } from 'echarts/charts';
-import {
-  GridComponent,
-  LegendComponent,
-  MarkLineComponent,
-  TitleComponent,
-  VisualMapComponent,
-} from 'echarts/components';
+import { LineChart } from 'echarts/charts';
+import { GridComponent, LegendComponent, MarkLineComponent, TitleComponent } from 'echarts/components';
 import * as echarts from 'echarts/core';
 import { SVGRenderer } from 'echarts/renderers';
-import { escapeMarkup } from './markup.js';
+import { escapeMarkup, printable } from './markup.js';
 import { BACKGROUND } from './theme.js';
 
-echarts.use([LineChart, BarChart, HeatmapChart, GridComponent, LegendComponent, MarkLineComponent, TitleComponent]);
-echarts.use([VisualMapComponent, SVGRenderer]);
+echarts.use([LineChart, GridComponent, LegendComponent, MarkLineComponent, TitleComponent, SVGRenderer]);
 
 /** Of a plot, in CSS pixels; shown smaller where there is less room. */
 export interface PlotSize {
@@ -40,7 +33,7 @@ export function renderSvg(option: echarts.EChartsCoreOption, description: string
 
 /** Without the styles for a hovering mouse and ECharts' own marks; ids are named by the contents and not by a counter. */
 function tidy(svg: string, description: string): string {
-  const bare = svg
+  const bare = printable(svg)
     .replace(/<style >.*?<\/style>\n?/s, '')
     .replace(/ (?:class="zr[^"]*"|ecmeta_\w+="[^"]*"|pointer-events="visible"|xmlns:xlink="[^"]*")/g, '');
   const id = createHash('sha256')
@@ -49,5 +42,5 @@ function tidy(svg: string, description: string): string {
     .slice(0, 8);
   return bare
     .replace(/(id="|url\(#)zr\d+-/g, `$1p${id}-`)
-    .replace(/^<svg /, `<svg role="img" aria-label="${escapeMarkup(description)}" `);
+    .replace(/^<svg /, () => `<svg role="img" aria-label="${escapeMarkup(description)}" `);
 }

@@ -11,13 +11,26 @@ export const PALETTE = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#56b4e9', '
 /** Marks, one for each colour, for eyes or paper without colours. */
 export const SYMBOLS = ['circle', 'triangle', 'rect', 'diamond', 'emptyCircle', 'emptyTriangle', 'emptyRect'];
 
+/** What a page may put in place of these colours where its own background is dark: the same hues, lighter. */
+export const DARK_COLOURS: Record<string, string> = {
+  [BACKGROUND]: '#161b22',
+  [TEXT]: '#f0f6fc',
+  [FAINT]: '#9198a1',
+  [GRID]: '#3d444d',
+  '#0072b2': '#3d9be9',
+  '#d55e00': '#f0803c',
+  '#009e73': '#2fbf93',
+  '#5c5c5c': '#b1bac4',
+};
+
 const FONT = { fontFamily: 'sans-serif', color: TEXT };
 
-export const title = (text: string) => ({
+/** Ends with dots where it is wider than the plot; the width of bold letters is a guess of ECharts, and a low one. */
+export const title = (text: string, width: number) => ({
   text,
   left: 8,
   top: 8,
-  textStyle: { ...FONT, fontSize: 15, fontWeight: 'bold' as const },
+  textStyle: { ...FONT, fontSize: 15, fontWeight: 'bold' as const, width: 0.85 * width, overflow: 'truncate' as const },
 });
 
 /** What both axes of a plot have in common. */
@@ -26,7 +39,7 @@ export const axis = (name: string) => ({
   nameLocation: 'middle' as const,
   nameTextStyle: { ...FONT, fontSize: 12 },
   axisLabel: { ...FONT, fontSize: 12 },
-  axisLine: { lineStyle: { color: FAINT } },
+  axisLine: { onZero: false, lineStyle: { color: FAINT } },
   axisTick: { lineStyle: { color: FAINT } },
   splitLine: { lineStyle: { color: GRID } },
 });

@@ -1,7 +1,5 @@
 /** What came out of an experiment: read from its runs' metrics, put into a table and a plot. */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { MetricsLine } from '../metrics/metrics-log.js';
+import { endsEpoch, readMetrics } from '../metrics/metrics-file.js';
 import type { PlotSeries } from '../plot/line-plot.js';
 import { linePlot } from '../plot/line-plot.js';
 import { formatDuration } from '../progress.js';
@@ -37,12 +35,7 @@ export async function readOutcome(
   target: number | undefined,
   tenCropError: number | undefined,
 ): Promise<Outcome> {
-  const text = await readFile(join(run.path, 'metrics.jsonl'), 'utf8');
-  const lines = text
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as MetricsLine)
-    .filter((line) => line.val_top1_error !== undefined);
+  const lines = (await readMetrics(run)).filter(endsEpoch);
   const curve = lines.map((line) => ({
     epoch: line.epoch,
     trainError: line.train_top1_error,

@@ -1,6 +1,5 @@
 /** Trains the variants of an experiment one after another, each a run of its own in the experiment's folder. */
 import { join } from 'node:path';
-import { tenCrops } from '../../model/crops.js';
 import { UserError } from '../../model/errors.js';
 import { nearest } from '../../model/nearest.js';
 import { findNetwork } from '../../model/registry.js';
@@ -8,9 +7,9 @@ import { writeFileAtomically } from '../atomic-file.js';
 import { type BackendName, selectBackend } from '../backend.js';
 import type { Dataset } from '../data/dataset.js';
 import { evaluate } from '../evaluate.js';
+import { runPredictor } from '../evaluate-run.js';
 import type { Interrupt } from '../interrupt.js';
 import { loadCheckpoint } from '../load-checkpoint.js';
-import { checkpointPredictor } from '../predict-checkpoint.js';
 import type { Progress } from '../progress.js';
 import type { Run } from '../run-folder.js';
 import { startTraining } from '../start.js';
@@ -91,14 +90,11 @@ export async function runExperiment(
 
 /** Of the last checkpoint; undefined where the network sees the whole picture. */
 async function tenCropError(run: Run, dataset: Dataset, progress: Progress): Promise<number | undefined> {
-  const { imagePx, inputPx, mean, config } = run;
-  if (inputPx === imagePx) return undefined;
+  if (run.inputPx === run.imagePx) return undefined;
   const { val: split } = dataset.splits;
   const { model } = await loadCheckpoint(run.last);
   try {
-    const batch = Math.min(config.batch, split.length);
-    const crops = tenCrops(imagePx, inputPx);
-    const predict = checkpointPredictor(model, { imagePx, mean, crops, batch, seed: config.seed });
+    const { predict, batch } = runPredictor(run, model, split, 10);
     const onProgress = (done: number, total: number) => progress.work('ten crops', done, total);
     return (await evaluate(predict, split, { batch, onProgress }))!.top1Error;
   } finally {

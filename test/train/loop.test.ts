@@ -5,14 +5,13 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import * as tf from '@tensorflow/tfjs-core';
 import { UserError } from '../../model/errors.js';
-import { resolveSettings, type Settings } from '../../train/config.js';
-import { meanImage } from '../../train/data/mean.js';
+import type { Settings } from '../../train/config.js';
 import type { Interrupt } from '../../train/interrupt.js';
 import { hasCheckpoint, loadCheckpoint } from '../../train/load-checkpoint.js';
 import { train } from '../../train/loop.js';
 import { type Progress, silentProgress } from '../../train/progress.js';
-import { createRun, openRun, type Run } from '../../train/run-folder.js';
-import { flatWeights, IMAGE_PX, INPUT_PX, tinyDataset, tinyModel } from './tiny.js';
+import { openRun, type Run } from '../../train/run-folder.js';
+import { flatWeights, tinyDataset, tinyModel, tinyRun } from './tiny.js';
 
 let folder: string;
 before(async () => {
@@ -33,17 +32,7 @@ const SETTINGS = {
 const dataset = tinyDataset();
 
 function newRun(name: string, settings: Partial<Settings> = {}): Promise<Run> {
-  const config = { data: 'tiny', model: 'tiny', ...resolveSettings(SETTINGS, settings) };
-  const record = { config, imagePx: IMAGE_PX, inputPx: INPUT_PX, pictures: { train: 26, val: 11 }, versions: {} };
-  return createRun(
-    join(folder, name),
-    record,
-    { labels: dataset.labels },
-    {
-      mean: meanImage(dataset.splits.train, 5),
-      samples: new Uint8Array(0),
-    },
-  );
+  return tinyRun(join(folder, name), dataset, { ...SETTINGS, ...settings });
 }
 
 /** Trains from where the run is; stops after the step or during the validation that `stopAt` names. */

@@ -5,7 +5,7 @@ import { writeFileAtomically } from '../atomic-file.js';
 import { BACKENDS } from '../backend.js';
 import { DATA_HELP } from '../data/open-dataset.js';
 import { showProgress } from '../progress.js';
-import { percent } from './format.js';
+import { count, percent } from './format.js';
 import { gather, type Report, type ReportRequest } from './gather.js';
 import type { CropErrors } from './measure.js';
 import { page } from './page.js';
@@ -74,7 +74,7 @@ function errorsJson({ crops, top1Error, top5Error, loss }: CropErrors): object {
 }
 
 function describe({ measured }: Report, out: string, bytes: number): string {
-  const size = `${out}: ${(bytes / 1e6).toFixed(1)} MB`;
+  const size = `${out}: ${count(Math.ceil(bytes / 1000))} kB`;
   if (!measured) return size;
   const { images, top1Error, top5Error } = measured.single;
   return `${size}; ${images} ${measured.split} pictures, top-1 error ${percent(top1Error)}, top-5 ${percent(top5Error)}`;

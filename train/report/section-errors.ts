@@ -8,6 +8,8 @@ import type { CropErrors, Measured } from './measure.js';
 /** Above so many classes a matrix is too large to read; the pairs stand for it. */
 const MATRIX_CLASSES = 30;
 const PAIRS = 20;
+/** Two where the network sees the whole picture. */
+const CROPS: Record<number, string> = { 1: 'centre crop', 2: 'picture and mirror image, averaged' };
 
 export function errorsSection({ measured, run }: Report): Html | undefined {
   if (!measured) return undefined;
@@ -24,7 +26,7 @@ ${pairTable(confusion, run.labels)}</div></section>`;
 
 function cropTable({ single, ten }: Measured): Html {
   const row = ({ crops, top1Error, top5Error, loss, images }: CropErrors) => [
-    crops === 1 ? 'centre crop' : crops === 2 ? 'picture and mirror image, averaged' : `${crops} crops, averaged`,
+    CROPS[crops] ?? `${crops} crops, averaged`,
     ...[top1Error, top5Error].map((error) => `${percent(error)} ± ${(100 * standardError(error, images)).toFixed(2)}`),
     loss.toFixed(4),
   ];

@@ -28,19 +28,17 @@ export function runSection(report: Report): Html {
   const { run, checkpoint, backend } = report;
   const { config, labels, pictures, versions, imported } = run;
   const spec = findNetwork(config.model);
+  const parameters = count(summarize(spec, labels.length).parameters);
+  const size = [
+    ...Object.entries(pictures).map(([split, n]) => `${count(n)} ${split} pictures`),
+    `${count(labels.length)} classes`,
+  ];
   const facts: [string, Content][] = [
     [
       'Network',
-      `${config.model}, after ${spec.source}: ${count(summarize(spec, labels.length).parameters)} parameters, input ${run.inputPx} × ${run.inputPx}`,
+      `${config.model}, after ${spec.source}: ${parameters} parameters, input ${run.inputPx} × ${run.inputPx}`,
     ],
-    [
-      'Data',
-      `${config.data}: ${Object.entries(pictures)
-        .map(([split, n]) => `${count(n)} ${split}`)
-        .join(
-          ', ',
-        )}${Object.keys(pictures).length > 0 ? ' pictures, ' : ''}${counted(labels.length, 'class').replace(/classs$/, 'classes')}`,
-    ],
+    ['Data', `${config.data}: ${size.join(', ')}`],
   ];
   if (imported) facts.push(['Imported', html`${imported.file}, SHA-256 <code>${imported.sha256}</code>`]);
   if (config.from) facts.push(['Fine-tuned from', html`${config.from}, weights <code>${config.fromWeights}</code>`]);

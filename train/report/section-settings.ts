@@ -8,6 +8,6 @@ export function settingsSection({ run }: Report): Html {
   const now = packageVersions();
   const versions = Object.keys(now).map((name) => [name, run.versions[name] ?? '', now[name]]);
   return html`<section id="settings"><h2>Settings</h2>
-${table('Settings of the run, as config.json keeps them', [{ name: 'setting' }, { name: 'value' }], settings)}
+${table('As in config.json', [{ name: 'setting' }, { name: 'value' }], settings)}
 ${table('Versions', [{ name: 'package' }, { name: 'of the run' }, { name: 'of this report' }], versions)}</section>`;
 }

@@ -211,7 +211,7 @@ test('draws and lists what metrics.jsonl says', async () => {
 test('says every setting and version as config.json has them', async () => {
   const text = await reportOf();
   const { config, versions } = JSON.parse(await readFile(join(run, 'config.json'), 'utf8')) as RunRecord;
-  const settings = tableOf(text, 'Settings').slice(1);
+  const settings = tableOf(text, 'As in config.json').slice(1);
   const escaped = (value: unknown) => JSON.stringify(value).replaceAll('"', '&quot;');
   assert.deepEqual(
     settings,

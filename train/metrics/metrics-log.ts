@@ -2,16 +2,12 @@
  * The figures of a run. `metrics.jsonl` is the record; `metrics.csv`, one row an epoch, and the event files for TensorBoard in
  * `events/` are made of it, anew when a run goes on, so all three tell the same, each step once.
  */
-import { existsSync } from 'node:fs';
-import { appendFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { UserError } from '../../model/errors.js';
 import { writeAtomically, writeFileAtomically } from '../atomic-file.js';
 import type { RunState } from '../checkpoint.js';
 import { eventFileName, fileStart, scalarsRecord } from './event-file.js';
-
-/** A line of `metrics.jsonl`; those of an epoch's end carry `val_top1_error`. */
-export type MetricsLine = { step: number; epoch: number; val_top1_error?: number } & Record<string, number>;
+import { endsEpoch, type MetricsLine, metricsFile, readMetrics } from './metrics-file.js';
 
 /** TensorBoard's tags, by field, of a step's line and of an epoch's. */
 const STEP_TAGS: Record<string, string> = {
@@ -44,20 +40,20 @@ export class MetricsLog {
    * cut short.
    */
   static async open(path: string, state: RunState): Promise<MetricsLog> {
-    const lines = (await readLines(path)).filter((line) =>
-      isEpoch(line) ? line.epoch <= state.epoch : line.step <= state.step,
+    const lines = (await readMetrics({ path })).filter((line) =>
+      endsEpoch(line) ? line.epoch <= state.epoch : line.step <= state.step,
     );
-    await writeFileAtomically(join(path, 'metrics.jsonl'), lines.map(toJsonLine).join(''));
-    const log = new MetricsLog(path, await startEvents(path, lines), lines.filter(isEpoch).map(toRow));
+    await writeFileAtomically(metricsFile(path), lines.map(toJsonLine).join(''));
+    const log = new MetricsLog(path, await startEvents(path, lines), lines.filter(endsEpoch).map(toRow));
     await log.writeCsv();
     return log;
   }
 
   async append(figures: MetricsLine): Promise<void> {
     const line = { ...figures, wall_time: Date.now() / 1000 };
-    await appendFile(join(this.path, 'metrics.jsonl'), toJsonLine(line));
+    await appendFile(metricsFile(this.path), toJsonLine(line));
     await appendFile(this.eventFile, toRecord(line));
-    if (!isEpoch(line)) return;
+    if (!endsEpoch(line)) return;
     this.rows.push(toRow(line));
     await this.writeCsv();
   }
@@ -65,23 +61,6 @@ export class MetricsLog {
   private async writeCsv(): Promise<void> {
     await writeFileAtomically(join(this.path, 'metrics.csv'), `${[COLUMNS.join(','), ...this.rows].join('\n')}\n`);
   }
-}
-
-function isEpoch(line: MetricsLine): boolean {
-  return line.val_top1_error !== undefined;
-}
-
-async function readLines(path: string): Promise<MetricsLine[]> {
-  const file = join(path, 'metrics.jsonl');
-  if (!existsSync(file)) return [];
-  const lines = (await readFile(file, 'utf8')).split('\n').slice(0, -1); // what follows the last newline was cut short
-  return lines.map((line, index) => {
-    try {
-      return JSON.parse(line) as MetricsLine;
-    } catch (cause) {
-      throw new UserError(`${file}: line ${index + 1} is damaged; remove that line`, { cause });
-    }
-  });
 }
 
 /** Writes the lines as an event file in place of earlier ones. @returns its path */
@@ -102,7 +81,7 @@ function toJsonLine(line: MetricsLine): string {
 
 /** A line of an earlier version has no time: 0. */
 function toRecord(line: MetricsLine): Uint8Array {
-  const scalars = Object.entries(isEpoch(line) ? EPOCH_TAGS : STEP_TAGS)
+  const scalars = Object.entries(endsEpoch(line) ? EPOCH_TAGS : STEP_TAGS)
     .filter(([field]) => line[field] !== undefined)
     .map(([field, tag]) => [tag, line[field]]);
   return scalarsRecord(line.wall_time ?? 0, line.step, Object.fromEntries(scalars));

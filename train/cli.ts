@@ -13,6 +13,10 @@ const COMMANDS: Record<string, { description: string; load: () => Promise<Comman
     load: async () => (await import('../model/main.js')).summaryCommand(),
   },
   train: { description: 'train a network on pictures', load: async () => (await import('./main.js')).trainCommand() },
+  'find-lr': {
+    description: 'suggest a learning rate for a network and its data',
+    load: async () => (await import('./find-rate-command.js')).findRateCommand(),
+  },
   prepare: {
     description: 'decode a data set once, for training from disk',
     load: async () => (await import('./prepare.js')).prepareCommand(),

@@ -24,12 +24,13 @@ const STREAM_HELP =
   'decode pictures anew at every use, as is done by itself where they would fill more than half of the free memory';
 const backendOption = () => new Option('--backend <name>', 'what computes').choices(BACKENDS).default('auto');
 
-type TrainFlags = Partial<Settings> & {
+type TrainFlags = Partial<Omit<Settings, 'classWeights'>> & {
   data?: string;
   model?: string;
   out?: string;
   from?: string;
   classes?: number;
+  classWeights?: string;
   backend: BackendName;
   resume: boolean;
   force: boolean;
@@ -86,6 +87,10 @@ export function trainCommand(): Command {
       `shift colours along their principal components, 0: never ${recipe(DEFAULTS.colourNoise)}`,
       nonNegativeNumber,
     )
+    .option(
+      '--class-weights <weights>',
+      'weigh the loss by class: balanced, so that rare classes count as much as frequent ones, or a JSON file of weights by label (default: none)',
+    )
     .option('--seed <n>', `names all random numbers (default: ${DEFAULTS.seed})`, wholeNumber)
     .addOption(backendOption())
     .option('--resume', 'go on with the run in --out; other flags may be left out', false)
@@ -106,10 +111,11 @@ async function runTrain(flags: TrainFlags): Promise<void> {
     progress.note(`${signal}: saving after this step; once more ends at once`),
   );
   try {
-    const { data, model, from, classes, backend, resume, force, checkpointMinutes, stream, ...settings } = flags;
+    const { data, model, from, classes, classWeights, backend, resume, force, checkpointMinutes, stream, ...settings } =
+      flags;
     const { out } = flags;
     const rest = { backend, resume, force, checkpointMinutes, stream, settings: onlySettings(settings) };
-    const request = { data, model, out, from, classes, ...rest };
+    const request = { data, model, out, from, classes, classWeights, ...rest };
     const trained = await startTraining(request, progress, interrupt);
     if (trained.interruptedBy) {
       process.exitCode = exitCodeOf(trained.interruptedBy);

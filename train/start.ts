@@ -7,6 +7,7 @@ import { random } from '../model/random.js';
 import { findNetwork } from '../model/registry.js';
 import { type BackendName, type SelectedBackend, selectBackend } from './backend.js';
 import { checkSameConfig, resolveSettings, type Settings, type TrainConfig } from './config.js';
+import { classWeights } from './data/class-weights.js';
 import { colourStatistics } from './data/colour.js';
 import type { Dataset } from './data/dataset.js';
 import { meanImage } from './data/mean.js';
@@ -36,6 +37,8 @@ export interface TrainRequest {
   from?: string;
   /** Number of classes that the data set must have. */
   classes?: number;
+  /** `balanced` or a file of weights by label, see `data/class-weights.ts`. */
+  classWeights?: string;
   /** Settings given, over the recipe of the network; `freeze` may hold ranges, see `freeze.ts`. */
   settings: Partial<Settings>;
   backend: BackendName;
@@ -149,6 +152,7 @@ async function prepareNewRun(request: TrainRequest, origin: Origin | undefined, 
   const { labels, synsets } = dataset;
   checkClasses(dataset, request.classes);
   const { train } = dataset.splits;
+  if (request.classWeights) config.classWeights = await classWeights(request.classWeights, labels, train.labels);
   const mean = origin?.run.mean ?? dataset.mean ?? meanImage(train, config.seed);
   const colours = config.colourNoise > 0 ? (dataset.colours ?? colourStatistics(train, config.seed)) : undefined;
   const record = { config, imagePx, inputPx, pictures: countPictures(dataset), versions: packageVersions(), colours };
@@ -205,6 +209,10 @@ async function resumeRun(request: TrainRequest, progress: Progress): Promise<Pre
   const dataset = await openForTraining(run.config.data, run.imagePx, request, progress);
   checkSameData(run, dataset);
   checkClasses(dataset, request.classes);
+  if (request.classWeights) {
+    const wanted = await classWeights(request.classWeights, run.labels, dataset.splits.train.labels);
+    checkSameConfig(out, { ...run.config, classWeights: run.config.classWeights ?? null }, { classWeights: wanted });
+  }
   const from = hasCheckpoint(run.last) ? await loadCheckpoint(run.last) : undefined;
   return { run, dataset, from, model: from?.model ?? (await firstModel(run)) };
 }
@@ -265,7 +273,11 @@ function describeData({ pictures, labels }: { pictures: Record<string, number>; 
 }
 
 function describeConfig({ config, labels, pictures, path }: Run): string {
-  const settings = Object.entries(config).map(([key, value]) => `  ${key} ${JSON.stringify(value)}`);
+  const weights = config.classWeights;
+  const short = weights && weights.length > 10 ? `${Math.min(...weights)} to ${Math.max(...weights)}` : weights;
+  const settings = Object.entries({ ...config, classWeights: short }).map(
+    ([key, value]) => `  ${key} ${JSON.stringify(value)}`,
+  );
   const size = describeData({ labels, pictures });
   return [`${path}: ${config.model} on ${config.data}, ${size}`, ...settings].join('\n');
 }

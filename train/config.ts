@@ -46,6 +46,8 @@ export interface Settings {
   mirror: boolean;
   /** Pictures' colours are shifted along their principal components, by normal draws of this deviation; 0: never. */
   colourNoise: number;
+  /** Weights in the loss by class index, of mean 1 over the training pictures, see `data/class-weights.ts`; null: all 1. */
+  classWeights: number[] | null;
   /** How α of the response normalisation is read, where the network has that choice, see `model/alexnet.ts`; null: as the network says. */
   lrn: LrnConvention | null;
   /** Layers whose weights stay as they are: no update, no decay, no gradient. */
@@ -84,6 +86,7 @@ export const DEFAULTS: Settings = {
   randomCrop: true, // §4.1
   mirror: true, // §4.1
   colourNoise: 0.1, // §4.1
+  classWeights: null,
   lrn: null,
   freeze: [],
 };

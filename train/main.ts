@@ -11,7 +11,8 @@ import { backendOption, networkOptions, newRunRequest, recipeDefault, STREAM_HEL
 import { showProgress } from './progress.js';
 import { startTraining, type Trained, type TrainRequest } from './start.js';
 
-type TrainFlags = Omit<TrainRequest, 'out' | 'settings'> & Partial<Settings> & { out?: string; json: boolean };
+type TrainFlags = Omit<TrainRequest, 'out' | 'settings'> &
+  Partial<Omit<Settings, 'classWeights'>> & { out?: string; json: boolean };
 
 /** Trains a network; a run that was interrupted or killed goes on with `--resume`. */
 export function trainCommand(): Command {

@@ -5,6 +5,7 @@ import { buildNetwork } from '../model/network.js';
 import { random } from '../model/random.js';
 import { findNetwork } from '../model/registry.js';
 import { resolveSettings, type Settings, type TrainConfig } from './config.js';
+import { classWeights } from './data/class-weights.js';
 import { colourStatistics } from './data/colour.js';
 import type { Dataset } from './data/dataset.js';
 import { meanImage } from './data/mean.js';
@@ -33,6 +34,8 @@ export interface NewRunRequest {
   stream?: boolean;
   /** Number of classes that the data set must have. */
   classes?: number;
+  /** `balanced` or a file of weights by label, see `data/class-weights.ts`. */
+  classWeights?: string;
   /** Published recipe, over the network's. */
   recipe?: RecipeName;
   /** Settings given, over the recipe; `freeze` may hold ranges, see `freeze.ts`. */
@@ -91,6 +94,7 @@ async function newRun(request: NewRunRequest, origin: Origin | undefined, progre
   const { labels, synsets } = dataset;
   checkClasses(dataset, request.classes);
   const { train } = dataset.splits;
+  if (request.classWeights) config.classWeights = await classWeights(request.classWeights, labels, train.labels);
   const mean = origin?.run.mean ?? dataset.mean ?? meanImage(train, config.seed);
   const colours = config.colourNoise > 0 ? (dataset.colours ?? colourStatistics(train, config.seed)) : undefined;
   const record = { config, imagePx, inputPx, pictures: countPictures(dataset), versions: packageVersions(), colours };

@@ -64,15 +64,21 @@ export function updateOptions(command: Command): Command {
       `shift colours along their principal components, 0: never ${recipeDefault(DEFAULTS.colourNoise)}`,
       nonNegativeNumber,
     )
+    .option(
+      '--class-weights <weights>',
+      'weigh the loss by class: balanced, so that rare classes count as much as frequent ones, or a JSON file of weights by label (default: none)',
+    )
     .option('--seed <n>', `names all random numbers (default: ${DEFAULTS.seed})`, wholeNumber)
     .addOption(backendOption());
 }
 
 /** The flags that are settings, put together. */
-export function newRunRequest(flags: Omit<NewRunRequest, 'settings'> & Partial<Settings>): NewRunRequest {
-  const { data, stream, model, from, classes, recipe } = flags;
-  const settings = Object.entries(flags).filter(([key, value]) => key in DEFAULTS && value !== undefined);
-  return { data, stream, model, from, classes, recipe, settings: Object.fromEntries(settings) };
+export function newRunRequest(
+  flags: Omit<NewRunRequest, 'settings'> & Partial<Omit<Settings, 'classWeights'>>,
+): NewRunRequest {
+  const { data, stream, model, from, classes, classWeights, recipe, ...others } = flags;
+  const settings = Object.entries(others).filter(([key, value]) => key in DEFAULTS && value !== undefined);
+  return { data, stream, model, from, classes, classWeights, recipe, settings: Object.fromEntries(settings) };
 }
 
 /** Parts between commas. */

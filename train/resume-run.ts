@@ -3,6 +3,7 @@ import type * as tfl from '@tensorflow/tfjs-layers';
 import { UserError } from '../model/errors.js';
 import { findNetwork } from '../model/registry.js';
 import { checkSameConfig } from './config.js';
+import { classWeights } from './data/class-weights.js';
 import type { Dataset } from './data/dataset.js';
 import { modelFromOrigin, openOrigin } from './fine-tune.js';
 import { frozenLayers } from './freeze.js';
@@ -53,6 +54,10 @@ export async function resumeRun(request: NewRunRequest & { out: string }, progre
   const dataset = request.dataset ?? (await openForTraining(run.config.data, run.imagePx, request.stream, progress));
   checkSameData(run, dataset);
   checkClasses(dataset, request.classes);
+  if (request.classWeights) {
+    const wanted = await classWeights(request.classWeights, run.labels, dataset.splits.train.labels);
+    checkSameConfig(out, { ...run.config, classWeights: run.config.classWeights ?? null }, { classWeights: wanted });
+  }
   const from = hasCheckpoint(run.last) ? await loadCheckpoint(run.last) : undefined;
   return { run, dataset, from, model: from?.model ?? (await firstModel(run)) };
 }

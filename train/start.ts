@@ -98,7 +98,11 @@ async function newRun(request: TrainRequest, progress: Progress): Promise<Resume
 }
 
 function describeConfig({ config, labels, pictures, path }: Run): string {
-  const settings = Object.entries(config).map(([key, value]) => `  ${key} ${JSON.stringify(value)}`);
+  const weights = config.classWeights;
+  const short = weights && weights.length > 10 ? `${Math.min(...weights)} to ${Math.max(...weights)}` : weights;
+  const settings = Object.entries({ ...config, classWeights: short }).map(
+    ([key, value]) => `  ${key} ${JSON.stringify(value)}`,
+  );
   const size = describeData({ labels, pictures });
   return [`${path}: ${config.model} on ${config.data}, ${size}`, ...settings].join('\n');
 }

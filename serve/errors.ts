@@ -16,6 +16,7 @@ export const ERRORS = {
   LOAD_FAILED: { status: 400, message: 'the model cannot be loaded' },
   UNAUTHORIZED: { status: 401, message: 'expected "Authorization: Bearer" with the token of this server' },
   ADMIN_OFF: { status: 403, message: 'loading and unloading models is off; start the server with --admin' },
+  VIEW_UNAVAILABLE: { status: 404, message: 'this cannot be shown of this model' },
   MODEL_NOT_FOUND: { status: 404, message: 'no such model' },
   METHOD_NOT_ALLOWED: { status: 405, message: 'this route does not answer that method' },
   IMAGE_TOO_LARGE: { status: 413, message: 'the picture has too many bytes' },
@@ -23,9 +24,11 @@ export const ERRORS = {
   UNSUPPORTED_ENCODING: { status: 415, message: 'Content-Encoding is not supported; send the picture uncompressed' },
   UNSUPPORTED_IMAGE_TYPE: { status: 415, message: 'neither JPEG, PNG nor WebP; convert the picture to one of them' },
   INFERENCE_FAILED: { status: 500, message: 'the picture could not be classified, though it was tried twice' },
+  VIEW_FAILED: { status: 500, message: 'the view could not be computed; the log of the server names this request id' },
   INTERNAL: { status: 500, message: 'a fault in the server; its log names this request id' },
   NOT_READY: { status: 503, message: 'the model is not loaded yet' },
   QUEUE_FULL: { status: 503, message: 'too many pictures are waiting; try again later' },
+  VIEWS_BUSY: { status: 503, message: 'too many views are waiting; try again later' },
   SHUTTING_DOWN: { status: 503, message: 'the server is shutting down' },
   DEADLINE_EXCEEDED: { status: 504, message: 'the picture was not classified within the time limit' },
 } as const;
@@ -51,14 +54,14 @@ export class RequestError extends Error {
 }
 
 /**
- * What a request is answered with after `error`, whose headers are set here; faults of ours are logged. Every protocol writes its body
+ * What a request is answered with after `error`, whose headers are set here unless they are on their way; faults of ours are logged. Every protocol writes its body
  * itself.
  */
 export function requestError(error: unknown, response: Response, log: (line: string) => void): RequestError {
   const known = error instanceof RequestError ? error : new RequestError(codeOf(error));
   const id = response.get('x-request-id');
   if (known.code === 'INTERNAL') log(`request ${id}: ${error instanceof Error ? error.stack : error}`);
-  if (known.retryAfterS !== undefined) response.set('retry-after', String(known.retryAfterS));
+  if (known.retryAfterS !== undefined && !response.headersSent) response.set('retry-after', String(known.retryAfterS));
   return known;
 }
 

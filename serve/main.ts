@@ -20,6 +20,7 @@ interface ServeFlags {
   batch?: number;
   batchDelay: number;
   cache: number;
+  index?: string;
   queue: number;
   timeout: number;
   maxBytes: number;
@@ -64,6 +65,7 @@ export function serveCommand(): Command {
       DEFAULTS.batchDelayMs,
     )
     .option('--cache <bytes>', 'answers kept by picture, a model; 0 for none', wholeNumber(0), DEFAULTS.cacheBytes)
+    .option('--index <file>', 'made by "alexnet index" with one of the models, for nearest and strongest pictures')
     .option(
       '--queue <n>',
       'requests of a model that may wait besides those in inference',

@@ -99,6 +99,41 @@ export class Metrics {
     return { type: register.contentType, body: await register.metrics() };
   }
 
+  /** Counters of one model; they only rise. Durations in microseconds. */
+  async ofModel({ name, version }: ServedModel) {
+    const sum = async (counter: Counter) =>
+      (await counter.get()).values
+        .filter(({ labels }) => labels.model === name && labels.version === version)
+        .reduce((total, { value }) => total + value, 0);
+    return {
+      answered: await sum(this.success),
+      failed: await sum(this.failure),
+      runs: await sum(this.executions),
+      cache_hits: await sum(this.hits),
+      cache_misses: await sum(this.misses),
+      total_us: await sum(this.durations.total),
+      queue_us: await sum(this.durations.queue),
+      decode_us: await sum(this.durations.decode),
+      inference_us: await sum(this.durations.inference),
+    };
+  }
+
+  /** How long posts to a route took: cumulative buckets up to `le` seconds, null for all. */
+  async latency(route: string) {
+    const { values } = await this.duration.get();
+    const own = values.filter(({ labels }) => labels.route === route && labels.method === 'POST');
+    const of = (suffix: string) => own.filter(({ metricName }) => metricName?.endsWith(suffix));
+    return {
+      route,
+      count: of('_count')[0]?.value ?? 0,
+      sum_s: of('_sum')[0]?.value ?? 0,
+      buckets: of('_bucket').map(({ labels, value: count }) => {
+        const { le } = labels as { le?: number | string };
+        return { le: typeof le === 'number' ? le : null, count };
+      }),
+    };
+  }
+
   /** Counts every request that passes. */
   readonly observe: RequestHandler = (request, response, next) => {
     const start = performance.now();

@@ -12,6 +12,8 @@ export interface Classifying {
   crops: number;
   /** Side of the square that a picture is cut to, pixels. */
   imagePx: number;
+  /** Side of a crop, pixels. */
+  cropPx: number;
   input: TensorSpec;
   outputs: TensorSpec[];
   /** Name that a picture's probabilities are given under. */

@@ -2,6 +2,8 @@
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { UserError } from '../model/errors.js';
+import { readWholeIndex } from './explain/index/index-file.js';
+import { requireMadeBy } from './explain/index/require-index.js';
 import { Repository, type RepositoryOptions } from './hosting/repository.js';
 import { createApp } from './http/app.js';
 import type { Provider } from './inference/provider.js';
@@ -35,6 +37,7 @@ export const DEFAULTS = {
   maxWaiting: 16,
   timeoutMs: 30_000,
   cacheBytes: 0,
+  viewIdleMs: 60_000,
   logRequests: false,
   log: () => undefined,
 } as const satisfies Partial<ServerOptions>;
@@ -86,7 +89,10 @@ export class ImageServer {
   async start(): Promise<Started> {
     await this.listen();
     try {
+      const { index } = this.options;
+      const header = index === undefined ? undefined : await readWholeIndex(index);
       await this.models.start();
+      if (index !== undefined && header) await requireMadeBy(index, header, this.models.paths);
       const { all } = this.models;
       return { url: this.url(), provider: all[0].provider, models: all.map(({ model }) => model) };
     } catch (error) {

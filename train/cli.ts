@@ -53,6 +53,22 @@ const COMMANDS: Record<string, { description: string; load: () => Promise<Comman
     description: 'name what is on pictures',
     load: async () => (await import('../serve/main.js')).classifyCommand(),
   },
+  filters: {
+    description: "draw the first layer's kernels",
+    load: async () => (await import('../serve/explain/main.js')).filtersCommand(),
+  },
+  occlude: {
+    description: 'show which part of a picture a class rests on',
+    load: async () => (await import('../serve/explain/main.js')).occludeCommand(),
+  },
+  index: {
+    description: 'keep the features of a data set, to find pictures by',
+    load: async () => (await import('../serve/explain/main.js')).indexCommand(),
+  },
+  neighbours: {
+    description: 'find the pictures most like one',
+    load: async () => (await import('../serve/explain/main.js')).neighboursCommand(),
+  },
   demo: {
     description: 'the whole path on embedded pictures, in minutes',
     load: async () => (await import('./demo.js')).demoCommand(),

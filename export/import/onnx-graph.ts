@@ -59,6 +59,13 @@ export class OnnxGraph {
     }
   }
 
+  /** Shape of a value that does not depend on inputs, also of one that is decoded from codes; undefined for every other. */
+  storedDims(value: string | undefined): readonly number[] | undefined {
+    const node = this.producer(value);
+    const isDecoded = node?.opType === 'DequantizeLinear' || node?.opType === 'Cast';
+    return isDecoded ? this.storedDims(node.input?.[0]) : this.constant(value)?.dims;
+  }
+
   /** Inputs that have to be fed: old files list stored tensors among them. */
   get fedInputs() {
     return (this.model.graph?.input ?? []).filter(({ name }) => !this.initializers.has(name ?? ''));

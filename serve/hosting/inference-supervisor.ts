@@ -2,11 +2,12 @@
  * Keeps one inference process alive: forks it, starts another when it dies, waits longer each time it dies again before it has answered
  * anything. worker_threads are no way out: a worker ended during `session.run` aborts the whole process.
  */
-import { type ChildProcess, fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '../../model/errors.js';
 import type { FromInference, InferenceOptions, Loaded, Reply, ToInference } from '../inference/messages.js';
 import type { Log } from '../log.js';
+import { forkQuietly } from './fork-quietly.js';
 
 const FIRST_DELAY_MS = 500;
 const LAST_DELAY_MS = 30_000;
@@ -71,13 +72,7 @@ export class InferenceSupervisor {
   }
 
   private fork(): void {
-    const child = fork(this.module, [JSON.stringify(this.options)], {
-      serialization: 'advanced',
-      execArgv: [],
-      // Its stdout is not ours to write to. Few arenas: glibc returns little of what many threads' libvips allocated.
-      stdio: ['ignore', 2, 2, 'ipc'],
-      env: { MALLOC_ARENA_MAX: '2', ...process.env },
-    });
+    const child = forkQuietly(this.module, this.options);
     this.child = child;
     this.startedAt = performance.now();
     child.on('message', (message: FromInference) => {

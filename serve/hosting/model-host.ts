@@ -13,6 +13,7 @@ import type { ServedModel } from '../served-model.js';
 import type { Tensor } from '../tensors.js';
 import { InferenceSupervisor } from './inference-supervisor.js';
 import { RequestQueue } from './request-queue.js';
+import { ViewHost } from './view-host.js';
 
 export interface HostOptions
   extends Pick<InferenceOptions, 'provider' | 'maxPixels' | 'threads' | 'batch' | 'batchDelayMs'> {
@@ -24,8 +25,14 @@ export interface HostOptions
   replicas: number;
   /** Bytes of answers kept by picture, a model; 0 for none. */
   cacheBytes: number;
+  /** Path of an index made by `alexnet index`, of one of the models. */
+  index?: string;
+  /** From the last view of a model to the end of the process for views, milliseconds. */
+  viewIdleMs: number;
   /** Compiled file to run as the inference process, in place of our own. */
   inferenceModule?: string;
+  /** The same for the process for views. */
+  viewModule?: string;
 }
 
 /** What a picture's answer says besides its classes, milliseconds. */
@@ -39,6 +46,8 @@ export interface Timings {
 export interface Classified {
   model: ServedModel;
   probabilities: Float32Array;
+  /** [crops, classes], where it was asked for. */
+  byCrop?: Float32Array;
   timings: Timings;
   /** Taken from an earlier answer to the same picture, whose timings these are. */
   cached: boolean;
@@ -51,19 +60,24 @@ export class ModelHost {
   private readonly queue: RequestQueue;
   private readonly processes: InferenceSupervisor[];
   private readonly cache?: LRUCache<string, Omit<Classified, 'model' | 'cached'>>;
+  /** What people look at, besides the classes. */
+  readonly views: ViewHost;
+  /** When it was taken up, milliseconds since 1970: tells a version from the one that it replaces. */
+  readonly sinceMs = Date.now();
   private loaded?: Loaded;
   private up = 0;
   private ending = false;
 
   constructor(
-    source: Pick<InferenceOptions, 'file' | 'name' | 'version'>,
+    source: Pick<InferenceOptions, 'file' | 'name' | 'version'> & { signature?: string },
     options: HostOptions,
     private readonly metrics: Metrics,
     log: Log,
   ) {
     const { replicas, cacheBytes, timeoutMs, inferenceModule, provider, maxPixels, batch, batchDelayMs } = options;
     const threads = options.threads ?? Math.max(1, Math.floor(availableParallelism() / replicas));
-    const passed: InferenceOptions = { ...source, provider, maxPixels, threads, batch, batchDelayMs };
+    const { signature, ...model } = source;
+    const passed: InferenceOptions = { ...model, provider, maxPixels, threads, batch, batchDelayMs };
     this.queue = new RequestQueue(options);
     this.processes = Array.from({ length: replicas }, (_, i) => {
       const said: Log = (line, level) => log(replicas > 1 ? `process ${i + 1}: ${line}` : line, level);
@@ -95,10 +109,24 @@ export class ModelHost {
       });
       return process;
     });
+    this.views = new ViewHost(
+      {
+        file: source.file,
+        signature,
+        index: options.index,
+        maxPixels,
+        threads,
+        idleMs: options.viewIdleMs,
+        module: options.viewModule,
+      },
+      () => this.pending > 0,
+      log,
+    );
     if (cacheBytes > 0) {
       this.cache = new LRUCache({
         maxSize: cacheBytes,
-        sizeCalculation: ({ probabilities }) => probabilities.byteLength + ENTRY_OVERHEAD,
+        sizeCalculation: ({ probabilities, byCrop }) =>
+          probabilities.byteLength + (byCrop?.byteLength ?? 0) + ENTRY_OVERHEAD,
       });
     }
   }
@@ -153,21 +181,22 @@ export class ModelHost {
 
   /**
    * An encoded picture's probabilities.
+   * @param wanted  `byCrop`: those of each crop as well
    * @throws {RequestError} as `RequestQueue.add`
    */
-  async classify(bytes: Uint8Array, signal: AbortSignal): Promise<Classified> {
+  async classify(bytes: Uint8Array, signal: AbortSignal, wanted: { byCrop?: boolean } = {}): Promise<Classified> {
     const key = this.cache && createHash('sha256').update(bytes).digest('base64');
     const kept = key && this.cache?.get(key);
-    if (kept) {
+    if (kept && (!wanted.byCrop || kept.byCrop)) {
       this.metrics.cacheHit(this.model);
       return { ...kept, model: this.model, cached: true };
     }
     if (this.cache) this.metrics.cacheMiss(this.model);
-    const { answer, timings } = await this.infer({ type: 'classify', bytes }, signal);
+    const { answer, timings } = await this.infer({ type: 'classify', bytes, ...wanted }, signal);
     if (answer.type !== 'answer') throw new Error(`a picture was answered with ${answer.type}`);
-    const { probabilities } = answer;
-    if (key) this.cache?.set(key, { probabilities, timings });
-    return { model: this.model, probabilities, timings, cached: false };
+    const { probabilities, byCrop } = answer;
+    if (key) this.cache?.set(key, { probabilities, byCrop, timings });
+    return { model: this.model, probabilities, byCrop, timings, cached: false };
   }
 
   /**
@@ -183,6 +212,7 @@ export class ModelHost {
   /** Answers what it has, then ends. */
   async drain(): Promise<void> {
     this.ending = true;
+    this.views.stop();
     await this.queue.idle();
     this.kill();
   }
@@ -190,6 +220,7 @@ export class ModelHost {
   /** Ends at once. */
   kill(): void {
     this.ending = true;
+    this.views.stop();
     for (const process of this.processes) process.stop();
   }
 

@@ -4,6 +4,7 @@
  */
 import { UserError } from '../../model/errors.js';
 import { RequestError } from '../errors.js';
+import { fileSignature } from '../file-signature.js';
 import type { Log } from '../log.js';
 import type { Metrics } from '../metrics.js';
 import {
@@ -75,6 +76,12 @@ export class Repository {
   /** Every model's latest version, in the order they were loaded. */
   get all(): ModelHost[] {
     return [...this.models.values()].flatMap((versions) => this.latest(versions) ?? []);
+  }
+
+  /** Files of the versions that answer. */
+  get paths(): string[] {
+    const versions = [...this.models.values()].flatMap((each) => [...each.values()]);
+    return versions.filter(({ host }) => host).map(({ source }) => source.file);
   }
 
   /** Why not every model answers; undefined where they do. */
@@ -197,7 +204,8 @@ export class Repository {
     const { version, file } = source;
     const signature = await versionSignature(source);
     const said = name === undefined ? this.log : labelled(this.log, `${name}/${version}: `);
-    const host = new ModelHost({ name, version, file }, this.options, this.metrics, said);
+    const fileBefore = await fileSignature(file).catch(() => undefined);
+    const host = new ModelHost({ name, version, file, signature: fileBefore }, this.options, this.metrics, said);
     this.others.add(host);
     try {
       if (this.ending) throw new UserError('the server is shutting down');

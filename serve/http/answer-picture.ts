@@ -19,7 +19,7 @@ export interface AppDeps {
   /** Asked for by the routes that load and unload models; these are off without. */
   adminToken?: string;
   /** Counts requests, and what they ask of the model. */
-  metrics: Pick<Metrics, 'observe' | 'text'>;
+  metrics: Pick<Metrics, 'observe' | 'text' | 'ofModel' | 'latency'>;
   /** Every request is logged. */
   logRequests: boolean;
   log: Log;
@@ -40,9 +40,14 @@ export function openForPictures(deps: AppDeps, name?: string, version?: string):
 }
 
 /** @throws {RequestError} where the bytes are no picture, or as `ModelHost.classify` */
-export async function answerPicture(host: ModelHost, bytes: Buffer, response: Response): Promise<Classified> {
+export async function answerPicture(
+  host: ModelHost,
+  bytes: Buffer,
+  response: Response,
+  wanted?: { byCrop: boolean },
+): Promise<Classified> {
   requirePicture(bytes);
-  const answer = await host.classify(bytes, whenGone(response));
+  const answer = await host.classify(bytes, whenGone(response), wanted);
   if (host.caches) response.set('x-cache', answer.cached ? 'HIT' : 'MISS');
   return answer;
 }

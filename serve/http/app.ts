@@ -4,13 +4,15 @@ import express, { type Express, type RequestHandler } from 'express';
 import { RequestError } from '../errors.js';
 import type { AppDeps } from './answer-picture.js';
 import { OWN_ERROR, ownRoutes } from './classify.js';
+import { explainRoutes } from './explain/routes.js';
 import { huggingFace } from './hugging-face.js';
 import { openInference } from './open-inference/routes.js';
 import { openApiPages } from './openapi.js';
+import { page } from './page.js';
 import { answerErrors, routerOf } from './protocol.js';
 import { torchServe } from './torchserve.js';
 
-/** A client that does not read its answer is left after this, milliseconds. */
+/** A client that has not read what was sent is left after this, milliseconds. */
 const UNREAD_MS = 20_000;
 
 export function createApp(deps: AppDeps): Express {
@@ -20,9 +22,10 @@ export function createApp(deps: AppDeps): Express {
   app.use(deps.metrics.observe);
   app.use(identify(deps));
   if (deps.logRequests) app.use(logRequests(deps));
-  const protocols = [ownRoutes(deps), openInference(deps), torchServe(deps), huggingFace(deps)];
+  const protocols = [ownRoutes(deps), explainRoutes(deps), openInference(deps), torchServe(deps), huggingFace(deps)];
   for (const protocol of protocols) app.use(routerOf(protocol, deps.log));
   app.use(openApiPages(protocols));
+  app.use(page());
   app.use(() => {
     throw new RequestError('NOT_FOUND');
   });
@@ -40,7 +43,10 @@ function identify({ draining }: AppDeps): RequestHandler {
     const { writeHead } = response;
     response.writeHead = ((...head: Parameters<typeof writeHead>) => {
       if (draining() && !response.headersSent) response.setHeader('connection', 'close');
-      const unread = setTimeout(() => response.destroy(), UNREAD_MS);
+      const unread = setTimeout(() => {
+        if (response.writableLength > 0) response.destroy();
+        else unread.refresh(); // an answer that is still being computed
+      }, UNREAD_MS);
       response.once('close', () => clearTimeout(unread));
       return writeHead.apply(response, head);
     }) as typeof writeHead;

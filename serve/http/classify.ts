@@ -1,7 +1,9 @@
 /** The server's own routes: `POST /classify`, and `GET /metrics`. */
 import type { RequestHandler } from 'express';
 import { z } from 'zod';
+import { namedCrops } from '../crops.js';
 import { RequestError } from '../errors.js';
+import type { Classified } from '../hosting/model-host.js';
 import { parseTop, topPredictions } from '../served-model.js';
 import { type AppDeps, answerPicture, openForPictures } from './answer-picture.js';
 import { readPicture } from './body.js';
@@ -41,6 +43,7 @@ export function ownRoutes(deps: AppDeps): Protocol {
             top: { description: 'Default: 5', schema: Top },
             model: { description: 'Needed where several models are served', schema: z.string() },
             version: { description: 'Default: the latest', schema: z.string() },
+            by_crop: { description: '`true`: what each crop alone gives as well', schema: z.boolean() },
           },
           body: {
             'image/*': 'binary',
@@ -48,7 +51,14 @@ export function ownRoutes(deps: AppDeps): Protocol {
             'multipart/form-data': z.object({ image: z.string().meta({ format: 'binary' }) }),
           },
           answer: { 'application/json': ClassifyAnswer },
-          errors: [...PICTURE_ERRORS, 'BAD_FORM', 'IMAGE_FIELD_MISSING', 'INVALID_TOP', 'MODEL_AMBIGUOUS'],
+          errors: [
+            ...PICTURE_ERRORS,
+            'BAD_FORM',
+            'IMAGE_FIELD_MISSING',
+            'INVALID_TOP',
+            'MODEL_AMBIGUOUS',
+            'VIEW_UNAVAILABLE',
+          ],
         },
       },
       {
@@ -65,10 +75,13 @@ function classify(deps: AppDeps): RequestHandler {
   return async (request, response) => {
     const open = () => openForPictures(deps, single(request.query, 'model'), single(request.query, 'version'));
     parseTop(request.query.top, open().model); // refuses before the inference
+    const byCrop = single(request.query, 'by_crop') === 'true';
     const bytes = await readPicture(request, deps.maxBytes);
-    const { probabilities, timings, model } = await answerPicture(open(), bytes, response);
+    const classified = await answerPicture(open(), bytes, response, { byCrop });
+    const { probabilities, timings, model } = classified;
+    const top = parseTop(request.query.top, model);
     response.json({
-      predictions: topPredictions(probabilities, model, parseTop(request.query.top, model)),
+      predictions: topPredictions(probabilities, model, top),
       model: { name: model.name, version: model.version },
       crops: model.crops,
       timings_ms: {
@@ -77,12 +90,25 @@ function classify(deps: AppDeps): RequestHandler {
         inference: milliseconds(timings.inference),
         total: milliseconds(timings.total),
       },
+      ...(byCrop && { image_px: model.imagePx, by_crop: cropsOf(classified, top) }),
     } satisfies z.infer<typeof ClassifyAnswer>);
   };
 }
 
+/** @throws {RequestError} VIEW_UNAVAILABLE */
+function cropsOf({ model, byCrop }: Classified, top: number) {
+  const crops = namedCrops(model);
+  const classes = model.labels.length;
+  if (!crops || byCrop?.length !== crops.length * classes) {
+    throw new RequestError('VIEW_UNAVAILABLE', 'the file of this model does not give its crops one by one');
+  }
+  return crops.map((crop, i) => {
+    return { ...crop, predictions: topPredictions(byCrop.subarray(i * classes, (i + 1) * classes), model, top) };
+  });
+}
+
 /** @throws {RequestError} where a parameter is given twice */
-function single(query: Record<string, unknown>, name: string): string | undefined {
+export function single(query: Record<string, unknown>, name: string): string | undefined {
   const value = query[name];
   if (value === undefined || typeof value === 'string') return value;
   throw new RequestError('BAD_REQUEST', `${name}: expected it once, as text`);

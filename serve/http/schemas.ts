@@ -14,6 +14,16 @@ export const PredictionSchema = z
 
 const Milliseconds = z.number().min(0);
 
+export const CropSchema = z
+  .object({
+    name: z.string().meta({ example: 'top left' }),
+    top: z.int().min(0),
+    left: z.int().min(0),
+    size: z.int().min(1).meta({ description: 'Side, pixels of the picture cut to a square of image_px' }),
+    mirror: z.boolean().meta({ description: 'Read from right to left after cutting' }),
+  })
+  .meta({ id: 'Crop' });
+
 export const ClassifyAnswer = z
   .object({
     predictions: z.array(PredictionSchema).meta({ description: 'Most probable first' }),
@@ -25,6 +35,11 @@ export const ClassifyAnswer = z
       inference: Milliseconds,
       total: Milliseconds,
     }),
+    image_px: z.int().optional().meta({ description: 'With by_crop: side of the square that the picture is cut to' }),
+    by_crop: z
+      .array(CropSchema.extend({ predictions: z.array(PredictionSchema) }).meta({ id: 'CropAnswer' }))
+      .optional()
+      .meta({ description: 'With by_crop: what each crop alone gives' }),
   })
   .meta({ id: 'ClassifyAnswer' });
 

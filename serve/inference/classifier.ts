@@ -28,6 +28,8 @@ export interface Classifier {
   decode(bytes: Uint8Array): Promise<Uint8Array>;
   /** Those of some pictures → probabilities of each, float32 [classes]. Blocks the calling thread meanwhile. */
   infer(pictures: readonly Uint8Array[]): Promise<Float32Array[]>;
+  /** That of one picture → its probabilities, and those of each crop, float32 [crops, classes]. Blocks meanwhile. */
+  inferByCrop(picture: Uint8Array): Promise<{ probabilities: Float32Array; byCrop: Float32Array }>;
   /** The model's own input → its outputs by name. Blocks the calling thread meanwhile. */
   run(input: Tensor, outputs: readonly string[]): Promise<Tensor[]>;
   release(): Promise<void>;
@@ -87,6 +89,7 @@ function servedBy(
     batch,
     decode: (bytes) => decodePicture(bytes, model.imagePx, maxPixels),
     infer: (squares) => pictures.infer(squares),
+    inferByCrop: (square) => pictures.inferByCrop(square),
     run: (input, outputs) => runSession(session, input, outputs),
     release: () => session.release(),
   };
@@ -99,13 +102,20 @@ class PictureInference {
   /** Length of the first axis, −1 where it is free. */
   private readonly batch: number;
   private readonly output: string;
+  private readonly perCrop?: string;
   private readonly softmax: boolean;
   private readonly classes: number;
   private readonly imagePx: number;
 
   constructor(
     private readonly session: ort.InferenceSession,
-    { classifier, recipe, output, softmax }: Pick<ModelFile, 'classifier' | 'recipe' | 'output' | 'softmax'>,
+    {
+      classifier,
+      recipe,
+      output,
+      perCrop,
+      softmax,
+    }: Pick<ModelFile, 'classifier' | 'recipe' | 'output' | 'perCrop' | 'softmax'>,
   ) {
     const { name, datatype, shape } = classifier.input;
     const { layout, inputPx } = recipe;
@@ -113,6 +123,7 @@ class PictureInference {
     this.batch = shape[0];
     this.input = { name, datatype, shape: layout === 'NCHW' ? [1, 3, inputPx, inputPx] : [1, inputPx, inputPx, 3] };
     this.output = output;
+    this.perCrop = perCrop;
     this.softmax = softmax;
     this.classes = classifier.labels.length;
     this.imagePx = recipe.imagePx;
@@ -138,6 +149,22 @@ class PictureInference {
     );
   }
 
+  async inferByCrop(picture: Uint8Array): Promise<{ probabilities: Float32Array; byCrop: Float32Array }> {
+    const input = this.tensor.of(picture);
+    if (this.perCrop === undefined) {
+      const rows = await this.runRows([input]);
+      const byCrop = new Float32Array(rows.length);
+      for (let at = 0; at < rows.length; at += this.classes) {
+        const row = rows.subarray(at, at + this.classes);
+        byCrop.set(this.softmax ? softmax(row) : row, at);
+      }
+      return { probabilities: this.average(rows), byCrop };
+    }
+    const tensor = { ...this.input, shape: [1, ...this.input.shape.slice(1)], bytes: bytesOf(input) };
+    const [mean, each] = await runSession(this.session, tensor, [this.output, this.perCrop]);
+    return { probabilities: this.average(floatsOf(mean)), byCrop: floatsOf(each) };
+  }
+
   /** @returns [pictures · crops, classes] */
   private async runRows(inputs: (Uint8Array | Float32Array)[]): Promise<Float32Array> {
     const all = inputs.length === 1 ? bytesOf(inputs[0]) : Buffer.concat(inputs.map(bytesOf));
@@ -154,7 +181,7 @@ class PictureInference {
     for (let row = 0; row < count; row += together) {
       const bytes = all.subarray((row / together) * size, (row / together + 1) * size);
       const [output] = await runSession(this.session, { ...this.input, shape, bytes }, [this.output]);
-      const values = new Float32Array(output.bytes.buffer, output.bytes.byteOffset, output.bytes.byteLength / 4);
+      const values = floatsOf(output);
       if (values.length !== together * this.classes) {
         throw new UserError(
           `the output ${this.output} has the shape [${output.shape}], expected [${together}, ${this.classes}]: a value for each of the ${this.classes} labels`,
@@ -179,7 +206,11 @@ class PictureInference {
   }
 }
 
-function softmax(logits: Float32Array): Float64Array {
+function floatsOf({ bytes }: Tensor): Float32Array {
+  return new Float32Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength / 4);
+}
+
+export function softmax(logits: Float32Array): Float64Array {
   const largest = logits.reduce((a, b) => Math.max(a, b));
   const powers = Float64Array.from(logits, (logit) => Math.exp(logit - largest));
   const sum = powers.reduce((a, b) => a + b);

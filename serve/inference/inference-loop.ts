@@ -7,7 +7,7 @@ import type { FromInference, Reply, ToInference, Work } from './messages.js';
 
 type Decoded = { pixels: Uint8Array; decodeMs: number } | { error: unknown };
 type Job = { id: number; cancelled: boolean } & (
-  | { type: 'classify'; decoded: Promise<Decoded> }
+  | { type: 'classify'; byCrop: boolean; decoded: Promise<Decoded> }
   | Extract<Work, { type: 'infer' }>
 );
 
@@ -49,7 +49,10 @@ class Line {
       return;
     }
     if (message.type === 'infer') this.jobs.push({ ...message, cancelled: false });
-    else this.jobs.push({ type: 'classify', id, cancelled: false, decoded: decode(this.classifier, message.bytes) });
+    else {
+      const { bytes, byCrop = false } = message;
+      this.jobs.push({ type: 'classify', id, byCrop, cancelled: false, decoded: decode(this.classifier, bytes) });
+    }
     if (!this.isBusy) void this.work();
   }
 
@@ -69,7 +72,7 @@ class Line {
   private async batch(): Promise<Job[]> {
     const { batch } = this.classifier;
     if (batch > 1 && this.batchDelayMs > 0 && this.jobs.length < batch) await delay(this.batchDelayMs);
-    const other = this.jobs.findIndex(({ type }) => type !== 'classify');
+    const other = this.jobs.findIndex((job) => job.type !== 'classify' || job.byCrop);
     return this.jobs.splice(0, Math.max(1, Math.min(batch, other < 0 ? this.jobs.length : other)));
   }
 
@@ -81,6 +84,7 @@ class Line {
       if (job.cancelled) replies.set(job.id, { type: 'skipped', id: job.id });
       else if (job.type === 'infer') replies.set(job.id, await this.run(job));
       else if (decoded && 'error' in decoded) replies.set(job.id, refusal(job.id, decoded.error));
+      else if (decoded && job.byCrop) replies.set(job.id, await this.classifyByCrop(job.id, decoded));
       else if (decoded) pictures.push({ id: job.id, ...decoded });
     }
     for (const reply of await this.classify(pictures)) replies.set(reply.id, reply);
@@ -102,6 +106,23 @@ class Line {
       const singly: Reply[] = [];
       for (const picture of pictures) singly.push(...(await this.classify([picture])));
       return singly;
+    }
+  }
+
+  private async classifyByCrop(id: number, { pixels, decodeMs }: { pixels: Uint8Array; decodeMs: number }) {
+    const started = performance.now();
+    try {
+      const answer = await this.classifier.inferByCrop(pixels);
+      return {
+        type: 'answer',
+        id,
+        ...answer,
+        decodeMs,
+        inferenceMs: performance.now() - started,
+        runs: 1,
+      } satisfies Reply;
+    } catch (error) {
+      return refusal(id, error);
     }
   }
 

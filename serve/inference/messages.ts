@@ -27,8 +27,8 @@ export interface InferenceOptions {
 
 /** What is asked of the model. */
 export type Work =
-  /** An encoded picture. */
-  | { type: 'classify'; bytes: Uint8Array }
+  /** An encoded picture; `byCrop`: the probabilities of its crops as well. */
+  | { type: 'classify'; bytes: Uint8Array; byCrop?: boolean }
   /** A tensor as the model takes it, and the names of the outputs wanted. */
   | { type: 'infer'; input: Tensor; outputs: string[] };
 
@@ -39,7 +39,7 @@ export type ToInference =
 
 /** What came of it. Of the pictures that shared a run, the first has `runs` 1, the others 0. */
 export type Answer = { id: number; decodeMs: number; inferenceMs: number; runs: number } & (
-  | { type: 'answer'; probabilities: Float32Array }
+  | { type: 'answer'; probabilities: Float32Array; byCrop?: Float32Array }
   | { type: 'tensors'; outputs: Tensor[] }
 );
 

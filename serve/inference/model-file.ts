@@ -33,6 +33,8 @@ export interface ModelFile {
   cropsInside: number;
   /** Name of the output that classes are read from, [rows, classes]. */
   output: string;
+  /** Name of the value that holds the probabilities of each crop the graph cuts, [crops · rows, classes]; undefined where it cuts none. */
+  perCrop?: string;
   /** That output is no probabilities yet. */
   softmax: boolean;
   /** @throws {UserError} where the file is not the same any more */
@@ -56,7 +58,7 @@ export async function readModelFile(file: string): Promise<ModelFile> {
   }
   const described = config
     ? byConfig(config, { inputs, outputs, proto }, file)
-    : byMetadata(propsToMetadata(proto.metadataProps ?? [], file), { inputs, outputs }, file);
+    : byMetadata(propsToMetadata(proto.metadataProps ?? [], file), { inputs, outputs, proto }, file);
   let size = fileSize;
   for (const tensor of proto.graph?.initializer ?? []) {
     const isBeside = isExternal(tensor) && tensor.externalData?.[0]?.value !== basename(file);
@@ -73,14 +75,15 @@ export async function readModelFile(file: string): Promise<ModelFile> {
   };
 }
 
-type Described = Pick<ModelFile, 'name' | 'classifier' | 'recipe' | 'cropsInside' | 'output' | 'softmax'>;
+type Described = Pick<ModelFile, 'name' | 'classifier' | 'recipe' | 'cropsInside' | 'output' | 'perCrop' | 'softmax'>;
 interface Interface {
   inputs: TensorSpec[];
   outputs: TensorSpec[];
 }
 
 /** A file of ours: `image` uint8 [N, imagePx, imagePx, 3], or `input` float32 [N, 3, inputPx, inputPx] → `probabilities` [N, classes]. */
-function byMetadata(metadata: ModelMetadata, { inputs, outputs }: Interface, file: string): Described {
+function byMetadata(metadata: ModelMetadata, model: Interface & { proto: ModelProto }, file: string): Described {
+  const { inputs, outputs, proto } = model;
   const { head, labels, synsets, imagePx, inputPx, crops } = metadata;
   const whole = head === 'image';
   const expected: TensorSpec[] = [
@@ -103,7 +106,7 @@ function byMetadata(metadata: ModelMetadata, { inputs, outputs }: Interface, fil
   }
   return {
     name: metadata.model ?? basename(file, '.onnx'),
-    classifier: { labels, synsets, input: inputs[0], outputs, answer: 'probabilities' },
+    classifier: { labels, synsets, cropPx: inputPx, input: inputs[0], outputs, answer: 'probabilities' },
     recipe: {
       datatype: whole ? 'UINT8' : 'FP32',
       layout: whole ? 'NHWC' : 'NCHW',
@@ -117,6 +120,7 @@ function byMetadata(metadata: ModelMetadata, { inputs, outputs }: Interface, fil
     },
     cropsInside: whole ? (crops ?? 1) : 1,
     output: 'probabilities',
+    perCrop: whole && (crops ?? 1) > 1 ? softmaxBefore(proto, 'probabilities') : undefined,
     softmax: false,
   };
 }
@@ -163,14 +167,14 @@ function byConfig(config: ModelConfig, model: Interface & { proto: ModelProto },
   }
   const softmax = config.output.activation
     ? config.output.activation === 'softmax'
-    : !endsWithSoftmax(proto, output.name);
+    : softmaxBefore(proto, output.name) === undefined;
   const { synsets, input: colours } = config;
   if (synsets && synsets.length !== labels.length) {
     throw new UserError(`${file}: config.json has ${labels.length} labels and ${synsets.length} synsets`);
   }
   return {
     name: basename(file, '.onnx'),
-    classifier: { labels, synsets, input, outputs, answer: softmax ? 'probabilities' : output.name },
+    classifier: { labels, synsets, cropPx: inputPx, input, outputs, answer: softmax ? 'probabilities' : output.name },
     recipe: {
       datatype: input.datatype === 'UINT8' ? 'UINT8' : 'FP32',
       layout,
@@ -197,15 +201,17 @@ function layoutOf({ shape }: TensorSpec): 'NCHW' | 'NHWC' | undefined {
   return shape[1] === 3 ? 'NCHW' : 'NHWC';
 }
 
-function endsWithSoftmax({ graph }: ModelProto, output: string): boolean {
+/** The value that a softmax gives, where `output` holds the same or means of it. */
+function softmaxBefore({ graph }: ModelProto, output: string): string | undefined {
   const passes = new Set(['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Cast', 'ReduceMean']);
   for (let name: string | undefined = output; name !== undefined; ) {
     const at: string = name;
     const node = graph?.node?.find((candidate) => candidate.output?.includes(at));
-    if (!node || !passes.has(node.opType ?? '')) return node?.opType === 'Softmax';
-    name = node.input?.[0];
+    if (node?.opType === 'Softmax') return at;
+    if (!passes.has(node?.opType ?? '')) return undefined;
+    name = node?.input?.[0];
   }
-  return false;
+  return undefined;
 }
 
 function readProto(file: string): { proto: ModelProto; size: number } {

@@ -15,18 +15,21 @@ import type { ModelFile } from './model-file.js';
 import type { Provider } from './provider.js';
 import { rewriteLrn } from './rewrite-lrn.js';
 
+type ModelProto = import('onnx-proto').onnx.IModelProto;
+
 /**
  * @param threads  of the CPU provider; undefined for one a core
  * @throws         what onnxruntime throws where the provider does not run, or the model is not valid
  */
 export async function openSession(
   file: string,
-  { proto }: Pick<ModelFile, 'proto'>,
+  { proto, perCrop }: Pick<ModelFile, 'proto' | 'perCrop'>,
   provider: Provider,
   threads = availableParallelism(),
 ): Promise<ort.InferenceSession> {
   // CUDA has a fast LRN; the other providers get it rewritten.
-  const model = provider === 'cuda' ? proto : rewriteLrn(proto).model;
+  const rewritten = provider === 'cuda' ? proto : rewriteLrn(proto).model;
+  const model = perCrop === undefined ? rewritten : withOutput(rewritten, perCrop);
   const create = (complete: typeof model) =>
     ort.InferenceSession.create(onnxProto.onnx.ModelProto.encode(complete).finish(), {
       executionProviders: [provider],
@@ -41,6 +44,12 @@ export async function openSession(
     await session.release();
   }
   return create(await withExternalData(file, model));
+}
+
+/** The model with one more output; onnxruntime knows its type. */
+function withOutput(model: ModelProto, name: string): ModelProto {
+  const { graph } = model;
+  return { ...model, graph: { ...graph, output: [...(graph?.output ?? []), { name }] } };
 }
 
 /**

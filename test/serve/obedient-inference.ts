@@ -58,6 +58,7 @@ await runInferenceLoop(async (log) => {
       labels: ['result', 'nothing'],
       crops: 10,
       imagePx: 8,
+      cropPx: 8,
       input: { name: 'image', datatype: 'UINT8', shape: [-1, 8, 8, 3] },
       outputs: [{ name: 'probabilities', datatype: 'FP32', shape: [-1, 2] }],
       answer: 'probabilities',
@@ -73,6 +74,9 @@ await runInferenceLoop(async (log) => {
         if (command !== 'count') count += 1;
         return Float32Array.of(COMMANDS[command](words.join(' ')), 0);
       });
+    },
+    inferByCrop: async () => {
+      throw new Error('not of the stand-in');
     },
     run: async () => [],
     release: async () => undefined,

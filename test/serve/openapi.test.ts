@@ -27,6 +27,12 @@ test('describes every route of every protocol', () => {
     Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
   );
   assert.deepEqual(routes.sort(), [
+    'GET /explain/graph',
+    'GET /explain/kernels',
+    'GET /explain/layers',
+    'GET /explain/metadata',
+    'GET /explain/stats',
+    'GET /explain/strongest',
     'GET /metrics',
     'GET /ping',
     'GET /v2',
@@ -38,6 +44,11 @@ test('describes every route of every protocol', () => {
     'GET /v2/models/{model}/versions/{version}',
     'GET /v2/models/{model}/versions/{version}/ready',
     'POST /classify',
+    'POST /explain/activations',
+    'POST /explain/lrn',
+    'POST /explain/neighbours',
+    'POST /explain/occlusion',
+    'POST /explain/picture',
     'POST /models/{model}',
     'POST /predictions/{model}',
     'POST /predictions/{model}/{version}',
@@ -82,6 +93,7 @@ function fits(value: unknown, schema: Record<string, unknown>): boolean {
   }
   if (schema.type === 'array')
     return Array.isArray(value) && value.every((part) => fits(part, (schema.items ?? {}) as Record<string, unknown>));
+  if (schema.type === 'null') return value === null;
   if (schema.type === 'integer') return Number.isInteger(value);
   return schema.type === undefined || typeof value === schema.type;
 }
@@ -91,7 +103,14 @@ test('its answers and errors have the forms it describes', async () => {
   const none = new Uint8Array();
   const requests: [string, string, string, Uint8Array | undefined][] = [
     ['post', '/classify', '/classify', picture],
+    ['post', '/classify', '/classify?by_crop=true', picture],
     ['post', '/classify', '/classify', none],
+    ['get', '/explain/layers', '/explain/layers', undefined],
+    ['get', '/explain/graph', '/explain/graph', undefined],
+    ['get', '/explain/metadata', '/explain/metadata', undefined],
+    ['get', '/explain/stats', '/explain/stats', undefined],
+    ['post', '/explain/lrn', '/explain/lrn?layer=logits', picture],
+    ['post', '/explain/neighbours', '/explain/neighbours?k=0', picture],
     ['post', '/classify', '/classify?top=0', picture],
     ['get', '/ping', '/ping', undefined],
     ['get', '/v2', '/v2', undefined],

@@ -1,0 +1,286 @@
+/**
+ * A model file opened so that every value between a crop and its probabilities can be read, and a crop be changed before it goes in: the same
+ * nodes and weights as classification uses, run by onnxruntime. What cuts the crops out of a picture is a small session of its own.
+ */
+import * as ort from 'onnxruntime-node';
+import { OnnxGraph } from '../../export/import/onnx-graph.js';
+import { toFloat32 } from '../../export/import/stored-tensor.js';
+import { centreOf, type NamedCrop, namedCrops } from '../crops.js';
+import { RequestError } from '../errors.js';
+import { softmax } from '../inference/classifier.js';
+import { decodePicture } from '../inference/decode.js';
+import { type ModelFile, readModelFile } from '../inference/model-file.js';
+import { PictureTensor } from '../inference/picture-tensor.js';
+import { openSession, runSession } from '../inference/session.js';
+import type { Classifying } from '../served-model.js';
+import { bytesOf, elementCount, type Tensor, type TensorSpec } from '../tensors.js';
+import { cutGraph } from './cut-graph.js';
+import { inputOf } from './layer-table.js';
+import { findLayers, type Layer } from './layers.js';
+
+export interface NetworkOptions {
+  /** Path of the `.onnx` file. */
+  file: string;
+  /** Width × height above which a picture is refused. */
+  maxPixels: number;
+  /** Threads; undefined for one a core. */
+  threads?: number;
+}
+
+/** Crops as the network takes them, one after another. */
+export type Rows = Float32Array | Uint8Array;
+
+/** Float32 values of some crops, [rows, …shape]. */
+export interface Values {
+  shape: number[];
+  data: Float32Array;
+}
+
+/** Value in our own files that holds the crops of all pictures; see export/heads.ts. */
+const CROPS = 'crops';
+/** Crops in one run: more gain nothing on the CPU, and hold a cancellation up. */
+const ROWS_A_RUN = 8;
+
+export class CropNetwork {
+  readonly graph: OnnxGraph;
+  readonly model: Classifying;
+  readonly crops: readonly NamedCrop[];
+  readonly centre: number;
+  /** What the network takes: a crop a row. */
+  readonly input: TensorSpec;
+  readonly layers: readonly Layer[];
+  private readonly tensor: PictureTensor;
+  /** The graph cuts the crops itself and subtracts the mean from them. */
+  readonly cutsInside: boolean;
+  private readonly answer: string;
+  private cutting?: Promise<ort.InferenceSession>;
+  private network?: Promise<{ session: ort.InferenceSession; shapes: ReadonlyMap<string, number[]> }>;
+
+  private constructor(
+    readonly options: NetworkOptions,
+    readonly file: ModelFile,
+  ) {
+    const { proto, classifier, recipe, cropsInside, output, perCrop } = file;
+    this.graph = new OnnxGraph(options.file, proto);
+    this.tensor = new PictureTensor(recipe);
+    this.cutsInside = perCrop !== undefined && this.graph.producer(CROPS) !== undefined;
+    const { cropPx } = classifier;
+    this.input = this.cutsInside
+      ? { name: CROPS, datatype: 'FP32', shape: [-1, 3, cropPx, cropPx] }
+      : withSides(classifier.input, recipe.layout, recipe.inputPx);
+    this.answer = (this.cutsInside && perCrop) || output;
+    this.model = { ...classifier, crops: this.tensor.rows * cropsInside, imagePx: recipe.imagePx };
+    const known = this.cutsInside || cropsInside === 1 ? namedCrops(this.model) : undefined;
+    this.crops = known ?? [{ name: 'whole', top: 0, left: 0, size: recipe.imagePx, mirror: false }];
+    this.centre = centreOf(this.crops);
+    const body = cutGraph(proto, { inputs: [this.input], outputs: [this.answer] });
+    this.layers = findLayers(this.graph, body.graph?.node ?? [], this.isOwn);
+  }
+
+  /**
+   * Reads the file; sessions are opened when they are first needed.
+   * @throws {UserError} as `readModelFile`
+   */
+  static async open(options: NetworkOptions): Promise<CropNetwork> {
+    ort.env.logLevel = 'fatal'; // what it would print as an error, it throws as well
+    return new CropNetwork(options, await readModelFile(options.file));
+  }
+
+  /** Written by this program, with values named after layers. */
+  get isOwn(): boolean {
+    return this.file.proto.metadataProps?.some(({ key }) => key === 'head') ?? false;
+  }
+
+  get isChannelsFirst(): boolean {
+    return this.cutsInside || this.file.recipe.layout === 'NCHW';
+  }
+
+  /** Elements of a crop. */
+  get rowSize(): number {
+    return elementCount(this.input.shape.slice(1));
+  }
+
+  /** Encoded JPEG, PNG or WebP → uint8 RGB [imagePx, imagePx, 3]. @throws {RequestError} */
+  decode(bytes: Uint8Array): Promise<Uint8Array> {
+    return decodePicture(bytes, this.model.imagePx, this.options.maxPixels);
+  }
+
+  /** Every crop of a decoded picture. */
+  async rows(pixels: Uint8Array): Promise<Rows> {
+    const tensor = this.tensor.of(pixels);
+    if (!this.cutsInside) return tensor;
+    this.cutting ??= this.openCutting();
+    const { input } = this.model;
+    const whole = { ...input, shape: [1, ...input.shape.slice(1)], bytes: bytesOf(tensor) };
+    const [crops] = await runSession(await this.cutting, whole, [CROPS]);
+    return toFloat32(CROPS, crops.bytes, 'F32', crops.shape);
+  }
+
+  /** Shapes for one crop, channels first, of what layers give and read; without values that are no floats or have other axes. */
+  async shapes(): Promise<ReadonlyMap<string, number[]>> {
+    return (await this.opened()).shapes;
+  }
+
+  /**
+   * Values of layers for some crops, by the layers' names. Blocks the calling thread for each run.
+   * @param rows  [count, …]
+   */
+  async run(rows: Rows, layers: readonly Layer[]): Promise<Map<string, Values>> {
+    const { session, shapes } = await this.opened();
+    const names = [...new Set(layers.map(({ value }) => value))];
+    const found = await this.runAll(session, rows, names);
+    return new Map(
+      layers.map((layer) => {
+        const { data, shape } = found.get(layer.value)!;
+        const turned = isChannelsLast(layer, this.graph) ? channelsFirst(data, shape.slice(1)) : data;
+        return [layer.name, { shape: [shape[0], ...shapes.get(layer.value)!], data: turned }];
+      }),
+    );
+  }
+
+  /** Probabilities of some crops, [count, classes]. */
+  async probabilities(rows: Rows): Promise<Float32Array> {
+    const { session } = await this.opened();
+    const { data } = (await this.runAll(session, rows, [this.answer])).get(this.answer)!;
+    const classes = this.model.labels.length;
+    if (!this.file.softmax) return data;
+    for (let at = 0; at < data.length; at += classes) data.set(softmax(data.subarray(at, at + classes)), at);
+    return data;
+  }
+
+  /** A stored tensor. @throws {RequestError} VIEW_UNAVAILABLE where it is kept as codes */
+  async stored(value: string): Promise<Float32Array> {
+    const tensor = this.graph.constant(value);
+    if (tensor) return tensor.read();
+    throw new RequestError(
+      'VIEW_UNAVAILABLE',
+      `the weights ${value} are stored as codes of 8 bits; look at the float32 file`,
+    );
+  }
+
+  async release(): Promise<void> {
+    await Promise.all([this.cutting?.then((s) => s.release()), this.network?.then(({ session }) => session.release())]);
+  }
+
+  private openCutting(): Promise<ort.InferenceSession> {
+    const proto = cutGraph(this.file.proto, { inputs: [this.model.input], outputs: [CROPS] });
+    return openSession(this.options.file, { proto }, 'cpu', this.options.threads);
+  }
+
+  private opened() {
+    this.network ??= this.openNetwork();
+    return this.network;
+  }
+
+  private async openNetwork() {
+    const { file, threads } = this.options;
+    const read = this.layers
+      .map((layer) => inputOf(this.graph, layer))
+      .filter((name) => name && name !== this.input.name);
+    const outputs = [...new Set([this.answer, ...this.layers.map(({ value }) => value), ...read])];
+    const proto = cutGraph(this.file.proto, { inputs: [this.input], outputs });
+    const session = await openSession(file, { proto }, 'cpu', threads);
+    await this.file.checkUnchanged();
+    const found = await this.runOnce(session, new Uint8Array(this.rowSize * (this.floats ? 4 : 1)), 1, outputs);
+    const layout = new Map(this.layers.map((layer) => [layer.value, isChannelsLast(layer, this.graph)]));
+    const floats = found.filter(({ datatype, shape }) => /^FP(16|32)$/.test(datatype) && [2, 4].includes(shape.length));
+    const shapes = floats.map(({ name, shape: [, ...own] }): [string, number[]] => [
+      name,
+      layout.get(name) && own.length === 3 ? [own[2], own[0], own[1]] : own,
+    ]);
+    return { session, shapes: new Map(shapes) };
+  }
+
+  private get floats(): boolean {
+    return this.input.datatype === 'FP32';
+  }
+
+  /** In runs of a few rows each. */
+  private async runAll(
+    session: ort.InferenceSession,
+    rows: Rows,
+    names: readonly string[],
+  ): Promise<Map<string, Values>> {
+    const count = rows.length / this.rowSize;
+    const parts = new Map<string, Values[]>(names.map((name) => [name, []]));
+    const bytes = bytesOf(rows);
+    const rowBytes = bytes.length / count;
+    for (let at = 0; at < count; at += ROWS_A_RUN) {
+      const some = Math.min(ROWS_A_RUN, count - at);
+      for (const tensor of await this.runOnce(
+        session,
+        bytes.subarray(at * rowBytes, (at + some) * rowBytes),
+        some,
+        names,
+      )) {
+        const { name, shape } = tensor;
+        const data = toFloat32(name, tensor.bytes, tensor.datatype === 'FP16' ? 'F16' : 'F32', shape);
+        parts.get(name)!.push({ shape, data });
+      }
+    }
+    return new Map([...parts].map(([name, some]) => [name, joined(some, count)]));
+  }
+
+  /** Rows up to the length of the model's batch axis, where that is fixed, are 0. */
+  private async runOnce(
+    session: ort.InferenceSession,
+    bytes: Uint8Array,
+    count: number,
+    names: readonly string[],
+  ): Promise<Tensor[]> {
+    const [batch] = this.input.shape;
+    if (batch === -1 || batch === count) {
+      return runSession(session, { ...this.input, shape: [count, ...this.input.shape.slice(1)], bytes }, names);
+    }
+    const row = bytes.length / count;
+    const results: Tensor[][] = [];
+    for (let at = 0; at < count; at += batch) {
+      const padded = new Uint8Array(row * batch);
+      padded.set(bytes.subarray(at * row, (at + batch) * row));
+      const whole = await runSession(session, { ...this.input, bytes: padded }, names);
+      results.push(whole.map((tensor) => firstRows(tensor, Math.min(batch, count - at))));
+    }
+    return results[0].map((first, i) => {
+      const bytes = Buffer.concat(results.map((tensors) => tensors[i].bytes));
+      return { ...first, shape: [count, ...first.shape.slice(1)], bytes };
+    });
+  }
+}
+
+function withSides({ name, datatype, shape }: TensorSpec, layout: 'NCHW' | 'NHWC', px: number): TensorSpec {
+  return { name, datatype, shape: [shape[0], ...(layout === 'NCHW' ? [3, px, px] : [px, px, 3])] };
+}
+
+function firstRows(tensor: Tensor, rows: number): Tensor {
+  const [batch, ...rest] = tensor.shape;
+  return { ...tensor, shape: [rows, ...rest], bytes: tensor.bytes.subarray(0, (tensor.bytes.length / batch) * rows) };
+}
+
+function joined(parts: readonly Values[], count: number): Values {
+  if (parts.length === 1) return parts[0];
+  const data = new Float32Array(parts.reduce((sum, part) => sum + part.data.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    data.set(part.data, at);
+    at += part.data.length;
+  }
+  return { shape: [count, ...parts[0].shape.slice(1)], data };
+}
+
+/** Locally connected layers of our own files end with [N, H, W, C]; see export/lowerings. */
+function isChannelsLast({ main }: Layer, graph: OnnxGraph): boolean {
+  return main?.opType === 'MatMul' && graph.storedDims(main.input?.[1])?.length === 3;
+}
+
+/** [rows, H, W, C] → [rows, C, H, W] */
+function channelsFirst(data: Float32Array, [height, width, channels]: number[]): Float32Array {
+  const turned = new Float32Array(data.length);
+  const plane = height * width;
+  for (let i = 0; i < data.length; i++) {
+    const channel = i % channels;
+    const place = Math.floor(i / channels) % plane;
+    const row = Math.floor(i / (plane * channels));
+    turned[(row * channels + channel) * plane + place] = data[i];
+  }
+  return turned;
+}

@@ -1,0 +1,57 @@
+/** A part of an ONNX graph as a model of its own, that gives values which the file keeps to itself. Nothing of what it computes is changed. */
+import onnxProto from 'onnx-proto';
+import { DATATYPES, type TensorSpec } from '../tensors.js';
+
+type ModelProto = import('onnx-proto').onnx.IModelProto;
+type NodeProto = import('onnx-proto').onnx.INodeProto;
+const { onnx } = onnxProto;
+
+/**
+ * The nodes that lead from `inputs` to `outputs`.
+ * @param inputs   values that are fed, in place of what computes them; −1 is a length that is free
+ * @param outputs  names of values, whatever their types: onnxruntime infers them
+ */
+export function cutGraph(
+  model: ModelProto,
+  { inputs, outputs }: { inputs: readonly TensorSpec[]; outputs: readonly string[] },
+): ModelProto {
+  const graph = model.graph ?? {};
+  const given = new Set(inputs.map(({ name }) => name));
+  const producers = new Map((graph.node ?? []).flatMap((node) => (node.output ?? []).map((name) => [name, node])));
+  const needed = new Set<NodeProto>();
+  const read = new Set<string>();
+  for (const open = [...outputs]; open.length > 0; ) {
+    const name = open.pop()!;
+    if (name === '' || read.has(name)) continue;
+    read.add(name);
+    const node = given.has(name) ? undefined : producers.get(name);
+    if (!node || needed.has(node)) continue;
+    needed.add(node);
+    open.push(...readBy(node));
+  }
+  return {
+    ...model,
+    graph: {
+      ...graph,
+      node: (graph.node ?? []).filter((node) => needed.has(node)),
+      initializer: (graph.initializer ?? []).filter(({ name }) => read.has(name ?? '')),
+      input: inputs.filter(({ name }) => read.has(name)).map(valueInfo),
+      output: outputs.map((name) => ({ name })),
+      valueInfo: (graph.valueInfo ?? []).filter(({ name }) => !given.has(name ?? '') && !outputs.includes(name ?? '')),
+    },
+  };
+}
+
+/** Values that a node reads, those of its subgraphs included. */
+function readBy({ input, attribute }: NodeProto): string[] {
+  const inner = (attribute ?? []).flatMap(({ g }) => (g?.node ?? []).flatMap(readBy));
+  return [...(input ?? []), ...inner];
+}
+
+function valueInfo({ name, datatype, shape }: TensorSpec) {
+  const dim = shape.map((length, axis) => (length === -1 ? { dimParam: `axis${axis}` } : { dimValue: length }));
+  return onnx.ValueInfoProto.create({
+    name,
+    type: { tensorType: { elemType: DATATYPES[datatype].onnx, shape: { dim } } },
+  });
+}

@@ -1,0 +1,148 @@
+/** An index opened for search. Features stay in the file: only what the graph needs, names and thumbnails are in memory. */
+import { type FileHandle, open } from 'node:fs/promises';
+import { HNSW } from 'hnsw';
+import { numbersOf } from '../../tensors.js';
+import { type IndexHeader, readAt, readWholeIndex, type Section } from './index-file.js';
+import { HNSW_M, Projection } from './project.js';
+
+export interface Found {
+  picture: number;
+  /** Euclidean, between features. */
+  distance: number;
+}
+
+/** Bytes of features read at a time. */
+const CHUNK = 8_000_000;
+/** Candidates of the graph for one that is wanted, and at least. */
+const CANDIDATES = 10;
+const MIN_CANDIDATES = 200;
+
+export class PictureIndex {
+  private constructor(
+    readonly header: IndexHeader,
+    private readonly handle: FileHandle,
+    private readonly names: [string, string][],
+    private readonly thumbnails: Buffer,
+    /** Where each thumbnail begins, and where the last one ends. */
+    private readonly starts: readonly number[],
+    private readonly strongest: { values: Float32Array; pictures: Int32Array; places: Int32Array },
+    private readonly graph?: { hnsw: HNSW; projection: Projection },
+  ) {}
+
+  /** @throws {UserError} see `readWholeIndex` */
+  static async open(file: string): Promise<PictureIndex> {
+    const header = await readWholeIndex(file);
+    const handle = await open(file);
+    const bytes = ({ offset, length }: Section) => readAt(handle, offset, length);
+    const { names, thumbnails, strongest, projected, links } = header.sections;
+    const pictures = await bytes(thumbnails);
+    const lengths = numbersOf('UINT32', pictures.subarray(0, 4 * header.pictures)) as Uint32Array;
+    const starts = [4 * header.pictures];
+    for (const length of lengths) starts.push(starts.at(-1)! + length);
+    const all = await bytes(strongest);
+    const third = all.length / 3;
+    return new PictureIndex(
+      header,
+      handle,
+      JSON.parse((await bytes(names)).toString('utf8')),
+      pictures,
+      starts,
+      {
+        values: numbersOf('FP32', all.subarray(0, third)) as Float32Array,
+        pictures: numbersOf('INT32', all.subarray(third, 2 * third)) as Int32Array,
+        places: numbersOf('INT32', all.subarray(2 * third)) as Int32Array,
+      },
+      projected && links && openGraph(header, await bytes(projected), await bytes(links)),
+    );
+  }
+
+  get method(): 'exact' | 'hnsw' {
+    return this.graph ? 'hnsw' : 'exact';
+  }
+
+  /** The `k` pictures nearest to a feature, nearest first; of equal distances the earlier picture. */
+  async nearest(feature: Float32Array, k: number): Promise<Found[]> {
+    const found: Found[] = [];
+    if (this.graph) {
+      const { hnsw, projection } = this.graph;
+      const count = Math.max(MIN_CANDIDATES, CANDIDATES * k);
+      const candidates = hnsw.searchKNN(projection.of(feature), count, { efSearch: count });
+      for (const { id } of candidates)
+        found.push({ picture: id, distance: distance(feature, await this.features(id, 1), 0) });
+    } else {
+      const { pictures, dimension } = this.header;
+      const together = Math.max(1, Math.floor(CHUNK / (4 * dimension)));
+      for (let first = 0; first < pictures; first += together) {
+        const some = Math.min(together, pictures - first);
+        const rows = await this.features(first, some);
+        for (let i = 0; i < some; i++) found.push({ picture: first + i, distance: distance(feature, rows, i) });
+      }
+    }
+    return found.sort((a, b) => a.distance - b.distance || a.picture - b.picture).slice(0, k);
+  }
+
+  name(picture: number): { name: string; label: string } {
+    const [name, label] = this.names[picture];
+    return { name, label };
+  }
+
+  /** JPEG; undefined where none was kept. */
+  thumbnail(picture: number): Buffer | undefined {
+    const jpeg = this.thumbnails.subarray(this.starts[picture], this.starts[picture + 1]);
+    return jpeg.length > 0 ? jpeg : undefined;
+  }
+
+  /** The pictures that excite a channel most, the strongest first; undefined for a layer that is not recorded. */
+  strongestOf(layer: string, channel: number): { picture: number; value: number; y: number; x: number }[] | undefined {
+    let first = 0;
+    for (const { name, channels, width } of this.header.layers) {
+      if (name !== layer) {
+        first += channels;
+        continue;
+      }
+      const { values, pictures, places } = this.strongest;
+      const start = (first + channel) * this.header.strongest;
+      return Array.from({ length: this.header.strongest }, (_, i) => start + i)
+        .filter((at) => pictures[at] >= 0)
+        .map((at) => ({
+          picture: pictures[at],
+          value: values[at],
+          y: Math.floor(places[at] / width),
+          x: places[at] % width,
+        }));
+    }
+    return undefined;
+  }
+
+  async close(): Promise<void> {
+    await this.handle.close();
+  }
+
+  private async features(first: number, count: number): Promise<Float32Array> {
+    const { dimension, sections } = this.header;
+    const bytes = await readAt(this.handle, sections.features.offset + first * dimension * 4, count * dimension * 4);
+    return new Float32Array(bytes.buffer, bytes.byteOffset, count * dimension); // read into a buffer of its own
+  }
+}
+
+function distance(feature: Float32Array, rows: Float32Array, row: number): number {
+  let sum = 0;
+  for (let i = 0, at = row * feature.length; i < feature.length; i++, at++) sum += (feature[i] - rows[at]) ** 2;
+  return Math.sqrt(sum);
+}
+
+function openGraph({ graph, pictures, dimension }: IndexHeader, projected: Buffer, links: Buffer) {
+  const { dimension: length, entry, levels } = graph!;
+  const vectors = numbersOf('FP32', projected) as Float32Array;
+  const numbers = numbersOf('INT32', links) as Int32Array;
+  let at = 0;
+  const take = () => numbers[at++];
+  const nodes = Array.from({ length: pictures }, (_, id) => {
+    const level = take();
+    const neighbors = Array.from({ length: level + 1 }, () => Array.from({ length: take() }, take));
+    return [id, { id, level, vector: vectors.subarray(id * length, (id + 1) * length), neighbors }];
+  });
+  const shape = { M: HNSW_M, efConstruction: MIN_CANDIDATES, d: length, metric: 'euclidean' };
+  const hnsw = HNSW.fromJSON({ ...shape, levelMax: levels, entryPointId: entry, nodes });
+  return { hnsw, projection: new Projection(dimension, length) };
+}

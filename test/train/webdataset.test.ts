@@ -201,6 +201,8 @@ test('refuses a shard that is cut short or has a flipped byte in a header, and l
   const shard = join(folder, 's-1.tar');
   await truncate(shard, 20 * 512 + 40);
   await refuses(folder, /s-1\.tar: the archive is cut short or damaged after \d+ members/);
+  await writeFile(shard, bytes.subarray(0, 50 * 1024 + 512 + 40)); // inside a picture
+  await refuses(folder, /s-1\.tar: the archive is cut short or damaged after \d+ members .*Unexpected end of data/);
   await truncate(shard, 20 * 512);
   await refuses(folder, /s-1\.tar: the archive is cut short or damaged after \d+ members .*closing blocks/);
   bytes[40 * 512 + 5] ^= 4; // of the header of some member

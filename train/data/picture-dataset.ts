@@ -4,7 +4,7 @@
 import { extname } from 'node:path';
 import { UserError } from '../../model/errors.js';
 import type { Dataset, Member, OpenOptions, PictureSink, Source, Split, Streamed } from './dataset.js';
-import { classLabels, listClasses, nameSome } from './picture-classes.js';
+import { alikeButForCase, classLabels, listClasses, nameSome } from './picture-classes.js';
 import { findLayout, isPicture, type Layout, splitOf } from './picture-places.js';
 import { PictureStore } from './picture-store.js';
 import { loadedPart } from './read-ahead.js';
@@ -58,11 +58,14 @@ export async function readPictures(
   const classes = listClasses(source, layout, paths, folders, order);
   const unseen = order?.filter((name) => !classes.includes(name)) ?? [];
   if (unseen.length > 0) notes.push(`classes without a picture, left out: ${nameSome(unseen)}`);
+  const alike = alikeButForCase(classes);
+  if (alike.length > 0) notes.push(`classes whose names differ in case only: ${nameSome(alike)}`);
   checkUnreadable(source, store);
   const stray = paths.filter((path) => layout.placeOf(path) === undefined);
   if (stray.length > 0) notes.push(`outside train/, val/ and test/ and left out: ${stray.length}, such as ${stray[0]}`);
   const skipped = store.skipped.toSorted(byName);
   const splits = makeSplits(store, layout, classes);
+  checkNoneUnread(source, splits, classes);
   if (splits.train !== undefined && !paths.some((path) => isHeldOut(layout, path))) {
     notes.push(
       'no val/ or test/ folder: the pictures trained on also serve as val and test, so errors are training errors',
@@ -114,6 +117,15 @@ function checkUnreadable(source: string, store: PictureSink): void {
     `${source}: ${skipped.length} of ${names.length} pictures are unreadable, at most 1 % may be: ` +
       `${first.map(({ name, reason }) => `${name} (${reason})`).join('; ')}${skipped.length > 3 ? '; …' : ''}. Remove or mend them`,
   );
+}
+
+function checkNoneUnread(source: string, splits: Record<string, Split>, classes: string[]): void {
+  for (const [split, { labels }] of Object.entries(splits)) {
+    const read = new Set(labels);
+    const unread = classes.filter((_, label) => !read.has(label));
+    if (unread.length === 0) continue;
+    throw new UserError(`${source}: no picture of ${nameSome(unread)} among ${split} can be read; remove or mend them`);
+  }
 }
 
 /** The splits in the order of paths, `val` and `test` standing in for one another. */

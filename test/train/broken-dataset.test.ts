@@ -29,7 +29,7 @@ const manyMembers = (): Files =>
 test('names a path that does not exist and says what --data takes', () =>
   refuses(
     '/no/such/data.tar',
-    /no such file or folder; --data takes a folder, a \.tar, a \.tar\.gz, cifar10:DIR, idx:DIR, ilsvrc2012:DIR or the word emoji/,
+    /no such file or folder; --data takes a folder, a \.tar, a \.tar\.gz, cifar10:DIR, idx:DIR, ilsvrc2012:DIR, webdataset:DIR or the word emoji/,
   ));
 
 test('refuses a file that is no archive', async (t) => {

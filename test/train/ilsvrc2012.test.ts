@@ -20,6 +20,7 @@ import { pack } from 'tar-stream';
 import { random } from '../../model/random.js';
 import { readStructs } from '../../train/data/mat-file.js';
 import { openDataset } from '../../train/data/open-dataset.js';
+import { loadPictures } from '../../train/data/read-ahead.js';
 
 const META = fileURLToPath(new URL('../../../test/fixtures/meta.mat', import.meta.url)); // made by meta_mat.py with scipy
 const root = mkdtempSync(join(tmpdir(), 'alexnet-ilsvrc-'));
@@ -109,6 +110,20 @@ test('reads the challenge’s archives: tars inside a tar, and classes of the va
     }
   }
   assert.match(splits.val.name(0), /^val\/n02119789_kit_fox,_Vulpes_macrotis\/ILSVRC2012_val_00000002\.JPEG$/);
+});
+
+test('decodes pictures inside the inner archives anew', async () => {
+  const source = `ilsvrc2012:${await challenge('streamed')}`;
+  const held = (await openDataset(source, { imagePx: PX })).splits;
+  const streamed = (await openDataset(source, { imagePx: PX, stream: 'always' })).splits;
+  for (const split of ['train', 'val']) {
+    const order = Uint32Array.from({ length: held[split].length }, (_, i) => i);
+    const pictures = await loadPictures(streamed[split], order);
+    for (const i of order) {
+      const [a, b] = [pictures, held[split]].map(({ pixels }) => Buffer.from(pixels(i, random('unused'))));
+      assert.deepEqual(a, b, held[split].name(i));
+    }
+  }
 });
 
 test('reads the kit from its archive too', async () => {

@@ -43,7 +43,8 @@ export async function* cifarMembers(folder: string): AsyncGenerator<Member> {
       }
       const path = `${split}/${label}/${name.replace('.bin', '')}-${String(i).padStart(5, '0')}.png`;
       const size = { width: CIFAR_PX, height: CIFAR_PX, channels: 3 as const };
-      yield { path, kind: 'file', read: async () => ({ pixels: interleaved(record.subarray(1)), ...size }) };
+      const read = async () => ({ pixels: interleaved(record.subarray(1)), ...size });
+      yield { path, kind: 'file', read, later: read };
     }
   }
 }
@@ -77,7 +78,8 @@ export async function* idxMembers(folder: string): AsyncGenerator<Member> {
     for (let i = 0; i < count; i++) {
       const pixels = images.values.subarray(i * size, (i + 1) * size);
       const path = `${split}/${String(labels.values[i]).padStart(2, '0')}/${prefix}-${String(i).padStart(5, '0')}.png`;
-      yield { path, kind: 'file', read: async () => ({ pixels, width, height, channels: 1 }) };
+      const read = async () => ({ pixels, width, height, channels: 1 as const });
+      yield { path, kind: 'file', read, later: read };
     }
   }
 }

@@ -7,13 +7,20 @@ import type { Layout } from './picture-places.js';
 const SYNSET = /^(n\d{8})(?:_(.+))?$/;
 
 /**
- * Class names sorted by code point (Python's order, so indices agree with PyTorch's ImageFolder).
+ * Class names sorted by code point (Python's order, so indices agree with PyTorch's ImageFolder), or in the order that the source says.
  *
  * @param paths    all pictures
  * @param folders  all folders: those of classes must not be empty
+ * @param order    all names that there may be
  * @throws {UserError} when a class folder is empty, a split lacks a class, there is one class only, or more than 65,535
  */
-export function listClasses(source: string, layout: Layout, paths: string[], folders: string[]): string[] {
+export function listClasses(
+  source: string,
+  layout: Layout,
+  paths: string[],
+  folders: string[],
+  order?: string[],
+): string[] {
   const bySplit = new Map<string, Set<string>>(); // '' where there are no splits
   for (const path of paths) {
     const place = layout.placeOf(path);
@@ -35,7 +42,7 @@ export function listClasses(source: string, layout: Layout, paths: string[], fol
   if (names.size === 1)
     throw new UserError(`${source}: only one class, ${[...names][0]}/; a classifier needs at least two`);
   if (names.size > 65_535) throw new UserError(`${source}: ${names.size} classes; at most 65,535 are supported`);
-  return [...names].sort(byCodePoint);
+  return order?.filter((name) => names.has(name)) ?? [...names].sort(byCodePoint);
 }
 
 function checkNoneEmpty(source: string, layout: Layout, folders: string[], bySplit: Map<string, Set<string>>): void {
@@ -64,7 +71,7 @@ export function classLabels(classes: string[]): { labels: string[]; synsets?: st
 }
 
 /** UTF-8 keeps the order of code points; JavaScript's own comparison goes by UTF-16 units. */
-const byCodePoint = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
+export const byCodePoint = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
 
-const nameSome = (names: string[]): string =>
+export const nameSome = (names: string[]): string =>
   names.slice(0, 3).join(', ') + (names.length > 3 ? ` and ${names.length - 3} more` : '');

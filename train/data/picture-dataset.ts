@@ -3,10 +3,11 @@
  */
 import { extname } from 'node:path';
 import { UserError } from '../../model/errors.js';
-import type { Dataset, Member, OpenOptions, PictureSink, Split } from './dataset.js';
-import { classLabels, listClasses } from './picture-classes.js';
+import type { Dataset, Member, OpenOptions, PictureSink, Source, Split, Streamed } from './dataset.js';
+import { classLabels, listClasses, nameSome } from './picture-classes.js';
 import { findLayout, isPicture, type Layout, splitOf } from './picture-places.js';
 import { PictureStore } from './picture-store.js';
+import { loadedPart } from './read-ahead.js';
 
 /** Above this share of unreadable pictures the data set is taken to be broken. */
 const MAX_UNREADABLE = 0.01;
@@ -29,10 +30,10 @@ export function isWanted({ path, kind }: Member, { splits }: OpenOptions): boole
  */
 export async function readPictures(
   source: string,
-  members: Iterable<Member> | AsyncIterable<Member>,
+  { members, classes: order }: Source,
   options: OpenOptions,
   total?: number,
-  store: PictureSink = new PictureStore(options.imagePx),
+  store: PictureSink = new PictureStore(options, total),
 ): Promise<Dataset> {
   const paths: string[] = []; // of every picture, decoded or not: they decide about layout and classes
   const folders: string[] = [];
@@ -42,7 +43,8 @@ export async function readPictures(
     else if (member.kind === 'file' && isPicture(member.path)) paths.push(member.path);
     else if (!ANNOTATION.test(member.path)) countLeftOut(leftOut, member);
     if (!isWanted(member, options)) continue;
-    await store.add(member.path, member.read);
+    if (options.stream === 'always' && member.later === undefined) throw readOnce(source);
+    await store.add(member);
     options.onProgress?.(store.names.length, total);
   }
   await store.settle();
@@ -53,7 +55,9 @@ export async function readPictures(
     );
   }
   const layout = findLayout(source, paths);
-  const classes = listClasses(source, layout, paths, folders);
+  const classes = listClasses(source, layout, paths, folders, order);
+  const unseen = order?.filter((name) => !classes.includes(name)) ?? [];
+  if (unseen.length > 0) notes.push(`classes without a picture, left out: ${nameSome(unseen)}`);
   checkUnreadable(source, store);
   const stray = paths.filter((path) => layout.placeOf(path) === undefined);
   if (stray.length > 0) notes.push(`outside train/, val/ and test/ and left out: ${stray.length}, such as ${stray[0]}`);
@@ -66,7 +70,24 @@ export async function readPictures(
     splits.val = splits.train;
     splits.test = splits.train;
   }
-  return { source, imagePx: options.imagePx, ...classLabels(classes), splits, skipped, notes };
+  const { streamed } = store;
+  const statistics = splits.train && streamed?.statistics();
+  return {
+    source,
+    imagePx: options.imagePx,
+    ...classLabels(classes),
+    splits,
+    skipped,
+    notes,
+    streamed: streamed?.why,
+    ...statistics,
+  };
+}
+
+function readOnce(source: string): UserError {
+  return new UserError(
+    `${source}: compressed, so its pictures cannot be decoded anew at every use (--stream); unpack it, or decode it once with "alexnet prepare"`,
+  );
 }
 
 const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1);
@@ -110,15 +131,29 @@ function makeSplits(store: PictureSink, layout: Layout, classes: string[]): Reco
   const splits: Record<string, Split> = {};
   for (const [name, members] of slots) {
     const labels = Uint16Array.from(members, (slot) => indexOf.get(layout.placeOf(store.names[slot])!.className)!);
-    splits[name] = {
+    const split: Split = {
       length: members.length,
       labels,
       places: Uint32Array.from(members),
       name: (index) => store.names[members[index]],
       pixels: (index) => store.pixels(members[index]),
     };
+    splits[name] = store.streamed ? streamedSplit(split, store.streamed) : split;
   }
   if (splits.val === undefined && splits.test !== undefined) splits.val = splits.test;
   if (splits.test === undefined && splits.val !== undefined) splits.test = splits.val;
   return splits;
+}
+
+function streamedSplit(split: Split, streamed: Streamed): Split {
+  return {
+    ...split,
+    pixels: (index) => {
+      throw new Error(`${split.name(index)} is streamed and was not loaded`);
+    },
+    load: async (indices) => {
+      const slots = Array.from(indices, (index) => split.places![index]);
+      return loadedPart(split, indices, await streamed.load(slots));
+    },
+  };
 }

@@ -8,7 +8,8 @@
  */
 import { UserError } from '../../model/errors.js';
 
-const SPLITS = new Map([
+/** Names of split folders and the splits they hold. */
+export const SPLITS = new Map([
   ['train', 'train'],
   ['val', 'val'],
   ['valid', 'val'],

@@ -10,16 +10,24 @@ import { createGunzip } from 'node:zlib';
 import { extract } from 'tar-stream';
 import { UserError } from '../../model/errors.js';
 import type { Member } from './dataset.js';
+import { OpenFiles } from './open-files.js';
 import { isHidden } from './picture-places.js';
 
-const BLOCK = 512;
+/** Headers take one block, contents as many as they fill. */
+export const BLOCK = 512;
 const KINDS: Record<string, Member['kind']> = { file: 'file', 'contiguous-file': 'file', directory: 'folder' };
 
+/** A member of an archive; `position` is that of its bytes in the file, absent where the archive is compressed. */
+export interface TarMember extends Member {
+  position?: number;
+}
+
 /**
- * @param file  path of the archive
+ * @param file   path of the archive
+ * @param files  through which members are read later
  * @throws {UserError} when it is no tar, breaks off, or its compression is damaged: with what was read up to there
  */
-export async function* tarMembers(file: string): AsyncGenerator<Member> {
+export async function* tarMembers(file: string, files = new OpenFiles()): AsyncGenerator<TarMember> {
   const compressed = await isGzip(file);
   const source = createReadStream(file);
   const tail = new Tail();
@@ -39,7 +47,10 @@ export async function* tarMembers(file: string): AsyncGenerator<Member> {
           reading = buffer(entry);
           return reading;
         };
-        yield { path, kind: KINDS[entry.header.type ?? ''] ?? 'other', read };
+        const kind = KINDS[entry.header.type ?? ''] ?? 'other';
+        const position = entry.offset + BLOCK;
+        const later = files.piece(file, position, entry.header.size);
+        yield compressed ? { path, kind, read } : { path, kind, read, position, later };
       }
       if (reading === undefined) entry.resume();
       await reading;

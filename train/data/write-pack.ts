@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { UserError } from '../../model/errors.js';
 import { writeFileAtomically } from '../atomic-file.js';
 import { colourStatistics } from './colour.js';
-import type { Dataset, Encoded, PictureSink } from './dataset.js';
+import type { Dataset, Encoded, Member, PictureSink } from './dataset.js';
 import { decodePicture } from './decode.js';
 import { meanImage } from './mean.js';
 import {
@@ -76,7 +76,7 @@ export class PackWriter implements PictureSink {
   }
 
   /** @throws {UserError} when the disk is full, or an earlier try read other pictures */
-  async add(name: string, read: () => Promise<Encoded>): Promise<void> {
+  async add({ path: name, read }: Pick<Member, 'path' | 'read'>): Promise<void> {
     if (this.fault) throw this.fault;
     const slot = this.names.push(name) - 1;
     if (slot < this.kept) return this.checkKept(slot, name);

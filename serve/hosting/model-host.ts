@@ -62,6 +62,8 @@ export class ModelHost {
   private readonly cache?: LRUCache<string, Omit<Classified, 'model' | 'cached'>>;
   /** What people look at, besides the classes. */
   readonly views: ViewHost;
+  /** When it was taken up, milliseconds since 1970: tells a version from the one that it replaces. */
+  readonly sinceMs = Date.now();
   private loaded?: Loaded;
   private up = 0;
   private ending = false;

@@ -8,6 +8,7 @@ import { explainRoutes } from './explain/routes.js';
 import { huggingFace } from './hugging-face.js';
 import { openInference } from './open-inference/routes.js';
 import { openApiPages } from './openapi.js';
+import { page } from './page.js';
 import { answerErrors, routerOf } from './protocol.js';
 import { torchServe } from './torchserve.js';
 
@@ -24,6 +25,7 @@ export function createApp(deps: AppDeps): Express {
   const protocols = [ownRoutes(deps), openInference(deps), torchServe(deps), huggingFace(deps), explainRoutes(deps)];
   for (const protocol of protocols) app.use(routerOf(protocol, deps.log));
   app.use(openApiPages(protocols));
+  app.use(page());
   app.use(() => {
     throw new RequestError('NOT_FOUND');
   });

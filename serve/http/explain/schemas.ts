@@ -183,6 +183,7 @@ export const Stats = z
       z.object({
         name: z.string(),
         version: z.string(),
+        since_ms: z.number().meta({ description: 'When it was loaded, milliseconds since 1970' }),
         provider: z.string(),
         up: z.boolean(),
         pending: Whole.meta({ description: 'Requests that somebody waits for' }),

@@ -8,9 +8,9 @@ export function stats({ models, metrics }: AppDeps): RequestHandler {
   return async (_request, response) => {
     const described = models.all.map(async (host) => {
       const { name, version } = host.model;
-      const { provider, isUp: up, pending, views } = host;
+      const { provider, isUp: up, pending, views, sinceMs: since_ms } = host;
       const counted = await metrics.ofModel(host.model);
-      return { name, version, provider, up, pending, ...counted, views: views.state, index: views.hasIndex };
+      return { name, version, since_ms, provider, up, pending, ...counted, views: views.state, index: views.hasIndex };
     });
     response.set('cache-control', 'no-store').json({
       time_ms: Date.now(),

@@ -1,0 +1,140 @@
+/** The page as a whole: what is known of the server and the picture, and the chapters that show it. */
+import { useMemo, useState } from 'preact/hooks';
+import { Classify } from './classify/classify.js';
+import { Inside } from './inside/inside.js';
+import { ModelAndServer } from './model/model-and-server.js';
+import { modelOf } from './model/rates.js';
+import type { Classified, ModelStats } from './server/answers.js';
+import type { Target } from './server/request.js';
+import { type Server, useServer } from './server/use-server.js';
+import type { Picture, Subject } from './subject.js';
+import { Why } from './why/why.js';
+
+const CHAPTERS = [
+  ['classify', 'Classify'],
+  ['inside', 'Look inside'],
+  ['why', 'Why'],
+  ['model', 'Model and server'],
+] as const;
+
+export function App() {
+  const server = useServer();
+  const [picture, setPicture] = useState<Picture>();
+  const [chosen, choose] = useState<string>();
+  const [answer, setAnswer] = useState<Classified>();
+  const [cropNumber, setCropNumber] = useState<number>();
+  const models = server.samples.at(-1)?.models ?? [];
+  const target = useTarget(models, chosen);
+  const number = cropNumber ?? centreOf(answer);
+  const crop = number === undefined ? undefined : answer?.by_crop[number];
+  const subject: Subject = {
+    picture,
+    target,
+    answer,
+    imagePx: answer?.image_px,
+    crop: crop && { ...crop, number: number! },
+    epoch: epochOf(server, target),
+  };
+  const show = (next: Picture) => {
+    if (picture) URL.revokeObjectURL(picture.url);
+    setAnswer(undefined);
+    setCropNumber(undefined);
+    setPicture(next);
+  };
+  return (
+    <>
+      <header class="masthead">
+        <h1>AlexNet</h1>
+        <p class="lead">Drop a picture, see what the network makes of it, and why.</p>
+      </header>
+      <nav class="contents" aria-label="Chapters">
+        {CHAPTERS.map(([id, title]) => (
+          <a key={id} href={`#${id}`}>
+            {title}
+          </a>
+        ))}
+        <div class="end">
+          <ModelChoice models={models} chosen={chosen} choose={choose} />
+          <Light server={server} />
+        </div>
+      </nav>
+      <main>
+        <Unready server={server} />
+        <Classify subject={subject} server={server} show={show} setAnswer={setAnswer} setCrop={setCropNumber} />
+        <Inside subject={subject} />
+        <Why subject={subject} />
+        <ModelAndServer subject={subject} server={server} />
+      </main>
+    </>
+  );
+}
+
+/** One value for as long as it says the same. */
+function useTarget(models: readonly ModelStats[], chosen: string | undefined): Target {
+  const several = models.length > 1;
+  const { name, version } = models.find((model) => keyOf(model) === chosen) ?? models[0] ?? {};
+  const [model, its] = several ? [name, version] : [];
+  return useMemo(() => ({ model, version: its }), [model, its]);
+}
+
+const keyOf = ({ name, version }: { name: string; version: string }) => `${name}/${version}`;
+
+/** Changes when the server was gone, and when the model's file was loaded anew. */
+function epochOf({ returns, samples }: Server, target: Target): string {
+  const latest = samples.at(-1);
+  return `${returns} ${latest && modelOf(latest, target)?.since_ms}`;
+}
+
+/** The fifth of ten crops; the only one where there is one. */
+function centreOf(answer: Classified | undefined): number | undefined {
+  if (!answer) return undefined;
+  const centre = answer.by_crop.findIndex(({ name }) => name === 'centre');
+  return Math.max(centre, 0);
+}
+
+interface ModelChoiceProps {
+  models: readonly ModelStats[];
+  chosen: string | undefined;
+  choose(key: string): void;
+}
+
+function ModelChoice({ models, chosen, choose }: ModelChoiceProps) {
+  if (models.length === 0) return null;
+  if (models.length === 1) return <span class="aside">{models[0].name}</span>;
+  return (
+    <label>
+      <span class="hidden">Model</span>
+      <select value={chosen ?? keyOf(models[0])} onChange={(event) => choose(event.currentTarget.value)}>
+        {models.map((model) => (
+          <option key={keyOf(model)} value={keyOf(model)}>
+            {model.name}, version {model.version}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+const STATES: Record<Server['state'], string> = {
+  connecting: 'connecting',
+  loading: 'loading',
+  ready: 'ready',
+  gone: 'no answer',
+};
+
+function Light({ server }: { server: Server }) {
+  return <span class={`light ${server.state}`}>{STATES[server.state]}</span>;
+}
+
+function Unready({ server: { state } }: { server: Server }) {
+  return (
+    <div role="status">
+      {state === 'loading' && <p class="status">The server is loading its model. It will be ready in a moment.</p>}
+      {state === 'gone' && (
+        <p class="status">
+          The server does not answer. This page tries again every two seconds, and goes on when it is back.
+        </p>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,123 @@
+/** The first chapter: a picture in, five labels out, and the crops that they were averaged from. */
+import { useEffect } from 'preact/hooks';
+import { Cancelled, Failure } from '../parts/answer.js';
+import { Chapter } from '../parts/chapter.js';
+import type { Classified } from '../server/answers.js';
+import { askJson, type Target } from '../server/request.js';
+import type { Server } from '../server/use-server.js';
+import { type Running, useTask } from '../server/use-task.js';
+import type { Picture, Subject } from '../subject.js';
+import { Averaging } from './averaging.js';
+import { Bars } from './bars.js';
+import { Picked } from './picked.js';
+import { PictureInput } from './picture-input.js';
+import { Request } from './request-line.js';
+import { Timings } from './timings.js';
+
+/** Besides the five labels that are given unasked: each crop's own. */
+export const QUERY = { by_crop: true };
+
+export interface Result {
+  answer: Classified;
+  /** From the request to the whole answer, as seen from here. */
+  roundTripMs: number;
+}
+
+interface ClassifyProps {
+  subject: Subject;
+  server: Server;
+  show(picture: Picture): void;
+  setAnswer(answer: Classified | undefined): void;
+  setCrop(number: number): void;
+}
+
+export function Classify({ subject, show, setAnswer, setCrop }: ClassifyProps) {
+  const { picture, target, epoch } = subject;
+  const running = useTask(
+    (signal) => classify(picture!, target, signal),
+    [picture, target, epoch],
+    picture !== undefined,
+  );
+  const { task } = running;
+  useEffect(() => {
+    if (task.state === 'done') setAnswer(task.value.answer);
+    if (task.state === 'failed') setAnswer(undefined);
+  }, [task]);
+  return (
+    <Chapter
+      id="classify"
+      ordinal={1}
+      title="Classify"
+      intro={
+        <p>
+          The network turns a picture into one probability for each class it knows. Give it one: it is sent to this
+          server, and to nobody else.
+        </p>
+      }
+    >
+      <PictureInput show={show} />
+      {picture && <Outcome running={running} subject={subject} picture={picture} setCrop={setCrop} />}
+    </Chapter>
+  );
+}
+
+/** @throws as `ask`; Error where the file cannot be read */
+async function classify({ blob }: Picture, target: Target, signal: AbortSignal): Promise<Result> {
+  // A request would fail as if the server were gone.
+  await blob
+    .slice(0, 1)
+    .arrayBuffer()
+    .catch((cause) => {
+      throw new Error('the file cannot be read; is it a folder, or has it been moved?', { cause });
+    });
+  const started = performance.now();
+  const answer = await askJson<Classified>('classify', { ...QUERY, ...target }, signal, blob);
+  return { answer, roundTripMs: performance.now() - started };
+}
+
+interface OutcomeProps {
+  running: Running<Result>;
+  subject: Subject;
+  picture: Picture;
+  setCrop(number: number): void;
+}
+
+function Outcome({ running: { task, start, cancel }, subject, picture, setCrop }: OutcomeProps) {
+  if (task.state === 'failed') return <Failure error={task.error} again={start} />;
+  if (task.state === 'cancelled') return <Cancelled again={start} />;
+  const result = task.state === 'done' ? task.value : undefined;
+  const { answer } = result ?? {};
+  return (
+    <>
+      <div class="outcome">
+        <Picked
+          picture={picture}
+          imagePx={answer?.image_px}
+          crops={answer?.by_crop ?? []}
+          chosen={subject.crop?.number}
+        />
+        <div class="labels" aria-live="polite" aria-busy={!result}>
+          {result ? (
+            <>
+              <Bars answer={result.answer} />
+              <Timings result={result} />
+            </>
+          ) : (
+            <p class="status">
+              Sent to the server…{' '}
+              <button type="button" onClick={cancel}>
+                Cancel
+              </button>
+            </p>
+          )}
+        </div>
+      </div>
+      {answer && (
+        <>
+          <Averaging answer={answer} picture={picture} subject={subject} setCrop={setCrop} />
+          <Request answer={answer} picture={picture} target={subject.target} />
+        </>
+      )}
+    </>
+  );
+}

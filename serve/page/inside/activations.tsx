@@ -1,0 +1,143 @@
+/** What a layer makes of the picture: every channel as a tile, one of them large over the picture. */
+import { useEffect, useMemo, useState } from 'preact/hooks';
+import { Answer } from '../parts/answer.js';
+import { View } from '../parts/chapter.js';
+import { count, percent, shape, significant } from '../parts/numbers.js';
+import type { Layer, Layers } from '../server/answers.js';
+import { ask, whole } from '../server/request.js';
+import { readSafetensors, type Tensor } from '../server/safetensors.js';
+import { useTask } from '../server/use-task.js';
+import type { Subject } from '../subject.js';
+import { ChannelTable } from './channel-table.js';
+import { Enlarged } from './enlarged.js';
+import { mapsOf, statisticsOf } from './statistics.js';
+import { TileSheet } from './tile-sheet.js';
+import { Units } from './units.js';
+
+export interface ActivationsProps {
+  layers: Layers;
+  layer: Layer;
+  choose(name: string): void;
+  channel: number | undefined;
+  setChannel(channel: number): void;
+  subject: Subject;
+}
+
+export function Activations(props: ActivationsProps) {
+  const { layers, layer, choose, subject } = props;
+  const { picture, target, crop, epoch } = subject;
+  const running = useTask(
+    (signal) => activationsOf([layer.name], subject, signal),
+    [picture, target, crop?.number, layer.name, epoch],
+    picture !== undefined && crop !== undefined,
+  );
+  return (
+    <View
+      id="activations"
+      title="Activations"
+      note={
+        <>
+          <p>
+            Each tile is one map of the layer: bright where its kernel found in the picture what it looks for. ReLU
+            (§3.1) makes every negative sum 0, and so large parts are black.
+          </p>
+          <p>Early maps still look like the picture; later ones are small, and answer to parts of objects.</p>
+        </>
+      }
+    >
+      <div class="fields">
+        <label>
+          Layer
+          <select value={layer.name} onChange={(event) => choose(event.currentTarget.value)}>
+            {layers.layers
+              .filter(({ views }) => views.includes('activations'))
+              .map(({ name, output }) => (
+                <option key={name} value={name}>
+                  {name}: {shape(output)}
+                </option>
+              ))}
+          </select>
+        </label>
+      </div>
+      {picture ? (
+        <Answer of={running} working={`Computing ${layer.name}`}>
+          {(tensors) => {
+            const tensor = tensors.get(layer.name)!;
+            if (tensor.shape.length === 3) return <Maps {...props} tensor={tensor} />;
+            return <Units layer={layer} values={tensor.values} />;
+          }}
+        </Answer>
+      ) : (
+        <NoPicture />
+      )}
+    </View>
+  );
+}
+
+export function NoPicture() {
+  return (
+    <p class="status">
+      There is no picture yet. Give the network one under <a href="#classify">Classify</a>, and what it makes of it
+      appears here.
+    </p>
+  );
+}
+
+/** Activations of some layers by name, for the chosen crop. @throws as `ask` */
+export async function activationsOf(
+  names: readonly string[],
+  { picture, target, crop }: Subject,
+  signal: AbortSignal,
+): Promise<Map<string, Tensor>> {
+  const query = { layers: names.join(','), crop: crop?.number, ...target };
+  const response = await ask('explain/activations', query, signal, picture!.blob);
+  return readSafetensors(await whole(response.arrayBuffer())).tensors;
+}
+
+function Maps({ tensor, layers, layer, channel, setChannel, subject }: ActivationsProps & { tensor: Tensor }) {
+  const [own, setOwn] = useState(false);
+  const [, , width] = tensor.shape;
+  const maps = useMemo(() => mapsOf(tensor), [tensor]);
+  const statistics = useMemo(() => maps.map((map) => statisticsOf(map, width)), [maps, width]);
+  const strongest = statistics.reduce((best, { largest }, i) => (largest > statistics[best].largest ? i : best), 0);
+  const current = channel ?? strongest;
+  useEffect(() => {
+    if (channel === undefined) setChannel(strongest); // the views below are of it too
+  }, [channel, strongest]);
+  return (
+    <>
+      <TileSheet
+        label={`${layer.name}: ${count(maps.length)} maps of ${shape(tensor.shape.slice(1))}`}
+        maps={maps}
+        size={tensor.shape.slice(1)}
+        own={own}
+        chosen={current}
+        choose={setChannel}
+      />
+      <div class="fields">
+        <label>
+          Channel, 0 to {maps.length - 1}
+          <input
+            type="number"
+            min={0}
+            max={maps.length - 1}
+            value={current}
+            onInput={({ currentTarget: input }) =>
+              input.validity.valid && input.value !== '' && setChannel(Number(input.value))
+            }
+          />
+        </label>
+        <label class="check">
+          <input type="checkbox" checked={own} onChange={(event) => setOwn(event.currentTarget.checked)} />
+          each tile by its own largest value, not by the layer’s
+        </label>
+      </div>
+      <Enlarged layer={layer} layers={layers} map={maps[current]} size={tensor.shape.slice(1)} subject={subject}>
+        {layer.name}, channel {current}: largest {significant(statistics[current].largest)} at row{' '}
+        {statistics[current].row}, column {statistics[current].column}; mean {significant(statistics[current].mean)};{' '}
+        {percent(statistics[current].zeros)} zeros.
+      </Enlarged>
+      <ChannelTable statistics={statistics} name={layer.name} />
+    </>
+  );
+}

@@ -1,0 +1,151 @@
+/** Local response normalisation at one position: a channel and its neighbours before and after, the formula with their numbers. */
+import { useState } from 'preact/hooks';
+import { Answer } from '../parts/answer.js';
+import { View } from '../parts/chapter.js';
+import { NormalisationFormula } from '../parts/formulas.js';
+import type { Layer, Layers, Normalised } from '../server/answers.js';
+import { askJson } from '../server/request.js';
+import type { Tensor } from '../server/safetensors.js';
+import { useTask } from '../server/use-task.js';
+import type { Subject } from '../subject.js';
+import { activationsOf, NoPicture } from './activations.js';
+import { BeforeAfter } from './before-after.js';
+import { NeighbourTable } from './neighbour-table.js';
+
+/** Undefined: the largest activation, which the server finds. */
+export type Position = { channel: number; y: number; x: number } | undefined;
+
+export function Normalisation({ layers, subject }: { layers: Layers; subject: Subject }) {
+  const normalised = layers.layers.filter(({ views }) => views.includes('lrn'));
+  const [name, setName] = useState(normalised[0]?.name);
+  const layer = normalised.find((one) => one.name === name);
+  if (!layer) return null;
+  return (
+    <View
+      title="Response normalisation"
+      note={
+        <>
+          <p>
+            Each activation is divided by a power of the sum of squares over its neighbours: the same position in
+            channels near by (§3.3). A channel that shouts makes its neighbours quieter.
+          </p>
+          <NormalisationFormula />
+          <p>
+            ONNX writes α/n where the paper has α. The paper’s numbers are k = 2, n = 5, α = 10<sup>−4</sup>, β = 0.75.
+          </p>
+        </>
+      }
+    >
+      {subject.picture ? (
+        <OfLayer key={layer.name} layer={layer} layers={normalised} choose={setName} subject={subject} />
+      ) : (
+        <NoPicture />
+      )}
+    </View>
+  );
+}
+
+interface OfLayerProps {
+  layer: Layer;
+  layers: Layer[];
+  choose(name: string): void;
+  subject: Subject;
+}
+
+function OfLayer({ layer, layers, choose, subject }: OfLayerProps) {
+  const { picture, target, crop, epoch } = subject;
+  const [position, setPosition] = useState<Position>();
+  const needs = [picture, target, crop?.number, layer.name, epoch];
+  const numbers = useTask(
+    (signal) =>
+      askJson<Normalised>(
+        'explain/lrn',
+        { layer: layer.name, crop: crop?.number, ...position, ...target },
+        signal,
+        picture!.blob,
+      ),
+    [...needs, position],
+    crop !== undefined,
+  );
+  return (
+    <>
+      <div class="fields">
+        <label>
+          Layer
+          <select value={layer.name} onChange={(event) => choose(event.currentTarget.value)}>
+            {layers.map(({ name }) => (
+              <option key={name}>{name}</option>
+            ))}
+          </select>
+        </label>
+        {numbers.task.state === 'done' && <PositionFields at={numbers.task.value} setPosition={setPosition} />}
+      </div>
+      <Answer of={numbers} working={`Computing ${layer.name}`}>
+        {(at) => (
+          <>
+            <Maps at={at} needs={needs} subject={subject} setPosition={setPosition} />
+            <NeighbourTable at={at} />
+          </>
+        )}
+      </Answer>
+    </>
+  );
+}
+
+interface PositionFieldsProps {
+  at: Normalised;
+  setPosition(position: Position): void;
+}
+
+function PositionFields({ at, setPosition }: PositionFieldsProps) {
+  const { channel, y, x, shape } = at;
+  const field = (name: 'channel' | 'y' | 'x', label: string, length: number) => (
+    <label>
+      {label}, 0 to {length - 1}
+      <input
+        type="number"
+        min={0}
+        max={length - 1}
+        value={at[name]}
+        onChange={({ currentTarget: input }) => {
+          if (input.validity.valid && input.value !== '') setPosition({ channel, y, x, [name]: Number(input.value) });
+        }}
+      />
+    </label>
+  );
+  return (
+    <>
+      {field('channel', 'Channel', shape[0])}
+      {field('y', 'Row', shape[1])}
+      {field('x', 'Column', shape[2])}
+      <button type="button" onClick={() => setPosition(undefined)}>
+        The largest
+      </button>
+    </>
+  );
+}
+
+interface MapsProps extends PositionFieldsProps {
+  needs: unknown[];
+  subject: Subject;
+}
+
+function Maps({ at, needs, subject, setPosition }: MapsProps) {
+  const running = useTask(
+    (signal): Promise<Map<string, Tensor>> => activationsOf([at.input, at.layer], subject, signal),
+    [...needs, at.input],
+    true,
+  );
+  return (
+    <Answer of={running} working="Fetching the maps">
+      {(tensors) => (
+        <BeforeAfter
+          at={at}
+          before={tensors.get(at.input)!}
+          after={tensors.get(at.layer)!}
+          choose={(y, x) => setPosition({ channel: at.channel, y, x })}
+        />
+      )}
+    </Answer>
+  );
+}

@@ -1,0 +1,71 @@
+/** The maps of a layer side by side. A click chooses one; the number field beside it does the same from the keyboard. */
+import { useEffect, useMemo, useRef } from 'preact/hooks';
+import { significant } from '../parts/numbers.js';
+import { drawSheet, rangeOf, sheetOf } from './maps.js';
+
+interface TileSheetProps {
+  label: string;
+  maps: Float32Array[];
+  /** Height and width of a map. */
+  size: number[];
+  /** Each map is drawn by its own range, not by that of all. */
+  own: boolean;
+  chosen: number;
+  choose(index: number): void;
+}
+
+/** Width to height of a sheet of square maps. */
+const PROPORTION = 1.5;
+
+export function TileSheet({ label, maps, size, own, chosen, choose }: TileSheetProps) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const sheet = useMemo(() => {
+    const columns = Math.ceil(Math.sqrt((PROPORTION * maps.length * size[0]) / size[1]));
+    return sheetOf(maps.length, size, Math.min(columns, maps.length));
+  }, [maps, size[0], size[1]]);
+  const ranges = useMemo(() => maps.map(rangeOf), [maps]);
+  const all = useMemo(
+    () => ({ low: Math.min(...ranges.map(({ low }) => low)), high: Math.max(...ranges.map(({ high }) => high)) }),
+    [ranges],
+  );
+  useEffect(() => {
+    drawSheet(canvas.current!, maps, size, own ? ranges : maps.map(() => all), sheet);
+  }, [maps, own, sheet]);
+  const pick = ({ offsetX, offsetY }: MouseEvent) => {
+    const { clientWidth, clientHeight } = canvas.current!;
+    const column = Math.floor(((offsetX / clientWidth) * (sheet.width + 1)) / sheet.stepX);
+    const row = Math.floor(((offsetY / clientHeight) * (sheet.height + 1)) / sheet.stepY);
+    const index = row * sheet.columns + column;
+    if (index < maps.length) choose(index);
+  };
+  const share = (px: number, whole: number) => `${(100 * px) / whole}%`;
+  return (
+    <figure>
+      <div class="sheet">
+        <canvas ref={canvas} role="img" aria-label={`${label}; a table of them follows`} onClick={pick} />
+        <span
+          class="frame"
+          style={{
+            left: share((chosen % sheet.columns) * sheet.stepX, sheet.width),
+            top: share(Math.floor(chosen / sheet.columns) * sheet.stepY, sheet.height),
+            width: share(size[1], sheet.width),
+            height: share(size[0], sheet.height),
+          }}
+        />
+      </div>
+      <figcaption>
+        {label}. <Scale low={own ? undefined : all.low} high={own ? undefined : all.high} />
+      </figcaption>
+    </figure>
+  );
+}
+
+/** What black and pale yellow stand for. */
+export function Scale({ low, high }: { low?: number; high?: number }) {
+  return (
+    <span class="scale">
+      {low === undefined ? 'least' : significant(low)} <span class="ramp" aria-hidden="true" />{' '}
+      {high === undefined ? 'largest' : significant(high)}
+    </span>
+  );
+}

@@ -1,0 +1,64 @@
+/** A fully connected layer: as many numbers as it has units, the largest by name. */
+import { useEffect, useMemo, useRef } from 'preact/hooks';
+import { count, significant } from '../parts/numbers.js';
+import type { Layer } from '../server/answers.js';
+import { pixelsOf, rangeOf } from './maps.js';
+import { Scale } from './tile-sheet.js';
+
+const LISTED = 10;
+
+export function Units({ layer, values }: { layer: Layer; values: Float32Array }) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const range = useMemo(() => rangeOf(values), [values]);
+  useEffect(() => {
+    const width = Math.ceil(Math.sqrt(2 * values.length));
+    const height = Math.ceil(values.length / width);
+    const padded = new Float32Array(width * height).fill(range.low);
+    padded.set(values);
+    canvas.current!.width = width;
+    canvas.current!.height = height;
+    canvas.current!.getContext('2d')!.putImageData(pixelsOf(padded, [height, width], range), 0, 0);
+  }, [values]);
+  const largest = useMemo(
+    () =>
+      Array.from(values, (value, unit) => ({ unit, value }))
+        .sort((a, b) => b.value - a.value)
+        .slice(0, LISTED),
+    [values],
+  );
+  return (
+    <>
+      <figure>
+        <div class="sheet">
+          <canvas
+            ref={canvas}
+            role="img"
+            aria-label={`${layer.name}: ${values.length} units; the largest are listed below`}
+          />
+        </div>
+        <figcaption>
+          {layer.name}: {count(values.length)} units, row by row from the first. <Scale {...range} />
+        </figcaption>
+      </figure>
+      <table class="narrow">
+        <caption>The largest</caption>
+        <thead>
+          <tr>
+            <th class="right">Unit</th>
+            <th class="right">Value</th>
+          </tr>
+        </thead>
+        <tbody>
+          {largest.map(({ unit, value }) => (
+            <tr key={unit}>
+              <th scope="row" class="right">
+                {unit}
+              </th>
+              <td class="right">{significant(value)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </>
+  );
+}

@@ -1,0 +1,43 @@
+/** What a file says of itself. */
+import { bytes, count } from '../parts/numbers.js';
+import type { Metadata } from '../server/answers.js';
+
+/** Of a list. */
+const SHOWN = 6;
+
+export function MetadataTable({ metadata }: { metadata: Metadata }) {
+  const { bytes: size, sha256, opset, ir, producer, doc, provider, metadata: own } = metadata;
+  const rows: [string, unknown][] = [
+    ['size', bytes(size)],
+    ['sha256', sha256],
+    ['operator set', opset],
+    ['IR version', ir],
+    ['written by', producer],
+    ['says', doc],
+    ['runs on', provider],
+    ...Object.entries(own).map(([key, value]): [string, unknown] => [key.replaceAll('_', ' '), value]),
+  ];
+  return (
+    <table class="facts">
+      <tbody>
+        {rows
+          .filter(([, value]) => value !== undefined && value !== null && value !== '')
+          .map(([key, value]) => (
+            <tr key={key}>
+              <th scope="row">{key}</th>
+              <td>{textOf(value)}</td>
+            </tr>
+          ))}
+      </tbody>
+    </table>
+  );
+}
+
+function textOf(value: unknown): string {
+  if (typeof value === 'number') return Number.isInteger(value) ? count(value) : String(value);
+  if (Array.isArray(value)) {
+    const first = value.slice(0, SHOWN).map(textOf).join(', ');
+    return value.length > SHOWN ? `${first} … (${count(value.length)})` : first;
+  }
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}

@@ -1,0 +1,22 @@
+/** The shapes that the server answers with: those of its own schemas. */
+import type { z } from 'zod';
+import type * as Explain from '../../http/explain/schemas.js';
+import type * as Own from '../../http/schemas.js';
+
+export type Prediction = z.infer<typeof Own.PredictionSchema>;
+/** A window of the square picture that the network looks at. */
+export type Crop = z.infer<typeof Own.CropSchema>;
+/** With the crops, as this page asks for them. */
+export type Classified = Required<z.infer<typeof Own.ClassifyAnswer>>;
+
+export type Layers = z.infer<typeof Explain.Layers>;
+export type Layer = Layers['layers'][number];
+export type Normalised = z.infer<typeof Explain.LrnAnswer>;
+export type Strongest = z.infer<typeof Explain.Strongest>;
+export type OcclusionLine = z.infer<typeof Explain.OcclusionLine>;
+export type OcclusionStart = Extract<OcclusionLine, { type: 'start' }>;
+export type Neighbours = z.infer<typeof Explain.Neighbours>;
+export type Graph = z.infer<typeof Explain.GraphAnswer>;
+export type Metadata = z.infer<typeof Explain.MetadataAnswer>;
+export type Stats = z.infer<typeof Explain.Stats>;
+export type ModelStats = Stats['models'][number];

@@ -1,0 +1,64 @@
+/** What the server is doing, asked every second or two while the page is looked at: which models answer, and the counters that the charts are drawn from. */
+import { useEffect, useState } from 'preact/hooks';
+import type { Stats } from './answers.js';
+import { askJson, Gone } from './request.js';
+
+export interface Server {
+  /** `connecting` before the first answer; `gone` while it does not answer. */
+  state: 'connecting' | 'loading' | 'ready' | 'gone';
+  /** The last answers, the oldest first. */
+  samples: Stats[];
+  /** Counts the times that it came back. */
+  returns: number;
+}
+
+const EVERY_MS = 1500;
+/** Of a charts' width. */
+const KEPT = 200;
+
+export function useServer(): Server {
+  const [server, setServer] = useState<Server>({ state: 'connecting', samples: [], returns: 0 });
+  useEffect(() => {
+    const controller = new AbortController();
+    let timer = 0;
+    const look = async () => {
+      clearTimeout(timer);
+      if (document.visibilityState === 'visible') {
+        const next = await sample(controller.signal);
+        if (controller.signal.aborted) return;
+        setServer((before) => after(before, next));
+      }
+      timer = window.setTimeout(look, EVERY_MS);
+    };
+    void look();
+    document.addEventListener('visibilitychange', look);
+    return () => {
+      controller.abort();
+      clearTimeout(timer);
+      document.removeEventListener('visibilitychange', look);
+    };
+  }, []);
+  return server;
+}
+
+async function sample(signal: AbortSignal): Promise<Stats | undefined> {
+  try {
+    return await askJson<Stats>('explain/stats', {}, signal);
+  } catch (error) {
+    if (error instanceof Gone || (error instanceof DOMException && error.name === 'AbortError')) return undefined;
+    return undefined;
+  }
+}
+
+function after(before: Server, next: Stats | undefined): Server {
+  if (next === undefined) return { ...before, state: 'gone' };
+  // A server that was started anew counts from nothing.
+  const restarted = (before.samples.at(-1)?.uptime_s ?? 0) > next.uptime_s;
+  const samples = [...(restarted ? [] : before.samples), next].slice(-KEPT);
+  const ready = next.models.some(({ up }) => up);
+  return {
+    state: ready ? 'ready' : 'loading',
+    samples,
+    returns: before.returns + Number(ready && (before.state === 'gone' || before.state === 'loading')),
+  };
+}

@@ -1,0 +1,23 @@
+/** What the page is about just now: the picture, the model that looks at it, the crop that views inside the network use. */
+import type { Classified, Crop } from './server/answers.js';
+import type { Target } from './server/request.js';
+
+export interface Picture {
+  blob: Blob;
+  /** As the file was called. */
+  name: string;
+  /** Of the blob, for `<img>`. */
+  url: string;
+}
+
+export interface Subject {
+  picture?: Picture;
+  target: Target;
+  /** Which crop, and where it lies; undefined until a picture has been classified. */
+  crop?: Crop & { number: number };
+  /** Side of the square picture, pixels. */
+  imagePx?: number;
+  answer?: Classified;
+  /** Changes when the server has come back or has loaded the model anew: what was learnt of it is asked for again. */
+  epoch: string;
+}

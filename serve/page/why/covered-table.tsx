@@ -1,0 +1,43 @@
+/** The heat map as numbers. */
+import { Scroll } from '../parts/scroll.js';
+import type { Covered } from './cover.js';
+
+export function CoveredTable({ covered: { start, probabilities } }: { covered: Covered }) {
+  const rows = Array.from({ length: start.rows }, (_, row) =>
+    probabilities.slice(row * start.columns, (row + 1) * start.columns),
+  );
+  return (
+    <details>
+      <summary>The same as a table</summary>
+      <Scroll label={`Probability of ${start.class.label} by the place that is covered`}>
+        <table class="grid">
+          <caption>Probability of {start.class.label}, %, by the first pixel of the square</caption>
+          <thead>
+            <tr>
+              <th class="right">row \ column</th>
+              {start.x.map((x) => (
+                <th key={x} class="right">
+                  {x}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {rows.map((row, i) => (
+              <tr key={start.y[i]}>
+                <th scope="row" class="right">
+                  {start.y[i]}
+                </th>
+                {row.map((probability, column) => (
+                  <td key={start.x[column]} class="right">
+                    {(100 * probability).toFixed(1)}
+                  </td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </Scroll>
+    </details>
+  );
+}

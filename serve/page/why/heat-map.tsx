@@ -1,0 +1,77 @@
+/** The probabilities of an occlusion experiment over the crop, each where the middle of its square was. */
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { Cutting } from '../classify/crop-tiles.js';
+import { finePercent } from '../parts/numbers.js';
+import type { Subject } from '../subject.js';
+import type { Covered } from './cover.js';
+
+/** Falls, rises: RGB. */
+const FALLS = '255 122 42';
+const RISES = '64 156 255';
+const STRONGEST = 0.85;
+
+interface HeatMapProps {
+  covered: Covered;
+  subject: Subject;
+}
+
+export function HeatMap({ covered, subject: { picture, imagePx } }: HeatMapProps) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const [under, setUnder] = useState<number>();
+  const { start, probabilities } = covered;
+  const { crop } = start;
+  const [tops, lefts] = [edges(start.y, start.patch, crop.size), edges(start.x, start.patch, crop.size)];
+  const changes = probabilities.map((probability) => start.probability - probability);
+  const [fall, rise] = [Math.max(...changes, 0), Math.max(...changes.map((change) => -change), 0)];
+  useEffect(() => {
+    const context = canvas.current!.getContext('2d')!;
+    context.clearRect(0, 0, crop.size, crop.size);
+    for (const [i, change] of changes.entries()) {
+      const [row, column] = [Math.floor(i / start.columns), i % start.columns];
+      const opacity = (STRONGEST * Math.abs(change)) / (Math.max(fall, rise) || 1);
+      context.fillStyle = `rgb(${change > 0 ? FALLS : RISES} / ${opacity})`;
+      const [x, y] = [lefts[column], tops[row]];
+      context.fillRect(x, y, lefts[column + 1] - x, tops[row + 1] - y);
+    }
+  }, [covered]);
+  const point = ({ offsetX, offsetY }: MouseEvent) => {
+    const { clientWidth, clientHeight } = canvas.current!;
+    const column = lefts.findLastIndex((left) => left <= (offsetX / clientWidth) * crop.size);
+    const row = tops.findLastIndex((top) => top <= (offsetY / clientHeight) * crop.size);
+    setUnder(Math.min(row, start.rows - 1) * start.columns + Math.min(column, start.columns - 1));
+  };
+  const there = under === undefined ? undefined : probabilities[under];
+  return (
+    <figure class="heat">
+      <div class="square">
+        {picture && imagePx && <Cutting crop={crop} imagePx={imagePx} picture={picture} />}
+        <canvas
+          ref={canvas}
+          width={crop.size}
+          height={crop.size}
+          role="img"
+          aria-label={`Probability of ${start.class.label} by the place that is covered; a table follows`}
+          onMouseMove={point}
+          onMouseLeave={() => setUnder(undefined)}
+        />
+      </div>
+      <figcaption>
+        <Key name="falls" /> falls by up to {finePercent(fall)} <Key name="rises" /> rises by up to {finePercent(rise)}
+        <br />
+        Square of {start.patch} pixels, moved by {start.stride}.{' '}
+        {there !== undefined && `Covered here: ${finePercent(there)}; uncovered: ${finePercent(start.probability)}.`}
+      </figcaption>
+    </figure>
+  );
+}
+
+function Key({ name }: { name: string }) {
+  return <span class={`key ${name}`} aria-hidden="true" />;
+}
+
+/** Where one place's cell ends and the next begins: halfway between the middles of their squares; the outer ones reach the edge. */
+function edges(firsts: readonly number[], patch: number, size: number): number[] {
+  const middles = firsts.map((first) => first + patch / 2);
+  const between = middles.slice(1).map((middle, i) => (middle + middles[i]) / 2);
+  return [0, ...between, size];
+}

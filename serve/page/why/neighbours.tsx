@@ -1,0 +1,55 @@
+/** The pictures of an index that are nearest to the picture for the network, as in the paper's Figure 4. */
+import { NoPicture } from '../inside/activations.js';
+import { Answer } from '../parts/answer.js';
+import { View } from '../parts/chapter.js';
+import { count, significant } from '../parts/numbers.js';
+import type { Neighbours as Found } from '../server/answers.js';
+import { askJson } from '../server/request.js';
+import { useTask } from '../server/use-task.js';
+import type { Subject } from '../subject.js';
+
+const SHOWN = 10;
+
+export function Neighbours({ subject: { picture, target, epoch } }: { subject: Subject }) {
+  const running = useTask(
+    (signal) => askJson<Found>('explain/neighbours', { k: SHOWN, ...target }, signal, picture!.blob),
+    [picture, target, epoch],
+  );
+  return (
+    <View
+      title="Nearest pictures"
+      note={
+        <p>
+          The last hidden layer, fc7 in AlexNet, gives each picture a vector. Pictures whose vectors are close are alike
+          to the network, though their pixels may have nothing in common (§6.1, Figure 4).
+        </p>
+      }
+    >
+      {!picture && <NoPicture />}
+      {picture && running.task.state === 'idle' && (
+        <button type="button" onClick={running.start}>
+          Find the nearest pictures
+        </button>
+      )}
+      <Answer of={running} working="Looking for the nearest">
+        {({ neighbours, layer, dimension, metric, method, indexed }) => (
+          <>
+            <ol class="thumbnails" aria-label="Nearest pictures">
+              {neighbours.map(({ name, label, distance, thumbnail }) => (
+                <li key={name}>
+                  <span class="square">{thumbnail ? <img src={thumbnail} alt={name} /> : name}</span>
+                  {label} <span class="number">{significant(distance)}</span>
+                </li>
+              ))}
+            </ol>
+            <p class="aside">
+              {metric === 'euclidean' ? 'Euclidean' : metric} distances in the {count(dimension)} features of {layer},
+              among {count(indexed)} pictures;{' '}
+              {method === 'exact' ? 'all compared' : 'candidates from an approximate index'}.
+            </p>
+          </>
+        )}
+      </Answer>
+    </View>
+  );
+}

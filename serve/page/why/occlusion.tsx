@@ -1,0 +1,146 @@
+/** The probability of a class while a grey square covers one part of the picture after another: where it falls, there is what counts. */
+import { useEffect, useState } from 'preact/hooks';
+import { NoPicture } from '../inside/activations.js';
+import { Failure } from '../parts/answer.js';
+import { View } from '../parts/chapter.js';
+import { count, finePercent } from '../parts/numbers.js';
+import { useTask } from '../server/use-task.js';
+import type { Subject } from '../subject.js';
+import { type Covered, type Covering, cover } from './cover.js';
+import { CoveredTable } from './covered-table.js';
+import { HeatMap } from './heat-map.js';
+
+export function Occlusion({ subject }: { subject: Subject }) {
+  return (
+    <View
+      title="What if a part were covered"
+      note={
+        <>
+          <p>
+            A square of the mean colour covers the picture at one place after another, and the network is asked each
+            time. Orange: there the probability falls, so that part speaks for the class. Blue: it rises.
+          </p>
+          <p>
+            Not in the paper: the experiment is that of Zeiler and Fergus,{' '}
+            <cite>Visualizing and Understanding Convolutional Networks</cite>, 2014, §4.2, made with an AlexNet.
+          </p>
+        </>
+      }
+    >
+      {subject.picture ? <Experiment subject={subject} /> : <NoPicture />}
+    </View>
+  );
+}
+
+function Experiment({ subject }: { subject: Subject }) {
+  const { picture, target, crop, answer, epoch } = subject;
+  const [chosen, setChosen] = useState<Covering>({});
+  const [covered, setCovered] = useState<Covered>();
+  const running = useTask(
+    (signal) => cover(subject, chosen, signal, setCovered),
+    [picture, target, crop?.number, epoch],
+  );
+  useEffect(() => setCovered(undefined), [picture, target, crop?.number, epoch]);
+  const { task, start, cancel } = running;
+  const working = task.state === 'working';
+  const begin = () => {
+    setCovered(undefined);
+    start();
+  };
+  return (
+    <>
+      <form
+        class="fields"
+        onSubmit={(event) => {
+          event.preventDefault();
+          begin();
+        }}
+      >
+        <label>
+          Class
+          <select
+            value={chosen.class ?? ''}
+            onChange={({ currentTarget: { value } }) =>
+              setChosen({ ...chosen, class: value === '' ? undefined : Number(value) })
+            }
+          >
+            <option value="">the crop’s first</option>
+            {answer?.predictions.map(({ index, label }) => (
+              <option key={index} value={index}>
+                {label}
+              </option>
+            ))}
+          </select>
+        </label>
+        <Pixels label="Square, px" value={chosen.patch} set={(patch) => setChosen({ ...chosen, patch })} />
+        <Pixels label="Step, px" value={chosen.stride} set={(stride) => setChosen({ ...chosen, stride })} />
+        {working ? (
+          <button type="button" onClick={cancel}>
+            Cancel
+          </button>
+        ) : (
+          <button type="submit" class="main" disabled={!crop}>
+            Cover one part after another
+          </button>
+        )}
+      </form>
+      {task.state === 'failed' && <Failure error={task.error} again={begin} />}
+      {working && <Progress covered={covered} />}
+      {covered && (
+        <>
+          <HeatMap covered={covered} subject={subject} />
+          <p role="status">{summary(covered, working)}</p>
+          <CoveredTable covered={covered} />
+        </>
+      )}
+    </>
+  );
+}
+
+interface PixelsProps {
+  label: string;
+  value: number | undefined;
+  set(value: number | undefined): void;
+}
+
+function Pixels({ label, value, set }: PixelsProps) {
+  return (
+    <label>
+      {label}
+      <input
+        type="number"
+        min={1}
+        placeholder="auto"
+        value={value ?? ''}
+        onInput={({ currentTarget: input }) => set(input.value === '' ? undefined : Number(input.value))}
+      />
+    </label>
+  );
+}
+
+function Progress({ covered }: { covered: Covered | undefined }) {
+  if (!covered) return <p class="status">Waiting for the server…</p>;
+  const { done, start } = covered;
+  return (
+    <p class="aside">
+      <progress max={start.total} value={done} aria-label="Positions done" /> {count(done)} of {count(start.total)}{' '}
+      positions
+    </p>
+  );
+}
+
+/** Said once it has ended, as the bar tells until then. */
+function summary({ start, lowest, tops, done }: Covered, working: boolean): string {
+  if (working) return '';
+  const uncovered = `Uncovered, ${start.class.label} has ${finePercent(start.probability)}.`;
+  if (!lowest) return `${uncovered} Ended after ${done} of ${start.total} places.`;
+  const others = tops.filter((top) => top !== start.class.index).length;
+  const elsewhere =
+    others > 0
+      ? `At ${others} of ${start.total} places another class is the most probable.`
+      : 'It stays the most probable.';
+  return (
+    `${uncovered} Covered at row ${lowest.row}, column ${lowest.column} it has ${finePercent(lowest.probability)}, the least. ` +
+    elsewhere
+  );
+}

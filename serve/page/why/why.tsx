@@ -1,0 +1,19 @@
+/** The third chapter: what in the picture the answer hangs on, and which pictures are near it for the network. */
+import { Chapter } from '../parts/chapter.js';
+import type { Subject } from '../subject.js';
+import { Neighbours } from './neighbours.js';
+import { Occlusion } from './occlusion.js';
+
+export function Why({ subject }: { subject: Subject }) {
+  return (
+    <Chapter
+      id="why"
+      ordinal={3}
+      title="Why"
+      intro={<p>No single number of a network explains an answer. Two experiments tell something of it.</p>}
+    >
+      <Occlusion subject={subject} />
+      <Neighbours subject={subject} />
+    </Chapter>
+  );
+}

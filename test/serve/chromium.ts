@@ -1,0 +1,106 @@
+/** The server's page in Debian's chromium. Tests that need it are skipped, visibly, where it is not installed. */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { after } from 'node:test';
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+
+const CHROMIUM = process.env.ALEXNET_CHROMIUM ?? '/usr/bin/chromium';
+
+/** For a test's options. */
+export const skip = existsSync(CHROMIUM)
+  ? false
+  : `no ${CHROMIUM}; install Debian's chromium, or name another in ALEXNET_CHROMIUM`;
+
+/** For what a test waits for; machines are busy. */
+const WAIT_MS = 20_000;
+
+/** Without these it asks its maker's servers at every start; the camera is a drawn one. */
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--use-fake-device-for-media-stream',
+  '--use-fake-ui-for-media-stream',
+];
+
+let browser: Promise<Browser> | undefined;
+after(async () => (await browser)?.close());
+
+export interface Visit {
+  page: Page;
+  /** Addresses asked for, other than those that the page made itself. */
+  asked: string[];
+  /** What a browser complains of: breaches of the policy, uncaught errors. */
+  complaints: string[];
+}
+
+/** The page at `url` in a window of its own; closed with the test file. */
+export async function visit(url: string, options: BrowserContextOptions = {}): Promise<Visit> {
+  browser ??= chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+  const context = await (await browser).newContext(options);
+  context.setDefaultTimeout(WAIT_MS);
+  const page = await context.newPage();
+  const [asked, complaints]: [string[], string[]] = [[], []];
+  page.on('request', (request) => {
+    if (!/^(blob|data):/.test(request.url())) asked.push(request.url());
+  });
+  page.on('pageerror', (error) => complaints.push(error.message));
+  page.on('console', (message) => {
+    // What the server refuses is said on the page; chromium says it as well.
+    if (message.type() === 'error' && !/Failed to load resource/.test(message.text())) complaints.push(message.text());
+  });
+  await page.goto(url);
+  return { page, asked, complaints };
+}
+
+/** A file dragged onto the page, or pasted into it. What runs in the browser is text here, as its types are not those of Node. */
+export async function give(
+  page: Page,
+  how: 'drop' | 'paste',
+  name: string,
+  type: string,
+  bytes: Buffer,
+): Promise<void> {
+  await page.evaluate(`{
+    const data = new DataTransfer();
+    const bytes = Uint8Array.from(atob('${bytes.toString('base64')}'), (letter) => letter.charCodeAt(0));
+    data.items.add(new File([bytes], ${JSON.stringify(name)}, { type: '${type}' }));
+    const init = { dataTransfer: data, clipboardData: data, bubbles: true, cancelable: true };
+    document.body.dispatchEvent(${how === 'drop' ? 'new DragEvent' : 'new ClipboardEvent'}('${how}', init));
+  }`);
+}
+
+export async function choose(page: Page, name: string, mimeType: string, buffer: Buffer): Promise<void> {
+  await page.locator('input[type=file]').first().setInputFiles({ name, mimeType, buffer });
+}
+
+/** The five labels with their probabilities, as text. */
+export async function bars(page: Page): Promise<string[]> {
+  await page.locator('.bars').waitFor();
+  const texts = await page.locator('.bars li').allInnerTexts();
+  return texts.map((text) => text.replace(/\s+/g, ' '));
+}
+
+/** Has axe look at the page as it is. @throws where it finds a serious fault */
+export async function assertAccessible(page: Page): Promise<void> {
+  const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+  await page.evaluate(axe); // by the debugger, which no policy holds for
+  const { violations, passes } = await page.evaluate<{ violations: Violation[]; passes: object[] }>('axe.run()');
+  assert.ok(passes.length > 20, 'axe found nothing to look at');
+  const serious = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
+  const told = serious.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).join(' | ')}`);
+  assert.deepEqual(told, []);
+}
+
+interface Violation {
+  id: string;
+  help: string;
+  impact: string;
+  nodes: { html: string }[];
+}

@@ -1,0 +1,190 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFile, mkdir, rename, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import sharp from 'sharp';
+import { createServer } from '../../serve/server.js';
+import { assertAccessible, bars, choose, give, skip, visit } from './chromium.js';
+import { corner } from './pictures.js';
+import { running } from './running.js';
+import { writeTinyModel } from './tiny-model.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'alexnet-page-'));
+after(() => rmSync(folder, { recursive: true }));
+const file = writeTinyModel(join(folder, 'tiny.onnx'));
+const { url } = await running({ file });
+const TOP_RIGHT = await corner(1).png().toBuffer();
+const BOTTOM_LEFT = await corner(2).png().toBuffer();
+
+test('shows the labels of a picture that is chosen, dropped, pasted or a sample, and asks nobody else', {
+  skip,
+}, async () => {
+  const { page, asked, complaints } = await visit(url);
+  await choose(page, 'corner.png', 'image/png', TOP_RIGHT);
+  const [best, ...others] = await bars(page);
+  assert.match(best, /^top right n02 94\.8.%$/);
+  assert.equal(others.length, 3);
+  await give(page, 'drop', 'other.png', 'image/png', BOTTOM_LEFT);
+  await page.locator('.bars li:first-child', { hasText: 'bottom left' }).waitFor();
+  await give(page, 'paste', '', 'image/png', TOP_RIGHT);
+  await page.locator('.bars li:first-child', { hasText: 'top right' }).waitFor();
+  await page.getByRole('button', { name: 'guitar' }).click();
+  await page.locator('.picked figcaption', { hasText: 'guitar.png' }).waitFor();
+  await page.getByText('The same from a terminal').click();
+  const line = await page.getByLabel('Command for a terminal').first().innerText();
+  assert.equal(line.trim(), `curl --data-binary @guitar.png '${url}/classify?by_crop=true'`);
+  assert.deepEqual(complaints, []);
+  for (const address of asked) assert.ok(address.startsWith(`${url}/`), address);
+});
+
+test('takes a photograph with the camera of a computer', { skip }, async () => {
+  const { page } = await visit(url, { permissions: ['camera'] });
+  await page.getByRole('button', { name: 'Take a photograph' }).click();
+  await page.getByRole('button', { name: 'Take the photograph' }).click();
+  await page.locator('.picked figcaption', { hasText: 'photograph.jpg' }).waitFor();
+  assert.equal((await bars(page)).length, 4);
+});
+
+const BAD: Record<string, { bytes: Buffer; says: RegExp }> = {
+  'a text file named .jpg': { bytes: Buffer.from('not a picture'), says: /Neither JPEG, PNG nor WebP; convert/ },
+  'an empty file': { bytes: Buffer.alloc(0), says: /empty/ },
+  'a picture that breaks off': {
+    bytes: TOP_RIGHT.subarray(0, TOP_RIGHT.length / 2),
+    says: /cannot be decoded/,
+  },
+  'a file of 100 MB': { bytes: Buffer.alloc(100_000_000, 255), says: /more than 20000000 bytes; send a smaller one/ },
+};
+test('says in a sentence what is wrong with a file, and takes the next one', { skip }, async (t) => {
+  const { page } = await visit(url);
+  for (const [name, { bytes, says }] of Object.entries(BAD)) {
+    await t.test(name, async () => {
+      const path = join(folder, 'bad.jpg');
+      await writeFile(path, bytes); // playwright itself carries no more than 50 MB
+      await page.locator('input[type=file]').first().setInputFiles(path);
+      const alert = page.getByRole('alert');
+      await alert.waitFor();
+      const text = await alert.innerText();
+      assert.match(text, says);
+      assert.match(text, /^[A-Z].*\.\s*Try again$/s);
+      await choose(page, 'corner.png', 'image/png', TOP_RIGHT);
+      assert.match((await bars(page))[0], /^top right/);
+      assert.equal(await alert.count(), 0);
+    });
+  }
+  await give(page, 'paste', 'x', 'text/plain', Buffer.from('x'));
+  assert.match(await page.getByRole('alert').innerText(), /Neither JPEG/);
+  await page.evaluate(`document.dispatchEvent(new ClipboardEvent('paste', { clipboardData: new DataTransfer() }))`);
+  await page.getByRole('alert').filter({ hasText: 'holds no file' }).waitFor();
+});
+
+test('shows a picture of one pixel', { skip }, async () => {
+  const { page } = await visit(url);
+  const pixel = await sharp({ create: { width: 1, height: 1, channels: 3, background: '#fff' } })
+    .png()
+    .toBuffer();
+  await choose(page, 'pixel.png', 'image/png', pixel);
+  assert.equal((await bars(page)).length, 4);
+});
+
+test('goes on by itself when the server has been away, and shows what its new model says', { skip }, async () => {
+  const first = createServer({ port: 0, provider: 'cpu', files: [file] });
+  const { url: own } = await first.start();
+  const { page } = await visit(own);
+  await choose(page, 'corner.png', 'image/png', TOP_RIGHT);
+  assert.match((await bars(page))[0], /94\.8/);
+  await first.stop();
+  await page.getByText('The server does not answer.').waitFor();
+  await choose(page, 'corner.png', 'image/png', BOTTOM_LEFT);
+  await page.getByRole('alert').filter({ hasText: 'The server does not answer' }).waitFor();
+  const weaker = writeTinyModel(join(folder, 'weaker.onnx'), { gain: 1 });
+  const second = createServer({ port: Number(new URL(own).port), provider: 'cpu', files: [weaker] });
+  after(() => second.kill());
+  await second.start();
+  await page.locator('.bars li:first-child', { hasText: 'bottom left' }).waitFor();
+  assert.match((await bars(page))[0], /^bottom left n03 47\.5.%$/); // e / (e + 3)
+  assert.equal(await page.getByText('The server does not answer.').count(), 0);
+});
+
+test('notices that the model was loaded anew, and asks it again', { skip }, async () => {
+  const version = join(folder, 'models/quarters/1');
+  await mkdir(version, { recursive: true });
+  await copyFile(file, join(version, 'model.onnx'));
+  const token = '0123456789abcdef';
+  const server = createServer({ port: 0, provider: 'cpu', folder: join(folder, 'models'), adminToken: token });
+  after(() => server.kill());
+  const { url: own } = await server.start();
+  const { page } = await visit(own);
+  await choose(page, 'corner.png', 'image/png', TOP_RIGHT);
+  assert.match((await bars(page))[0], /94\.8/);
+  await rename(writeTinyModel(join(folder, 'next.onnx'), { gain: 1 }), join(version, 'model.onnx'));
+  const load = await fetch(`${own}/v2/repository/models/quarters/load`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}` },
+  });
+  assert.equal(load.status, 200);
+  await page.locator('.bars li:first-child', { hasText: '47.5' }).waitFor();
+});
+
+test('lets one choose among several models', { skip }, async () => {
+  const other = writeTinyModel(join(folder, 'other.onnx'), { gain: 1, metadata: { model: 'weak-quarters' } });
+  const { url: own } = await running({ files: [file, other] });
+  const { page } = await visit(own);
+  await choose(page, 'corner.png', 'image/png', TOP_RIGHT);
+  assert.match((await bars(page))[0], /94\.8/);
+  await page.getByRole('combobox', { name: 'Model' }).selectOption({ label: 'weak-quarters, version 1' });
+  await page.locator('.bars li:first-child', { hasText: '47.5' }).waitFor();
+});
+
+test('is used with the keyboard alone', { skip }, async () => {
+  const { page } = await visit(url);
+  await page.getByText('ready', { exact: true }).waitFor();
+  const focused = () =>
+    page.evaluate<string>(
+      `document.activeElement.textContent || document.activeElement.querySelector('img')?.alt || ''`,
+    );
+  const tabTo = async (wanted: RegExp) => {
+    for (let i = 0; i < 60; i++) {
+      await page.keyboard.press('Tab');
+      if (wanted.test(await focused())) return;
+    }
+    assert.fail(`the Tab key does not reach ${wanted}`);
+  };
+  await tabTo(/^Choose a file$/);
+  await tabTo(/^sailboat$/);
+  await page.keyboard.press('Enter');
+  await bars(page);
+  await tabTo(/^The same from a terminal/);
+  await page.keyboard.press('Enter');
+  await page.getByLabel('JSON of the answer').first().waitFor();
+  await tabTo(/^Open the network$/);
+  await page.keyboard.press('Space');
+  await page.getByRole('heading', { name: 'The layers' }).waitFor();
+});
+
+const SCREENS = {
+  'a narrow screen, light': { viewport: { width: 320, height: 640 }, colorScheme: 'light' },
+  'a wide screen, dark': { viewport: { width: 1280, height: 800 }, colorScheme: 'dark' },
+} as const;
+for (const [name, options] of Object.entries(SCREENS)) {
+  test(`on ${name}, nothing is wider than the screen and axe finds no serious fault`, { skip }, async () => {
+    const { page, complaints } = await visit(url, options);
+    await assertAccessible(page);
+    await choose(page, 'corner.png', 'image/png', TOP_RIGHT);
+    await bars(page);
+    for (const button of ['Open the network', 'Open the file'])
+      await page.getByRole('button', { name: button }).click();
+    for (const title of ['The layers', 'The file', 'The graph'])
+      await page.getByRole('heading', { name: title }).waitFor();
+    await page.getByRole('img', { name: /^Graph of/ }).waitFor();
+    await page.evaluate(`for (const one of document.querySelectorAll('details')) one.open = true`);
+    await assertAccessible(page);
+    const [wide, ground] = await page.evaluate<[number, string]>(
+      '[document.documentElement.scrollWidth, getComputedStyle(document.body).backgroundColor]',
+    );
+    assert.ok(wide <= options.viewport.width, `${wide} pixels`);
+    assert.equal(ground, options.colorScheme === 'dark' ? 'rgb(22, 24, 27)' : 'rgb(253, 252, 249)');
+    assert.deepEqual(complaints, []);
+  });
+}

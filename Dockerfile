@@ -24,12 +24,14 @@ FROM dependencies AS cuda-dependencies
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates g++ make python3 \
  && rm -rf /var/lib/apt/lists/*
+# An optional peer of the project, which npm installs with --save-prod only. Its install script is run by itself: npm 12 would block
+# it, and no other is to run.
+RUN npm install --no-save --save-prod --omit=dev --ignore-scripts @tensorflow/tfjs-node-gpu@4.22.0 \
+ && npm --prefix node_modules/@tensorflow/tfjs-node-gpu run install
 RUN ONNXRUNTIME_NODE_INSTALL=cuda12 node node_modules/onnxruntime-node/script/install.js
-# Installed beside the locked packages and moved in: npm would run the scripts of this project otherwise.
-RUN npm install --prefix /gpu --omit=dev @tensorflow/tfjs-node-gpu@4.22.0 \
- && cp --recursive --no-clobber /gpu/node_modules/. node_modules/
 
-# onnxruntime wants CUDA 12 and cuDNN 9, libtensorflow 2.9 the libraries of CUDA 11 and cuDNN 8; their versions do not collide.
+# onnxruntime wants CUDA 12 and cuDNN 9, libtensorflow 2.9 the libraries of CUDA 11 and cuDNN 8. Their file names differ but for
+# libcurand.so.10 and libcusolver.so.11: those of CUDA 12 are found first.
 FROM nvidia/cuda:12.6.3-cudnn-runtime-ubuntu22.04 AS cuda
 RUN apt-get update \
  && apt-get install -y --no-install-recommends cuda-libraries-11-8 libcudnn8=8.9.7.29-1+cuda11.8 \

@@ -12,7 +12,13 @@ import { PRECISIONS, type WriteReport } from './write-checked.js';
 const SOURCES = ['run', 'layersModel', 'graphModel'] as const;
 
 type ExportFlags = ExportFileRequest &
-  Omit<ExportRunRequest, 'run'> & { run?: string; json: boolean; head?: 'image' | 'tensor' };
+  Omit<ExportRunRequest, 'run'> & {
+    run?: string;
+    json: boolean;
+    head?: 'image' | 'tensor';
+    triton?: string;
+    name?: string;
+  };
 
 export function exportCommand(): Command {
   return new Command('export')
@@ -20,7 +26,9 @@ export function exportCommand(): Command {
     .option('--run <folder>', 'folder that "alexnet train" made')
     .option('--layers-model <file>', 'model.json of any TensorFlow.js layers model')
     .option('--graph-model <file>', 'model.json of any TensorFlow.js graph model')
-    .requiredOption('--out <file>', 'file to write, e.g. alexnet.onnx; an older one is replaced only by a checked one')
+    .option('--out <file>', 'file to write, e.g. alexnet.onnx; an older one is replaced only by a checked one')
+    .option('--triton <repository>', "of a run: its model's next version in a model repository of NVIDIA Triton")
+    .option('--name <name>', "model's name in the repository (default: the network's)")
     .addOption(
       new Option(
         '--head <head>',
@@ -87,15 +95,24 @@ export function exportCommand(): Command {
 async function runExport(flags: ExportFlags): Promise<void> {
   checkFlags(flags);
   const note = (line: string) => console.error(line);
-  const report = await (flags.run === undefined
-    ? (await import('./export-model-file.js')).exportModelFile(flags, note)
-    : (await import('./export-run.js')).exportRun({ ...flags, run: flags.run, head: flags.head ?? 'image' }, note));
+  const report = await exportAsAsked(flags, note);
   console.log(flags.json ? JSON.stringify(toJson(report)) : describe(report));
+}
+
+async function exportAsAsked(flags: ExportFlags, note: (line: string) => void): Promise<WriteReport> {
+  const { run, triton, head = 'image' } = flags;
+  if (run === undefined) return (await import('./export-model-file.js')).exportModelFile(flags, note);
+  if (triton === undefined) return (await import('./export-run.js')).exportRun({ ...flags, run, head }, note);
+  return (await import('./triton.js')).exportTriton({ ...flags, run, head, triton }, note);
 }
 
 function checkFlags({ batch, calibrate, precision, lrn, ...flags }: ExportFlags): void {
   const given = SOURCES.filter((source) => flags[source] !== undefined);
   if (given.length !== 1) throw new UsageError('give one of --run RUN, --layers-model FILE and --graph-model FILE');
+  if ((flags.out === undefined) === (flags.triton === undefined))
+    throw new UsageError('give either --out FILE.onnx or --triton REPOSITORY');
+  if (flags.run === undefined && flags.triton !== undefined) throw new UsageError('--triton belongs to --run');
+  if (flags.triton === undefined && flags.name !== undefined) throw new UsageError('--name belongs to --triton');
   const shaped = flags.layout !== 'model' || batch !== undefined || Object.keys(flags.inputShape).length > 0;
   if (flags.run !== undefined && shaped)
     throw new UsageError('--layout, --batch and --input-shape belong to models; a run has a --head');

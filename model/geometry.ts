@@ -37,6 +37,11 @@ export function outputSize(input: number, kernel: number, stride: number, pad: P
   return Math.floor((input - kernel + 2 * (pad === 'valid' ? 0 : pad)) / stride) + 1;
 }
 
+/** Whether the table leaves open how α of its response normalisation is read. */
+export function hasLrnChoice({ rows }: NetworkSpec): boolean {
+  return rows.some((row) => row.type === 'lrn' && typeof row.alpha !== 'number');
+}
+
 /**
  * The table with the options put in.
  * @throws {UserError} when classes or width are out of range, or `lrn` is given for a network that knows one convention only
@@ -46,8 +51,7 @@ export function concreteRows(spec: NetworkSpec, { classes, width = 1, lrn }: Net
     throw new UserError(`${spec.name}: expected a whole number of classes, 1 or more, got ${classes}`);
   }
   if (!(width > 0)) throw new UserError(`${spec.name}: expected a width above 0, got ${width}`);
-  const choosable = spec.rows.some((row) => row.type === 'lrn' && typeof row.alpha !== 'number');
-  if (lrn !== undefined && !choosable) {
+  if (lrn !== undefined && !hasLrnChoice(spec)) {
     throw new UserError(`${spec.name}: has no choice of response normalisation, got lrn "${lrn}"; leave it out`);
   }
   const scaled = (count: number) => Math.floor(count * width);

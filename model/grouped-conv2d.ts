@@ -38,7 +38,7 @@ export function groupedConv2d(
         `[${x.shape}], got [${kernel.shape}]`,
     );
   }
-  if (groups === 1) return tf.conv2d(x, kernel, strides, pad);
+  if (groups === 1) return convolved(x, kernel, strides, pad);
   if (tf.getKernel(KERNEL, tf.getBackend()) == null) return composed(x, kernel, strides, pad, groups);
   const attrs: GroupedConv2DAttrs = { strides, pad, groups, dataFormat: 'NHWC', dilations: [1, 1] };
   return tf.engine().runKernel(KERNEL, { x, filter: kernel }, attrs) as tf.Tensor4D;
@@ -52,8 +52,26 @@ function composed(
   groups: number,
 ): tf.Tensor4D {
   const kernels = tf.split<tf.Tensor4D>(kernel, groups, 3);
-  const parts = tf.split<tf.Tensor4D>(x, groups, 3).map((part, group) => tf.conv2d(part, kernels[group], strides, pad));
+  const parts = tf.split<tf.Tensor4D>(x, groups, 3).map((part, group) => convolved(part, kernels[group], strides, pad));
   return tf.concat(parts, 3);
+}
+
+/**
+ * tf.conv2d. tfjs-node has no gradient kernels for padding by number (4.22: "supports only 'valid' and 'same' padding"): there it
+ * is `same` where that means the same zeros, else zeros put around x beforehand.
+ */
+function convolved(
+  x: tf.Tensor4D,
+  kernel: tf.Tensor4D,
+  strides: [number, number],
+  pad: number | 'same' | 'valid',
+): tf.Tensor4D {
+  if (typeof pad !== 'number' || pad === 0 || tf.getBackend() !== 'tensorflow')
+    return tf.conv2d(x, kernel, strides, pad);
+  const isSame = strides.every((stride, axis) => stride === 1 && kernel.shape[axis] === 2 * pad + 1);
+  if (isSame) return tf.conv2d(x, kernel, strides, 'same');
+  const edge: [number, number] = [pad, pad];
+  return tf.conv2d(tf.pad(x, [[0, 0], edge, edge, [0, 0]]), kernel, strides, 'valid');
 }
 
 tf.registerGradient({

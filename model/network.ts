@@ -69,7 +69,8 @@ function layerOf(row: ConcreteRow): tfl.layers.Layer {
     case 'rnorm':
       return new WithinMapNorm(row);
     case 'relu':
-      return tfl.layers.activation({ name: row.name, activation: 'relu' });
+    case 'tanh':
+      return tfl.layers.activation({ name: row.name, activation: row.type });
     case 'dropout':
       return new SeededDropout(row);
   }

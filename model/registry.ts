@@ -1,4 +1,4 @@
-/** The networks by name. */
+/** The networks by name, and variants of them, see `variant.ts`. */
 import { ALEXNET } from './alexnet.js';
 import { ALEXNET_TORCHVISION } from './alexnet-torchvision.js';
 import { CAFFENET } from './caffenet.js';
@@ -6,6 +6,7 @@ import { CIFAR10_11PCT, CIFAR10_18PCT, CIFAR10_QUICK } from './cifar10.js';
 import { UserError } from './errors.js';
 import { nearest } from './nearest.js';
 import type { NetworkName, NetworkSpec } from './spec.js';
+import { editNetwork } from './variant.js';
 
 export const NETWORKS: Record<NetworkName, NetworkSpec> = {
   alexnet: ALEXNET,
@@ -17,12 +18,14 @@ export const NETWORKS: Record<NetworkName, NetworkSpec> = {
 };
 
 /**
- * @throws {UserError} naming the networks there are and the nearest one
+ * @param name  `alexnet`, or with edits: `alexnet.no-conv4.pool2`
+ * @throws {UserError} naming the networks there are and the nearest one, or the edits
  */
 export function findNetwork(name: string): NetworkSpec {
-  if (Object.hasOwn(NETWORKS, name)) return NETWORKS[name as NetworkName];
+  const [base, ...edits] = name.split('.');
+  if (Object.hasOwn(NETWORKS, base)) return editNetwork(NETWORKS[base as NetworkName], edits);
   const names = Object.keys(NETWORKS);
   throw new UserError(
-    `unknown network "${name}"; did you mean ${nearest(name, names)}? There are: ${names.join(', ')}`,
+    `unknown network "${base}"; did you mean ${nearest(base, names)}? There are: ${names.join(', ')}`,
   );
 }

@@ -85,8 +85,9 @@ export interface WithinMapRow {
   pow: number;
 }
 
-export interface ReluRow {
-  type: 'relu';
+/** An activation on its own, where it does not follow its layer at once, or is no ReLU. */
+export interface ActivationRow {
+  type: 'relu' | 'tanh';
   name: string;
 }
 
@@ -97,7 +98,7 @@ export interface DropoutRow {
   rate: number;
 }
 
-export type LayerRow = ConvRow | LocalRow | FcRow | PoolRow | LrnRow | WithinMapRow | ReluRow | DropoutRow;
+export type LayerRow = ConvRow | LocalRow | FcRow | PoolRow | LrnRow | WithinMapRow | ActivationRow | DropoutRow;
 
 /**
  * What a training run takes for this network where flags do not say otherwise. Weight decay is meant for kernels; biases do
@@ -127,7 +128,8 @@ export interface Recipe {
 }
 
 export interface NetworkSpec {
-  name: NetworkName;
+  /** A `NetworkName`, or that of a variant, see `variant.ts`. */
+  name: string;
   /** The paper or file that the table follows. */
   source: string;
   /** Side of the network's input, pixels. */

@@ -1,6 +1,6 @@
 /** A network's layers counted: what `alexnet summary` prints. Computed from the table, without building tensors. */
 import { type ConcreteRow, concreteRows, type LayerSize, layerSize, type Output } from './geometry.js';
-import type { LayerRow, NetworkName, NetworkSpec, Pad } from './spec.js';
+import type { LayerRow, NetworkSpec, Pad } from './spec.js';
 
 export interface LayerSummary extends LayerSize {
   name: string;
@@ -13,7 +13,7 @@ export interface LayerSummary extends LayerSize {
 }
 
 export interface Summary {
-  model: NetworkName;
+  model: string;
   /** Side of the input, pixels. */
   inputPx: number;
   classes: number;

@@ -35,8 +35,9 @@ export interface RunState {
   /** Sums over the pictures of the epoch under way: losses, and how many were right. */
   lossSum: number;
   rightSum: number;
-  /** Mean training loss of the last whole epoch. */
+  /** Mean training loss of the last whole epoch, and its training error, both as the pictures were trained on; absent in earlier versions. */
   trainLoss: number | null;
+  trainTop1Error?: number | null;
   schedule: ScheduleState;
   lastValidation: Validation | null;
   bestValidation: Validation | null;
@@ -51,6 +52,7 @@ export function startState(): RunState {
     lossSum: 0,
     rightSum: 0,
     trainLoss: null,
+    trainTop1Error: null,
     schedule: startSchedule(),
     lastValidation: null,
     bestValidation: null,

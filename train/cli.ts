@@ -13,6 +13,10 @@ const COMMANDS: Record<string, { description: string; load: () => Promise<Comman
     load: async () => (await import('../model/main.js')).summaryCommand(),
   },
   train: { description: 'train a network on pictures', load: async () => (await import('./main.js')).trainCommand() },
+  'find-lr': {
+    description: 'suggest a learning rate for a network and its data',
+    load: async () => (await import('./find-rate-command.js')).findRateCommand(),
+  },
   prepare: {
     description: 'decode a data set once, for training from disk',
     load: async () => (await import('./prepare.js')).prepareCommand(),
@@ -20,6 +24,14 @@ const COMMANDS: Record<string, { description: string; load: () => Promise<Comman
   evaluate: {
     description: 'measure the errors of a checkpoint or an exported file',
     load: async () => (await import('./main.js')).evaluateCommand(),
+  },
+  report: {
+    description: 'write what there is to say of a run as one HTML page',
+    load: async () => (await import('./report/main.js')).reportCommand(),
+  },
+  reproduce: {
+    description: "repeat the paper's experiments",
+    load: async () => (await import('./reproduce/main.js')).reproduceCommand(),
   },
   export: {
     description: 'write a checkpoint, or any TensorFlow.js model, as .onnx',

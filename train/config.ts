@@ -1,9 +1,11 @@
 /**
- * The settings of a training run: the defaults with their source, the network's recipe over them, a person's flags over both.
+ * The settings of a training run: the defaults with their source, the network's recipe over them, a published recipe (`recipes.ts`)
+ * where one is named, a person's flags over all.
  * "Paper" is Krizhevsky, Sutskever, Hinton 2012.
  */
 import { UsageError, UserError } from '../model/errors.js';
 import type { LrnConvention } from '../model/spec.js';
+import type { RecipeName } from './recipes.js';
 
 /** How the learning rate falls; see `schedule.ts`. */
 export const SCHEDULES = ['plateau', 'step', 'cosine', 'constant'] as const;
@@ -34,6 +36,8 @@ export interface Settings {
   milestones: number[];
   /** `plateau`: epochs without a better validation error before the rate is divided by 10. */
   patience: number;
+  /** The run ends when the validation error has not improved for so many epochs; null: at its last epoch. */
+  earlyStop: number | null;
   /** The rate climbs linearly from 0 over this many epochs. */
   warmupEpochs: number;
   /** A window at a random place (else the centre) where pictures are larger than the network's input. */
@@ -42,6 +46,8 @@ export interface Settings {
   mirror: boolean;
   /** Pictures' colours are shifted along their principal components, by normal draws of this deviation; 0: never. */
   colourNoise: number;
+  /** Weights in the loss by class index, of mean 1 over the training pictures, see `data/class-weights.ts`; null: all 1. */
+  classWeights: number[] | null;
   /** How α of the response normalisation is read, where the network has that choice, see `model/alexnet.ts`; null: as the network says. */
   lrn: LrnConvention | null;
   /** Layers whose weights stay as they are: no update, no decay, no gradient. */
@@ -54,6 +60,8 @@ export interface TrainConfig extends Settings {
   data: string;
   /** Network's name. */
   model: string;
+  /** Published recipe that was named. */
+  recipe?: RecipeName;
   /** Run that the first weights come from, as given to `--from`, and the SHA-256 of their file; absent where they were drawn. */
   from?: string;
   fromWeights?: string;
@@ -73,10 +81,12 @@ export const DEFAULTS: Settings = {
   schedule: 'plateau', // §5: divided by 10 when the validation error stopped improving, three times before the end
   milestones: [],
   patience: 5, // the paper judged by eye
+  earlyStop: null,
   warmupEpochs: 0,
   randomCrop: true, // §4.1
   mirror: true, // §4.1
   colourNoise: 0.1, // §4.1
+  classWeights: null,
   lrn: null,
   freeze: [],
 };
@@ -123,4 +133,9 @@ export function checkSameConfig(runPath: string, stored: TrainConfig, wanted: Pa
     `${runPath}: cannot resume with other settings: ${differences.join('; ')}. ` +
       'Leave those flags out to go on as before, or start a new run with another --out',
   );
+}
+
+/** Updates of one pass over so many training pictures; the last may have fewer than `batch`. */
+export function stepsPerEpoch(pictures: number, batch: number): number {
+  return Math.ceil(pictures / Math.min(batch, pictures));
 }

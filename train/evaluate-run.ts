@@ -1,17 +1,18 @@
 /** Evaluates a checkpoint or an exported file on a data set, and writes what it said of each picture. */
 import { createWriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
+import type * as tfl from '@tensorflow/tfjs-layers';
 import { centreCrop, tenCrops } from '../model/crops.js';
 import { UsageError, UserError } from '../model/errors.js';
 import '../model/index.js'; // registers the layers that a checkpoint's topology names
 import { type BackendName, selectBackend } from './backend.js';
 import type { Dataset, Split } from './data/dataset.js';
-import { openDataset } from './data/open-dataset.js';
 import { type Evaluation, evaluate, type Predict } from './evaluate.js';
 import { loadCheckpoint } from './load-checkpoint.js';
+import { openStreamable } from './open-data.js';
 import { checkpointPredictor } from './predict-checkpoint.js';
 import type { Progress } from './progress.js';
-import { openRun, UNKNOWN_DATA } from './run-folder.js';
+import { openRun, type Run, UNKNOWN_DATA } from './run-folder.js';
 
 /** What a person asked for: `run` or `onnx`, one of them. */
 export interface EvaluateRequest {
@@ -28,6 +29,8 @@ export interface EvaluateRequest {
   batch?: number;
   /** File for one JSON line a picture. */
   predictions?: string;
+  /** Decode pictures anew at every use, also where they fit in memory. */
+  stream?: boolean;
 }
 
 /** `crops` is what was averaged in fact: 2 for 10 where the network sees the whole picture. */
@@ -68,17 +71,43 @@ async function ofRun(request: EvaluateRequest, progress: Progress): Promise<Subj
   const run = await openRun(request.run!);
   const backend = await selectBackend(request.backend);
   const { model } = await loadCheckpoint(run[request.checkpoint]);
-  const { imagePx, inputPx, mean, config } = run;
-  const data = request.data ?? config.data;
-  if (data === UNKNOWN_DATA && request.data === undefined)
-    throw new UsageError(`${run.path}: imported, and its file does not say what it was trained on; give --data DATA`);
-  const { dataset, split } = await openSplit(data, imagePx, request.split, progress);
-  checkLabels(dataset, run.labels, request.run!);
-  const crops = request.crops === 10 ? tenCrops(imagePx, inputPx) : [centreCrop(imagePx, inputPx)];
-  const batch = Math.min(request.batch ?? config.microBatch ?? config.batch, split.length);
-  const predict = checkpointPredictor(model, { split, imagePx, mean, crops, batch, seed: config.seed });
-  const report = { model: config.model, data, split: request.split, crops: crops.length, backend: backend.name };
+  const { data, dataset, split } = await openRunPictures(run, request, progress);
+  const { predict, batch, crops } = runPredictor(run, model, split, request.crops ?? 1, request.batch);
+  const report = { model: run.config.model, data, split: request.split, crops, backend: backend.name };
   return { dataset, split, predict, batch, report };
+}
+
+/**
+ * Pictures to measure a run on.
+ * @param data  default: what it was trained on
+ * @throws {UserError} where there is no such data set or split, or its classes are others
+ */
+export async function openRunPictures(
+  run: Run,
+  request: Pick<EvaluateRequest, 'data' | 'split' | 'stream'>,
+  progress: Progress,
+): Promise<{ data: string; dataset: Dataset; split: Split }> {
+  const { data } = request;
+  if (data === undefined && run.config.data === UNKNOWN_DATA)
+    throw new UsageError(`${run.path}: imported, and its file does not say what it was trained on; give --data DATA`);
+  const source = data ?? run.config.data;
+  const { dataset, split } = await openSplit(source, run.imagePx, request, progress);
+  checkLabels(dataset, run.labels, run.path);
+  return { data: source, dataset, split };
+}
+
+/** `crops` is what is averaged in fact, see `EvaluationReport`; `batch` at most what was trained with or asked for. */
+export function runPredictor(
+  { config, imagePx, inputPx, mean }: Run,
+  model: tfl.LayersModel,
+  split: Split,
+  wantedCrops: 1 | 10,
+  wantedBatch = config.microBatch ?? config.batch,
+): { predict: Predict; batch: number; crops: number } {
+  const crops = wantedCrops === 10 ? tenCrops(imagePx, inputPx) : [centreCrop(imagePx, inputPx)];
+  const batch = Math.min(wantedBatch, split.length);
+  const predict = checkpointPredictor(model, { imagePx, mean, crops, batch, seed: config.seed });
+  return { predict, batch, crops: crops.length };
 }
 
 async function ofOnnx(request: EvaluateRequest, progress: Progress): Promise<Subject> {
@@ -97,9 +126,9 @@ async function ofOnnx(request: EvaluateRequest, progress: Progress): Promise<Sub
       `${file}: averages ${metadata.crops} crops inside the file, so --crops ${request.crops} cannot be had; leave it out`,
     );
   }
-  const { dataset, split } = await openSplit(request.data, metadata.imagePx, request.split, progress);
+  const { dataset, split } = await openSplit(request.data, metadata.imagePx, request, progress);
   checkLabels(dataset, metadata.labels, file);
-  const predict = await onnxPredictor(file, split, metadata.imagePx, 0);
+  const predict = await onnxPredictor(file, metadata.imagePx, 0);
   const report = {
     model: metadata.model,
     data: request.data,
@@ -116,13 +145,10 @@ const ONNX_BATCH = 16;
 async function openSplit(
   source: string,
   imagePx: number,
-  name: string,
+  { split: name, stream }: Pick<EvaluateRequest, 'split' | 'stream'>,
   progress: Progress,
 ): Promise<{ dataset: Dataset; split: Split }> {
-  const onProgress = (done: number, total?: number) => progress.work('reading pictures', done, total);
-  const dataset = await openDataset(source, { imagePx, splits: [name], onProgress });
-  for (const { name: picture, reason } of dataset.skipped) progress.note(`warning: skipped ${picture}: ${reason}`);
-  for (const note of dataset.notes) progress.note(`warning: ${note}`);
+  const dataset = await openStreamable(source, { imagePx, splits: [name] }, stream, progress);
   const split = dataset.splits[name];
   if (split?.length) return { dataset, split };
   throw new UserError(`${source}: no split "${name}"; there are: ${Object.keys(dataset.splits).join(', ')}`);

@@ -1,9 +1,10 @@
 /** Counts a classifier's top-1 and top-5 errors over a split, whatever computes the probabilities. */
 import { setImmediate } from 'node:timers/promises';
 import type { Split } from './data/dataset.js';
+import { batchesOf, loadAhead } from './data/read-ahead.js';
 
-/** Probabilities of the pictures at these positions, float32 [indices.length, classes]. */
-export type Predict = (indices: Uint32Array) => Promise<Float32Array>;
+/** Probabilities of the pictures at these positions of a split, float32 [indices.length, classes]. */
+export type Predict = (indices: Uint32Array, pictures: Split) => Promise<Float32Array>;
 
 /** Errors are fractions; top-5 counts the best min(5, classes). */
 export interface Evaluation {
@@ -23,12 +24,15 @@ export interface PicturePrediction {
   top5: number[];
   /** Of the first. */
   probability: number;
+  /** Cross-entropy, −log of the true class's probability. */
+  loss: number;
 }
 
 export interface EvaluateOptions {
   /** Pictures a call of `predict`. */
   batch: number;
-  onPicture?(prediction: PicturePrediction): void;
+  /** @param index  position in the split */
+  onPicture?(prediction: PicturePrediction, index: number): void;
   onProgress?(done: number, total: number): void;
   /** Asked between batches; true ends the evaluation early. */
   stopped?(): boolean;
@@ -42,19 +46,21 @@ export async function evaluate(predict: Predict, split: Split, options: Evaluate
   let wrongTop1 = 0;
   let wrongTop5 = 0;
   let lossSum = 0;
-  for (let start = 0; start < split.length; start += options.batch) {
-    const count = Math.min(options.batch, split.length - start);
-    const indices = Uint32Array.from({ length: count }, (_, i) => start + i);
-    const probabilities = await predict(indices);
+  const order = Uint32Array.from({ length: split.length }, (_, i) => i);
+  for await (const { indices, pictures } of loadAhead(split, batchesOf(order, options.batch))) {
+    const [start, count] = [indices[0], indices.length];
+    const probabilities = await predict(indices, pictures);
     const classes = probabilities.length / count;
     for (let i = 0; i < count; i++) {
       const row = probabilities.subarray(i * classes, (i + 1) * classes);
       const label = split.labels[start + i];
       const top5 = topClasses(row, 5);
-      lossSum -= Math.log(Math.max(row[label], SMALLEST_PROBABILITY));
+      const loss = -Math.log(Math.max(row[label], SMALLEST_PROBABILITY));
+      lossSum += loss;
       if (top5[0] !== label) wrongTop1 += 1;
       if (!top5.includes(label)) wrongTop5 += 1;
-      options.onPicture?.({ name: split.name(start + i), label, top5, probability: row[top5[0]] });
+      const prediction = { name: split.name(start + i), label, top5, probability: row[top5[0]], loss };
+      options.onPicture?.(prediction, start + i);
     }
     options.onProgress?.(start + count, split.length);
     await setImmediate(); // lets signals in

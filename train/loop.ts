@@ -4,24 +4,19 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import type * as tfl from '@tensorflow/tfjs-layers';
-import { centreCrop } from '../model/crops.js';
-import { reseedDropout } from '../model/dropout.js';
 import { UserError } from '../model/errors.js';
-import { permutation, random } from '../model/random.js';
 import { type RunState, restoreValues, saveCheckpoint, startState } from './checkpoint.js';
-import { trainingBatch } from './data/augment.js';
-import type { Dataset, Split } from './data/dataset.js';
+import type { Dataset } from './data/dataset.js';
+import { DivergenceWatch } from './divergence.js';
+import { endedEarly } from './early-end.js';
 import { type Evaluation, evaluate } from './evaluate.js';
 import type { Interrupt } from './interrupt.js';
 import { hasCheckpoint, type LoadedCheckpoint } from './load-checkpoint.js';
-import { checkpointPredictor } from './predict-checkpoint.js';
+import { MetricsLog } from './metrics/metrics-log.js';
 import type { Progress } from './progress.js';
-import { appendMetrics, type Run, truncateMetrics } from './run-folder.js';
+import type { Run } from './run-folder.js';
 import { afterEpoch, learningRateAt } from './schedule.js';
-import { Sgd } from './sgd.js';
-import { TrainingStep } from './step.js';
-import { Throughput } from './throughput.js';
-import { modelWeights, thawed } from './weights.js';
+import { type Batches, Trainer } from './trainer.js';
 
 /** `metrics.jsonl` gets a line every so many steps, and one an epoch. */
 const STEPS_PER_LINE = 10;
@@ -38,6 +33,8 @@ export interface Training {
   interrupt: Interrupt;
   /** Minutes between checkpoints inside an epoch; one is saved at the end of each epoch besides. */
   checkpointMinutes: number;
+  /** Asked at the end of every epoch; true ends the run. */
+  stopWhen?(state: RunState): boolean;
 }
 
 /** How a run stands when the loop ends: after its last epoch, or interrupted and saved. */
@@ -49,7 +46,7 @@ export interface TrainResult {
 
 /**
  * Trains to the end of the run, or until interrupted.
- * @throws {UserError} when the loss or a weight is no longer finite; names step, learning rate and the last good checkpoint
+ * @throws {UserError} when the loss or a weight is no longer finite, or the loss beyond hope (`divergence.ts`); names step, learning rate and the last good checkpoint
  */
 export async function train(training: Training): Promise<TrainResult> {
   const loop = new Loop(training);
@@ -64,34 +61,29 @@ export async function train(training: Training): Promise<TrainResult> {
 
 class Loop {
   readonly state: RunState;
-  private readonly pictures: Split;
-  private readonly batch: number;
-  private readonly stepsPerEpoch: number;
-  private readonly sgd: Sgd;
-  private readonly step: TrainingStep;
-  private readonly throughput = new Throughput();
+  private readonly trainer: Trainer;
+  private readonly divergence: DivergenceWatch;
+  /** Open while the loop runs. */
+  private metrics!: MetricsLog;
   private savedAt = Date.now();
 
   constructor(private readonly training: Training) {
     const { run, dataset, model, from } = training;
     this.state = from ? structuredClone(from.state) : startState();
-    this.pictures = dataset.splits.train;
-    this.batch = Math.min(run.config.batch, this.pictures.length);
-    this.stepsPerEpoch = Math.ceil(this.pictures.length / this.batch); // the last batch of an epoch may be smaller
-    this.sgd = new Sgd(thawed(modelWeights(model, 'trainable'), run.config.freeze), run.config);
-    this.step = new TrainingStep(model, this.sgd, run.config);
+    this.trainer = new Trainer(model, dataset, run);
+    this.divergence = new DivergenceWatch(run.labels.length);
   }
 
   async run(): Promise<void> {
-    const { run, from, interrupt } = this.training;
-    const { state } = this;
-    if (from) restoreValues(this.sgd.velocities, await from.readVelocities());
-    await truncateMetrics(run, state);
+    const { run, from, interrupt, progress } = this.training;
+    const { state, trainer } = this;
+    if (from) restoreValues(trainer.velocities, await from.readVelocities());
+    this.metrics = await MetricsLog.open(run.path, state);
 
-    while (state.epoch < run.config.epochs && !state.schedule.ended && !interrupt.signal) {
-      const order = permutation(this.pictures.length, random(run.config.seed, 'shuffle', state.epoch));
-      while (state.position < this.stepsPerEpoch && !interrupt.signal) {
-        await this.oneStep(order.subarray(state.position * this.batch, (state.position + 1) * this.batch));
+    while (state.epoch < run.config.epochs && !this.endedEarly() && !interrupt.signal) {
+      const batches = trainer.batches(state.epoch, state.position);
+      while (state.position < trainer.stepsPerEpoch && !interrupt.signal) {
+        await this.oneStep(batches);
         await setImmediate(); // lets signals in
         if (Date.now() - this.savedAt > this.training.checkpointMinutes * 60_000) await this.save(run.last);
       }
@@ -99,57 +91,51 @@ class Loop {
       if (validation) await this.endEpoch(validation);
     }
     if (interrupt.signal) await this.save(run.last);
+    else if (state.epoch < run.config.epochs) progress.note(`ended after epoch ${state.epoch}: ${this.endedEarly()}`);
+  }
+
+  /** Why the run is over before its last epoch; undefined while it is not. */
+  private endedEarly(): string | undefined {
+    const { run, stopWhen } = this.training;
+    const why = endedEarly(run.config, this.state);
+    return why ?? (this.state.position === 0 && stopWhen?.(this.state) ? 'as asked' : undefined);
   }
 
   get imagesPerSecond(): number {
-    return this.throughput.imagesPerSecond();
+    return this.trainer.throughput.imagesPerSecond();
   }
 
   dispose(): void {
-    this.step.dispose();
-    this.sgd.dispose();
+    this.trainer.dispose();
   }
 
-  private async oneStep(indices: Uint32Array): Promise<void> {
-    const { run, model, progress } = this.training;
-    const { state } = this;
-    const { config, mean, imagePx, inputPx, colours } = run;
+  private async oneStep(batches: Batches): Promise<void> {
+    const { run, progress } = this.training;
+    const { state, trainer } = this;
     const learningRate = this.learningRate();
-
-    this.throughput.start();
-    reseedDropout(model, config.seed, state.step);
-    const batch = trainingBatch(this.pictures, imagePx, mean, indices, {
-      ...config,
-      inputPx,
-      colours,
-      epoch: state.epoch,
-    });
-    const { loss, right } = this.step.run(batch, learningRate);
-    this.throughput.stop(indices.length);
-    if (!Number.isFinite(loss)) throw this.diverged(`loss is ${loss}`, state.step + 1);
+    const { loss, right, pictures } = await trainer.update(batches, state, learningRate);
+    const wrong = this.divergence.observe(loss);
+    if (wrong) throw this.diverged(wrong, state.step + 1);
 
     state.step += 1;
     state.position += 1;
-    state.lossSum += loss * indices.length;
+    state.lossSum += loss * pictures;
     state.rightSum += right;
-    const steps = config.epochs * this.stepsPerEpoch;
-    const etaSeconds = ((steps - state.step) * this.batch) / this.imagesPerSecond; // validation left out
+    const { epochs } = run.config;
+    const steps = epochs * trainer.stepsPerEpoch;
+    const etaSeconds = ((steps - state.step) * trainer.batch) / this.imagesPerSecond; // validation left out
     const place = { step: state.step, epoch: state.epoch + 1, loss };
-    progress.step({ ...place, epochs: config.epochs, steps, imagesPerSecond: this.imagesPerSecond, etaSeconds });
+    progress.step({ ...place, epochs, steps, imagesPerSecond: this.imagesPerSecond, etaSeconds });
     if (state.step % STEPS_PER_LINE === 0) {
-      await appendMetrics(run, { ...place, lr: learningRate, images_per_second: this.imagesPerSecond });
+      await this.metrics.append({ ...place, lr: learningRate, images_per_second: this.imagesPerSecond });
     }
   }
 
   /** Errors on the validation pictures, one centre crop each; null when interrupted. */
   private async validate(): Promise<Evaluation | null> {
-    const { run, dataset, model, progress, interrupt } = this.training;
-    const { val: split } = dataset.splits;
-    const { config, mean, imagePx, inputPx } = run;
-    const batch = Math.min(config.microBatch ?? this.batch, split.length);
-    const crops = [centreCrop(imagePx, inputPx)];
-    return evaluate(checkpointPredictor(model, { split, imagePx, mean, crops, batch, seed: config.seed }), split, {
-      batch,
+    const { dataset, progress, interrupt } = this.training;
+    return evaluate(this.trainer.predictor(), dataset.splits.val, {
+      batch: this.trainer.validationBatch,
       onProgress: (done, total) => progress.work('validation', done, total),
       stopped: () => interrupt.signal !== undefined,
     });
@@ -159,13 +145,13 @@ class Loop {
     const { run, progress } = this.training;
     const { state } = this;
     const lr = this.learningRate();
-    const trained = this.pictures.length;
+    const trained = this.training.dataset.splits.train.length;
     const validation = { epoch: state.epoch + 1, loss, top1Error, top5Error };
     const improved = state.bestValidation === null || top1Error < state.bestValidation.top1Error;
     const trainLoss = state.lossSum / trained;
     const trainTop1Error = 1 - state.rightSum / trained;
 
-    Object.assign(state, { epoch: state.epoch + 1, position: 0, lossSum: 0, rightSum: 0, trainLoss });
+    Object.assign(state, { epoch: state.epoch + 1, position: 0, lossSum: 0, rightSum: 0, trainLoss, trainTop1Error });
     state.schedule = afterEpoch(run.config, state.schedule, top1Error);
     state.lastValidation = validation;
     if (improved) state.bestValidation = validation;
@@ -174,7 +160,7 @@ class Loop {
       `epoch ${state.epoch}/${run.config.epochs}: loss ${trainLoss.toFixed(4)}, train top-1 error ${percent(trainTop1Error)}, ` +
         `val loss ${loss.toFixed(4)}, top-1 ${percent(top1Error)}, top-5 ${percent(top5Error)}, learning rate ${lr.toPrecision(3)}${improved ? ', best so far' : ''}`,
     );
-    await appendMetrics(run, {
+    await this.metrics.append({
       step: state.step,
       epoch: state.epoch,
       loss: trainLoss,
@@ -190,12 +176,12 @@ class Loop {
   }
 
   private learningRate(): number {
-    return learningRateAt(this.training.run.config, this.state.schedule, this.state.step, this.stepsPerEpoch);
+    return learningRateAt(this.training.run.config, this.state.schedule, this.state.step, this.trainer.stepsPerEpoch);
   }
 
   private async save(folder: string): Promise<void> {
     try {
-      await saveCheckpoint(folder, this.training.model, this.sgd.velocities, this.state);
+      await saveCheckpoint(folder, this.training.model, this.trainer.velocities, this.state);
     } catch (error) {
       throw error instanceof UserError ? this.diverged(error.message, this.state.step) : error;
     }

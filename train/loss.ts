@@ -2,15 +2,19 @@
 import * as tf from '@tensorflow/tfjs-core';
 
 /**
- * Mean over the batch of −log softmax(logits)[label].
- * @param logits  float32 [N, classes]
- * @param labels  int32 [N], 0 … classes − 1
- * @returns       scalar, natural logarithm; differentiable; the caller disposes it
+ * Mean over the batch of −log softmax(logits)[label], or of that times the picture's weight: Σ_i w_i ℓ_i / N. Divided by the number of pictures
+ * and not, as PyTorch does, by the batch's Σ w_i: weights whose mean over the training pictures is 1 (`data/class-weights.ts`) thus count as much
+ * in every batch, and micro-batches add up to the batch.
+ *
+ * @param logits   float32 [N, classes]
+ * @param labels   int32 [N], 0 … classes − 1
+ * @param weights  float32 [N]; default: all 1
+ * @returns        scalar, natural logarithm; differentiable; the caller disposes it
  */
-export function softmaxCrossEntropy(logits: tf.Tensor2D, labels: tf.Tensor1D): tf.Scalar {
+export function softmaxCrossEntropy(logits: tf.Tensor2D, labels: tf.Tensor1D, weights?: tf.Tensor1D): tf.Scalar {
   const oneHot = tf.oneHot(labels, logits.shape[1], 1, 0, 'float32');
   const logLikelihood = tf.sum(tf.mul(oneHot, tf.logSoftmax(logits)), 1); // [N]
-  return tf.neg(tf.mean(logLikelihood)) as tf.Scalar;
+  return tf.neg(tf.mean(weights ? tf.mul(logLikelihood, weights) : logLikelihood)) as tf.Scalar;
 }
 
 /** Pictures of the batch whose largest logit is the label's; scalar float32. Shapes as above. */

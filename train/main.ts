@@ -1,95 +1,55 @@
 /** The commands `alexnet train` and `alexnet evaluate`: flags in, progress on stderr, results on stdout. */
 import { Command, Option } from 'commander';
 import { UsageError } from '../model/errors.js';
-import { NETWORKS } from '../model/registry.js';
-import { BACKENDS, type BackendName } from './backend.js';
 import { DEFAULTS, SCHEDULES, type Settings } from './config.js';
 import { DATA_HELP } from './data/open-dataset.js';
 import { type EvaluateRequest, type EvaluationReport, evaluateRun } from './evaluate-run.js';
 import { exitCodeOf, listenForInterrupt } from './interrupt.js';
 import { useLargePages } from './large-pages.js';
-import {
-  fractionBelowOne,
-  nonNegativeNumber,
-  positiveInteger,
-  positiveNumber,
-  risingIntegers,
-  wholeNumber,
-} from './numbers.js';
+import { nonNegativeNumber, positiveInteger, positiveNumber, risingIntegers } from './numbers.js';
+import { backendOption, networkOptions, newRunRequest, recipeDefault, STREAM_HELP, updateOptions } from './options.js';
 import { showProgress } from './progress.js';
-import { startTraining, type Trained } from './start.js';
+import { startTraining, type Trained, type TrainRequest } from './start.js';
 
-const recipe = (value: unknown) => `(default: ${value}, or the network's recipe)`;
-const backendOption = () => new Option('--backend <name>', 'what computes').choices(BACKENDS).default('auto');
-
-type TrainFlags = Partial<Settings> & {
-  data?: string;
-  model?: string;
-  out?: string;
-  from?: string;
-  classes?: number;
-  backend: BackendName;
-  resume: boolean;
-  force: boolean;
-  checkpointMinutes: number;
-  json: boolean;
-};
+type TrainFlags = Omit<TrainRequest, 'out' | 'settings'> &
+  Partial<Omit<Settings, 'classWeights'>> & { out?: string; json: boolean };
 
 /** Trains a network; a run that was interrupted or killed goes on with `--resume`. */
 export function trainCommand(): Command {
-  return new Command('train')
+  const command = new Command('train')
     .description('Train a network on pictures. Ctrl-C saves first; --resume goes on from there, bit for bit.')
-    .option('--data <data>', DATA_HELP)
-    .option('--model <name>', `network: ${Object.keys(NETWORKS).join(', ')} (default: that of --from)`)
-    .option('--out <run>', 'folder of the run: config, metrics, checkpoints last/ and best/')
     .option(
-      '--from <run>',
-      'fine-tune: start with weights (best/, else last/) and mean of another run, trained or imported; the last layer is drawn anew unless the labels are equal',
+      '--out <run>',
+      'folder of the run: config, metrics (.jsonl, .csv, events/ for TensorBoard), checkpoints last/ and best/',
+    );
+  return updateOptions(scheduleOptions(networkOptions(command)))
+    .option('--resume', 'go on with the run in --out; other flags may be left out', false)
+    .option('--force', 'replace the run in --out', false)
+    .option('--checkpoint-minutes <m>', 'minutes between checkpoints within an epoch', positiveNumber, 5)
+    .option('--json', 'print the result as one JSON object', false)
+    .action(runTrain);
+}
+
+/** How long, and how the learning rate falls. */
+function scheduleOptions(command: Command): Command {
+  return command
+    .option('--epochs <n>', `passes over the training pictures ${recipeDefault(DEFAULTS.epochs)}`, positiveInteger)
+    .option('--lr, --learning-rate <rate>', `learning rate ${recipeDefault(DEFAULTS.learningRate)}`, positiveNumber)
+    .addOption(
+      new Option('--schedule <name>', `how the rate falls ${recipeDefault(DEFAULTS.schedule)}`).choices(SCHEDULES),
     )
-    .option('--classes <n>', "stop unless the data has so many classes (default: the data's number)", positiveInteger)
-    .option(
-      '--freeze <layers>',
-      'layers whose weights stay as they are, e.g. conv1..conv5 or conv1,fc6 (default: none)',
-      words,
-    )
-    .option('--epochs <n>', `passes over the training pictures ${recipe(DEFAULTS.epochs)}`, positiveInteger)
-    .option('--batch <n>', `pictures an update ${recipe(DEFAULTS.batch)}`, positiveInteger)
-    .option('--micro-batch <n>', 'pictures computed at once, to bound memory (default: the batch)', positiveInteger)
-    .option('--lr, --learning-rate <rate>', `learning rate ${recipe(DEFAULTS.learningRate)}`, positiveNumber)
-    .option('--momentum <m>', `share of the velocity kept ${recipe(DEFAULTS.momentum)}`, fractionBelowOne)
-    .option('--weight-decay <d>', `decay of kernels ${recipe(DEFAULTS.weightDecay)}`, nonNegativeNumber)
-    .option('--bias-learning-rate-factor <f>', `biases learn at this times --lr ${recipe(1)}`, nonNegativeNumber)
-    .option('--clip-norm <norm>', 'scale gradients down to this norm (default: never)', positiveNumber)
-    .addOption(new Option('--schedule <name>', `how the rate falls ${recipe(DEFAULTS.schedule)}`).choices(SCHEDULES))
     .option('--milestones <epochs>', 'step: epochs after which the rate is divided by 10, e.g. 30,60', risingIntegers)
     .option(
       '--patience <epochs>',
       `plateau: epochs to wait for a better error (default: ${DEFAULTS.patience})`,
       positiveInteger,
     )
-    .option('--warmup-epochs <n>', 'epochs over which the rate climbs from 0 (default: 0)', nonNegativeNumber)
-    .addOption(
-      new Option('--lrn <convention>', 'α of response normalisation as printed or as in the code').choices([
-        'printed',
-        'code',
-      ]),
-    )
-    .option('--mirror', "mirror half of the pictures (default: the network's recipe)")
-    .option('--no-mirror', 'never mirror')
-    .option('--random-crop', "crop at random places (default: the network's recipe)")
-    .option('--no-random-crop', 'crop the centre')
     .option(
-      '--colour-noise <deviation>',
-      `shift colours along their principal components, 0: never ${recipe(DEFAULTS.colourNoise)}`,
-      nonNegativeNumber,
+      '--early-stop <epochs>',
+      'end when the validation error has not improved for so many epochs, under every schedule (default: never)',
+      positiveInteger,
     )
-    .option('--seed <n>', `names all random numbers (default: ${DEFAULTS.seed})`, wholeNumber)
-    .addOption(backendOption())
-    .option('--resume', 'go on with the run in --out; other flags may be left out', false)
-    .option('--force', 'replace the run in --out', false)
-    .option('--checkpoint-minutes <m>', 'minutes between checkpoints within an epoch', positiveNumber, 5)
-    .option('--json', 'print the result as one JSON object', false)
-    .action(runTrain);
+    .option('--warmup-epochs <n>', 'epochs over which the rate climbs from 0 (default: 0)', nonNegativeNumber);
 }
 
 async function runTrain(flags: TrainFlags): Promise<void> {
@@ -102,10 +62,8 @@ async function runTrain(flags: TrainFlags): Promise<void> {
     progress.note(`${signal}: saving after this step; once more ends at once`),
   );
   try {
-    const { data, model, from, classes, backend, resume, force, checkpointMinutes, ...settings } = flags;
-    const { out } = flags;
-    const rest = { backend, resume, force, checkpointMinutes, settings: onlySettings(settings) };
-    const request = { data, model, out, from, classes, ...rest };
+    const { out, backend, resume, force, checkpointMinutes } = flags;
+    const request = { ...newRunRequest(flags), out, backend, resume, force, checkpointMinutes };
     const trained = await startTraining(request, progress, interrupt);
     if (trained.interruptedBy) {
       process.exitCode = exitCodeOf(trained.interruptedBy);
@@ -116,15 +74,6 @@ async function runTrain(flags: TrainFlags): Promise<void> {
     progress.stop();
     interrupt.close();
   }
-}
-
-/** Parts between commas. */
-function words(text: string): string[] {
-  return text.split(',').map((word) => word.trim());
-}
-
-function onlySettings(flags: object): Partial<Settings> {
-  return Object.fromEntries(Object.entries(flags).filter(([key, value]) => key in DEFAULTS && value !== undefined));
 }
 
 function trainJson({ run, state, imagesPerSecond, backend, delegated }: Trained): object {
@@ -170,7 +119,8 @@ export function evaluateCommand(): Command {
     )
     .option('--batch <n>', 'pictures at once', positiveInteger)
     .addOption(backendOption())
-    .option('--predictions <file>', 'write one JSON line a picture: name, label, top5, probability')
+    .option('--stream', STREAM_HELP, false)
+    .option('--predictions <file>', 'write one JSON line a picture: name, label, top5, probability, loss')
     .option('--json', 'print the result as one JSON object', false)
     .action(runEvaluate);
 }

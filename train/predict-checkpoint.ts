@@ -3,12 +3,10 @@ import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import type { Crop } from '../model/crops.js';
 import { croppedBatch } from './data/augment.js';
-import type { Split } from './data/dataset.js';
 import type { Predict } from './evaluate.js';
 
-/** The pictures and how they are cut and fed. */
+/** How pictures are cut and fed. */
 export interface CropOptions {
-  split: Split;
   imagePx: number;
   /** float32 [imagePx, imagePx, 3], subtracted from each picture. */
   mean: Float32Array;
@@ -20,12 +18,12 @@ export interface CropOptions {
 
 export function checkpointPredictor(model: tfl.LayersModel, options: CropOptions): Predict {
   const inputPx = model.inputs[0].shape[1]!;
-  const { split, imagePx, mean, crops, batch, seed } = options;
-  return async (indices) => {
+  const { imagePx, mean, crops, batch, seed } = options;
+  return async (indices, pictures) => {
     const filled = Uint32Array.from({ length: batch }, (_, i) => indices[Math.min(i, indices.length - 1)]);
     let sum: Float64Array | undefined;
     for (const crop of crops) {
-      const { images } = croppedBatch(split, imagePx, mean, filled, crop, inputPx, seed);
+      const { images } = croppedBatch(pictures, imagePx, mean, filled, crop, inputPx, seed);
       const probabilities = tf.tidy(() => {
         const input = tf.tensor(images, [batch, inputPx, inputPx, 3]);
         return tf.softmax(model.apply(input, { training: false }) as tf.Tensor2D).dataSync();

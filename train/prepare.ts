@@ -8,6 +8,7 @@ import { DATA_HELP, openDataset } from './data/open-dataset.js';
 import { isPack, type PackRecord } from './data/pack.js';
 import { finishPack, PackWriter } from './data/write-pack.js';
 import { positiveInteger } from './numbers.js';
+import { reportDataset } from './open-data.js';
 import { type Progress, showProgress } from './progress.js';
 
 interface PrepareFlags {
@@ -76,8 +77,7 @@ export async function prepare(
     const picturesPerSecond = decoded / ((performance.now() - started) / 1000);
     progress.note('mean and colours of the training pictures');
     const record = await finishPack(writer, dataset);
-    for (const { name, reason } of record.skipped) progress.note(`warning: skipped ${name}: ${reason}`);
-    for (const note of record.notes) progress.note(`warning: ${note}`);
+    reportDataset(record, progress);
     return { ...record, decoded, picturesPerSecond };
   } finally {
     await writer.abandon();

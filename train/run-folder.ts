@@ -1,13 +1,13 @@
 /**
- * The folder of a run: `config.json`, `labels.json`, `mean.bin`, `samples.bin`, `metrics.jsonl`, `last/` and `best/` (checkpoints).
+ * The folder of a run: `config.json`, `labels.json`, `mean.bin`, `samples.bin`, `metrics.jsonl`, `metrics.csv`, `events/`
+ * (see `metrics/metrics-log.ts`), `last/` and `best/` (checkpoints).
  * `config.json` is written last, so a folder that holds it is complete.
  */
 import { existsSync } from 'node:fs';
-import { appendFile, mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../model/errors.js';
 import { writeFileAtomically } from './atomic-file.js';
-import type { RunState } from './checkpoint.js';
 import type { TrainConfig } from './config.js';
 import type { ColourStatistics } from './data/colour.js';
 
@@ -48,10 +48,18 @@ export interface Run extends RunRecord, RunLabels {
   best: string;
 }
 
-/** A line of `metrics.jsonl`; those of an epoch's end carry `val_top1_error`. */
-export type MetricsLine = { step: number; epoch: number; val_top1_error?: number } & Record<string, number>;
-
-const ENTRIES = ['config.json', 'labels.json', 'mean.bin', 'samples.bin', 'metrics.jsonl', 'last', 'best'];
+/** What a run is made of. */
+const ENTRIES = [
+  'config.json',
+  'labels.json',
+  'mean.bin',
+  'samples.bin',
+  'metrics.jsonl',
+  'metrics.csv',
+  'events',
+  'last',
+  'best',
+];
 
 /** True where `path` holds a run, finished or not. */
 export function holdsRun(path: string): boolean {
@@ -119,23 +127,6 @@ async function readWhole(file: string, expected: number, what: string): Promise<
   const bytes = await readFile(file);
   if (bytes.length === expected) return Uint8Array.from(bytes);
   throw new UserError(`${file}: expected ${expected} bytes (${what}), got ${bytes.length}`);
-}
-
-/** Adds a line to `metrics.jsonl`. */
-export async function appendMetrics(run: Run, line: MetricsLine): Promise<void> {
-  await appendFile(join(run.path, 'metrics.jsonl'), `${JSON.stringify(line)}\n`);
-}
-
-/** Drops the lines after the checkpoint that a run resumes from, and a last line that was cut short. */
-export async function truncateMetrics(run: Run, state: RunState): Promise<void> {
-  const file = join(run.path, 'metrics.jsonl');
-  if (!existsSync(file)) return;
-  const lines = (await readFile(file, 'utf8')).split('\n').slice(0, -1); // what follows the last newline was cut short
-  const kept = lines.filter((text) => {
-    const line = JSON.parse(text) as MetricsLine;
-    return line.val_top1_error === undefined ? line.step <= state.step : line.epoch <= state.epoch;
-  });
-  await writeFileAtomically(file, kept.map((line) => `${line}\n`).join(''));
 }
 
 function toJson(value: unknown): string {

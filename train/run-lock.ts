@@ -39,6 +39,12 @@ export async function lockRun(path: string): Promise<() => Promise<void>> {
   };
 }
 
+/** Whether a living process, other than this one, works on the run. */
+export async function isInUse(path: string): Promise<boolean> {
+  const holder = await readHolder(join(path, 'lock'));
+  return holder !== undefined && isAlive(holder);
+}
+
 /** undefined where the file was cut short or is gone by now. */
 async function readHolder(file: string): Promise<Holder | undefined> {
   try {

@@ -6,11 +6,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { clipByGlobalNorm } from './clip.js';
+import type { Settings } from './config.js';
 import type { Batch } from './data/augment.js';
 import { countRight, softmaxCrossEntropy } from './loss.js';
 import type { Sgd } from './sgd.js';
 
-/** Mean loss of the batch before the update, and how many of its pictures were right. */
+/** Mean loss of the batch, weighted where classes are, before the update, and how many of its pictures were right. */
 export interface StepResult {
   loss: number;
   right: number;
@@ -24,7 +25,7 @@ export class TrainingStep {
   constructor(
     private readonly model: tfl.LayersModel,
     private readonly sgd: Sgd,
-    private readonly options: { microBatch?: number | null; clipNorm?: number | null } = {},
+    private readonly options: Partial<Pick<Settings, 'microBatch' | 'clipNorm' | 'classWeights'>> = {},
   ) {
     this.pictureShape = model.inputs[0].shape.slice(1) as number[];
   }
@@ -94,11 +95,13 @@ export class TrainingStep {
   private gradients(batch: Batch, share: number): { gradients: tf.NamedTensorMap; report: tf.Tensor1D } {
     const images = tf.tensor(batch.images, [batch.labels.length, ...this.pictureShape]);
     const labels = tf.tensor1d(batch.labels, 'int32');
+    const { classWeights } = this.options;
+    const weights = classWeights && tf.tensor1d(Float32Array.from(batch.labels, (label) => classWeights[label]));
     let right: tf.Scalar | undefined;
     const { value, grads } = tf.variableGrads(() => {
       const logits = this.model.apply(images, { training: true }) as tf.Tensor2D;
       right = tf.keep(countRight(logits, labels)); // outlives the gradient's own tidy
-      const loss = softmaxCrossEntropy(logits, labels);
+      const loss = softmaxCrossEntropy(logits, labels, weights ?? undefined);
       return share === 1 ? loss : tf.mul(loss, tf.scalar(share));
     }, this.sgd.weights);
     const report = tf.concat([tf.reshape(value, [1]), tf.reshape(right!, [1])]) as tf.Tensor1D;

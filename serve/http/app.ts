@@ -22,7 +22,7 @@ export function createApp(deps: AppDeps): Express {
   app.use(deps.metrics.observe);
   app.use(identify(deps));
   if (deps.logRequests) app.use(logRequests(deps));
-  const protocols = [ownRoutes(deps), explainRoutes(deps), openInference(deps), torchServe(deps), huggingFace(deps)];
+  const protocols = [ownRoutes(deps), openInference(deps), torchServe(deps), huggingFace(deps), explainRoutes(deps)];
   for (const protocol of protocols) app.use(routerOf(protocol, deps.log));
   app.use(openApiPages(protocols));
   app.use(page());

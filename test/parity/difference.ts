@@ -1,5 +1,6 @@
 /** How far two computations of one tensor are apart. */
 import assert from 'node:assert/strict';
+import type { StepValues } from './one-step.js';
 
 /**
  * Largest differences allowed, as shares of the tensor's largest value: float32 sums of up to 9216 terms in two orders, through 8
@@ -32,4 +33,15 @@ export function assertNear(
     `${what}: element ${worst} is ${actual[worst]}, expected ${expected[worst]}: off by ${relative} of the largest value ${largest}`,
   );
   return relative;
+}
+
+/** Asserts that two training steps are within `TOLERANCE` of each other in everything that they compute. */
+export function assertSameStep(actual: StepValues, expected: StepValues): void {
+  assertNear('loss', [actual.loss], [expected.loss], TOLERANCE.logits);
+  assertNear('logits', actual.logits, expected.logits, TOLERANCE.logits);
+  for (const what of ['gradients', 'updated'] as const) {
+    for (const [name, values] of expected[what]) {
+      assertNear(`${what} ${name}`, actual[what].get(name)!, values, TOLERANCE[what]);
+    }
+  }
 }

@@ -33,6 +33,7 @@ test('reads labels, geometry and name of a classifier', async () => {
   assert.deepEqual(classifier, {
     labels: QUARTERS,
     synsets: METADATA.synsets,
+    cropPx: 8,
     input: { name: 'image', datatype: 'UINT8', shape: [-1, 8, 8, 3] },
     outputs: [{ name: 'probabilities', datatype: 'FP32', shape: [-1, 4] }],
     answer: 'probabilities',

@@ -33,11 +33,19 @@ test('counts top-1 and top-5 errors as fractions, whatever the batch', async () 
   }
 });
 
-test('tells each picture’s name, class, best five and the probability of the first', async () => {
+test('tells each picture’s name, class, best five, the probability of the first and the loss', async () => {
   const seen: PicturePrediction[] = [];
-  await evaluate(fromTable, SPLIT, { batch: 2, onPicture: (prediction) => seen.push(prediction) });
+  await evaluate(fromTable, SPLIT, {
+    batch: 2,
+    onPicture: (prediction, index) => {
+      seen[index] = prediction;
+    },
+  });
   assert.equal(seen.length, 5);
-  assert.deepEqual(seen[3], { name: 'picture 3', label: 6, top5: [6, 5, 0, 1, 2], probability: Math.fround(0.9) });
+  const probability = Math.fround(0.9);
+  const loss = -Math.log(probability);
+  assert.deepEqual(seen[3], { name: 'picture 3', label: 6, top5: [6, 5, 0, 1, 2], probability, loss });
+  assert.equal(seen[1].loss, -Math.log(Math.fround(0.05)), 'of the true class, not of the first');
 });
 
 test('ends early between batches when stopped', async () => {
@@ -56,8 +64,8 @@ test('averages softmax probabilities, not logits, over the crops, and cuts the m
   const split = tinySplit(3, 'val');
   const mean = meanImage(split, 0);
   const crops = tenCrops(IMAGE_PX, INPUT_PX);
-  const options = { split, imagePx: IMAGE_PX, mean, crops, batch: 2, seed: 0 };
-  const actual = await checkpointPredictor(model, options)(Uint32Array.of(2));
+  const options = { imagePx: IMAGE_PX, mean, crops, batch: 2, seed: 0 };
+  const actual = await checkpointPredictor(model, options)(Uint32Array.of(2), split);
 
   const expected = new Array(CLASSES).fill(0);
   for (const { top, left, mirror } of crops) {
@@ -87,10 +95,10 @@ test('averages softmax probabilities, not logits, over the crops, and cuts the m
 test('gives a picture the same prediction in a full batch and in a filled-up one', async () => {
   const split = tinySplit(5, 'val');
   const crops = [{ top: 0, left: 1, mirror: false }];
-  const options = { split, imagePx: IMAGE_PX, mean: meanImage(split, 0), crops, batch: 3, seed: 0 };
+  const options = { imagePx: IMAGE_PX, mean: meanImage(split, 0), crops, batch: 3, seed: 0 };
   const predict = checkpointPredictor(tinyModel(), options);
-  const full = await predict(Uint32Array.of(0, 4, 1));
-  const single = await predict(Uint32Array.of(4));
+  const full = await predict(Uint32Array.of(0, 4, 1), split);
+  const single = await predict(Uint32Array.of(4), split);
   assert.equal(single.length, CLASSES);
   assert.deepEqual(single, full.slice(CLASSES, 2 * CLASSES));
 });

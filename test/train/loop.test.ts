@@ -1,18 +1,17 @@
 import assert from 'node:assert/strict';
-import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { appendFile, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import * as tf from '@tensorflow/tfjs-core';
 import { UserError } from '../../model/errors.js';
-import { resolveSettings, type Settings } from '../../train/config.js';
-import { meanImage } from '../../train/data/mean.js';
+import type { Settings } from '../../train/config.js';
 import type { Interrupt } from '../../train/interrupt.js';
 import { hasCheckpoint, loadCheckpoint } from '../../train/load-checkpoint.js';
 import { train } from '../../train/loop.js';
 import { type Progress, silentProgress } from '../../train/progress.js';
-import { createRun, openRun, type Run } from '../../train/run-folder.js';
-import { flatWeights, IMAGE_PX, INPUT_PX, tinyDataset, tinyModel } from './tiny.js';
+import { openRun, type Run } from '../../train/run-folder.js';
+import { flatWeights, tinyDataset, tinyModel, tinyRun } from './tiny.js';
 
 let folder: string;
 before(async () => {
@@ -33,25 +32,17 @@ const SETTINGS = {
 const dataset = tinyDataset();
 
 function newRun(name: string, settings: Partial<Settings> = {}): Promise<Run> {
-  const config = { data: 'tiny', model: 'tiny', ...resolveSettings(SETTINGS, settings) };
-  const record = { config, imagePx: IMAGE_PX, inputPx: INPUT_PX, pictures: { train: 26, val: 11 }, versions: {} };
-  return createRun(
-    join(folder, name),
-    record,
-    { labels: dataset.labels },
-    {
-      mean: meanImage(dataset.splits.train, 5),
-      samples: new Uint8Array(0),
-    },
-  );
+  return tinyRun(join(folder, name), dataset, { ...SETTINGS, ...settings });
 }
 
 /** Trains from where the run is; stops after the step or during the validation that `stopAt` names. */
 async function go(run: Run, stopAt?: { step?: number; validation?: number }) {
   const interrupt: Interrupt = {};
   let validations = 0;
+  const notes: string[] = [];
   const progress: Progress = {
     ...silentProgress,
+    note: (line) => notes.push(line),
     step: ({ step }) => {
       if (step === stopAt?.step) interrupt.signal = 'SIGINT';
     },
@@ -62,7 +53,7 @@ async function go(run: Run, stopAt?: { step?: number; validation?: number }) {
   };
   const from = hasCheckpoint(run.last) ? await loadCheckpoint(run.last) : undefined;
   const model = from?.model ?? tinyModel();
-  return { model, ...(await train({ run, dataset, model, from, progress, interrupt, checkpointMinutes: 5 })) };
+  return { model, notes, ...(await train({ run, dataset, model, from, progress, interrupt, checkpointMinutes: 5 })) };
 }
 
 const readMetrics = async (run: Run) =>
@@ -114,6 +105,12 @@ test('resumed from an older checkpoint, drops the metrics after it and writes th
   const epochs = after.filter((line) => line.val_top1_error !== undefined).map((line) => line.epoch);
   assert.deepEqual(epochs, [1, 2, 3]);
   assert.ok(after.every((line) => line.lr > 0));
+  const rows = (await readFile(join(run.path, 'metrics.csv'), 'utf8')).trim().split('\n').slice(1);
+  assert.deepEqual(
+    rows.map((row) => Number(row.split(',')[0])),
+    [1, 2, 3],
+  );
+  assert.equal((await readdir(join(run.path, 'events'))).length, 1);
 });
 
 test('saves the checkpoint with the lowest validation error, the earlier of equals, in best/', async () => {
@@ -138,6 +135,44 @@ test('ends before the last epoch when plateau has reduced the rate three times',
   const { state } = await go(run);
   assert.equal(state.schedule.ended, true);
   assert.equal(state.epoch, 5); // the first sets the best error, then one of patience for each reduction and for the end
+});
+
+for (const schedule of ['constant', 'plateau'] as const) {
+  test(`ends after so many epochs without a better validation error, resumed or not, under ${schedule}`, async () => {
+    const settings = { epochs: 30, learningRate: 1e-9, schedule, patience: 9, earlyStop: 3 };
+    const straight = await go(await newRun(`early-${schedule}`, settings));
+    assert.equal(straight.state.epoch, 4); // the first sets the best error
+    assert.equal(
+      straight.notes.at(-1),
+      'ended after epoch 4: the validation error has not improved for 3 epochs (--early-stop 3)',
+    );
+    const run = await newRun(`early-${schedule}-resumed`, settings);
+    await go(run, { step: 3 * 4 + 1 });
+    const resumed = await go(run);
+    assert.deepEqual(resumed.state, straight.state);
+    assert.equal((await go(run)).state.epoch, 4); // nothing left to do
+  });
+}
+
+test('stops where the loss grows beyond hope though it is finite, with the last good checkpoint', async () => {
+  const run = await newRun('hopeless', {
+    epochs: 90,
+    schedule: 'constant',
+    momentum: 0,
+    learningRate: 1,
+    weightDecay: 2.3,
+    clipNorm: 1e-3,
+  });
+  await assert.rejects(go(run), (error: Error) => {
+    assert.ok(error instanceof UserError);
+    assert.match(
+      error.message,
+      /^training diverged at step \d+, learning rate 1\.00: 40 losses were above 4\.16, .* rise \(mean .*\); the last good/,
+    );
+    return true;
+  });
+  const { state } = await loadCheckpoint(run.last);
+  assert.ok(state.step > 0);
 });
 
 test('stops with step, learning rate and last good checkpoint when the loss is no longer finite', async () => {

@@ -14,13 +14,15 @@ const LOGITS = [
 ];
 const LABELS = [0, 2, 1, 2, 0];
 
-/** −log of the softmax at the label, in float64, mean over the pictures. */
-function slowLoss(logits: number[][]): number {
+const WEIGHTS = [0.5, 3, 1, 0.25, 2];
+
+/** −log of the softmax at the label times the weight, in float64, mean over the pictures. */
+function slowLoss(logits: number[][], weights = [1, 1, 1, 1, 1]): number {
   let sum = 0;
   logits.forEach((row, n) => {
     let denominator = 0;
     for (const logit of row) denominator += Math.exp(logit);
-    sum -= Math.log(Math.exp(row[LABELS[n]]) / denominator);
+    sum -= weights[n] * Math.log(Math.exp(row[LABELS[n]]) / denominator);
   });
   return sum / logits.length;
 }
@@ -31,16 +33,31 @@ test('equals the mean of −log softmax at the label', () => {
   assert.ok(Math.abs(loss - slowLoss(LOGITS)) < 1e-5, `expected ${slowLoss(LOGITS)}, got ${loss}`);
 });
 
-test('has the slope that differences of the slow loss show', () => {
+test('weighs pictures, and divides by their number', () => {
+  const [logits, labels] = [tf.tensor2d(LOGITS), tf.tensor1d(LABELS, 'int32')];
+  const loss = softmaxCrossEntropy(logits, labels, tf.tensor1d(WEIGHTS)).dataSync()[0];
+  const expected = slowLoss(LOGITS, WEIGHTS);
+  assert.ok(Math.abs(loss - expected) < 1e-5, `expected ${expected}, got ${loss}`);
+});
+
+for (const weights of [undefined, WEIGHTS]) {
+  test(`has the slope that differences of the slow loss show${weights ? ', weighted' : ''}`, () => hasSlope(weights));
+}
+
+function hasSlope(weights?: number[]): void {
   const labels = tf.tensor1d(LABELS, 'int32');
+  const weighted = weights && tf.tensor1d(weights);
   const gradient = tf
-    .grad((logits) => softmaxCrossEntropy(logits as tf.Tensor2D, labels))(tf.tensor2d(LOGITS))
+    .grad((logits) => softmaxCrossEntropy(logits as tf.Tensor2D, labels, weighted))(tf.tensor2d(LOGITS))
     .arraySync() as number[][];
   const h = 1e-5;
   LOGITS.forEach((row, n) => {
     row.forEach((_, c) => {
       const shifted = (by: number) =>
-        slowLoss(LOGITS.map((r, i) => r.map((v, j) => (i === n && j === c ? v + by : v))));
+        slowLoss(
+          LOGITS.map((r, i) => r.map((v, j) => (i === n && j === c ? v + by : v))),
+          weights,
+        );
       const expected = (shifted(h) - shifted(-h)) / (2 * h);
       // differences of step 1e-5 in float64 are good to about 1e-9, the float32 softmax to 1e-7
       assert.ok(
@@ -49,7 +66,7 @@ test('has the slope that differences of the slow loss show', () => {
       );
     });
   });
-});
+}
 
 test('stays finite for logits whose exponential overflows float32', () => {
   const loss = softmaxCrossEntropy(tf.tensor2d([[200, 0]]), tf.tensor1d([1], 'int32')).dataSync()[0];

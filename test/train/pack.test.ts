@@ -6,6 +6,7 @@ import { after, test } from 'node:test';
 import sharp from 'sharp';
 import { random } from '../../model/random.js';
 import { openDataset } from '../../train/data/open-dataset.js';
+import { loadPictures } from '../../train/data/read-ahead.js';
 import { prepare } from '../../train/prepare.js';
 import { alexnet } from '../real/command.js';
 
@@ -50,9 +51,15 @@ test('a prepared set is the same as the folder, picture by picture, with its mea
   for (const name of ['train', 'val', 'test']) {
     const [a, b] = [pack.splits[name], plain.splits[name]];
     assert.deepEqual([a.length, [...a.labels]], [b.length, [...b.labels]]);
+    const loaded = await loadPictures(
+      a,
+      Uint32Array.from({ length: a.length }, (_, i) => (i + 3) % a.length),
+    );
     for (let i = 0; i < a.length; i++) {
       assert.equal(a.name(i), b.name(i));
-      assert.deepEqual(Buffer.from(a.pixels(i, stream)), Buffer.from(b.pixels(i, stream)));
+      for (const split of [a, loaded]) {
+        assert.deepEqual(Buffer.from(split.pixels(i, stream)), Buffer.from(b.pixels(i, stream)));
+      }
     }
   }
   const mean = new Float64Array(RECORD);
@@ -119,13 +126,17 @@ test('leaves out what cannot be read, names it, and finds damage when a picture 
   // Fresh descriptors, as a later run has them.
   const later = (await openDataset(out, { imagePx: PX })).splits.train;
   const at = Array.from({ length: 119 }, (_, i) => i).find((i) => later.name(i) === 'train/a/17.png')!;
-  assert.throws(
-    () => later.pixels(at, stream),
-    /pictures-00003\.bin: picture 2, train\/a\/17\.png, is damaged; delete this file/,
-  );
+  const damaged = /pictures-00003\.bin: picture 2, train\/a\/17\.png, is damaged; delete this file/;
+  assert.throws(() => later.pixels(at, stream), damaged);
+  await assert.rejects(loadPictures(later, Uint32Array.of(at + 1, at)), damaged);
   later.pixels(at + 1, stream);
   truncateSync(file, 3 * RECORD + 1);
-  assert.throws(() => later.pixels(at + 1, stream), /is cut short after 1 of its 432 bytes/);
+  const cut = /is cut short after 1 of its 432 bytes/;
+  assert.throws(() => later.pixels(at + 1, stream), cut);
+  await assert.rejects(loadPictures(later, Uint32Array.of(at + 1)), cut);
+  rmSync(file);
+  const again = (await openDataset(out, { imagePx: PX })).splits.train;
+  await assert.rejects(loadPictures(again, Uint32Array.of(at)), /pictures-00003\.bin: cannot be read: ENOENT/);
 });
 
 test('says what is wrong with a prepared set', async () => {
@@ -135,6 +146,15 @@ test('says what is wrong with a prepared set', async () => {
     openDataset(out, { imagePx: 13 }),
     /holds pictures of 12 pixels, the network takes them from 13; prepare it again with --size 13/,
   );
+  for (const name of ['val.bin', 'mean.bin']) {
+    const whole = readFileSync(join(out, name));
+    writeFileSync(join(out, name), Buffer.from(whole.map((byte, at) => (at === 9 ? byte ^ 1 : byte))));
+    await assert.rejects(openDataset(out, { imagePx: PX }), new RegExp(`${name}: damaged: its SHA-256 is not that in`));
+    writeFileSync(join(out, name), whole);
+  }
+  const pack = JSON.parse(readFileSync(join(out, 'pack.json'), 'utf8'));
+  writeFileSync(join(out, 'pack.json'), JSON.stringify({ ...pack, sha256: undefined })); // as an older version wrote it
+  assert.equal((await openDataset(out, { imagePx: PX })).splits.val.length, 5);
   writeFileSync(join(out, 'train.bin'), 'x');
   await assert.rejects(openDataset(out, { imagePx: PX }), /train\.bin: expected 66 bytes, got 1/);
   rmSync(join(out, 'pictures-00001.json'));

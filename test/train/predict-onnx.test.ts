@@ -52,8 +52,8 @@ test('feeds whole pictures in the order asked for', async () => {
   const file = join(folder, 'mean-colour.onnx');
   await writeFile(file, meanColourModel());
   const split = tinySplit(5, 'val');
-  const predict = await onnxPredictor(file, split, IMAGE_PX, 0);
-  const actual = await predict(Uint32Array.of(4, 1));
+  const predict = await onnxPredictor(file, IMAGE_PX, 0);
+  const actual = await predict(Uint32Array.of(4, 1), split);
   await rm(folder, { recursive: true });
 
   const expected = [4, 1].flatMap((index) => {

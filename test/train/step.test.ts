@@ -19,17 +19,22 @@ function noiseBatch(pictures: number, name: string) {
 }
 
 /** Without dropout, whose masks depend on the parts. */
-function setUp(microBatch: number | null) {
+function setUp(microBatch: number | null, classWeights: number[] | null = null) {
   const model = tinyModel();
   Object.assign(model.getLayer('drop'), { args: { rate: 0 } });
   reseedDropout(model, 'none');
   const sgd = new Sgd(modelWeights(model, 'trainable'), SETTINGS);
-  return { model, step: new TrainingStep(model, sgd, { microBatch, clipNorm: 3 }) };
+  return { model, step: new TrainingStep(model, sgd, { microBatch, clipNorm: 3, classWeights }) };
 }
 
-test('gives the same update in micro-batches as in one, also where the last is smaller', () => {
-  const whole = setUp(null);
-  const parts = setUp(4);
+for (const classWeights of [null, [0.2, 3, 1.1, 0.5]]) {
+  const title = `gives the same update in micro-batches as in one, also where the last is smaller${classWeights ? ', weighted' : ''}`;
+  test(title, () => sameInParts(classWeights));
+}
+
+function sameInParts(classWeights: number[] | null): void {
+  const whole = setUp(null, classWeights);
+  const parts = setUp(4, classWeights);
   for (const name of ['first', 'second']) {
     const expected = whole.step.run(noiseBatch(9, name), 0.01);
     const actual = parts.step.run(noiseBatch(9, name), 0.01);
@@ -41,6 +46,20 @@ test('gives the same update in micro-batches as in one, also where the last is s
   flatWeights(parts.model).forEach((value, i) => {
     assert.ok(Math.abs(value - expected[i]) < 1e-6, `weight ${i}: ${expected[i]} and ${value}`);
   });
+}
+
+test('weighs every picture by its class', () => {
+  const batch = noiseBatch(9, 'weighted');
+  const classWeights = [0.2, 3, 1.1, 0.5];
+  const { loss } = setUp(null, classWeights).step.run(batch, 0.01);
+  // The mean of single pictures' losses times their weights; each from a model of its own, since a step updates.
+  const size = INPUT_PX * INPUT_PX * 3;
+  const losses = Array.from(batch.labels, (label, n) => {
+    const single = { images: batch.images.slice(n * size, (n + 1) * size), labels: batch.labels.slice(n, n + 1) };
+    return classWeights[label] * setUp(null).step.run(single, 0.01).loss;
+  });
+  const expected = losses.reduce((sum, value) => sum + value, 0) / 9;
+  assert.ok(Math.abs(loss - expected) < 1e-5 * expected, `expected ${expected}, got ${loss}`);
 });
 
 test('reports the loss before the update, and lowers it over steps', () => {

@@ -1,10 +1,13 @@
-/** A network and a data set small enough to train in milliseconds on plain JavaScript. */
+/** A network, a data set and a run small enough to train in milliseconds on plain JavaScript. */
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import '@tensorflow/tfjs-backend-cpu';
 import { SeededDropout } from '../../model/dropout.js';
 import { random } from '../../model/random.js';
+import { resolveSettings, type Settings } from '../../train/config.js';
 import type { Dataset, Split } from '../../train/data/dataset.js';
+import { meanImage } from '../../train/data/mean.js';
+import { createRun, type Run } from '../../train/run-folder.js';
 
 export const IMAGE_PX = 7;
 export const INPUT_PX = 6;
@@ -57,6 +60,16 @@ export function tinySplit(length: number, name: string): Split {
 export function tinyDataset(): Dataset {
   const splits = { train: tinySplit(26, 'train'), val: tinySplit(11, 'val') };
   return { source: 'tiny', imagePx: IMAGE_PX, labels: ['ant', 'bee', 'cat', 'dog'], splits, skipped: [], notes: [] };
+}
+
+/** A run of the tiny network on `dataset` that has no checkpoint yet. */
+export function tinyRun(path: string, { source, labels, splits }: Dataset, settings: Partial<Settings>): Promise<Run> {
+  const { train, val } = splits;
+  const config = { data: source, model: 'tiny', ...resolveSettings({}, settings) };
+  const pictures = { train: train.length, val: val.length };
+  const record = { config, imagePx: IMAGE_PX, inputPx: INPUT_PX, pictures, versions: {} };
+  const stored = { mean: meanImage(train, config.seed), samples: val.pixels(0, random(0)) };
+  return createRun(path, record, { labels }, stored);
 }
 
 /** All weights as one array, in order. */

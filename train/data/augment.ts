@@ -69,10 +69,15 @@ export function croppedBatch(
   inputPx: number,
   streamSeed: number,
 ): Batch {
-  return makeBatch(split, imagePx, mean, indices, inputPx, (index) => {
-    const stream = random(streamSeed, 'evaluate', index);
-    return { pixels: split.pixels(index, stream), crop };
-  });
+  return makeBatch(split, imagePx, mean, indices, inputPx, (index) => ({
+    pixels: evaluationPixels(split, index, streamSeed),
+    crop,
+  }));
+}
+
+/** A picture as evaluation sees it before cropping, uint8 [imagePx, imagePx, 3]; it may be the data set's own memory. */
+export function evaluationPixels(split: Split, index: number, streamSeed: number): Uint8Array {
+  return split.pixels(index, random(streamSeed, 'evaluate', index));
 }
 
 function makeBatch(

@@ -18,7 +18,7 @@ const CIFAR_FILES: [string, string][] = [
 
 /**
  * @param folder  holds `data_batch_1.bin` … `data_batch_5.bin`, `test_batch.bin` and `batches.meta.txt`
- * @throws {UserError} when a file is missing, cut short, or holds a class that has no name
+ * @throws {UserError} when a file is missing, cut short, or holds a class that has no name, or two have one name
  */
 export async function* cifarMembers(folder: string): AsyncGenerator<Member> {
   const meta = (await readPart(folder, 'batches.meta.txt', 'CIFAR-10, binary version')).toString('utf8');
@@ -26,6 +26,8 @@ export async function* cifarMembers(folder: string): AsyncGenerator<Member> {
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '');
+  const twice = classes.find((name, i) => classes.indexOf(name) !== i);
+  if (twice !== undefined) throw new UserError(`${join(folder, 'batches.meta.txt')}: two classes are named ${twice}`);
   for (const [split, name] of CIFAR_FILES) {
     const bytes = await readPart(folder, name, 'CIFAR-10, binary version');
     if (bytes.length === 0 || bytes.length % CIFAR_RECORD !== 0) {
@@ -43,7 +45,8 @@ export async function* cifarMembers(folder: string): AsyncGenerator<Member> {
       }
       const path = `${split}/${label}/${name.replace('.bin', '')}-${String(i).padStart(5, '0')}.png`;
       const size = { width: CIFAR_PX, height: CIFAR_PX, channels: 3 as const };
-      yield { path, kind: 'file', read: async () => ({ pixels: interleaved(record.subarray(1)), ...size }) };
+      const read = async () => ({ pixels: interleaved(record.subarray(1)), ...size });
+      yield { path, kind: 'file', read, later: read };
     }
   }
 }
@@ -74,10 +77,12 @@ export async function* idxMembers(folder: string): AsyncGenerator<Member> {
       throw new UserError(`${folder}: ${prefix} has ${count} pictures and ${labels.lengths[0]} labels`);
     }
     const size = height * width;
+    if (count === 0) throw new UserError(`${folder}: ${prefix} has no pictures`);
     for (let i = 0; i < count; i++) {
       const pixels = images.values.subarray(i * size, (i + 1) * size);
       const path = `${split}/${String(labels.values[i]).padStart(2, '0')}/${prefix}-${String(i).padStart(5, '0')}.png`;
-      yield { path, kind: 'file', read: async () => ({ pixels, width, height, channels: 1 }) };
+      const read = async () => ({ pixels, width, height, channels: 1 as const });
+      yield { path, kind: 'file', read, later: read };
     }
   }
 }

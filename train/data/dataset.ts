@@ -1,6 +1,5 @@
 /**
- * What training and evaluation need of a data set. Sources: `image-folder.ts`, `tar-pictures.ts`, `emoji.ts` (embedded),
- * all opened through `open-dataset.ts`.
+ * What training and evaluation need of a data set, opened through `open-dataset.ts`.
  */
 import type { Random } from '../../model/random.js';
 import type { ColourStatistics } from './colour.js';
@@ -18,6 +17,12 @@ export interface Split {
    * @param stream  draws for pictures that are made anew at each use (position, size, background); ignored by photographs
    */
   pixels(index: number, stream: Random): Uint8Array;
+  /**
+   * Present where pictures are read as they are needed: reads these behind, and resolves to the split with these pictures alone. Whoever opens a
+   * data set with `stream` asks it before `pixels`, see `read-ahead.ts`.
+   * @throws {UserError} when one cannot be read any more
+   */
+  load?(indices: Uint32Array): Promise<Split>;
   /** Where each picture stands in the store that it was read into; absent for pictures that are made. */
   readonly places?: Uint32Array;
 }
@@ -28,20 +33,35 @@ export interface PictureSink {
   readonly names: string[];
   readonly skipped: { name: string; reason: string }[];
   /**
-   * Takes a picture in; resolves as soon as another may be added, decoding goes on behind. `read`, if called at all, is called at once.
+   * Takes a picture in; resolves as soon as another may be added, decoding goes on behind. `read`, if called at all, is called before.
    * A picture that cannot be read or decoded is listed in `skipped`.
    */
-  add(name: string, read: () => Promise<Encoded>): Promise<void>;
+  add(picture: Pick<Member, 'path' | 'read' | 'later'>): Promise<void>;
   /** Resolves when every picture added is decoded. */
   settle(): Promise<void>;
   /** Whether the picture in this slot could be decoded. */
   has(slot: number): boolean;
   /** uint8 [imagePx, imagePx, 3] */
   pixels(slot: number): Uint8Array;
+  /** Present where the pictures are not kept. */
+  readonly streamed?: Streamed;
 }
 
-/** A picture file's bytes, or pixels without a file format: uint8 [height, width, channels]. */
-export type Encoded = Buffer | { pixels: Uint8Array; width: number; height: number; channels: 1 | 3 };
+/** Pictures that are decoded anew at every use. */
+export interface Streamed {
+  /** A sentence for people. */
+  readonly why: string;
+  /** In the order asked for, uint8 [imagePx, imagePx, 3] each. */
+  load(slots: readonly number[]): Promise<Uint8Array[]>;
+  /** Of the training pictures, taken while each was decoded for the first time. */
+  statistics(): { mean: Float32Array; colours: ColourStatistics };
+}
+
+/** A picture file's bytes, its path, or pixels without a file format: uint8 [height, width, channels]. */
+export type Encoded =
+  | Buffer
+  | { file: string }
+  | { pixels: Uint8Array; width: number; height: number; channels: 1 | 3 };
 
 /** A file, folder or link met while reading a source, under its path inside it, `/` between the parts, none leading. */
 export interface Member {
@@ -49,6 +69,15 @@ export interface Member {
   readonly kind: 'file' | 'folder' | 'other';
   /** The file's bytes; to be called, if at all, before the next member is asked for. */
   read(): Promise<Encoded>;
+  /** The same at any later time; absent where a source can be read from front to back only. */
+  later?(): Promise<Encoded>;
+}
+
+/** What a data set is made of. */
+export interface Source {
+  members: Iterable<Member> | AsyncIterable<Member>;
+  /** Names of classes in index order, where that is not by code point; whole once the members have all been read. */
+  classes?: string[];
 }
 
 /** What to open of a data set. */
@@ -59,6 +88,10 @@ export interface OpenOptions {
   onProgress?: (done: number, total: number | undefined) => void;
   /** Splits wanted, default all. `val` and `test` stand in for one another, so either reads both. */
   splits?: string[];
+  /** Pictures may be, or are, decoded anew at every use: where they would fill more than half of the free memory, or always. Default: never. */
+  stream?: 'large' | 'always';
+  /** What decoded pictures may fill before they are streamed, bytes; default: half of the free memory. */
+  heldBytes?: number;
 }
 
 /** A data set, decoded to `imagePx` squares. */
@@ -67,7 +100,7 @@ export interface Dataset {
   readonly source: string;
   /** Side of every picture in pixels. */
   readonly imagePx: number;
-  /** Labels for people, in index order: folder names sorted by code point; of `nXXXXXXXX_some_label` the text after the synset id, spaced. */
+  /** Labels for people, in index order: folder names sorted by code point, or as the source orders them; of `nXXXXXXXX_some_label` the text after the synset id, spaced. */
   readonly labels: string[];
   /** ImageNet synset ids by class, where every class has one. */
   readonly synsets?: string[];
@@ -77,7 +110,9 @@ export interface Dataset {
   readonly skipped: { name: string; reason: string }[];
   /** What a person should know before trusting figures from this data, one sentence each; printed as warnings. */
   readonly notes: string[];
-  /** Of the training pictures, where it was computed when the set was prepared; see `mean.ts` and `colour.ts`. */
+  /** Why pictures are decoded anew at every use, a sentence; absent where they are not. */
+  readonly streamed?: string;
+  /** Of the training pictures, where it was computed when the set was prepared or read; see `mean.ts` and `colour.ts`. */
   readonly mean?: Float32Array;
   readonly colours?: ColourStatistics;
 }

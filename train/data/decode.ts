@@ -10,7 +10,9 @@ sharp.concurrency(1);
 sharp.cache(false);
 
 /**
- * @param bytes    JPEG, PNG, WebP or GIF (first frame), or pixels
+ * One job of libuv's threads, under way when this returns.
+ *
+ * @param bytes    JPEG, PNG, WebP or GIF (first frame), such a file, or pixels
  * @param imagePx  side of the result, pixels
  * @returns        uint8 RGB interleaved [imagePx, imagePx, 3]
  * @throws         libvips' own error where the bytes are no picture or break off; mere warnings (ImageNet has JPEGs with
@@ -18,6 +20,7 @@ sharp.cache(false);
  */
 export async function decodePicture(bytes: Encoded, imagePx: number): Promise<Uint8Array> {
   if (Buffer.isBuffer(bytes)) return toSquareRgb(sharp(bytes, { failOn: 'error' }), imagePx).toBuffer();
+  if ('file' in bytes) return toSquareRgb(sharp(bytes.file, { failOn: 'error' }), imagePx).toBuffer();
   const { pixels, width, height, channels } = bytes;
   return toSquareRgb(sharp(pixels, { raw: { width, height, channels } }), imagePx).toBuffer();
 }

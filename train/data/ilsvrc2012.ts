@@ -12,7 +12,8 @@ import { extract } from 'tar-stream';
 import { UserError } from '../../model/errors.js';
 import type { Member, OpenOptions } from './dataset.js';
 import { readStructs } from './mat-file.js';
-import { tarMembers } from './tar-pictures.js';
+import { OpenFiles } from './open-files.js';
+import { BLOCK, isEndMark, tarMembers } from './tar-pictures.js';
 
 const TRAIN = 'ILSVRC2012_img_train.tar';
 const VAL = 'ILSVRC2012_img_val.tar';
@@ -37,30 +38,37 @@ export async function* ilsvrc2012Members(
 }
 
 async function* trainMembers(folder: string, { names }: Kit): AsyncGenerator<Member> {
-  for await (const archive of tarMembers(archiveIn(folder, TRAIN))) {
+  const outer = archiveIn(folder, TRAIN);
+  const files = new OpenFiles();
+  for await (const archive of tarMembers(outer)) {
     if (!archive.path.endsWith('.tar')) continue;
     const synset = basename(archive.path, '.tar');
     const name = names.get(synset);
-    if (!name) throw new UserError(`${join(folder, TRAIN)}: ${archive.path} is no synset of the development kit`);
-    for await (const [file, bytes] of picturesIn(
-      `${join(folder, TRAIN)}: ${archive.path}`,
-      (await archive.read()) as Buffer,
-    )) {
-      yield { path: `train/${name}/${file}`, kind: 'file', read: async () => bytes };
+    if (!name) throw new UserError(`${outer}: ${archive.path} is no synset of the development kit`);
+    const { position } = archive;
+    for await (const inner of picturesIn(`${outer}: ${archive.path}`, (await archive.read()) as Buffer)) {
+      const { file, bytes, at } = inner;
+      const later = position === undefined ? undefined : files.piece(outer, position + at, bytes.length);
+      yield { path: `train/${name}/${file}`, kind: 'file', read: async () => bytes, later };
     }
   }
 }
 
 async function* valMembers(folder: string, { byId, truth }: Kit): AsyncGenerator<Member> {
-  for await (const { path, kind, read } of tarMembers(archiveIn(folder, VAL))) {
+  const archive = archiveIn(folder, VAL);
+  let pictures = 0;
+  for await (const { path, kind, read, later } of tarMembers(archive)) {
     if (kind !== 'file') continue;
     const number = Number(/_(\d{8})\.JPEG$/i.exec(path)?.[1]);
     const name = byId.get(truth[number - 1]);
     if (!name) {
-      throw new UserError(`${join(folder, VAL)}: ${path} has no line of ${TRUTH}, which has ${truth.length} pictures`);
+      throw new UserError(`${archive}: ${path} has no line of ${TRUTH}, which has ${truth.length} pictures`);
     }
-    yield { path: `val/${name}/${basename(path)}`, kind, read };
+    pictures += 1;
+    yield { path: `val/${name}/${basename(path)}`, kind, read, later };
   }
+  if (pictures === truth.length) return;
+  throw new UserError(`${archive}: holds ${pictures} pictures, and ${TRUTH} has ${truth.length}; fetch it again`);
 }
 
 function archiveIn(folder: string, name: string): string {
@@ -69,14 +77,23 @@ function archiveIn(folder: string, name: string): string {
   throw new UserError(`${file}: no such file; ilsvrc2012:DIR takes a folder with ${TRAIN}, ${VAL} and ${KIT}.tar.gz`);
 }
 
+interface InnerPicture {
+  file: string;
+  bytes: Buffer;
+  /** Position in the inner archive. */
+  at: number;
+}
+
 /** One synset's archive is in memory at a time: some 150 MB. */
-async function* picturesIn(where: string, archive: Buffer): AsyncGenerator<[string, Buffer]> {
+async function* picturesIn(where: string, archive: Buffer): AsyncGenerator<InnerPicture> {
   const entries = Readable.from([archive]).pipe(extract());
   try {
     for await (const entry of entries) {
-      if (entry.header.type === 'file') yield [basename(entry.header.name), await buffer(entry)];
+      const { name, type } = entry.header;
+      if (type === 'file') yield { file: basename(name), bytes: await buffer(entry), at: entry.offset + BLOCK };
       else entry.resume();
     }
+    if (!isEndMark(archive.subarray(-BLOCK))) throw new Error('its closing blocks of zeros are missing');
   } catch (cause) {
     throw new UserError(`${where}: the archive inside is damaged: ${(cause as Error).message}`, { cause });
   }

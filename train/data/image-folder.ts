@@ -24,7 +24,7 @@ async function* walk(folder: string, prefix: string, above: string[]): AsyncGene
     const file = join(folder, entry.name);
     const path = prefix + entry.name;
     const kind = await kindOf(entry, file);
-    yield { path, kind, read: () => readFile(file) };
+    yield { path, kind, read: () => readFile(file), later: async () => ({ file }) };
     if (kind === 'folder') yield* walk(file, `${path}/`, [...above, real]);
   }
 }

@@ -11,13 +11,26 @@ import type { Split } from './dataset.js';
  * Summed in float64: a float32 sum stops at 16.7 million, some 65,000 white pictures.
  */
 export function meanImage(split: Split, seed: number): Float32Array {
-  let sums = new Float64Array(0);
-  for (let index = 0; index < split.length; index++) {
-    const pixels = split.pixels(index, random(seed, 'mean', index));
-    if (index === 0) sums = new Float64Array(pixels.length);
+  const sum = new MeanSum();
+  for (let index = 0; index < split.length; index++) sum.add(split.pixels(index, random(seed, 'mean', index)));
+  return sum.mean();
+}
+
+/** The same of pictures that come one by one, in any order: sums of whole numbers are exact. */
+export class MeanSum {
+  private sums?: Float64Array;
+  private pictures = 0;
+
+  add(pixels: Uint8Array): void {
+    this.sums ??= new Float64Array(pixels.length);
+    const { sums } = this;
     for (let i = 0; i < pixels.length; i++) sums[i] += pixels[i];
+    this.pictures += 1;
   }
-  return Float32Array.from(sums, (sum) => sum / split.length);
+
+  mean(): Float32Array {
+    return Float32Array.from(this.sums!, (sum) => sum / this.pictures);
+  }
 }
 
 /**

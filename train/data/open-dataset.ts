@@ -1,26 +1,28 @@
 /**
  * Opens what `--data` names: a folder of pictures, the same as .tar or .tar.gz, a pack that `alexnet prepare` made, `cifar10:DIR`, `idx:DIR`,
- * `ilsvrc2012:DIR`, or `emoji`, the embedded data set (a folder of that name is `./emoji`). All forms of a data set give the same, picture by picture.
+ * `ilsvrc2012:DIR`, `webdataset:DIR`, or `emoji`, the embedded data set (a folder of that name is `./emoji`). All forms of a data set give the same, picture by picture.
  */
 import { stat } from 'node:fs/promises';
 import { UserError } from '../../model/errors.js';
 import { cifarMembers, idxMembers } from './binary-pictures.js';
-import type { Dataset, Member, OpenOptions, PictureSink } from './dataset.js';
+import type { Dataset, Member, OpenOptions, PictureSink, Source } from './dataset.js';
 import { openEmoji } from './emoji.js';
 import { ilsvrc2012Members } from './ilsvrc2012.js';
 import { folderMembers } from './image-folder.js';
 import { isPack, openPack } from './pack.js';
 import { isWanted, readPictures } from './picture-dataset.js';
 import { tarMembers } from './tar-pictures.js';
+import { webdataset } from './webdataset.js';
 
 export const DATA_HELP =
-  'folder DIR/{train,val|test}/<class>/…, the same as .tar or .tar.gz, a folder that "alexnet prepare" made, cifar10:DIR, idx:DIR, ilsvrc2012:DIR, or emoji';
+  'folder DIR/{train,val|test}/<class>/…, the same as .tar or .tar.gz, a folder that "alexnet prepare" made, cifar10:DIR, idx:DIR, ilsvrc2012:DIR, webdataset:DIR, or emoji';
 
 /** Sources by the word in front of the colon. */
-const BY_SCHEME: Record<string, (folder: string, options: OpenOptions) => AsyncGenerator<Member>> = {
-  cifar10: cifarMembers,
-  idx: idxMembers,
-  ilsvrc2012: ilsvrc2012Members,
+const BY_SCHEME: Record<string, (folder: string, options: OpenOptions) => Source> = {
+  cifar10: (folder) => ({ members: cifarMembers(folder) }),
+  idx: (folder) => ({ members: idxMembers(folder) }),
+  ilsvrc2012: (folder, options) => ({ members: ilsvrc2012Members(folder, options) }),
+  webdataset,
 };
 
 /**
@@ -38,11 +40,11 @@ export async function openDataset(source: string, options: OpenOptions, store?: 
   const found = await stat(source).catch((cause: NodeJS.ErrnoException) => {
     const reason = cause.code === 'ENOENT' ? 'no such file or folder' : cause.message;
     throw new UserError(
-      `${source}: ${reason}; --data takes a folder, a .tar, a .tar.gz, cifar10:DIR, idx:DIR, ilsvrc2012:DIR or the word emoji`,
+      `${source}: ${reason}; --data takes a folder, a .tar, a .tar.gz, cifar10:DIR, idx:DIR, ilsvrc2012:DIR, webdataset:DIR or the word emoji`,
       { cause },
     );
   });
-  if (!found.isDirectory()) return readPictures(source, tarMembers(source), options, undefined, store);
+  if (!found.isDirectory()) return readPictures(source, { members: tarMembers(source) }, options, undefined, store);
   if (isPack(source)) return openPack(source, options);
 
   const members: Member[] = [];
@@ -50,5 +52,5 @@ export async function openDataset(source: string, options: OpenOptions, store?: 
   // An order that a second try to prepare the set finds again.
   members.sort((a, b) => (a.path < b.path ? -1 : 1));
   const total = members.filter((member) => isWanted(member, options)).length;
-  return readPictures(source, members, options, total, store);
+  return readPictures(source, { members }, options, total, store);
 }

@@ -8,13 +8,15 @@
  *   mean.bin             mean of the training pictures, float32 [imagePx, imagePx, 3]
  *   pack.json            what all of it is; written last
  */
-import { createHash } from 'node:crypto';
-import { closeSync, existsSync, openSync, readSync } from 'node:fs';
+import { createHash, subtle } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../model/errors.js';
 import type { ColourStatistics } from './colour.js';
 import type { Dataset, OpenOptions, Split } from './dataset.js';
+import { OpenFiles } from './open-files.js';
+import { loadedPart } from './read-ahead.js';
 
 export const PACK_FORMAT = 1;
 
@@ -33,6 +35,8 @@ export interface PackRecord {
   colours: ColourStatistics;
   skipped: { name: string; reason: string }[];
   notes: string[];
+  /** SHA-256, hex, of the splits' files and `mean.bin`, by name; absent in sets of older versions. */
+  sha256?: Record<string, string>;
 }
 
 /** What stands beside a shard. */
@@ -48,7 +52,18 @@ export const NO_PICTURE = '0'.repeat(CHECKSUM_LENGTH);
 
 /** First 64 bits of SHA-256, hex: a flipped bit is found, and costs 0.1 ms a picture. */
 export function checksum(pixels: Uint8Array): string {
-  return createHash('sha256').update(pixels).digest('hex').slice(0, CHECKSUM_LENGTH);
+  return fullChecksum(pixels).slice(0, CHECKSUM_LENGTH);
+}
+
+/** SHA-256, hex. */
+export function fullChecksum(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** The same by one of libuv's threads. */
+async function checksumBehind(pixels: Uint8Array): Promise<string> {
+  const digest = Buffer.from(await subtle.digest('SHA-256', pixels));
+  return digest.toString('hex').slice(0, CHECKSUM_LENGTH);
 }
 
 export function shardFile(folder: string, shard: number, extension: 'bin' | 'json'): string {
@@ -59,10 +74,9 @@ export function isPack(folder: string): boolean {
   return existsSync(join(folder, 'pack.json'));
 }
 
-/** Pictures of shards by place, read from disk at every use; at most so many files are open. */
+/** Pictures of shards by place, read from disk at every use. */
 export class ShardReader {
-  private readonly open = new Map<number, number>();
-  private static readonly MAX_OPEN = 64;
+  private readonly files = new OpenFiles();
 
   constructor(
     private readonly folder: string,
@@ -75,36 +89,49 @@ export class ShardReader {
    * @throws {UserError} when the shard cannot be read, or the picture is not what was written
    */
   pixels(place: number, name: string, expected: string): Uint8Array {
-    const shard = Math.floor(place / this.recordsPerShard);
-    const record = place % this.recordsPerShard;
-    const pixels = new Uint8Array(this.recordBytes);
-    const file = shardFile(this.folder, shard, 'bin');
-    let read = 0;
+    const { file, record } = this.find(place);
     try {
-      read = readSync(this.descriptor(shard, file), pixels, 0, this.recordBytes, record * this.recordBytes);
+      const pixels = this.files.readNow(file, record * this.recordBytes, this.recordBytes);
+      return this.checked(pixels, place, name, checksum(pixels) === expected);
     } catch (cause) {
-      throw new UserError(`${file}: cannot be read: ${(cause as Error).message}`, { cause });
+      throw readError(file, cause as Error);
     }
-    if (read === this.recordBytes && checksum(pixels) === expected) return pixels;
-    const found = read < this.recordBytes ? `cut short after ${read} of its ${this.recordBytes} bytes` : 'damaged';
-    throw new UserError(
-      `${file}: picture ${record}, ${name}, is ${found}; delete this file and the .json beside it and run "alexnet prepare" again: it mends what is missing`,
-    );
+  }
+
+  /** The same behind: reading and checking are jobs of libuv's threads. */
+  async load(place: number, name: string, expected: string): Promise<Uint8Array> {
+    const { file, record } = this.find(place);
+    try {
+      const pixels = await this.files.read(file, record * this.recordBytes, this.recordBytes);
+      return this.checked(pixels, place, name, (await checksumBehind(pixels)) === expected);
+    } catch (cause) {
+      throw readError(file, cause as Error);
+    }
   }
 
   close(): void {
-    for (const descriptor of this.open.values()) closeSync(descriptor);
-    this.open.clear();
+    this.files.close();
   }
 
-  private descriptor(shard: number, file: string): number {
-    const known = this.open.get(shard);
-    if (known !== undefined) return known;
-    if (this.open.size === ShardReader.MAX_OPEN) this.close();
-    const descriptor = openSync(file, 'r');
-    this.open.set(shard, descriptor);
-    return descriptor;
+  private find(place: number): { file: string; record: number } {
+    const shard = Math.floor(place / this.recordsPerShard);
+    return { file: shardFile(this.folder, shard, 'bin'), record: place % this.recordsPerShard };
   }
+
+  private checked(pixels: Uint8Array, place: number, name: string, whole: boolean): Uint8Array {
+    if (whole) return pixels;
+    const { file, record } = this.find(place);
+    const { recordBytes } = this;
+    const cut = pixels.length < recordBytes;
+    throw new UserError(
+      `${file}: picture ${record}, ${name}, is ${cut ? `cut short after ${pixels.length} of its ${recordBytes} bytes` : 'damaged'}; ` +
+        'delete this file and the .json beside it and run "alexnet prepare" again: it mends what is missing',
+    );
+  }
+}
+
+function readError(file: string, cause: Error): Error {
+  return cause instanceof UserError ? cause : new UserError(`${file}: cannot be read: ${cause.message}`, { cause });
 }
 
 /**
@@ -131,40 +158,54 @@ export async function openPack(folder: string, { imagePx }: OpenOptions): Promis
   const reader = new ShardReader(folder, imagePx * imagePx * 3, pack.recordsPerShard);
   const splits: Record<string, Split> = {};
   for (const [split, length] of Object.entries(pack.splits)) {
-    const { places, labels } = await readSplit(join(folder, `${split}.bin`), length);
-    splits[split] = {
+    const { places, labels } = await readSplit(folder, split, length, pack);
+    const record = (index: number): [number, string, string] => {
+      const place = places[index];
+      return [place, names[place], all.slice(place * CHECKSUM_LENGTH, (place + 1) * CHECKSUM_LENGTH)];
+    };
+    const whole: Split = {
       length,
       labels,
       name: (index) => names[places[index]],
-      pixels: (index) => {
-        const place = places[index];
-        const start = place * CHECKSUM_LENGTH;
-        return reader.pixels(place, names[place], all.slice(start, start + CHECKSUM_LENGTH));
+      pixels: (index) => reader.pixels(...record(index)),
+      load: async (indices) => {
+        const pixels = await Promise.all(Array.from(indices, (index) => reader.load(...record(index))));
+        return loadedPart(whole, indices, pixels);
       },
     };
+    splits[split] = whole;
   }
   const { source, labels, synsets, skipped, notes, colours } = pack;
   splits.val ??= splits.test ?? splits.train;
   splits.test ??= splits.val;
-  const mean = await readMean(join(folder, 'mean.bin'), imagePx);
+  const mean = await readMean(folder, pack);
   return { source, imagePx, labels, synsets, splits, skipped, notes, mean, colours };
 }
 
-async function readSplit(file: string, length: number): Promise<{ places: Uint32Array; labels: Uint16Array }> {
-  const bytes = Uint8Array.from(await readWhole(file, length * 6)).buffer;
+async function readSplit(
+  folder: string,
+  split: string,
+  length: number,
+  pack: PackRecord,
+): Promise<{ places: Uint32Array; labels: Uint16Array }> {
+  const bytes = await readWhole(folder, `${split}.bin`, length * 6, pack);
   return { places: new Uint32Array(bytes, 0, length), labels: new Uint16Array(bytes, length * 4, length) };
 }
 
-async function readMean(file: string, imagePx: number): Promise<Float32Array> {
-  return new Float32Array(Uint8Array.from(await readWhole(file, imagePx * imagePx * 3 * 4)).buffer);
+async function readMean(folder: string, pack: PackRecord): Promise<Float32Array> {
+  return new Float32Array(await readWhole(folder, 'mean.bin', pack.imagePx ** 2 * 3 * 4, pack));
 }
 
-async function readWhole(file: string, expected: number): Promise<Buffer> {
+async function readWhole(folder: string, name: string, expected: number, { sha256 }: PackRecord): Promise<ArrayBuffer> {
+  const file = join(folder, name);
   const bytes = await readFile(file).catch((cause: Error) => {
     throw new UserError(`${file}: cannot be read: ${cause.message}; prepare the data set again`, { cause });
   });
-  if (bytes.length === expected) return bytes;
-  throw new UserError(`${file}: expected ${expected} bytes, got ${bytes.length}; prepare the data set again`);
+  if (bytes.length !== expected)
+    throw new UserError(`${file}: expected ${expected} bytes, got ${bytes.length}; prepare the data set again`);
+  if (sha256 && sha256[name] !== fullChecksum(bytes))
+    throw new UserError(`${file}: damaged: its SHA-256 is not that in pack.json; prepare the data set again`);
+  return Uint8Array.from(bytes).buffer;
 }
 
 async function readJson<T>(file: string): Promise<T> {

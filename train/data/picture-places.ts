@@ -8,7 +8,8 @@
  */
 import { UserError } from '../../model/errors.js';
 
-const SPLITS = new Map([
+/** Names of split folders and the splits they hold. */
+export const SPLITS = new Map([
   ['train', 'train'],
   ['val', 'val'],
   ['valid', 'val'],
@@ -58,7 +59,13 @@ export function findLayout(source: string, paths: string[]): Layout {
       `${source}: expected one set of train/, val/, test/ folders, found them in ${places}; name one of them`,
     );
   }
-  return wrappers.length === 1 ? { placeOf: splitOf } : findFlatLayout(source, paths);
+  if (wrappers.length === 0) return findFlatLayout(source, paths);
+  return {
+    placeOf: (path) => {
+      const place = splitOf(path);
+      return place?.wrapper === wrappers[0] ? place : undefined;
+    },
+  };
 }
 
 function findFlatLayout(source: string, paths: string[]): Layout {

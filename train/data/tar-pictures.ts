@@ -10,16 +10,24 @@ import { createGunzip } from 'node:zlib';
 import { extract } from 'tar-stream';
 import { UserError } from '../../model/errors.js';
 import type { Member } from './dataset.js';
+import { OpenFiles } from './open-files.js';
 import { isHidden } from './picture-places.js';
 
-const BLOCK = 512;
+/** Headers take one block, contents as many as they fill. */
+export const BLOCK = 512;
 const KINDS: Record<string, Member['kind']> = { file: 'file', 'contiguous-file': 'file', directory: 'folder' };
 
+/** A member of an archive; `position` is that of its bytes in the file, absent where the archive is compressed. */
+export interface TarMember extends Member {
+  position?: number;
+}
+
 /**
- * @param file  path of the archive
+ * @param file   path of the archive
+ * @param files  through which members are read later
  * @throws {UserError} when it is no tar, breaks off, or its compression is damaged: with what was read up to there
  */
-export async function* tarMembers(file: string): AsyncGenerator<Member> {
+export async function* tarMembers(file: string, files = new OpenFiles()): AsyncGenerator<TarMember> {
   const compressed = await isGzip(file);
   const source = createReadStream(file);
   const tail = new Tail();
@@ -36,40 +44,47 @@ export async function* tarMembers(file: string): AsyncGenerator<Member> {
       let reading: Promise<Buffer> | undefined;
       if (path !== '' && !path.split('/').some(isHidden)) {
         const read = () => {
-          reading = buffer(entry);
+          // Whoever reads a member that breaks off is to be told of the archive.
+          reading = buffer(entry).catch((cause: Error) => {
+            throw brokenOff(file, source.bytesRead, members, cause.message, cause);
+          });
           return reading;
         };
-        yield { path, kind: KINDS[entry.header.type ?? ''] ?? 'other', read };
+        const kind = KINDS[entry.header.type ?? ''] ?? 'other';
+        const position = entry.offset + BLOCK;
+        const later = files.piece(file, position, entry.header.size);
+        yield compressed ? { path, kind, read } : { path, kind, read, position, later };
       }
       if (reading === undefined) entry.resume();
       await reading;
       members += 1;
     }
   } catch (cause) {
+    if (cause instanceof UserError) throw cause;
     const reason = (cause as Error).message;
     if (members === 0 && !compressed) throw notTar(file, reason, cause);
     throw brokenOff(file, source.bytesRead, members, reason, cause);
   }
   if (tail.size === 0 || tail.size % BLOCK !== 0) throw notTar(file, 'its size is no multiple of 512 bytes');
   // Without this check an archive cut between two members would pass for a smaller data set.
-  if (!tail.isEndMark()) throw brokenOff(file, source.bytesRead, members, 'its closing blocks of zeros are missing');
+  if (!isEndMark(tail.last))
+    throw brokenOff(file, source.bytesRead, members, 'its closing blocks of zeros are missing');
 }
 
 /** Passes an archive through and keeps its last block and its size. */
 class Tail extends Transform {
   size = 0;
-  private last: Buffer = Buffer.alloc(0);
+  last: Buffer = Buffer.alloc(0);
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
     this.size += chunk.length;
     this.last = chunk.length >= BLOCK ? chunk.subarray(-BLOCK) : Buffer.concat([this.last, chunk]).subarray(-BLOCK);
     done(null, chunk);
   }
-
-  isEndMark(): boolean {
-    return this.last.every((byte) => byte === 0);
-  }
 }
+
+/** Whether this last block of an archive says that it is whole. */
+export const isEndMark = (block: Buffer): boolean => block.every((byte) => byte === 0);
 
 async function isGzip(file: string): Promise<boolean> {
   const handle = await open(file);

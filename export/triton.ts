@@ -1,0 +1,117 @@
+/**
+ * A model repository for NVIDIA Triton: `REPO/NAME/config.pbtxt`, `labels.txt` and `REPO/NAME/VERSION/model.onnx`. With the image head Triton
+ * needs no code of ours. Source: triton-inference-server/common, protobuf/model_config.proto, and server, docs/user_guide/model_repository.md.
+ */
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UsageError } from '../model/errors.js';
+import { writeFileAtomically } from '../train/atomic-file.js';
+import { openRun } from '../train/run-folder.js';
+import { type ExportRunReport, type ExportRunRequest, exportRun } from './export-run.js';
+
+/** As for `alexnet export --run`, with a repository in place of a file. */
+export interface TritonRequest extends Omit<ExportRunRequest, 'out'> {
+  /** Folder of the repository; made where it is not there. */
+  triton: string;
+  /** Model's name in it; default: the network's. */
+  name?: string;
+}
+
+export interface TritonReport extends ExportRunReport {
+  name: string;
+  version: number;
+}
+
+/** Names that are safe as a folder's and in a URL. */
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+/** Pictures that may share a run, and how long the first of them waits for others: a GPU gains by it. */
+const MAX_BATCH = 8;
+const QUEUE_DELAY_MICROSECONDS = 5000;
+
+/**
+ * Adds the run's checkpoint to the repository as its model's next version, which appears whole.
+ * @throws {UsageError} for a name that cannot be one; {UserError} as `exportRun`
+ */
+export async function exportTriton(request: TritonRequest, note: (line: string) => void): Promise<TritonReport> {
+  const { config, labels, imagePx, inputPx } = await openRun(request.run);
+  const { name = config.model, triton, head } = request;
+  if (!NAME.test(name)) throw new UsageError(`--name ${name}: expected letters, digits, ".", "_", "-", 64 at most`);
+  const folder = join(triton, name);
+  const pending = join(folder, `.version-${process.pid}`); // no number, so that Triton passes it over
+  await mkdir(pending, { recursive: true });
+  const version = 1 + Math.max(0, ...(await readdir(folder)).filter((entry) => /^[1-9]\d*$/.test(entry)).map(Number));
+  try {
+    const report = await exportRun({ ...request, out: join(pending, 'model.onnx') }, note);
+    await writeFileAtomically(join(folder, 'labels.txt'), labels.map((label) => `${oneLine(label)}\n`).join(''));
+    const side = head === 'image' ? imagePx : inputPx;
+    await writeFileAtomically(join(folder, 'config.pbtxt'), tritonConfig({ name, head, side, classes: labels.length }));
+    await rename(pending, join(folder, String(version)));
+    const placed = (file: string) => file.replace(pending, join(folder, String(version)));
+    const dataFile = report.dataFile && placed(report.dataFile);
+    return { ...report, file: placed(report.file), dataFile, name, version };
+  } finally {
+    await rm(pending, { recursive: true, force: true });
+  }
+}
+
+/** `ModelConfig` in protobuf's text format. @param side  of the input, pixels */
+export function tritonConfig(model: { name: string; head: 'image' | 'tensor'; side: number; classes: number }): string {
+  const { name, head, side, classes } = model;
+  const input =
+    head === 'image'
+      ? { name: 'image', type: 'TYPE_UINT8', format: 'FORMAT_NHWC', dims: [side, side, 3] }
+      : { name: 'input', type: 'TYPE_FP32', format: 'FORMAT_NCHW', dims: [3, side, side] };
+  const outputs = head === 'image' ? ['probabilities'] : ['logits', 'probabilities'];
+  return `name: "${name}"
+backend: "onnxruntime"
+default_model_filename: "model.onnx"
+max_batch_size: ${MAX_BATCH}
+input [
+  {
+    name: "${input.name}"
+    data_type: ${input.type}
+    format: ${input.format}
+    dims: [ ${input.dims.join(', ')} ]
+  }
+]
+output [
+${outputs.map((output) => outputBlock(output, classes)).join(',\n')}
+]
+dynamic_batching {
+  max_queue_delay_microseconds: ${QUEUE_DELAY_MICROSECONDS}
+}
+instance_group [
+  {
+    count: 1
+    kind: KIND_AUTO
+  }
+]
+model_warmup [
+  {
+    name: "one input of zeros"
+    batch_size: 1
+    inputs {
+      key: "${input.name}"
+      value {
+        data_type: ${input.type}
+        dims: [ ${input.dims.join(', ')} ]
+        zero_data: true
+      }
+    }
+  }
+]
+`;
+}
+
+function outputBlock(name: string, classes: number): string {
+  return `  {
+    name: "${name}"
+    data_type: TYPE_FP32
+    dims: [ ${classes} ]
+    label_filename: "labels.txt"
+  }`;
+}
+
+function oneLine(label: string): string {
+  return label.replace(/\s+/g, ' ').trim();
+}

@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import sharp from 'sharp';
+import { random } from '../../model/random.js';
+import { findNetwork } from '../../model/registry.js';
+import { EXPERIMENTS } from '../../train/reproduce/experiments.js';
+import { readOutcome } from '../../train/reproduce/outcome.js';
+import type { Run } from '../../train/run-folder.js';
+import { alexnet, json } from '../real/command.js';
+
+let folder: string;
+let data: string;
+
+/** Noise, reddish or bluish: two classes that a network tells apart within an epoch or two. */
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'alexnet-reproduce-'));
+  data = join(folder, 'data');
+  for (const [split, count] of [
+    ['train', 40],
+    ['val', 6],
+  ] as const) {
+    for (const [name, channel] of [
+      ['cat', 0],
+      ['dog', 2],
+    ] as const) {
+      await mkdir(join(data, split, name), { recursive: true });
+      for (let i = 0; i < count; i++) {
+        const stream = random(split, name, i);
+        const pixels = Uint8Array.from(
+          { length: 32 * 32 * 3 },
+          (_, k) => stream.integer(100) + (k % 3 === channel ? 120 : 0),
+        );
+        await sharp(pixels, { raw: { width: 32, height: 32, channels: 3 } })
+          .png()
+          .toFile(join(data, split, name, `${i}.png`));
+      }
+    }
+  }
+});
+after(() => rm(folder, { recursive: true }));
+
+interface Row {
+  variant: string;
+  model: string;
+  epochs: number;
+  trainError: number;
+  testError: number;
+  epochsToTarget?: number | null;
+  curve: { epoch: number; trainError: number; testError: number }[];
+}
+
+const words = (name: string, out: string, ...more: string[]) => [
+  'reproduce',
+  name,
+  '--data',
+  data,
+  '--out',
+  out,
+  '--backend',
+  'onnxruntime',
+  ...more,
+];
+
+async function epochLines(run: string) {
+  const lines = (await readFile(join(run, 'metrics.jsonl'), 'utf8')).trim().split('\n');
+  return lines.map((line) => JSON.parse(line)).filter((line) => 'val_top1_error' in line);
+}
+
+test('trains both variants for as many epochs, tabulates their metrics, and goes on where it stopped', async () => {
+  const out = join(folder, 'overlap');
+  const { variants } = await json<{ variants: Row[] }>(...words('overlap', out, '--epochs', '2'));
+  assert.deepEqual(
+    variants.map(({ variant, model, epochs }) => [variant, model, epochs]),
+    [
+      ['overlapping', 'cifar10-18pct', 2],
+      ['side-by-side', 'cifar10-18pct.pool2', 2],
+    ],
+  );
+  for (const { variant, trainError, testError } of variants) {
+    const lines = await epochLines(join(out, variant));
+    assert.equal(lines.length, 2);
+    assert.deepEqual([trainError, testError], [lines[1].train_top1_error, lines[1].val_top1_error]);
+  }
+  const configs = await Promise.all(
+    variants.map(async ({ variant }) => JSON.parse(await readFile(join(out, variant, 'config.json'), 'utf8')).config),
+  );
+  const [{ model: _a, ...one }, { model: _b, ...other }] = configs;
+  assert.deepEqual(one, other); // they differ in the network alone
+  const table = await readFile(join(out, 'table.md'), 'utf8');
+  assert.match(table, /\| side-by-side \| `cifar10-18pct\.pool2` \|/);
+  assert.match(table, /Paper: §3\.4/);
+  assert.match(await readFile(join(out, 'plot.svg'), 'utf8'), /^<svg/);
+
+  await rm(join(out, 'result.json'));
+  await rm(join(out, 'side-by-side'), { recursive: true }); // as if it had been stopped between the two
+  const again = await json<{ variants: Row[] }>(...words('overlap', out, '--epochs', '2'));
+  assert.deepEqual(
+    again.variants.map(({ curve }) => curve),
+    variants.map(({ curve }) => curve),
+  );
+  assert.ok(existsSync(join(out, 'result.json')));
+  const { code, stderr } = await alexnet(...words('overlap', out, '--epochs', '2', '--seed', '5'));
+  assert.equal(code, 1);
+  assert.match(stderr, /holds an experiment with seed 0, not 5/);
+});
+
+test('races to a training error at rates found by a search', async () => {
+  const out = join(folder, 'figure1');
+  const { variants } = await json<{ variants: Row[] }>(
+    ...words('figure1', out, '--model', 'cifar10-quick', '--epochs', '12', '--budget', '1s'),
+  );
+  const plan = JSON.parse(await readFile(join(out, 'plan.json'), 'utf8'));
+  for (const { name, settings } of plan.variants) {
+    const losses = Object.entries(plan.search[name] as Record<string, number | null>);
+    assert.equal(losses.length, 5);
+    const best = losses.reduce((a, b) => ((b[1] ?? Infinity) < (a[1] ?? Infinity) ? b : a));
+    assert.equal(settings.learningRate, Number(best[0]));
+  }
+  for (const { variant, epochs, trainError, epochsToTarget } of variants) {
+    const lines = await epochLines(join(out, variant));
+    assert.ok(lines.slice(0, -1).every((line) => line.train_top1_error > 0.25));
+    if (trainError > 0.25) assert.deepEqual([epochs, epochsToTarget], [12, null]);
+    else assert.ok(epochsToTarget! > epochs - 1.5 && epochsToTarget! <= epochs - 0.5);
+  }
+  assert.ok(variants.some(({ trainError }) => trainError <= 0.25));
+});
+
+test('interpolates the epoch at which a training error is reached', async () => {
+  const path = join(folder, 'curve');
+  await mkdir(path);
+  const errors = [0.9, 0.4, 0.2, 0.3];
+  const lines = errors.map((error, i) => ({
+    step: i,
+    epoch: i + 1,
+    train_top1_error: error,
+    val_top1_error: error + 0.05,
+    images_per_second: 50,
+  }));
+  const between = { step: 1, epoch: 1, loss: 2 };
+  await writeFile(join(path, 'metrics.jsonl'), [between, ...lines].map((line) => `${JSON.stringify(line)}\n`).join(''));
+  const run = { path, config: { learningRate: 0.01 }, pictures: { train: 100, val: 9 } } as unknown as Run;
+  const variant = { name: 'x', model: 'y', settings: {} };
+  // Half way down from 0.4, the mean of epoch 2 and so its middle 1.5, to 0.2, that of 2.5.
+  const outcome = await readOutcome(variant, run, 0.3, undefined);
+  assert.ok(Math.abs(outcome.epochsToTarget! - 2) < 1e-9);
+  assert.equal((await readOutcome(variant, run, 0.1, undefined)).epochsToTarget, null);
+  assert.equal((await readOutcome(variant, run, 0.95, undefined)).epochsToTarget, 0.5);
+  assert.equal(outcome.seconds, 8);
+  assert.deepEqual([outcome.trainError, outcome.testError, outcome.epochs], [0.3, 0.35, 4]);
+});
+
+test('varies any network in one thing', () => {
+  const models = (name: string, base: string) =>
+    EXPERIMENTS[name].variants(findNetwork(base)).map(({ model }) => model);
+  assert.deepEqual(models('lrn', 'alexnet'), ['alexnet', 'alexnet.no-norm1.no-norm2']);
+  assert.deepEqual(models('dropout', 'alexnet'), ['alexnet', 'alexnet.no-drop6.no-drop7']);
+  assert.deepEqual(models('dropout', 'cifar10-quick'), ['cifar10-quick.dropout', 'cifar10-quick']);
+  assert.deepEqual(
+    models('depth', 'alexnet').slice(1),
+    [2, 3, 4, 5].map((i) => `alexnet.no-conv${i}`),
+  );
+  for (const [name, { model, variants }] of Object.entries(EXPERIMENTS)) {
+    const all = variants(findNetwork(model)).map((variant) =>
+      JSON.stringify([findNetwork(variant.model), variant.settings]),
+    );
+    assert.equal(new Set(all).size, all.length, `${name} has two equal variants`);
+  }
+});
+
+test('says what it needs', async () => {
+  const refused = async (code: number, message: RegExp, ...given: string[]) => {
+    const ended = await alexnet('reproduce', ...given);
+    assert.equal(ended.code, code, ended.stderr);
+    assert.match(ended.stderr, message);
+  };
+  await refused(1, /unknown experiment "figure2"; did you mean figure1\?/, 'figure2', '--data', data);
+  await refused(2, /--data DATA is missing/, 'lrn');
+  await refused(2, /Expected a time such as 90s, 30m or 2h, got "soon"/, 'lrn', '--data', data, '--budget', 'soon');
+  const tight = ['overlap', '--data', data, '--out', join(folder, 'tight'), '--budget', '0.001s'];
+  await refused(1, /one epoch of all 2 variants takes 0:0\d here/, ...tight);
+});

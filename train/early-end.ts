@@ -1,0 +1,15 @@
+/** When a run is over before its last epoch. Told from the checkpoint's state alone, so a resumed run ends at the same epoch. */
+import type { RunState } from './checkpoint.js';
+import type { Settings } from './config.js';
+
+/** @returns why it is over, for people; undefined where it goes on */
+export function endedEarly(
+  { earlyStop }: Partial<Pick<Settings, 'earlyStop'>>,
+  { epoch, schedule, bestValidation }: Pick<RunState, 'epoch' | 'schedule' | 'bestValidation'>,
+): string | undefined {
+  if (schedule.ended)
+    return 'plateau has divided the learning rate three times and the validation error improves no more';
+  const waited = epoch - (bestValidation?.epoch ?? epoch);
+  if (!earlyStop || waited < earlyStop) return undefined;
+  return `the validation error has not improved for ${waited} epochs (--early-stop ${earlyStop})`;
+}

@@ -1,0 +1,35 @@
+/** `metrics.jsonl`: the record of a run's figures, one JSON line every few steps and one an epoch. */
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UserError } from '../../model/errors.js';
+
+/** A line; those of an epoch's end carry `val_top1_error`. `wall_time`: seconds since 1970, absent in runs of earlier versions. */
+export type MetricsLine = { step: number; epoch: number; val_top1_error?: number } & Record<string, number>;
+
+/** Whether a line tells of an epoch's end and not of a step. */
+export function endsEpoch(line: MetricsLine): boolean {
+  return line.val_top1_error !== undefined;
+}
+
+/** @param path  folder of the run */
+export function metricsFile(path: string): string {
+  return join(path, 'metrics.jsonl');
+}
+
+/**
+ * The lines in order, without a last one that was cut short; none where there is no such file.
+ * @throws {UserError} naming a line that is no JSON
+ */
+export async function readMetrics({ path }: { path: string }): Promise<MetricsLine[]> {
+  const file = metricsFile(path);
+  if (!existsSync(file)) return [];
+  const lines = (await readFile(file, 'utf8')).split('\n').slice(0, -1); // what follows the last newline was cut short
+  return lines.map((line, index) => {
+    try {
+      return JSON.parse(line) as MetricsLine;
+    } catch (cause) {
+      throw new UserError(`${file}: line ${index + 1} is damaged; remove that line`, { cause });
+    }
+  });
+}

@@ -1,0 +1,92 @@
+/**
+ * The figures of a run. `metrics.jsonl` is the record; `metrics.csv`, one row an epoch, and the event files for TensorBoard in
+ * `events/` are made of it, anew when a run goes on, so all three tell the same, each step once.
+ */
+import { appendFile, mkdir, readdir, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { writeAtomically, writeFileAtomically } from '../atomic-file.js';
+import type { RunState } from '../checkpoint.js';
+import { eventFileName, fileStart, scalarsRecord } from './event-file.js';
+import { endsEpoch, type MetricsLine, metricsFile, readMetrics } from './metrics-file.js';
+
+/** TensorBoard's tags, by field, of a step's line and of an epoch's. */
+const STEP_TAGS: Record<string, string> = {
+  loss: 'loss/step',
+  lr: 'learning_rate/step',
+  images_per_second: 'images_per_second/step',
+};
+const EPOCH_TAGS: Record<string, string> = {
+  loss: 'loss/train',
+  val_loss: 'loss/val',
+  train_top1_error: 'top1_error/train',
+  val_top1_error: 'top1_error/val',
+  val_top5_error: 'top5_error/val',
+  lr: 'learning_rate/epoch',
+  images_per_second: 'images_per_second/epoch',
+};
+
+/** Columns of `metrics.csv`. */
+const COLUMNS = ['epoch', 'step', 'wall_time', ...Object.keys(EPOCH_TAGS)];
+
+export class MetricsLog {
+  private constructor(
+    private readonly path: string,
+    private readonly eventFile: string,
+    private readonly rows: string[],
+  ) {}
+
+  /**
+   * Takes up the figures of the run in `path`: lines after the checkpoint that it goes on from are dropped, and a last line that was
+   * cut short.
+   */
+  static async open(path: string, state: RunState): Promise<MetricsLog> {
+    const lines = (await readMetrics({ path })).filter((line) =>
+      endsEpoch(line) ? line.epoch <= state.epoch : line.step <= state.step,
+    );
+    await writeFileAtomically(metricsFile(path), lines.map(toJsonLine).join(''));
+    const log = new MetricsLog(path, await startEvents(path, lines), lines.filter(endsEpoch).map(toRow));
+    await log.writeCsv();
+    return log;
+  }
+
+  async append(figures: MetricsLine): Promise<void> {
+    const line = { ...figures, wall_time: Date.now() / 1000 };
+    await appendFile(metricsFile(this.path), toJsonLine(line));
+    await appendFile(this.eventFile, toRecord(line));
+    if (!endsEpoch(line)) return;
+    this.rows.push(toRow(line));
+    await this.writeCsv();
+  }
+
+  private async writeCsv(): Promise<void> {
+    await writeFileAtomically(join(this.path, 'metrics.csv'), `${[COLUMNS.join(','), ...this.rows].join('\n')}\n`);
+  }
+}
+
+/** Writes the lines as an event file in place of earlier ones. @returns its path */
+async function startEvents(path: string, lines: MetricsLine[]): Promise<string> {
+  const folder = join(path, 'events');
+  await mkdir(folder, { recursive: true });
+  const now = Date.now() / 1000;
+  const written = await writeAtomically(folder, () => eventFileName(now), [fileStart(now), ...lines.map(toRecord)]);
+  for (const name of await readdir(folder)) {
+    if (name.includes('tfevents') && name !== basename(written.path)) await rm(join(folder, name));
+  }
+  return written.path;
+}
+
+function toJsonLine(line: MetricsLine): string {
+  return `${JSON.stringify(line)}\n`;
+}
+
+/** A line of an earlier version has no time: 0. */
+function toRecord(line: MetricsLine): Uint8Array {
+  const scalars = Object.entries(endsEpoch(line) ? EPOCH_TAGS : STEP_TAGS)
+    .filter(([field]) => line[field] !== undefined)
+    .map(([field, tag]) => [tag, line[field]]);
+  return scalarsRecord(line.wall_time ?? 0, line.step, Object.fromEntries(scalars));
+}
+
+function toRow(line: MetricsLine): string {
+  return COLUMNS.map((column) => line[column] ?? '').join(',');
+}

@@ -1,0 +1,63 @@
+/** Which class was taken for which: counts of pictures by true and predicted class, few of which occur where classes are many. */
+
+/** Of one class: its pictures, how many of them were taken for another, and for which most often. */
+export interface ClassErrors {
+  label: number;
+  pictures: number;
+  wrong: number;
+  /** Of equally frequent ones the lower index; absent where all were right. */
+  mistake?: { predicted: number; pictures: number };
+}
+
+/** `pictures` of class `label` were taken for `predicted`. */
+export interface ConfusedPair {
+  label: number;
+  predicted: number;
+  pictures: number;
+}
+
+export class Confusion {
+  /** By true class, then by predicted class. */
+  private readonly rows: Map<number, number>[];
+
+  constructor(readonly classes: number) {
+    this.rows = Array.from({ length: classes }, () => new Map());
+  }
+
+  add(label: number, predicted: number): void {
+    this.rows[label].set(predicted, this.at(label, predicted) + 1);
+  }
+
+  /** Pictures of class `label` that were taken for `predicted`. */
+  at(label: number, predicted: number): number {
+    return this.rows[label].get(predicted) ?? 0;
+  }
+
+  pictures(label: number): number {
+    return [...this.rows[label].values()].reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Every class, in index order. */
+  byClass(): ClassErrors[] {
+    return this.rows.map((_, label) => {
+      const pictures = this.pictures(label);
+      const [worst] = this.mistakesOf(label).sort(mostFirst);
+      const mistake = worst && { predicted: worst.predicted, pictures: worst.pictures };
+      return { label, pictures, wrong: pictures - this.at(label, label), ...(mistake && { mistake }) };
+    });
+  }
+
+  /** Pairs of different classes, the most confused first; of equal ones the lower indices first. */
+  pairs(): ConfusedPair[] {
+    return this.rows.flatMap((_, label) => this.mistakesOf(label)).sort(mostFirst);
+  }
+
+  private mistakesOf(label: number): ConfusedPair[] {
+    const mistakes = [...this.rows[label]].filter(([predicted]) => predicted !== label);
+    return mistakes.map(([predicted, pictures]) => ({ label, predicted, pictures }));
+  }
+}
+
+function mostFirst(a: ConfusedPair, b: ConfusedPair): number {
+  return b.pictures - a.pictures || a.label - b.label || a.predicted - b.predicted;
+}

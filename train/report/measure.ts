@@ -1,0 +1,75 @@
+/** What a report says of a checkpoint's answers: errors with one crop and with ten, who was taken for whom, the worst answers. */
+import type * as tfl from '@tensorflow/tfjs-layers';
+import { evaluationPixels } from '../data/augment.js';
+import type { Split } from '../data/dataset.js';
+import { type Evaluation, evaluate, type PicturePrediction } from '../evaluate.js';
+import { openRunPictures, runPredictor } from '../evaluate-run.js';
+import type { Progress } from '../progress.js';
+import type { Run } from '../run-folder.js';
+import { Confusion } from './confusion.js';
+import { WorstAnswers } from './worst-answers.js';
+
+/** Errors with so many crops averaged a picture. */
+export interface CropErrors extends Evaluation {
+  crops: number;
+}
+
+/** A badly answered picture with its pixels, as the network was given them: uint8 [imagePx, imagePx, 3]. */
+export interface WorstAnswer extends PicturePrediction {
+  pixels: Uint8Array;
+}
+
+export interface Measured {
+  data: string;
+  split: string;
+  /** What a person should know of the data set before trusting the figures. */
+  notes: string[];
+  /** One crop, the centre; everything below is measured with it. */
+  single: CropErrors;
+  /** Absent where only the centre was asked for. */
+  ten?: CropErrors;
+  confusion: Confusion;
+  /** The greatest losses first. */
+  worst: WorstAnswer[];
+}
+
+/** Pictures shown with their answers. */
+const WORST = 24;
+
+/** @throws {UserError} see `openRunPictures` */
+export async function measure(
+  run: Run,
+  model: tfl.LayersModel,
+  request: { data?: string; split: string; crops: 1 | 10 },
+  progress: Progress,
+): Promise<Measured> {
+  const { data, dataset, split } = await openRunPictures(run, request, progress);
+  const confusion = new Confusion(run.labels.length);
+  const worst = new WorstAnswers(WORST);
+  const errors = (crops: 1 | 10, onPicture?: (prediction: PicturePrediction, index: number) => void) =>
+    cropErrors(run, model, split, crops, progress, onPicture);
+  const single = await errors(1, (prediction, index) => {
+    confusion.add(prediction.label, prediction.top5[0]);
+    worst.add(prediction, index);
+  });
+  const ten = request.crops === 10 ? await errors(10) : undefined;
+  const answers = worst.answers.map(({ index, ...answer }) => ({
+    ...answer,
+    pixels: Uint8Array.from(evaluationPixels(split, index, run.config.seed)),
+  }));
+  const skipped = dataset.skipped.map(({ name, reason }) => `left out: ${name}: ${reason}`);
+  return { data, split: request.split, notes: [...dataset.notes, ...skipped], single, ten, confusion, worst: answers };
+}
+
+async function cropErrors(
+  run: Run,
+  model: tfl.LayersModel,
+  split: Split,
+  wanted: 1 | 10,
+  progress: Progress,
+  onPicture?: (prediction: PicturePrediction, index: number) => void,
+): Promise<CropErrors> {
+  const { predict, batch, crops } = runPredictor(run, model, split, wanted);
+  const onProgress = (done: number, total: number) => progress.work(`evaluating, ${crops} crop(s)`, done, total);
+  return { ...(await evaluate(predict, split, { batch, onPicture, onProgress }))!, crops };
+}

@@ -1,0 +1,103 @@
+/** Errors of a checkpoint: by crops, by class, and which class was taken for which. */
+import type { ClassErrors, Confusion } from './confusion.js';
+import { count, percent, standardError } from './format.js';
+import type { Report } from './gather.js';
+import { type Html, html, scrolling, table } from './html.js';
+import type { CropErrors, Measured } from './measure.js';
+
+/** Above so many classes a matrix is too large to read; the pairs stand for it. */
+const MATRIX_CLASSES = 30;
+const PAIRS = 20;
+/** Two where the network sees the whole picture. */
+const CROPS: Record<number, string> = { 1: 'centre crop', 2: 'picture and mirror image, averaged' };
+
+export function errorsSection({ measured, run }: Report): Html | undefined {
+  if (!measured) return undefined;
+  const { confusion } = measured;
+  return html`<section id="errors"><h2>Errors</h2>
+<p>Measured on the ${count(measured.single.images)} pictures of the split ${measured.split} of ${measured.data}.</p>
+${measured.notes.map((note) => html`<p class="note">${note}</p>`)}
+${cropTable(measured)}</section>
+<section id="classes"><h2>Classes</h2>
+${run.labels.length <= MATRIX_CLASSES ? matrix(confusion, run.labels) : undefined}
+<div class="pair">${classTable(confusion, run.labels)}
+${pairTable(confusion, run.labels)}</div></section>`;
+}
+
+function cropTable({ single, ten }: Measured): Html {
+  const row = ({ crops, top1Error, top5Error, loss, images }: CropErrors) => [
+    CROPS[crops] ?? `${crops} crops, averaged`,
+    ...[top1Error, top5Error].map((error) => `${percent(error)} ± ${(100 * standardError(error, images)).toFixed(2)}`),
+    loss.toFixed(4),
+  ];
+  const columns = [
+    { name: 'prediction' },
+    ...['top-1 error', 'top-5 error', 'loss'].map((name) => ({ name, isNumber: true })),
+  ];
+  return table('Errors by crops, ± their standard error', columns, ten ? [row(single), row(ten)] : [row(single)]);
+}
+
+/** Rows are true classes; a cell's shade is the root of its share of the row, so that rare mistakes are seen too. */
+function matrix(confusion: Confusion, labels: string[]): Html {
+  const caption = 'Confusion matrix: pictures by true class (rows) and predicted class (columns)';
+  const heads = labels.map((label) => html`<th scope="col"><span>${label}</span></th>`);
+  const rows = labels.map((name, label) => {
+    const pictures = confusion.pictures(label);
+    const cells = labels.map((_, predicted) => cell(confusion.at(label, predicted), pictures, label === predicted));
+    return html`<tr><th scope="row">${name}</th>${cells}</tr>\n`;
+  });
+  return scrolling(
+    caption,
+    html`<table class="matrix"><caption>${caption}</caption>
+<thead><tr><td></td>${heads}</tr></thead>
+<tbody>
+${rows}</tbody></table>`,
+  );
+}
+
+function cell(pictures: number, ofRow: number, isRight: boolean): Html {
+  const shade = ofRow > 0 ? Math.round(100 * Math.sqrt(pictures / ofRow)) : 0;
+  const shown = pictures > 0 || isRight ? count(pictures) : undefined;
+  return html`<td class="${isRight ? 'right' : 'wrong'}" style="--share:${shade}%">${shown}</td>`;
+}
+
+function pairTable(confusion: Confusion, labels: string[]): Html {
+  const pairs = confusion.pairs();
+  if (pairs.length === 0) return html`<p>Every picture was given its class.</p>`;
+  const columns = [
+    { name: 'true class' },
+    { name: 'taken for' },
+    { name: 'pictures', isNumber: true },
+    { name: 'of the class', isNumber: true },
+  ];
+  const rows = pairs
+    .slice(0, PAIRS)
+    .map(({ label, predicted, pictures }) => [
+      labels[label],
+      labels[predicted],
+      count(pictures),
+      percent(pictures / confusion.pictures(label), 1),
+    ]);
+  const which = pairs.length > PAIRS ? `the ${PAIRS} most frequent of ${count(pairs.length)}` : 'all';
+  return table(`Confused pairs, ${which}`, columns, rows);
+}
+
+function classTable(confusion: Confusion, labels: string[]): Html {
+  const share = ({ wrong, pictures }: ClassErrors) => (pictures > 0 ? wrong / pictures : -1);
+  const classes = confusion.byClass().sort((a, b) => share(b) - share(a));
+  const columns = [
+    { name: 'class' },
+    { name: 'pictures', isNumber: true },
+    { name: 'top-1 error', isNumber: true },
+    { name: 'most frequent mistake' },
+  ];
+  const rows = classes.map((errors) => [
+    labels[errors.label],
+    count(errors.pictures),
+    errors.pictures > 0
+      ? html`<span class="bar" style="--share:${Math.round(100 * share(errors))}%">${percent(share(errors), 1)}</span>`
+      : 'no pictures',
+    errors.mistake && `${labels[errors.mistake.predicted]} (${count(errors.mistake.pictures)})`,
+  ]);
+  return table('Classes, the greatest error first', columns, rows);
+}

@@ -1,0 +1,98 @@
+/** The curves of a run: everything that `metrics.jsonl` says, drawn and as a table. */
+import { stepsPerEpoch } from '../config.js';
+import { endsEpoch, type MetricsLine } from '../metrics/metrics-file.js';
+import { type LinePlot, linePlot } from '../plot/line-plot.js';
+import type { Run } from '../run-folder.js';
+import { count, percent } from './format.js';
+import type { Report } from './gather.js';
+import { Html, html, table } from './html.js';
+
+export function trainingSection({ run, metrics }: Report): Html | undefined {
+  if (metrics.length === 0) return undefined;
+  const perEpoch = stepsPerEpoch(run.pictures.train, run.config.batch);
+  const figures = plots(run, metrics, perEpoch).map((plot) => html`<figure>${new Html(linePlot(plot))}</figure>\n`);
+  const ends = metrics.filter(endsEpoch);
+  return html`<section id="training"><h2>Training</h2>
+<p>Points of single batches are those of every tenth step; the training errors of an epoch are those of the pictures as they came, while
+the weights changed, with dropout and cropped at random where the settings say so.</p>
+<div class="plots">${figures}</div>
+${ends.length > 0 ? epochTable(ends) : undefined}</section>`;
+}
+
+function plots({ config }: Run, metrics: MetricsLine[], perEpoch: number): LinePlot[] {
+  const ends = metrics.filter(endsEpoch);
+  const batches = metrics.filter((line) => !endsEpoch(line));
+  const at = (lines: MetricsLine[], key: string, factor = 1) =>
+    lines.map((line) => [line.step / perEpoch, factor * line[key]] as const);
+  const rates = metrics.map(({ lr }) => lr);
+  const falls = ['step', 'plateau'].includes(config.schedule) && Math.max(...rates) >= 10 * Math.min(...rates);
+  const xLabel = 'epoch';
+  return [
+    {
+      title: 'Loss',
+      xLabel,
+      yLabel: 'cross-entropy',
+      yMin: 0,
+      series: [
+        { name: 'validation', points: at(ends, 'val_loss') },
+        { name: 'training, epoch', points: at(ends, 'loss'), dashed: true },
+        { name: 'training, single batches', points: at(batches, 'loss'), faint: true },
+      ],
+    },
+    {
+      title: 'Errors',
+      xLabel,
+      yLabel: 'error, %',
+      yMin: 0,
+      series: [
+        { name: 'validation top-1', points: at(ends, 'val_top1_error', 100) },
+        { name: 'training top-1', points: at(ends, 'train_top1_error', 100), dashed: true },
+        { name: 'validation top-5', points: at(ends, 'val_top5_error', 100) },
+      ],
+    },
+    {
+      title: 'Learning rate',
+      xLabel,
+      yLabel: 'learning rate',
+      ...(falls ? { yLog: true } : { yMin: 0 }),
+      series: [{ name: 'learning rate', points: at(metrics, 'lr') }],
+    },
+    {
+      title: 'Throughput',
+      xLabel,
+      yLabel: 'images/s, mean since the start',
+      yMin: 0,
+      series: [{ name: 'training', points: at(metrics, 'images_per_second') }],
+    },
+  ];
+}
+
+function epochTable(ends: MetricsLine[]): Html {
+  const columns = [
+    'epoch',
+    'step',
+    'learning rate',
+    'training loss',
+    'training top-1',
+    'validation loss',
+    'validation top-1',
+    'validation top-5',
+    'images/s',
+  ];
+  const rows = ends.map((line) => [
+    line.epoch,
+    count(line.step),
+    Number(line.lr.toPrecision(3)),
+    line.loss.toFixed(4),
+    percent(line.train_top1_error),
+    line.val_loss.toFixed(4),
+    percent(line.val_top1_error!),
+    percent(line.val_top5_error),
+    line.images_per_second.toFixed(1),
+  ]);
+  return table(
+    'Epoch by epoch',
+    columns.map((name) => ({ name, isNumber: true })),
+    rows,
+  );
+}

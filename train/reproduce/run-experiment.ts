@@ -1,0 +1,103 @@
+/** Trains the variants of an experiment one after another, each a run of its own in the experiment's folder. */
+import { join } from 'node:path';
+import { UserError } from '../../model/errors.js';
+import { nearest } from '../../model/nearest.js';
+import { findNetwork } from '../../model/registry.js';
+import { writeFileAtomically } from '../atomic-file.js';
+import { type BackendName, selectBackend } from '../backend.js';
+import type { Dataset } from '../data/dataset.js';
+import { evaluate } from '../evaluate.js';
+import { runPredictor } from '../evaluate-run.js';
+import type { Interrupt } from '../interrupt.js';
+import { loadCheckpoint } from '../load-checkpoint.js';
+import type { Progress } from '../progress.js';
+import type { Run } from '../run-folder.js';
+import { startTraining } from '../start.js';
+import { openForTraining } from '../training-data.js';
+import { EXPERIMENTS, type Experiment } from './experiments.js';
+import { describeOutcome, type Outcome, plotOutcome, readOutcome } from './outcome.js';
+import { type ExperimentRequest, planExperiment, SEARCH_SHARE } from './plan.js';
+
+export interface Reproduced {
+  outcomes: Outcome[];
+  /** Table and sentence, Markdown. */
+  text: string;
+}
+
+/** @throws {UserError} naming the experiments there are */
+export function findExperiment(name: string): Experiment {
+  if (Object.hasOwn(EXPERIMENTS, name)) return EXPERIMENTS[name];
+  const names = Object.keys(EXPERIMENTS);
+  throw new UserError(
+    `unknown experiment "${name}"; did you mean ${nearest(name, names)}? There are: ${names.join(', ')}`,
+  );
+}
+
+/**
+ * Goes on with what `out` holds of the same experiment.
+ * @returns undefined where it was interrupted; what was trained is kept
+ * @throws {UserError} see `planExperiment` and `startTraining`
+ */
+export async function runExperiment(
+  out: string,
+  request: ExperimentRequest,
+  backend: BackendName,
+  progress: Progress,
+  interrupt: Interrupt,
+): Promise<Reproduced | undefined> {
+  const experiment = findExperiment(request.name);
+  const { imagePx } = findNetwork(request.model ?? experiment.model);
+  progress.note(`backend ${(await selectBackend(backend)).why}`);
+  const dataset = await openForTraining(request.data, imagePx, false, progress);
+  const plan = await planExperiment(out, experiment, request, dataset, progress);
+  const started = performance.now();
+  const trainingMs = 1000 * (1 - SEARCH_SHARE) * request.budgetSeconds; // of a race; other plans fit the budget by their epochs
+  const target = experiment.until === 'equal' ? undefined : experiment.until.trainTop1Error;
+  const outcomes: Outcome[] = [];
+  for (const [i, variant] of plan.variants.entries()) {
+    // What one variant of a race leaves of its share is the others'.
+    const left = (trainingMs - (performance.now() - started)) / (plan.variants.length - i);
+    const ends = performance.now() + left;
+    progress.note(`\n${request.name}, variant ${i + 1} of ${plan.variants.length}: ${variant.name}`);
+    const trained = await startTraining(
+      {
+        out: join(out, variant.name),
+        data: request.data,
+        dataset,
+        model: variant.model,
+        settings: variant.settings,
+        backend,
+        resume: true,
+        force: false,
+        checkpointMinutes: 5,
+        ...(target !== undefined && {
+          stopWhen: ({ trainTop1Error }) =>
+            (trainTop1Error ?? 1) <= target || (request.epochs === undefined && performance.now() > ends),
+        }),
+      },
+      progress,
+      interrupt,
+    );
+    if (trained.interruptedBy) return undefined;
+    outcomes.push(await readOutcome(variant, trained.run, target, await tenCropError(trained.run, dataset, progress)));
+  }
+  const text = describeOutcome(experiment, outcomes);
+  await writeFileAtomically(join(out, 'table.md'), text);
+  await writeFileAtomically(join(out, 'plot.svg'), plotOutcome(experiment, outcomes));
+  await writeFileAtomically(join(out, 'result.json'), `${JSON.stringify({ ...plan, outcomes }, null, 2)}\n`);
+  return { outcomes, text };
+}
+
+/** Of the last checkpoint; undefined where the network sees the whole picture. */
+async function tenCropError(run: Run, dataset: Dataset, progress: Progress): Promise<number | undefined> {
+  if (run.inputPx === run.imagePx) return undefined;
+  const { val: split } = dataset.splits;
+  const { model } = await loadCheckpoint(run.last);
+  try {
+    const { predict, batch } = runPredictor(run, model, split, 10);
+    const onProgress = (done: number, total: number) => progress.work('ten crops', done, total);
+    return (await evaluate(predict, split, { batch, onProgress }))!.top1Error;
+  } finally {
+    model.dispose();
+  }
+}

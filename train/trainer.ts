@@ -1,0 +1,101 @@
+/** One update after another of a network from the pictures of a data set: what the loop, `find-lr` and `--dry-run` share. */
+import type * as tfl from '@tensorflow/tfjs-layers';
+import { centreCrop } from '../model/crops.js';
+import { reseedDropout } from '../model/dropout.js';
+import { permutation, random } from '../model/random.js';
+import { stepsPerEpoch } from './config.js';
+import { trainingBatch } from './data/augment.js';
+import type { Dataset, Split } from './data/dataset.js';
+import { batchesOf, type LoadedBatch, loadAhead } from './data/read-ahead.js';
+import type { Predict } from './evaluate.js';
+import { checkpointPredictor } from './predict-checkpoint.js';
+import type { Run } from './run-folder.js';
+import { Sgd } from './sgd.js';
+import { type StepResult, TrainingStep } from './step.js';
+import { Throughput } from './throughput.js';
+import { modelWeights, type NamedVariable, thawed } from './weights.js';
+
+/** What updates need of a run, on disk or not. */
+export type TrainerOptions = Pick<Run, 'config' | 'mean' | 'imagePx' | 'inputPx' | 'colours'>;
+
+/** Which update: both name the random numbers it draws. */
+export interface Place {
+  /** From 0, over the whole run. */
+  step: number;
+  epoch: number;
+}
+
+/** Batches of an epoch that are still to come. */
+export type Batches = AsyncIterator<LoadedBatch>;
+
+/** How an update went, and from how many pictures. */
+export interface Update extends StepResult {
+  pictures: number;
+}
+
+export class Trainer {
+  /** Pictures an update. */
+  readonly batch: number;
+  readonly stepsPerEpoch: number;
+  /** Pictures of one validation batch. */
+  readonly validationBatch: number;
+  readonly throughput = new Throughput();
+  private readonly pictures: Split;
+  private readonly sgd: Sgd;
+  private readonly step: TrainingStep;
+
+  /** @param model  the caller disposes it */
+  constructor(
+    private readonly model: tfl.LayersModel,
+    { splits }: Dataset,
+    private readonly options: TrainerOptions,
+  ) {
+    const { config } = options;
+    this.pictures = splits.train;
+    this.batch = Math.min(config.batch, this.pictures.length);
+    this.stepsPerEpoch = stepsPerEpoch(this.pictures.length, config.batch);
+    this.validationBatch = Math.min(config.microBatch ?? this.batch, splits.val.length);
+    this.sgd = new Sgd(thawed(modelWeights(model, 'trainable'), config.freeze), config);
+    this.step = new TrainingStep(model, this.sgd, config);
+  }
+
+  /** Velocities by the name of their weight. */
+  get velocities(): NamedVariable[] {
+    return this.sgd.velocities;
+  }
+
+  /** The batches of an epoch in its order, each loaded before it is its turn. @param position  of the first, from 0 */
+  batches(epoch: number, position = 0): Batches {
+    const order = permutation(this.pictures.length, random(this.options.config.seed, 'shuffle', epoch));
+    return loadAhead(this.pictures, batchesOf(order, this.batch, position));
+  }
+
+  /**
+   * Updates the weights from the next of the batches.
+   * @throws {UserError} when a picture of it cannot be loaded
+   */
+  async update(batches: Batches, { step, epoch }: Place, learningRate: number): Promise<Update> {
+    const { config, mean, imagePx, inputPx, colours } = this.options;
+    this.throughput.start();
+    const { indices, pictures } = (await batches.next()).value as LoadedBatch;
+    reseedDropout(this.model, config.seed, step);
+    const options = { ...config, inputPx, colours, epoch };
+    const result = this.step.run(trainingBatch(pictures, imagePx, mean, indices, options), learningRate);
+    this.throughput.stop(indices.length);
+    return { ...result, pictures: indices.length };
+  }
+
+  /** Probabilities of validation pictures, `validationBatch` at once, one centre crop each. */
+  predictor(): Predict {
+    const { config, mean, imagePx, inputPx } = this.options;
+    const crops = [centreCrop(imagePx, inputPx)];
+    const options = { imagePx, mean, crops, batch: this.validationBatch, seed: config.seed };
+    return checkpointPredictor(this.model, options);
+  }
+
+  /** Frees all but the model. */
+  dispose(): void {
+    this.step.dispose();
+    this.sgd.dispose();
+  }
+}

@@ -1,0 +1,58 @@
+/** A network in training whose result is thrown away: to measure speed, and to try learning rates. */
+import type * as tfl from '@tensorflow/tfjs-layers';
+import { findNetwork } from '../model/registry.js';
+import type { TrainConfig } from './config.js';
+import { colourStatistics } from './data/colour.js';
+import type { Dataset } from './data/dataset.js';
+import { meanImage } from './data/mean.js';
+import { initialModel } from './new-run.js';
+import type { StepResult } from './step.js';
+import { type Batches, Trainer } from './trainer.js';
+
+export class Trial {
+  private readonly model: tfl.LayersModel;
+  private readonly trainer: Trainer;
+  private batches: Batches;
+  private steps = 0;
+
+  /** @param config  as for a run; pictures come in the order of its first epoch, over and over */
+  constructor(dataset: Dataset, config: TrainConfig) {
+    const { train } = dataset.splits;
+    const { imagePx, inputPx } = findNetwork(config.model);
+    const mean = dataset.mean ?? meanImage(train, config.seed);
+    const colours = config.colourNoise > 0 ? (dataset.colours ?? colourStatistics(train, config.seed)) : undefined;
+    this.model = initialModel(config, dataset.labels);
+    this.trainer = new Trainer(this.model, dataset, { config, mean, imagePx, inputPx, colours });
+    this.batches = this.trainer.batches(0);
+  }
+
+  /** One step. @returns the batch's loss before it; not finite where the rate was too high */
+  step(learningRate: number): Promise<StepResult> {
+    const step = this.steps++;
+    if (step > 0 && step % this.trainer.stepsPerEpoch === 0) this.batches = this.trainer.batches(0);
+    return this.trainer.update(this.batches, { step, epoch: 0 }, learningRate);
+  }
+
+  /** Pictures a second; the first steps, which compile and map memory, left out. */
+  get imagesPerSecond(): number {
+    return this.trainer.throughput.imagesPerSecond();
+  }
+
+  dispose(): void {
+    this.trainer.dispose();
+    this.model.dispose();
+  }
+}
+
+const TIMED_STEPS = 8;
+
+/** Pictures a second that a network trains at. */
+export async function trainingRate(dataset: Dataset, config: TrainConfig): Promise<number> {
+  const trial = new Trial(dataset, config);
+  try {
+    for (let step = 0; step < TIMED_STEPS; step++) await trial.step(config.learningRate);
+    return trial.imagesPerSecond;
+  } finally {
+    trial.dispose();
+  }
+}

@@ -158,7 +158,7 @@ test('names shard and sample of what is missing, twice or out of range', async (
     ],
     [
       { 'k/2.png': red, 'k/2.cls': '3' },
-      'cat\ndog\nemu\n',
+      'cat\ndog\n3\n',
       'its class is "3"; expected 0 to 2, as classes\\.txt has lines',
     ],
     [

@@ -69,14 +69,22 @@ function checkDistinct(source: string, names: string[]): void {
 const escaped = (name: string): string =>
   name.replace(/[^ -~]/gu, (letter) => `\\u{${letter.codePointAt(0)!.toString(16)}}`);
 
-/** Pairs of classes that macOS and Windows would have in one folder. */
-export function alikeButForCase(classes: string[]): string[] {
-  const first = new Map<string, string>();
-  return classes.flatMap((name) => {
-    const other = first.get(name.toLowerCase());
-    first.set(name.toLowerCase(), name);
+/**
+ * What people should know of the classes.
+ * @param order  all names that there may be
+ */
+export function classNotes(classes: string[], order: string[] = []): string[] {
+  const notes: string[] = [];
+  const unseen = order.filter((name) => !classes.includes(name));
+  if (unseen.length > 0) notes.push(`classes without a picture, left out: ${nameSome(unseen)}`);
+  const known = new Map<string, string>();
+  const alike = classes.flatMap((name) => {
+    const other = known.get(name.toLowerCase());
+    known.set(name.toLowerCase(), name);
     return other === undefined ? [] : [`${other} and ${name}`];
   });
+  if (alike.length > 0) notes.push(`classes whose names differ in case only: ${nameSome(alike)}`);
+  return notes;
 }
 
 function checkNoneEmpty(source: string, layout: Layout, folders: string[], bySplit: Map<string, Set<string>>): void {

@@ -60,7 +60,10 @@ export function imageHead(
   return { inputs: [image], outputs: [probabilities] };
 }
 
-/** The upright crops, one after another along the batch axis, then all of them mirrored: Caffe's order. */
+/**
+ * The upright crops, one after another along the batch axis, then all of them mirrored: Caffe's order, see `model/crops.ts`, with one crop of every
+ * picture together where Caffe has the ten of one picture.
+ */
 function tenCropBatch(g: Graph, picture: Value, crops: Crop[], inputPx: number): Value {
   const [rows] = picture.dims;
   const upright = crops

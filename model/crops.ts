@@ -1,6 +1,7 @@
 /**
- * Where the network's inputs are cut from the square picture (Krizhevsky et al. 2012, §4.1): at test time the four corners and
- * the centre, and the same mirrored, ten in all. Order and rounding are Caffe's (`caffe.io.oversample`). Plain numbers only.
+ * Where the network's inputs are cut from the square picture. Krizhevsky et al. 2012, §4.1, at test time: five patches, "the four corner patches
+ * and the center patch", and "their horizontal reflections (hence ten patches in all)". The paper says no more of their order; within it, that and
+ * the rounding of the centre are those of Caffe's `caffe.io.oversample`. The mean over the ten does not depend on it. Plain numbers only.
  */
 import { ShapeError } from './errors.js';
 
@@ -18,8 +19,8 @@ export function centreCrop(imagePx: number, inputPx: number): Crop {
 }
 
 /**
- * Top left, top right, bottom left, bottom right, centre, then the same five mirrored. Where the input is the whole picture the
- * five are one: the picture and its mirror image, whose mean is the same as that of the ten.
+ * Top left, top right, bottom left, bottom right, centre, then the same five mirrored, as the paper names them and Caffe has them. Where the
+ * input is the whole picture the five are one: the picture and its mirror image, whose mean is the same as that of the ten.
  */
 export function tenCrops(imagePx: number, inputPx: number): Crop[] {
   const margin = checkedMargin(imagePx, inputPx);

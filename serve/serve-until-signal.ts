@@ -34,7 +34,7 @@ export async function serveUntilSignal(server: ImageServer, log: Log): Promise<v
     const path = (name: string) => (models.length === 1 ? '/classify' : `/classify?model=${name}`);
     for (const { name, labels } of models)
       log(`${name}, ${labels.length} classes: POST pictures to ${url}${path(name)}`);
-    log(`what else it answers: ${url}/docs`);
+    log(`in a browser: ${url}/; what else it answers: ${url}/docs`);
     await signalled;
   } catch (error) {
     // A signal while loading ends the loading: no fault.

@@ -1,18 +1,24 @@
 /**
- * `npm run bench -- data`: how fast photographs become a prepared set, beside PIL doing the same on one core, and what share of a training step
- * reading them from disk takes. Photographs are those of ../shared/data/imagenet-samples.tar (or ALEXNET_DATA), several times over.
+ * `npm run bench -- data`: how fast photographs become a prepared set, beside PIL doing the same on one core, and for what share of its time a
+ * training step waits for data. Photographs are those of ../shared/data/imagenet-samples.tar (or ALEXNET_DATA), several times over.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { buildNetwork } from '../../model/network.js';
+import { permutation, random } from '../../model/random.js';
 import { findNetwork } from '../../model/registry.js';
 import { selectBackend } from '../../train/backend.js';
 import { resolveSettings } from '../../train/config.js';
 import { trainingBatch } from '../../train/data/augment.js';
+import { colourStatistics } from '../../train/data/colour.js';
+import type { OpenOptions } from '../../train/data/dataset.js';
+import { meanImage } from '../../train/data/mean.js';
 import { openDataset } from '../../train/data/open-dataset.js';
+import { batchesOf, loadAhead } from '../../train/data/read-ahead.js';
 import { prepare } from '../../train/prepare.js';
 import { silentProgress } from '../../train/progress.js';
 import { Sgd } from '../../train/sgd.js';
@@ -24,6 +30,8 @@ const PYTHON = process.env.ALEXNET_PYTHON ?? '/usr/bin/python3';
 const PIL = fileURLToPath(new URL('../../../test/bench/pil_prepare.py', import.meta.url));
 const COPIES = 5;
 const BATCH = 128;
+/** Of every source: they compile, map memory, and wait for the first batches. */
+const WARM_UP_STEPS = 2;
 
 const median = (values: number[]) => [...values].sort((a, b) => a - b)[values.length >> 1];
 
@@ -59,40 +67,49 @@ export async function data(rounds: number, steps: number): Promise<void> {
     console.log(
       `alexnet prepare: ${median(ours).toFixed(0)} pictures/s a core, ${(median(ours) * cores).toFixed(0)} in all${against}`,
     );
-    await stall(pack, steps);
+    await stall(
+      [
+        ['from memory', folder, undefined],
+        ['from the prepared set', pack, undefined],
+        ['JPEG decoded anew', folder, 'always'],
+      ],
+      steps,
+    );
   } finally {
     rmSync(root, { recursive: true });
   }
 }
 
-/** The share of an AlexNet step that cutting its batch from the prepared set takes. */
-async function stall(pack: string, steps: number): Promise<void> {
+/** What an AlexNet step waits for its batch: reading, decoding or checking what was not done before, and cutting it. */
+async function stall(sources: [string, string, OpenOptions['stream']][], steps: number): Promise<void> {
   const { name } = await selectBackend('onnxruntime');
   const spec = findNetwork('alexnet');
   const { imagePx, inputPx } = spec;
-  const dataset = await openDataset(pack, { imagePx });
-  const { train } = dataset.splits;
   const settings = resolveSettings(spec.recipe, {});
   const model = buildNetwork(spec, { classes: 1000, seed: 1 });
   const step = new TrainingStep(model, new Sgd(modelWeights(model, 'trainable'), settings));
-  const shares: number[] = [];
-  const read: number[] = [];
-  for (let i = 0; i < steps + 2; i++) {
-    const order = Uint32Array.from({ length: BATCH }, (_, n) => (i * BATCH * 7 + n * 31) % train.length);
-    const started = performance.now();
-    const batch = trainingBatch(train, imagePx, dataset.mean!, order, {
-      ...settings,
-      inputPx,
-      colours: dataset.colours,
-      epoch: 0,
-    });
-    const ready = performance.now();
-    step.run(batch, settings.learningRate);
-    if (i < 2) continue; // compiles and maps memory
-    shares.push((ready - started) / (performance.now() - started));
-    read.push(ready - started);
+  for (const [title, source, stream] of sources) {
+    const dataset = await openDataset(source, { imagePx, stream });
+    const { train } = dataset.splits;
+    const mean = dataset.mean ?? meanImage(train, 0);
+    const colours = dataset.colours ?? colourStatistics(train, 0);
+    const order = permutation(train.length, random('bench')).subarray(0, BATCH * (steps + WARM_UP_STEPS));
+    const times: { waited: number; cut: number; whole: number }[] = [];
+    let ended = performance.now();
+    for await (const { indices, pictures } of loadAhead(train, batchesOf(order, BATCH))) {
+      const loaded = performance.now();
+      const batch = trainingBatch(pictures, imagePx, mean, indices, { ...settings, inputPx, colours, epoch: 0 });
+      const ready = performance.now();
+      step.run(batch, settings.learningRate);
+      const now = performance.now();
+      times.push({ waited: loaded - ended, cut: ready - loaded, whole: now - ended });
+      ended = now;
+      await setImmediate(); // as the loop does
+    }
+    const of = (value: (time: (typeof times)[number]) => number) => median(times.slice(WARM_UP_STEPS).map(value));
+    console.log(
+      `AlexNet, batch ${BATCH}, ${name}, ${title}: a step of ${of(({ whole }) => whole).toFixed(0)} ms waits ${of(({ waited }) => waited).toFixed(0)} ms for pictures ` +
+        `and ${of(({ cut }) => cut).toFixed(0)} ms for cutting and colouring them, ${(100 * of(({ waited, cut, whole }) => (waited + cut) / whole)).toFixed(1)} % of it`,
+    );
   }
-  console.log(
-    `AlexNet, batch ${BATCH}, ${name}: reading, checking, cropping and colouring a batch takes ${median(read).toFixed(0)} ms, ${(100 * median(shares)).toFixed(1)} % of a step`,
-  );
 }

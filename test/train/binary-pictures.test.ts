@@ -57,6 +57,11 @@ test('says what is wrong with CIFAR-10 files', async () => {
   await assert.rejects(open(), /data_batch_3\.bin: expected records of 3073 bytes, got 5000 bytes/);
   writeFileSync(join(folder, 'data_batch_3.bin'), Buffer.alloc(3073, 9));
   await assert.rejects(open(), /data_batch_3\.bin: picture 0 has the class 9; expected 0 to 2/);
+  writeFileSync(join(folder, 'data_batch_3.bin'), Buffer.alloc(0));
+  await assert.rejects(open(), /data_batch_3\.bin: expected records of 3073 bytes, got 0 bytes/);
+  writeFileSync(join(folder, 'batches.meta.txt'), 'plane\ncar\nplane\n');
+  await assert.rejects(open(), /batches\.meta\.txt: two classes are named plane/);
+  writeFileSync(join(folder, 'batches.meta.txt'), `${CLASSES.join('\n')}\n`);
   rmSync(join(folder, 'test_batch.bin'));
   writeFileSync(join(folder, 'data_batch_3.bin'), Buffer.alloc(3073));
   await assert.rejects(open(), /test_batch\.bin: cannot be read \(ENOENT\)/);
@@ -87,8 +92,16 @@ test('reads IDX files, grey, packed or not', async () => {
   assert.deepEqual(labels, ['00', '03', '07']);
   assert.deepEqual([...splits.train.labels], [0, 0, 1, 2]);
   assert.deepEqual([...splits.train.pixels(2, stream).subarray(0, 3)], [107, 107, 107]); // picture 2, of class 3
+  writeFileSync(join(folder, 't10k-labels-idx1-ubyte'), idx(0x801, [3], [0, 7, 9]));
+  await assert.rejects(openDataset(`idx:${folder}`, { imagePx: 6 }), /train\/ lacks 09, which test\/ has/);
   writeFileSync(join(folder, 't10k-labels-idx1-ubyte'), idx(0x801, [2], [0, 7]));
   await assert.rejects(openDataset(`idx:${folder}`, { imagePx: 6 }), /t10k has 3 pictures and 2 labels/);
   writeFileSync(join(folder, 't10k-labels-idx1-ubyte'), idx(0x801, [3], [0]));
   await assert.rejects(openDataset(`idx:${folder}`, { imagePx: 6 }), /expected 3 values for \[3\], got 1/);
+  rmSync(join(folder, 't10k-images-idx3-ubyte.gz'));
+  writeFileSync(join(folder, 't10k-images-idx3-ubyte'), images(0));
+  writeFileSync(join(folder, 't10k-labels-idx1-ubyte'), idx(0x801, [0], []));
+  await assert.rejects(openDataset(`idx:${folder}`, { imagePx: 6 }), /t10k has no pictures/);
+  writeFileSync(join(folder, 't10k-images-idx3-ubyte'), images(3).subarray(0, 70));
+  await assert.rejects(openDataset(`idx:${folder}`, { imagePx: 6 }), /expected 108 values for \[3,6,6\], got 54/);
 });

@@ -107,6 +107,51 @@ test('names the classes that one split lacks', async (t) => {
   await refuses(await writeFiles(t, { ...train, ...extra }), /train\/ lacks dog, which val\/ has/);
 });
 
+test('names a split folder without pictures', async (t) => {
+  const train = { 'train/ant/1.png': png, 'train/bee/1.png': png };
+  await refuses(await writeFiles(t, { ...train, 'val/': null }), /no pictures in val\/; fill or remove it/);
+  await refuses(
+    await writeArchive(
+      t,
+      'v.tar',
+      await tarBytes({ 'set/test/': null, 'set/train/a/1.png': png, 'set/train/b/1.png': png }),
+    ),
+    /no pictures in set\/test\//,
+  );
+  const elsewhere = await writeFiles(t, { ...train, 'val/ant/1.png': png, 'val/bee/1.png': png, 'docs/test/': null });
+  assert.equal((await openDataset(elsewhere, { imagePx })).splits.val.length, 2);
+});
+
+test('refuses classes that are one text in two Unicode forms, or one synset', async (t) => {
+  const [composed, decomposed] = ['caf\u00e9', 'cafe\u0301'];
+  const twice = { [`${composed}/1.png`]: png, [`${decomposed}/1.png`]: png, 'bar/1.png': png };
+  const says =
+    /classes "cafe\\u\{301\}" and "caf\\u\{e9\}" are one text, caf\u00e9, in two Unicode forms; give their folders one name/;
+  await refuses(await writeArchive(t, 'forms.tar', await tarBytes(twice)), says);
+  const across = { 'train/bar/1.png': png, 'val/bar/1.png': png };
+  await refuses(
+    await writeArchive(
+      t,
+      'across.tar',
+      await tarBytes({ ...across, [`train/${composed}/1.png`]: png, [`val/${decomposed}/1.png`]: png }),
+    ),
+    says,
+  );
+  await refuses(
+    await writeFiles(t, { 'n00000001_cat/1.png': png, 'n00000001_big_cat/1.png': png, 'n00000002_dog/1.png': png }),
+    /classes n00000001_big_cat and n00000001_cat have one synset; give their folders one name/,
+  );
+});
+
+test('names a class of which no picture can be read', async (t) => {
+  const files = manyMembers();
+  for (let i = 40; i < 130; i++) files[`${i % 2 ? 'cat' : 'dog'}/${i}.png`] = png;
+  await refuses(
+    await writeFiles(t, { ...files, 'eel/1.png': 'no picture' }),
+    /no picture of eel among train can be read; remove or mend them/,
+  );
+});
+
 test('refuses pictures without class folders', async (t) => {
   await refuses(
     await writeFiles(t, { 'a.png': png, 'b.png': png }),

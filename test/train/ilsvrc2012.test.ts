@@ -140,6 +140,30 @@ test('reads the kit from its archive too', async () => {
   assert.equal((await openDataset(`ilsvrc2012:${folder}`, { imagePx: PX })).splits.val.length, 5);
 });
 
+test('finds damage in the training archive and in those inside it', async () => {
+  const folder = await challenge('damaged');
+  const file = join(folder, 'ILSVRC2012_img_train.tar');
+  const whole = readFileSync(file);
+  const open = () => openDataset(`ilsvrc2012:${folder}`, { imagePx: PX });
+  const rewritten = async (change: (inner: Buffer) => Buffer, name = 'n02119789.tar') => {
+    const inner = await tarOf([['n02119789_7.JPEG', await jpeg(COLOURS[0])]]);
+    writeFileSync(file, await tarOf([[name, change(inner)]]));
+  };
+  await rewritten((inner) => inner, 'n09999999.tar');
+  await assert.rejects(open(), /img_train\.tar: n09999999\.tar is no synset of the development kit/);
+  await rewritten((inner) => inner.subarray(0, 700));
+  await assert.rejects(open(), /img_train\.tar: n02119789\.tar: the archive inside is damaged: Unexpected end of data/);
+  await rewritten((inner) => inner.subarray(0, -1024));
+  await assert.rejects(
+    open(),
+    /n02119789\.tar: the archive inside is damaged: its closing blocks of zeros are missing/,
+  );
+  await rewritten((inner) => Buffer.from(inner.map((byte, at) => (at === 3 ? byte ^ 8 : byte))));
+  await assert.rejects(open(), /n02119789\.tar: the archive inside is damaged: Invalid tar header/);
+  writeFileSync(file, whole.subarray(0, whole.length - 2048));
+  await assert.rejects(open(), /img_train\.tar: the archive is cut short or damaged after 3 members/);
+});
+
 test('says what is missing or damaged', async () => {
   const folder = await challenge('broken');
   const open = () => openDataset(`ilsvrc2012:${folder}`, { imagePx: PX });
@@ -148,6 +172,12 @@ test('says what is missing or damaged', async () => {
   await assert.rejects(open(), /ILSVRC2012_val_00000005\.JPEG has no line of .*, which has 4 pictures/);
   writeFileSync(truth, '3\n1\n1001\n2\n3\n');
   await assert.rejects(open(), /line 3 is "1001", no class of data\/meta\.mat/);
+  for (const wrong of ['-1', 'cat', '2.5']) {
+    writeFileSync(truth, `3\n1\n4\n2\n${wrong}\n`);
+    await assert.rejects(open(), new RegExp(`line 5 is "${wrong}", no class of data/meta\\.mat`));
+  }
+  writeFileSync(truth, '3\n1\n4\n2\n3\n1\n');
+  await assert.rejects(open(), /ILSVRC2012_img_val\.tar: holds 5 pictures, and .*ground_truth\.txt has 6/);
   writeFileSync(truth, '3\n1\n4\n2\n3\n');
   truncateSync(join(folder, 'ILSVRC2012_devkit_t12/data/meta.mat'), 300);
   await assert.rejects(open(), /data\/meta\.mat: cannot be read: /);

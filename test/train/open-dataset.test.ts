@@ -133,6 +133,30 @@ test('keeps bare synset ids as labels and other names untouched', async (t) => {
   assert.deepEqual([other.labels, other.synsets], [['hot_dog', 'n01440764_tench'], undefined]);
 });
 
+test('tells classes of one name apart by their synsets, and notes those that differ in case only', async (t) => {
+  const cranes = await openDataset(
+    await writeFiles(t, {
+      'n02012849_crane/1.png': red,
+      'n03126707_crane/1.png': red,
+      'n02123045_tabby_cat/1.png': red,
+    }),
+    { imagePx },
+  );
+  assert.deepEqual(cranes.labels, ['crane (n02012849)', 'tabby cat', 'crane (n03126707)']);
+  assert.deepEqual(cranes.synsets, ['n02012849', 'n02123045', 'n03126707']);
+  // In an archive: there are file systems that would have them in one folder.
+  const files = { 'a/1.png': red, 'A/1.png': green, 'b/1.png': blue };
+  const letters = await openDataset(await writeArchive(t, 'letters.tar', await tarBytes(files)), { imagePx });
+  assert.deepEqual(
+    [letters.labels, [...letters.splits.train.labels]],
+    [
+      ['A', 'a', 'b'],
+      [0, 1, 2],
+    ],
+  );
+  assert.equal(letters.notes[0], 'classes whose names differ in case only: A and a');
+});
+
 test('sorts classes by code point, not by UTF-16 unit', async (t) => {
   // U+FF21 comes before U+1F600, whose first UTF-16 unit is 0xD83D.
   const source = await writeFiles(t, { '\u{1F600}/1.png': red, '\uFF21/1.png': red, 'a/1.png': red, 'Z/1.png': red });

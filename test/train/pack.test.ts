@@ -146,6 +146,15 @@ test('says what is wrong with a prepared set', async () => {
     openDataset(out, { imagePx: 13 }),
     /holds pictures of 12 pixels, the network takes them from 13; prepare it again with --size 13/,
   );
+  for (const name of ['val.bin', 'mean.bin']) {
+    const whole = readFileSync(join(out, name));
+    writeFileSync(join(out, name), Buffer.from(whole.map((byte, at) => (at === 9 ? byte ^ 1 : byte))));
+    await assert.rejects(openDataset(out, { imagePx: PX }), new RegExp(`${name}: damaged: its SHA-256 is not that in`));
+    writeFileSync(join(out, name), whole);
+  }
+  const pack = JSON.parse(readFileSync(join(out, 'pack.json'), 'utf8'));
+  writeFileSync(join(out, 'pack.json'), JSON.stringify({ ...pack, sha256: undefined })); // as an older version wrote it
+  assert.equal((await openDataset(out, { imagePx: PX })).splits.val.length, 5);
   writeFileSync(join(out, 'train.bin'), 'x');
   await assert.rejects(openDataset(out, { imagePx: PX }), /train\.bin: expected 66 bytes, got 1/);
   rmSync(join(out, 'pictures-00001.json'));

@@ -158,7 +158,7 @@ test('names shard and sample of what is missing, twice or out of range', async (
     ],
     [
       { 'k/2.png': red, 'k/2.cls': '3' },
-      'cat\ndog\nemu\n',
+      'cat\ndog\n3\n',
       'its class is "3"; expected 0 to 2, as classes\\.txt has lines',
     ],
     [
@@ -201,6 +201,8 @@ test('refuses a shard that is cut short or has a flipped byte in a header, and l
   const shard = join(folder, 's-1.tar');
   await truncate(shard, 20 * 512 + 40);
   await refuses(folder, /s-1\.tar: the archive is cut short or damaged after \d+ members/);
+  await writeFile(shard, bytes.subarray(0, 50 * 1024 + 512 + 40)); // inside a picture
+  await refuses(folder, /s-1\.tar: the archive is cut short or damaged after \d+ members .*Unexpected end of data/);
   await truncate(shard, 20 * 512);
   await refuses(folder, /s-1\.tar: the archive is cut short or damaged after \d+ members .*closing blocks/);
   bytes[40 * 512 + 5] ^= 4; // of the header of some member

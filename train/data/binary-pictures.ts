@@ -18,7 +18,7 @@ const CIFAR_FILES: [string, string][] = [
 
 /**
  * @param folder  holds `data_batch_1.bin` … `data_batch_5.bin`, `test_batch.bin` and `batches.meta.txt`
- * @throws {UserError} when a file is missing, cut short, or holds a class that has no name
+ * @throws {UserError} when a file is missing, cut short, or holds a class that has no name, or two have one name
  */
 export async function* cifarMembers(folder: string): AsyncGenerator<Member> {
   const meta = (await readPart(folder, 'batches.meta.txt', 'CIFAR-10, binary version')).toString('utf8');
@@ -26,6 +26,8 @@ export async function* cifarMembers(folder: string): AsyncGenerator<Member> {
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '');
+  const twice = classes.find((name, i) => classes.indexOf(name) !== i);
+  if (twice !== undefined) throw new UserError(`${join(folder, 'batches.meta.txt')}: two classes are named ${twice}`);
   for (const [split, name] of CIFAR_FILES) {
     const bytes = await readPart(folder, name, 'CIFAR-10, binary version');
     if (bytes.length === 0 || bytes.length % CIFAR_RECORD !== 0) {
@@ -75,6 +77,7 @@ export async function* idxMembers(folder: string): AsyncGenerator<Member> {
       throw new UserError(`${folder}: ${prefix} has ${count} pictures and ${labels.lengths[0]} labels`);
     }
     const size = height * width;
+    if (count === 0) throw new UserError(`${folder}: ${prefix} has no pictures`);
     for (let i = 0; i < count; i++) {
       const pixels = images.values.subarray(i * size, (i + 1) * size);
       const path = `${split}/${String(labels.values[i]).padStart(2, '0')}/${prefix}-${String(i).padStart(5, '0')}.png`;

@@ -13,7 +13,7 @@ import { UserError } from '../../model/errors.js';
 import type { Member, OpenOptions } from './dataset.js';
 import { readStructs } from './mat-file.js';
 import { OpenFiles } from './open-files.js';
-import { BLOCK, tarMembers } from './tar-pictures.js';
+import { BLOCK, isEndMark, tarMembers } from './tar-pictures.js';
 
 const TRAIN = 'ILSVRC2012_img_train.tar';
 const VAL = 'ILSVRC2012_img_val.tar';
@@ -55,15 +55,20 @@ async function* trainMembers(folder: string, { names }: Kit): AsyncGenerator<Mem
 }
 
 async function* valMembers(folder: string, { byId, truth }: Kit): AsyncGenerator<Member> {
-  for await (const { path, kind, read, later } of tarMembers(archiveIn(folder, VAL))) {
+  const archive = archiveIn(folder, VAL);
+  let pictures = 0;
+  for await (const { path, kind, read, later } of tarMembers(archive)) {
     if (kind !== 'file') continue;
     const number = Number(/_(\d{8})\.JPEG$/i.exec(path)?.[1]);
     const name = byId.get(truth[number - 1]);
     if (!name) {
-      throw new UserError(`${join(folder, VAL)}: ${path} has no line of ${TRUTH}, which has ${truth.length} pictures`);
+      throw new UserError(`${archive}: ${path} has no line of ${TRUTH}, which has ${truth.length} pictures`);
     }
+    pictures += 1;
     yield { path: `val/${name}/${basename(path)}`, kind, read, later };
   }
+  if (pictures === truth.length) return;
+  throw new UserError(`${archive}: holds ${pictures} pictures, and ${TRUTH} has ${truth.length}; fetch it again`);
 }
 
 function archiveIn(folder: string, name: string): string {
@@ -88,6 +93,7 @@ async function* picturesIn(where: string, archive: Buffer): AsyncGenerator<Inner
       if (type === 'file') yield { file: basename(name), bytes: await buffer(entry), at: entry.offset + BLOCK };
       else entry.resume();
     }
+    if (!isEndMark(archive.subarray(-BLOCK))) throw new Error('its closing blocks of zeros are missing');
   } catch (cause) {
     throw new UserError(`${where}: the archive inside is damaged: ${(cause as Error).message}`, { cause });
   }

@@ -35,6 +35,8 @@ export interface PackRecord {
   colours: ColourStatistics;
   skipped: { name: string; reason: string }[];
   notes: string[];
+  /** SHA-256, hex, of the splits' files and `mean.bin`, by name; absent in sets of older versions. */
+  sha256?: Record<string, string>;
 }
 
 /** What stands beside a shard. */
@@ -50,7 +52,12 @@ export const NO_PICTURE = '0'.repeat(CHECKSUM_LENGTH);
 
 /** First 64 bits of SHA-256, hex: a flipped bit is found, and costs 0.1 ms a picture. */
 export function checksum(pixels: Uint8Array): string {
-  return createHash('sha256').update(pixels).digest('hex').slice(0, CHECKSUM_LENGTH);
+  return fullChecksum(pixels).slice(0, CHECKSUM_LENGTH);
+}
+
+/** SHA-256, hex. */
+export function fullChecksum(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
 }
 
 /** The same by one of libuv's threads. */
@@ -151,7 +158,7 @@ export async function openPack(folder: string, { imagePx }: OpenOptions): Promis
   const reader = new ShardReader(folder, imagePx * imagePx * 3, pack.recordsPerShard);
   const splits: Record<string, Split> = {};
   for (const [split, length] of Object.entries(pack.splits)) {
-    const { places, labels } = await readSplit(join(folder, `${split}.bin`), length);
+    const { places, labels } = await readSplit(folder, split, length, pack);
     const record = (index: number): [number, string, string] => {
       const place = places[index];
       return [place, names[place], all.slice(place * CHECKSUM_LENGTH, (place + 1) * CHECKSUM_LENGTH)];
@@ -171,25 +178,34 @@ export async function openPack(folder: string, { imagePx }: OpenOptions): Promis
   const { source, labels, synsets, skipped, notes, colours } = pack;
   splits.val ??= splits.test ?? splits.train;
   splits.test ??= splits.val;
-  const mean = await readMean(join(folder, 'mean.bin'), imagePx);
+  const mean = await readMean(folder, pack);
   return { source, imagePx, labels, synsets, splits, skipped, notes, mean, colours };
 }
 
-async function readSplit(file: string, length: number): Promise<{ places: Uint32Array; labels: Uint16Array }> {
-  const bytes = Uint8Array.from(await readWhole(file, length * 6)).buffer;
+async function readSplit(
+  folder: string,
+  split: string,
+  length: number,
+  pack: PackRecord,
+): Promise<{ places: Uint32Array; labels: Uint16Array }> {
+  const bytes = await readWhole(folder, `${split}.bin`, length * 6, pack);
   return { places: new Uint32Array(bytes, 0, length), labels: new Uint16Array(bytes, length * 4, length) };
 }
 
-async function readMean(file: string, imagePx: number): Promise<Float32Array> {
-  return new Float32Array(Uint8Array.from(await readWhole(file, imagePx * imagePx * 3 * 4)).buffer);
+async function readMean(folder: string, pack: PackRecord): Promise<Float32Array> {
+  return new Float32Array(await readWhole(folder, 'mean.bin', pack.imagePx ** 2 * 3 * 4, pack));
 }
 
-async function readWhole(file: string, expected: number): Promise<Buffer> {
+async function readWhole(folder: string, name: string, expected: number, { sha256 }: PackRecord): Promise<ArrayBuffer> {
+  const file = join(folder, name);
   const bytes = await readFile(file).catch((cause: Error) => {
     throw new UserError(`${file}: cannot be read: ${cause.message}; prepare the data set again`, { cause });
   });
-  if (bytes.length === expected) return bytes;
-  throw new UserError(`${file}: expected ${expected} bytes, got ${bytes.length}; prepare the data set again`);
+  if (bytes.length !== expected)
+    throw new UserError(`${file}: expected ${expected} bytes, got ${bytes.length}; prepare the data set again`);
+  if (sha256 && sha256[name] !== fullChecksum(bytes))
+    throw new UserError(`${file}: damaged: its SHA-256 is not that in pack.json; prepare the data set again`);
+  return Uint8Array.from(bytes).buffer;
 }
 
 async function readJson<T>(file: string): Promise<T> {

@@ -1,13 +1,13 @@
 /**
- * Makes a data set of the members of a folder or archive: decodes the pictures wanted, finds layout and classes, builds splits.
+ * Makes a data set of the members of a folder or archive: decodes the pictures wanted, finds layout and classes.
  */
 import { extname } from 'node:path';
 import { UserError } from '../../model/errors.js';
-import type { Dataset, Member, OpenOptions, PictureSink, Source, Split, Streamed } from './dataset.js';
-import { classLabels, listClasses, nameSome } from './picture-classes.js';
+import type { Dataset, Member, OpenOptions, PictureSink, Source } from './dataset.js';
+import { classLabels, classNotes, listClasses } from './picture-classes.js';
 import { findLayout, isPicture, type Layout, splitOf } from './picture-places.js';
+import { makeSplits } from './picture-splits.js';
 import { PictureStore } from './picture-store.js';
-import { loadedPart } from './read-ahead.js';
 
 /** Above this share of unreadable pictures the data set is taken to be broken. */
 const MAX_UNREADABLE = 0.01;
@@ -35,8 +35,51 @@ export async function readPictures(
   total?: number,
   store: PictureSink = new PictureStore(options, total),
 ): Promise<Dataset> {
-  const paths: string[] = []; // of every picture, decoded or not: they decide about layout and classes
-  const folders: string[] = [];
+  const { paths, folders, notes } = await readInto(store, source, members, options, total);
+  const layout = findLayout(source, paths);
+  const classes = listClasses(source, layout, paths, folders, order);
+  notes.push(...classNotes(classes, order));
+  checkUnreadable(source, store);
+  const stray = paths.filter((path) => layout.placeOf(path) === undefined);
+  if (stray.length > 0) notes.push(`outside train/, val/ and test/ and left out: ${stray.length}, such as ${stray[0]}`);
+  const splits = makeSplits(source, store, layout, classes);
+  if (splits.train !== undefined && !paths.some((path) => isHeldOut(layout, path))) {
+    notes.push(
+      'no val/ or test/ folder: the pictures trained on also serve as val and test, so errors are training errors',
+    );
+    splits.val = splits.train;
+    splits.test = splits.train;
+  }
+  const { streamed } = store;
+  return {
+    source,
+    imagePx: options.imagePx,
+    ...classLabels(classes),
+    splits,
+    skipped: store.skipped.toSorted(byName),
+    notes,
+    streamed: streamed?.why,
+    ...(splits.train && streamed?.statistics()),
+  };
+}
+
+/** What a source holds. */
+interface Contents {
+  /** Of every picture, decoded or not: they decide about layout and classes. */
+  paths: string[];
+  folders: string[];
+  notes: string[];
+}
+
+/** Puts the pictures wanted into the store. */
+async function readInto(
+  store: PictureSink,
+  source: string,
+  members: Source['members'],
+  options: OpenOptions,
+  total?: number,
+): Promise<Contents> {
+  const [paths, folders]: string[][] = [[], []];
   const leftOut = new Map<string, number>();
   for await (const member of members) {
     if (member.kind === 'folder') folders.push(member.path);
@@ -49,39 +92,10 @@ export async function readPictures(
   }
   await store.settle();
   const notes = leftOut.size === 0 ? [] : [`left out, being no pictures: ${describeLeftOut(leftOut)}`];
-  if (paths.length === 0) {
-    throw new UserError(
-      `${source}: no pictures found (.jpg, .jpeg, .png, .webp, .gif)${notes.map((note) => `; ${note}`).join('')}`,
-    );
-  }
-  const layout = findLayout(source, paths);
-  const classes = listClasses(source, layout, paths, folders, order);
-  const unseen = order?.filter((name) => !classes.includes(name)) ?? [];
-  if (unseen.length > 0) notes.push(`classes without a picture, left out: ${nameSome(unseen)}`);
-  checkUnreadable(source, store);
-  const stray = paths.filter((path) => layout.placeOf(path) === undefined);
-  if (stray.length > 0) notes.push(`outside train/, val/ and test/ and left out: ${stray.length}, such as ${stray[0]}`);
-  const skipped = store.skipped.toSorted(byName);
-  const splits = makeSplits(store, layout, classes);
-  if (splits.train !== undefined && !paths.some((path) => isHeldOut(layout, path))) {
-    notes.push(
-      'no val/ or test/ folder: the pictures trained on also serve as val and test, so errors are training errors',
-    );
-    splits.val = splits.train;
-    splits.test = splits.train;
-  }
-  const { streamed } = store;
-  const statistics = splits.train && streamed?.statistics();
-  return {
-    source,
-    imagePx: options.imagePx,
-    ...classLabels(classes),
-    splits,
-    skipped,
-    notes,
-    streamed: streamed?.why,
-    ...statistics,
-  };
+  if (paths.length > 0) return { paths, folders, notes };
+  throw new UserError(
+    `${source}: no pictures found (.jpg, .jpeg, .png, .webp, .gif)${notes.map((note) => `; ${note}`).join('')}`,
+  );
 }
 
 function readOnce(source: string): UserError {
@@ -114,46 +128,4 @@ function checkUnreadable(source: string, store: PictureSink): void {
     `${source}: ${skipped.length} of ${names.length} pictures are unreadable, at most 1 % may be: ` +
       `${first.map(({ name, reason }) => `${name} (${reason})`).join('; ')}${skipped.length > 3 ? '; …' : ''}. Remove or mend them`,
   );
-}
-
-/** The splits in the order of paths, `val` and `test` standing in for one another. */
-function makeSplits(store: PictureSink, layout: Layout, classes: string[]): Record<string, Split> {
-  const slots = new Map<string, number[]>();
-  const order = store.names.map((_, slot) => slot).sort((a, b) => (store.names[a] < store.names[b] ? -1 : 1));
-  for (const slot of order) {
-    const place = layout.placeOf(store.names[slot]);
-    if (place === undefined || !store.has(slot)) continue;
-    const split = place.split ?? 'train';
-    if (!slots.has(split)) slots.set(split, []);
-    slots.get(split)!.push(slot);
-  }
-  const indexOf = new Map(classes.map((name, index) => [name, index]));
-  const splits: Record<string, Split> = {};
-  for (const [name, members] of slots) {
-    const labels = Uint16Array.from(members, (slot) => indexOf.get(layout.placeOf(store.names[slot])!.className)!);
-    const split: Split = {
-      length: members.length,
-      labels,
-      places: Uint32Array.from(members),
-      name: (index) => store.names[members[index]],
-      pixels: (index) => store.pixels(members[index]),
-    };
-    splits[name] = store.streamed ? streamedSplit(split, store.streamed) : split;
-  }
-  if (splits.val === undefined && splits.test !== undefined) splits.val = splits.test;
-  if (splits.test === undefined && splits.val !== undefined) splits.test = splits.val;
-  return splits;
-}
-
-function streamedSplit(split: Split, streamed: Streamed): Split {
-  return {
-    ...split,
-    pixels: (index) => {
-      throw new Error(`${split.name(index)} is streamed and was not loaded`);
-    },
-    load: async (indices) => {
-      const slots = Array.from(indices, (index) => split.places![index]);
-      return loadedPart(split, indices, await streamed.load(slots));
-    },
-  };
 }

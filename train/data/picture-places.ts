@@ -59,7 +59,13 @@ export function findLayout(source: string, paths: string[]): Layout {
       `${source}: expected one set of train/, val/, test/ folders, found them in ${places}; name one of them`,
     );
   }
-  return wrappers.length === 1 ? { placeOf: splitOf } : findFlatLayout(source, paths);
+  if (wrappers.length === 0) return findFlatLayout(source, paths);
+  return {
+    placeOf: (path) => {
+      const place = splitOf(path);
+      return place?.wrapper === wrappers[0] ? place : undefined;
+    },
+  };
 }
 
 function findFlatLayout(source: string, paths: string[]): Layout {

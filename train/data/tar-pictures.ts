@@ -44,7 +44,10 @@ export async function* tarMembers(file: string, files = new OpenFiles()): AsyncG
       let reading: Promise<Buffer> | undefined;
       if (path !== '' && !path.split('/').some(isHidden)) {
         const read = () => {
-          reading = buffer(entry);
+          // Whoever reads a member that breaks off is to be told of the archive.
+          reading = buffer(entry).catch((cause: Error) => {
+            throw brokenOff(file, source.bytesRead, members, cause.message, cause);
+          });
           return reading;
         };
         const kind = KINDS[entry.header.type ?? ''] ?? 'other';
@@ -57,30 +60,31 @@ export async function* tarMembers(file: string, files = new OpenFiles()): AsyncG
       members += 1;
     }
   } catch (cause) {
+    if (cause instanceof UserError) throw cause;
     const reason = (cause as Error).message;
     if (members === 0 && !compressed) throw notTar(file, reason, cause);
     throw brokenOff(file, source.bytesRead, members, reason, cause);
   }
   if (tail.size === 0 || tail.size % BLOCK !== 0) throw notTar(file, 'its size is no multiple of 512 bytes');
   // Without this check an archive cut between two members would pass for a smaller data set.
-  if (!tail.isEndMark()) throw brokenOff(file, source.bytesRead, members, 'its closing blocks of zeros are missing');
+  if (!isEndMark(tail.last))
+    throw brokenOff(file, source.bytesRead, members, 'its closing blocks of zeros are missing');
 }
 
 /** Passes an archive through and keeps its last block and its size. */
 class Tail extends Transform {
   size = 0;
-  private last: Buffer = Buffer.alloc(0);
+  last: Buffer = Buffer.alloc(0);
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
     this.size += chunk.length;
     this.last = chunk.length >= BLOCK ? chunk.subarray(-BLOCK) : Buffer.concat([this.last, chunk]).subarray(-BLOCK);
     done(null, chunk);
   }
-
-  isEndMark(): boolean {
-    return this.last.every((byte) => byte === 0);
-  }
 }
+
+/** Whether this last block of an archive says that it is whole. */
+export const isEndMark = (block: Buffer): boolean => block.every((byte) => byte === 0);
 
 async function isGzip(file: string): Promise<boolean> {
   const handle = await open(file);

@@ -75,12 +75,12 @@ export class ClassReader {
     };
     // Of what JavaScript reads as a number: -1, 1.5, and nothing.
     if (!isNumber && !Number.isNaN(Number(label))) refuse('a whole number from 0, or a name');
-    const name = isNumber ? (this.names?.[Number(label)] ?? String(Number(label))) : pathPart(label);
-    if (this.names && !this.names.includes(name)) {
-      refuse(isNumber ? `0 to ${this.names.length - 1}, as ${CLASSES} has lines` : `a number, or a name in ${CLASSES}`);
-    }
+    const { names } = this;
+    const name = isNumber ? (names?.[Number(label)] ?? String(Number(label))) : pathPart(label);
+    if (names && isNumber && Number(label) >= names.length) refuse(`0 to ${names.length - 1}, as ${CLASSES} has lines`);
+    if (names && !isNumber && !names.includes(name)) refuse(`a number, or a name in ${CLASSES}`);
     this.numbered ??= isNumber;
-    if (!this.names && this.numbered !== isNumber) refuse(`a ${isNumber ? 'name' : 'number'}, as samples before have`);
+    if (!names && this.numbered !== isNumber) refuse(`a ${isNumber ? 'name' : 'number'}, as samples before have`);
     this.seen.add(name);
     return name;
   }

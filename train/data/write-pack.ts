@@ -15,6 +15,7 @@ import { meanImage } from './mean.js';
 import {
   CHECKSUM_LENGTH,
   checksum,
+  fullChecksum,
   NO_PICTURE,
   PACK_FORMAT,
   type PackRecord,
@@ -192,6 +193,11 @@ export async function finishPack(writer: PackWriter, dataset: Dataset): Promise<
   const { folder, imagePx, recordsPerShard, shards } = writer;
   const { source, labels, synsets, skipped, notes } = dataset;
   const splits: Record<string, number> = {};
+  const sha256: Record<string, string> = {};
+  const write = async (name: string, bytes: Uint8Array) => {
+    await writeFileAtomically(join(folder, name), bytes);
+    sha256[name] = fullChecksum(bytes);
+  };
   // `val` and `test` may be one split under two names.
   const distinct = Object.entries(dataset.splits).filter(
     ([, split], i, all) => all.findIndex(([, other]) => other === split) === i,
@@ -201,12 +207,12 @@ export async function finishPack(writer: PackWriter, dataset: Dataset): Promise<
     const bytes = Buffer.concat(
       [places, classes].map((array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength)),
     );
-    await writeFileAtomically(join(folder, `${name}.bin`), bytes);
+    await write(`${name}.bin`, bytes);
     splits[name] = length;
   }
   const train = dataset.splits.train ?? dataset.splits.val;
   const mean = meanImage(train, 0);
-  await writeFileAtomically(join(folder, 'mean.bin'), new Uint8Array(mean.buffer));
+  await write('mean.bin', new Uint8Array(mean.buffer));
   const colours = colourStatistics(train, 0);
   const record: PackRecord = {
     format: PACK_FORMAT,
@@ -220,6 +226,7 @@ export async function finishPack(writer: PackWriter, dataset: Dataset): Promise<
     colours,
     skipped,
     notes,
+    sha256,
   };
   await rm(shardFile(folder, shards, 'json'), { force: true }); // of an earlier, longer try
   await writeFileAtomically(join(folder, 'pack.json'), `${JSON.stringify(record)}\n`);

@@ -19,9 +19,9 @@ export function Picked({ picture, imagePx, crops, chosen }: PickedProps) {
         {imagePx && (
           <svg viewBox={`0 0 ${imagePx} ${imagePx}`} aria-hidden="true">
             {crops.map((crop, i) => (
-              <Outline key={i} {...crop} />
+              <Outline key={i} crop={crop} imagePx={imagePx} />
             ))}
-            {current && <Outline {...current} chosen />}
+            {current && <Outline crop={current} imagePx={imagePx} chosen />}
           </svg>
         )}
       </div>
@@ -33,7 +33,22 @@ export function Picked({ picture, imagePx, crops, chosen }: PickedProps) {
   );
 }
 
-/** Half a stroke inside, so that crops at the edge are seen whole. */
-function Outline({ top, left, size, chosen }: Crop & { chosen?: boolean }) {
-  return <rect class={chosen ? 'crop chosen' : 'crop'} x={left + 1} y={top + 1} width={size - 2} height={size - 2} />;
+/** Of the picture's side: crops at the edge are seen whole. */
+const INSET = 1 / 250;
+
+/** Dark under light, so that it is seen on every picture. */
+function Outline({ crop, imagePx, chosen }: { crop: Crop; imagePx: number; chosen?: boolean }) {
+  const inset = INSET * imagePx;
+  const place = {
+    x: crop.left + inset,
+    y: crop.top + inset,
+    width: crop.size - 2 * inset,
+    height: crop.size - 2 * inset,
+  };
+  return (
+    <>
+      <rect class="crop under" {...place} />
+      <rect class={chosen ? 'crop chosen' : 'crop'} {...place} />
+    </>
+  );
 }

@@ -1,5 +1,4 @@
 /** The pictures of an index that are nearest to the picture for the network, as in the paper's Figure 4. */
-import { NoPicture } from '../inside/activations.js';
 import { Answer } from '../parts/answer.js';
 import { View } from '../parts/chapter.js';
 import { count, significant } from '../parts/numbers.js';
@@ -25,8 +24,7 @@ export function Neighbours({ subject: { picture, target, epoch } }: { subject: S
         </p>
       }
     >
-      {!picture && <NoPicture />}
-      {picture && running.task.state === 'idle' && (
+      {running.task.state === 'idle' && (
         <button type="button" onClick={running.start}>
           Find the nearest pictures
         </button>

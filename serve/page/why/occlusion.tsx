@@ -1,6 +1,5 @@
 /** The probability of a class while a grey square covers one part of the picture after another: where it falls, there is what counts. */
 import { useEffect, useState } from 'preact/hooks';
-import { NoPicture } from '../inside/activations.js';
 import { Failure } from '../parts/answer.js';
 import { View } from '../parts/chapter.js';
 import { count, finePercent } from '../parts/numbers.js';
@@ -27,7 +26,7 @@ export function Occlusion({ subject }: { subject: Subject }) {
         </>
       }
     >
-      {subject.picture ? <Experiment subject={subject} /> : <NoPicture />}
+      <Experiment subject={subject} />
     </View>
   );
 }
@@ -74,12 +73,13 @@ function Experiment({ subject }: { subject: Subject }) {
         </label>
         <Pixels label="Square, px" value={chosen.patch} set={(patch) => setChosen({ ...chosen, patch })} />
         <Pixels label="Step, px" value={chosen.stride} set={(stride) => setChosen({ ...chosen, stride })} />
+        {/* Keys: one element for both would become the submit button while it is being clicked, and begin anew. */}
         {working ? (
-          <button type="button" onClick={cancel}>
+          <button key="cancel" type="button" onClick={cancel}>
             Cancel
           </button>
         ) : (
-          <button type="submit" class="main" disabled={!crop}>
+          <button key="begin" type="submit" class="main" disabled={!crop}>
             Cover one part after another
           </button>
         )}
@@ -123,8 +123,7 @@ function Progress({ covered }: { covered: Covered | undefined }) {
   const { done, start } = covered;
   return (
     <p class="aside">
-      <progress max={start.total} value={done} aria-label="Positions done" /> {count(done)} of {count(start.total)}{' '}
-      positions
+      <progress max={start.total} value={done} aria-label="Places done" /> {count(done)} of {count(start.total)} places
     </p>
   );
 }

@@ -1,4 +1,5 @@
 /** The third chapter: what in the picture the answer hangs on, and which pictures are near it for the network. */
+import { NoPicture } from '../inside/activations.js';
 import { Chapter } from '../parts/chapter.js';
 import type { Subject } from '../subject.js';
 import { Neighbours } from './neighbours.js';
@@ -12,8 +13,14 @@ export function Why({ subject }: { subject: Subject }) {
       title="Why"
       intro={<p>No single number of a network explains an answer. Two experiments tell something of it.</p>}
     >
-      <Occlusion subject={subject} />
-      <Neighbours subject={subject} />
+      {subject.picture ? (
+        <>
+          <Occlusion subject={subject} />
+          <Neighbours subject={subject} />
+        </>
+      ) : (
+        <NoPicture />
+      )}
     </Chapter>
   );
 }

@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { type Load, load, percentile } from './http-load.js';
 import { PICTURES, photographs } from './photographs.js';
 import { memoryOf } from './process-tree.js';
+import { startServer } from './start-server.js';
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const ROOT = at('../../..');
@@ -35,7 +36,7 @@ export async function serve(rounds: number, seconds: number): Promise<void> {
     execFileSync(process.execPath, [at('./alexnet-files.js'), folder], { stdio: 'inherit' });
     const pictures = await photographs();
     const file = join(folder, 'image.onnx');
-    const ours = await startOurs(file, children);
+    const ours = await startServer(file, CLIENTS, children);
     const peer = await startPeer(join(folder, 'tensor.onnx'), children);
     const [our, their, bare]: [Load[], Load[], number[]] = [[], [], []];
     for (let round = 0; round < rounds; round++) {
@@ -78,15 +79,6 @@ function report(name: string, loads: Load[]): void {
 function ratio(name: string, a: number[], b: number[]): void {
   const ratios = a.map((value, i) => value / b[i]);
   console.log(`${name}: median ${median(ratios).toFixed(2)} (${ratios.map((one) => one.toFixed(2)).join(', ')})`);
-}
-
-async function startOurs(file: string, children: ChildProcess[]) {
-  const started = performance.now();
-  const words = ['serve', '--model', file, '--port', '0', '--provider', 'cpu', '--queue', String(CLIENTS)];
-  const child = spawn(process.execPath, [at('../../train/cli.js'), ...words], { stdio: ['ignore', 'pipe', 'ignore'] });
-  children.push(child);
-  const [line] = await once(child.stdout!, 'data');
-  return { url: JSON.parse(String(line)).url as string, process: child, readyS: (performance.now() - started) / 1000 };
 }
 
 async function startPeer(file: string, children: ChildProcess[]): Promise<string> {

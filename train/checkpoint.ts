@@ -93,25 +93,44 @@ export async function saveCheckpoint(
   state: RunState,
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
-  const weights = modelWeights(model, 'all');
   const files = {
-    weights: await writeValues(folder, `weights-${state.step}`, weights),
+    weights: await writeValues(folder, `weights-${state.step}`, modelWeights(model, 'all')),
     velocity: await writeValues(folder, `velocity-${state.step}`, velocities),
   };
-  const record: CheckpointRecord = { state, files, velocitySpecs: specs(velocities) };
-  const contents = {
-    modelTopology: model.toJSON(null, false),
-    format: 'layers-model',
-    generatedBy: `TensorFlow.js tfjs-layers v${tfl.version_layers}`,
-    convertedBy: null,
-    weightsManifest: [{ paths: [files.weights.path], weights: specs(weights) }],
-    alexnet: record,
-  };
-  await writeFileAtomically(join(folder, 'model.json'), JSON.stringify(contents));
+  await writeFileAtomically(join(folder, 'model.json'), modelJson(model, velocities, files, state));
   for (const name of await readdir(folder)) {
     if (DATA_FILE.test(name) && name !== files.weights.path && name !== files.velocity.path)
       await rm(join(folder, name));
   }
+}
+
+/**
+ * Bytes of a checkpoint, found by reading every value as `saveCheckpoint` does, but for a few: names and hashes are not known.
+ */
+export async function checkpointBytes(model: tfl.LayersModel, velocities: NamedVariable[]): Promise<number> {
+  const file = { path: '', bytes: 0, sha256: '' };
+  let bytes = modelJson(model, velocities, { weights: file, velocity: file }, startState()).length;
+  for (const variables of [modelWeights(model, 'all'), velocities]) {
+    for await (const chunk of values(variables)) bytes += chunk.length;
+  }
+  return bytes;
+}
+
+function modelJson(
+  model: tfl.LayersModel,
+  velocities: NamedVariable[],
+  files: CheckpointRecord['files'],
+  state: RunState,
+): string {
+  const record: CheckpointRecord = { state, files, velocitySpecs: specs(velocities) };
+  return JSON.stringify({
+    modelTopology: model.toJSON(null, false),
+    format: 'layers-model',
+    generatedBy: `TensorFlow.js tfjs-layers v${tfl.version_layers}`,
+    convertedBy: null,
+    weightsManifest: [{ paths: [files.weights.path], weights: specs(modelWeights(model, 'all')) }],
+    alexnet: record,
+  });
 }
 
 function specs(variables: NamedVariable[]): WeightSpec[] {

@@ -3,6 +3,8 @@ import { Command, Option } from 'commander';
 import { UsageError } from '../model/errors.js';
 import { DEFAULTS, SCHEDULES, type Settings } from './config.js';
 import { DATA_HELP } from './data/open-dataset.js';
+import { describeDryRun, dryRunJson } from './describe-dry-run.js';
+import { dryRun } from './dry-run.js';
 import { type EvaluateRequest, type EvaluationReport, evaluateRun } from './evaluate-run.js';
 import { exitCodeOf, listenForInterrupt } from './interrupt.js';
 import { useLargePages } from './large-pages.js';
@@ -12,7 +14,7 @@ import { showProgress } from './progress.js';
 import { startTraining, type Trained, type TrainRequest } from './start.js';
 
 type TrainFlags = Omit<TrainRequest, 'out' | 'settings'> &
-  Partial<Omit<Settings, 'classWeights'>> & { out?: string; json: boolean };
+  Partial<Omit<Settings, 'classWeights'>> & { out?: string; dryRun: boolean; json: boolean };
 
 /** Trains a network; a run that was interrupted or killed goes on with `--resume`. */
 export function trainCommand(): Command {
@@ -25,9 +27,14 @@ export function trainCommand(): Command {
   return updateOptions(scheduleOptions(networkOptions(command)))
     .option('--resume', 'go on with the run in --out; other flags may be left out', false)
     .option('--force', 'replace the run in --out', false)
+    .option(
+      '--dry-run',
+      'write nothing: measure a few steps and print images/s, hours, memory and disk that the run would take',
+      false,
+    )
     .option('--checkpoint-minutes <m>', 'minutes between checkpoints within an epoch', positiveNumber, 5)
     .option('--json', 'print the result as one JSON object', false)
-    .action(runTrain);
+    .action((flags: TrainFlags) => (flags.dryRun ? runDry(flags) : runTrain(flags)));
 }
 
 /** How long, and how the learning rate falls. */
@@ -73,6 +80,20 @@ async function runTrain(flags: TrainFlags): Promise<void> {
   } finally {
     progress.stop();
     interrupt.close();
+  }
+}
+
+async function runDry(flags: TrainFlags): Promise<void> {
+  if (flags.resume) throw new UsageError('--dry-run measures a new run; leave --resume out');
+  const advice = useLargePages();
+  const progress = showProgress();
+  if (advice) progress.note(advice);
+  try {
+    const measured = await dryRun({ ...newRunRequest(flags), backend: flags.backend }, progress);
+    progress.stop();
+    console.log(flags.json ? JSON.stringify(dryRunJson(measured)) : describeDryRun(measured));
+  } finally {
+    progress.stop();
   }
 }
 

@@ -1,0 +1,43 @@
+/** What `--dry-run` prints. */
+import type { DryRun } from './dry-run.js';
+
+export function dryRunJson(dryRun: DryRun): object {
+  const { microBatch, stepsPerEpoch, imagesPerSecond, validationImagesPerSecond, hours, ...rest } = dryRun;
+  const { peakBytes, checkpointBytes, ...same } = rest;
+  return {
+    ...same,
+    micro_batch: microBatch,
+    steps_per_epoch: stepsPerEpoch,
+    images_per_second: imagesPerSecond,
+    validation_images_per_second: validationImagesPerSecond,
+    hours,
+    peak_memory_bytes: peakBytes,
+    checkpoint_bytes: checkpointBytes,
+  };
+}
+
+/** For people. */
+export function describeDryRun(dryRun: DryRun): string {
+  const { model, data, backend, classes, parameters, pictures, batch, microBatch, stepsPerEpoch, epochs } = dryRun;
+  const { imagesPerSecond, validationImagesPerSecond, hours, peakBytes, checkpointBytes } = dryRun;
+  const parts = microBatch
+    ? `, ${microBatch} pictures at once`
+    : '; --micro-batch N with --dry-run measures smaller parts';
+  return [
+    `${model}: ${parameters.toLocaleString('en')} parameters for the ${classes} classes of ${data}`,
+    `${pictures.train} train and ${pictures.val} val pictures: ${stepsPerEpoch} steps of ${batch} an epoch, ${stepsPerEpoch * epochs} in ${epochs} epochs`,
+    `${imagesPerSecond.toPrecision(3)} images/s training, ${validationImagesPerSecond.toPrecision(3)} validating, on ${backend}`,
+    `${formatHours(hours)} for ${epochs} epochs with validation`,
+    `memory: ${(peakBytes / 1e9).toFixed(2)} GB at the peak${parts}`,
+    `disk: ${megabytes(checkpointBytes)} MB a checkpoint, ${megabytes(3 * checkpointBytes)} MB with last/, best/ and the one that is being written`,
+  ].join('\n');
+}
+
+const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1);
+
+function formatHours(hours: number): string {
+  if (hours < 1) return `${(60 * hours).toPrecision(2)} minutes`;
+  return hours < 48
+    ? `${hours.toPrecision(3)} hours`
+    : `${hours.toFixed(0)} hours (${(hours / 24).toPrecision(3)} days)`;
+}

@@ -1,0 +1,89 @@
+/** `alexnet train --dry-run`: what a run would take, measured on a few steps. Nothing is written. */
+import { type BackendName, selectBackend } from './backend.js';
+import { checkpointBytes } from './checkpoint.js';
+import type { Split } from './data/dataset.js';
+import { loadPictures } from './data/read-ahead.js';
+import { checkNewRun, type NewRunRequest, prepareNewRun } from './new-run.js';
+import type { Progress } from './progress.js';
+import { Trainer } from './trainer.js';
+import { modelWeights } from './weights.js';
+
+export interface DryRun {
+  model: string;
+  data: string;
+  backend: string;
+  classes: number;
+  parameters: number;
+  pictures: Record<string, number>;
+  batch: number;
+  microBatch: number | null;
+  stepsPerEpoch: number;
+  epochs: number;
+  imagesPerSecond: number;
+  validationImagesPerSecond: number;
+  /** For all epochs, with validation. */
+  hours: number;
+  /** Largest resident memory of the process: data set, steps, validation and the reading of a checkpoint's values. */
+  peakBytes: number;
+  checkpointBytes: number;
+}
+
+/** The first two compile and map memory, see `throughput.ts`. */
+const STEPS = 5;
+
+/** @throws {UserError} for anything about request or data set that does not fit */
+export async function dryRun(request: NewRunRequest & { backend: BackendName }, progress: Progress): Promise<DryRun> {
+  checkNewRun(request);
+  const backend = await selectBackend(request.backend);
+  progress.note(`backend ${backend.name}: ${backend.why}`);
+  const { record, labels, pictures: mean, dataset, model } = await prepareNewRun(request, progress);
+  const { config, pictures } = record;
+  const trainer = new Trainer(model, dataset, { ...record, ...mean });
+  try {
+    const imagesPerSecond = await trainingRate(trainer, pictures.train, progress);
+    const validationImagesPerSecond = await validationRate(trainer, dataset.splits.val);
+    const seconds = pictures.train / imagesPerSecond + pictures.val / validationImagesPerSecond;
+    return {
+      model: config.model,
+      data: config.data,
+      backend: backend.name,
+      classes: labels.labels.length,
+      parameters: modelWeights(model, 'all').reduce((sum, { variable }) => sum + variable.size, 0),
+      pictures,
+      batch: trainer.batch,
+      microBatch: config.microBatch,
+      stepsPerEpoch: trainer.stepsPerEpoch,
+      epochs: config.epochs,
+      imagesPerSecond,
+      validationImagesPerSecond,
+      hours: (config.epochs * seconds) / 3600,
+      checkpointBytes: await checkpointBytes(model, trainer.velocities),
+      peakBytes: process.resourceUsage().maxRSS * 1024, // last: all the above counts
+    };
+  } finally {
+    trainer.dispose();
+    model.dispose();
+  }
+}
+
+/** At a learning rate of 0, so that what is measured stays finite under any settings. */
+async function trainingRate(trainer: Trainer, pictures: number, progress: Progress): Promise<number> {
+  const fullBatches = Math.floor(pictures / trainer.batch);
+  let batches = trainer.batches(0);
+  for (let step = 0; step < STEPS; step++) {
+    progress.work('measuring steps', step, STEPS);
+    if (step > 0 && step % fullBatches === 0) batches = trainer.batches(0);
+    await trainer.update(batches, { step, epoch: 0 }, 0);
+  }
+  return trainer.throughput.imagesPerSecond();
+}
+
+async function validationRate(trainer: Trainer, split: Split): Promise<number> {
+  const indices = Uint32Array.from({ length: trainer.validationBatch }, (_, i) => i);
+  const predict = trainer.predictor();
+  const pictures = await loadPictures(split, indices);
+  await predict(indices, pictures); // compiles
+  const started = performance.now();
+  await predict(indices, pictures);
+  return (1000 * indices.length) / (performance.now() - started);
+}

@@ -26,7 +26,7 @@ export function describeDryRun(dryRun: DryRun): string {
   return [
     `${model}: ${parameters.toLocaleString('en')} parameters for the ${classes} classes of ${data}`,
     `${pictures.train} train and ${pictures.val} val pictures: ${stepsPerEpoch} steps of ${batch} an epoch, ${stepsPerEpoch * epochs} in ${epochs} epochs`,
-    `${imagesPerSecond.toPrecision(3)} images/s training, ${validationImagesPerSecond.toPrecision(3)} validating, on ${backend}`,
+    `${formatRate(imagesPerSecond)} images/s training, ${formatRate(validationImagesPerSecond)} validating, on ${backend}`,
     `${formatHours(hours)} for ${epochs} epochs with validation`,
     `memory: ${(peakBytes / 1e9).toFixed(2)} GB at the peak${parts}`,
     `disk: ${megabytes(checkpointBytes)} MB a checkpoint, ${megabytes(3 * checkpointBytes)} MB with last/, best/ and the one that is being written`,
@@ -35,7 +35,12 @@ export function describeDryRun(dryRun: DryRun): string {
 
 const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1);
 
+function formatRate(value: number): string {
+  return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
+}
+
 function formatHours(hours: number): string {
+  if (hours < 1 / 60) return `${(3600 * hours).toPrecision(2)} seconds`;
   if (hours < 1) return `${(60 * hours).toPrecision(2)} minutes`;
   return hours < 48
     ? `${hours.toPrecision(3)} hours`

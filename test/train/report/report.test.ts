@@ -293,7 +293,7 @@ test('leaves out a last line of metrics.jsonl that is being written, and names o
   await writeFile(file, `${whole}{"step":4`);
   assert.match(await reportOf({ run: copy, crops: 1 }), /3 of 3 epochs, 21 steps recorded/);
   await writeFile(file, `${whole}{"step":4\n`);
-  await assert.rejects(reportOf({ run: copy }), /metrics\.jsonl, line 6: cannot be read as JSON/);
+  await assert.rejects(reportOf({ run: copy }), /metrics\.jsonl: line 6 is damaged; remove that line/);
 });
 
 test('the command writes the page where it is told and prints one JSON object', async () => {

@@ -155,9 +155,10 @@ async function* values(variables: NamedVariable[]): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** Puts values back into variables, e.g. velocities of a loaded checkpoint; names and shapes are those of the same model. */
+/** Puts values back into variables, e.g. velocities of a loaded checkpoint of the same model. One that has no value keeps its own: a layer that was frozen. */
 export function restoreValues(variables: NamedVariable[], values: Map<string, Float32Array>): void {
   for (const { name, variable } of variables) {
-    tf.tidy(() => variable.assign(tf.tensor(values.get(name)!, variable.shape)));
+    const value = values.get(name);
+    if (value) tf.tidy(() => variable.assign(tf.tensor(value, variable.shape)));
   }
 }

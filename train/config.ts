@@ -3,7 +3,7 @@
  * where one is named, a person's flags over all.
  * "Paper" is Krizhevsky, Sutskever, Hinton 2012.
  */
-import { UsageError, UserError } from '../model/errors.js';
+import { UsageError } from '../model/errors.js';
 import type { LrnConvention } from '../model/spec.js';
 import type { RecipeName } from './recipes.js';
 
@@ -108,31 +108,14 @@ export function resolveSettings(recipe: Partial<Settings>, flags: Partial<Settin
   return settings;
 }
 
-function checkSettings({ schedule, milestones, warmupEpochs, epochs }: Settings): void {
+/** @throws {UsageError} when they contradict each other */
+export function checkSettings({ schedule, milestones, warmupEpochs, epochs }: Settings): void {
   if (schedule === 'step' && milestones.length === 0) {
     throw new UsageError(
       'schedule step needs --milestones, the epochs after which the rate falls, e.g. --milestones 30,60',
     );
   }
   if (warmupEpochs > epochs) throw new UsageError(`--warmup-epochs ${warmupEpochs} is more than --epochs ${epochs}`);
-}
-
-/**
- * Refuses to resume a run under other settings: its later weights would belong to neither. More epochs are allowed, except
- * under `cosine`, whose rates depend on their number.
- * @param wanted  what the flags of the resuming command say; absent: as stored
- * @throws {UserError} naming every setting that differs
- */
-export function checkSameConfig(runPath: string, stored: TrainConfig, wanted: Partial<TrainConfig>): void {
-  const differences = (Object.keys(wanted) as (keyof TrainConfig)[])
-    .filter((key) => wanted[key] !== undefined && !(key === 'epochs' && stored.schedule !== 'cosine'))
-    .filter((key) => JSON.stringify(wanted[key]) !== JSON.stringify(stored[key]))
-    .map((key) => `${key} was ${JSON.stringify(stored[key])}, now ${JSON.stringify(wanted[key])}`);
-  if (differences.length === 0) return;
-  throw new UserError(
-    `${runPath}: cannot resume with other settings: ${differences.join('; ')}. ` +
-      'Leave those flags out to go on as before, or start a new run with another --out',
-  );
 }
 
 /** Updates of one pass over so many training pictures; the last may have fewer than `batch`. */

@@ -5,6 +5,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { UserError } from '../model/errors.js';
+import type { Changes } from './changed-settings.js';
 import { type RunState, restoreValues, saveCheckpoint, startState } from './checkpoint.js';
 import type { Dataset } from './data/dataset.js';
 import { DivergenceWatch } from './divergence.js';
@@ -29,6 +30,8 @@ export interface Training {
   model: tfl.LayersModel;
   /** The checkpoint to go on from, if any. */
   from?: LoadedCheckpoint;
+  /** Settings that are others than before it. */
+  changes?: Changes;
   progress: Progress;
   interrupt: Interrupt;
   /** Minutes between checkpoints inside an epoch; one is saved at the end of each epoch besides. */
@@ -66,6 +69,8 @@ class Loop {
   /** Open while the loop runs. */
   private metrics!: MetricsLog;
   private savedAt = Date.now();
+  /** Of the last one; 0 before. */
+  private validationSeconds = 0;
 
   constructor(private readonly training: Training) {
     const { run, dataset, model, from } = training;
@@ -75,10 +80,11 @@ class Loop {
   }
 
   async run(): Promise<void> {
-    const { run, from, interrupt, progress } = this.training;
+    const { run, from, changes, interrupt, progress } = this.training;
     const { state, trainer } = this;
     if (from) restoreValues(trainer.velocities, await from.readVelocities());
     this.metrics = await MetricsLog.open(run.path, state);
+    if (changes && Object.keys(changes).length > 0) await this.metrics.appendChanges(state, changes);
 
     while (state.epoch < run.config.epochs && !this.endedEarly() && !interrupt.signal) {
       const batches = trainer.batches(state.epoch, state.position);
@@ -121,24 +127,34 @@ class Loop {
     state.position += 1;
     state.lossSum += loss * pictures;
     state.rightSum += right;
-    const { epochs } = run.config;
-    const steps = epochs * trainer.stepsPerEpoch;
-    const etaSeconds = ((steps - state.step) * trainer.batch) / this.imagesPerSecond; // validation left out
-    const place = { step: state.step, epoch: state.epoch + 1, loss };
-    progress.step({ ...place, epochs, steps, imagesPerSecond: this.imagesPerSecond, etaSeconds });
+    const place = { epoch: state.epoch + 1, loss };
+    const { imagesPerSecond } = this;
+    progress.step({ ...place, ...this.remaining(), epochs: run.config.epochs, imagesPerSecond });
     if (state.step % STEPS_PER_LINE === 0) {
-      await this.metrics.append({ ...place, lr: learningRate, images_per_second: this.imagesPerSecond });
+      await this.metrics.append({ step: state.step, ...place, lr: learningRate, images_per_second: imagesPerSecond });
     }
+  }
+
+  /** Steps as this number of steps an epoch counts them, and seconds to the last epoch's end; validation counts once it was timed. */
+  private remaining(): { step: number; steps: number; etaSeconds: number } {
+    const { state, trainer } = this;
+    const epochs = this.training.run.config.epochs;
+    const [step, steps] = [this.scheduledStep(), epochs * trainer.stepsPerEpoch];
+    const training = ((steps - step) * trainer.batch) / this.imagesPerSecond;
+    return { step, steps, etaSeconds: training + (epochs - state.epoch) * this.validationSeconds };
   }
 
   /** Errors on the validation pictures, one centre crop each; null when interrupted. */
   private async validate(): Promise<Evaluation | null> {
     const { dataset, progress, interrupt } = this.training;
-    return evaluate(this.trainer.predictor(), dataset.splits.val, {
+    const started = performance.now();
+    const evaluation = await evaluate(this.trainer.predictor(), dataset.splits.val, {
       batch: this.trainer.validationBatch,
       onProgress: (done, total) => progress.work('validation', done, total),
       stopped: () => interrupt.signal !== undefined,
     });
+    this.validationSeconds = (performance.now() - started) / 1000;
+    return evaluation;
   }
 
   private async endEpoch({ loss, top1Error, top5Error }: Evaluation): Promise<void> {
@@ -176,7 +192,13 @@ class Loop {
   }
 
   private learningRate(): number {
-    return learningRateAt(this.training.run.config, this.state.schedule, this.state.step, this.trainer.stepsPerEpoch);
+    const { stepsPerEpoch } = this.trainer;
+    return learningRateAt(this.training.run.config, this.state.schedule, this.scheduledStep(), stepsPerEpoch);
+  }
+
+  /** Updates made so far, had every epoch had as many as it has now: `state.step`, where the batch never changed. */
+  private scheduledStep(): number {
+    return this.state.epoch * this.trainer.stepsPerEpoch + this.state.position;
   }
 
   private async save(folder: string): Promise<void> {

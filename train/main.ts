@@ -26,7 +26,7 @@ export function trainCommand(): Command {
     );
   return updateOptions(scheduleOptions(networkOptions(command)))
     .option('--resume', 'go on with the run in --out; other flags may be left out', false)
-    .option('--force', 'replace the run in --out', false)
+    .option('--force', 'replace the run in --out; with --resume: go on under the settings given, though others', false)
     .option(
       '--dry-run',
       'write nothing: measure a few steps and print images/s, hours, memory and disk that the run would take',

@@ -1,9 +1,20 @@
 /** A run on disk made ready to go on: its checkpoint, and the data set it was trained on. */
+import { isDeepStrictEqual } from 'node:util';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { UserError } from '../model/errors.js';
 import { findNetwork } from '../model/registry.js';
-import { checkSameConfig } from './config.js';
+import {
+  afterChanges,
+  type Changes,
+  changedConfig,
+  changesOf,
+  checkChanges,
+  describeChanges,
+} from './changed-settings.js';
+import { startState } from './checkpoint.js';
+import type { TrainConfig } from './config.js';
 import { classWeights } from './data/class-weights.js';
+import { colourStatistics } from './data/colour.js';
 import type { Dataset } from './data/dataset.js';
 import { modelFromOrigin, openOrigin } from './fine-tune.js';
 import { frozenLayers } from './freeze.js';
@@ -11,7 +22,7 @@ import { hasCheckpoint, type LoadedCheckpoint, loadCheckpoint } from './load-che
 import { initialModel, type NewRunRequest } from './new-run.js';
 import type { Progress } from './progress.js';
 import { openRun, type Run, updateConfig } from './run-folder.js';
-import { checkClasses, checkSameData, openForTraining } from './training-data.js';
+import { checkClasses, checkSameData, countPictures, openForTraining } from './training-data.js';
 
 export interface ResumedRun {
   run: Run;
@@ -20,13 +31,18 @@ export interface ResumedRun {
   model: tfl.LayersModel;
   /** Absent where the run was ended before its first checkpoint. */
   from?: LoadedCheckpoint;
+  /** Settings that are others from now on. */
+  changes?: Changes;
 }
+
+/** What a person asks of a run to go on; `force` lets settings change. */
+export type ResumeRequest = NewRunRequest & { out: string; force: boolean };
 
 /**
  * @throws {UserError} for anything about request, run, data set or checkpoint that does not fit; see the functions called
  */
-export async function resumeRun(request: NewRunRequest & { out: string }, progress: Progress): Promise<ResumedRun> {
-  const { out, data, model: name, from: origin, recipe, settings } = request;
+export async function resumeRun(request: ResumeRequest, progress: Progress): Promise<ResumedRun> {
+  const { out, force } = request;
   const run = await openRun(out);
   if (run.imported) {
     throw new UserError(
@@ -34,32 +50,48 @@ export async function resumeRun(request: NewRunRequest & { out: string }, progre
         `train on from its weights with "alexnet train --from ${out} --data DATA --out OTHER"`,
     );
   }
-  const freeze = settings.freeze && frozenLayers(findNetwork(run.config.model), settings.freeze);
-  checkSameConfig(
-    out,
-    { ...run.config, freeze: run.config.freeze ?? [] },
-    {
-      data,
-      model: name,
-      from: origin,
-      recipe,
-      ...settings,
-      freeze,
-    },
-  );
-  if (settings.epochs !== undefined && settings.epochs !== run.config.epochs) {
-    run.config.epochs = settings.epochs;
-    await updateConfig(run);
-  }
+  const changes = changesOf(run.config, wantedConfig(request, run.config));
+  checkChanges(out, run.config, changes, force);
+  run.config = changedConfig(run.config, changes);
   const dataset = request.dataset ?? (await openForTraining(run.config.data, run.imagePx, request.stream, progress));
-  checkSameData(run, dataset);
   checkClasses(dataset, request.classes);
+  const pictures = countPictures(dataset);
+  checkSameData(run, dataset, force);
   if (request.classWeights) {
     const wanted = await classWeights(request.classWeights, run.labels, dataset.splits.train.labels);
-    checkSameConfig(out, { ...run.config, classWeights: run.config.classWeights ?? null }, { classWeights: wanted });
+    const weights = changesOf(run.config, { classWeights: wanted });
+    checkChanges(out, run.config, weights, force);
+    run.config = changedConfig(run.config, weights);
+    Object.assign(changes, weights);
   }
-  const from = hasCheckpoint(run.last) ? await loadCheckpoint(run.last) : undefined;
-  return { run, dataset, from, model: from?.model ?? (await firstModel(run)) };
+  if (!isDeepStrictEqual(pictures, run.pictures)) changes.pictures = { from: run.pictures, to: pictures };
+
+  const checkpoint = hasCheckpoint(run.last) ? await loadCheckpoint(run.last) : undefined;
+  if (Object.keys(changes).length > 0) {
+    progress.note(describeChanges(changes));
+    const { step, epoch } = checkpoint?.state ?? startState();
+    run.history = [...(run.history ?? []), { step, epoch, time: new Date().toISOString(), changes }];
+    run.pictures = pictures;
+    addColours(run, dataset);
+    await updateConfig(run);
+  }
+  const from = checkpoint && { ...checkpoint, state: afterChanges(checkpoint.state, run.history) };
+  return { run, dataset, from, changes, model: from?.model ?? (await firstModel(run)) };
+}
+
+/** What the flags say of the run's config; a new weight decay is that of every layer, as for a new run. */
+function wantedConfig(
+  { data, model, from, recipe, settings }: ResumeRequest,
+  stored: TrainConfig,
+): Partial<TrainConfig> {
+  const freeze = settings.freeze && frozenLayers(findNetwork(stored.model), settings.freeze);
+  const otherDecay = settings.weightDecay !== undefined && settings.weightDecay !== stored.weightDecay;
+  return { data, model, from, recipe, ...settings, freeze, ...(otherDecay && { weightDecayByLayer: {} }) };
+}
+
+/** Where colours were not shifted before, how they vary is not known yet. */
+function addColours(run: Run, { splits, colours }: Dataset): void {
+  if (run.config.colourNoise > 0) run.colours ??= colours ?? colourStatistics(splits.train, run.config.seed);
 }
 
 /** The model before the first step of a run that has no checkpoint yet. */

@@ -8,6 +8,7 @@ import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../model/errors.js';
 import { writeFileAtomically } from './atomic-file.js';
+import type { HistoryEntry } from './changed-settings.js';
 import type { TrainConfig } from './config.js';
 import type { ColourStatistics } from './data/colour.js';
 
@@ -22,6 +23,8 @@ export interface RunRecord {
   versions: Record<string, string>;
   /** How the training pictures' colours vary; absent where they are not shifted. */
   colours?: ColourStatistics;
+  /** Settings that changed while the run was interrupted; absent where none did. */
+  history?: HistoryEntry[];
   /** The file of weights that `alexnet import` read; absent in runs that were trained. */
   imported?: { file: string; sha256: string };
 }
@@ -92,10 +95,10 @@ export async function createRun(
   return openRun(path);
 }
 
-/** Stores the run's config again, e.g. with more epochs. */
+/** Stores the run's config again, e.g. with more epochs. @param run  with what is to be stored */
 export async function updateConfig({ path, ...run }: Run): Promise<void> {
-  const { config, imagePx, inputPx, pictures, versions, colours, imported } = run;
-  const record: RunRecord = { config, imagePx, inputPx, pictures, versions, colours, imported };
+  const { config, imagePx, inputPx, pictures, versions, colours, history, imported } = run;
+  const record: RunRecord = { config, imagePx, inputPx, pictures, versions, colours, history, imported };
   await writeFileAtomically(join(path, 'config.json'), toJson(record));
 }
 

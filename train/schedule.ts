@@ -29,7 +29,7 @@ export function startSchedule(): ScheduleState {
 
 /**
  * Learning rate of one step.
- * @param step  from 0, over the whole run
+ * @param step  from 0, over the whole run as if every epoch had so many steps
  */
 export function learningRateAt(
   settings: ScheduleSettings,

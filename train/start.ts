@@ -19,7 +19,7 @@ export interface TrainRequest extends NewRunRequest {
   backend: BackendName;
   /** Go on with the run in `out` where there is one. */
   resume: boolean;
-  /** Replace the run in `out`. */
+  /** Replace the run in `out`; with `resume`, go on with it under other settings. */
   force: boolean;
   checkpointMinutes: number;
   /** Asked at the end of every epoch; true ends the run. */

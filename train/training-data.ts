@@ -40,10 +40,13 @@ export function checkClasses({ source, labels }: Dataset, wanted: number | undef
   );
 }
 
-/** @throws {UserError} where it is not the one that the run was trained on: numbers of pictures or labels differ */
-export function checkSameData(run: Run, dataset: Dataset): void {
+/**
+ * @param force  other pictures of the same classes will do
+ * @throws {UserError} where it is not the one that the run was trained on: numbers of pictures or labels differ
+ */
+export function checkSameData(run: Run, dataset: Dataset, force: boolean): void {
   const found = { pictures: countPictures(dataset), labels: dataset.labels };
-  const stored = { pictures: run.pictures, labels: run.labels };
+  const stored = { pictures: force ? found.pictures : run.pictures, labels: run.labels };
   if (JSON.stringify(found) === JSON.stringify(stored)) return;
   throw new UserError(
     `${run.config.data}: not the data set that ${run.path} was trained on: expected ` +

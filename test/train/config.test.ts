@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { CIFAR10_18PCT } from '../../model/cifar10.js';
 import { UsageError } from '../../model/errors.js';
-import { checkSameConfig, DEFAULTS, resolveSettings, type TrainConfig } from '../../train/config.js';
+import { DEFAULTS, resolveSettings, type TrainConfig } from '../../train/config.js';
 import {
   fractionBelowOne,
   nonNegativeNumber,
@@ -69,22 +69,6 @@ test('refuses settings that contradict each other', () => {
   );
   assert.throws(() => resolveSettings({}, { epochs: 2, warmupEpochs: 3 }), {
     message: '--warmup-epochs 3 is more than --epochs 2',
-  });
-});
-
-test('refuses to resume under other settings and names each', () => {
-  assert.throws(() => checkSameConfig('RUN', stored, { batch: 32, model: 'caffenet', seed: 3 }), {
-    name: 'UserError',
-    message:
-      /^RUN: cannot resume with other settings: batch was 64, now 32; model was "alexnet", now "caffenet"\. Leave/,
-  });
-});
-
-test('resumes with the same settings, with none, and with more epochs except under cosine', () => {
-  checkSameConfig('RUN', stored, {});
-  checkSameConfig('RUN', stored, { batch: 64, data: 'pictures.tar', model: undefined, epochs: 120 });
-  assert.throws(() => checkSameConfig('RUN', { ...stored, schedule: 'cosine' }, { epochs: 120 }), {
-    message: /epochs was 90, now 120/,
   });
 });
 

@@ -206,6 +206,15 @@ test('saves inside an epoch when the minutes between checkpoints are over', asyn
   assert.deepEqual([state.step, state.position, state.epoch], [2, 2, 0]);
 });
 
+test('counts the validations to come in the time that is left, once one was timed', async () => {
+  const run = await newRun('eta', { epochs: 2 });
+  const left: number[] = [];
+  const progress: Progress = { ...silentProgress, step: ({ etaSeconds }) => left.push(etaSeconds) };
+  await train({ run, dataset, model: tinyModel(), progress, interrupt: {}, checkpointMinutes: 5 });
+  assert.equal(left.length, 8);
+  assert.ok(left[7] > 0, `${left[7]} s after the last step`); // a validation is to come, and no step
+});
+
 test('takes the whole split as the batch where it is smaller, and frees all but the model', async () => {
   const run = await newRun('small', { batch: 100, microBatch: null, epochs: 1 });
   const model = tinyModel();

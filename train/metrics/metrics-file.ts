@@ -3,9 +3,18 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../model/errors.js';
+import type { Changes } from '../changed-settings.js';
 
 /** A line; those of an epoch's end carry `val_top1_error`. `wall_time`: seconds since 1970, absent in runs of earlier versions. */
 export type MetricsLine = { step: number; epoch: number; val_top1_error?: number } & Record<string, number>;
+
+/** The line of settings that were changed when the run went on. */
+export interface ChangesLine {
+  step: number;
+  epoch: number;
+  wall_time: number;
+  changed: Changes;
+}
 
 /** Whether a line tells of an epoch's end and not of a step. */
 export function endsEpoch(line: MetricsLine): boolean {
@@ -18,16 +27,26 @@ export function metricsFile(path: string): string {
 }
 
 /**
- * The lines in order, without a last one that was cut short; none where there is no such file.
+ * The lines with figures in order, without a last one that was cut short; none where there is no such file.
  * @throws {UserError} naming a line that is no JSON
  */
 export async function readMetrics({ path }: { path: string }): Promise<MetricsLine[]> {
+  return (await readAllMetrics(path)).filter(tellsFigures);
+}
+
+/** Whether a line has figures, of a step or of an epoch. */
+export function tellsFigures(line: MetricsLine | ChangesLine): line is MetricsLine {
+  return !('changed' in line);
+}
+
+/** Those with changed settings too. @throws {UserError} as `readMetrics` */
+export async function readAllMetrics(path: string): Promise<(MetricsLine | ChangesLine)[]> {
   const file = metricsFile(path);
   if (!existsSync(file)) return [];
   const lines = (await readFile(file, 'utf8')).split('\n').slice(0, -1); // what follows the last newline was cut short
   return lines.map((line, index) => {
     try {
-      return JSON.parse(line) as MetricsLine;
+      return JSON.parse(line) as MetricsLine | ChangesLine;
     } catch (cause) {
       throw new UserError(`${file}: line ${index + 1} is damaged; remove that line`, { cause });
     }

@@ -5,9 +5,17 @@
 import { appendFile, mkdir, readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { writeAtomically, writeFileAtomically } from '../atomic-file.js';
+import type { Changes } from '../changed-settings.js';
 import type { RunState } from '../checkpoint.js';
 import { eventFileName, fileStart, scalarsRecord } from './event-file.js';
-import { endsEpoch, type MetricsLine, metricsFile, readMetrics } from './metrics-file.js';
+import {
+  type ChangesLine,
+  endsEpoch,
+  type MetricsLine,
+  metricsFile,
+  readAllMetrics,
+  tellsFigures,
+} from './metrics-file.js';
 
 /** TensorBoard's tags, by field, of a step's line and of an epoch's. */
 const STEP_TAGS: Record<string, string> = {
@@ -40,10 +48,11 @@ export class MetricsLog {
    * cut short.
    */
   static async open(path: string, state: RunState): Promise<MetricsLog> {
-    const lines = (await readMetrics({ path })).filter((line) =>
-      endsEpoch(line) ? line.epoch <= state.epoch : line.step <= state.step,
+    const kept = (await readAllMetrics(path)).filter((line) =>
+      tellsFigures(line) && endsEpoch(line) ? line.epoch <= state.epoch : line.step <= state.step,
     );
-    await writeFileAtomically(metricsFile(path), lines.map(toJsonLine).join(''));
+    await writeFileAtomically(metricsFile(path), kept.map(toJsonLine).join(''));
+    const lines = kept.filter(tellsFigures);
     const log = new MetricsLog(path, await startEvents(path, lines), lines.filter(endsEpoch).map(toRow));
     await log.writeCsv();
     return log;
@@ -56,6 +65,11 @@ export class MetricsLog {
     if (!endsEpoch(line)) return;
     this.rows.push(toRow(line));
     await this.writeCsv();
+  }
+
+  /** Tells of settings that are others after this state; in `metrics.jsonl` alone. */
+  async appendChanges({ step, epoch }: RunState, changed: Changes): Promise<void> {
+    await appendFile(metricsFile(this.path), toJsonLine({ step, epoch, changed, wall_time: Date.now() / 1000 }));
   }
 
   private async writeCsv(): Promise<void> {
@@ -75,7 +89,7 @@ async function startEvents(path: string, lines: MetricsLine[]): Promise<string> 
   return written.path;
 }
 
-function toJsonLine(line: MetricsLine): string {
+function toJsonLine(line: MetricsLine | ChangesLine): string {
   return `${JSON.stringify(line)}\n`;
 }
 

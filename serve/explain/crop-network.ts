@@ -13,10 +13,11 @@ import { type ModelFile, readModelFile } from '../inference/model-file.js';
 import { PictureTensor } from '../inference/picture-tensor.js';
 import { openSession, runSession } from '../inference/session.js';
 import type { Classifying } from '../served-model.js';
-import { bytesOf, elementCount, type Tensor, type TensorSpec } from '../tensors.js';
+import { bytesOf, DATATYPES, elementCount, type TensorSpec } from '../tensors.js';
 import { cutGraph } from './cut-graph.js';
 import { inputOf } from './layer-table.js';
 import { findLayers, type Layer } from './layers.js';
+import { type Rows, runOnce, runRows, type Values } from './run-rows.js';
 
 export interface NetworkOptions {
   /** Path of the `.onnx` file. */
@@ -27,20 +28,8 @@ export interface NetworkOptions {
   threads?: number;
 }
 
-/** Crops as the network takes them, one after another. */
-export type Rows = Float32Array | Uint8Array;
-
-/** Float32 values of some crops, [rows, …shape]. */
-export interface Values {
-  shape: number[];
-  data: Float32Array;
-}
-
 /** Value in our own files that holds the crops of all pictures; see export/heads.ts. */
 const CROPS = 'crops';
-/** Crops in one run: more gain nothing on the CPU, and hold a cancellation up. */
-const ROWS_A_RUN = 8;
-
 export class CropNetwork {
   readonly graph: OnnxGraph;
   readonly model: Classifying;
@@ -128,7 +117,7 @@ export class CropNetwork {
   async run(rows: Rows, layers: readonly Layer[]): Promise<Map<string, Values>> {
     const { session, shapes } = await this.opened();
     const names = [...new Set(layers.map(({ value }) => value))];
-    const found = await this.runAll(session, rows, names);
+    const found = await runRows(session, this.input, rows, names);
     return new Map(
       layers.map((layer) => {
         const { data, shape } = found.get(layer.value)!;
@@ -141,7 +130,7 @@ export class CropNetwork {
   /** Probabilities of some crops, [count, classes]. */
   async probabilities(rows: Rows): Promise<Float32Array> {
     const { session } = await this.opened();
-    const { data } = (await this.runAll(session, rows, [this.answer])).get(this.answer)!;
+    const { data } = (await runRows(session, this.input, rows, [this.answer])).get(this.answer)!;
     const classes = this.model.labels.length;
     if (!this.file.softmax) return data;
     for (let at = 0; at < data.length; at += classes) data.set(softmax(data.subarray(at, at + classes)), at);
@@ -181,7 +170,8 @@ export class CropNetwork {
     const proto = cutGraph(this.file.proto, { inputs: [this.input], outputs });
     const session = await openSession(file, { proto }, 'cpu', threads);
     await this.file.checkUnchanged();
-    const found = await this.runOnce(session, new Uint8Array(this.rowSize * (this.floats ? 4 : 1)), 1, outputs);
+    const zeroes = new Uint8Array(this.rowSize * DATATYPES[this.input.datatype].bytes);
+    const found = await runOnce(session, this.input, zeroes, 1, outputs);
     const layout = new Map(this.layers.map((layer) => [layer.value, isChannelsLast(layer, this.graph)]));
     const floats = found.filter(({ datatype, shape }) => /^FP(16|32)$/.test(datatype) && [2, 4].includes(shape.length));
     const shapes = floats.map(({ name, shape: [, ...own] }): [string, number[]] => [
@@ -190,81 +180,10 @@ export class CropNetwork {
     ]);
     return { session, shapes: new Map(shapes) };
   }
-
-  private get floats(): boolean {
-    return this.input.datatype === 'FP32';
-  }
-
-  /** In runs of a few rows each. */
-  private async runAll(
-    session: ort.InferenceSession,
-    rows: Rows,
-    names: readonly string[],
-  ): Promise<Map<string, Values>> {
-    const count = rows.length / this.rowSize;
-    const parts = new Map<string, Values[]>(names.map((name) => [name, []]));
-    const bytes = bytesOf(rows);
-    const rowBytes = bytes.length / count;
-    for (let at = 0; at < count; at += ROWS_A_RUN) {
-      const some = Math.min(ROWS_A_RUN, count - at);
-      for (const tensor of await this.runOnce(
-        session,
-        bytes.subarray(at * rowBytes, (at + some) * rowBytes),
-        some,
-        names,
-      )) {
-        const { name, shape } = tensor;
-        const data = toFloat32(name, tensor.bytes, tensor.datatype === 'FP16' ? 'F16' : 'F32', shape);
-        parts.get(name)!.push({ shape, data });
-      }
-    }
-    return new Map([...parts].map(([name, some]) => [name, joined(some, count)]));
-  }
-
-  /** Rows up to the length of the model's batch axis, where that is fixed, are 0. */
-  private async runOnce(
-    session: ort.InferenceSession,
-    bytes: Uint8Array,
-    count: number,
-    names: readonly string[],
-  ): Promise<Tensor[]> {
-    const [batch] = this.input.shape;
-    if (batch === -1 || batch === count) {
-      return runSession(session, { ...this.input, shape: [count, ...this.input.shape.slice(1)], bytes }, names);
-    }
-    const row = bytes.length / count;
-    const results: Tensor[][] = [];
-    for (let at = 0; at < count; at += batch) {
-      const padded = new Uint8Array(row * batch);
-      padded.set(bytes.subarray(at * row, (at + batch) * row));
-      const whole = await runSession(session, { ...this.input, bytes: padded }, names);
-      results.push(whole.map((tensor) => firstRows(tensor, Math.min(batch, count - at))));
-    }
-    return results[0].map((first, i) => {
-      const bytes = Buffer.concat(results.map((tensors) => tensors[i].bytes));
-      return { ...first, shape: [count, ...first.shape.slice(1)], bytes };
-    });
-  }
 }
 
 function withSides({ name, datatype, shape }: TensorSpec, layout: 'NCHW' | 'NHWC', px: number): TensorSpec {
   return { name, datatype, shape: [shape[0], ...(layout === 'NCHW' ? [3, px, px] : [px, px, 3])] };
-}
-
-function firstRows(tensor: Tensor, rows: number): Tensor {
-  const [batch, ...rest] = tensor.shape;
-  return { ...tensor, shape: [rows, ...rest], bytes: tensor.bytes.subarray(0, (tensor.bytes.length / batch) * rows) };
-}
-
-function joined(parts: readonly Values[], count: number): Values {
-  if (parts.length === 1) return parts[0];
-  const data = new Float32Array(parts.reduce((sum, part) => sum + part.data.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    data.set(part.data, at);
-    at += part.data.length;
-  }
-  return { shape: [count, ...parts[0].shape.slice(1)], data };
 }
 
 /** Locally connected layers of our own files end with [N, H, W, C]; see export/lowerings. */

@@ -1,9 +1,10 @@
 /** The kernels of the convolution that reads colours, as in Figure 3 of the paper: those that feed each group of the next convolution apart. */
 import { int } from '../../export/import/onnx-graph.js';
 import { RequestError } from '../errors.js';
-import type { CropNetwork, Values } from './crop-network.js';
+import type { CropNetwork } from './crop-network.js';
 import { findLayer } from './find-layer.js';
 import type { Layer } from './layers.js';
+import type { Values } from './run-rows.js';
 
 export interface KernelsView {
   layer: string;

@@ -1,8 +1,8 @@
 /** Response normalisation at one place of a picture: what the file gives there, the neighbouring channels, and the formula with their numbers. */
 import { RequestError } from '../errors.js';
-import type { Values } from './crop-network.js';
 import { position } from './find-layer.js';
 import type { LrnConstants } from './layer-table.js';
+import type { Values } from './run-rows.js';
 
 export interface LrnPlace {
   channel?: number;

@@ -5,8 +5,9 @@
 import type { NamedCrop } from '../crops.js';
 import { RequestError } from '../errors.js';
 import type { PictureRecipe } from '../inference/picture-tensor.js';
-import type { CropNetwork, Rows } from './crop-network.js';
+import type { CropNetwork } from './crop-network.js';
 import { position } from './find-layer.js';
+import type { Rows } from './run-rows.js';
 
 /** Sides and distances in pixels of the crop. */
 export interface OcclusionOptions {

@@ -1,6 +1,6 @@
 /** Writes tensors in the safetensors format (huggingface/safetensors, README "Format"): header length, JSON header, bytes; little-endian. */
 import { bytesOf } from '../tensors.js';
-import type { Values } from './crop-network.js';
+import type { Values } from './run-rows.js';
 
 /** Data begin at a multiple of this, so that typed arrays can lie on them. */
 const ALIGNMENT = 8;

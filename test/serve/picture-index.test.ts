@@ -11,6 +11,7 @@ import { PictureIndex } from '../../serve/explain/index/picture-index.js';
 import { assertClose } from '../model/close.js';
 import { errorOf, post, running } from './running.js';
 import { cropOf, LABELS, pixelsOf, pngOf, valuesOf, writeSmallNetwork } from './small-network.js';
+import { writeTinyModel } from './tiny-model.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'alexnet-index-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -154,6 +155,21 @@ test('refuses to start with an index that is damaged, cut short, no index, or of
   await assert.rejects(starting(join(folder, 'absent')), { message: /no such file/ });
   const other = await writeSmallNetwork(join(folder, 'other.onnx'), 'tensor');
   await assert.rejects(starting(indexFile, other), { message: /made with another file of small/ });
+});
+
+test('shows of another model of the server all but what needs the index', async () => {
+  const other = writeTinyModel(join(folder, 'tiny.onnx'));
+  const { url } = await running({ files: [file, other], index: indexFile });
+  const views = async (model: string) => {
+    const { layers } = (await (await fetch(`${url}/explain/layers?model=${model}`)).json()) as {
+      layers: { name: string; views: string[] }[];
+    };
+    return layers.filter((layer) => layer.views.includes('strongest')).map(({ name }) => name);
+  };
+  assert.deepEqual(await views('small'), ['conv1', 'conv2', 'fc6', 'fc7', 'fc8']);
+  assert.deepEqual(await views('quarters'), []);
+  const { status, message } = await errorOf(post(url, await pngOf(asked), {}, '/explain/neighbours?model=quarters'));
+  assert.deepEqual([status, message], [404, 'the index was made with another model file']);
 });
 
 test('leaves an index that was there as it was when another cannot be made', async () => {

@@ -8,8 +8,11 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import * as ort from 'onnxruntime-node';
 import sharp from 'sharp';
+import { exportClassifier } from '../../export/export-classifier.js';
 import { exportOnnx, quantize, saveModel, toFloat16 } from '../../export/index.js';
+import { buildNetwork } from '../../model/network.js';
 import { random } from '../../model/random.js';
+import { findNetwork } from '../../model/registry.js';
 import { Explainer } from '../../serve/explain/explainer.js';
 import type { ViewRequest } from '../../serve/explain/messages.js';
 import { assertClose } from '../model/close.js';
@@ -94,6 +97,32 @@ test('says of int8 files that their kernels are codes', async () => {
     parts({ view: 'kernels', format: 'png' }),
     /stored as codes of 8 bits; look at the float32 file/,
   );
+});
+
+test('shows locally connected layers, which end channels-last in the file, as maps like all others', async () => {
+  const spec = findNetwork('cifar10-11pct');
+  const model = buildNetwork(spec, { classes: LABELS.length, seed: 2, width: 0.0625 });
+  const file = join(folder, 'local.onnx');
+  const metadata = { model: 'local', labels: LABELS, meanRgb: MEAN_RGB, dataset: 'none', toolVersion: '0.0.0' };
+  const sizes = { opset: 13, imagePx: spec.imagePx, inputPx: spec.inputPx, mean: new Float32Array(32 * 32 * 3) };
+  await tf.setBackend('onnxruntime');
+  await saveModel((await exportClassifier(model, { head: 'tensor', ...sizes, metadata })).model, file);
+  await tf.setBackend('cpu');
+  const { network } = await open(file);
+  const input = Float32Array.from({ length: 24 * 24 * 3 }, (_, i) => ((i * 7919) % 251) - 125); // h, w, c
+  const row = Float32Array.from(input, (_, i) => input[(i % 576) * 3 + Math.floor(i / 576)]); // c, h, w
+  const values = await network.run(row, network.layers);
+  for (const name of ['local3', 'local4']) {
+    const expected = tf.tidy(() => {
+      const part = tfl.model({ inputs: model.inputs, outputs: model.getLayer(name).output as tfl.SymbolicTensor });
+      return tf.transpose(part.predict(tf.tensor4d(input, [1, 24, 24, 3])) as tf.Tensor4D, [0, 3, 1, 2]);
+    });
+    assert.deepEqual(values.get(name)!.shape, expected.shape);
+    const numbers = expected.dataSync() as Float32Array;
+    const most = numbers.reduce((largest, value) => Math.max(largest, value), 0);
+    assert.ok(most > 0);
+    assertClose(values.get(name)!.data, numbers, 1e-5 * most);
+  }
 });
 
 test('shows a channels-last network of other origin by the names of its values', async () => {

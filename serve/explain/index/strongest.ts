@@ -1,5 +1,5 @@
 /** The pictures that excite each channel of each layer most, kept while pictures pass. */
-import type { Values } from '../crop-network.js';
+import type { Values } from '../run-rows.js';
 
 /** As in the figures of Zeiler and Fergus. */
 export const STRONGEST = 9;

@@ -3,8 +3,9 @@
  * moment leaves the old file or the new one.
  */
 import { createHash } from 'node:crypto';
-import { open, rename } from 'node:fs/promises';
+import { appendFile, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { writeError } from './disk-full.js';
 
 /** What was written, for whoever reads it to check. */
 export interface WrittenFile {
@@ -15,8 +16,9 @@ export interface WrittenFile {
 }
 
 /**
- * Writes the chunks one after another to a file in `folder`; memory holds one chunk.
+ * Writes the chunks one after another to a file in `folder`; memory holds one chunk. Where that fails nothing is left behind.
  * @param name  file name, made from the SHA-256 of the contents
+ * @throws {DiskFullError} where there is no room
  */
 export async function writeAtomically(
   folder: string,
@@ -24,9 +26,25 @@ export async function writeAtomically(
   chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
 ): Promise<WrittenFile> {
   const temporary = join(folder, `${name('')}.tmp`);
+  try {
+    const { bytes, sha256 } = await writeChunks(temporary, chunks);
+    const path = join(folder, name(sha256));
+    await rename(temporary, path);
+    await syncFolder(dirname(path));
+    return { path, bytes, sha256 };
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw writeError(temporary, error);
+  }
+}
+
+async function writeChunks(
+  path: string,
+  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<Omit<WrittenFile, 'path'>> {
   const hash = createHash('sha256');
   let bytes = 0;
-  const file = await open(temporary, 'w');
+  const file = await open(path, 'w');
   try {
     for await (const chunk of chunks) {
       hash.update(chunk);
@@ -37,14 +55,17 @@ export async function writeAtomically(
   } finally {
     await file.close();
   }
-  const sha256 = hash.digest('hex');
-  const path = join(folder, name(sha256));
-  await rename(temporary, path);
-  await syncFolder(dirname(path));
-  return { path, bytes, sha256 };
+  return { bytes, sha256: hash.digest('hex') };
 }
 
-/** Writes text or bytes as a whole. */
+/** Adds to the end of a file. @throws {DiskFullError} where there is no room; then a part may have been added */
+export async function append(path: string, contents: string | Uint8Array): Promise<void> {
+  await appendFile(path, contents).catch((error) => {
+    throw writeError(path, error);
+  });
+}
+
+/** Writes text or bytes as a whole. @throws {DiskFullError} where there is no room */
 export async function writeFileAtomically(path: string, contents: string | Uint8Array): Promise<void> {
   const bytes = typeof contents === 'string' ? Buffer.from(contents) : contents;
   await writeAtomically(dirname(path), () => basename(path), [bytes]);

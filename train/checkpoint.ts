@@ -80,11 +80,17 @@ export interface CheckpointRecord {
   velocitySpecs: WeightSpec[];
 }
 
+/** Weights that are beyond use. */
+export class NotFiniteError extends UserError {
+  override name = 'NotFiniteError';
+}
+
 const DATA_FILE = /^(weights|velocity)-.*\.bin(\.tmp)?$/;
 
 /**
  * Writes model, velocities and state to `folder`, in place of the checkpoint there.
- * @throws {UserError} where a weight is NaN or infinite; the checkpoint there stays as it was
+ * @throws {NotFiniteError} where a weight is NaN or infinite
+ * @throws {DiskFullError} where there is no room; either way the checkpoint there stays as it was
  */
 export async function saveCheckpoint(
   folder: string,
@@ -93,14 +99,23 @@ export async function saveCheckpoint(
   state: RunState,
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
-  const files = {
-    weights: await writeValues(folder, `weights-${state.step}`, modelWeights(model, 'all')),
-    velocity: await writeValues(folder, `velocity-${state.step}`, velocities),
-  };
-  await writeFileAtomically(join(folder, 'model.json'), modelJson(model, velocities, files, state));
+  const before = await readdir(folder);
+  try {
+    const files = {
+      weights: await writeValues(folder, `weights-${state.step}`, modelWeights(model, 'all')),
+      velocity: await writeValues(folder, `velocity-${state.step}`, velocities),
+    };
+    await writeFileAtomically(join(folder, 'model.json'), modelJson(model, velocities, files, state));
+    await removeOtherData(folder, [files.weights.path, files.velocity.path]);
+  } catch (error) {
+    await removeOtherData(folder, before); // what is half a checkpoint
+    throw error;
+  }
+}
+
+async function removeOtherData(folder: string, kept: readonly string[]): Promise<void> {
   for (const name of await readdir(folder)) {
-    if (DATA_FILE.test(name) && name !== files.weights.path && name !== files.velocity.path)
-      await rm(join(folder, name));
+    if (DATA_FILE.test(name) && !kept.includes(name)) await rm(join(folder, name));
   }
 }
 
@@ -150,7 +165,7 @@ async function writeValues(folder: string, stem: string, variables: NamedVariabl
 async function* values(variables: NamedVariable[]): AsyncGenerator<Uint8Array> {
   for (const { name, variable } of variables) {
     const data = (await variable.data()) as Float32Array;
-    if (!allFinite(data)) throw new UserError(`weight ${name} holds NaN or infinity; not saved`);
+    if (!allFinite(data)) throw new NotFiniteError(`weight ${name} holds NaN or infinity; not saved`);
     yield new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   }
 }

@@ -6,8 +6,9 @@ import { setImmediate } from 'node:timers/promises';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { UserError } from '../model/errors.js';
 import type { Changes } from './changed-settings.js';
-import { type RunState, restoreValues, saveCheckpoint, startState } from './checkpoint.js';
+import { NotFiniteError, type RunState, restoreValues, saveCheckpoint, startState } from './checkpoint.js';
 import type { Dataset } from './data/dataset.js';
+import { DiskFullError } from './disk-full.js';
 import { DivergenceWatch } from './divergence.js';
 import { endedEarly } from './early-end.js';
 import { type Evaluation, evaluate } from './evaluate.js';
@@ -49,13 +50,15 @@ export interface TrainResult {
 
 /**
  * Trains to the end of the run, or until interrupted.
- * @throws {UserError} when the loss or a weight is no longer finite, or the loss beyond hope (`divergence.ts`); names step, learning rate and the last good checkpoint
+ * @throws {UserError} when the disk is full, or when the loss or a weight is no longer finite, or the loss beyond hope (`divergence.ts`); names step, learning rate and the last good checkpoint
  */
 export async function train(training: Training): Promise<TrainResult> {
   const loop = new Loop(training);
   try {
     await loop.run();
     return { state: loop.state, imagesPerSecond: loop.imagesPerSecond, interruptedBy: training.interrupt.signal };
+  } catch (error) {
+    throw error instanceof DiskFullError ? loop.noRoom(error) : error;
   } finally {
     training.progress.stop();
     loop.dispose();
@@ -205,18 +208,28 @@ class Loop {
     try {
       await saveCheckpoint(folder, this.training.model, this.trainer.velocities, this.state);
     } catch (error) {
-      throw error instanceof UserError ? this.diverged(error.message, this.state.step) : error;
+      throw error instanceof NotFiniteError ? this.diverged(error.message, this.state.step) : error;
     }
     this.savedAt = Date.now();
   }
 
   private diverged(what: string, step: number): UserError {
-    const { last } = this.training.run;
-    const checkpoint = hasCheckpoint(last) ? `the last good checkpoint is ${last}` : 'no checkpoint was saved before';
     return new UserError(
       `training diverged at step ${step}, learning rate ${this.learningRate().toPrecision(3)}: ${what}; ` +
-        `${checkpoint}. Try a lower --lr, a --warmup-epochs or a --clip-norm`,
+        `${this.lastGood()}. Try a lower --lr, a --warmup-epochs or a --clip-norm`,
     );
+  }
+
+  noRoom({ path, reason }: DiskFullError): UserError {
+    return new UserError(
+      `training stops after step ${this.state.step}: ${path} cannot be written: ${reason}; ` +
+        `${this.lastGood()}. Make room, then go on with: alexnet train --resume --out ${this.training.run.path}`,
+    );
+  }
+
+  private lastGood(): string {
+    const { last } = this.training.run;
+    return hasCheckpoint(last) ? `the last good checkpoint is ${last}` : 'no checkpoint was saved before';
   }
 }
 

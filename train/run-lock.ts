@@ -3,6 +3,7 @@ import { mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { UserError } from '../model/errors.js';
+import { writeError } from './disk-full.js';
 
 interface Holder {
   pid: number;
@@ -12,7 +13,7 @@ interface Holder {
 /**
  * Takes the run for this process. What a killed process left behind is taken over.
  * @returns gives it back
- * @throws {UserError} when a living process has it
+ * @throws {UserError} when a living process has it, or the disk is full
  */
 export async function lockRun(path: string): Promise<() => Promise<void>> {
   const file = join(path, 'lock');
@@ -22,7 +23,7 @@ export async function lockRun(path: string): Promise<() => Promise<void>> {
   try {
     await take();
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw writeError(file, error);
     const holder = await readHolder(file);
     if (holder && isAlive(holder)) {
       const where = holder.host === own.host ? '' : ` on ${holder.host}`;

@@ -133,7 +133,7 @@ test('refuses weights that are not finite and keeps the checkpoint there was', a
   const bias = model.getLayer('fc2').weights[1];
   bias.write(tf.tensor1d([0, Number.NaN, 0, 0]));
   const saving = saveCheckpoint(folder, model, velocities, { ...state, step: 13 });
-  await assert.rejects(saving, { name: 'UserError', message: 'weight fc2/bias holds NaN or infinity; not saved' });
+  await assert.rejects(saving, { name: 'NotFiniteError', message: 'weight fc2/bias holds NaN or infinity; not saved' });
   assert.deepEqual(flatWeights((await loadCheckpoint(folder)).model), good);
 });
 

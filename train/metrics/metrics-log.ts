@@ -2,9 +2,9 @@
  * The figures of a run. `metrics.jsonl` is the record; `metrics.csv`, one row an epoch, and the event files for TensorBoard in
  * `events/` are made of it, anew when a run goes on, so all three tell the same, each step once.
  */
-import { appendFile, mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { writeAtomically, writeFileAtomically } from '../atomic-file.js';
+import { append, writeAtomically, writeFileAtomically } from '../atomic-file.js';
 import type { Changes } from '../changed-settings.js';
 import type { RunState } from '../checkpoint.js';
 import { eventFileName, fileStart, scalarsRecord } from './event-file.js';
@@ -60,8 +60,8 @@ export class MetricsLog {
 
   async append(figures: MetricsLine): Promise<void> {
     const line = { ...figures, wall_time: Date.now() / 1000 };
-    await appendFile(metricsFile(this.path), toJsonLine(line));
-    await appendFile(this.eventFile, toRecord(line));
+    await append(metricsFile(this.path), toJsonLine(line));
+    await append(this.eventFile, toRecord(line));
     if (!endsEpoch(line)) return;
     this.rows.push(toRow(line));
     await this.writeCsv();
@@ -69,7 +69,7 @@ export class MetricsLog {
 
   /** Tells of settings that are others after this state; in `metrics.jsonl` alone. */
   async appendChanges({ step, epoch }: RunState, changed: Changes): Promise<void> {
-    await appendFile(metricsFile(this.path), toJsonLine({ step, epoch, changed, wall_time: Date.now() / 1000 }));
+    await append(metricsFile(this.path), toJsonLine({ step, epoch, changed, wall_time: Date.now() / 1000 }));
   }
 
   private async writeCsv(): Promise<void> {

@@ -6,6 +6,7 @@ import { loadPictures } from './data/read-ahead.js';
 import { checkNewRun, type NewRunRequest, prepareNewRun } from './new-run.js';
 import type { Progress } from './progress.js';
 import { Trainer } from './trainer.js';
+import { trainingRate } from './trial.js';
 import { modelWeights } from './weights.js';
 
 export interface DryRun {
@@ -28,9 +29,6 @@ export interface DryRun {
   checkpointBytes: number;
 }
 
-/** The first two compile and map memory, see `throughput.ts`. */
-const STEPS = 5;
-
 /** @throws {UserError} for anything about request or data set that does not fit */
 export async function dryRun(request: NewRunRequest & { backend: BackendName }, progress: Progress): Promise<DryRun> {
   checkNewRun(request);
@@ -40,7 +38,7 @@ export async function dryRun(request: NewRunRequest & { backend: BackendName }, 
   const { config, pictures } = record;
   const trainer = new Trainer(model, dataset, { ...record, ...mean });
   try {
-    const imagesPerSecond = await trainingRate(trainer, pictures.train, progress);
+    const imagesPerSecond = await trainingRate(trainer, (done, total) => progress.work('measuring steps', done, total));
     const validationImagesPerSecond = await validationRate(trainer, dataset.splits.val);
     const seconds = pictures.train / imagesPerSecond + pictures.val / validationImagesPerSecond;
     return {
@@ -64,18 +62,6 @@ export async function dryRun(request: NewRunRequest & { backend: BackendName }, 
     trainer.dispose();
     model.dispose();
   }
-}
-
-/** At a learning rate of 0, so that what is measured stays finite under any settings. */
-async function trainingRate(trainer: Trainer, pictures: number, progress: Progress): Promise<number> {
-  const fullBatches = Math.floor(pictures / trainer.batch);
-  let batches = trainer.batches(0);
-  for (let step = 0; step < STEPS; step++) {
-    progress.work('measuring steps', step, STEPS);
-    if (step > 0 && step % fullBatches === 0) batches = trainer.batches(0);
-    await trainer.update(batches, { step, epoch: 0 }, 0);
-  }
-  return trainer.throughput.imagesPerSecond();
 }
 
 async function validationRate(trainer: Trainer, split: Split): Promise<number> {

@@ -37,6 +37,8 @@ export class Trainer {
   /** Pictures an update. */
   readonly batch: number;
   readonly stepsPerEpoch: number;
+  /** Of those, with `batch` pictures. */
+  readonly wholeBatches: number;
   /** Pictures of one validation batch. */
   readonly validationBatch: number;
   readonly throughput = new Throughput();
@@ -53,6 +55,7 @@ export class Trainer {
     const { config } = options;
     this.pictures = splits.train;
     this.batch = Math.min(config.batch, this.pictures.length);
+    this.wholeBatches = Math.floor(this.pictures.length / this.batch);
     this.stepsPerEpoch = stepsPerEpoch(this.pictures.length, config.batch);
     this.validationBatch = Math.min(config.microBatch ?? this.batch, splits.val.length);
     this.sgd = new Sgd(thawed(modelWeights(model, 'trainable'), config.freeze), config);

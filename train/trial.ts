@@ -11,7 +11,7 @@ import { type Batches, Trainer } from './trainer.js';
 
 export class Trial {
   private readonly model: tfl.LayersModel;
-  private readonly trainer: Trainer;
+  readonly trainer: Trainer;
   private batches: Batches;
   private steps = 0;
 
@@ -33,26 +33,32 @@ export class Trial {
     return this.trainer.update(this.batches, { step, epoch: 0 }, learningRate);
   }
 
-  /** Pictures a second; the first steps, which compile and map memory, left out. */
-  get imagesPerSecond(): number {
-    return this.trainer.throughput.imagesPerSecond();
-  }
-
   dispose(): void {
     this.trainer.dispose();
     this.model.dispose();
   }
 }
 
-const TIMED_STEPS = 8;
-
-/** Pictures a second that a network trains at. */
-export async function trainingRate(dataset: Dataset, config: TrainConfig): Promise<number> {
+/** Of a new network of these settings. @returns pictures a second, see `trainingRate` */
+export async function newTrainingRate(dataset: Dataset, config: TrainConfig): Promise<number> {
   const trial = new Trial(dataset, config);
   try {
-    for (let step = 0; step < TIMED_STEPS; step++) await trial.step(config.learningRate);
-    return trial.imagesPerSecond;
+    return await trainingRate(trial.trainer);
   } finally {
     trial.dispose();
   }
+}
+
+/** The first two compile and map memory, see `throughput.ts`. */
+const STEPS = 5;
+
+/** Pictures a second, from a few steps of whole batches at a learning rate of 0, so that what is measured stays finite under any settings. */
+export async function trainingRate(trainer: Trainer, onStep?: (done: number, total: number) => void): Promise<number> {
+  let batches = trainer.batches(0);
+  for (let step = 0; step < STEPS; step++) {
+    onStep?.(step, STEPS);
+    if (step > 0 && step % trainer.wholeBatches === 0) batches = trainer.batches(0);
+    await trainer.update(batches, { step, epoch: 0 }, 0);
+  }
+  return trainer.throughput.imagesPerSecond();
 }

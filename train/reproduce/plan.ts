@@ -8,7 +8,7 @@ import { writeFileAtomically } from '../atomic-file.js';
 import { resolveSettings, type Settings, type TrainConfig } from '../config.js';
 import type { Dataset } from '../data/dataset.js';
 import { formatDuration, type Progress } from '../progress.js';
-import { Trial, trainingRate } from '../trial.js';
+import { newTrainingRate, Trial } from '../trial.js';
 import { type Experiment, shortRunRate, type Variant } from './experiments.js';
 
 /** What a person asked for. */
@@ -101,7 +101,7 @@ async function planEqual(
   const { train, val } = dataset.splits;
   let all = 0; // seconds of one epoch of every variant
   for (const variant of variants) {
-    const rate = await trainingRate(dataset, configOf(variant, request.data));
+    const rate = await newTrainingRate(dataset, configOf(variant, request.data));
     const epoch = (train.length + VALIDATION_COST * val.length) / rate;
     progress.note(
       `${variant.name}: ${variant.model}, ${rate.toFixed(0)} images/s, an epoch in ${formatDuration(epoch)}`,
@@ -138,7 +138,7 @@ async function planRace(
 ): Promise<Plan> {
   const configs = variants.map((variant) => configOf(variant, request.data));
   let slowest = Number.POSITIVE_INFINITY; // pictures a second
-  for (const config of configs) slowest = Math.min(slowest, await trainingRate(dataset, config));
+  for (const config of configs) slowest = Math.min(slowest, await newTrainingRate(dataset, config));
   const tries = variants.length * learningRates.length;
   const seconds = (SEARCH_SHARE * request.budgetSeconds) / tries;
   const { batch } = configs[0];

@@ -2,11 +2,11 @@
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { centreCrop } from '../model/crops.js';
 import { reseedDropout } from '../model/dropout.js';
-import { permutation, random } from '../model/random.js';
 import { stepsPerEpoch } from './config.js';
 import { trainingBatch } from './data/augment.js';
 import type { Dataset, Split } from './data/dataset.js';
-import { batchesOf, type LoadedBatch, loadAhead } from './data/read-ahead.js';
+import { epochBatches } from './data/epoch-batches.js';
+import { type LoadedBatch, loadAhead } from './data/read-ahead.js';
 import type { Predict } from './evaluate.js';
 import { checkpointPredictor } from './predict-checkpoint.js';
 import type { Run } from './run-folder.js';
@@ -69,8 +69,8 @@ export class Trainer {
 
   /** The batches of an epoch in its order, each loaded before it is its turn. @param position  of the first, from 0 */
   batches(epoch: number, position = 0): Batches {
-    const order = permutation(this.pictures.length, random(this.options.config.seed, 'shuffle', epoch));
-    return loadAhead(this.pictures, batchesOf(order, this.batch, position));
+    const options = { seed: this.options.config.seed, epoch, batch: this.batch, rank: 0, size: 1 };
+    return loadAhead(this.pictures, epochBatches(this.pictures, options, position));
   }
 
   /**

@@ -31,6 +31,8 @@ export interface PicturePrediction {
 export interface EvaluateOptions {
   /** Pictures a call of `predict`. */
   batch: number;
+  /** Pictures from `start` up to `end`; default: all. */
+  part?: { start: number; end: number };
   /** @param index  position in the split */
   onPicture?(prediction: PicturePrediction, index: number): void;
   onProgress?(done: number, total: number): void;
@@ -46,7 +48,8 @@ export async function evaluate(predict: Predict, split: Split, options: Evaluate
   let wrongTop1 = 0;
   let wrongTop5 = 0;
   let lossSum = 0;
-  const order = Uint32Array.from({ length: split.length }, (_, i) => i);
+  const { start: first, end } = options.part ?? { start: 0, end: split.length };
+  const order = Uint32Array.from({ length: end - first }, (_, i) => first + i);
   for await (const { indices, pictures } of loadAhead(split, batchesOf(order, options.batch))) {
     const [start, count] = [indices[0], indices.length];
     const probabilities = await predict(indices, pictures);
@@ -62,11 +65,11 @@ export async function evaluate(predict: Predict, split: Split, options: Evaluate
       const prediction = { name: split.name(start + i), label, top5, probability: row[top5[0]], loss };
       options.onPicture?.(prediction, start + i);
     }
-    options.onProgress?.(start + count, split.length);
+    options.onProgress?.(start + count - first, order.length);
     await setImmediate(); // lets signals in
     if (options.stopped?.()) return null;
   }
-  const images = split.length;
+  const images = order.length;
   return { images, loss: lossSum / images, top1Error: wrongTop1 / images, top5Error: wrongTop5 / images };
 }
 

@@ -8,7 +8,11 @@ import { UserError } from '../model/errors.js';
 import type { Changes } from './changed-settings.js';
 import { NotFiniteError, type RunState, restoreValues, saveCheckpoint, startState } from './checkpoint.js';
 import type { Dataset } from './data/dataset.js';
+import { partOf } from './data/epoch-batches.js';
 import { DiskFullError } from './disk-full.js';
+import { ALONE, type Communicator, sumNumbers } from './distributed/communicator.js';
+import { broadcastValues, evaluationOfAll } from './distributed/exchange.js';
+import { inProcess } from './distributed/launched.js';
 import { DivergenceWatch } from './divergence.js';
 import { endedEarly } from './early-end.js';
 import { type Evaluation, evaluate } from './evaluate.js';
@@ -18,10 +22,13 @@ import { MetricsLog } from './metrics/metrics-log.js';
 import type { Progress } from './progress.js';
 import type { Run } from './run-folder.js';
 import { afterEpoch, learningRateAt } from './schedule.js';
-import { type Batches, Trainer } from './trainer.js';
+import { type Batches, type Together, Trainer } from './trainer.js';
 
 /** `metrics.jsonl` gets a line every so many steps, and one an epoch. */
 const STEPS_PER_LINE = 10;
+
+/** So long after a signal a process tells that it waits for others; Open MPI kills it after a second. */
+const WAITING_MS = 400;
 
 /** Everything a run needs; `start.ts` brings it together. */
 export interface Training {
@@ -30,11 +37,13 @@ export interface Training {
   /** With initial weights, or those of `from`; the caller disposes it. */
   model: tfl.LayersModel;
   /** The checkpoint to go on from, if any. */
-  from?: LoadedCheckpoint;
+  from?: Pick<LoadedCheckpoint, 'state' | 'readVelocities'>;
   /** Settings that are others than before it. */
   changes?: Changes;
   progress: Progress;
   interrupt: Interrupt;
+  /** The processes that train together, of which rank 0 alone writes; default: this one alone. */
+  together?: Together;
   /** Minutes between checkpoints inside an epoch; one is saved at the end of each epoch besides. */
   checkpointMinutes: number;
   /** Asked at the end of every epoch; true ends the run. */
@@ -56,9 +65,10 @@ export async function train(training: Training): Promise<TrainResult> {
   const loop = new Loop(training);
   try {
     await loop.run();
-    return { state: loop.state, imagesPerSecond: loop.imagesPerSecond, interruptedBy: training.interrupt.signal };
+    return { state: loop.state, imagesPerSecond: loop.imagesPerSecond, interruptedBy: loop.interruptedBy };
   } catch (error) {
-    throw error instanceof DiskFullError ? loop.noRoom(error) : error;
+    const known = error instanceof DiskFullError ? loop.noRoom(error) : error;
+    throw training.together ? inProcess(training.together.group, known, loop.state.step + 1) : known;
   } finally {
     training.progress.stop();
     loop.dispose();
@@ -69,38 +79,58 @@ class Loop {
   readonly state: RunState;
   private readonly trainer: Trainer;
   private readonly divergence: DivergenceWatch;
-  /** Open while the loop runs. */
-  private metrics!: MetricsLog;
+  private readonly group: Communicator;
+  /** Open while the loop runs, in the process that writes. */
+  private metrics?: MetricsLog;
+  /** The signal that ends the loop, in whichever process it came. */
+  interruptedBy?: Interrupt['signal'];
+  private watch?: NodeJS.Timeout;
   private savedAt = Date.now();
   /** Of the last one; 0 before. */
   private validationSeconds = 0;
 
   constructor(private readonly training: Training) {
-    const { run, dataset, model, from } = training;
+    const { run, dataset, model, from, together } = training;
+    this.group = together?.group ?? ALONE;
     this.state = from ? structuredClone(from.state) : startState();
-    this.trainer = new Trainer(model, dataset, run);
+    this.trainer = new Trainer(model, dataset, run, together);
     this.divergence = new DivergenceWatch(run.labels.length);
   }
 
   async run(): Promise<void> {
-    const { run, from, changes, interrupt, progress } = this.training;
+    const { run, from, changes, progress } = this.training;
     const { state, trainer } = this;
+    this.watch = this.watchForLosses();
     if (from) restoreValues(trainer.velocities, await from.readVelocities());
-    this.metrics = await MetricsLog.open(run.path, state);
-    if (changes && Object.keys(changes).length > 0) await this.metrics.appendChanges(state, changes);
+    if (this.writes) this.metrics = await MetricsLog.open(run.path, state);
+    if (changes && Object.keys(changes).length > 0) await this.metrics?.appendChanges(state, changes);
 
-    while (state.epoch < run.config.epochs && !this.endedEarly() && !interrupt.signal) {
+    await this.listen();
+    while (state.epoch < run.config.epochs && !this.endedEarly() && !this.interruptedBy) {
+      await broadcastValues(this.group, this.training.model, trainer.velocities);
       const batches = trainer.batches(state.epoch, state.position);
-      while (state.position < trainer.stepsPerEpoch && !interrupt.signal) {
+      while (state.position < trainer.stepsPerEpoch && !this.interruptedBy) {
         await this.oneStep(batches);
         await setImmediate(); // lets signals in
+        await this.listen();
         if (Date.now() - this.savedAt > this.training.checkpointMinutes * 60_000) await this.save(run.last);
       }
-      const validation = interrupt.signal ? null : await this.validate();
+      const validation = this.interruptedBy ? null : await this.validate();
       if (validation) await this.endEpoch(validation);
     }
-    if (interrupt.signal) await this.save(run.last);
+    if (this.interruptedBy) await this.save(run.last);
     else if (state.epoch < run.config.epochs) progress.note(`ended after epoch ${state.epoch}: ${this.endedEarly()}`);
+  }
+
+  /** All processes of a job agree on the step after which they stop. */
+  private async listen(): Promise<void> {
+    const { signal } = this.training.interrupt;
+    const [signalled] = await sumNumbers(this.group, [signal ? 1 : 0]);
+    if (signalled > 0) this.interruptedBy = signal ?? 'SIGTERM';
+  }
+
+  private get writes(): boolean {
+    return this.group.rank === 0;
   }
 
   /** Why the run is over before its last epoch; undefined while it is not. */
@@ -115,6 +145,7 @@ class Loop {
   }
 
   dispose(): void {
+    clearInterval(this.watch);
     this.trainer.dispose();
   }
 
@@ -123,7 +154,7 @@ class Loop {
     const { state, trainer } = this;
     const learningRate = this.learningRate();
     const { loss, right, pictures } = await trainer.update(batches, state, learningRate);
-    const wrong = this.divergence.observe(loss);
+    const wrong = this.writes && this.divergence.observe(loss);
     if (wrong) throw this.diverged(wrong, state.step + 1);
 
     state.step += 1;
@@ -134,8 +165,25 @@ class Loop {
     const { imagesPerSecond } = this;
     progress.step({ ...place, ...this.remaining(), epochs: run.config.epochs, imagesPerSecond });
     if (state.step % STEPS_PER_LINE === 0) {
-      await this.metrics.append({ step: state.step, ...place, lr: learningRate, images_per_second: imagesPerSecond });
+      await this.metrics?.append({ step: state.step, ...place, lr: learningRate, images_per_second: imagesPerSecond });
     }
+  }
+
+  /** A launcher that lost a process of the job signals the others, whose sums will never end, and kills them a little later. */
+  private watchForLosses(): NodeJS.Timeout | undefined {
+    if (this.group.size === 1) return undefined;
+    const { run, progress, interrupt } = this.training;
+    let signalledAt = Number.POSITIVE_INFINITY;
+    const timer = setInterval(() => {
+      if (interrupt.signal) signalledAt = Math.min(signalledAt, Date.now());
+      if (Date.now() - signalledAt < WAITING_MS) return;
+      clearInterval(timer);
+      progress.note(
+        `step ${this.state.step + 1}: signalled while waiting for the other processes; where one died, the launcher says which: ` +
+          `${this.lastGood()}, go on with --resume --out ${run.path}, with as many processes as you like`,
+      );
+    }, WAITING_MS / 2);
+    return timer;
   }
 
   /** Steps as this number of steps an epoch counts them, and seconds to the last epoch's end; validation counts once it was timed. */
@@ -147,17 +195,19 @@ class Loop {
     return { step, steps, etaSeconds: training + (epochs - state.epoch) * this.validationSeconds };
   }
 
-  /** Errors on the validation pictures, one centre crop each; null when interrupted. */
+  /** Errors on the validation pictures, one centre crop each, every process of a job its part of them; null when interrupted. */
   private async validate(): Promise<Evaluation | null> {
     const { dataset, progress, interrupt } = this.training;
     const started = performance.now();
-    const evaluation = await evaluate(this.trainer.predictor(), dataset.splits.val, {
+    const own = await evaluate(this.trainer.predictor(), dataset.splits.val, {
       batch: this.trainer.validationBatch,
+      part: partOf(dataset.splits.val.length, this.group),
       onProgress: (done, total) => progress.work('validation', done, total),
       stopped: () => interrupt.signal !== undefined,
     });
+    await this.listen();
     this.validationSeconds = (performance.now() - started) / 1000;
-    return evaluation;
+    return own && !this.interruptedBy ? evaluationOfAll(this.group, own) : null;
   }
 
   private async endEpoch({ loss, top1Error, top5Error }: Evaluation): Promise<void> {
@@ -179,7 +229,7 @@ class Loop {
       `epoch ${state.epoch}/${run.config.epochs}: loss ${trainLoss.toFixed(4)}, train top-1 error ${percent(trainTop1Error)}, ` +
         `val loss ${loss.toFixed(4)}, top-1 ${percent(top1Error)}, top-5 ${percent(top5Error)}, learning rate ${lr.toPrecision(3)}${improved ? ', best so far' : ''}`,
     );
-    await this.metrics.append({
+    await this.metrics?.append({
       step: state.step,
       epoch: state.epoch,
       loss: trainLoss,
@@ -205,6 +255,7 @@ class Loop {
   }
 
   private async save(folder: string): Promise<void> {
+    if (!this.writes) return;
     try {
       await saveCheckpoint(folder, this.training.model, this.trainer.velocities, this.state);
     } catch (error) {

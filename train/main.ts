@@ -4,17 +4,25 @@ import { UsageError } from '../model/errors.js';
 import { DEFAULTS, SCHEDULES, type Settings } from './config.js';
 import { DATA_HELP } from './data/open-dataset.js';
 import { describeDryRun, dryRunJson } from './describe-dry-run.js';
+import { ALONE, type Communicator } from './distributed/communicator.js';
+import { describeJob, ENGINES, endJob, inProcess, join } from './distributed/launched.js';
 import { dryRun } from './dry-run.js';
 import { type EvaluateRequest, type EvaluationReport, evaluateRun } from './evaluate-run.js';
 import { exitCodeOf, listenForInterrupt } from './interrupt.js';
 import { useLargePages } from './large-pages.js';
 import { nonNegativeNumber, positiveInteger, positiveNumber, risingIntegers } from './numbers.js';
 import { backendOption, networkOptions, newRunRequest, recipeDefault, STREAM_HELP, updateOptions } from './options.js';
-import { showProgress } from './progress.js';
+import { showProgress, silentProgress } from './progress.js';
 import { startTraining, type Trained, type TrainRequest } from './start.js';
 
 type TrainFlags = Omit<TrainRequest, 'out' | 'settings'> &
-  Partial<Omit<Settings, 'classWeights'>> & { out?: string; dryRun: boolean; json: boolean };
+  Partial<Omit<Settings, 'classWeights'>> & {
+    out?: string;
+    distributed?: (typeof ENGINES)[number];
+    compressGradients: boolean;
+    dryRun: boolean;
+    json: boolean;
+  };
 
 /** Trains a network; a run that was interrupted or killed goes on with `--resume`. */
 export function trainCommand(): Command {
@@ -32,6 +40,13 @@ export function trainCommand(): Command {
       'write nothing: measure a few steps and print images/s, hours, memory and disk that the run would take',
       false,
     )
+    .addOption(
+      new Option(
+        '--distributed <engine>',
+        'train as one of the processes that a launcher started, e.g. mpirun -np 2 alexnet train …: each computes its part of every batch (default: alone)',
+      ).choices(ENGINES),
+    )
+    .option('--compress-gradients', 'send gradients as float16 between processes: half the bytes', false)
     .option('--checkpoint-minutes <m>', 'minutes between checkpoints within an epoch', positiveNumber, 5)
     .option('--json', 'print the result as one JSON object', false)
     .action((flags: TrainFlags) => (flags.dryRun ? runDry(flags) : runTrain(flags)));
@@ -63,20 +78,39 @@ async function runTrain(flags: TrainFlags): Promise<void> {
   // Checked here and not by commander, which would complain of this before a misspelt flag.
   if (flags.out === undefined) throw new UsageError('--out RUN is missing: the folder of the run');
   const advice = useLargePages();
-  const progress = showProgress();
+  const group = flags.distributed ? join() : ALONE;
+  try {
+    await trainInGroup(flags as TrainFlags & { out: string }, group, advice);
+    group.finalize();
+  } catch (error) {
+    endJob(group, error);
+    throw inProcess(group, error);
+  }
+}
+
+/** As one of the processes of a job; the first alone talks to people. */
+async function trainInGroup(
+  flags: TrainFlags & { out: string },
+  group: Communicator,
+  advice: string | undefined,
+): Promise<void> {
+  const talks = group.rank === 0;
+  const progress = talks ? showProgress() : silentProgress;
   if (advice) progress.note(advice);
+  if (flags.distributed) progress.note(await describeJob(group));
   const interrupt = listenForInterrupt((signal) =>
     progress.note(`${signal}: saving after this step; once more ends at once`),
   );
   try {
     const { out, backend, resume, force, checkpointMinutes } = flags;
     const request = { ...newRunRequest(flags), out, backend, resume, force, checkpointMinutes };
-    const trained = await startTraining(request, progress, interrupt);
+    const gradientType = flags.compressGradients ? 'float16' : 'float32';
+    const trained = await startTraining(request, progress, interrupt, { group, gradientType });
     if (trained.interruptedBy) {
       process.exitCode = exitCodeOf(trained.interruptedBy);
       progress.note(`saved step ${trained.state.step}; go on with: alexnet train --resume --out ${out}`);
     }
-    console.log(flags.json ? JSON.stringify(trainJson(trained)) : describeTrained(trained));
+    if (talks) console.log(flags.json ? JSON.stringify(trainJson(trained)) : describeTrained(trained));
   } finally {
     progress.stop();
     interrupt.close();

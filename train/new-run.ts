@@ -104,7 +104,7 @@ async function newRun(request: NewRunRequest, origin: Origin | undefined, progre
 }
 
 /** Validation pictures spread over the split, and so over the classes. */
-async function samplePictures({ splits: { val }, imagePx }: Dataset): Promise<Uint8Array> {
+export async function samplePictures({ splits: { val }, imagePx }: Dataset): Promise<Uint8Array> {
   const count = Math.min(SAMPLES, val.length);
   const indices = Uint32Array.from({ length: count }, (_, i) => Math.floor((i * val.length) / count));
   const pictures = await loadPictures(val, indices);

@@ -30,7 +30,7 @@ export interface ResumedRun {
   /** The caller disposes it. */
   model: tfl.LayersModel;
   /** Absent where the run was ended before its first checkpoint. */
-  from?: LoadedCheckpoint;
+  from?: Pick<LoadedCheckpoint, 'state' | 'readVelocities'>;
   /** Settings that are others from now on. */
   changes?: Changes;
 }

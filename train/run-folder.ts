@@ -120,9 +120,13 @@ export async function openRun(path: string): Promise<Run> {
     path,
     mean: new Float32Array(mean.buffer),
     samples: samples.subarray(0, samples.length - (samples.length % pixels)),
-    last: join(path, 'last'),
-    best: join(path, 'best'),
+    ...checkpointsOf(path),
   };
+}
+
+/** Folders of the checkpoints of the run in `path`. */
+export function checkpointsOf(path: string): Pick<Run, 'last' | 'best'> {
+  return { last: join(path, 'last'), best: join(path, 'best') };
 }
 
 /** A file of known length, in a buffer of its own. */

@@ -3,6 +3,9 @@ import { resolve } from 'node:path';
 import { UsageError } from '../model/errors.js';
 import { type BackendName, type SelectedBackend, selectBackend } from './backend.js';
 import type { RunState } from './checkpoint.js';
+import { ALONE, type Communicator } from './distributed/communicator.js';
+import { checkSameJob } from './distributed/launched.js';
+import { receiveRun, shareRun } from './distributed/share-run.js';
 import type { Interrupt } from './interrupt.js';
 import { type TrainResult, train } from './loop.js';
 import { checkNewRun, type NewRunRequest, prepareNewRun } from './new-run.js';
@@ -10,6 +13,7 @@ import type { Progress } from './progress.js';
 import { type ResumedRun, resumeRun } from './resume-run.js';
 import { checkFree, createRun, holdsRun, type Run } from './run-folder.js';
 import { lockRun } from './run-lock.js';
+import type { Together } from './trainer.js';
 import { describeData } from './training-data.js';
 
 /** What a person asked for. */
@@ -35,49 +39,69 @@ export interface Trained extends TrainResult {
 }
 
 /**
+ * @param together  the processes that train together: all call this, with the same request, and rank 0 alone has the run's folder
  * @throws {UserError} for anything about request, data set or checkpoint that does not fit; see the functions called
  */
-export async function startTraining(request: TrainRequest, progress: Progress, interrupt: Interrupt): Promise<Trained> {
+export async function startTraining(
+  request: TrainRequest,
+  progress: Progress,
+  interrupt: Interrupt,
+  together: Together = { group: ALONE, gradientType: 'float32' },
+): Promise<Trained> {
+  const starting = { request, progress, interrupt, together };
+  if (together.group.rank > 0) {
+    return startPrepared(starting, () => receiveRun(together.group, request, progress));
+  }
   const { out, resume } = request;
   const goesOn = resume && holdsRun(out);
   if (!goesOn) checkRequest(request);
   const unlock = await lockRun(out);
   try {
-    return await startLocked(request, goesOn, progress, interrupt);
+    if (resume && !goesOn) progress.note(`${out}: no run here yet, starting one`);
+    return await startPrepared(starting, () => prepareFirst(starting, goesOn));
   } finally {
     await unlock();
   }
 }
 
-async function startLocked(
-  request: TrainRequest,
-  goesOn: boolean,
-  progress: Progress,
-  interrupt: Interrupt,
-): Promise<Trained> {
-  const { out, resume } = request;
-  if (resume && !goesOn) progress.note(`${out}: no run here yet, starting one`);
+interface Starting {
+  request: TrainRequest;
+  progress: Progress;
+  interrupt: Interrupt;
+  together: Together;
+}
+
+async function startPrepared(starting: Starting, prepare: () => Promise<ResumedRun>): Promise<Trained> {
+  const { request, progress, interrupt, together } = starting;
   const backend = await selectBackend(request.backend);
   progress.note(`backend ${backend.name}: ${backend.why}`);
+  await checkSameJob(together, request, `${backend.name}: ${backend.why}`);
 
-  const prepared = goesOn ? await resumeRun(request, progress) : await newRun(request, progress);
-  const { run, from } = prepared;
-  progress.note(describeConfig(run));
-  if (goesOn) progress.note(from ? `going on after step ${from.state.step}` : 'no checkpoint yet: starting at step 0');
-
+  const prepared = await prepare();
   const { checkpointMinutes, stopWhen } = request;
   const delegatedBefore = await delegatedKernels(backend);
   try {
-    const result = await train({ ...prepared, progress, interrupt, checkpointMinutes, stopWhen });
+    const result = await train({ ...prepared, progress, interrupt, together, checkpointMinutes, stopWhen });
     return {
       ...result,
-      run,
+      run: prepared.run,
       backend: backend.name,
       delegated: subtract(await delegatedKernels(backend), delegatedBefore),
     };
   } finally {
     prepared.model.dispose();
   }
+}
+
+/** The run as the process with its folder finds or makes it, and shares it with the others. */
+async function prepareFirst({ request, progress, together }: Starting, goesOn: boolean): Promise<ResumedRun> {
+  if (!goesOn) return newRun(request, progress, together.group);
+  const prepared = await resumeRun(request, progress);
+  const { run, dataset, from, changes } = prepared;
+  await shareRun(together.group, run, dataset, { state: from?.state, changes });
+  progress.note(describeConfig(run));
+  progress.note(from ? `going on after step ${from.state.step}` : 'no checkpoint yet: starting at step 0');
+  return prepared;
 }
 
 function checkRequest(request: TrainRequest): void {
@@ -91,9 +115,11 @@ function checkRequest(request: TrainRequest): void {
   checkFree(out, force);
 }
 
-async function newRun(request: TrainRequest, progress: Progress): Promise<ResumedRun> {
+async function newRun(request: TrainRequest, progress: Progress, group: Communicator): Promise<ResumedRun> {
   const { record, labels, pictures, dataset, model } = await prepareNewRun(request, progress);
+  await shareRun(group, { ...record, ...labels, mean: pictures.mean }, dataset);
   const run = await createRun(request.out, record, labels, pictures);
+  progress.note(describeConfig(run));
   return { run, dataset, model };
 }
 

@@ -8,6 +8,7 @@ import type * as tfl from '@tensorflow/tfjs-layers';
 import { clipByGlobalNorm } from './clip.js';
 import type { Settings } from './config.js';
 import type { Batch } from './data/augment.js';
+import type { GradientSum } from './distributed/gradient-sum.js';
 import { countRight, softmaxCrossEntropy } from './loss.js';
 import type { Sgd } from './sgd.js';
 
@@ -16,6 +17,8 @@ export interface StepResult {
   loss: number;
   right: number;
 }
+
+type Gradients = { gradients: tf.NamedTensorMap; report: tf.Tensor1D };
 
 export class TrainingStep {
   private readonly pictureShape: number[];
@@ -32,32 +35,54 @@ export class TrainingStep {
 
   /** Updates the weights that `sgd` has from one batch; gradients of others are not computed. */
   run(batch: Batch, learningRate: number): StepResult {
-    const pictures = batch.labels.length;
-    const microBatch = this.options.microBatch ?? pictures;
     return tf.tidy(() => {
-      const report =
-        microBatch >= pictures ? this.whole(batch, learningRate) : this.inParts(batch, microBatch, learningRate);
-      const [loss, right] = report.dataSync();
-      return { loss, right };
+      const { gradients, report } = this.gradientsOf(batch, batch.labels.length);
+      this.update(gradients, learningRate);
+      return { ...read(report) };
     });
+  }
+
+  /**
+   * The same as one of several processes that update together.
+   * @param batch     this process's part of the batch; it may be empty
+   * @param pictures  of the whole batch
+   * @param sum       adds gradients over the processes
+   * @returns         this process's share of the loss, and how many of its pictures were right
+   */
+  async runTogether(batch: Batch, learningRate: number, pictures: number, sum: GradientSum): Promise<StepResult> {
+    const { gradients, report } = tf.tidy(() => this.gradientsOf(batch, pictures));
+    const sums = await sum.sum(gradients);
+    tf.tidy(() => this.update(sums, learningRate));
+    const result = read(report);
+    tf.dispose([report, sums, ...Object.values(gradients).filter((gradient) => !(gradient instanceof tf.Variable))]);
+    return result;
   }
 
   dispose(): void {
     tf.dispose(this.sums);
   }
 
-  private whole(batch: Batch, learningRate: number): tf.Tensor1D {
-    const { gradients, report } = this.gradients(batch, 1);
-    this.update(gradients, learningRate);
-    return report;
+  /** Of this batch's share in a batch of so many pictures: gradients by variable name, some the variables `sums`, and [share · loss, number right]. */
+  private gradientsOf(batch: Batch, pictures: number): Gradients {
+    const own = batch.labels.length;
+    if (own === 0) return this.none();
+    const { microBatch } = this.options;
+    return microBatch && microBatch < own
+      ? this.inParts(batch, microBatch, pictures)
+      : this.gradients(batch, own / pictures);
   }
 
-  private inParts(batch: Batch, microBatch: number, learningRate: number): tf.Tensor1D {
-    const pictures = batch.labels.length;
+  private none(): Gradients {
+    const gradients = this.sgd.weights.map(({ name, shape }) => [name, tf.zeros(shape)] as const);
+    return { gradients: Object.fromEntries(gradients), report: tf.zeros([2]) };
+  }
+
+  private inParts(batch: Batch, microBatch: number, pictures: number): Gradients {
+    const own = batch.labels.length;
     const pictureSize = this.pictureShape.reduce((a, b) => a * b, 1);
     const reports: tf.Tensor1D[] = [];
-    for (let start = 0; start < pictures; start += microBatch) {
-      const end = Math.min(start + microBatch, pictures);
+    for (let start = 0; start < own; start += microBatch) {
+      const end = Math.min(start + microBatch, own);
       const part = {
         images: batch.images.subarray(start * pictureSize, end * pictureSize),
         labels: batch.labels.subarray(start, end),
@@ -70,8 +95,7 @@ export class TrainingStep {
       report.dataSync(); // runs this micro-batch before the next is queued
       reports.push(report);
     }
-    this.update(this.sums, learningRate);
-    return tf.addN(reports);
+    return { gradients: this.sums, report: tf.addN(reports) };
   }
 
   /** sums ← sums + gradients; at the first micro-batch sums · 0 + gradients, fed as data so that every micro-batch is the same graph. */
@@ -92,7 +116,7 @@ export class TrainingStep {
    * Gradients of `share` · mean loss.
    * @returns gradients by variable name, and `report`: [share · loss, number right]
    */
-  private gradients(batch: Batch, share: number): { gradients: tf.NamedTensorMap; report: tf.Tensor1D } {
+  private gradients(batch: Batch, share: number): Gradients {
     const images = tf.tensor(batch.images, [batch.labels.length, ...this.pictureShape]);
     const labels = tf.tensor1d(batch.labels, 'int32');
     const { classWeights } = this.options;
@@ -108,4 +132,10 @@ export class TrainingStep {
     right!.dispose();
     return { gradients: grads, report };
   }
+}
+
+/** Runs what is queued. */
+function read(report: tf.Tensor1D): StepResult {
+  const [loss, right] = report.dataSync();
+  return { loss, right };
 }

@@ -7,6 +7,8 @@ import { trainingBatch } from './data/augment.js';
 import type { Dataset, Split } from './data/dataset.js';
 import { epochBatches } from './data/epoch-batches.js';
 import { type LoadedBatch, loadAhead } from './data/read-ahead.js';
+import { ALONE, type Communicator, sumNumbers } from './distributed/communicator.js';
+import { GradientSum, type GradientType } from './distributed/gradient-sum.js';
 import type { Predict } from './evaluate.js';
 import { checkpointPredictor } from './predict-checkpoint.js';
 import type { Run } from './run-folder.js';
@@ -25,8 +27,18 @@ export interface Place {
   epoch: number;
 }
 
-/** Batches of an epoch that are still to come. */
-export type Batches = AsyncIterator<LoadedBatch>;
+/** This process's parts of the batches of an epoch that are still to come. */
+export interface Batches {
+  parts: AsyncIterator<LoadedBatch>;
+  /** Of the next one, from 0. */
+  position: number;
+}
+
+/** The processes that update together, and how they send each other gradients. */
+export interface Together {
+  group: Communicator;
+  gradientType: GradientType;
+}
 
 /** How an update went, and from how many pictures. */
 export interface Update extends StepResult {
@@ -45,12 +57,16 @@ export class Trainer {
   private readonly pictures: Split;
   private readonly sgd: Sgd;
   private readonly step: TrainingStep;
+  private readonly group: Communicator;
+  /** Absent in a process alone. */
+  readonly gradientSum?: GradientSum;
 
   /** @param model  the caller disposes it */
   constructor(
     private readonly model: tfl.LayersModel,
     { splits }: Dataset,
     private readonly options: TrainerOptions,
+    together?: Together,
   ) {
     const { config } = options;
     this.pictures = splits.train;
@@ -60,6 +76,8 @@ export class Trainer {
     this.validationBatch = Math.min(config.microBatch ?? this.batch, splits.val.length);
     this.sgd = new Sgd(thawed(modelWeights(model, 'trainable'), config.freeze), config);
     this.step = new TrainingStep(model, this.sgd, config);
+    this.group = together?.group ?? ALONE;
+    if (this.group.size > 1) this.gradientSum = new GradientSum(this.group, this.sgd.weights, together!.gradientType);
   }
 
   /** Velocities by the name of their weight. */
@@ -69,8 +87,9 @@ export class Trainer {
 
   /** The batches of an epoch in its order, each loaded before it is its turn. @param position  of the first, from 0 */
   batches(epoch: number, position = 0): Batches {
-    const options = { seed: this.options.config.seed, epoch, batch: this.batch, rank: 0, size: 1 };
-    return loadAhead(this.pictures, epochBatches(this.pictures, options, position));
+    const { rank, size } = this.group;
+    const options = { seed: this.options.config.seed, epoch, batch: this.batch, rank, size };
+    return { parts: loadAhead(this.pictures, epochBatches(this.pictures, options, position)), position };
   }
 
   /**
@@ -80,12 +99,18 @@ export class Trainer {
   async update(batches: Batches, { step, epoch }: Place, learningRate: number): Promise<Update> {
     const { config, mean, imagePx, inputPx, colours } = this.options;
     this.throughput.start();
-    const { indices, pictures } = (await batches.next()).value as LoadedBatch;
-    reseedDropout(this.model, config.seed, step);
+    const { indices, pictures } = (await batches.parts.next()).value as LoadedBatch;
+    const count = Math.min(this.batch, this.pictures.length - this.batch * batches.position++);
+    // Masks are drawn anew in every process; alone by the names that they had before.
+    reseedDropout(this.model, config.seed, step, ...(this.gradientSum ? [this.group.rank] : []));
     const options = { ...config, inputPx, colours, epoch };
-    const result = this.step.run(trainingBatch(pictures, imagePx, mean, indices, options), learningRate);
-    this.throughput.stop(indices.length);
-    return { ...result, pictures: indices.length };
+    const batch = trainingBatch(pictures, imagePx, mean, indices, options);
+    const result = this.gradientSum
+      ? await this.step.runTogether(batch, learningRate, count, this.gradientSum)
+      : this.step.run(batch, learningRate);
+    const [loss, right] = await sumNumbers(this.group, [result.loss, result.right]);
+    this.throughput.stop(count);
+    return { loss, right, pictures: count };
   }
 
   /** Probabilities of validation pictures, `validationBatch` at once, one centre crop each. */

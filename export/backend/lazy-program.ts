@@ -98,16 +98,36 @@ export class LazyProgram {
 
   /** Computes every pending tensor that is still alive, in one run. */
   flush(): void {
-    const pending = this.pending;
-    const alive = pending.flatMap((call) => call.results.filter((record) => record.refCount > 0));
+    const calls = this.pending;
     this.pending = [];
+    this.settle(
+      calls,
+      calls.flatMap((call) => call.results.filter((record) => record.refCount > 0)),
+    );
+  }
+
+  /** Computes these tensors in one run, with what they depend on; all else stays pending. */
+  computeOnly(records: readonly TensorRecord[]): void {
+    const calls = neededCalls(this.pending, records) as PendingCall[];
+    const needed = new Set(calls);
+    this.pending = this.pending.filter((call) => !needed.has(call));
+    const read = new Set(this.pending.flatMap((call) => call.inputs));
+    const isKept = (record: TensorRecord) => record.refCount > 0 || read.has(record);
+    this.settle(
+      calls,
+      calls.flatMap((call) => call.results.filter(isKept)),
+    );
+  }
+
+  /** Runs calls that are pending no more. */
+  private settle(calls: readonly PendingCall[], kept: readonly TensorRecord[]): void {
     try {
-      if (alive.length > 0) this.run(neededCalls(pending, alive), alive);
+      if (kept.length > 0) this.run(neededCalls(calls, kept), kept);
     } catch (cause) {
       // Whoever reads one of these tensors learns why it has no value; the rest of the program goes on.
-      for (const record of alive) record.fail(cause as Error);
+      for (const record of kept) record.fail(cause as Error);
     }
-    this.discardReaders(pending);
+    this.discardReaders(calls);
   }
 
   private run(calls: readonly KernelCall[], alive: readonly TensorRecord[]): void {

@@ -58,6 +58,11 @@ export class OnnxruntimeBackend extends MathBackendCPU {
     return this.data.get(dataId) as unknown as TensorRecord;
   }
 
+  /** Computes these tensors now, with what they depend on; what else was recorded waits for the next read. */
+  computeOnly(tensors: readonly TensorInfo[]): void {
+    program.computeOnly(tensors.map(({ dataId }) => this.recordOf(dataId)));
+  }
+
   override disposeData(dataId: DataId, force = false): boolean {
     const record = this.data.has(dataId) ? this.recordOf(dataId) : undefined;
     const gone = super.disposeData(dataId, force);

@@ -32,6 +32,28 @@ describe('the onnxruntime backend', () => {
     assert.equal(runs, 1);
   });
 
+  it('computes what it is told to, and the rest with the next read', () => {
+    const x = tf.tensor2d([1, -2, 3, -4, 5, -6], [2, 3]);
+    const hidden = tf.relu(x);
+    const [first, second] = [tf.sum(hidden, 1), tf.mul(hidden, 10)];
+    const scaled = tf.mul(second, tf.sum(second));
+    hidden.dispose(); // still read by what is pending
+    const backend = tf.backend() as unknown as { computeOnly(tensors: tf.TensorInfo[]): void };
+    assert.equal(
+      runsOf(() => backend.computeOnly([first])),
+      1,
+    );
+    assert.equal(
+      runsOf(() => assert.deepEqual(Array.from(first.dataSync()), [4, 5])),
+      0,
+    );
+    assert.equal(
+      runsOf(() => assert.deepEqual(Array.from(second.dataSync()), [10, 0, 30, 0, 50, 0])),
+      1,
+    );
+    assert.deepEqual(Array.from(scaled.dataSync()), [900, 0, 2700, 0, 4500, 0]);
+  });
+
   it('keeps its own copy of the array a tensor was made of', () => {
     const array = new Float32Array([1, 2, 3]);
     const x = tf.tensor1d(array);

@@ -4,25 +4,7 @@
  */
 import { createRequire } from 'node:module';
 import { UserError } from '../../model/errors.js';
-
-/** The processes of one job. Every call is collective: all ranks make the same calls in the same order. */
-export interface Communicator {
-  /** This process, from 0, and how many there are. */
-  readonly rank: number;
-  readonly size: number;
-  /** Name and version of the library, for people. */
-  readonly library: string;
-  /** The sum over all ranks, in place; computed beside the event loop. One call at a time. */
-  allReduceSum(values: Float32Array): Promise<void>;
-  /** Rank 0's bytes on every rank, in place; as many everywhere. */
-  broadcast(bytes: Uint8Array): void;
-  /** Every rank's bytes, in order of rank; as many from each. */
-  allGather(bytes: Uint8Array): Uint8Array[];
-  barrier(): void;
-  /** Ends every process of the job. */
-  abort(code: number): void;
-  finalize(): void;
-}
+import type { Communicator } from './communicator.js';
 
 /** By file name, most specific first; those of MPICH's ABI are Intel MPI's and MVAPICH's too. */
 const LIBRARIES = ['libmpi.so.40', 'libmpich.so.12', 'libmpi.so.12', 'libmpi.dylib', 'libmpi.so'];
@@ -36,6 +18,8 @@ const THREAD_SERIALIZED = 2;
 /** Room for the library's own use of the stack; koffi's default is too small for MPICH. */
 const STACK_BYTES = 8 * 2 ** 20;
 const VERSION_BYTES = 8192;
+/** MPI counts with an int. */
+const LARGEST_MESSAGE = 2 ** 30;
 
 interface Handles {
   /** How koffi passes a handle. */
@@ -145,7 +129,7 @@ class MpiCommunicator implements Communicator {
       allReduce: call(`int MPI_Allreduce(void *, void *, int, ${type}, ${type}, ${type})`),
       broadcast: call(`int MPI_Bcast(void *, int, ${type}, int, ${type})`),
       allGather: call(`int MPI_Allgather(void *, int, ${type}, void *, int, ${type}, ${type})`),
-      barrier: call(`int MPI_Barrier(${type})`),
+      allToAll: call(`int MPI_Alltoall(void *, int, ${type}, void *, int, ${type}, ${type})`),
       abort: call(`int MPI_Abort(${type}, int)`),
       finalize: call('int MPI_Finalize()'),
     };
@@ -156,27 +140,32 @@ class MpiCommunicator implements Communicator {
   }
 
   async allReduceSum(values: Float32Array): Promise<void> {
-    if (this.size === 1) return;
     const { world, float, sum } = this.handles;
     if (this.sums.length < values.length) this.sums = new Float32Array(values.length);
     await this.functions.allReduce.beside(values, this.sums, values.length, float, sum, world);
     values.set(this.sums.subarray(0, values.length));
   }
 
-  broadcast(bytes: Uint8Array): void {
+  async broadcast(bytes: Uint8Array): Promise<void> {
     const { world, byte } = this.handles;
-    if (this.size > 1) this.functions.broadcast(bytes, bytes.length, byte, 0, world);
+    for (let start = 0; start < bytes.length; start += LARGEST_MESSAGE) {
+      const part = bytes.subarray(start, start + LARGEST_MESSAGE);
+      await this.functions.broadcast.beside(part, part.length, byte, 0, world);
+    }
   }
 
-  allGather(bytes: Uint8Array): Uint8Array[] {
+  async allGather(bytes: Uint8Array): Promise<Uint8Array[]> {
     const { world, byte } = this.handles;
     const all = new Uint8Array(bytes.length * this.size);
-    this.functions.allGather(bytes, bytes.length, byte, all, bytes.length, byte, world);
+    await this.functions.allGather.beside(bytes, bytes.length, byte, all, bytes.length, byte, world);
     return Array.from({ length: this.size }, (_, rank) => all.subarray(rank * bytes.length, (rank + 1) * bytes.length));
   }
 
-  barrier(): void {
-    this.functions.barrier(this.handles.world);
+  async allToAll(bytes: Uint8Array): Promise<Uint8Array> {
+    const { world, byte } = this.handles;
+    const [came, part] = [new Uint8Array(bytes.length), bytes.length / this.size];
+    await this.functions.allToAll.beside(bytes, part, byte, came, part, byte, world);
+    return came;
   }
 
   abort(code: number): void {

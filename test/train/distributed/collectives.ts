@@ -7,9 +7,11 @@ await job.allReduceSum(values);
 const short = Float32Array.of(job.rank, 1);
 await job.allReduceSum(short);
 const bytes = Uint8Array.of(job.rank + 5, 2, job.rank);
-job.broadcast(bytes);
-const gathered = job.allGather(Uint8Array.of(job.rank, 7)).map((part) => [...part]);
-job.barrier();
+await job.broadcast(bytes);
+const gathered = (await job.allGather(Uint8Array.of(job.rank, 7))).map((part) => [...part]);
+// Two bytes for every process: who sends, who gets.
+const sent = Uint8Array.from({ length: 2 * job.size }, (_, i) => (i % 2 === 0 ? job.rank : i >> 1));
+const exchanged = [...(await job.allToAll(sent))];
 console.log(
   JSON.stringify({
     rank: job.rank,
@@ -19,6 +21,7 @@ console.log(
     short: [...short],
     bytes: [...bytes],
     gathered,
+    exchanged,
   }),
 );
 job.finalize();

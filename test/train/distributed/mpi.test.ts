@@ -16,6 +16,7 @@ interface Printed {
   short: number[];
   bytes: number[];
   gathered: number[][];
+  exchanged: number[];
 }
 
 async function ranks({ command, words }: Launcher, size: number): Promise<Printed[]> {
@@ -38,7 +39,7 @@ for (const launcher of launchers) {
         [2, 3],
       ],
     );
-    for (const { library, values, short, bytes, gathered } of printed) {
+    for (const { rank, library, values, short, bytes, gathered, exchanged } of printed) {
       assert.ok(library.startsWith(launcher.library), library);
       // Σ over ranks of (i mod 11) + rank; 300,006 mod 11 is 3.
       assert.deepEqual(values, [3, 33, 12]);
@@ -49,6 +50,7 @@ for (const launcher of launchers) {
         [1, 7],
         [2, 7],
       ]);
+      assert.deepEqual(exchanged, [0, rank, 1, rank, 2, rank]);
     }
   });
 }

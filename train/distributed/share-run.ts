@@ -1,0 +1,78 @@
+/** A run on several processes: rank 0 has its folder, the others get from it what they need, and bring the data set alone. */
+import { createHash } from 'node:crypto';
+import type { Changes } from '../changed-settings.js';
+import type { RunState } from '../checkpoint.js';
+import type { Dataset } from '../data/dataset.js';
+import { initialModel, samplePictures } from '../new-run.js';
+import type { Progress } from '../progress.js';
+import type { ResumedRun } from '../resume-run.js';
+import { checkpointsOf, type Run, type RunLabels, type RunRecord } from '../run-folder.js';
+import { openForTraining } from '../training-data.js';
+import { broadcastJson, bytesOf, type Communicator, checkEqual } from './communicator.js';
+
+/** Of a run that goes on. */
+interface Progressed {
+  state?: RunState;
+  changes?: Changes;
+}
+
+type Shared = RunRecord & RunLabels;
+
+/**
+ * To be called by rank 0, before anything of a new run is written.
+ * @throws {UserError} where another process found other data
+ */
+export async function shareRun(
+  group: Communicator,
+  run: Shared & Pick<Run, 'mean'>,
+  dataset: Dataset,
+  progressed: Progressed = {},
+): Promise<void> {
+  if (group.size === 1) return;
+  const { config, imagePx, inputPx, pictures, versions, colours, labels, mean } = run;
+  const shared: Shared = { config, imagePx, inputPx, pictures, versions, colours, labels };
+  await broadcastJson<[Shared, Progressed]>(group, [shared, progressed]);
+  await group.broadcast(bytesOf(mean));
+  await checkEqual(group, await fingerprint(dataset));
+}
+
+/**
+ * To be called by the other processes. Weights and velocities are rank 0's once the loop starts.
+ * @throws {UserError} where this process cannot open the data set
+ */
+export async function receiveRun(
+  group: Communicator,
+  { out, stream }: { out: string; stream?: boolean },
+  progress: Progress,
+): Promise<ResumedRun> {
+  const [shared, { state, changes }] = await broadcastJson<[Shared, Progressed]>(group, undefined);
+  const { config, imagePx, labels } = shared;
+  const mean = new Float32Array(imagePx ** 2 * 3);
+  await group.broadcast(bytesOf(mean));
+  const dataset = await openForTraining(config.data, imagePx, stream, progress);
+  await checkEqual(group, await fingerprint(dataset));
+  return {
+    run: { ...shared, ...checkpointsOf(out), path: out, mean, samples: new Uint8Array() },
+    dataset,
+    model: initialModel(config, labels),
+    from: state && { state, readVelocities: async () => new Map() },
+    changes,
+  };
+}
+
+/** Tells data sets apart: classes, names and numbers of pictures, and some of their pixels. */
+async function fingerprint(dataset: Dataset): Promise<Record<string, unknown>> {
+  const { labels, splits } = dataset;
+  const pictures = createHash('sha256');
+  for (const split of [splits.train, splits.val]) {
+    for (let i = 0; i < split.length; i++) pictures.update(`${split.labels[i]} ${split.name(i)}\n`);
+  }
+  const pixels = createHash('sha256').update(await samplePictures(dataset));
+  return {
+    classes: labels,
+    'train pictures': splits.train.length,
+    'val pictures': splits.val.length,
+    'names and classes of pictures (SHA-256)': pictures.digest('hex'),
+    'some pictures (SHA-256)': pixels.digest('hex'),
+  };
+}

@@ -1,9 +1,9 @@
 /** What `--dry-run` prints. */
-import type { DryRun } from './dry-run.js';
+import type { DistributedCost, DryRun } from './dry-run.js';
 
 export function dryRunJson(dryRun: DryRun): object {
   const { microBatch, stepsPerEpoch, imagesPerSecond, validationImagesPerSecond, hours, ...rest } = dryRun;
-  const { peakBytes, checkpointBytes, ...same } = rest;
+  const { peakBytes, checkpointBytes, distributed, ...same } = rest;
   return {
     ...same,
     micro_batch: microBatch,
@@ -13,8 +13,27 @@ export function dryRunJson(dryRun: DryRun): object {
     hours,
     peak_memory_bytes: peakBytes,
     checkpoint_bytes: checkpointBytes,
+    ...(distributed && {
+      ranks: distributed.ranks,
+      gradient_bytes: distributed.bytes,
+      computing_seconds: distributed.computing,
+      network_seconds: distributed.network,
+      exposed_network_seconds: distributed.exposed,
+    }),
   };
 }
+
+/** For people: what several processes cost each other in a step. */
+function describeDistributed({ ranks, bytes, denseShare, computing, network, exposed }: DistributedCost): string {
+  const efficiency = (100 * computing) / (computing + exposed);
+  return (
+    `${ranks} processes: a step is ${seconds(computing)} of computing, measured here on one process's part, and ${seconds(exposed)} more of waiting: ` +
+    `${megabytes(bytes)} MB of gradients (fully connected layers: ${(100 * denseShare).toFixed(1)} %) travel for ${seconds(network)}, the rest of it while computing; ` +
+    `${efficiency.toFixed(0)} % of the speed of ${ranks} machines without a network`
+  );
+}
+
+const seconds = (value: number) => (value < 1 ? `${(1000 * value).toPrecision(3)} ms` : `${value.toPrecision(3)} s`);
 
 /** For people. */
 export function describeDryRun(dryRun: DryRun): string {
@@ -27,6 +46,7 @@ export function describeDryRun(dryRun: DryRun): string {
     `${model}: ${parameters.toLocaleString('en')} parameters for the ${classes} classes of ${data}`,
     `${pictures.train} train and ${pictures.val} val pictures: ${stepsPerEpoch} steps of ${batch} an epoch, ${stepsPerEpoch * epochs} in ${epochs} epochs`,
     `${formatRate(imagesPerSecond)} images/s training, ${formatRate(validationImagesPerSecond)} validating, on ${backend}`,
+    ...(dryRun.distributed ? [describeDistributed(dryRun.distributed)] : []),
     `${formatHours(hours)} for ${epochs} epochs with validation`,
     `memory: ${(peakBytes / 1e9).toFixed(2)} GB at the peak${parts}`,
     `disk: ${megabytes(checkpointBytes)} MB a checkpoint, ${megabytes(3 * checkpointBytes)} MB with last/, best/ and the one that is being written`,

@@ -5,6 +5,7 @@ import { DEFAULTS, SCHEDULES, type Settings } from './config.js';
 import { DATA_HELP } from './data/open-dataset.js';
 import { describeDryRun, dryRunJson } from './describe-dry-run.js';
 import { ALONE, type Communicator } from './distributed/communicator.js';
+import { networkSpeed } from './distributed/cost-model.js';
 import { describeJob, ENGINES, endJob, inProcess, join } from './distributed/launched.js';
 import { dryRun } from './dry-run.js';
 import { type EvaluateRequest, type EvaluationReport, evaluateRun } from './evaluate-run.js';
@@ -20,6 +21,8 @@ type TrainFlags = Omit<TrainRequest, 'out' | 'settings'> &
     out?: string;
     distributed?: (typeof ENGINES)[number];
     compressGradients: boolean;
+    ranks: number;
+    network: string;
     dryRun: boolean;
     json: boolean;
   };
@@ -46,6 +49,8 @@ export function trainCommand(): Command {
         'train as one of the processes that a launcher started, e.g. mpirun -np 2 alexnet train …: each computes its part of every batch (default: alone)',
       ).choices(ENGINES),
     )
+    .option('--ranks <n>', 'with --dry-run: processes that the run is for, on a machine each', positiveInteger, 1)
+    .option('--network <speed>', "with --dry-run --ranks: of a machine's link, e.g. 25Gb, 800Mb", '10Gb')
     .option('--compress-gradients', 'send gradients as float16 between processes: half the bytes', false)
     .option('--checkpoint-minutes <m>', 'minutes between checkpoints within an epoch', positiveNumber, 5)
     .option('--json', 'print the result as one JSON object', false)
@@ -123,7 +128,10 @@ async function runDry(flags: TrainFlags): Promise<void> {
   const progress = showProgress();
   if (advice) progress.note(advice);
   try {
-    const measured = await dryRun({ ...newRunRequest(flags), backend: flags.backend }, progress);
+    const { backend, ranks, compressGradients } = flags;
+    const network = networkSpeed(flags.network);
+    const gradientType = compressGradients ? 'float16' : 'float32';
+    const measured = await dryRun({ ...newRunRequest(flags), backend, ranks, network, gradientType }, progress);
     progress.stop();
     console.log(flags.json ? JSON.stringify(dryRunJson(measured)) : describeDryRun(measured));
   } finally {

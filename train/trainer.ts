@@ -2,6 +2,7 @@
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { centreCrop } from '../model/crops.js';
 import { reseedDropout } from '../model/dropout.js';
+import { UserError } from '../model/errors.js';
 import { stepsPerEpoch } from './config.js';
 import { trainingBatch } from './data/augment.js';
 import type { Dataset, Split } from './data/dataset.js';
@@ -73,10 +74,15 @@ export class Trainer {
     this.batch = Math.min(config.batch, this.pictures.length);
     this.wholeBatches = Math.floor(this.pictures.length / this.batch);
     this.stepsPerEpoch = stepsPerEpoch(this.pictures.length, config.batch);
-    this.validationBatch = Math.min(config.microBatch ?? this.batch, splits.val.length);
     this.sgd = new Sgd(thawed(modelWeights(model, 'trainable'), config.freeze), config);
     this.step = new TrainingStep(model, this.sgd, config);
     this.group = together?.group ?? ALONE;
+    this.validationBatch = Math.min(config.microBatch ?? Math.ceil(this.batch / this.group.size), splits.val.length);
+    if (this.group.size > this.batch) {
+      throw new UserError(
+        `a batch of ${this.batch} pictures for ${this.group.size} processes: some would have none; take a larger --batch or fewer processes`,
+      );
+    }
     if (this.group.size > 1) this.gradientSum = new GradientSum(this.group, this.sgd.weights, together!.gradientType);
   }
 

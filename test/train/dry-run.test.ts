@@ -77,3 +77,18 @@ test('refuses --resume, and a request without data, with exit code 2', async () 
   assert.match(resumed.stderr, /--dry-run measures a new run; leave --resume out/);
   assert.equal((await alexnet('train', '--dry-run', '--model', 'alexnet')).code, 2);
 });
+
+test('reckons several processes from one and the network', async () => {
+  const flags = ['--batch', '32', '--dry-run', '--ranks', '3', '--network', '1Mb'];
+  const measured = await json<Measured & Record<string, number>>(...words(...flags));
+  const bytes = 4 * measured.parameters;
+  assert.deepEqual([measured.ranks, measured.gradient_bytes], [3, bytes]);
+  // Every byte passes a link 2 · 2/3 times, at 125,000 a second; four rounds of 50 µs.
+  const network = ((4 / 3) * bytes) / 125_000 + 4 * 50e-6;
+  assert.ok(Math.abs(measured.network_seconds - network) < 1e-9, `${measured.network_seconds}`);
+  // All of it in one bucket: nothing is left to compute meanwhile.
+  assert.ok(Math.abs(measured.exposed_network_seconds - network) < 1e-9);
+  const step = measured.computing_seconds + network;
+  assert.ok(Math.abs(measured.images_per_second / (32 / step) - 1) < 1e-9);
+  assert.deepEqual([measured.steps_per_epoch, measured.pictures.train], [3, 69]);
+});

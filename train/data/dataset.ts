@@ -25,6 +25,16 @@ export interface Split {
   load?(indices: Uint32Array): Promise<Split>;
   /** Where each picture stands in the store that it was read into; absent for pictures that are made. */
   readonly places?: Uint32Array;
+  /** Present where pictures are far away, and `load` with it. */
+  readonly shards?: Shards;
+}
+
+/** Which pictures lie together and are fetched together: files, or parts of them. */
+export interface Shards {
+  /** Shard of every picture, in any numbering. */
+  readonly of: Uint32Array;
+  /** How many shards' pictures are shuffled with one another in training: those that a process reads at one time. */
+  readonly together: number;
 }
 
 /** Where decoded pictures go, in the order of reading: memory, or the shards of a pack. */

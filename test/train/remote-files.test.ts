@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { UserError } from '../../model/errors.js';
+import type { Split } from '../../train/data/dataset.js';
+import { epochBatches } from '../../train/data/epoch-batches.js';
 import type { RemoteOptions } from '../../train/data/remote/options.js';
 import { RemoteFiles } from '../../train/data/remote/remote-files.js';
 import { answersNothing, brokenAfter, type DataServer, type Fault, sends, serveFolder, status } from './data-server.js';
@@ -232,4 +234,30 @@ test('goes on without a cache where a block does not fit, and says which folder 
     open().read(url, 0, 3),
     /cache: expected a folder to keep blocks .*; name another by ALEXNET_CACHE/,
   );
+});
+
+test('in the order of an epoch each process fetches a block about once, with a cache of a fifth of the file', async (t) => {
+  const folder = await temporaryFolder(t);
+  const [records, recordBytes, blocksInAll] = [400, 100, 40];
+  writeFileSync(join(folder, 'b.bin'), randomBytes(records * recordBytes));
+  const server = await serveFolder(t, folder);
+  const of = Uint32Array.from({ length: records }, (_, record) => Math.floor((record * recordBytes) / BLOCK));
+  const near: Split = { length: records, labels: new Uint16Array(records), name: String, pixels: () => assert.fail() };
+  const far: Split = { ...near, shards: { of, together: 5 } };
+  /** Blocks fetched by each of two processes. */
+  const fetched = async (split: Split) => {
+    const counts: number[] = [];
+    for (const rank of [0, 1]) {
+      const files = new RemoteFiles({ cacheFolder: await temporaryFolder(t), cacheBytes: 8 * 1032 * (16 / 15) }, BLOCK);
+      server.requests.length = 0;
+      for (const indices of epochBatches(split, { seed: 1, epoch: 1, batch: 16, rank, size: 2 }))
+        await Promise.all(
+          Array.from(indices, (index) => files.read(`${server.url}/b.bin`, index * recordBytes, recordBytes)),
+        );
+      counts.push(blocks(server).length);
+    }
+    return counts;
+  };
+  for (const count of await fetched(far)) assert.ok(count <= blocksInAll / 2 + 1, `${count} of ${blocksInAll}`);
+  for (const count of await fetched(near)) assert.ok(count > 100, `${count}, were the order one of all pictures`);
 });

@@ -52,7 +52,7 @@ export class BlockCache {
     const file = await readFile(this.path(key)).catch(() => undefined);
     if (file === undefined) return undefined;
     const bytes = file.subarray(0, length);
-    if (file.length !== length + DIGEST_BYTES || !(await digest(bytes)).equals(file.subarray(length))) {
+    if (!(await digest(bytes)).equals(file.subarray(length))) {
       await this.drop(key);
       return undefined;
     }

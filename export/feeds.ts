@@ -3,6 +3,7 @@ import * as ort from 'onnxruntime-node';
 import { centreCrop, cutOut } from '../model/crops.js';
 import { random } from '../model/random.js';
 import type { Split } from '../train/data/dataset.js';
+import { loadPictures } from '../train/data/read-ahead.js';
 import type { ImageHead } from './heads.js';
 import { NCHW, permutation, transpose } from './layout.js';
 import type { Feeds } from './precision/calibrate.js';
@@ -13,11 +14,12 @@ function spread(split: Split, count: number): number[] {
   return Array.from({ length: used }, (_, i) => Math.floor((i * split.length) / used));
 }
 
-function pixelsOf(split: Split, indices: readonly number[], imagePx: number): Uint8Array {
+async function pixelsOf(split: Split, indices: readonly number[], imagePx: number): Promise<Uint8Array> {
+  const pictures = await loadPictures(split, Uint32Array.from(indices));
   const size = imagePx ** 2 * 3;
   const pixels = new Uint8Array(indices.length * size);
   indices.forEach((index, i) => {
-    pixels.set(split.pixels(index, random(0, 'evaluate', index)), i * size);
+    pixels.set(pictures.pixels(index, random(0, 'evaluate', index)), i * size);
   });
   return pixels;
 }
@@ -28,8 +30,8 @@ export function classifierFeeds(split: Split, count: number, head: 'image' | 'te
   const { imagePx, inputPx, mean } = geometry;
   return {
     count: indices.length,
-    at: (first, rows): Record<string, ort.Tensor> => {
-      const pixels = pixelsOf(split, indices.slice(first, first + rows), imagePx);
+    at: async (first, rows): Promise<Record<string, ort.Tensor>> => {
+      const pixels = await pixelsOf(split, indices.slice(first, first + rows), imagePx);
       if (head === 'image') return { image: new ort.Tensor('uint8', pixels, [rows, imagePx, imagePx, 3]) };
       const crop = centreCrop(imagePx, inputPx);
       const [picture, input] = [imagePx ** 2 * 3, inputPx ** 2 * 3];
@@ -57,8 +59,8 @@ export function pictureFeeds(
   const { name, px, nchw } = input;
   return {
     count: indices.length,
-    at: (first, rows) => {
-      const pixels = pixelsOf(split, indices.slice(first, first + rows), px);
+    at: async (first, rows): Promise<Record<string, ort.Tensor>> => {
+      const pixels = await pixelsOf(split, indices.slice(first, first + rows), px);
       const values = Float32Array.from(pixels, (pixel) => low + (pixel * (high - low)) / 255);
       const dims = [rows, px, px, 3];
       if (!nchw) return { [name]: new ort.Tensor('float32', values, dims) };

@@ -5,7 +5,7 @@ import { Command } from 'commander';
 import { UsageError, UserError } from '../model/errors.js';
 import { NETWORKS } from '../model/registry.js';
 import { DATA_HELP, openDataset } from './data/open-dataset.js';
-import { isPack, type PackRecord } from './data/pack.js';
+import { isPack, type PackRecord } from './data/pack-format.js';
 import { finishPack, PackWriter } from './data/write-pack.js';
 import { positiveInteger } from './numbers.js';
 import { reportDataset } from './open-data.js';

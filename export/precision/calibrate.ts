@@ -13,7 +13,7 @@ export interface Feeds {
   /** Rows in all. */
   readonly count: number;
   /** The model's inputs for rows `first` … `first + rows − 1`. */
-  at(first: number, rows: number): Record<string, ort.Tensor>;
+  at(first: number, rows: number): Record<string, ort.Tensor> | Promise<Record<string, ort.Tensor>>;
 }
 
 export interface Range {
@@ -48,7 +48,7 @@ export async function calibrate(
   const passes = method === 'minmax' ? 1 : 2;
   const run = async (pass: number, look: (name: string, values: Float32Array) => void) => {
     for (let first = 0; first < feeds.count; first += ROWS) {
-      const inputs = feeds.at(first, Math.min(ROWS, feeds.count - first));
+      const inputs = await feeds.at(first, Math.min(ROWS, feeds.count - first));
       const results = { ...inputs, ...(await session?.run(inputs)) };
       for (const name of names) look(name, results[name].data as Float32Array);
       onProgress(pass * feeds.count + Math.min(first + ROWS, feeds.count), passes * feeds.count);

@@ -30,14 +30,14 @@ export async function compareFiles(
   try {
     let same = 0;
     for (let first = 0; first < feeds.count; first += ROWS) {
-      const inputs = feeds.at(first, Math.min(ROWS, feeds.count - first));
+      const inputs = await feeds.at(first, Math.min(ROWS, feeds.count - first));
       const [a, b] = [await winners(sessions[0], inputs), await winners(sessions[1], inputs)];
       same += a.filter((winner, i) => winner === b[i]).length;
       onProgress(Math.min(first + ROWS, feeds.count), feeds.count);
     }
     const times: number[][] = [[], []];
     for (let round = 0; round < TIMED + WARM_UP; round++) {
-      const inputs = feeds.at(round % feeds.count, 1);
+      const inputs = await feeds.at(round % feeds.count, 1);
       for (const [i, session] of sessions.entries()) {
         const start = performance.now();
         await session.run(inputs);

@@ -28,7 +28,7 @@ function feedsFor({ parts }: OnnxModel, count: number): Feeds {
 
 async function outputs(model: OnnxModel, feeds: Feeds): Promise<Float32Array> {
   const session = await ort.InferenceSession.create(model.encode(), { logSeverityLevel: 3 });
-  const result = (await session.run(feeds.at(0, feeds.count)))[session.outputNames[0]];
+  const result = (await session.run(await feeds.at(0, feeds.count)))[session.outputNames[0]];
   await session.release();
   assert.equal(result.type, 'float32');
   return result.data as Float32Array;

@@ -23,7 +23,7 @@ export function plainPng(red: number, green: number, blue: number): Promise<Buff
 /** A folder that is gone after the test. */
 export async function temporaryFolder(context: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'alexnet-test-'));
-  context.after(() => rm(folder, { recursive: true, force: true }));
+  context.after(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
   return folder;
 }
 

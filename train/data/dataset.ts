@@ -3,6 +3,7 @@
  */
 import type { Random } from '../../model/random.js';
 import type { ColourStatistics } from './colour.js';
+import type { RemoteOptions } from './remote/options.js';
 
 /** Pictures with labels, addressed by position. */
 export interface Split {
@@ -18,13 +19,23 @@ export interface Split {
    */
   pixels(index: number, stream: Random): Uint8Array;
   /**
-   * Present where pictures are read as they are needed: reads these behind, and resolves to the split with these pictures alone. Whoever opens a
-   * data set with `stream` asks it before `pixels`, see `read-ahead.ts`.
+   * Present where pictures are read as they are needed: reads these behind, and resolves to the split with these pictures alone. To be asked before
+   * `pixels` where pictures may be streamed or far away, see `read-ahead.ts`.
    * @throws {UserError} when one cannot be read any more
    */
   load?(indices: Uint32Array): Promise<Split>;
   /** Where each picture stands in the store that it was read into; absent for pictures that are made. */
   readonly places?: Uint32Array;
+  /** Present where pictures are far away, and `load` with it. */
+  readonly shards?: Shards;
+}
+
+/** Which pictures lie together and are fetched together: files, or parts of them. */
+export interface Shards {
+  /** Shard of every picture, in any numbering. */
+  readonly of: Uint32Array;
+  /** How many shards' pictures are shuffled with one another in training: those that a process reads at one time. */
+  readonly together: number;
 }
 
 /** Where decoded pictures go, in the order of reading: memory, or the shards of a pack. */
@@ -36,7 +47,7 @@ export interface PictureSink {
    * Takes a picture in; resolves as soon as another may be added, decoding goes on behind. `read`, if called at all, is called before.
    * A picture that cannot be read or decoded is listed in `skipped`.
    */
-  add(picture: Pick<Member, 'path' | 'read' | 'later'>): Promise<void>;
+  add(picture: Pick<Member, 'path' | 'read' | 'later' | 'shard'>): Promise<void>;
   /** Resolves when every picture added is decoded. */
   settle(): Promise<void>;
   /** Whether the picture in this slot could be decoded. */
@@ -53,6 +64,8 @@ export interface Streamed {
   readonly why: string;
   /** In the order asked for, uint8 [imagePx, imagePx, 3] each. */
   load(slots: readonly number[]): Promise<Uint8Array[]>;
+  /** Of these pictures; undefined where they are near. */
+  shards(slots: readonly number[]): Shards | undefined;
   /** Of the training pictures, taken while each was decoded for the first time. */
   statistics(): { mean: Float32Array; colours: ColourStatistics };
 }
@@ -71,6 +84,8 @@ export interface Member {
   read(): Promise<Encoded>;
   /** The same at any later time; absent where a source can be read from front to back only. */
   later?(): Promise<Encoded>;
+  /** Of a picture that is far away: which of `Shards.of` it lies in. */
+  readonly shard?: number;
 }
 
 /** What a data set is made of. */
@@ -92,6 +107,8 @@ export interface OpenOptions {
   stream?: 'large' | 'always';
   /** What decoded pictures may fill before they are streamed, bytes; default: half of the free memory. */
   heldBytes?: number;
+  /** How files behind URLs are fetched and kept, where that differs from `remoteOptions`. */
+  remote?: Partial<RemoteOptions>;
 }
 
 /** A data set, decoded to `imagePx` squares. */

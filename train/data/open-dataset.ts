@@ -1,6 +1,7 @@
 /**
  * Opens what `--data` names: a folder of pictures, the same as .tar or .tar.gz, a pack that `alexnet prepare` made, `cifar10:DIR`, `idx:DIR`,
- * `ilsvrc2012:DIR`, `webdataset:DIR`, or `emoji`, the embedded data set (a folder of that name is `./emoji`). All forms of a data set give the same, picture by picture.
+ * `ilsvrc2012:DIR`, `webdataset:DIR`, or `emoji`, the embedded data set (a folder of that name is `./emoji`). Packs and WebDataset's shards may
+ * lie behind URLs. All forms of a data set give the same, picture by picture.
  */
 import { stat } from 'node:fs/promises';
 import { UserError } from '../../model/errors.js';
@@ -9,13 +10,15 @@ import type { Dataset, Member, OpenOptions, PictureSink, Source } from './datase
 import { openEmoji } from './emoji.js';
 import { ilsvrc2012Members } from './ilsvrc2012.js';
 import { folderMembers } from './image-folder.js';
-import { isPack, openPack } from './pack.js';
+import { openPack } from './pack.js';
+import { isPack } from './pack-format.js';
 import { isWanted, readPictures } from './picture-dataset.js';
+import { isUrl } from './remote/url.js';
 import { tarMembers } from './tar-pictures.js';
 import { webdataset } from './webdataset.js';
 
 export const DATA_HELP =
-  'folder DIR/{train,val|test}/<class>/…, the same as .tar or .tar.gz, a folder that "alexnet prepare" made, cifar10:DIR, idx:DIR, ilsvrc2012:DIR, webdataset:DIR, or emoji';
+  'folder DIR/{train,val|test}/<class>/…, the same as .tar or .tar.gz, a folder that "alexnet prepare" made or its URL, cifar10:DIR, idx:DIR, ilsvrc2012:DIR, webdataset:DIR, webdataset:URL{000..146}.tar, or emoji';
 
 /** Sources by the word in front of the colon. */
 const BY_SCHEME: Record<string, (folder: string, options: OpenOptions) => Source> = {
@@ -37,6 +40,7 @@ export async function openDataset(source: string, options: OpenOptions, store?: 
   const [, scheme = '', folder = ''] = /^([a-z0-9]+):(.*)$/.exec(source) ?? [];
   const bare = BY_SCHEME[scheme];
   if (bare) return readPictures(source, bare(folder, options), options, undefined, store);
+  if (isUrl(source)) return openPack(source, options);
   const found = await stat(source).catch((cause: NodeJS.ErrnoException) => {
     const reason = cause.code === 'ENOENT' ? 'no such file or folder' : cause.message;
     throw new UserError(

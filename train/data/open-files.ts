@@ -1,6 +1,9 @@
 /** Pieces of files by position, from many files in any order: those used last stay open. */
-import { closeSync, openSync, read as readInto, readSync } from 'node:fs';
+import { closeSync, createReadStream, existsSync, openSync, read as readInto, readSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
+import type { PieceReader } from './piece-reader.js';
 
 const readBehind = promisify(readInto);
 /** Files that stay open; more are open while pieces of more are being read. */
@@ -12,11 +15,11 @@ interface OpenFile {
   reading: number;
 }
 
-export class OpenFiles {
+export class OpenFiles implements PieceReader {
   /** In the order of their last use. */
   private readonly files = new Map<string, OpenFile>();
 
-  /** One job of libuv's threads, under way when this returns; shorter than `length` where the file ends before. */
+  /** One job of libuv's threads. */
   async read(file: string, position: number, length: number): Promise<Buffer> {
     const open = this.use(file);
     open.reading += 1;
@@ -29,18 +32,27 @@ export class OpenFiles {
     }
   }
 
-  /** For `Member.later`; made here, a function holds on to nothing else of its member. */
   piece(file: string, position: number, length: number): () => Promise<Buffer> {
     return () => this.read(file, position, length);
   }
 
-  /** The same at once. */
   readNow(file: string, position: number, length: number): Buffer {
     const bytes = Buffer.allocUnsafeSlow(length);
     return bytes.subarray(0, readSync(this.use(file).descriptor, bytes, 0, length, position));
   }
 
-  /** To be called when nothing is being read. */
+  stream(file: string): Readable {
+    return createReadStream(file);
+  }
+
+  whole(file: string): Promise<Buffer> {
+    return readFile(file);
+  }
+
+  async exists(file: string): Promise<boolean> {
+    return existsSync(file);
+  }
+
   close(): void {
     for (const { descriptor } of this.files.values()) closeSync(descriptor);
     this.files.clear();

@@ -57,6 +57,7 @@ function checkNoneUnread(source: string, splits: Record<string, Split>, classes:
 function streamedSplit(split: Split, streamed: Streamed): Split {
   return {
     ...split,
+    shards: streamed.shards(Array.from(split.places!)),
     pixels: (index) => {
       throw new Error(`${split.name(index)} is streamed and was not loaded`);
     },

@@ -27,7 +27,7 @@ export class PictureStore implements PictureSink {
   private readonly heldBytes: number;
   private readonly running = new Set<Promise<void>>();
   /** How each picture is read again. */
-  private readonly sources: Member['later'][] = [];
+  private readonly sources: Pick<Member, 'later' | 'shard'>[] = [];
 
   /** @param total  number of pictures to come, where it is known */
   constructor(
@@ -43,13 +43,13 @@ export class PictureStore implements PictureSink {
   }
 
   /** @throws {UserError} when memory is about to run out */
-  async add({ path, read, later }: Pick<Member, 'path' | 'read' | 'later'>): Promise<void> {
+  async add({ path, read, later, shard }: Pick<Member, 'path' | 'read' | 'later' | 'shard'>): Promise<void> {
     const slot = this.names.length;
     const { stream } = this.options;
     if (!this.streamed && stream && later && (slot + 1) * this.pictureBytes > this.heldBytes) await this.letGo();
     if (!this.streamed && slot % this.picturesPerBlock === 0) this.blocks.push(this.newBlock(slot));
     this.names.push(path);
-    this.sources.push(later);
+    this.sources.push({ later, shard });
     const task: Promise<void> = this.fill(slot, read()).finally(() => this.running.delete(task));
     this.running.add(task);
     if (this.running.size >= 2 * availableParallelism()) await Promise.race(this.running);

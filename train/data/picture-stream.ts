@@ -1,10 +1,11 @@
 /** Pictures of one data set that are not kept: decoded anew at every use, with what must be known of all of them taken at the first. */
 import { UserError } from '../../model/errors.js';
 import { ColourSums } from './colour.js';
-import type { Member, Streamed } from './dataset.js';
+import type { Member, Shards, Streamed } from './dataset.js';
 import { decodePicture } from './decode.js';
 import { MeanSum } from './mean.js';
 import { splitOf } from './picture-places.js';
+import { PART_BYTES, partsTogether } from './remote/window.js';
 
 export class PictureStream implements Streamed {
   /** Of training pictures, and of those outside splits, which are for training where the source has none. */
@@ -18,7 +19,7 @@ export class PictureStream implements Streamed {
   constructor(
     private readonly imagePx: number,
     private readonly names: readonly string[],
-    private readonly sources: readonly Member['later'][],
+    private readonly sources: readonly Pick<Member, 'later' | 'shard'>[],
     readonly why: string,
   ) {}
 
@@ -37,13 +38,18 @@ export class PictureStream implements Streamed {
     return { mean: mean.mean(), colours: colours.components() };
   }
 
+  shards(slots: readonly number[]): Shards | undefined {
+    if (this.sources[slots[0]].shard === undefined) return undefined;
+    return { of: Uint32Array.from(slots, (slot) => this.sources[slot].shard!), together: partsTogether(PART_BYTES) };
+  }
+
   load(slots: readonly number[]): Promise<Uint8Array[]> {
     return Promise.all(slots.map((slot) => this.decode(slot)));
   }
 
   private async decode(slot: number): Promise<Uint8Array> {
     try {
-      return await decodePicture(await this.sources[slot]!(), this.imagePx);
+      return await decodePicture(await this.sources[slot].later!(), this.imagePx);
     } catch (cause) {
       const reason = (cause as Error).message.split('\n')[0];
       throw new UserError(

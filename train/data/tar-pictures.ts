@@ -2,8 +2,6 @@
  * Everything in a .tar or .tar.gz, in the archive's order, streamed: nothing is unpacked to disk and one member at a time is
  * in memory. Whether it is compressed is told by its first bytes, not by its name.
  */
-import { createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { pipeline, Transform, type TransformCallback } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { createGunzip } from 'node:zlib';
@@ -12,6 +10,7 @@ import { UserError } from '../../model/errors.js';
 import type { Member } from './dataset.js';
 import { OpenFiles } from './open-files.js';
 import { isHidden } from './picture-places.js';
+import type { PieceReader } from './piece-reader.js';
 
 /** Headers take one block, contents as many as they fill. */
 export const BLOCK = 512;
@@ -23,13 +22,13 @@ export interface TarMember extends Member {
 }
 
 /**
- * @param file   path of the archive
- * @param files  through which members are read later
+ * @param file   path, or URL, of the archive
+ * @param files  through which it is read, now and later
  * @throws {UserError} when it is no tar, breaks off, or its compression is damaged: with what was read up to there
  */
-export async function* tarMembers(file: string, files = new OpenFiles()): AsyncGenerator<TarMember> {
-  const compressed = await isGzip(file);
-  const source = createReadStream(file);
+export async function* tarMembers(file: string, files: PieceReader = new OpenFiles()): AsyncGenerator<TarMember> {
+  const compressed = await isGzip(file, files);
+  const source = files.stream(file);
   const tail = new Tail();
   const entries = extract();
   // The error of any stage reaches the loop below through `entries`; the callback only has to exist.
@@ -46,7 +45,7 @@ export async function* tarMembers(file: string, files = new OpenFiles()): AsyncG
         const read = () => {
           // Whoever reads a member that breaks off is to be told of the archive.
           reading = buffer(entry).catch((cause: Error) => {
-            throw brokenOff(file, source.bytesRead, members, cause.message, cause);
+            throw cause instanceof UserError ? cause : brokenOff(file, tail.size, members, cause.message, cause);
           });
           return reading;
         };
@@ -63,12 +62,11 @@ export async function* tarMembers(file: string, files = new OpenFiles()): AsyncG
     if (cause instanceof UserError) throw cause;
     const reason = (cause as Error).message;
     if (members === 0 && !compressed) throw notTar(file, reason, cause);
-    throw brokenOff(file, source.bytesRead, members, reason, cause);
+    throw brokenOff(file, tail.size, members, reason, cause);
   }
   if (tail.size === 0 || tail.size % BLOCK !== 0) throw notTar(file, 'its size is no multiple of 512 bytes');
   // Without this check an archive cut between two members would pass for a smaller data set.
-  if (!isEndMark(tail.last))
-    throw brokenOff(file, source.bytesRead, members, 'its closing blocks of zeros are missing');
+  if (!isEndMark(tail.last)) throw brokenOff(file, tail.size, members, 'its closing blocks of zeros are missing');
 }
 
 /** Passes an archive through and keeps its last block and its size. */
@@ -86,16 +84,16 @@ class Tail extends Transform {
 /** Whether this last block of an archive says that it is whole. */
 export const isEndMark = (block: Buffer): boolean => block.every((byte) => byte === 0);
 
-async function isGzip(file: string): Promise<boolean> {
-  const handle = await open(file);
-  try {
-    const { buffer: start, bytesRead } = await handle.read(Buffer.alloc(4), 0, 4, 0);
-    if (start.toString('latin1') === 'PK\x03\x04')
-      throw notTar(file, 'it is a ZIP archive; unpack it and name the folder');
-    return bytesRead >= 2 && start[0] === 0x1f && start[1] === 0x8b;
-  } finally {
-    await handle.close();
-  }
+async function isGzip(file: string, files: PieceReader): Promise<boolean> {
+  const start = await startOf(file, files);
+  if (start.toString('latin1') === 'PK\x03\x04')
+    throw notTar(file, 'it is a ZIP archive; unpack it and name the folder');
+  return start[0] === 0x1f && start[1] === 0x8b;
+}
+
+async function startOf(file: string, files: PieceReader): Promise<Buffer> {
+  for await (const chunk of files.stream(file)) return chunk.subarray(0, 4);
+  return Buffer.alloc(0);
 }
 
 function notTar(file: string, reason: string, cause?: unknown): UserError {

@@ -1,22 +1,20 @@
 /** The classes of WebDataset's samples: what a sample says, and the name it stands for. See `webdataset.ts`. */
-import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { UserError } from '../../model/errors.js';
-import type { Member } from './dataset.js';
 import { byCodePoint } from './picture-classes.js';
-
-const CLASSES = 'classes.txt';
+import type { PieceReader } from './piece-reader.js';
+import type { TarMember } from './tar-pictures.js';
 
 /**
  * Names by number.
- * @returns undefined where there is no `classes.txt`
+ * @param places  of `classes.txt`, the first that is there counts
+ * @returns undefined where there is none
  * @throws {UserError} when a name is empty or there twice
  */
-export async function readClassNames(folder: string): Promise<string[] | undefined> {
-  const file = join(folder, CLASSES);
-  if (!existsSync(file)) return undefined;
-  const lines = (await readFile(file, 'utf8')).trimEnd().split('\n');
+export async function readClassNames(files: PieceReader, places: string[]): Promise<string[] | undefined> {
+  const found = await Promise.all(places.map((place) => files.exists(place)));
+  const file = places[found.indexOf(true)];
+  if (file === undefined) return undefined;
+  const lines = (await files.whole(file)).toString('utf8').trimEnd().split('\n');
   const names = lines.map((line) => pathPart(line.trim()));
   for (const [number, name] of names.entries()) {
     if (name === '') throw new UserError(`${file}: line ${number + 1} is empty; expected the name of class ${number}`);
@@ -33,7 +31,7 @@ export async function readClassNames(folder: string): Promise<string[] | undefin
 const pathPart = (name: string): string => name.replaceAll('/', ' or ');
 
 /** A file of a sample. */
-export interface SampleFile extends Pick<Member, 'later'> {
+export interface SampleFile extends Pick<TarMember, 'later' | 'position'> {
   bytes: Buffer;
 }
 
@@ -77,8 +75,9 @@ export class ClassReader {
     if (!isNumber && !Number.isNaN(Number(label))) refuse('a whole number from 0, or a name');
     const { names } = this;
     const name = isNumber ? (names?.[Number(label)] ?? String(Number(label))) : pathPart(label);
-    if (names && isNumber && Number(label) >= names.length) refuse(`0 to ${names.length - 1}, as ${CLASSES} has lines`);
-    if (names && !isNumber && !names.includes(name)) refuse(`a number, or a name in ${CLASSES}`);
+    if (names && isNumber && Number(label) >= names.length)
+      refuse(`0 to ${names.length - 1}, as classes.txt has lines`);
+    if (names && !isNumber && !names.includes(name)) refuse(`a number, or a name in classes.txt`);
     this.numbered ??= isNumber;
     if (!names && this.numbered !== isNumber) refuse(`a ${isNumber ? 'name' : 'number'}, as samples before have`);
     this.seen.add(name);

@@ -1,5 +1,5 @@
 /**
- * Decodes a data set once and keeps it as a pack (`pack.ts`). Memory does not grow with the set. What is whole of an earlier try is kept: shards
+ * Decodes a data set once and keeps it as a pack (`pack-format.ts`). Memory does not grow with the set. What is whole of an earlier try is kept: shards
  * are renamed into place when their last picture is written.
  */
 import { existsSync } from 'node:fs';
@@ -19,10 +19,10 @@ import {
   NO_PICTURE,
   PACK_FORMAT,
   type PackRecord,
-  ShardReader,
   type ShardRecord,
   shardFile,
-} from './pack.js';
+} from './pack-format.js';
+import { ShardReader } from './shard-reader.js';
 
 /** About what a shard holds, and so what a second try may have to decode again. */
 const SHARD_BYTES = 400_000_000;

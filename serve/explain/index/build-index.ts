@@ -24,7 +24,7 @@ export interface Pictures {
   name(index: number): string;
   label(index: number): string;
   /** uint8 RGB [imagePx, imagePx, 3] */
-  pixels(index: number): Uint8Array;
+  pixels(index: number): Uint8Array | Promise<Uint8Array>;
 }
 
 export interface IndexOptions {
@@ -157,7 +157,7 @@ class IndexBuilder {
     const { rowSize, centre } = network;
     const rows: Rows[] = [];
     for (let i = start; i < start + count; i++) {
-      const pixels = this.pictures.pixels(i);
+      const pixels = await this.pictures.pixels(i);
       rows.push((await network.rows(pixels)).slice(centre * rowSize, (centre + 1) * rowSize));
       await this.keepThumbnail(pixels);
     }

@@ -2,6 +2,7 @@
 import { UserError } from '../../../model/errors.js';
 import { random } from '../../../model/random.js';
 import type { Dataset } from '../../../train/data/dataset.js';
+import { loadPictures } from '../../../train/data/read-ahead.js';
 import type { Pictures } from './build-index.js';
 
 /** @throws {UserError} where the set has no such split */
@@ -14,6 +15,9 @@ export function splitPictures({ source, splits, labels }: Dataset, name: string)
     length: split.length,
     name: (index) => split.name(index),
     label: (index) => labels[split.labels[index]],
-    pixels: (index) => split.pixels(index, random('index', index)), // drawn pictures: the same at every use
+    pixels: async (index) => {
+      const pictures = await loadPictures(split, Uint32Array.of(index));
+      return pictures.pixels(index, random('index', index)); // drawn pictures: the same at every use
+    },
   };
 }

@@ -12,13 +12,20 @@ export const ENGINES = ['mpi'] as const;
 const LOCAL_RANKS = ['OMPI_COMM_WORLD_LOCAL_RANK', 'MPI_LOCALRANKID', 'SLURM_LOCALID'];
 
 /**
- * Joins the job, each process of a machine with a GPU of its own, where the launcher did not see to that.
+ * Joins the job, each process of a machine with a GPU of its own.
  * @throws {UserError} where there is no MPI library
  */
 export function join(): Communicator {
-  const local = LOCAL_RANKS.map((name) => process.env[name]).find((value) => value !== undefined);
-  if (local !== undefined) process.env.CUDA_VISIBLE_DEVICES ??= local;
+  const device = ownDevice(process.env);
+  if (device !== undefined) process.env.CUDA_VISIBLE_DEVICES = device;
   return joinJob();
+}
+
+/** For `CUDA_VISIBLE_DEVICES`: of the devices that all processes of a machine see, or of all that it has. */
+export function ownDevice(env: NodeJS.ProcessEnv): string | undefined {
+  const local = LOCAL_RANKS.map((name) => env[name]).find((value) => value !== undefined);
+  const seen = env.CUDA_VISIBLE_DEVICES?.split(',');
+  return seen && local !== undefined ? seen[Number(local) % seen.length] : local;
 }
 
 /**

@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { UsageError, UserError } from '../../../model/errors.js';
+import { ALONE } from '../../../train/distributed/communicator.js';
+import { inProcess, ownDevice } from '../../../train/distributed/launched.js';
+
+for (const [env, device] of [
+  [{ OMPI_COMM_WORLD_LOCAL_RANK: '2' }, '2'],
+  [{ MPI_LOCALRANKID: '1', CUDA_VISIBLE_DEVICES: '4,6,7' }, '6'],
+  [{ SLURM_LOCALID: '3', CUDA_VISIBLE_DEVICES: '5' }, '5'],
+  [{ CUDA_VISIBLE_DEVICES: '4,6' }, undefined],
+  [{}, undefined],
+] as const) {
+  test(`with ${JSON.stringify(env)} a process takes the device ${device}`, () => {
+    assert.equal(ownDevice(env), device);
+  });
+}
+
+test('an error says once in which process and step it came, and stays of its kind', () => {
+  const group = { ...ALONE, rank: 3, size: 5 };
+  const usage = inProcess(group, new UsageError('--batch is too small'), 17) as Error;
+  assert.ok(usage instanceof UsageError);
+  assert.equal(usage.message, 'rank 3 of 5, step 17: --batch is too small');
+  assert.equal(inProcess(group, usage), usage);
+  const fault = new TypeError('x is undefined');
+  assert.equal(inProcess(group, fault), fault);
+  assert.match(fault.stack!, /^rank 3 of 5: TypeError: x is undefined/);
+  const single = new UserError('no such file');
+  assert.equal(inProcess(ALONE, single, 17), single);
+});

@@ -115,15 +115,18 @@ test('the container serves on a read-only root as uid 1000, ready once the model
     assert.deepEqual(writable, []);
   }
 
-  const slow = await corner(1, 4000, 3000).png().toBuffer();
-  const answers = Array.from({ length: IN_LINE }, () => post(url, slow));
-  const pending = async () =>
-    /^nv_inference_pending_request_count (\d+)$/m.exec(await (await fetch(`${url}/metrics`)).text());
-  await until(async () => Number((await pending())?.[1]) === IN_LINE, 5000);
+  // Halted, so that all are in line when the signal comes.
+  const [, ...inference] = processes;
+  for (const pid of inference) process.kill(pid, 'SIGSTOP');
+  const picture = await corner(1).png().toBuffer();
+  const answers = Array.from({ length: IN_LINE }, () => post(url, picture));
+  const metrics = async () => (await fetch(`${url}/metrics`)).text();
+  await until(async () => (await metrics()).includes(`\nnv_inference_pending_request_count ${IN_LINE}\n`), 5000);
   const ended = once(child, 'exit');
   const started = performance.now();
   child.kill('SIGTERM');
   await until(async () => (await fetch(`${url}/v2/health/ready`)).status === 503, 1000);
+  for (const pid of inference) process.kill(pid, 'SIGCONT');
   assert.deepEqual(
     (await Promise.all(answers)).map(({ status }) => status),
     Array(IN_LINE).fill(200),

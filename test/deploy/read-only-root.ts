@@ -6,22 +6,22 @@ import { spawnSync } from 'node:child_process';
 
 export const UID = 1000;
 
+/** Words before a command that is to run as the image's user. */
+export const AS_USER = [
+  ...['setpriv', `--reuid=${UID}`, `--regid=${UID}`, '--clear-groups', '--no-new-privs'],
+  ...['--bounding-set=-all', '--inh-caps=-all'],
+];
+
 /** Runs the words after it in place of the shell, so that signals reach them. */
-const CONFINE = `
+const READ_ONLY = `
 while read -r _ _ _ _ point _; do
   case $point in /proc*|/sys*|/dev*) ;; *) mount -o remount,bind,ro "$point" 2>/dev/null ;; esac
 done < /proc/self/mountinfo
-exec setpriv --reuid ${UID} --regid ${UID} --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all "$@"`;
+exec "$@"`;
 
 export const confined = (command: readonly string[]): string[] => [
-  'unshare',
-  '--mount',
-  '--propagation',
-  'private',
-  'bash',
-  '-c',
-  CONFINE,
-  'bash',
+  ...['unshare', '--mount', '--propagation', 'private', 'bash', '-c', READ_ONLY, 'bash'],
+  ...AS_USER,
   ...command,
 ];
 

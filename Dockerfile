@@ -4,7 +4,11 @@
 # On NVIDIA GPUs, for serving and for training:
 #   docker build --target cuda -t alexnet:cuda .
 #   docker run --rm --gpus all -p 8080:8080 -v "$PWD/alexnet.onnx:/models/alexnet.onnx:ro" alexnet:cuda
+# For training on many machines, with train/deploy/mpijob.yaml; MPI_BASE=cuda for GPUs:
+#   docker build --target mpi -t alexnet:mpi .
 # The other commands: docker run --rm -v "$PWD:/data" --entrypoint alexnet alexnet train --help
+
+ARG MPI_BASE=cpu
 
 FROM node:22-slim AS build
 WORKDIR /app
@@ -54,7 +58,6 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \
 ENTRYPOINT ["alexnet", "serve", "--host", "0.0.0.0"]
 CMD ["--model", "/models/alexnet.onnx"]
 
-# Last, so that it is what `docker build` makes.
 FROM node:22-slim AS cpu
 # libvips' threads fragment glibc's heap: with few arenas the memory stays flat.
 ENV NODE_ENV=production \
@@ -70,3 +73,20 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:8080/v2/health/ready').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["alexnet", "serve", "--host", "0.0.0.0"]
 CMD ["--model", "/models/alexnet.onnx"]
+
+# Open MPI starts processes through ssh: the launcher's mpirun calls the workers' sshd.
+FROM ${MPI_BASE} AS mpi
+USER root
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends openmpi-bin openssh-client openssh-server \
+ && rm -rf /var/lib/apt/lists/* /etc/ssh/ssh_host_*
+COPY train/deploy/sshd.conf /etc/ssh/alexnet-sshd.conf
+COPY train/deploy/ssh.conf /etc/ssh/ssh_config.d/alexnet.conf
+USER node
+# The port that its HEALTHCHECK asks is the server's.
+HEALTHCHECK NONE
+ENTRYPOINT []
+CMD ["/usr/sbin/sshd", "-D", "-e", "-f", "/etc/ssh/alexnet-sshd.conf"]
+
+# Last, so that it is what `docker build` makes.
+FROM cpu

@@ -6,7 +6,7 @@ const SIGNAL_NUMBERS = { SIGINT: 2, SIGTERM: 15 } as const;
 type Signal = keyof typeof SIGNAL_NUMBERS;
 
 /** What the pictures in line have after a signal. */
-const DRAIN_MS = 30_000;
+export const DRAIN_MS = 30_000;
 
 /**
  * Returns after the first SIGTERM or SIGINT, once the pictures in line are answered. A second signal, or 30 s, end the process at once

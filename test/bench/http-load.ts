@@ -9,6 +9,8 @@ export interface LoadOptions {
   pictures: readonly Buffer[];
   clients: number;
   seconds: number;
+  /** It goes on until this is done, too. */
+  during?: Promise<unknown>;
 }
 
 /** Times in milliseconds. */
@@ -27,11 +29,16 @@ export interface Load {
 
 const LIVE_EVERY_MS = 50;
 
-export async function load({ url, path, live, pictures, clients, seconds }: LoadOptions): Promise<Load> {
+export async function load({ url, path, live, pictures, clients, seconds, during }: LoadOptions): Promise<Load> {
   const agent = new Agent({ keepAlive: true, maxSockets: clients + 1 });
   const result: Load = { rate: 0, answers: 0, errors: 0, statuses: new Map(), latencies: [], refusals: [], live: [] };
   const started = performance.now();
-  const isOver = () => performance.now() - started > seconds * 1000;
+  let isDone = during === undefined;
+  const done = () => {
+    isDone = true;
+  };
+  during?.then(done, done);
+  const isOver = () => isDone && performance.now() - started > seconds * 1000;
   let next = 0;
   const client = async () => {
     while (!isOver()) {

@@ -4,6 +4,7 @@ import { data } from './data.js';
 import { distributed } from './distributed.js';
 import { forward } from './forward.js';
 import { profile } from './profile.js';
+import { replicas } from './replicas.js';
 import { serve } from './serve.js';
 import { train } from './train.js';
 import { views } from './views.js';
@@ -12,6 +13,7 @@ const USAGE = `usage: npm run bench -- train [--rounds 5] [--peer-large-pages]
        npm run bench -- forward [--rounds 5]
        npm run bench -- data [--rounds 5] [--steps 5]
        npm run bench -- serve [--rounds 5] [--seconds 15]
+       npm run bench -- replicas [--rounds 5] [--seconds 15]
        npm run bench -- views [--rounds 5] [--seconds 15]
        npm run bench -- distributed [--rounds 5] [--batch 128]
        npm run bench -- profile [--model alexnet] [--batch 128] [--steps 5]`;
@@ -31,6 +33,7 @@ if (positionals[0] === 'train') await train(Number(values.rounds), values['peer-
 else if (positionals[0] === 'forward') forward(Number(values.rounds));
 else if (positionals[0] === 'data') await data(Number(values.rounds), Number(values.steps));
 else if (positionals[0] === 'serve') await serve(Number(values.rounds), Number(values.seconds));
+else if (positionals[0] === 'replicas') await replicas(Number(values.rounds), Number(values.seconds));
 else if (positionals[0] === 'views') await views(Number(values.rounds), Number(values.seconds));
 else if (positionals[0] === 'distributed') await distributed(Number(values.rounds), Number(values.batch));
 else if (positionals[0] === 'profile') profile(values.model, Number(values.batch), Number(values.steps));

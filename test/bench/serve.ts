@@ -6,10 +6,10 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../deploy/free-port.js';
 import { type Load, load, percentile } from './http-load.js';
 import { PICTURES, photographs } from './photographs.js';
 import { memoryOf } from './process-tree.js';
@@ -90,14 +90,6 @@ async function startPeer(file: string, children: ChildProcess[]): Promise<string
   children.push(child);
   await once(child.stdout!, 'data');
   return `http://127.0.0.1:${port}`;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  return port;
 }
 
 function bareRate(file: string, seconds: number): number {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { freePort } from '../deploy/free-port.js';
 import { corner, order } from './pictures.js';
 import { alexnet, errorOf, gone, node, OBEDIENT, post, result, running, until } from './running.js';
 import { writeTinyModel } from './tiny-model.js';
@@ -101,10 +101,7 @@ test('does not start when the inference process dies while loading, and says how
 });
 
 test('answers live, not ready and 503 to pictures while the model is loading', async () => {
-  const taken = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => taken.once('listening', resolve));
-  const { port } = taken.address() as { port: number };
-  await new Promise((resolve) => taken.close(resolve));
+  const port = await freePort();
   node('./obedient-server.js', 'loads for ever', String(port));
   const url = `http://127.0.0.1:${port}`;
   await until(async () => !(await refused(url)), 5000);

@@ -21,9 +21,17 @@ function launcher(library: string, command: string, words: string[]): Launcher {
   return { library, command, words, skip: found ? false : `needs ${command}` };
 }
 
-/** As root Open MPI wants to be told twice, and more processes than cores once. */
+/** As root Open MPI wants to be told, and of more processes than cores; those that wait are to leave the cores to the others. */
 export const launchers: Launcher[] = [
-  launcher('Open MPI', 'mpirun.openmpi', ['--allow-run-as-root', '--oversubscribe', '--bind-to', 'none']),
+  launcher('Open MPI', 'mpirun.openmpi', [
+    '--allow-run-as-root',
+    '--oversubscribe',
+    '--bind-to',
+    'none',
+    '--mca',
+    'mpi_yield_when_idle',
+    '1',
+  ]),
   launcher('MPICH', 'mpirun.mpich', []),
 ];
 

@@ -24,6 +24,8 @@ const LARGEST_MESSAGE = 2 ** 30;
 interface Handles {
   /** How koffi passes a handle. */
   type: 'void *' | 'int';
+  /** Instead of what is sent: it lies where the result goes. */
+  inPlace: bigint;
   world: unknown;
   float: unknown;
   byte: unknown;
@@ -83,9 +85,16 @@ function handlesOf(library: Library, name: string): Handles {
   if (name.startsWith('Open MPI')) {
     const symbol = (variable: string) => library.symbol(variable, 'void');
     const [world, float] = [symbol('ompi_mpi_comm_world'), symbol('ompi_mpi_float')];
-    return { type: 'void *', world, float, byte: symbol('ompi_mpi_byte'), sum: symbol('ompi_mpi_op_sum') };
+    return { type: 'void *', inPlace: 1n, world, float, byte: symbol('ompi_mpi_byte'), sum: symbol('ompi_mpi_op_sum') };
   }
-  return { type: 'int', world: 0x44000000, float: 0x4c00040a, byte: 0x4c00010d, sum: 0x58000003 };
+  return {
+    type: 'int',
+    inPlace: 2n ** 64n - 1n,
+    world: 0x44000000,
+    float: 0x4c00040a,
+    byte: 0x4c00010d,
+    sum: 0x58000003,
+  };
 }
 
 /** Declares a function; what it returns is an error where it is not 0. */
@@ -117,7 +126,6 @@ class MpiCommunicator implements Communicator {
   readonly rank: number;
   readonly size: number;
   private readonly functions;
-  private sums = new Float32Array(0);
 
   constructor(
     call: ReturnType<typeof caller>,
@@ -140,10 +148,8 @@ class MpiCommunicator implements Communicator {
   }
 
   async allReduceSum(values: Float32Array): Promise<void> {
-    const { world, float, sum } = this.handles;
-    if (this.sums.length < values.length) this.sums = new Float32Array(values.length);
-    await this.functions.allReduce.beside(values, this.sums, values.length, float, sum, world);
-    values.set(this.sums.subarray(0, values.length));
+    const { inPlace, world, float, sum } = this.handles;
+    await this.functions.allReduce.beside(inPlace, values, values.length, float, sum, world);
   }
 
   async broadcast(bytes: Uint8Array): Promise<void> {

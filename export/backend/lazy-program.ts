@@ -1,6 +1,7 @@
 /** Kernel calls recorded and not yet run, and the run that computes them all. */
 import { UserError } from '../../model/errors.js';
 import { type Attrs, type KernelCall, type Operand, type TensorSpec, textOf } from '../kernel-call.js';
+import { isIdentity, type TensorData } from '../layout.js';
 import { neededCalls } from '../lower.js';
 import { BufferPool } from './buffer-pool.js';
 import { compiled, describe } from './compile.js';
@@ -106,9 +107,12 @@ export class LazyProgram {
     );
   }
 
-  /** Computes these tensors in one run, with what they depend on; all else stays pending. */
-  computeOnly(records: readonly TensorRecord[]): void {
-    const calls = neededCalls(this.pending, records) as PendingCall[];
+  /**
+   * Computes these tensors in one run, with what they depend on; all else stays pending.
+   * @param memory  where one is to lie, if it comes in tfjs's order
+   */
+  computeOnly(memory: ReadonlyMap<TensorRecord, TensorData>): void {
+    const calls = neededCalls(this.pending, [...memory.keys()]) as PendingCall[];
     const needed = new Set(calls);
     this.pending = this.pending.filter((call) => !needed.has(call));
     const read = new Set(this.pending.flatMap((call) => call.inputs));
@@ -116,13 +120,18 @@ export class LazyProgram {
     this.settle(
       calls,
       calls.flatMap((call) => call.results.filter(isKept)),
+      memory,
     );
   }
 
   /** Runs calls that are pending no more. */
-  private settle(calls: readonly PendingCall[], kept: readonly TensorRecord[]): void {
+  private settle(
+    calls: readonly PendingCall[],
+    kept: readonly TensorRecord[],
+    memory?: ReadonlyMap<TensorRecord, TensorData>,
+  ): void {
     try {
-      if (kept.length > 0) this.run(neededCalls(calls, kept), kept);
+      if (kept.length > 0) this.run(neededCalls(calls, kept), kept, memory);
     } catch (cause) {
       // Whoever reads one of these tensors learns why it has no value; the rest of the program goes on.
       for (const record of kept) record.fail(cause as Error);
@@ -130,15 +139,21 @@ export class LazyProgram {
     this.discardReaders(calls);
   }
 
-  private run(calls: readonly KernelCall[], alive: readonly TensorRecord[]): void {
+  private run(
+    calls: readonly KernelCall[],
+    alive: readonly TensorRecord[],
+    memory?: ReadonlyMap<TensorRecord, TensorData>,
+  ): void {
     const { key, leaves } = describe(calls, alive);
     const program = compiled(key, calls, leaves, alive);
     const read = (leaves as TensorRecord[])
       .map((leaf, i) => [`i${i}`, leaf.tensor] as const)
       .filter((_, i) => program.reads[i]);
     alive.forEach((record, i) => {
+      const layout = program.layouts[i];
+      const given = isIdentity(layout) ? memory?.get(record) : undefined;
       const length = record.shape.reduce((product, side) => product * side, 1);
-      record.setData(this.pool.take(record.dtype, length), program.layouts[i], false);
+      record.setData(given ?? this.pool.take(record.dtype, length), layout, given !== undefined);
     });
     program.graph.run(
       Object.fromEntries(read),

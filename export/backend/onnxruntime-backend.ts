@@ -58,9 +58,15 @@ export class OnnxruntimeBackend extends MathBackendCPU {
     return this.data.get(dataId) as unknown as TensorRecord;
   }
 
-  /** Computes these tensors now, with what they depend on; what else was recorded waits for the next read. */
-  computeOnly(tensors: readonly TensorInfo[]): void {
-    program.computeOnly(tensors.map(({ dataId }) => this.recordOf(dataId)));
+  /**
+   * Computes these tensors now, with what they depend on; what else was recorded waits for the next read.
+   * @param memory  for each, as long as it is; to be left alone for as long as the tensor lives
+   * @returns       which of them lie there: one that was computed before does not, nor one whose memory order is not tfjs's
+   */
+  computeInto(tensors: readonly TensorInfo[], memory: readonly Float32Array[]): boolean[] {
+    const records = tensors.map(({ dataId }) => this.recordOf(dataId));
+    program.computeOnly(new Map(records.map((record, i) => [record, memory[i]])));
+    return records.map(({ data }, i) => data === memory[i]);
   }
 
   override disposeData(dataId: DataId, force = false): boolean {

@@ -38,11 +38,15 @@ describe('the onnxruntime backend', () => {
     const [first, second] = [tf.sum(hidden, 1), tf.mul(hidden, 10)];
     const scaled = tf.mul(second, tf.sum(second));
     hidden.dispose(); // still read by what is pending
-    const backend = tf.backend() as unknown as { computeOnly(tensors: tf.TensorInfo[]): void };
+    const backend = tf.backend() as unknown as {
+      computeInto(tensors: tf.TensorInfo[], memory: Float32Array[]): boolean[];
+    };
+    const memory = new Float32Array(2);
     assert.equal(
-      runsOf(() => backend.computeOnly([first])),
+      runsOf(() => assert.deepEqual(backend.computeInto([first], [memory]), [true])),
       1,
     );
+    assert.deepEqual([...memory], [4, 5]);
     assert.equal(
       runsOf(() => assert.deepEqual(Array.from(first.dataSync()), [4, 5])),
       0,

@@ -18,11 +18,13 @@ const BUCKET_BYTES = 25e6;
 interface Bucket {
   weights: tf.Variable[];
   values: Float32Array;
+  /** Of each weight's gradient, in `values`. */
+  parts: Float32Array[];
 }
 
-/** A backend that computes lazily can compute some tensors and leave the rest for later. */
+/** A backend that computes lazily can compute some tensors and leave the rest for later; it tells which lie in the memory given. */
 interface LazyBackend {
-  computeOnly?(tensors: readonly tf.TensorInfo[]): void;
+  computeInto?(tensors: readonly tf.TensorInfo[], memory: readonly Float32Array[]): boolean[];
 }
 
 export class GradientSum {
@@ -44,23 +46,27 @@ export class GradientSum {
 
   /**
    * @param gradients  of this process, by `variable.name`; the caller keeps ownership
-   * @returns          the sums under the same names, equal in all processes; the caller disposes them
+   * @returns          the sums under the same names, equal in all processes, until the next call; the caller disposes them. Where the
+   *                   backend computed a gradient in its place among the sums, it is that tensor
    */
   async sum(gradients: tf.NamedTensorMap): Promise<tf.NamedTensorMap> {
+    const sums: tf.NamedTensorMap = {};
     let travelled = Promise.resolve();
-    for (const bucket of this.buckets) {
-      const own = bucket.weights.map(({ name }) => gradients[name]);
-      (tf.backend() as LazyBackend).computeOnly?.(own);
-      let start = 0;
-      for (const gradient of own) {
-        bucket.values.set(await gradient.data<'float32'>(), start);
-        start += gradient.size;
+    for (const { weights, values, parts } of this.buckets) {
+      const own = weights.map(({ name }) => gradients[name]);
+      const placed = (tf.backend() as LazyBackend).computeInto?.(own, parts) ?? [];
+      for (const [i, gradient] of own.entries()) {
+        if (placed[i]) sums[weights[i].name] = gradient;
+        else parts[i].set(await gradient.data<'float32'>());
       }
-      travelled = travelled.then(() => this.add(bucket.values));
+      travelled = travelled.then(() => this.add(values));
       await setImmediate(); // sets it off
     }
     await travelled;
-    return Object.fromEntries(this.buckets.flatMap(tensorsOf));
+    for (const { weights, parts } of this.buckets) {
+      for (const [i, { name, shape }] of weights.entries()) sums[name] ??= tf.tensor(parts[i], shape);
+    }
+    return sums;
   }
 
   private add(values: Float32Array): Promise<void> {
@@ -79,16 +85,13 @@ function bucketsOf(weights: readonly tf.Variable[]): Bucket[] {
     groups.at(-1)!.push(weight);
     bytes += 4 * weight.size;
   }
-  return groups.map((group) => ({
-    weights: group,
-    values: new Float32Array(group.reduce((length, { size }) => length + size, 0)),
-  }));
-}
-
-function tensorsOf({ weights, values }: Bucket): [string, tf.Tensor][] {
-  let start = 0;
-  return weights.map(({ name, shape, size }) => {
-    start += size;
-    return [name, tf.tensor(values.subarray(start - size, start), shape)];
+  return groups.map((group) => {
+    const values = new Float32Array(group.reduce((length, { size }) => length + size, 0));
+    let start = 0;
+    const parts = group.map(({ size }) => {
+      start += size;
+      return values.subarray(start - size, start);
+    });
+    return { weights: group, values, parts };
   });
 }

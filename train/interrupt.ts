@@ -12,8 +12,14 @@ export function exitCodeOf(signal: keyof typeof EXIT_CODES): number {
   return EXIT_CODES[signal];
 }
 
-/** Listens from now on; `close` stops listening. */
-export function listenForInterrupt(onFirst: (signal: string) => void): Interrupt & { close(): void } {
+/**
+ * Listens from now on; `close` stops listening.
+ * @param end  the process, at the second signal
+ */
+export function listenForInterrupt(
+  onFirst: (signal: string) => void,
+  end: (code: number) => void = process.exit,
+): Interrupt & { close(): void } {
   const interrupt: Interrupt & { close(): void } = {
     close: () => {
       for (const signal of signals) process.off(signal, listener);
@@ -21,7 +27,7 @@ export function listenForInterrupt(onFirst: (signal: string) => void): Interrupt
   };
   const signals = Object.keys(EXIT_CODES) as (keyof typeof EXIT_CODES)[];
   const listener = (signal: keyof typeof EXIT_CODES) => {
-    if (interrupt.signal) process.exit(EXIT_CODES[signal]);
+    if (interrupt.signal) end(EXIT_CODES[signal]);
     interrupt.signal = signal;
     onFirst(signal);
   };

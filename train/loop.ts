@@ -126,7 +126,9 @@ class Loop {
   private async listen(): Promise<void> {
     const { signal } = this.training.interrupt;
     const [signalled] = await sumNumbers(this.group, [signal ? 1 : 0]);
-    if (signalled > 0) this.interruptedBy = signal ?? 'SIGTERM';
+    if (signalled === 0) return;
+    this.interruptedBy = signal ?? 'SIGTERM';
+    clearInterval(this.watch);
   }
 
   private get writes(): boolean {
@@ -179,8 +181,8 @@ class Loop {
       if (Date.now() - signalledAt < WAITING_MS) return;
       clearInterval(timer);
       progress.note(
-        `step ${this.state.step + 1}: signalled while waiting for the other processes; where one died, the launcher says which: ` +
-          `${this.lastGood()}, go on with --resume --out ${run.path}, with as many processes as you like`,
+        `step ${this.state.step + 1}: signalled, and waiting for the other processes. If one has died, the launcher says which and ends the job: ` +
+          `${this.lastGood()}; go on with --resume --out ${run.path}, with as many processes as you like`,
       );
     }, WAITING_MS / 2);
     return timer;

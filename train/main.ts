@@ -16,13 +16,15 @@ import { backendOption, networkOptions, newRunRequest, recipeDefault, STREAM_HEL
 import { showProgress, silentProgress } from './progress.js';
 import { startTraining, type Trained, type TrainRequest } from './start.js';
 
+const NETWORK = '10Gb';
+
 type TrainFlags = Omit<TrainRequest, 'out' | 'settings'> &
   Partial<Omit<Settings, 'classWeights'>> & {
     out?: string;
     distributed?: (typeof ENGINES)[number];
     compressGradients: boolean;
-    ranks: number;
-    network: string;
+    ranks?: number;
+    network?: string;
     dryRun: boolean;
     json: boolean;
   };
@@ -49,8 +51,12 @@ export function trainCommand(): Command {
         'train as one of the processes that a launcher started, e.g. mpirun -np 2 alexnet train …: each computes its part of every batch (default: alone)',
       ).choices(ENGINES),
     )
-    .option('--ranks <n>', 'with --dry-run: processes that the run is for, on a machine each', positiveInteger, 1)
-    .option('--network <speed>', "with --dry-run --ranks: of a machine's link, e.g. 25Gb, 800Mb", '10Gb')
+    .option(
+      '--ranks <n>',
+      'with --dry-run: processes that the run is for, on a machine each (default: 1)',
+      positiveInteger,
+    )
+    .option('--network <speed>', `with --dry-run --ranks: of a machine's link, e.g. 25Gb, 800Mb (default: ${NETWORK})`)
     .option('--compress-gradients', 'send gradients as float16 between processes: half the bytes', false)
     .option('--checkpoint-minutes <m>', 'minutes between checkpoints within an epoch', positiveNumber, 5)
     .option('--json', 'print the result as one JSON object', false)
@@ -82,6 +88,8 @@ function scheduleOptions(command: Command): Command {
 async function runTrain(flags: TrainFlags): Promise<void> {
   // Checked here and not by commander, which would complain of this before a misspelt flag.
   if (flags.out === undefined) throw new UsageError('--out RUN is missing: the folder of the run');
+  if (flags.ranks ?? flags.network) throw new UsageError('--ranks and --network belong to --dry-run');
+  if (flags.compressGradients && !flags.distributed) throw new UsageError('--compress-gradients needs --distributed');
   const advice = useLargePages();
   const group = flags.distributed ? join() : ALONE;
   try {
@@ -103,9 +111,10 @@ async function trainInGroup(
   const progress = talks ? showProgress() : silentProgress;
   if (advice) progress.note(advice);
   if (flags.distributed) progress.note(await describeJob(group));
-  const interrupt = listenForInterrupt((signal) =>
-    progress.note(`${signal}: saving after this step; once more ends at once`),
-  );
+  const onFirst = (signal: string) => progress.note(`${signal}: saving after this step; once more ends at once`);
+  // An exit would wait for the thread that is inside MPI.
+  const kill = () => process.kill(process.pid, 'SIGKILL');
+  const interrupt = listenForInterrupt(onFirst, group.size > 1 ? kill : undefined);
   try {
     const { out, backend, resume, force, checkpointMinutes } = flags;
     const request = { ...newRunRequest(flags), out, backend, resume, force, checkpointMinutes };
@@ -124,12 +133,16 @@ async function trainInGroup(
 
 async function runDry(flags: TrainFlags): Promise<void> {
   if (flags.resume) throw new UsageError('--dry-run measures a new run; leave --resume out');
+  if (flags.distributed)
+    throw new UsageError(
+      '--dry-run reckons with --ranks what one process measures; leave --distributed and mpirun out',
+    );
   const advice = useLargePages();
   const progress = showProgress();
   if (advice) progress.note(advice);
   try {
-    const { backend, ranks, compressGradients } = flags;
-    const network = networkSpeed(flags.network);
+    const { backend, ranks = 1, compressGradients } = flags;
+    const network = networkSpeed(flags.network ?? NETWORK);
     const gradientType = compressGradients ? 'float16' : 'float32';
     const measured = await dryRun({ ...newRunRequest(flags), backend, ranks, network, gradientType }, progress);
     progress.stop();

@@ -78,11 +78,7 @@ export class Trainer {
     this.step = new TrainingStep(model, this.sgd, config);
     this.group = together?.group ?? ALONE;
     this.validationBatch = Math.min(config.microBatch ?? Math.ceil(this.batch / this.group.size), splits.val.length);
-    if (this.group.size > this.batch) {
-      throw new UserError(
-        `a batch of ${this.batch} pictures for ${this.group.size} processes: some would have none; take a larger --batch or fewer processes`,
-      );
-    }
+    checkParts(config.batch, this.pictures.length, this.group.size);
     if (this.group.size > 1) this.gradientSum = new GradientSum(this.group, this.sgd.weights, together!.gradientType);
   }
 
@@ -132,4 +128,13 @@ export class Trainer {
     this.step.dispose();
     this.sgd.dispose();
   }
+}
+
+/** @throws {UserError} where a process would have no picture of any batch */
+export function checkParts(batch: number, pictures: number, processes: number): void {
+  const largest = Math.min(batch, pictures);
+  if (processes <= largest) return;
+  throw new UserError(
+    `a batch of ${largest} pictures for ${processes} processes: some would have none; take a larger --batch or fewer processes`,
+  );
 }

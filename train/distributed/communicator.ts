@@ -70,7 +70,7 @@ export async function checkEqual(group: Communicator, what: Record<string, unkno
   const all = await gatherJson(group, what);
   if (group.rank !== 0) return;
   const differences = all.flatMap((other, rank) =>
-    Object.keys(all[0])
+    Object.keys({ ...all[0], ...other })
       .filter((key) => JSON.stringify(other[key]) !== JSON.stringify(all[0][key]))
       .map((key) => `${key}: rank 0 has ${JSON.stringify(all[0][key])}, rank ${rank} ${JSON.stringify(other[key])}`),
   );

@@ -30,18 +30,17 @@ interface LazyBackend {
 export class GradientSum {
   private readonly buckets: Bucket[];
 
-  /** @param weights  those that have gradients, from the first layer to the last */
+  /**
+   * @param weights      those that have gradients, from the first layer to the last
+   * @param bucketBytes  with which a bucket is closed
+   */
   constructor(
     private readonly group: Communicator,
     weights: readonly tf.Variable[],
     private readonly type: GradientType,
+    bucketBytes = BUCKET_BYTES,
   ) {
-    this.buckets = bucketsOf(weights);
-  }
-
-  /** Bytes of the gradients of one step. */
-  get bytes(): number {
-    return this.buckets.reduce((sum, { values }) => sum + values.byteLength, 0);
+    this.buckets = bucketsOf(weights, bucketBytes);
   }
 
   /**
@@ -74,11 +73,11 @@ export class GradientSum {
   }
 }
 
-function bucketsOf(weights: readonly tf.Variable[]): Bucket[] {
+function bucketsOf(weights: readonly tf.Variable[], bucketBytes: number): Bucket[] {
   const groups: tf.Variable[][] = [];
-  let bytes = BUCKET_BYTES;
+  let bytes = bucketBytes;
   for (const weight of weights.toReversed()) {
-    if (bytes >= BUCKET_BYTES) {
+    if (bytes >= bucketBytes) {
       groups.push([]);
       bytes = 0;
     }

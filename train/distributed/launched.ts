@@ -46,7 +46,7 @@ export async function describeJob(group: Communicator): Promise<string> {
  * @throws {UserError} in rank 0, naming what differs
  */
 export async function checkSameJob({ group, gradientType }: Together, request: object, backend: string): Promise<void> {
-  if (group.size > 1) await checkEqual(group, { ...packageVersions(), backend, gradientType, ...request });
+  if (group.size > 1) await checkEqual(group, { ...request, ...packageVersions(), backend, gradientType });
 }
 
 /** An error with the process and the step in front. @param step  from 1; undefined before the first */
@@ -55,7 +55,7 @@ export function inProcess({ rank, size }: Communicator, error: unknown, step?: n
   const where = `rank ${rank} of ${size}${step === undefined ? '' : `, step ${step}`}: `;
   const Kind = error instanceof UsageError ? UsageError : UserError;
   const placed = error instanceof UserError ? new Kind(where + error.message, { cause: error }) : error;
-  if (placed === error) error.stack = where + error.stack;
+  if (placed === error) Object.assign(error, { message: where + error.message, stack: where + error.stack });
   PLACED.add(placed);
   return placed;
 }

@@ -7,6 +7,7 @@ import { initialModel, samplePictures } from '../new-run.js';
 import type { Progress } from '../progress.js';
 import type { ResumedRun } from '../resume-run.js';
 import { checkpointsOf, type Run, type RunLabels, type RunRecord } from '../run-folder.js';
+import { checkParts } from '../trainer.js';
 import { openForTraining } from '../training-data.js';
 import { broadcastJson, bytesOf, type Communicator, checkEqual } from './communicator.js';
 
@@ -29,6 +30,7 @@ export async function shareRun(
   progressed: Progressed = {},
 ): Promise<void> {
   if (group.size === 1) return;
+  checkParts(run.config.batch, dataset.splits.train.length, group.size);
   const { config, imagePx, inputPx, pictures, versions, colours, labels, mean } = run;
   const shared: Shared = { config, imagePx, inputPx, pictures, versions, colours, labels };
   await broadcastJson<[Shared, Progressed]>(group, [shared, progressed]);
@@ -74,5 +76,6 @@ async function fingerprint(dataset: Dataset): Promise<Record<string, unknown>> {
     'val pictures': splits.val.length,
     'names and classes of pictures (SHA-256)': pictures.digest('hex'),
     'some pictures (SHA-256)': pixels.digest('hex'),
+    'pictures read shard by shard (with --stream everywhere)': splits.train.shards !== undefined,
   };
 }

@@ -2,34 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Float16Array } from '@petamoriken/float16';
 import { random } from '../../../model/random.js';
-import { ALONE, type Communicator } from '../../../train/distributed/communicator.js';
 import { sumAsHalves, toHalves } from '../../../train/distributed/half-sum.js';
-
-/** `size` processes in one: each call waits for the others', as MPI's do. */
-function processes(size: number): Communicator[] {
-  const calls: { bytes: Uint8Array; resolve: (all: Uint8Array[]) => void }[][] = [];
-  const meet = (place: number, rank: number, bytes: Uint8Array) =>
-    new Promise<Uint8Array[]>((resolve) => {
-      calls[place] ??= [];
-      calls[place][rank] = { bytes: bytes.slice(), resolve };
-      const met = Object.values(calls[place]);
-      if (met.length === size) for (const call of met) call.resolve(met.map((other) => other.bytes));
-    });
-  return Array.from({ length: size }, (_, rank) => {
-    let place = 0;
-    return {
-      ...ALONE,
-      rank,
-      size,
-      allGather: (bytes) => meet(place++, rank, bytes),
-      allToAll: async (bytes) => {
-        const part = bytes.length / size;
-        const all = await meet(place++, rank, bytes);
-        return Buffer.concat(all.map((other) => other.subarray(rank * part, (rank + 1) * part)));
-      },
-    };
-  });
-}
+import { processes } from './in-one-process.js';
 
 test('rounds to float16 as the standard says', () => {
   const stream = random('patterns');

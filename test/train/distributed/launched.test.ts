@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { UsageError, UserError } from '../../../model/errors.js';
 import { ALONE } from '../../../train/distributed/communicator.js';
-import { inProcess, ownDevice } from '../../../train/distributed/launched.js';
+import { checkSameJob, inProcess, ownDevice } from '../../../train/distributed/launched.js';
+import { processes } from './in-one-process.js';
 
 for (const [env, device] of [
   [{ OMPI_COMM_WORLD_LOCAL_RANK: '2' }, '2'],
@@ -27,4 +28,33 @@ test('an error says once in which process and step it came, and stays of its kin
   assert.match(fault.stack!, /^rank 3 of 5: TypeError: x is undefined/);
   const single = new UserError('no such file');
   assert.equal(inProcess(ALONE, single, 17), single);
+});
+
+test('processes on other backends, or with a flag that one lacks, are told apart', async () => {
+  const check = (own: { request: object; backend: string }[]) => {
+    const group = processes(2);
+    const checks = own.map(({ request, backend }, rank) =>
+      checkSameJob({ group: group[rank], gradientType: 'float32' }, request, backend),
+    );
+    return Promise.all(checks);
+  };
+  const request = { backend: 'auto', out: 'run' };
+  await check([
+    { request, backend: 'onnxruntime on cuda' },
+    { request, backend: 'onnxruntime on cuda' },
+  ]);
+  await assert.rejects(
+    check([
+      { request, backend: 'onnxruntime on cuda' },
+      { request, backend: 'onnxruntime on cpu' },
+    ]),
+    /backend: rank 0 has "onnxruntime on cuda", rank 1 "onnxruntime on cpu"/,
+  );
+  await assert.rejects(
+    check([
+      { request, backend: 'cpu' },
+      { request: { ...request, classWeights: 'balanced' }, backend: 'cpu' },
+    ]),
+    /classWeights: rank 0 has undefined, rank 1 "balanced"/,
+  );
 });

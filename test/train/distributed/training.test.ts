@@ -41,13 +41,14 @@ function header(...words: number[]): Buffer {
   return bytes;
 }
 
-/** 77 pictures: three steps of 32, 32 and 13 an epoch, so that processes' parts differ; without dropout, since masks differ. */
+/** 65 pictures: three steps of 32, 32 and 1 an epoch, so that some processes have none of the last; without dropout, since masks differ. */
 const words = (out: string, epochs: number, ...more: string[]) =>
   [CLI, 'train', '--data', 'idx:data', '--model', 'cifar10-quick', '--lr', '0.001', '--batch', String(BATCH)].concat(
     ['--schedule', 'constant', '--epochs', String(epochs), '--out', out],
     more,
   );
 const together = ['--distributed', 'mpi'];
+const IN_PARTS = ['--micro-batch', '5', '--clip-norm', '0.5', '--class-weights', 'balanced', '--freeze', 'conv1'];
 
 async function trained(launcher: Launcher, folder: string, size: number, out: string, ...more: string[]) {
   const ended = await launch(launcher, [{ size, folder, words: words(out, 4, ...together, ...more) }]);
@@ -56,8 +57,8 @@ async function trained(launcher: Launcher, folder: string, size: number, out: st
 }
 
 /** One process, without a launcher. */
-const alone = (folder: string, out: string, epochs = 4) =>
-  promisify(execFile)(process.execPath, words(out, epochs), { cwd: folder });
+const alone = (folder: string, out: string, epochs = 4, ...more: string[]) =>
+  promisify(execFile)(process.execPath, words(out, epochs, ...more), { cwd: folder });
 
 async function weights(run: string): Promise<Float32Array> {
   const names = await readdir(join(run, 'last'));
@@ -82,20 +83,22 @@ let folder: string;
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'alexnet-mpi-'));
   await mkdir(join(folder, 'data'));
-  for (const [path, bytes] of Object.entries(idxFiles('data', 77))) await writeFile(join(folder, path), bytes);
-  if (launchers.some(({ skip }) => !skip)) await alone(folder, 'one');
+  for (const [path, bytes] of Object.entries(idxFiles('data', 65))) await writeFile(join(folder, path), bytes);
+  if (launchers.every(({ skip }) => skip)) return;
+  await alone(folder, 'one');
+  await alone(folder, 'one in parts', 4, ...IN_PARTS);
 });
 after(() => rm(folder, { recursive: true }));
 
-for (const { launcher, size } of [
-  { launcher: openMpi, size: 2 },
-  { launcher: openMpi, size: 3 },
-  { launcher: mpich, size: 2 },
+for (const { launcher, size, like, more } of [
+  { launcher: openMpi, size: 2, like: 'one', more: [] },
+  { launcher: openMpi, size: 3, like: 'one in parts', more: IN_PARTS },
+  { launcher: mpich, size: 2, like: 'one', more: [] },
 ]) {
-  const title = `${launcher.library}: ${size} processes learn what one learns from the same batches`;
+  const title = `${launcher.library}: ${size} processes learn what ${like} learns from the same batches`;
   test(title, { skip: launcher.skip }, async () => {
-    const [one, several] = [join(folder, 'one'), join(folder, `${launcher.library} ${size}`)];
-    const { stdout } = await trained(launcher, folder, size, several);
+    const [one, several] = [join(folder, like), join(folder, `${launcher.library} ${size}`)];
+    const { stdout } = await trained(launcher, folder, size, several, ...more);
     assert.equal(stdout.trim().split('\n').length, 2, 'one process speaks');
     // 12 steps of float32 sums in another order.
     assert.ok((await largestDifference(one, several)) < 1e-5);
@@ -104,7 +107,8 @@ for (const { launcher, size } of [
     for (const [i, line] of actual.entries()) {
       assert.deepEqual([line.epoch, line.step], [expected[i].epoch, expected[i].step]);
       assert.ok(Math.abs(line.loss - expected[i].loss) < 1e-5);
-      assert.ok(Math.abs((line.val_loss ?? 0) - (expected[i].val_loss ?? 0)) < 1e-5);
+      // Steeper than the weights: a pool whose largest value is another one now.
+      assert.ok(Math.abs((line.val_loss ?? 0) - (expected[i].val_loss ?? 0)) < 1e-4);
     }
   });
 }
@@ -117,7 +121,7 @@ test('float16 gradients lead to nearly the same weights', { skip: openMpi.skip }
 });
 
 test('processes with other settings or data refuse to start', { skip: openMpi.skip }, async (context) => {
-  const files = { ...idxFiles('a/data', 77), ...idxFiles('b/data', 77, 'other noise') };
+  const files = { ...idxFiles('a/data', 65), ...idxFiles('b/data', 65, 'other noise') };
   const folder = await writeFiles(context, files);
   const out = join(folder, 'run');
   const start = (other: { folder: string; words: string[] }) =>
@@ -157,7 +161,7 @@ test('a process that dies ends the job, which goes on with others', { skip: open
   );
   assert.notEqual(code, 0);
   assert.match(stderr, /process rank 1 .*exited on signal 9/);
-  assert.match(stderr, /step \d+: signalled while waiting .*the last good checkpoint is run\/last/);
+  assert.match(stderr, /step \d+: signalled, and waiting .*the last good checkpoint is run\/last/);
 
   const { epoch } = (await lines(join(folder, 'run'))).findLast(({ val_loss }) => val_loss !== undefined)!;
   const resumed = [{ size: 3, folder, words: words('run', epoch + 1, ...together, '--resume') }];

@@ -40,7 +40,7 @@ export class BlockCache {
     try {
       const { buffer, bytesRead } = await file.read(Buffer.allocUnsafeSlow(to - from), 0, to - from, from);
       const now = new Date();
-      await file.utimes(now, now);
+      await file.utimes(now, now).catch(() => undefined); // another user's
       return bytesRead === to - from ? buffer : undefined;
     } finally {
       await file.close();

@@ -1,7 +1,8 @@
 /**
  * Gradients added up over the processes of a job, in buckets from the last layer to the first, since the backward pass computes them in
- * that order: while one bucket travels, the next is computed, where the backend computes lazily. Source: Li et al. 2020, "PyTorch
- * Distributed: Experiences on Accelerating Data Parallel Training", §3.2.
+ * that order: one bucket travels while later ones are computed, on backends that compute on their own (tfjs-node-gpu). Source: Li et al.
+ * 2020, "PyTorch Distributed: Experiences on Accelerating Data Parallel Training", §3.2. The onnxruntime backend computes all gradients in
+ * one graph: cut at the buckets, AlexNet's step of 128 pictures took 6.6 instead of 4.9 s and 10 instead of 4.2 GB.
  */
 import { setImmediate } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs-core';
@@ -22,7 +23,7 @@ interface Bucket {
   parts: Float32Array[];
 }
 
-/** A backend that computes lazily can compute some tensors and leave the rest for later; it tells which lie in the memory given. */
+/** A backend that computes lazily can compute gradients where they are to lie, and leave the rest for later; it tells which lie there. */
 interface LazyBackend {
   computeInto?(tensors: readonly tf.TensorInfo[], memory: readonly Float32Array[]): boolean[];
 }
@@ -50,13 +51,18 @@ export class GradientSum {
    */
   async sum(gradients: tf.NamedTensorMap): Promise<tf.NamedTensorMap> {
     const sums: tf.NamedTensorMap = {};
+    const names = this.buckets.flatMap(({ weights }) => weights.map(({ name }) => name));
+    const memory = this.buckets.flatMap(({ parts }) => parts);
+    const placed = (tf.backend() as LazyBackend).computeInto?.(
+      names.map((name) => gradients[name]),
+      memory,
+    );
+    for (const [i, name] of names.entries()) if (placed?.[i]) sums[name] = gradients[name];
+
     let travelled = Promise.resolve();
     for (const { weights, values, parts } of this.buckets) {
-      const own = weights.map(({ name }) => gradients[name]);
-      const placed = (tf.backend() as LazyBackend).computeInto?.(own, parts) ?? [];
-      for (const [i, gradient] of own.entries()) {
-        if (placed[i]) sums[weights[i].name] = gradient;
-        else parts[i].set(await gradient.data<'float32'>());
+      for (const [i, { name }] of weights.entries()) {
+        if (!sums[name]) parts[i].set(await gradients[name].data<'float32'>());
       }
       travelled = travelled.then(() => this.add(values));
       await setImmediate(); // sets it off

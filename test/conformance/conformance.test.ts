@@ -13,15 +13,6 @@ describe("tfjs-core's own test suite on the onnxruntime backend", () => {
     assert.deepEqual(reasons(report), []);
     assert.ok(report.passed >= EXPECTED.passed, `${report.passed} passed, expected at least ${EXPECTED.passed}`);
   });
-
-  it('passes as far as the README says where no kernel with a rule is delegated', { skip }, async () => {
-    const report = await runSuite('off');
-    assert.equal(report.passed, EXPECTED.passedWithoutDelegation);
-    assert.ok(
-      reasons(report).every(([reason]) => /^\w+ \(.+\)$/.test(reason)),
-      'every failure is a refusal with its reason',
-    );
-  });
 });
 
 describe('the README', () => {

@@ -68,7 +68,7 @@ export async function train(training: Training): Promise<TrainResult> {
     return { state: loop.state, imagesPerSecond: loop.imagesPerSecond, interruptedBy: loop.interruptedBy };
   } catch (error) {
     const known = error instanceof DiskFullError ? loop.noRoom(error) : error;
-    throw training.together ? inProcess(training.together.group, known, loop.state.step + 1) : known;
+    throw inProcess(loop.group, known, loop.state.step + 1);
   } finally {
     training.progress.stop();
     loop.dispose();
@@ -79,7 +79,7 @@ class Loop {
   readonly state: RunState;
   private readonly trainer: Trainer;
   private readonly divergence: DivergenceWatch;
-  private readonly group: Communicator;
+  readonly group: Communicator;
   /** Open while the loop runs, in the process that writes. */
   private metrics?: MetricsLog;
   /** The signal that ends the loop, in whichever process it came. */

@@ -6,6 +6,7 @@ import { DATA_HELP } from './data/open-dataset.js';
 import { describeDryRun, dryRunJson } from './describe-dry-run.js';
 import { ALONE, type Communicator } from './distributed/communicator.js';
 import { networkSpeed } from './distributed/cost-model.js';
+import type { GradientType } from './distributed/gradient-sum.js';
 import { describeJob, ENGINES, endJob, inProcess, join } from './distributed/launched.js';
 import { dryRun } from './dry-run.js';
 import { type EvaluateRequest, type EvaluationReport, evaluateRun } from './evaluate-run.js';
@@ -118,8 +119,7 @@ async function trainInGroup(
   try {
     const { out, backend, resume, force, checkpointMinutes } = flags;
     const request = { ...newRunRequest(flags), out, backend, resume, force, checkpointMinutes };
-    const gradientType = flags.compressGradients ? 'float16' : 'float32';
-    const trained = await startTraining(request, progress, interrupt, { group, gradientType });
+    const trained = await startTraining(request, progress, interrupt, { group, gradientType: gradientTypeOf(flags) });
     if (trained.interruptedBy) {
       process.exitCode = exitCodeOf(trained.interruptedBy);
       progress.note(`saved step ${trained.state.step}; go on with: alexnet train --resume --out ${out}`);
@@ -131,6 +131,8 @@ async function trainInGroup(
   }
 }
 
+const gradientTypeOf = ({ compressGradients }: TrainFlags): GradientType => (compressGradients ? 'float16' : 'float32');
+
 async function runDry(flags: TrainFlags): Promise<void> {
   if (flags.resume) throw new UsageError('--dry-run measures a new run; leave --resume out');
   if (flags.distributed)
@@ -141,9 +143,9 @@ async function runDry(flags: TrainFlags): Promise<void> {
   const progress = showProgress();
   if (advice) progress.note(advice);
   try {
-    const { backend, ranks = 1, compressGradients } = flags;
+    const { backend, ranks = 1 } = flags;
     const network = networkSpeed(flags.network ?? NETWORK);
-    const gradientType = compressGradients ? 'float16' : 'float32';
+    const gradientType = gradientTypeOf(flags);
     const measured = await dryRun({ ...newRunRequest(flags), backend, ranks, network, gradientType }, progress);
     progress.stop();
     console.log(flags.json ? JSON.stringify(dryRunJson(measured)) : describeDryRun(measured));

@@ -24,6 +24,7 @@ import { silentProgress } from '../../train/progress.js';
 import { Sgd } from '../../train/sgd.js';
 import { TrainingStep } from '../../train/step.js';
 import { modelWeights } from '../../train/weights.js';
+import { median } from './median.js';
 import { PICTURES, photographs } from './photographs.js';
 
 const PYTHON = process.env.ALEXNET_PYTHON ?? '/usr/bin/python3';
@@ -32,8 +33,6 @@ const COPIES = 5;
 const BATCH = 128;
 /** Of every source: they compile, map memory, and wait for the first batches. */
 const WARM_UP_STEPS = 2;
-
-const median = (values: number[]) => [...values].sort((a, b) => a - b)[values.length >> 1];
 
 export async function data(rounds: number, steps: number): Promise<void> {
   if (!existsSync(PICTURES)) return console.log(`skipped: needs ${PICTURES}`);

@@ -2,8 +2,8 @@
 import { fileURLToPath } from 'node:url';
 import { launch, launchers } from '../train/distributed/launchers.js';
 import type { RankRound } from './distributed-rank.js';
+import { median } from './median.js';
 
-const median = (values: number[]) => values.toSorted((a, b) => a - b)[values.length >> 1];
 const RANK = fileURLToPath(new URL('./distributed-rank.js', import.meta.url));
 
 /** @param batch  pictures of both processes together */

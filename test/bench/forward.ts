@@ -1,6 +1,7 @@
 /** `npm run bench -- forward`: forward passes of cifar10-18pct on the onnxruntime backend and on tfjs's own, in turn. */
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { median } from './median.js';
 
 const BATCH = 128;
 /** Passes measured a round: the plain JavaScript backend needs seconds for one. */
@@ -17,7 +18,6 @@ export function forward(rounds: number): void {
         (JSON.parse(printed.trim().split('\n').at(-1)!) as { images_per_s_median: number }).images_per_s_median,
       );
     }
-  const median = (values: number[]) => [...values].sort((a, b) => a - b)[values.length >> 1];
   console.log(`cifar10-18pct forward, batch ${BATCH}, ${rounds} rounds in turn`);
   for (const [backend, measured] of Object.entries(rates)) {
     const ratio = median(rates.onnxruntime.map((rate, round) => rate / measured[round]));

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { largePages } from './large-pages.js';
+import { median } from './median.js';
 
 /** One entry of onnxruntime's trace; times in µs. */
 interface TraceEvent {
@@ -26,7 +27,6 @@ export function profile(network: string, batch: number, steps: number): void {
       encoding: 'utf8',
     });
     const measured = (JSON.parse(printed) as { stepMs: number; insideMs: number }[]).slice(2);
-    const median = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1];
     const stepMs = median(measured.map((step) => step.stepMs));
     const outsideMs = median(measured.map((step) => step.stepMs - step.insideMs));
     console.log(

@@ -10,13 +10,12 @@ import { fileURLToPath } from 'node:url';
 import { hasNginx, startNginx } from '../deploy/nginx.js';
 import { Replicas } from '../deploy/replicas.js';
 import { type Load, load, percentile } from './http-load.js';
+import { median } from './median.js';
 import { PICTURES, photographs } from './photographs.js';
 import { startServer } from './start-server.js';
 
 const SERVERS = 2;
 const CLIENTS = 4;
-
-const median = (values: number[]) => [...values].sort((a, b) => a - b)[values.length >> 1];
 
 /** @param seconds  of load in every turn; the one with restarts goes on until they are done */
 export async function replicas(rounds: number, seconds: number): Promise<void> {

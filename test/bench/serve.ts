@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../deploy/free-port.js';
 import { type Load, load, percentile } from './http-load.js';
+import { median } from './median.js';
 import { PICTURES, photographs } from './photographs.js';
 import { memoryOf } from './process-tree.js';
 import { startServer } from './start-server.js';
@@ -19,8 +20,6 @@ const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const ROOT = at('../../..');
 const PEER = join(process.env.ALEXNET_PEERS ?? at('../../../../shared/peers'), 'plain_server.mjs');
 const CLIENTS = 8;
-
-const median = (values: number[]) => [...values].sort((a, b) => a - b)[values.length >> 1];
 
 /** @param seconds  of load in every turn */
 export async function serve(rounds: number, seconds: number): Promise<void> {

@@ -8,6 +8,7 @@ import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { largePages } from './large-pages.js';
+import { median } from './median.js';
 
 const run = promisify(execFile);
 const PYTHON = process.env.ALEXNET_PYTHON ?? '/usr/bin/python3';
@@ -50,8 +51,6 @@ async function measure(file: string, words: string[], extra: object): Promise<Ra
   const { stdout } = await run(file, words, { env, maxBuffer: 1e7 });
   return JSON.parse(stdout.trim().split('\n').at(-1)!) as Rate;
 }
-
-const median = (values: number[]) => [...values].sort((a, b) => a - b)[values.length >> 1];
 
 /** @param peerLargePages  give PyTorch large pages too, which it does not ask for by itself */
 export async function train(rounds: number, peerLargePages: boolean): Promise<void> {

@@ -8,14 +8,13 @@ import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { load, percentile } from './http-load.js';
+import { median } from './median.js';
 import { PICTURES, photographs } from './photographs.js';
 import { memoryOf } from './process-tree.js';
 import { startServer } from './start-server.js';
 
 const FILES = fileURLToPath(new URL('./alexnet-files.js', import.meta.url));
 const CLIENTS = 2;
-
-const median = (values: number[]) => [...values].sort((a, b) => a - b)[values.length >> 1];
 
 /** @param seconds  of load in every turn */
 export async function views(rounds: number, seconds: number): Promise<void> {

@@ -36,9 +36,14 @@ export const ALONE: Communicator = {
 /** Sums of the processes' numbers, place by place: added in order of rank, so that all get the same. */
 export async function sumNumbers(group: Communicator, numbers: readonly number[]): Promise<number[]> {
   if (group.size === 1) return [...numbers];
-  const all = await group.allGather(bytesOf(Float64Array.from(numbers)));
-  const rows = all.map((bytes) => new Float64Array(bytes.slice().buffer));
+  const rows = await gatherNumbers(group, numbers);
   return numbers.map((_, i) => rows.reduce((sum, row) => sum + row[i], 0));
+}
+
+/** Every process's numbers, in order of rank; as many from each. */
+async function gatherNumbers(group: Communicator, numbers: readonly number[]): Promise<Float64Array[]> {
+  const all = await group.allGather(bytesOf(Float64Array.from(numbers)));
+  return all.map((bytes) => new Float64Array(bytes.slice().buffer));
 }
 
 /** Rank 0's value in all processes, as JSON keeps it. @param value  of other processes: not looked at */
@@ -53,9 +58,7 @@ export async function broadcastJson<T>(group: Communicator, value: T | undefined
 /** Every process's value, in order of rank, as JSON keeps them. */
 export async function gatherJson<T>(group: Communicator, value: T): Promise<T[]> {
   const text = Buffer.from(JSON.stringify(value));
-  const lengths = (await group.allGather(bytesOf(Float64Array.of(text.length)))).map(
-    (bytes) => new Float64Array(bytes.slice().buffer)[0],
-  );
+  const lengths = (await gatherNumbers(group, [text.length])).map(([length]) => length);
   const padded = Buffer.alloc(Math.max(...lengths));
   text.copy(padded);
   const all = await group.allGather(padded);

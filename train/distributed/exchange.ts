@@ -13,7 +13,7 @@ export async function broadcastValues(
 ): Promise<void> {
   if (group.size === 1) return;
   for (const { name, variable } of [...modelWeights(model, 'all'), ...velocities]) {
-    const values = Float32Array.from(await variable.data<'float32'>());
+    const values = (await variable.data<'float32'>()).slice();
     await group.broadcast(bytesOf(values));
     if (group.rank > 0) restoreValues([{ name, variable }], new Map([[name, values]]));
   }

@@ -10,8 +10,7 @@ import type { Communicator } from './communicator.js';
 import { sumAsHalves } from './half-sum.js';
 
 /** How gradients travel. */
-export const GRADIENT_TYPES = ['float32', 'float16'] as const;
-export type GradientType = (typeof GRADIENT_TYPES)[number];
+export type GradientType = 'float32' | 'float16';
 
 /** A bucket is closed once it has so many: PyTorch's default. */
 const BUCKET_BYTES = 25e6;

@@ -103,7 +103,7 @@ class Loop {
     this.watch = this.watchForLosses();
     if (from) restoreValues(trainer.velocities, await from.readVelocities());
     if (this.writes) this.metrics = await MetricsLog.open(run.path, state);
-    if (changes && Object.keys(changes).length > 0) await this.metrics?.appendChanges(state, changes);
+    if (changes) await this.metrics?.appendChanges(state, changes);
 
     await this.listen();
     while (state.epoch < run.config.epochs && !this.endedEarly() && !this.interruptedBy) {

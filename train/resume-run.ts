@@ -21,7 +21,7 @@ import { frozenLayers } from './freeze.js';
 import { hasCheckpoint, type LoadedCheckpoint, loadCheckpoint } from './load-checkpoint.js';
 import { initialModel, type NewRunRequest } from './new-run.js';
 import type { Progress } from './progress.js';
-import { openRun, type Run, updateConfig } from './run-folder.js';
+import { openRun, type Run } from './run-folder.js';
 import { checkClasses, checkSameData, countPictures, openForTraining } from './training-data.js';
 
 export interface ResumedRun {
@@ -31,7 +31,7 @@ export interface ResumedRun {
   model: tfl.LayersModel;
   /** Absent where the run was ended before its first checkpoint. */
   from?: Pick<LoadedCheckpoint, 'state' | 'readVelocities'>;
-  /** Settings that are others from now on. */
+  /** Settings that are others from now on; absent where there are none. */
   changes?: Changes;
 }
 
@@ -39,6 +39,7 @@ export interface ResumedRun {
 export type ResumeRequest = NewRunRequest & { out: string; force: boolean };
 
 /**
+ * Writes nothing: the caller stores the run's config where there are changes.
  * @throws {UserError} for anything about request, run, data set or checkpoint that does not fit; see the functions called
  */
 export async function resumeRun(request: ResumeRequest, progress: Progress): Promise<ResumedRun> {
@@ -67,16 +68,16 @@ export async function resumeRun(request: ResumeRequest, progress: Progress): Pro
   if (!isDeepStrictEqual(pictures, run.pictures)) changes.pictures = { from: run.pictures, to: pictures };
 
   const checkpoint = hasCheckpoint(run.last) ? await loadCheckpoint(run.last) : undefined;
-  if (Object.keys(changes).length > 0) {
+  const changed = Object.keys(changes).length > 0;
+  if (changed) {
     progress.note(describeChanges(changes));
     const { step, epoch } = checkpoint?.state ?? startState();
     run.history = [...(run.history ?? []), { step, epoch, time: new Date().toISOString(), changes }];
     run.pictures = pictures;
     addColours(run, dataset);
-    await updateConfig(run);
   }
   const from = checkpoint && { ...checkpoint, state: afterChanges(checkpoint.state, run.history) };
-  return { run, dataset, from, changes, model: from?.model ?? (await firstModel(run)) };
+  return { run, dataset, from, changes: changed ? changes : undefined, model: from?.model ?? (await firstModel(run)) };
 }
 
 /** What the flags say of the run's config; a new weight decay is that of every layer, as for a new run. */

@@ -20,7 +20,7 @@ interface Progressed {
 type Shared = RunRecord & RunLabels;
 
 /**
- * To be called by rank 0, before anything of a new run is written.
+ * To be called by rank 0, before anything of the run is written.
  * @throws {UserError} where another process found other data
  */
 export async function shareRun(

@@ -147,6 +147,17 @@ test('processes with other settings or data refuse to start', { skip: openMpi.sk
   );
 });
 
+test('more processes than a batch has pictures leave the run as it was', { skip: openMpi.skip }, async () => {
+  const config = join(folder, 'one/config.json');
+  const before = await readFile(config, 'utf8');
+  const asked = words('one', 5, ...together, '--resume', '--force', '--batch', '2');
+  const { code, stderr } = await launch(openMpi, [{ size: 3, folder, words: asked }]);
+  assert.notEqual(code, 0);
+  assert.match(stderr, /changed: .*batch was 32, now 2/);
+  assert.match(stderr, /a batch of 2 pictures for 3 processes/);
+  assert.equal(await readFile(config, 'utf8'), before);
+});
+
 test('a process that dies ends the job, which goes on with others', { skip: openMpi.skip }, async () => {
   let victim: number | undefined;
   const { code, stderr } = await launch(

@@ -100,7 +100,7 @@ function plot({ model, data, points }: FoundRate): string {
     yMin: tenths(Math.min(...losses) - 0.1),
     yMax: tenths(Math.min(Math.max(...losses), 1.5 * losses[0]) + 0.1), // an explosion would press all else flat
     series: [
-      { name: 'loss of a batch', points: points.map(({ learningRate, loss }) => [learningRate, loss]) },
+      { name: 'loss of a batch', points: points.map(({ learningRate, loss }) => [learningRate, loss]), faint: true },
       { name: 'smoothed', points: points.map(({ learningRate, smoothed }) => [learningRate, smoothed]) },
     ],
   });

@@ -15,8 +15,11 @@ const TARGET = { opset: 17, lrn: 'conv' } as const;
 /** Sessions kept. Each holds its own memory arena; a training run needs a handful. */
 const MAX_SESSIONS = 32;
 
-/** From here on a program gives its memory back after each run. A step of AlexNet computes 2.6 GB at batch 16, of cifar10-18pct 0.5 GB at 128. */
-const LARGE_PROGRAM_BYTES = 2e9;
+/**
+ * From here on a program gives its memory back after each run. AlexNet's update alone computes 1.5 GB, its gradients 1.0 GB at batch 8;
+ * with micro-batches these are programs of their own, and several forms of them are kept. A step of cifar10-18pct at 128 computes 0.5 GB.
+ */
+const LARGE_PROGRAM_BYTES = 0.6e9;
 
 export interface CompiledProgram {
   readonly graph: NativeGraph;

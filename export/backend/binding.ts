@@ -3,7 +3,6 @@
  * internal, so package.json pins the exact version and no other file touches them.
  */
 import { createRequire } from 'node:module';
-import { availableParallelism } from 'node:os';
 import { Tensor } from 'onnxruntime-node';
 import type { ElementType } from '../graph.js';
 import type { TensorData } from '../layout.js';
@@ -39,24 +38,31 @@ function providerOptions(provider: Provider, forceCpuNodeNames: readonly string[
   return [provider === 'webgpu' ? { name: provider, forceCpuNodeNames } : provider, 'cpu'];
 }
 
+export interface GraphOptions {
+  /** That share the work (default: the calling one alone); others spin for a while after each run, on cores that somebody may want. */
+  threads?: number;
+  /**
+   * Keep memory between runs (default): faster where it is little. A large step would hold its first run's pieces and the second's
+   * planned block for ever: 9.4 GB against 4.7 GB for AlexNet at batch 128, at no measurable gain.
+   */
+  keepArena?: boolean;
+  /** Names of nodes that onnxruntime's cpu kernels must compute (default: none); they also compute what the provider has no kernel for. */
+  cpuNodes?: readonly string[];
+}
+
 /** A compiled graph. Runs block the calling thread; onnxruntime's own threads share the work. */
 export class NativeGraph {
   private readonly session: NativeSession;
   private readonly endProfile = () => this.session.endProfiling();
 
-  /**
-   * @param model      bytes of an ONNX file
-   * @param keepArena  keep memory between runs: faster where it is little. A large step would hold its first run's pieces and the
-   *                   second's planned block for ever: 9.4 GB against 4.7 GB for AlexNet at batch 128, at no measurable gain
-   * @param cpuNodes   names of nodes that onnxruntime's cpu kernels must compute; they also compute what the provider has no kernel for
-   */
-  constructor(model: Uint8Array, keepArena: boolean, cpuNodes: readonly string[] = []) {
+  /** @param model  bytes of an ONNX file */
+  constructor(model: Uint8Array, { threads = 1, keepArena = true, cpuNodes = [] }: GraphOptions = {}) {
     const { binding, initOrt } = require('onnxruntime-node/dist/binding.js') as Binding;
     initOrt();
     this.session = new binding.InferenceSession();
     this.session.loadModel(model.buffer, model.byteOffset, model.byteLength, {
       executionProviders: providerOptions(activeProvider(), cpuNodes),
-      intraOpNumThreads: availableParallelism(),
+      intraOpNumThreads: threads,
       graphOptimizationLevel: 'all',
       enableCpuMemArena: keepArena,
       logSeverityLevel: 3,

@@ -32,7 +32,7 @@ function probe(): number {
       inputs: [input],
       outputs: [output],
     });
-    const graph = new NativeGraph(model, true);
+    const graph = new NativeGraph(model);
     graph.run(
       { x: nativeTensor('float32', counted, DIMS) },
       { [output.name]: nativeTensor('float32', reordered, DIMS) },

@@ -35,7 +35,7 @@ function runAddition(): void {
     inputs: [x],
     outputs: [sum],
   });
-  const graph = new NativeGraph(model, true);
+  const graph = new NativeGraph(model);
   const result = new Float32Array(2);
   graph.run(
     { x: nativeTensor('float32', Float32Array.of(1, 2), [2]) },

@@ -1,4 +1,5 @@
 /** A recorded program as a runnable graph, cached by its structure: kernels, attributes, shapes, types and layouts. */
+import { availableParallelism } from 'node:os';
 import { Graph, type GraphNode, type Target } from '../graph.js';
 import type { KernelCall, Operand, TensorSpec } from '../kernel-call.js';
 import type { Layout } from '../layout.js';
@@ -20,6 +21,12 @@ const MAX_SESSIONS = 32;
  * with micro-batches these are programs of their own, and several forms of them are kept. A step of cifar10-18pct at 128 computes 0.5 GB.
  */
 const LARGE_PROGRAM_BYTES = 0.6e9;
+
+/**
+ * Below this, operands included, one thread runs a program: at most two multiplications of matrices of 100 by 100, over before another
+ * thread is awake. Those that onnxruntime starts for every graph spin while they wait, which under load costs much more than the program.
+ */
+const SMALL_PROGRAM_BYTES = 2 ** 18;
 
 export interface CompiledProgram {
   readonly graph: NativeGraph;
@@ -78,6 +85,7 @@ function compile(
   leaves: readonly Operand[],
   outputs: readonly Operand[],
 ): CompiledProgram {
+  const computed = bytesOf(calls.flatMap((call) => call.outputs));
   const target: Target = { ...TARGET, block: blockSize() };
   const g = new Graph(target);
   const inputs = new Map(leaves.map((leaf, i) => [leaf, g.input(`i${i}`, leaf.dtype, leaf.shape, leaf.layout)]));
@@ -97,11 +105,11 @@ function compile(
     outputs: named,
   });
   return {
-    graph: new NativeGraph(
-      model,
-      bytesComputed(calls) < LARGE_PROGRAM_BYTES,
-      nodesForCpu(activeProvider(), nodes).map(nodeName),
-    ),
+    graph: new NativeGraph(model, {
+      threads: bytesOf(leaves) + computed < SMALL_PROGRAM_BYTES ? 1 : availableParallelism(),
+      keepArena: computed < LARGE_PROGRAM_BYTES,
+      cpuNodes: nodesForCpu(activeProvider(), nodes).map(nodeName),
+    }),
     names: named.map((value) => value.name),
     layouts: results.map((value) => value.layout),
     reads,
@@ -113,10 +121,9 @@ function nodeName({ scope, outputs }: GraphNode): string {
   return scope ? `${scope}|${outputs[0].name}` : outputs[0].name;
 }
 
-/** All results of a program together, as if none took another's place. */
-function bytesComputed(calls: readonly KernelCall[]): number {
-  const size = ({ shape }: TensorSpec) => shape.reduce((product, length) => product * length, 4);
-  return calls.reduce((sum, call) => call.outputs.reduce((bytes, output) => bytes + size(output), sum), 0);
+/** Of tensors that all lie side by side. */
+function bytesOf(tensors: readonly TensorSpec[]): number {
+  return tensors.reduce((sum, { shape }) => sum + shape.reduce((product, length) => product * length, 4), 0);
 }
 
 /** Number of graphs compiled and kept; for tests and reports. */

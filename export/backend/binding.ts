@@ -50,7 +50,7 @@ export interface GraphOptions {
   cpuNodes?: readonly string[];
 }
 
-/** A compiled graph. Runs block the calling thread; onnxruntime's own threads share the work. */
+/** A compiled graph. Runs block the calling thread. */
 export class NativeGraph {
   private readonly session: NativeSession;
   private readonly endProfile = () => this.session.endProfiling();

@@ -4,7 +4,7 @@ import { Graph, type GraphNode, type Target } from '../graph.js';
 import type { KernelCall, Operand, TensorSpec } from '../kernel-call.js';
 import type { Layout } from '../layout.js';
 import { distinctOutputs, liveNodes, lower } from '../lower.js';
-import { encodeModel } from '../proto.js';
+import { byteLength, encodeModel } from '../proto.js';
 import { activeProvider, NativeGraph } from './binding.js';
 import { blockSize } from './block-size.js';
 import { BLOCKED_DOMAIN, blockConvolutions } from './blocked-convolutions.js';
@@ -13,7 +13,7 @@ import { nodesForCpu } from './provider.js';
 /** ScatterElements adds from operator set 16 on; reductions still take axes as attributes at 17. */
 const TARGET = { opset: 17, lrn: 'conv' } as const;
 
-/** Sessions kept. Each holds its own memory arena; a training run needs a handful. */
+/** Sessions kept. Those of all but large programs hold an arena of memory each; a training run needs a handful. */
 const MAX_SESSIONS = 32;
 
 /**
@@ -123,7 +123,7 @@ function nodeName({ scope, outputs }: GraphNode): string {
 
 /** Of tensors that all lie side by side. */
 function bytesOf(tensors: readonly TensorSpec[]): number {
-  return tensors.reduce((sum, { shape }) => sum + shape.reduce((product, length) => product * length, 4), 0);
+  return tensors.reduce((sum, { dtype, shape }) => sum + byteLength({ dtype, dims: shape }), 0);
 }
 
 /** Number of graphs compiled and kept; for tests and reports. */

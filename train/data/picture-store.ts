@@ -10,7 +10,7 @@ import { decodePicture } from './decode.js';
 import { PictureStream } from './picture-stream.js';
 
 const BLOCK_BYTES = 32 * 2 ** 20;
-/** The rest is for the network: AlexNet takes 6.7 GB at batch 128. */
+/** The rest is for the network: AlexNet takes 4.8 GB at batch 128. */
 const HELD_SHARE = 0.5;
 
 const freeMemory = (): number => process.availableMemory?.() ?? freemem();

@@ -41,6 +41,8 @@ export interface RunState {
   schedule: ScheduleState;
   lastValidation: Validation | null;
   bestValidation: Validation | null;
+  /** Of the last steps, for `divergence.ts`; in the process that writes. Absent in earlier versions. */
+  recentLosses?: number[];
 }
 
 /** Before the first step. */
@@ -56,6 +58,7 @@ export function startState(): RunState {
     schedule: startSchedule(),
     lastValidation: null,
     bestValidation: null,
+    recentLosses: [],
   };
 }
 

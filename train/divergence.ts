@@ -9,10 +9,12 @@ const HOPELESS = 3;
 
 export class DivergenceWatch {
   private readonly bound: number;
-  /** The last 2 · WINDOW losses; of this process alone. */
-  private readonly recent: number[] = [];
 
-  constructor(private readonly classes: number) {
+  /** @param recent  the last 2 · WINDOW losses or fewer; each new one is put into it, and the oldest taken out */
+  constructor(
+    private readonly classes: number,
+    private readonly recent: number[],
+  ) {
     this.bound = HOPELESS * Math.log(classes);
   }
 

@@ -9,6 +9,7 @@ import type { Changes } from './changed-settings.js';
 import { NotFiniteError, type RunState, restoreValues, saveCheckpoint, startState } from './checkpoint.js';
 import type { Dataset } from './data/dataset.js';
 import { partOf } from './data/epoch-batches.js';
+import { PicturesError } from './data/read-ahead.js';
 import { DiskFullError } from './disk-full.js';
 import { ALONE, type Communicator, sumNumbers } from './distributed/communicator.js';
 import { broadcastValues, evaluationOfAll } from './distributed/exchange.js';
@@ -59,7 +60,8 @@ export interface TrainResult {
 
 /**
  * Trains to the end of the run, or until interrupted.
- * @throws {UserError} when the disk is full, or when the loss or a weight is no longer finite, or the loss beyond hope (`divergence.ts`); names step, learning rate and the last good checkpoint
+ * @throws {UserError} when the disk is full, or when the loss or a weight is no longer finite, or the loss beyond hope (`divergence.ts`); names step, learning rate and the last good checkpoint.
+ * Also when a picture cannot be loaded; saves the steps before it
  */
 export async function train(training: Training): Promise<TrainResult> {
   const loop = new Loop(training);
@@ -67,8 +69,7 @@ export async function train(training: Training): Promise<TrainResult> {
     await loop.run();
     return { state: loop.state, imagesPerSecond: loop.imagesPerSecond, interruptedBy: loop.interruptedBy };
   } catch (error) {
-    const known = error instanceof DiskFullError ? loop.noRoom(error) : error;
-    throw inProcess(loop.group, known, loop.state.step + 1);
+    throw inProcess(loop.group, await loop.failed(error), loop.state.step + 1);
   } finally {
     training.progress.stop();
     loop.dispose();
@@ -90,11 +91,12 @@ class Loop {
   private validationSeconds = 0;
 
   constructor(private readonly training: Training) {
-    const { run, dataset, model, from, together } = training;
+    const { run, dataset, model, from, changes, together } = training;
     this.group = together?.group ?? ALONE;
     this.state = from ? structuredClone(from.state) : startState();
     this.trainer = new Trainer(model, dataset, run, together);
-    this.divergence = new DivergenceWatch(run.labels.length);
+    if (changes || !this.state.recentLosses) this.state.recentLosses = []; // a lower rate begins without the losses of the higher
+    this.divergence = new DivergenceWatch(run.labels.length, this.state.recentLosses);
   }
 
   async run(): Promise<void> {
@@ -273,11 +275,24 @@ class Loop {
     );
   }
 
-  noRoom({ path, reason }: DiskFullError): UserError {
-    return new UserError(
-      `training stops after step ${this.state.step}: ${path} cannot be written: ${reason}; ` +
-        `${this.lastGood()}. Make room, then go on with: alexnet train --resume --out ${this.training.run.path}`,
-    );
+  /** An error that ends the run as the person at it should read it. */
+  async failed(error: unknown): Promise<unknown> {
+    const { run } = this.training;
+    const stops = `training stops after step ${this.state.step}`;
+    const resume = `alexnet train --resume --out ${run.path}`;
+    if (error instanceof DiskFullError) {
+      const { path, reason } = error;
+      return new UserError(
+        `${stops}: ${path} cannot be written: ${reason}; ${this.lastGood()}. Make room, then go on with: ${resume}`,
+      );
+    }
+    if (!(error instanceof PicturesError) || !this.writes) return error;
+    try {
+      await this.save(run.last);
+    } catch (unsaved) {
+      return this.failed(unsaved);
+    }
+    return new UserError(`${stops}, saved in ${run.last}: ${error.message}. Go on with: ${resume}`, { cause: error });
   }
 
   private lastGood(): string {

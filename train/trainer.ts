@@ -96,7 +96,7 @@ export class Trainer {
 
   /**
    * Updates the weights from the next of the batches.
-   * @throws {UserError} when a picture of it cannot be loaded
+   * @throws {PicturesError} when a picture of it cannot be loaded; the weights are as they were
    */
   async update(batches: Batches, { step, epoch }: Place, learningRate: number): Promise<Update> {
     const { config, mean, imagePx, inputPx, colours } = this.options;

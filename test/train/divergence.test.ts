@@ -4,9 +4,9 @@ import { DivergenceWatch } from '../../train/divergence.js';
 
 /** The step, from 1, at which the watch speaks, and what it says; undefined where it does not. */
 function firstWarning(classes: number, losses: number[]): [step: number, text: string] | undefined {
-  const watch = new DivergenceWatch(classes);
+  const recent: number[] = [];
   for (const [index, loss] of losses.entries()) {
-    const text = watch.observe(loss);
+    const text = new DivergenceWatch(classes, recent).observe(loss); // as if resumed at every step
     if (text) return [index + 1, text];
   }
   return undefined;

@@ -6,6 +6,8 @@ import { after, before, test } from 'node:test';
 import * as tf from '@tensorflow/tfjs-core';
 import { UserError } from '../../model/errors.js';
 import type { Settings } from '../../train/config.js';
+import type { Dataset } from '../../train/data/dataset.js';
+import { epochBatches } from '../../train/data/epoch-batches.js';
 import type { Interrupt } from '../../train/interrupt.js';
 import { hasCheckpoint, loadCheckpoint } from '../../train/load-checkpoint.js';
 import { train } from '../../train/loop.js';
@@ -36,7 +38,7 @@ function newRun(name: string, settings: Partial<Settings> = {}): Promise<Run> {
 }
 
 /** Trains from where the run is; stops after the step or during the validation that `stopAt` names. */
-async function go(run: Run, stopAt?: { step?: number; validation?: number }) {
+async function go(run: Run, stopAt?: { step?: number; validation?: number }, data = dataset) {
   const interrupt: Interrupt = {};
   let validations = 0;
   const notes: string[] = [];
@@ -53,7 +55,8 @@ async function go(run: Run, stopAt?: { step?: number; validation?: number }) {
   };
   const from = hasCheckpoint(run.last) ? await loadCheckpoint(run.last) : undefined;
   const model = from?.model ?? tinyModel();
-  return { model, notes, ...(await train({ run, dataset, model, from, progress, interrupt, checkpointMinutes: 5 })) };
+  const training = { run, dataset: data, model, from, progress, interrupt, checkpointMinutes: 5 };
+  return { model, notes, ...(await train(training)) };
 }
 
 const readMetrics = async (run: Run) =>
@@ -190,6 +193,45 @@ test('stops with step, learning rate and last good checkpoint when the loss is n
     return true;
   });
   assert.deepEqual(flatWeights((await loadCheckpoint(run.last)).model), weights);
+});
+
+test('saves the steps before pictures that cannot be loaded, in an epoch and in a validation, and goes on once they are back', async () => {
+  const straight = await go(await newRun('readable'));
+  const run = await newRun('unreadable');
+  /** Whose pictures at these positions are gone. */
+  const without = (which: 'train' | 'val', gone: (index: number) => boolean): Dataset => {
+    const split = dataset.splits[which];
+    const load = async (indices: Uint32Array) => {
+      const index = indices.find(gone);
+      if (index !== undefined) throw new UserError(`${split.name(index)}: gone; put it back`);
+      return split;
+    };
+    return { ...dataset, splits: { ...dataset.splits, [which]: { ...split, load } } };
+  };
+  const [third] = [
+    ...epochBatches(dataset.splits.train, { seed: SETTINGS.seed, epoch: 0, batch: 8, rank: 0, size: 1 }, 2),
+  ];
+  const cases = [
+    { gone: without('train', (index) => third.includes(index)), name: 'train/\\d+', step: 2 },
+    { gone: without('val', (index) => index === 10), name: 'val/10', step: 4 },
+  ];
+  for (const { gone, name, step } of cases) {
+    await assert.rejects(go(run, undefined, gone), (error: Error) => {
+      assert.ok(error instanceof UserError);
+      const [before, after] = error.message.split(run.last);
+      assert.equal(before, `training stops after step ${step}, saved in `);
+      assert.match(
+        after,
+        new RegExp(`^: ${name}\\.png: gone; put it back\\. Go on with: alexnet train --resume --out /`),
+      );
+      return true;
+    });
+    const { state } = await loadCheckpoint(run.last);
+    assert.deepEqual([state.step, state.position, state.epoch], [step, step, 0]);
+  }
+  const last = await go(run);
+  assert.deepEqual(flatWeights(last.model), flatWeights(straight.model));
+  assert.deepEqual(last.state, straight.state);
 });
 
 test('saves inside an epoch when the minutes between checkpoints are over', async () => {

@@ -53,7 +53,7 @@ export class PictureStream implements Streamed {
     } catch (cause) {
       const reason = (cause as Error).message.split('\n')[0];
       throw new UserError(
-        `${this.names[slot]}: could be read when the data set was opened and cannot now: ${reason}; put it back, then go on from the last checkpoint`,
+        `${this.names[slot]}: could be read when the data set was opened and cannot now: ${reason}; put it back`,
         { cause },
       );
     }

@@ -2,6 +2,7 @@
  * Pictures of splits that are not in memory, loaded before they are needed: libuv's threads read and decode on while the main thread is inside
  * onnxruntime's synchronous run.
  */
+import { UserError } from '../../model/errors.js';
 import type { Split } from './dataset.js';
 
 /**
@@ -9,6 +10,11 @@ import type { Split } from './dataset.js';
  * thread starts the second only between two steps.
  */
 const AHEAD = 2;
+
+/** Pictures that cannot be loaded at their turn: the data set changed or is damaged, what was computed before is good. */
+export class PicturesError extends UserError {
+  override name = 'PicturesError';
+}
 
 /** Positions of a batch's pictures, and the split where `pixels` may be asked for them. */
 export interface LoadedBatch {
@@ -34,13 +40,17 @@ export function* batchesOf(order: Uint32Array, batch: number, first = 0): Genera
 
 /**
  * @returns the batches in their order; memory holds the one asked for last and `AHEAD` more
- * @throws {UserError} at its turn, when a picture of a batch cannot be loaded
+ * @throws {PicturesError} at its turn, when a picture of a batch cannot be loaded
  */
 export async function* loadAhead(split: Split, batches: Iterable<Uint32Array>): AsyncGenerator<LoadedBatch> {
   const loading: { indices: Uint32Array; pictures: Promise<Split> }[] = [];
   const next = async () => {
     const { indices, pictures } = loading.shift()!;
-    return { indices, pictures: await pictures };
+    try {
+      return { indices, pictures: await pictures };
+    } catch (error) {
+      throw error instanceof UserError ? new PicturesError(error.message, { cause: error }) : error;
+    }
   };
   for (const indices of batches) {
     const pictures = loadPictures(split, indices);

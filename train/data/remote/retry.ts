@@ -34,7 +34,7 @@ export async function withTries<T>(
       if (!(cause instanceof FailedTry)) throw cause;
       if (done === tries) {
         throw new UserError(
-          `${what}, got ${cause.message} (${tries} tries); look at server and connection, then repeat the command: training goes on from the last checkpoint with --resume`,
+          `${what}, got ${cause.message} (${tries} tries); look at server and connection, then repeat the command`,
           { cause },
         );
       }

@@ -39,6 +39,7 @@ function checkedMargin(imagePx: number, inputPx: number): number {
  *
  * @param pixels  uint8 RGB [imagePx, imagePx, 3]
  * @param mean    per-pixel mean of the same shape, 0 … 255
+ * @param shift   added to every pixel's red, green and blue
  */
 export function cutOut(
   pixels: Uint8Array,
@@ -48,18 +49,16 @@ export function cutOut(
   inputPx: number,
   out: Float32Array,
   start: number,
+  [red, green, blue]: readonly [number, number, number] = [0, 0, 0],
 ): void {
+  const next = mirror ? -3 : 3;
   let to = start;
   for (let y = 0; y < inputPx; y++) {
-    let from = ((top + y) * imagePx + left) * 3;
-    if (!mirror) {
-      for (const end = from + inputPx * 3; from < end; from++) out[to++] = pixels[from] - mean[from];
-      continue;
-    }
-    for (from += (inputPx - 1) * 3; to < start + (y + 1) * inputPx * 3; from -= 3) {
-      out[to++] = pixels[from] - mean[from];
-      out[to++] = pixels[from + 1] - mean[from + 1];
-      out[to++] = pixels[from + 2] - mean[from + 2];
+    let from = ((top + y) * imagePx + left + (mirror ? inputPx - 1 : 0)) * 3;
+    for (const end = to + inputPx * 3; to < end; to += 3, from += next) {
+      out[to] = pixels[from] - mean[from] + red;
+      out[to + 1] = pixels[from + 1] - mean[from + 1] + green;
+      out[to + 2] = pixels[from + 2] - mean[from + 2] + blue;
     }
   }
 }

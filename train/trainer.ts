@@ -4,7 +4,7 @@ import { centreCrop } from '../model/crops.js';
 import { reseedDropout } from '../model/dropout.js';
 import { UserError } from '../model/errors.js';
 import { stepsPerEpoch } from './config.js';
-import { trainingBatch } from './data/augment.js';
+import { type BatchMemory, trainingBatch } from './data/augment.js';
 import type { Dataset, Split } from './data/dataset.js';
 import { epochBatches } from './data/epoch-batches.js';
 import { type LoadedBatch, loadAhead } from './data/read-ahead.js';
@@ -59,6 +59,7 @@ export class Trainer {
   private readonly sgd: Sgd;
   private readonly step: TrainingStep;
   private readonly group: Communicator;
+  private readonly memory: BatchMemory = {};
   /** Absent in a process alone. */
   readonly gradientSum?: GradientSum;
 
@@ -106,7 +107,7 @@ export class Trainer {
     // Masks are drawn anew in every process; alone by the names that they had before.
     reseedDropout(this.model, config.seed, step, ...(this.gradientSum ? [this.group.rank] : []));
     const options = { ...config, inputPx, colours, epoch };
-    const batch = trainingBatch(pictures, imagePx, mean, indices, options);
+    const batch = trainingBatch(pictures, imagePx, mean, indices, options, this.memory);
     const result = this.gradientSum
       ? await this.step.runTogether(batch, learningRate, count, this.gradientSum)
       : this.step.run(batch, learningRate);

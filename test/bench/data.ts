@@ -13,7 +13,7 @@ import { permutation, random } from '../../model/random.js';
 import { findNetwork } from '../../model/registry.js';
 import { selectBackend } from '../../train/backend.js';
 import { resolveSettings } from '../../train/config.js';
-import { trainingBatch } from '../../train/data/augment.js';
+import { type BatchMemory, trainingBatch } from '../../train/data/augment.js';
 import { colourStatistics } from '../../train/data/colour.js';
 import type { OpenOptions } from '../../train/data/dataset.js';
 import { meanImage } from '../../train/data/mean.js';
@@ -94,10 +94,12 @@ async function stall(sources: [string, string, OpenOptions['stream']][], steps: 
     const colours = dataset.colours ?? colourStatistics(train, 0);
     const order = permutation(train.length, random('bench')).subarray(0, BATCH * (steps + WARM_UP_STEPS));
     const times: { waited: number; cut: number; whole: number }[] = [];
+    const memory: BatchMemory = {};
     let ended = performance.now();
     for await (const { indices, pictures } of loadAhead(train, batchesOf(order, BATCH))) {
       const loaded = performance.now();
-      const batch = trainingBatch(pictures, imagePx, mean, indices, { ...settings, inputPx, colours, epoch: 0 });
+      const options = { ...settings, inputPx, colours, epoch: 0 };
+      const batch = trainingBatch(pictures, imagePx, mean, indices, options, memory);
       const ready = performance.now();
       step.run(batch, settings.learningRate);
       const now = performance.now();

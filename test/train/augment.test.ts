@@ -98,6 +98,14 @@ test('draws the same for a picture whatever else is in the batch, and other draw
   assert.notDeepEqual(batch({}), batch({ seed: 4 }));
 });
 
+test('makes batches of any length in one memory', () => {
+  const memory = {};
+  for (const order of [[3, 9], [20, 14, 1], [5]].map((indices) => Uint32Array.from(indices))) {
+    const { images } = trainingBatch(split, imagePx, mean, order, options, memory);
+    assert.deepEqual(images, trainingBatch(split, imagePx, mean, order, options).images);
+  }
+});
+
 test('takes the centre unmirrored where neither is asked for', () => {
   const plain = { ...options, mirror: false, randomCrop: false };
   const { images } = trainingBatch(split, imagePx, mean, Uint32Array.of(7, 2), plain);

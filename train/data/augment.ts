@@ -29,11 +29,17 @@ export interface Batch {
   labels: Int32Array;
 }
 
+/** Where batches are made one after another: memory asked for anew is mapped page by page, which takes as long as filling it. */
+export interface BatchMemory {
+  images?: Float32Array;
+}
+
 /**
  * A training batch. A picture's draws depend on seed, epoch and its index alone, not on the batch it is in.
  *
- * @param mean   [imagePx, imagePx, 3], see `meanImage`
- * @param order  indices of this batch's pictures in the split
+ * @param mean    [imagePx, imagePx, 3], see `meanImage`
+ * @param order   indices of this batch's pictures in the split
+ * @param memory  holds its images, until the next batch is made there; default: its own
  */
 export function trainingBatch(
   split: Split,
@@ -41,11 +47,12 @@ export function trainingBatch(
   mean: Float32Array,
   order: Uint32Array,
   options: BatchOptions,
+  memory: BatchMemory = {},
 ): Batch {
   const { inputPx, seed, epoch } = options;
   const room = imagePx - inputPx; // offsets 0 … room, both included
   const centre = centreCrop(imagePx, inputPx);
-  return makeBatch(split, imagePx, mean, order, inputPx, (index) => {
+  return makeBatch(split, imagePx, mean, order, inputPx, memory, (index) => {
     const stream = random(seed, 'augment', epoch, index);
     const pixels = split.pixels(index, stream);
     const top = options.randomCrop ? stream.integer(room + 1) : centre.top;
@@ -69,7 +76,7 @@ export function croppedBatch(
   inputPx: number,
   streamSeed: number,
 ): Batch {
-  return makeBatch(split, imagePx, mean, indices, inputPx, (index) => ({
+  return makeBatch(split, imagePx, mean, indices, inputPx, {}, (index) => ({
     pixels: evaluationPixels(split, index, streamSeed),
     crop,
   }));
@@ -86,24 +93,18 @@ function makeBatch(
   mean: Float32Array,
   indices: ArrayLike<number>,
   inputPx: number,
+  memory: BatchMemory,
   draw: (index: number) => { pixels: Uint8Array; crop: Crop; shift?: Rgb },
 ): Batch {
   const pictureLength = inputPx * inputPx * 3;
-  const images = new Float32Array(indices.length * pictureLength);
+  const length = indices.length * pictureLength;
+  if (memory.images === undefined || memory.images.length < length) memory.images = new Float32Array(length);
+  const images = memory.images.subarray(0, length);
   const labels = new Int32Array(indices.length);
   for (let n = 0; n < indices.length; n++) {
     const { pixels, crop, shift } = draw(indices[n]);
     labels[n] = split.labels[indices[n]];
-    cutOut(pixels, mean, imagePx, crop, inputPx, images, n * pictureLength);
-    if (shift) addColour(images.subarray(n * pictureLength, (n + 1) * pictureLength), shift);
+    cutOut(pixels, mean, imagePx, crop, inputPx, images, n * pictureLength, shift);
   }
   return { images, labels };
-}
-
-function addColour(picture: Float32Array, [r, g, b]: Rgb): void {
-  for (let i = 0; i < picture.length; i += 3) {
-    picture[i] += r;
-    picture[i + 1] += g;
-    picture[i + 2] += b;
-  }
 }

@@ -1,11 +1,12 @@
 /** The command `alexnet prepare`: decodes a data set once, for training that reads it from disk. */
-import { readdir, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { UsageError, UserError } from '../model/errors.js';
 import { NETWORKS } from '../model/registry.js';
 import { DATA_HELP, openDataset } from './data/open-dataset.js';
-import { isPack, type PackRecord } from './data/pack-format.js';
+import { isPack, type PackRecord, shardFile } from './data/pack-format.js';
 import { finishPack, PackWriter } from './data/write-pack.js';
 import { positiveInteger } from './numbers.js';
 import { reportDataset } from './open-data.js';
@@ -63,17 +64,17 @@ export async function prepare(
   }: { data: string; out: string; imagePx: number; force: boolean; shardBytes?: number },
   progress: Pick<Progress, 'note' | 'work'>,
 ): Promise<Prepared> {
-  if (isPack(out) && !force) {
+  const there = isPack(out);
+  if (there && !force && !(await lacksShards(out, imagePx))) {
     throw new UserError(`${out}: holds a prepared set already; --force replaces it, another --out keeps both`);
   }
-  if (force) await removePack(out);
-  const writer = await PackWriter.open(out, imagePx, shardBytes);
+  const writer = await PackWriter.open(out, imagePx, { shardBytes, replace: there && force });
   try {
     if (writer.kept > 0) progress.note(`${out}: ${writer.kept} pictures are there already, going on after them`);
     const started = performance.now();
     const onProgress = (done: number, total?: number) => progress.work('decoding', done, total);
     const dataset = await openDataset(data, { imagePx, onProgress }, writer);
-    const decoded = writer.names.length - writer.kept;
+    const { decoded } = writer;
     const picturesPerSecond = decoded / ((performance.now() - started) / 1000);
     progress.note('mean and colours of the training pictures');
     const record = await finishPack(writer, dataset);
@@ -84,10 +85,14 @@ export async function prepare(
   }
 }
 
-async function removePack(folder: string): Promise<void> {
-  const files = await readdir(folder).catch(() => []);
-  const own = files.filter((file) => file === 'pack.json' || /^pictures-\d{5}\.(bin|json|bin\.part)$/.test(file));
-  for (const file of own.sort()) await rm(join(folder, file)); // pack.json first: it says that the rest is whole
+/** Of a prepared set, e.g. since they were damaged and deleted: then they are made anew. */
+async function lacksShards(folder: string, imagePx: number): Promise<boolean> {
+  const pack = JSON.parse(await readFile(join(folder, 'pack.json'), 'utf8')) as PackRecord;
+  const numbers = Array.from({ length: pack.shards }, (_, shard) => shard);
+  const lacks = numbers.some((shard) =>
+    (['bin', 'json'] as const).some((kind) => !existsSync(shardFile(folder, shard, kind))),
+  );
+  return lacks && pack.imagePx === imagePx;
 }
 
 function summary(out: string, { splits, labels, imagePx, skipped, decoded, picturesPerSecond }: Prepared): object {

@@ -94,8 +94,39 @@ test('refuses to go on with other pictures, and to replace a set unless told', a
     make(out, other),
     /was begun with other pictures: picture 0 was train\/ant\/0\.png, now train\/ant\/1\.png/,
   );
+  await make(out, folder);
+  await assert.rejects(make(out, join(root, 'nowhere'), { force: true }), /no such file or folder/);
+  await openDataset(out, { imagePx: PX }); // still there
   const made = await make(out, other, { force: true });
-  assert.deepEqual(made.splits, { train: 10, val: 5 });
+  assert.deepEqual([made.splits, made.decoded], [{ train: 10, val: 5 }, 15]);
+});
+
+test('refuses to go on with pictures of the same names and other contents', async () => {
+  const other = await pictures('repainted');
+  const out = join(root, 'repainted pack');
+  await make(out, other);
+  rmSync(join(out, 'pack.json'));
+  const picture = join(other, 'train', 'ant', '0.png');
+  writeFileSync(picture, readFileSync(join(other, 'train', 'bee', '0.png')));
+  await assert.rejects(make(out, other), /was begun with other pictures: train\/ant\/0\.png has other pixels now/);
+});
+
+test('mends what was deleted of a finished set, and takes in pictures that can be read by now', async () => {
+  const other = await pictures('mended');
+  const out = join(root, 'mended pack');
+  const picture = join(other, 'train', 'ant', '2.png');
+  const bytes = readFileSync(picture);
+  writeFileSync(picture, 'no picture');
+  await assert.rejects(make(out, other), /1 of 16 pictures are unreadable/);
+  writeFileSync(picture, bytes);
+  assert.equal((await make(out, other)).decoded, 2); // and the last shard, of one picture
+  const whole = readdirSync(out).map((file) => [file, readFileSync(join(out, file))] as const);
+  for (const kind of ['bin', 'json']) rmSync(join(out, `pictures-00001.${kind}`));
+  assert.equal((await make(out, other)).decoded, 6);
+  for (const [file, contents] of whole) assert.deepEqual(readFileSync(join(out, file)), contents, file);
+  const plain = await openDataset(other, { imagePx: PX });
+  const { splits } = await openDataset(out, { imagePx: PX });
+  assert.deepEqual(Buffer.from(splits.train.pixels(2, stream)), Buffer.from(plain.splits.train.pixels(2, stream)));
 });
 
 test('leaves out what cannot be read, names it, and finds damage when a picture is used', async () => {

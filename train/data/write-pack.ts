@@ -2,8 +2,7 @@
  * Decodes a data set once and keeps it as a pack (`pack-format.ts`). Memory does not grow with the set. What is whole of an earlier try is kept: shards
  * are renamed into place when their last picture is written.
  */
-import { existsSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { UserError } from '../../model/errors.js';
@@ -31,8 +30,13 @@ interface Shard {
   number: number;
   file: FileHandle;
   names: string[];
-  checksums: string[];
   skipped: { name: string; reason: string }[];
+}
+
+export interface PackOptions {
+  shardBytes?: number;
+  /** Whether the folder's set is to be removed, once there is a picture to put in its place. */
+  replace?: boolean;
 }
 
 /** Writes pictures into shards in the order of `add`. */
@@ -42,33 +46,36 @@ export class PackWriter implements PictureSink {
   readonly recordsPerShard: number;
   /** Pictures taken over from an earlier try. */
   kept = 0;
+  /** Pictures decoded by this one. */
+  decoded = 0;
   private readonly checksums: string[] = [];
-  private readonly keptNames: string[] = [];
+  private readonly keptShards = new Map<number, ShardRecord>();
+  /** Kept shards with a picture that can be read now. */
+  private readonly mended = new Set<number>();
   private readonly running = new Set<Promise<void>>();
   private readonly recordBytes: number;
   private current?: Shard;
   private fault?: Error;
   private reader?: ShardReader;
+  private replace: boolean;
 
   private constructor(
     readonly folder: string,
     readonly imagePx: number,
-    shardBytes: number,
+    { shardBytes = SHARD_BYTES, replace = false }: PackOptions,
   ) {
+    this.replace = replace;
     this.recordBytes = imagePx * imagePx * 3;
     this.recordsPerShard = Math.max(1, Math.floor(shardBytes / this.recordBytes));
   }
 
-  /**
-   * Takes over what an earlier try has finished.
-   */
-  static async open(folder: string, imagePx: number, shardBytes = SHARD_BYTES): Promise<PackWriter> {
-    const writer = new PackWriter(folder, imagePx, shardBytes);
+  /** Takes over what an earlier try has finished. */
+  static async open(folder: string, imagePx: number, options: PackOptions = {}): Promise<PackWriter> {
+    const writer = new PackWriter(folder, imagePx, options);
     await mkdir(folder, { recursive: true });
-    for (let shard = 0; existsSync(shardFile(folder, shard, 'json')); shard++) {
-      if (!(await writer.takeOver(shard))) break;
-    }
-    writer.kept = writer.checksums.length;
+    if (options.replace) return writer;
+    for (const shard of await shardsIn(folder)) await writer.takeOver(shard);
+    writer.kept = writer.keptShards.size * writer.recordsPerShard;
     return writer;
   }
 
@@ -79,12 +86,17 @@ export class PackWriter implements PictureSink {
   /** @throws {UserError} when the disk is full, or an earlier try read other pictures */
   async add({ path: name, read }: Pick<Member, 'path' | 'read'>): Promise<void> {
     if (this.fault) throw this.fault;
+    if (this.replace) await removePack(this.folder);
+    this.replace = false;
     const slot = this.names.push(name) - 1;
-    if (slot < this.kept) return this.checkKept(slot, name);
-    const shard = await this.shardOf(slot);
     const record = slot % this.recordsPerShard;
-    shard.names[record] = name;
-    const task: Promise<void> = this.write(shard, slot, record, read()).finally(() => this.running.delete(task));
+    const number = Math.floor(slot / this.recordsPerShard);
+    const kept = this.keptShards.get(number);
+    if (kept && !this.isToBeReadAgain(slot, name, kept.names[record])) return;
+    const work = kept
+      ? this.readAgain(kept, number, slot, read())
+      : this.write(await this.shardOf(number), slot, read());
+    const task: Promise<void> = work.finally(() => this.running.delete(task));
     this.running.add(task);
     if (this.running.size >= 2 * availableParallelism()) await Promise.race(this.running);
   }
@@ -94,6 +106,7 @@ export class PackWriter implements PictureSink {
     if (this.fault) throw this.fault;
     if (this.current) await this.close(this.current);
     this.current = undefined;
+    for (const number of this.mended) await this.writeRecord(number, this.keptShards.get(number)!);
     this.reader = new ShardReader(this.folder, this.recordBytes, this.recordsPerShard);
   }
 
@@ -112,57 +125,98 @@ export class PackWriter implements PictureSink {
     this.reader?.close();
   }
 
-  /** Reads what an earlier try says of a shard; false where that is not whole. */
-  private async takeOver(number: number): Promise<boolean> {
+  /** Reads what an earlier try says of a shard, where that is whole. */
+  private async takeOver(number: number): Promise<void> {
     const record = JSON.parse(await readFile(shardFile(this.folder, number, 'json'), 'utf8')) as ShardRecord;
     const { size } = await stat(shardFile(this.folder, number, 'bin')).catch(() => ({ size: -1 }));
     const whole = record.names.length === this.recordsPerShard && size === this.recordsPerShard * this.recordBytes;
-    if (!whole) return false;
+    if (!whole) return;
     for (let i = 0; i < record.names.length; i++) {
-      this.checksums.push(record.checksums.slice(i * CHECKSUM_LENGTH, (i + 1) * CHECKSUM_LENGTH));
+      const checksum = record.checksums.slice(i * CHECKSUM_LENGTH, (i + 1) * CHECKSUM_LENGTH);
+      this.checksums[number * this.recordsPerShard + i] = checksum;
     }
-    this.keptNames.push(...record.names);
+    this.keptShards.set(number, record);
     this.skipped.push(...record.skipped);
-    return true;
   }
 
-  private checkKept(slot: number, name: string): void {
-    if (this.keptNames[slot] === name) return;
-    throw new UserError(
-      `${this.folder}: was begun with other pictures: picture ${slot} was ${this.keptNames[slot]}, now ${name}; remove the folder, or name another with --out`,
+  /** What could not be read may be mended by now; the first of every shard tells whether these are the same pictures. */
+  private isToBeReadAgain(slot: number, name: string, keptName: string): boolean {
+    if (name !== keptName) throw this.otherPictures(`picture ${slot} was ${keptName}, now ${name}`);
+    return slot % this.recordsPerShard === 0 || this.checksums[slot] === NO_PICTURE;
+  }
+
+  private otherPictures(what: string): UserError {
+    return new UserError(
+      `${this.folder}: was begun with other pictures: ${what}; remove the folder, or name another with --out`,
     );
   }
 
-  private async shardOf(slot: number): Promise<Shard> {
-    const number = Math.floor(slot / this.recordsPerShard);
+  private async readAgain(kept: ShardRecord, number: number, slot: number, bytes: Promise<Encoded>): Promise<void> {
+    const pixels = await this.decode(bytes).catch(() => undefined);
+    const [before, now] = [this.checksums[slot], pixels ? checksum(pixels) : NO_PICTURE];
+    if (!pixels || now === before) return;
+    const name = this.names[slot];
+    if (before !== NO_PICTURE) {
+      this.fault ??= this.otherPictures(`${name} has other pixels now`);
+      return;
+    }
+    try {
+      const file = await open(shardFile(this.folder, number, 'bin'), 'r+');
+      try {
+        await this.put(file, slot, pixels);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+    } catch (error) {
+      this.fault ??= diskError(this.folder, error as NodeJS.ErrnoException);
+      return;
+    }
+    this.decoded += 1;
+    this.checksums[slot] = now;
+    kept.skipped = kept.skipped.filter((skipped) => skipped.name !== name);
+    this.skipped.splice(0, Number.POSITIVE_INFINITY, ...this.skipped.filter((skipped) => skipped.name !== name));
+    this.mended.add(number);
+  }
+
+  private async decode(bytes: Promise<Encoded>): Promise<Uint8Array> {
+    return decodePicture(await bytes, this.imagePx);
+  }
+
+  private async put(file: FileHandle, slot: number, pixels: Uint8Array): Promise<void> {
+    await file.write(pixels, 0, this.recordBytes, (slot % this.recordsPerShard) * this.recordBytes);
+  }
+
+  private async shardOf(number: number): Promise<Shard> {
     if (this.current?.number === number) return this.current;
     if (this.current) await this.close(this.current);
     const file = await open(`${shardFile(this.folder, number, 'bin')}.part`, 'w');
-    this.current = { number, file, names: [], checksums: [], skipped: [] };
+    this.current = { number, file, names: [], skipped: [] };
     return this.current;
   }
 
-  private async write(shard: Shard, slot: number, record: number, bytes: Promise<Encoded>): Promise<void> {
+  private async write(shard: Shard, slot: number, bytes: Promise<Encoded>): Promise<void> {
+    this.decoded += 1;
+    shard.names[slot % this.recordsPerShard] = this.names[slot];
     let pixels: Uint8Array;
     try {
-      pixels = await decodePicture(await bytes, this.imagePx);
-      shard.checksums[record] = checksum(pixels);
+      pixels = await this.decode(bytes);
+      this.checksums[slot] = checksum(pixels);
     } catch (error) {
       const skipped = { name: this.names[slot], reason: (error as Error).message.split('\n')[0] };
       shard.skipped.push(skipped);
       this.skipped.push(skipped);
-      shard.checksums[record] = NO_PICTURE;
+      this.checksums[slot] = NO_PICTURE;
       pixels = new Uint8Array(this.recordBytes);
     }
-    this.checksums[slot] = shard.checksums[record];
     try {
-      await shard.file.write(pixels, 0, this.recordBytes, record * this.recordBytes);
+      await this.put(shard.file, slot, pixels);
     } catch (error) {
       this.fault ??= diskError(this.folder, error as NodeJS.ErrnoException);
     }
   }
 
-  private async close({ number, file, names, checksums, skipped }: Shard): Promise<void> {
+  private async close({ number, file, names, skipped }: Shard): Promise<void> {
     await Promise.all(this.running);
     if (this.fault) throw this.fault;
     try {
@@ -170,12 +224,31 @@ export class PackWriter implements PictureSink {
       await file.close();
       const whole = shardFile(this.folder, number, 'bin');
       await rename(`${whole}.part`, whole);
-      const record: ShardRecord = { names, checksums: checksums.join(''), skipped };
-      await writeFileAtomically(shardFile(this.folder, number, 'json'), JSON.stringify(record));
+      await this.writeRecord(number, { names, skipped });
     } catch (error) {
       throw diskError(this.folder, error as NodeJS.ErrnoException);
     }
   }
+
+  private async writeRecord(number: number, { names, skipped }: Pick<ShardRecord, 'names' | 'skipped'>): Promise<void> {
+    const first = number * this.recordsPerShard;
+    const checksums = this.checksums.slice(first, first + names.length).join('');
+    const record: ShardRecord = { names, checksums, skipped };
+    await writeFileAtomically(shardFile(this.folder, number, 'json'), JSON.stringify(record));
+  }
+}
+
+/** Numbers of the shards that were finished, in their order. */
+async function shardsIn(folder: string): Promise<number[]> {
+  const files = await readdir(folder);
+  const numbers = files.flatMap((file) => /^pictures-(\d{5})\.json$/.exec(file)?.slice(1) ?? []);
+  return numbers.map(Number).sort((a, b) => a - b);
+}
+
+async function removePack(folder: string): Promise<void> {
+  const files = await readdir(folder);
+  const own = files.filter((file) => file === 'pack.json' || /^pictures-\d{5}\.(bin|json|bin\.part)$/.test(file));
+  for (const file of own.sort()) await rm(join(folder, file)); // pack.json first: it says that the rest is whole
 }
 
 function diskError(folder: string, cause: NodeJS.ErrnoException): UserError {
@@ -228,7 +301,9 @@ export async function finishPack(writer: PackWriter, dataset: Dataset): Promise<
     notes,
     sha256,
   };
-  await rm(shardFile(folder, shards, 'json'), { force: true }); // of an earlier, longer try
+  for (const number of await shardsIn(folder)) {
+    if (number >= shards) await rm(shardFile(folder, number, 'json')); // of an earlier, longer try
+  }
   await writeFileAtomically(join(folder, 'pack.json'), `${JSON.stringify(record)}\n`);
   return record;
 }

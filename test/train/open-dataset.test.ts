@@ -192,6 +192,14 @@ test('notes pictures outside the splits and leaves them out', async (t) => {
   const dataset = await openDataset(await writeFiles(t, { ...twoSplits(), 'logo.png': red }), { imagePx });
   assert.equal(dataset.splits.train.length, 3);
   assert.deepEqual(dataset.notes, ['outside train/, val/ and test/ and left out: 1, such as logo.png']);
+  const unlabelled = { ...twoSplits(), 'test/1.png': red, 'test/2.png': green };
+  for (const source of [
+    await writeFiles(t, unlabelled),
+    await writeArchive(t, 'unlabelled.tar', await tarBytes(unlabelled)),
+  ]) {
+    const { notes } = await openDataset(source, { imagePx });
+    assert.deepEqual(notes, ['outside train/, val/ and test/ and left out: 2, such as test/1.png']);
+  }
 });
 
 test('follows links to pictures and folders, but not around in circles', async (t) => {

@@ -30,7 +30,7 @@ export function listClasses(
     if (!bySplit.has(split)) bySplit.set(split, new Set());
     bySplit.get(split)!.add(place.className);
   }
-  checkNoneEmpty(source, layout, folders, bySplit);
+  checkNoneEmpty(source, layout, paths, folders, bySplit);
   const names = new Set([...bySplit.values()].flatMap((classes) => [...classes]));
   checkDistinct(source, [...names].sort(byCodePoint));
   for (const [split, classes] of bySplit) {
@@ -87,10 +87,16 @@ export function classNotes(classes: string[], order: string[] = []): string[] {
   return notes;
 }
 
-function checkNoneEmpty(source: string, layout: Layout, folders: string[], bySplit: Map<string, Set<string>>): void {
+function checkNoneEmpty(
+  source: string,
+  layout: Layout,
+  paths: string[],
+  folders: string[],
+  bySplit: Map<string, Set<string>>,
+): void {
   const bare = folders.find((folder) => {
     const split = layout.placeOf(`${folder}/class/x`)?.split;
-    return split !== undefined && !bySplit.has(split);
+    return split !== undefined && !bySplit.has(split) && !paths.some((path) => path.startsWith(`${folder}/`));
   });
   if (bare !== undefined) throw new UserError(`${source}: no pictures in ${bare}/; fill or remove it`);
   // A folder is placed as a picture in it would be.

@@ -42,6 +42,20 @@ test('leaves a run of another machine alone, and takes over a lock that was cut 
   await (await lockRun(run))();
 });
 
+test('takes over from a process whose number another has by now', { skip: process.platform !== 'linux' }, async () => {
+  const run = join(root, 'reused');
+  const unlock = await lockRun(run);
+  const own = JSON.parse(readFileSync(join(run, 'lock'), 'utf8'));
+  await unlock();
+  mkdirSync(run);
+  writeFileSync(join(run, 'lock'), JSON.stringify({ ...own, pid: process.ppid })); // alive, and started at another time
+  const again = await lockRun(run);
+  const others = JSON.stringify({ ...own, pid: 1, host: 'another-machine' });
+  writeFileSync(join(run, 'lock'), others); // as if another had taken it over
+  await again();
+  assert.equal(readFileSync(join(run, 'lock'), 'utf8'), others);
+});
+
 test('a run that ends, well or not, is free again', async () => {
   const run = join(root, 'ended');
   const { code } = await alexnet('train', '--data', join(root, 'nowhere'), '--model', 'cifar10-quick', '--out', run);

@@ -5,7 +5,7 @@
  * A kill at any moment leaves a whole checkpoint: data files are written first, under names that hold their hash and so
  * never replace one that is in use; then `model.json` is replaced by a rename; then the old data files are removed.
  */
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
@@ -103,22 +103,26 @@ export async function saveCheckpoint(
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
   const before = await readdir(folder);
+  const written: string[] = [];
   try {
     const files = {
       weights: await writeValues(folder, `weights-${state.step}`, modelWeights(model, 'all')),
       velocity: await writeValues(folder, `velocity-${state.step}`, velocities),
     };
+    written.push(files.weights.path, files.velocity.path);
     await writeFileAtomically(join(folder, 'model.json'), modelJson(model, velocities, files, state));
-    await removeOtherData(folder, [files.weights.path, files.velocity.path]);
   } catch (error) {
-    await removeOtherData(folder, before); // what is half a checkpoint
+    // What is half a checkpoint; but `model.json` may have been replaced though its writing failed in the end.
+    const inUse = await readFile(join(folder, 'model.json'), 'utf8').catch(() => '');
+    await removeOtherData(folder, [...before, ...written.filter((name) => inUse.includes(name))]);
     throw error;
   }
+  await removeOtherData(folder, written);
 }
 
 async function removeOtherData(folder: string, kept: readonly string[]): Promise<void> {
   for (const name of await readdir(folder)) {
-    if (DATA_FILE.test(name) && !kept.includes(name)) await rm(join(folder, name));
+    if (DATA_FILE.test(name) && !kept.includes(name)) await rm(join(folder, name)).catch(() => undefined); // the next save removes it
   }
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -49,6 +49,14 @@ test('gives back weights, velocities and state bit for bit', async () => {
   const read = await loaded.readVelocities();
   for (const { name, variable } of velocities) assert.deepEqual(read.get(name), variable.dataSync());
   assert.match(loaded.weightsSha256, /^[0-9a-f]{64}$/);
+});
+
+test('is whole where old data cannot be removed', async () => {
+  const { folder } = await save('stuck', 11);
+  await mkdir(join(folder, 'weights-7-stuck.bin', 'open'), { recursive: true });
+  const { model } = await save('stuck', 12);
+  assert.deepEqual(flatWeights((await loadCheckpoint(folder)).model), flatWeights(model));
+  assert.equal((await readdir(folder)).filter((name) => name.startsWith('weights-')).length, 2);
 });
 
 test('is read by tf.loadLayersModel as it lies on disk', async () => {

@@ -1,4 +1,5 @@
 /** Evaluates a checkpoint or an exported file on a data set, and writes what it said of each picture. */
+import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
 import type * as tfl from '@tensorflow/tfjs-layers';
@@ -7,6 +8,7 @@ import { UsageError, UserError } from '../model/errors.js';
 import '../model/index.js'; // registers the layers that a checkpoint's topology names
 import { type BackendName, selectBackend } from './backend.js';
 import type { Dataset, Split } from './data/dataset.js';
+import { writeError } from './disk-full.js';
 import { type Evaluation, evaluate, type Predict } from './evaluate.js';
 import { loadCheckpoint } from './load-checkpoint.js';
 import { openStreamable } from './open-data.js';
@@ -55,16 +57,48 @@ export async function evaluateRun(request: EvaluateRequest, progress: Progress):
   if ((request.run === undefined) === (request.onnx === undefined))
     throw new UsageError('give either --run RUN or --onnx FILE');
   const { split, predict, batch, report } = await (request.run ? ofRun(request, progress) : ofOnnx(request, progress));
-  const lines = request.predictions === undefined ? undefined : createWriteStream(request.predictions);
-  const written = lines && finished(lines);
+  const lines = request.predictions === undefined ? undefined : await openLines(request.predictions);
   const evaluation = await evaluate(predict, split, {
     batch,
-    onPicture: (prediction) => lines?.write(`${JSON.stringify(prediction)}\n`),
+    onPicture: lines?.add,
     onProgress: (done, total) => progress.work('evaluating', done, total),
   });
-  lines?.end();
-  await written;
+  await lines?.end();
   return { ...evaluation!, ...report };
+}
+
+interface Lines {
+  add(line: object): void;
+  /** Once all is written. */
+  end(): Promise<void>;
+}
+
+/** A new file of JSON lines. @throws {UserError} from any of its functions, where it cannot be written */
+async function openLines(path: string): Promise<Lines> {
+  const file = createWriteStream(path);
+  const written = finished(file);
+  written.catch(() => undefined); // seen by the next call
+  const failed = (error: Error) => {
+    const known = writeError(path, error);
+    return known instanceof UserError
+      ? known
+      : new UserError(`${path}: cannot be written: ${error.message}`, { cause: error });
+  };
+  await once(file, 'open').catch((error) => {
+    throw failed(error);
+  });
+  return {
+    add: (line) => {
+      if (file.errored) throw failed(file.errored);
+      file.write(`${JSON.stringify(line)}\n`);
+    },
+    end: async () => {
+      file.end();
+      await written.catch((error) => {
+        throw failed(error);
+      });
+    },
+  };
 }
 
 async function ofRun(request: EvaluateRequest, progress: Progress): Promise<Subject> {

@@ -43,8 +43,8 @@ async function runFindRate(flags: FindRateFlags): Promise<void> {
   try {
     const found = await findRate({ ...newRunRequest(flags), backend, minRate, maxRate, steps }, progress);
     progress.stop();
-    if (flags.plot !== undefined) await writeFileAtomically(flags.plot, plot(found));
     console.log(flags.json ? JSON.stringify(toJson(found)) : describe(found));
+    if (flags.plot !== undefined) await writeFileAtomically(flags.plot, plot(found));
   } finally {
     progress.stop();
   }

@@ -155,6 +155,18 @@ test('trains, evaluates, refuses to overwrite, and reports as JSON on stdout', a
   assert.equal(lines.length, 8);
   assert.equal(lines.filter(({ label, top5 }) => top5[0] !== label).length / 8, top1_error);
 
+  const nowhere = await alexnet([
+    'evaluate',
+    '--run',
+    run,
+    '--split',
+    'val',
+    '--predictions',
+    join(folder, 'no', 'p.jsonl'),
+  ]);
+  assert.equal(nowhere.code, 1);
+  assert.match(nowhere.stderr, /^alexnet evaluate: .*no\/p\.jsonl: cannot be written: ENOENT/m);
+
   const again = await alexnet(trainWords(run));
   assert.equal(again.code, 1);
   assert.match(again.stderr, /holds a run already; --resume goes on with it/);

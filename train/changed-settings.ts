@@ -21,9 +21,11 @@ export interface HistoryEntry {
 /** What the weights, or the figures so far, belong to. */
 const FIXED = ['model', 'from', 'recipe', 'lrn', 'seed'];
 /** Whoever sets one of these means the rates from now on: reductions made so far count no more. */
-const OF_THE_SCHEDULE = ['learningRate', 'schedule', 'patience'];
+const OF_THE_RATE = ['learningRate', 'schedule'];
 /** With another of these the steps of an epoch are others. */
-const OF_THE_EPOCH = ['batch', 'data'];
+const OF_THE_EPOCH = ['batch', 'data', 'pictures'];
+/** With another of these the waiting for a better validation error begins anew. */
+const OF_THE_WAITING = [...OF_THE_RATE, 'patience', 'validationPictures'];
 
 /** @param wanted  what the flags of the resuming command say; absent: as stored */
 export function changesOf(stored: TrainConfig, wanted: Partial<TrainConfig>): Changes {
@@ -66,8 +68,8 @@ export function describeChanges(changes: Changes): string {
 }
 
 /**
- * The state of a checkpoint as the run goes on from it, after changes that came when it was saved or later. Where the rate, schedule
- * or patience changed, the schedule starts anew; where the batch or the data did, the epoch under way.
+ * The state of a checkpoint as the run goes on from it, after changes that came when it was saved or later. Where the rate or the schedule
+ * changed, the schedule starts anew; where the batch or the data did, the epoch under way; errors on other validation pictures count no more.
  */
 export function afterChanges(state: RunState, history: readonly HistoryEntry[] = []): RunState {
   const later = history.filter(({ step, epoch }) => step > state.step || (step === state.step && epoch >= state.epoch));
@@ -76,8 +78,15 @@ export function afterChanges(state: RunState, history: readonly HistoryEntry[] =
   return {
     ...state,
     ...(anyOf(OF_THE_EPOCH) && { position: 0, lossSum: 0, rightSum: 0 }),
-    ...(anyOf(OF_THE_SCHEDULE) && {
-      schedule: { best: state.schedule.best, epochsSinceBest: 0, reductions: 0, ended: false },
+    ...(changed.has('validationPictures') && { bestValidation: null }),
+    ...(anyOf(OF_THE_WAITING) && {
+      schedule: {
+        best: changed.has('validationPictures') ? null : state.schedule.best,
+        epochsSinceBest: 0,
+        reductions: anyOf(OF_THE_RATE) ? 0 : state.schedule.reductions,
+        ended: false,
+        waitingSince: state.epoch,
+      },
     }),
   };
 }

@@ -118,6 +118,23 @@ export function checkSettings({ schedule, milestones, warmupEpochs, epochs }: Se
   if (warmupEpochs > epochs) throw new UsageError(`--warmup-epochs ${warmupEpochs} is more than --epochs ${epochs}`);
 }
 
+/**
+ * @param flags     what a person asked for
+ * @param settings  what it led to
+ * @throws {UsageError} where a flag would have no effect
+ */
+export function checkFlags({ milestones, patience }: Partial<Settings>, { schedule }: Settings): void {
+  for (const [flag, value, needed] of [
+    ['--milestones', milestones, 'step'],
+    ['--patience', patience, 'plateau'],
+  ] as const) {
+    if (value !== undefined && schedule !== needed)
+      throw new UsageError(
+        `${flag} counts under --schedule ${needed} alone, and the schedule is ${schedule}; leave one out`,
+      );
+  }
+}
+
 /** Updates of one pass over so many training pictures; the last may have fewer than `batch`. */
 export function stepsPerEpoch(pictures: number, batch: number): number {
   return Math.ceil(pictures / Math.min(batch, pictures));

@@ -4,10 +4,11 @@ import { UsageError } from '../model/errors.js';
 import { buildNetwork } from '../model/network.js';
 import { random } from '../model/random.js';
 import { findNetwork } from '../model/registry.js';
-import { resolveSettings, type Settings, type TrainConfig } from './config.js';
+import { checkFlags, resolveSettings, type Settings, type TrainConfig } from './config.js';
 import { classWeights } from './data/class-weights.js';
 import { colourStatistics } from './data/colour.js';
 import type { Dataset } from './data/dataset.js';
+import { isReadByShards } from './data/epoch-batches.js';
 import { meanImage } from './data/mean.js';
 import { loadPictures } from './data/read-ahead.js';
 import { modelFromOrigin, networkOfOrigin, type Origin, openOrigin } from './fine-tune.js';
@@ -81,7 +82,7 @@ async function newRun(request: NewRunRequest, origin: Origin | undefined, progre
   const freeze = frozenLayers(spec, settings.freeze ?? []);
   const lrn = settings.lrn ?? origin?.run.config.lrn;
   const published = recipe && publishedRecipe(recipe, spec);
-  if (published) progress.note(describeRecipe(recipe, published, settings));
+  if (published) progress.note(describeRecipe(recipe, published, { ...settings, lrn }));
   const config: TrainConfig = {
     data: data!,
     model: spec.name,
@@ -89,15 +90,26 @@ async function newRun(request: NewRunRequest, origin: Origin | undefined, progre
     ...(origin && { from: request.from, fromWeights: origin.checkpoint.weightsSha256 }),
     ...resolveSettings({ ...spec.recipe, ...published?.settings }, { ...settings, freeze, lrn }),
   };
+  checkFlags(settings, config);
   const { imagePx, inputPx } = spec;
-  const dataset = request.dataset ?? (await openForTraining(config.data, imagePx, request.stream, progress));
+  const { stream } = request;
+  const dataset = request.dataset ?? (await openForTraining(config.data, imagePx, { stream }, progress));
   const { labels, synsets } = dataset;
   checkClasses(dataset, request.classes);
   const { train } = dataset.splits;
   if (request.classWeights) config.classWeights = await classWeights(request.classWeights, labels, train.labels);
   const mean = origin?.run.mean ?? dataset.mean ?? meanImage(train, config.seed);
   const colours = config.colourNoise > 0 ? (dataset.colours ?? colourStatistics(train, config.seed)) : undefined;
-  const record = { config, imagePx, inputPx, pictures: countPictures(dataset), versions: packageVersions(), colours };
+  const byShards = isReadByShards(train);
+  const record = {
+    config,
+    imagePx,
+    inputPx,
+    pictures: countPictures(dataset),
+    byShards,
+    versions: packageVersions(),
+    colours,
+  };
   const model = origin ? modelFromOrigin(origin, config, labels) : initialModel(config, labels);
   const samples = await samplePictures(dataset);
   return { record, labels: { labels, synsets }, pictures: { mean, samples }, dataset, model };

@@ -1,4 +1,5 @@
 /** A run on disk made ready to go on: its checkpoint, and the data set it was trained on. */
+import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { UserError } from '../model/errors.js';
@@ -16,10 +17,11 @@ import type { TrainConfig } from './config.js';
 import { classWeights } from './data/class-weights.js';
 import { colourStatistics } from './data/colour.js';
 import type { Dataset } from './data/dataset.js';
+import { isReadByShards } from './data/epoch-batches.js';
 import { modelFromOrigin, openOrigin } from './fine-tune.js';
 import { frozenLayers } from './freeze.js';
 import { hasCheckpoint, type LoadedCheckpoint, loadCheckpoint } from './load-checkpoint.js';
-import { initialModel, type NewRunRequest } from './new-run.js';
+import { initialModel, type NewRunRequest, samplePictures } from './new-run.js';
 import type { Progress } from './progress.js';
 import { openRun, type Run } from './run-folder.js';
 import { checkClasses, checkSameData, countPictures, openForTraining } from './training-data.js';
@@ -54,7 +56,8 @@ export async function resumeRun(request: ResumeRequest, progress: Progress): Pro
   const changes = changesOf(run.config, wantedConfig(request, run.config));
   checkChanges(out, run.config, changes, force);
   run.config = changedConfig(run.config, changes);
-  const dataset = request.dataset ?? (await openForTraining(run.config.data, run.imagePx, request.stream, progress));
+  const order = { stream: request.stream, byShards: changes.data ? undefined : run.byShards };
+  const dataset = request.dataset ?? (await openForTraining(run.config.data, run.imagePx, order, progress));
   checkClasses(dataset, request.classes);
   const pictures = countPictures(dataset);
   checkSameData(run, dataset, force);
@@ -66,18 +69,40 @@ export async function resumeRun(request: ResumeRequest, progress: Progress): Pro
     Object.assign(changes, weights);
   }
   if (!isDeepStrictEqual(pictures, run.pictures)) changes.pictures = { from: run.pictures, to: pictures };
+  if (changes.data || changes.pictures) await compareValidationPictures(run, dataset, changes);
 
-  const checkpoint = hasCheckpoint(run.last) ? await loadCheckpoint(run.last) : undefined;
+  const checkpoint = await checkpointToGoOnFrom(run, progress);
   const changed = Object.keys(changes).length > 0;
   if (changed) {
     progress.note(describeChanges(changes));
     const { step, epoch } = checkpoint?.state ?? startState();
     run.history = [...(run.history ?? []), { step, epoch, time: new Date().toISOString(), changes }];
     run.pictures = pictures;
+    run.byShards = isReadByShards(dataset.splits.train);
     addColours(run, dataset);
   }
   const from = checkpoint && { ...checkpoint, state: afterChanges(checkpoint.state, run.history) };
   return { run, dataset, from, changes: changed ? changes : undefined, model: from?.model ?? (await firstModel(run)) };
+}
+
+/** Errors on other validation pictures cannot be compared with those before: puts their change among `changes`, and the new ones into the run. */
+async function compareValidationPictures(run: Run, dataset: Dataset, changes: Changes): Promise<void> {
+  const samples = await samplePictures(dataset);
+  const describe = (count: number, some: Uint8Array) =>
+    `${count}, with SHA-256 ${createHash('sha256').update(some).digest('hex').slice(0, 12)}… of some`;
+  const from = describe(run.pictures.val, run.samples);
+  const to = describe(dataset.splits.val.length, samples);
+  if (from === to) return;
+  changes.validationPictures = { from, to };
+  run.samples = samples;
+}
+
+/** `last/`; `best/` where that is gone, as when the process was killed between the two that end the first epoch. */
+async function checkpointToGoOnFrom({ last, best }: Run, progress: Progress): Promise<LoadedCheckpoint | undefined> {
+  if (hasCheckpoint(last)) return loadCheckpoint(last);
+  if (!hasCheckpoint(best)) return undefined;
+  progress.note(`${last} holds no checkpoint: going on from ${best}`);
+  return loadCheckpoint(best);
 }
 
 /** What the flags say of the run's config; a new weight decay is that of every layer, as for a new run. */

@@ -20,6 +20,8 @@ export interface RunRecord {
   inputPx: number;
   /** Number of pictures by split: a resumed run must find as many. */
   pictures: Record<string, number>;
+  /** Whether the training pictures are taken in an order of shards; absent in earlier versions. */
+  byShards?: boolean;
   versions: Record<string, string>;
   /** How the training pictures' colours vary; absent where they are not shifted. */
   colours?: ColourStatistics;
@@ -95,10 +97,11 @@ export async function createRun(
   return openRun(path);
 }
 
-/** Stores the run's config again, e.g. with more epochs. @param run  with what is to be stored */
-export async function updateConfig({ path, ...run }: Run): Promise<void> {
-  const { config, imagePx, inputPx, pictures, versions, colours, history, imported } = run;
-  const record: RunRecord = { config, imagePx, inputPx, pictures, versions, colours, history, imported };
+/** Stores the run's config and sample pictures again, e.g. with more epochs. @param run  with what is to be stored */
+export async function updateRun({ path, ...run }: Run): Promise<void> {
+  const { config, imagePx, inputPx, pictures, byShards, versions, colours, history, imported } = run;
+  const record: RunRecord = { config, imagePx, inputPx, pictures, byShards, versions, colours, history, imported };
+  await writeFileAtomically(join(path, 'samples.bin'), run.samples);
   await writeFileAtomically(join(path, 'config.json'), toJson(record));
 }
 

@@ -16,6 +16,8 @@ export interface ScheduleState {
   reductions: number;
   /** True when the run is over before its last epoch. */
   ended: boolean;
+  /** Epoch from which a run waits for a better error, where settings changed since; absent where none did. */
+  waitingSince?: number;
 }
 
 export type ScheduleSettings = Pick<

@@ -11,7 +11,7 @@ import { type TrainResult, train } from './loop.js';
 import { checkNewRun, type NewRunRequest, prepareNewRun } from './new-run.js';
 import type { Progress } from './progress.js';
 import { type ResumedRun, resumeRun } from './resume-run.js';
-import { checkFree, createRun, holdsRun, type Run, updateConfig } from './run-folder.js';
+import { checkFree, createRun, holdsRun, type Run, updateRun } from './run-folder.js';
 import { lockRun } from './run-lock.js';
 import type { Together } from './trainer.js';
 import { describeData } from './training-data.js';
@@ -99,7 +99,7 @@ async function prepareFirst({ request, progress, together }: Starting, goesOn: b
   const prepared = await resumeRun(request, progress);
   const { run, dataset, from, changes } = prepared;
   await shareRun(together.group, run, dataset, { state: from?.state, changes });
-  if (changes) await updateConfig(run);
+  if (changes) await updateRun(run);
   progress.note(describeConfig(run));
   progress.note(from ? `going on after step ${from.state.step}` : 'no checkpoint yet: starting at step 0');
   return prepared;

@@ -1,24 +1,35 @@
 /** The data set of a run: opened with what training needs, and told apart from others. */
 import { UserError } from '../model/errors.js';
 import type { Dataset } from './data/dataset.js';
+import { isReadByShards } from './data/epoch-batches.js';
 import { openStreamable } from './open-data.js';
 import type { Progress } from './progress.js';
 import type { Run } from './run-folder.js';
 
-/**
- * @param stream  decode pictures anew at every use also where they fit in memory
- * @throws {UserError} where there is nothing to train on
- */
+export interface TrainingDataOptions {
+  /** Decode pictures anew at every use also where they fit in memory. */
+  stream?: boolean;
+  /** Whether a run that goes on began with its epochs in an order of shards, see `epoch-batches.ts`; default: as these pictures are read. */
+  byShards?: boolean;
+}
+
+/** @throws {UserError} where there is nothing to train on */
 export async function openForTraining(
   source: string,
   imagePx: number,
-  stream: boolean | undefined,
+  { stream, byShards }: TrainingDataOptions,
   progress: Progress,
 ): Promise<Dataset> {
-  const dataset = await openStreamable(source, { imagePx, splits: ['train', 'val'] }, stream, progress);
+  const dataset = await openStreamable(source, { imagePx, splits: ['train', 'val'] }, stream || byShards, progress);
   for (const split of ['train', 'val']) {
     if (!dataset.splits[split]?.length)
       throw new UserError(`${source}: no ${split}/ pictures; training needs train/ and val/ or test/`);
+  }
+  if (byShards === false && isReadByShards(dataset.splits.train)) {
+    progress.note(
+      `warning: ${source}: pictures are read one by one, in the order in which the run began: with its pictures in memory`,
+    );
+    dataset.splits.train = { ...dataset.splits.train, shards: undefined };
   }
   return dataset;
 }

@@ -8,6 +8,7 @@ import sharp from 'sharp';
 import { afterChanges, changesOf, checkChanges } from '../../train/changed-settings.js';
 import { startState } from '../../train/checkpoint.js';
 import { DEFAULTS, type TrainConfig } from '../../train/config.js';
+import { endedEarly } from '../../train/early-end.js';
 import { readMetrics } from '../../train/metrics/metrics-file.js';
 import { alexnet } from '../real/command.js';
 
@@ -55,13 +56,32 @@ test('starts the schedule or the epoch anew after changes that the checkpoint ha
     time: '2012-12-03T00:00:00Z',
     changes: Object.fromEntries(keys.map((key) => [key, { from: 1, to: 2 }])),
   });
-  const restarted = { best: 0.5, epochsSinceBest: 0, reductions: 0, ended: false };
+  const restarted = { best: 0.5, epochsSinceBest: 0, reductions: 0, ended: false, waitingSince: 3 };
   assert.deepEqual(afterChanges(state, [change(25, 3, 'learningRate', 'mirror')]), { ...state, schedule: restarted });
   const anew = { position: 0, lossSum: 0, rightSum: 0 };
   assert.deepEqual(afterChanges(state, [change(25, 3, 'batch')]), { ...state, ...anew });
   assert.deepEqual(afterChanges(state, [change(31, 4, 'batch')]), { ...state, ...anew }); // an older checkpoint put in place
   assert.deepEqual(afterChanges(state, [change(24, 3, 'batch'), change(25, 2, 'learningRate')]), state);
   assert.deepEqual(afterChanges(state, undefined), state);
+  assert.deepEqual(afterChanges(state, [change(25, 3, 'pictures')]), { ...state, ...anew });
+  const patient = { ...state, schedule: { ...restarted, reductions: 1 } };
+  assert.deepEqual(afterChanges(state, [change(25, 3, 'patience')]), patient);
+  const judged = { ...state, bestValidation: { epoch: 2, loss: 1, top1Error: 0.5, top5Error: 0 } };
+  assert.deepEqual(afterChanges(judged, [change(25, 3, 'validationPictures')]), {
+    ...judged,
+    bestValidation: null,
+    schedule: { ...restarted, best: null, reductions: 1 },
+  });
+});
+
+test('waits for a better error from the change of a rate on', () => {
+  const best = { epoch: 2, loss: 1, top1Error: 0.5, top5Error: 0 };
+  const schedule = { best: 0.5, epochsSinceBest: 0, reductions: 0, ended: false };
+  const ended = (epoch: number, waitingSince?: number) =>
+    endedEarly({ earlyStop: 3 }, { epoch, bestValidation: best, schedule: { ...schedule, waitingSince } });
+  assert.match(ended(5) ?? '', /not improved for 3 epochs/);
+  assert.equal(ended(7, 5), undefined);
+  assert.match(ended(8, 5) ?? '', /not improved for 3 epochs/);
 });
 
 let folder: string;
@@ -120,14 +140,15 @@ test('goes on under other settings when forced, says each, and keeps them in con
     'batch was 4, now 3',
     'freeze was ["conv1"], now ["conv2"]',
     'pictures was {"train":8,"val":8}, now {"train":10,"val":10}',
+    'validationPictures was "',
   ]) {
-    assert.ok(forced.stderr.includes(`\nchanged: ${line}\n`), `${line} is not in:\n${forced.stderr}`);
+    assert.ok(forced.stderr.includes(`\nchanged: ${line}`), `${line} is not in:\n${forced.stderr}`);
   }
   const { config, history, pictures, colours } = JSON.parse(await readFile(join(out, 'config.json'), 'utf8'));
   assert.deepEqual([config.batch, config.epochs, config.freeze, pictures.train], [3, 6, ['conv2'], 10]);
   assert.equal(colours.eigenvalues.length, 3);
   assert.equal(history.length, 1);
-  const keys = ['data', 'epochs', 'batch', 'colourNoise', 'freeze', 'pictures'];
+  const keys = ['data', 'epochs', 'batch', 'colourNoise', 'freeze', 'pictures', 'validationPictures'];
   assert.deepEqual([history[0].step, history[0].epoch, Object.keys(history[0].changes).sort()], [8, 4, keys.sort()]);
 
   const lines = (await readFile(join(out, 'metrics.jsonl'), 'utf8'))
@@ -148,4 +169,10 @@ test('goes on under other settings when forced, says each, and keeps them in con
   const again = await alexnet(...words, '--resume', '--batch', '3');
   assert.equal(again.code, 0, again.stderr);
   assert.equal(JSON.parse(await readFile(join(out, 'config.json'), 'utf8')).history.length, 1);
+
+  await rm(join(out, 'last'), { recursive: true });
+  const fromBest = await alexnet(...words, '--resume');
+  assert.equal(fromBest.code, 0, fromBest.stderr);
+  assert.match(fromBest.stderr, /run\/last holds no checkpoint: going on from .*run\/best\n/);
+  assert.match(fromBest.stderr, /going on after step (12|16)\n/); // since other validation pictures are judged by
 });

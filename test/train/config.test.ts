@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { CIFAR10_18PCT } from '../../model/cifar10.js';
 import { UsageError } from '../../model/errors.js';
-import { DEFAULTS, resolveSettings, type TrainConfig } from '../../train/config.js';
+import { checkFlags, DEFAULTS, resolveSettings, type TrainConfig } from '../../train/config.js';
 import {
   fractionBelowOne,
   nonNegativeNumber,
@@ -34,6 +34,15 @@ function makeRun(name: string) {
     { mean, samples: Uint8Array.from({ length: 54 }, (_, i) => i) },
   );
 }
+
+test('refuses a flag that would have no effect', () => {
+  assert.throws(() => checkFlags({ milestones: [3] }, DEFAULTS), {
+    name: 'UsageError',
+    message: '--milestones counts under --schedule step alone, and the schedule is plateau; leave one out',
+  });
+  assert.throws(() => checkFlags({ patience: 2 }, { ...DEFAULTS, schedule: 'cosine' }), /--patience counts under/);
+  checkFlags({ patience: 2, epochs: 4 }, DEFAULTS);
+});
 
 test('has the defaults of the paper', () => {
   const { learningRate, momentum, weightDecay, batch, epochs, schedule } = resolveSettings({}, {});

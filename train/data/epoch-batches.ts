@@ -16,6 +16,11 @@ export function partOf(count: number, { rank, size }: Rank): { start: number; en
   return { start: Math.floor((rank * count) / size), end: Math.floor(((rank + 1) * count) / size) };
 }
 
+/** Whether an epoch's order is one of shards: then it depends on the number of processes too. */
+export function isReadByShards({ shards }: Split): boolean {
+  return shards !== undefined && new Set(shards.of).size > shards.together;
+}
+
 export interface EpochOptions extends Rank {
   seed: number;
   epoch: number;
@@ -30,9 +35,8 @@ export interface EpochOptions extends Rank {
  * @param position  of the first step, from 0
  */
 export function* epochBatches(split: Split, options: EpochOptions, position = 0): Generator<Uint32Array> {
-  const shards = split.shards && picturesByShard(split.shards);
-  if (split.shards && shards!.length > split.shards.together) {
-    yield* batchesOfShards(shards!, split.shards.together, options, position);
+  if (split.shards && isReadByShards(split)) {
+    yield* batchesOfShards(picturesByShard(split.shards), split.shards.together, options, position);
     return;
   }
   const order = permutation(split.length, random(options.seed, 'shuffle', options.epoch));

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Changes } from '../changed-settings.js';
 import type { RunState } from '../checkpoint.js';
 import type { Dataset } from '../data/dataset.js';
+import { isReadByShards } from '../data/epoch-batches.js';
 import { initialModel, samplePictures } from '../new-run.js';
 import type { Progress } from '../progress.js';
 import type { ResumedRun } from '../resume-run.js';
@@ -31,8 +32,8 @@ export async function shareRun(
 ): Promise<void> {
   if (group.size === 1) return;
   checkParts(run.config.batch, dataset.splits.train.length, group.size);
-  const { config, imagePx, inputPx, pictures, versions, colours, labels, mean } = run;
-  const shared: Shared = { config, imagePx, inputPx, pictures, versions, colours, labels };
+  const { config, imagePx, inputPx, pictures, byShards, versions, colours, labels, mean } = run;
+  const shared: Shared = { config, imagePx, inputPx, pictures, byShards, versions, colours, labels };
   await broadcastJson<[Shared, Progressed]>(group, [shared, progressed]);
   await group.broadcast(bytesOf(mean));
   await checkEqual(group, await fingerprint(dataset));
@@ -48,10 +49,10 @@ export async function receiveRun(
   progress: Progress,
 ): Promise<ResumedRun> {
   const [shared, { state, changes }] = await broadcastJson<[Shared, Progressed]>(group, undefined);
-  const { config, imagePx, labels } = shared;
+  const { config, imagePx, byShards, labels } = shared;
   const mean = new Float32Array(imagePx ** 2 * 3);
   await group.broadcast(bytesOf(mean));
-  const dataset = await openForTraining(config.data, imagePx, stream, progress);
+  const dataset = await openForTraining(config.data, imagePx, { stream, byShards }, progress);
   await checkEqual(group, await fingerprint(dataset));
   return {
     run: { ...shared, ...checkpointsOf(out), path: out, mean, samples: new Uint8Array() },
@@ -76,6 +77,6 @@ async function fingerprint(dataset: Dataset): Promise<Record<string, unknown>> {
     'val pictures': splits.val.length,
     'names and classes of pictures (SHA-256)': pictures.digest('hex'),
     'some pictures (SHA-256)': pixels.digest('hex'),
-    'pictures read shard by shard (with --stream everywhere)': splits.train.shards !== undefined,
+    'pictures read shard by shard (with --stream everywhere)': isReadByShards(splits.train),
   };
 }

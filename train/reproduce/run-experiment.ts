@@ -6,17 +6,19 @@ import { findNetwork } from '../../model/registry.js';
 import { writeFileAtomically } from '../atomic-file.js';
 import { type BackendName, selectBackend } from '../backend.js';
 import type { Dataset } from '../data/dataset.js';
+import { DivergedError } from '../divergence.js';
 import { evaluate } from '../evaluate.js';
 import { runPredictor } from '../evaluate-run.js';
 import type { Interrupt } from '../interrupt.js';
 import { loadCheckpoint } from '../load-checkpoint.js';
+import { endsEpoch, readMetrics } from '../metrics/metrics-file.js';
 import type { Progress } from '../progress.js';
-import type { Run } from '../run-folder.js';
+import { openRun, type Run } from '../run-folder.js';
 import { startTraining } from '../start.js';
 import { openForTraining } from '../training-data.js';
 import { EXPERIMENTS, type Experiment } from './experiments.js';
-import { describeOutcome, type Outcome, plotOutcome, readOutcome } from './outcome.js';
-import { type ExperimentRequest, planExperiment, SEARCH_SHARE } from './plan.js';
+import { describeOutcome, type Outcome, plotOutcome, readOutcome, secondsTrained } from './outcome.js';
+import { type ExperimentRequest, planExperiment, SEARCH_SHARE, VALIDATION_COST } from './plan.js';
 
 export interface Reproduced {
   outcomes: Outcome[];
@@ -48,20 +50,26 @@ export async function runExperiment(
   const experiment = findExperiment(request.name);
   const { imagePx } = findNetwork(request.model ?? experiment.model);
   progress.note(`backend ${(await selectBackend(backend)).why}`);
-  const dataset = await openForTraining(request.data, imagePx, false, progress);
+  const dataset = await openForTraining(request.data, imagePx, {}, progress);
   const plan = await planExperiment(out, experiment, request, dataset, progress);
-  const started = performance.now();
-  const trainingMs = 1000 * (1 - SEARCH_SHARE) * request.budgetSeconds; // of a race; other plans fit the budget by their epochs
+  const budget = (1 - SEARCH_SHARE) * request.budgetSeconds; // of a race; other plans fit theirs by their epochs
+  const { train, val } = dataset.splits;
+  const withValidation = 1 + (VALIDATION_COST * val.length) / train.length;
   const target = experiment.until === 'equal' ? undefined : experiment.until.trainTop1Error;
   const outcomes: Outcome[] = [];
   for (const [i, variant] of plan.variants.entries()) {
-    // What one variant of a race leaves of its share is the others'.
-    const left = (trainingMs - (performance.now() - started)) / (plan.variants.length - i);
-    const ends = performance.now() + left;
+    const path = join(out, variant.name);
+    // What one variant of a race leaves of its share is the others'; what an earlier call trained of it is a part of its share.
+    const spent = withValidation * outcomes.reduce((sum, { seconds }) => sum + seconds, 0);
+    const share = (budget - spent) / (plan.variants.length - i);
+    const before = secondsTrained((await readMetrics({ path })).filter(endsEpoch), {
+      pictures: { train: train.length },
+    });
+    const ends = performance.now() + 1000 * (share - withValidation * before);
     progress.note(`\n${request.name}, variant ${i + 1} of ${plan.variants.length}: ${variant.name}`);
-    const trained = await startTraining(
+    const training = startTraining(
       {
-        out: join(out, variant.name),
+        out: path,
         data: request.data,
         dataset,
         model: variant.model,
@@ -71,15 +79,23 @@ export async function runExperiment(
         force: false,
         checkpointMinutes: 5,
         ...(target !== undefined && {
-          stopWhen: ({ trainTop1Error }) =>
-            (trainTop1Error ?? 1) <= target || (request.epochs === undefined && performance.now() > ends),
+          stopWhen: ({ epoch, trainTop1Error }) =>
+            epoch > 0 &&
+            ((trainTop1Error ?? 1) <= target || (request.epochs === undefined && performance.now() > ends)),
         }),
       },
       progress,
       interrupt,
     );
-    if (trained.interruptedBy) return undefined;
-    outcomes.push(await readOutcome(variant, trained.run, target, await tenCropError(trained.run, dataset, progress)));
+    const trained = await training.catch((error) => {
+      if (!(error instanceof DivergedError)) throw error;
+      progress.note(error.message);
+      return undefined;
+    });
+    if (trained?.interruptedBy) return undefined;
+    const run = trained?.run ?? (await openRun(path));
+    const measured = trained ? { tenCropError: await tenCropError(run, dataset, progress) } : { diverged: true };
+    outcomes.push(await readOutcome(variant, run, target, measured));
   }
   const text = describeOutcome(experiment, outcomes);
   await writeFileAtomically(join(out, 'table.md'), text);

@@ -4,6 +4,13 @@
  * peaks after a start at a high rate does not stay there for so long, and falls.
  */
 
+import { UserError } from '../model/errors.js';
+
+/** Training that is beyond hope. */
+export class DivergedError extends UserError {
+  override name = 'DivergedError';
+}
+
 const WINDOW = 20;
 const HOPELESS = 3;
 

@@ -14,7 +14,7 @@ import { DiskFullError } from './disk-full.js';
 import { ALONE, type Communicator, sumNumbers } from './distributed/communicator.js';
 import { broadcastValues, evaluationOfAll } from './distributed/exchange.js';
 import { inProcess } from './distributed/launched.js';
-import { DivergenceWatch } from './divergence.js';
+import { DivergedError, DivergenceWatch } from './divergence.js';
 import { endedEarly } from './early-end.js';
 import { type Evaluation, evaluate } from './evaluate.js';
 import type { Interrupt } from './interrupt.js';
@@ -60,8 +60,8 @@ export interface TrainResult {
 
 /**
  * Trains to the end of the run, or until interrupted.
- * @throws {UserError} when the disk is full, or when the loss or a weight is no longer finite, or the loss beyond hope (`divergence.ts`); names step, learning rate and the last good checkpoint.
- * Also when a picture cannot be loaded; saves the steps before it
+ * @throws {DivergedError} when the loss or a weight is no longer finite, or the loss beyond hope (`divergence.ts`); names step, learning rate and the last good checkpoint
+ * @throws {UserError} when the disk is full, or a picture cannot be loaded: then the steps before it are saved
  */
 export async function train(training: Training): Promise<TrainResult> {
   const loop = new Loop(training);
@@ -111,6 +111,7 @@ class Loop {
     while (state.epoch < run.config.epochs && !this.endedEarly() && !this.interruptedBy) {
       await broadcastValues(this.group, this.training.model, trainer.velocities);
       const batches = trainer.batches(state.epoch, state.position);
+      trainer.throughput.startEpoch();
       while (state.position < trainer.stepsPerEpoch && !this.interruptedBy) {
         await this.oneStep(batches);
         await setImmediate(); // lets signals in
@@ -156,10 +157,10 @@ class Loop {
   private async oneStep(batches: Batches): Promise<void> {
     const { run, progress } = this.training;
     const { state, trainer } = this;
-    const learningRate = this.learningRate();
+    const learningRate = this.learningRate(this.scheduledStep());
     const { loss, right, pictures } = await trainer.update(batches, state, learningRate);
     const wrong = this.writes && this.divergence.observe(loss);
-    if (wrong) throw this.diverged(wrong, state.step + 1);
+    if (wrong) throw this.diverged(wrong, state.step + 1, learningRate);
 
     state.step += 1;
     state.position += 1;
@@ -169,7 +170,8 @@ class Loop {
     const { imagesPerSecond } = this;
     progress.step({ ...place, ...this.remaining(), epochs: run.config.epochs, imagesPerSecond });
     if (state.step % STEPS_PER_LINE === 0) {
-      await this.metrics?.append({ step: state.step, ...place, lr: learningRate, images_per_second: imagesPerSecond });
+      const speed = trainer.throughput.ofEpoch();
+      await this.metrics?.append({ step: state.step, ...place, lr: learningRate, images_per_second: speed });
     }
   }
 
@@ -217,7 +219,7 @@ class Loop {
   private async endEpoch({ loss, top1Error, top5Error }: Evaluation): Promise<void> {
     const { run, progress } = this.training;
     const { state } = this;
-    const lr = this.learningRate();
+    const lr = this.learningRate(this.scheduledStep() - 1);
     const trained = this.training.dataset.splits.train.length;
     const validation = { epoch: state.epoch + 1, loss, top1Error, top5Error };
     const improved = state.bestValidation === null || top1Error < state.bestValidation.top1Error;
@@ -242,15 +244,15 @@ class Loop {
       val_top1_error: top1Error,
       val_top5_error: top5Error,
       lr,
-      images_per_second: this.imagesPerSecond,
+      images_per_second: this.trainer.throughput.ofEpoch(),
     });
     if (improved) await this.save(run.best);
     await this.save(run.last);
   }
 
-  private learningRate(): number {
-    const { stepsPerEpoch } = this.trainer;
-    return learningRateAt(this.training.run.config, this.state.schedule, this.scheduledStep(), stepsPerEpoch);
+  /** @param step  as `scheduledStep` counts them */
+  private learningRate(step: number): number {
+    return learningRateAt(this.training.run.config, this.state.schedule, step, this.trainer.stepsPerEpoch);
   }
 
   /** Updates made so far, had every epoch had as many as it has now: `state.step`, where the batch never changed. */
@@ -263,14 +265,15 @@ class Loop {
     try {
       await saveCheckpoint(folder, this.training.model, this.trainer.velocities, this.state);
     } catch (error) {
-      throw error instanceof NotFiniteError ? this.diverged(error.message, this.state.step) : error;
+      const lastRate = this.learningRate(this.scheduledStep() - 1);
+      throw error instanceof NotFiniteError ? this.diverged(error.message, this.state.step, lastRate) : error;
     }
     this.savedAt = Date.now();
   }
 
-  private diverged(what: string, step: number): UserError {
-    return new UserError(
-      `training diverged at step ${step}, learning rate ${this.learningRate().toPrecision(3)}: ${what}; ` +
+  private diverged(what: string, step: number, learningRate: number): DivergedError {
+    return new DivergedError(
+      `training diverged at step ${step}, learning rate ${learningRate.toPrecision(3)}: ${what}; ` +
         `${this.lastGood()}. Try a lower --lr, a --warmup-epochs or a --clip-norm`,
     );
   }

@@ -2,10 +2,22 @@
 
 const WARM_UP_STEPS = 2;
 
+interface Work {
+  pictures: number;
+  milliseconds: number;
+}
+
+const plus = (a: Work, b: Work): Work => ({
+  pictures: a.pictures + b.pictures,
+  milliseconds: a.milliseconds + b.milliseconds,
+});
+
+const rate = ({ pictures, milliseconds }: Work): number => (milliseconds > 0 ? (1000 * pictures) / milliseconds : 0);
+
 export class Throughput {
   private steps = 0;
-  private pictures = 0;
-  private milliseconds = 0;
+  private all: Work = { pictures: 0, milliseconds: 0 };
+  private epoch: Work = { pictures: 0, milliseconds: 0 };
   private startedAt = 0;
 
   start(): void {
@@ -15,17 +27,24 @@ export class Throughput {
   /** Ends a step of so many pictures. */
   stop(pictures: number): void {
     this.steps += 1;
-    if (this.steps <= WARM_UP_STEPS + 1) {
-      // Up to the first warm step keep the latest alone, so that short runs have a figure too.
-      this.pictures = 0;
-      this.milliseconds = 0;
-    }
-    this.pictures += pictures;
-    this.milliseconds += performance.now() - this.startedAt;
+    // Up to the first warm step keep the latest alone, so that short runs have a figure too.
+    if (this.steps <= WARM_UP_STEPS + 1) this.all = this.epoch = { pictures: 0, milliseconds: 0 };
+    const milliseconds = performance.now() - this.startedAt;
+    this.all = plus(this.all, { pictures, milliseconds });
+    this.epoch = plus(this.epoch, { pictures, milliseconds });
+  }
+
+  startEpoch(): void {
+    this.epoch = { pictures: 0, milliseconds: 0 };
   }
 
   /** 0 before the first step. */
   imagesPerSecond(): number {
-    return this.milliseconds > 0 ? (1000 * this.pictures) / this.milliseconds : 0;
+    return rate(this.all);
+  }
+
+  /** Since the epoch began; 0 before its first step. */
+  ofEpoch(): number {
+    return rate(this.epoch);
   }
 }

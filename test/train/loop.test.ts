@@ -13,6 +13,7 @@ import { hasCheckpoint, loadCheckpoint } from '../../train/load-checkpoint.js';
 import { train } from '../../train/loop.js';
 import { type Progress, silentProgress } from '../../train/progress.js';
 import { openRun, type Run } from '../../train/run-folder.js';
+import { learningRateAt, startSchedule } from '../../train/schedule.js';
 import { flatWeights, tinyDataset, tinyModel, tinyRun } from './tiny.js';
 
 let folder: string;
@@ -124,6 +125,24 @@ test('saves the checkpoint with the lowest validation error, the earlier of equa
   const best = await loadCheckpoint(run.best);
   assert.equal(best.state.epoch, errors.indexOf(Math.min(...errors)) + 1);
   assert.deepEqual(state.bestValidation, best.state.lastValidation);
+});
+
+test('tells of an epoch the rate of its last step, and of speed that of the epoch', async () => {
+  for (const [name, warmupEpochs] of [
+    ['rates', 0],
+    ['warm-up alone', 3],
+  ] as const) {
+    const run = await newRun(name, { schedule: 'cosine', warmupEpochs });
+    await go(run);
+    const lines = (await readMetrics(run)).filter((line) => 'val_top1_error' in line);
+    const rateAt = (step: number) => learningRateAt(run.config, startSchedule(), step, 4);
+    assert.deepEqual(
+      lines.map(({ lr }) => lr),
+      [3, 7, 11].map(rateAt),
+    );
+    assert.ok(lines.every(({ images_per_second }) => images_per_second > 0));
+    assert.equal(new Set(lines.map(({ images_per_second }) => images_per_second)).size, 3);
+  }
 });
 
 test('has nothing left to do when a finished run is resumed', async () => {

@@ -9,6 +9,7 @@ import { openDataset } from '../../train/data/open-dataset.js';
 import { loadPictures } from '../../train/data/read-ahead.js';
 import { prepare } from '../../train/prepare.js';
 import { silentProgress } from '../../train/progress.js';
+import { gather } from '../../train/report/gather.js';
 import { startTraining } from '../../train/start.js';
 import { brokenAfter, type Fault, sends, serveFolder, status } from './data-server.js';
 import { type Files, plainPng, tarBytes, temporaryFolder, writeFiles } from './tiny-pictures.js';
@@ -217,4 +218,8 @@ test('trains on a pack behind a URL to the same weights as on disk', async (t) =
   }
   assert.deepEqual(weights[1], weights[0]);
   assert.ok(server.requests.some(({ path }) => path === '/pack/pictures-00002.bin'));
+
+  const request = { run: join(root, 'runs', 'far'), checkpoint: 'best', crops: 1, backend: 'onnxruntime' } as const;
+  const { measured } = await gather(request, silentProgress);
+  assert.equal(measured?.worst.length, 5);
 });

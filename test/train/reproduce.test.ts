@@ -8,7 +8,7 @@ import sharp from 'sharp';
 import { random } from '../../model/random.js';
 import { findNetwork } from '../../model/registry.js';
 import { EXPERIMENTS } from '../../train/reproduce/experiments.js';
-import { readOutcome } from '../../train/reproduce/outcome.js';
+import { describeOutcome, type Outcome, readOutcome } from '../../train/reproduce/outcome.js';
 import type { Run } from '../../train/run-folder.js';
 import { alexnet, json } from '../real/command.js';
 
@@ -129,6 +129,43 @@ test('races to a training error at rates found by a search', async () => {
   assert.ok(variants.some(({ trainError }) => trainError <= 0.25));
 });
 
+test('trains every variant of a race for an epoch at least, however short the time', async () => {
+  const out = join(folder, 'short race');
+  const short = ['figure1', out, '--model', 'cifar10-quick', '--budget', '0.01s'] as const;
+  const { request, ...plan } = JSON.parse(await readFile(join(folder, 'figure1', 'plan.json'), 'utf8'));
+  const { epochs: _, ...timed } = { ...request, budgetSeconds: 0.01 };
+  await mkdir(out);
+  await writeFile(join(out, 'plan.json'), JSON.stringify({ ...plan, request: timed }));
+  const { variants } = await json<{ variants: Row[] }>(...words(...short));
+  assert.deepEqual(
+    variants.map(({ epochs }) => epochs),
+    [1, 1],
+  );
+  const again = await json<{ variants: Row[] }>(...words(...short));
+  assert.deepEqual(again.variants, variants); // their time was over
+  const { code, stderr } = await alexnet(...words('figure1', out, '--model', 'cifar10-quick', '--budget', '60s'));
+  assert.equal(code, 1);
+  assert.match(stderr, /holds an experiment with budgetSeconds 0\.01, not 60/);
+});
+
+test('says which variant diverged, and compares the others', () => {
+  const outcome = (variant: string, testError: number, diverged = false): Outcome => ({
+    variant,
+    model: 'm',
+    learningRate: 0.1,
+    epochs: 7,
+    diverged,
+    trainError: 0.2,
+    testError,
+    testPictures: 900,
+    seconds: 61,
+    curve: [],
+  });
+  const text = describeOutcome(EXPERIMENTS.momentum, [outcome('a', 0.3), outcome('b', 0.9, true), outcome('c', 0.34)]);
+  assert.match(text, /\| b \| `m` \| 0\.1 \| 7 \| diverged \| diverged \| 1:01 \|/);
+  assert.match(text, /Here: c 4\.00 points worse than a, b diverged in epoch 8 \(test error/);
+});
+
 test('interpolates the epoch at which a training error is reached', async () => {
   const path = join(folder, 'curve');
   await mkdir(path);
@@ -145,10 +182,10 @@ test('interpolates the epoch at which a training error is reached', async () => 
   const run = { path, config: { learningRate: 0.01 }, pictures: { train: 100, val: 9 } } as unknown as Run;
   const variant = { name: 'x', model: 'y', settings: {} };
   // Half way down from 0.4, the mean of epoch 2 and so its middle 1.5, to 0.2, that of 2.5.
-  const outcome = await readOutcome(variant, run, 0.3, undefined);
+  const outcome = await readOutcome(variant, run, 0.3, {});
   assert.ok(Math.abs(outcome.epochsToTarget! - 2) < 1e-9);
-  assert.equal((await readOutcome(variant, run, 0.1, undefined)).epochsToTarget, null);
-  assert.equal((await readOutcome(variant, run, 0.95, undefined)).epochsToTarget, 0.5);
+  assert.equal((await readOutcome(variant, run, 0.1, {})).epochsToTarget, null);
+  assert.equal((await readOutcome(variant, run, 0.95, {})).epochsToTarget, 0.5);
   assert.equal(outcome.seconds, 8);
   assert.deepEqual([outcome.trainError, outcome.testError, outcome.epochs], [0.3, 0.35, 4]);
 });

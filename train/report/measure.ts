@@ -2,6 +2,7 @@
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { evaluationPixels } from '../data/augment.js';
 import type { Split } from '../data/dataset.js';
+import { loadPictures } from '../data/read-ahead.js';
 import { type Evaluation, evaluate, type PicturePrediction } from '../evaluate.js';
 import { openRunPictures, runPredictor } from '../evaluate-run.js';
 import type { Progress } from '../progress.js';
@@ -53,9 +54,13 @@ export async function measure(
     worst.add(prediction, index);
   });
   const ten = request.crops === 10 ? await errors(10) : undefined;
+  const shown = await loadPictures(
+    split,
+    Uint32Array.from(worst.answers, ({ index }) => index),
+  );
   const answers = worst.answers.map(({ index, ...answer }) => ({
     ...answer,
-    pixels: Uint8Array.from(evaluationPixels(split, index, run.config.seed)),
+    pixels: Uint8Array.from(evaluationPixels(shown, index, run.config.seed)),
   }));
   const skipped = dataset.skipped.map(({ name, reason }) => `left out: ${name}: ${reason}`);
   return { data, split: request.split, notes: [...dataset.notes, ...skipped], single, ten, confusion, worst: answers };

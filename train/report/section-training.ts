@@ -22,10 +22,19 @@ ${ends.length > 0 ? epochTable(ends) : undefined}</section>`;
 function plots({ config }: Run, metrics: MetricsLine[], perEpoch: number): LinePlot[] {
   const ends = metrics.filter(endsEpoch);
   const batches = metrics.filter((line) => !endsEpoch(line));
+  const endOf = new Map(ends.map(({ epoch, step }) => [epoch, step]));
+  /** Epochs had other numbers of steps where the batch changed. */
+  const epochs = ({ epoch, step }: MetricsLine) => {
+    const start = endOf.get(epoch - 1) ?? 0;
+    return epoch - 1 + (step - start) / ((endOf.get(epoch) ?? start + perEpoch) - start);
+  };
   const at = (lines: MetricsLine[], key: string, factor = 1) =>
-    lines.map((line) => [line.step / perEpoch, factor * line[key]] as const);
-  const rates = metrics.map(({ lr }) => lr);
-  const falls = ['step', 'plateau'].includes(config.schedule) && Math.max(...rates) >= 10 * Math.min(...rates);
+    lines.map((line) => [epochs(line), factor * line[key]] as const);
+  const [highest, lowest] = metrics.reduce(
+    ([high, low], { lr }) => [Math.max(high, lr), Math.min(low, lr)],
+    [0, Number.POSITIVE_INFINITY],
+  );
+  const falls = ['step', 'plateau'].includes(config.schedule) && highest >= 10 * lowest;
   const xLabel = 'epoch';
   return [
     {
@@ -60,7 +69,7 @@ function plots({ config }: Run, metrics: MetricsLine[], perEpoch: number): LineP
     {
       title: 'Throughput',
       xLabel,
-      yLabel: 'images/s, mean since the start',
+      yLabel: 'images/s, mean of the epoch so far',
       yMin: 0,
       series: [{ name: 'training', points: at(metrics, 'images_per_second') }],
     },

@@ -1,5 +1,5 @@
 /** What came out of an experiment: read from its runs' metrics, put into a table and a plot. */
-import { endsEpoch, readMetrics } from '../metrics/metrics-file.js';
+import { endsEpoch, type MetricsLine, readMetrics } from '../metrics/metrics-file.js';
 import type { PlotSeries } from '../plot/line-plot.js';
 import { linePlot } from '../plot/line-plot.js';
 import { formatDuration } from '../progress.js';
@@ -13,6 +13,8 @@ export interface Outcome {
   model: string;
   learningRate: number;
   epochs: number;
+  /** Whether it was given up for that; errors are then those of the last whole epoch, 1 where there was none. */
+  diverged?: boolean;
   /** Over its last epoch, as the pictures were trained on. */
   trainError: number;
   /** After its last epoch, one crop a picture: no choice of an epoch by the pictures it is judged on. */
@@ -28,12 +30,12 @@ export interface Outcome {
   curve: { epoch: number; trainError: number; testError: number }[];
 }
 
-/** @param tenCropError  measured on the last checkpoint */
+/** @param measured  on the last checkpoint */
 export async function readOutcome(
   variant: PlannedVariant,
   run: Run,
   target: number | undefined,
-  tenCropError: number | undefined,
+  measured: Pick<Outcome, 'tenCropError' | 'diverged'>,
 ): Promise<Outcome> {
   const lines = (await readMetrics(run)).filter(endsEpoch);
   const curve = lines.map((line) => ({
@@ -41,7 +43,7 @@ export async function readOutcome(
     trainError: line.train_top1_error,
     testError: line.val_top1_error!,
   }));
-  const last = curve[curve.length - 1];
+  const last = curve.at(-1) ?? { epoch: 0, trainError: 1, testError: 1 };
   return {
     variant: variant.name,
     model: variant.model,
@@ -49,12 +51,22 @@ export async function readOutcome(
     epochs: last.epoch,
     trainError: last.trainError,
     testError: last.testError,
-    tenCropError,
+    ...measured,
     testPictures: run.pictures.val,
     ...(target !== undefined && { epochsToTarget: epochsTo(target, curve) }),
-    seconds: lines.reduce((sum, line) => sum + run.pictures.train / line.images_per_second, 0),
+    seconds: secondsTrained(lines, run),
     curve,
   };
+}
+
+/**
+ * Seconds of training in a run so far.
+ * @param lines  of its whole epochs; one that was interrupted after its last step tells no speed, and counts as the mean of the others
+ */
+export function secondsTrained(lines: MetricsLine[], { pictures }: Pick<Run, 'pictures'>): number {
+  const told = lines.filter((line) => line.images_per_second > 0);
+  const seconds = told.reduce((sum, line) => sum + pictures.train / line.images_per_second, 0);
+  return told.length === 0 ? 0 : (seconds * lines.length) / told.length;
 }
 
 /**
@@ -91,8 +103,8 @@ export function describeOutcome(experiment: Experiment, outcomes: Outcome[]): st
     String(one.learningRate),
     String(one.epochs),
     ...(race ? [one.epochsToTarget?.toFixed(1) ?? 'not reached'] : []),
-    percent(one.trainError),
-    percent(one.testError),
+    one.diverged ? 'diverged' : percent(one.trainError),
+    one.diverged ? 'diverged' : percent(one.testError),
     ...(ten ? [one.tenCropError === undefined ? '' : percent(one.tenCropError)] : []),
     formatDuration(one.seconds),
   ]);
@@ -102,10 +114,15 @@ export function describeOutcome(experiment: Experiment, outcomes: Outcome[]): st
 }
 
 function finding({ until }: Experiment, outcomes: Outcome[]): string {
-  const [first, ...others] = outcomes;
+  const [first, ...rest] = outcomes;
+  if (first.diverged)
+    return `${first.variant} diverged in epoch ${first.epochs + 1}, so there is nothing to compare with.`;
+  const gone = rest.filter(({ diverged }) => diverged);
+  const others = rest.filter(({ diverged }) => !diverged);
+  const lost = gone.map(({ variant, epochs }) => `${variant} diverged in epoch ${epochs + 1}`);
   if (until !== 'equal') {
     const aim = percent(until.trainTop1Error);
-    return `${others.map((other) => compareRace(first, other, aim)).join('; ')}.`;
+    return `${[...others.map((other) => compareRace(first, other, aim)), ...lost].join('; ')}.`;
   }
   const error = (one: Outcome) => one.tenCropError ?? one.testError;
   const points = others.map((other) => {
@@ -114,7 +131,7 @@ function finding({ until }: Experiment, outcomes: Outcome[]): string {
   });
   // Of a difference between two shares of independent pictures; those of one test set differ by less.
   const spread = 100 * Math.sqrt((2 * error(first) * (1 - error(first))) / first.testPictures);
-  return `${points.join(', ')} (test error; standard error at most ${spread.toFixed(2)} points, one seed).`;
+  return `${[...points, ...lost].join(', ')} (test error; standard error at most ${spread.toFixed(2)} points, one seed).`;
 }
 
 function compareRace(first: Outcome, other: Outcome, aim: string): string {

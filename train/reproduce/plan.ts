@@ -41,7 +41,7 @@ export interface Plan {
 /** Share of a race's budget that goes into choosing learning rates. */
 export const SEARCH_SHARE = 0.25;
 /** A validation picture costs about this share of a training picture: forward only. */
-const VALIDATION_COST = 1 / 3;
+export const VALIDATION_COST = 1 / 3;
 /** Of the budget; the rest is for checkpoints and for opening the data. */
 const TRAINING_SHARE = 0.95;
 const MIN_SEARCH_STEPS = 10;
@@ -76,7 +76,7 @@ export async function planExperiment(
 
 async function storedPlan(folder: string, file: string, request: ExperimentRequest, progress: Progress): Promise<Plan> {
   const plan = JSON.parse(await readFile(file, 'utf8')) as Plan;
-  for (const key of ['name', 'data', 'model', 'seed', 'epochs'] as const) {
+  for (const key of ['name', 'data', 'model', 'seed', 'epochs', 'budgetSeconds'] as const) {
     if (plan.request[key] === request[key]) continue;
     throw new UserError(
       `${folder}: holds an experiment with ${key} ${plan.request[key] ?? 'not given'}, not ${request[key] ?? 'left out'}; ` +

@@ -123,10 +123,11 @@ export const MODELS = { mobile, residual, inception, perceptron, twoInputs, recu
 /** Weights that are neither zero nor one, variances positive; the same for the same model. */
 export function withWeights(model: tfl.LayersModel): tfl.LayersModel {
   const weights = model.weights.map((weight, i) => {
+    const seed = i + 1; // tfjs draws one in place of 0
     const name = weight.originalName;
-    if (name.endsWith('moving_variance')) return tf.randomUniform(weight.shape as number[], 0.5, 2, 'float32', i);
-    if (name.endsWith('gamma')) return tf.randomUniform(weight.shape as number[], 0.5, 1.5, 'float32', i);
-    return tf.randomNormal(weight.shape as number[], 0, 0.3, 'float32', i);
+    if (name.endsWith('moving_variance')) return tf.randomUniform(weight.shape as number[], 0.5, 2, 'float32', seed);
+    if (name.endsWith('gamma')) return tf.randomUniform(weight.shape as number[], 0.5, 1.5, 'float32', seed);
+    return tf.randomNormal(weight.shape as number[], 0, 0.3, 'float32', seed);
   });
   model.setWeights(weights);
   tf.dispose(weights);

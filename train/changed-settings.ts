@@ -69,7 +69,8 @@ export function describeChanges(changes: Changes): string {
 
 /**
  * The state of a checkpoint as the run goes on from it, after changes that came when it was saved or later. Where the rate or the schedule
- * changed, the schedule starts anew; where the batch or the data did, the epoch under way; errors on other validation pictures count no more.
+ * changed, the schedule starts anew; where the batch or the data did, the epoch under way; errors on other validation pictures count no more, nor
+ * losses before any change.
  */
 export function afterChanges(state: RunState, history: readonly HistoryEntry[] = []): RunState {
   const later = history.filter(({ step, epoch }) => step > state.step || (step === state.step && epoch >= state.epoch));
@@ -77,6 +78,7 @@ export function afterChanges(state: RunState, history: readonly HistoryEntry[] =
   const anyOf = (keys: string[]) => keys.some((key) => changed.has(key));
   return {
     ...state,
+    ...(later.length > 0 && { recentLosses: [] }),
     ...(anyOf(OF_THE_EPOCH) && { position: 0, lossSum: 0, rightSum: 0 }),
     ...(changed.has('validationPictures') && { bestValidation: null }),
     ...(anyOf(OF_THE_WAITING) && {

@@ -1,4 +1,4 @@
-/** Writes that found no room. */
+/** Writes that failed, for most because there was no room. */
 import { UserError } from '../model/errors.js';
 
 const REASONS: Record<string, string> = {
@@ -23,10 +23,10 @@ export class DiskFullError extends UserError {
   }
 }
 
-/** The error of a write to `path`: as a `DiskFullError` where there was no room, else as it is. */
+/** The error of a write to `path`: a `DiskFullError` where there was no room, a `UserError` where the system refused it, else as it is. */
 export function writeError(path: string, error: unknown): unknown {
-  const { code = '' } = error as NodeJS.ErrnoException;
-  return Object.hasOwn(REASONS, code) && !(error instanceof DiskFullError)
-    ? new DiskFullError(path, code, error)
-    : error;
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === undefined || error instanceof UserError) return error;
+  if (Object.hasOwn(REASONS, code)) return new DiskFullError(path, code, error);
+  return new UserError(`${path}: cannot be written: ${message}`, { cause: error });
 }

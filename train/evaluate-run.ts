@@ -78,25 +78,18 @@ async function openLines(path: string): Promise<Lines> {
   const file = createWriteStream(path);
   const written = finished(file);
   written.catch(() => undefined); // seen by the next call
-  const failed = (error: Error) => {
-    const known = writeError(path, error);
-    return known instanceof UserError
-      ? known
-      : new UserError(`${path}: cannot be written: ${error.message}`, { cause: error });
+  const failed = (error: unknown) => {
+    throw writeError(path, error);
   };
-  await once(file, 'open').catch((error) => {
-    throw failed(error);
-  });
+  await once(file, 'open').catch(failed);
   return {
     add: (line) => {
-      if (file.errored) throw failed(file.errored);
+      if (file.errored) failed(file.errored);
       file.write(`${JSON.stringify(line)}\n`);
     },
     end: async () => {
       file.end();
-      await written.catch((error) => {
-        throw failed(error);
-      });
+      await written.catch(failed);
     },
   };
 }

@@ -91,11 +91,11 @@ class Loop {
   private validationSeconds = 0;
 
   constructor(private readonly training: Training) {
-    const { run, dataset, model, from, changes, together } = training;
+    const { run, dataset, model, from, together } = training;
     this.group = together?.group ?? ALONE;
     this.state = from ? structuredClone(from.state) : startState();
     this.trainer = new Trainer(model, dataset, run, together);
-    if (changes || !this.state.recentLosses) this.state.recentLosses = []; // a lower rate begins without the losses of the higher
+    this.state.recentLosses ??= [];
     this.divergence = new DivergenceWatch(run.labels.length, this.state.recentLosses);
   }
 

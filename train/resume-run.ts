@@ -1,5 +1,4 @@
 /** A run on disk made ready to go on: its checkpoint, and the data set it was trained on. */
-import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { UserError } from '../model/errors.js';
@@ -18,6 +17,7 @@ import { classWeights } from './data/class-weights.js';
 import { colourStatistics } from './data/colour.js';
 import type { Dataset } from './data/dataset.js';
 import { isReadByShards } from './data/epoch-batches.js';
+import { checksum } from './data/pack-format.js';
 import { modelFromOrigin, openOrigin } from './fine-tune.js';
 import { frozenLayers } from './freeze.js';
 import { hasCheckpoint, type LoadedCheckpoint, loadCheckpoint } from './load-checkpoint.js';
@@ -88,8 +88,7 @@ export async function resumeRun(request: ResumeRequest, progress: Progress): Pro
 /** Errors on other validation pictures cannot be compared with those before: puts their change among `changes`, and the new ones into the run. */
 async function compareValidationPictures(run: Run, dataset: Dataset, changes: Changes): Promise<void> {
   const samples = await samplePictures(dataset);
-  const describe = (count: number, some: Uint8Array) =>
-    `${count}, with SHA-256 ${createHash('sha256').update(some).digest('hex').slice(0, 12)}… of some`;
+  const describe = (count: number, some: Uint8Array) => `${count}, with SHA-256 ${checksum(some)}… of some`;
   const from = describe(run.pictures.val, run.samples);
   const to = describe(dataset.splits.val.length, samples);
   if (from === to) return;

@@ -24,3 +24,8 @@ export async function decodePicture(bytes: Encoded, imagePx: number): Promise<Ui
   const { pixels, width, height, channels } = bytes;
   return toSquareRgb(sharp(pixels, { raw: { width, height, channels } }), imagePx).toBuffer();
 }
+
+/** Why a picture could not be read, for people: libvips goes on for lines. */
+export function reasonOf(error: unknown): string {
+  return (error as Error).message.split('\n')[0];
+}

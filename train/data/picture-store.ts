@@ -6,7 +6,7 @@ import { availableParallelism, freemem } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import { UserError } from '../../model/errors.js';
 import type { Encoded, Member, OpenOptions, PictureSink } from './dataset.js';
-import { decodePicture } from './decode.js';
+import { decodePicture, reasonOf } from './decode.js';
 import { PictureStream } from './picture-stream.js';
 
 const BLOCK_BYTES = 32 * 2 ** 20;
@@ -76,7 +76,7 @@ export class PictureStore implements PictureSink {
       else this.pixels(slot).set(pixels);
     } catch (error) {
       this.failed.add(slot);
-      this.skipped.push({ name: this.names[slot], reason: (error as Error).message.split('\n')[0] });
+      this.skipped.push({ name: this.names[slot], reason: reasonOf(error) });
     }
   }
 

@@ -2,7 +2,7 @@
 import { UserError } from '../../model/errors.js';
 import { ColourSums } from './colour.js';
 import type { Member, Shards, Streamed } from './dataset.js';
-import { decodePicture } from './decode.js';
+import { decodePicture, reasonOf } from './decode.js';
 import { MeanSum } from './mean.js';
 import { splitOf } from './picture-places.js';
 import { PART_BYTES, partsTogether } from './remote/window.js';
@@ -51,9 +51,8 @@ export class PictureStream implements Streamed {
     try {
       return await decodePicture(await this.sources[slot].later!(), this.imagePx);
     } catch (cause) {
-      const reason = (cause as Error).message.split('\n')[0];
       throw new UserError(
-        `${this.names[slot]}: could be read when the data set was opened and cannot now: ${reason}; put it back`,
+        `${this.names[slot]}: could be read when the data set was opened and cannot now: ${reasonOf(cause)}; put it back`,
         { cause },
       );
     }

@@ -7,9 +7,10 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { UserError } from '../../model/errors.js';
 import { writeFileAtomically } from '../atomic-file.js';
+import { DiskFullError, writeError } from '../disk-full.js';
 import { colourStatistics } from './colour.js';
 import type { Dataset, Encoded, Member, PictureSink } from './dataset.js';
-import { decodePicture } from './decode.js';
+import { decodePicture, reasonOf } from './decode.js';
 import { meanImage } from './mean.js';
 import {
   CHECKSUM_LENGTH,
@@ -29,8 +30,6 @@ const SHARD_BYTES = 400_000_000;
 interface Shard {
   number: number;
   file: FileHandle;
-  names: string[];
-  skipped: { name: string; reason: string }[];
 }
 
 export interface PackOptions {
@@ -42,14 +41,16 @@ export interface PackOptions {
 /** Writes pictures into shards in the order of `add`. */
 export class PackWriter implements PictureSink {
   readonly names: string[] = [];
-  readonly skipped: { name: string; reason: string }[] = [];
   readonly recordsPerShard: number;
   /** Pictures taken over from an earlier try. */
   kept = 0;
   /** Pictures decoded by this one. */
   decoded = 0;
   private readonly checksums: string[] = [];
-  private readonly keptShards = new Map<number, ShardRecord>();
+  /** Why a picture could not be read, by slot. */
+  private readonly reasons = new Map<number, string>();
+  /** Names of pictures by shard. */
+  private readonly keptShards = new Map<number, string[]>();
   /** Kept shards with a picture that can be read now. */
   private readonly mended = new Set<number>();
   private readonly running = new Set<Promise<void>>();
@@ -79,6 +80,10 @@ export class PackWriter implements PictureSink {
     return writer;
   }
 
+  get skipped(): { name: string; reason: string }[] {
+    return this.skippedOf(0, this.names.length);
+  }
+
   get shards(): number {
     return Math.ceil(this.names.length / this.recordsPerShard);
   }
@@ -92,10 +97,8 @@ export class PackWriter implements PictureSink {
     const record = slot % this.recordsPerShard;
     const number = Math.floor(slot / this.recordsPerShard);
     const kept = this.keptShards.get(number);
-    if (kept && !this.isToBeReadAgain(slot, name, kept.names[record])) return;
-    const work = kept
-      ? this.readAgain(kept, number, slot, read())
-      : this.write(await this.shardOf(number), slot, read());
+    if (kept && !this.isToBeReadAgain(slot, name, kept[record])) return;
+    const work = kept ? this.readAgain(number, slot, read()) : this.write(await this.shardOf(number), slot, read());
     const task: Promise<void> = work.finally(() => this.running.delete(task));
     this.running.add(task);
     if (this.running.size >= 2 * availableParallelism()) await Promise.race(this.running);
@@ -106,7 +109,7 @@ export class PackWriter implements PictureSink {
     if (this.fault) throw this.fault;
     if (this.current) await this.close(this.current);
     this.current = undefined;
-    for (const number of this.mended) await this.writeRecord(number, this.keptShards.get(number)!);
+    for (const number of this.mended) await this.writeRecord(number);
     this.reader = new ShardReader(this.folder, this.recordBytes, this.recordsPerShard);
   }
 
@@ -135,8 +138,7 @@ export class PackWriter implements PictureSink {
       const checksum = record.checksums.slice(i * CHECKSUM_LENGTH, (i + 1) * CHECKSUM_LENGTH);
       this.checksums[number * this.recordsPerShard + i] = checksum;
     }
-    this.keptShards.set(number, record);
-    this.skipped.push(...record.skipped);
+    this.keptShards.set(number, record.names);
   }
 
   /** What could not be read may be mended by now; the first of every shard tells whether these are the same pictures. */
@@ -151,36 +153,32 @@ export class PackWriter implements PictureSink {
     );
   }
 
-  private async readAgain(kept: ShardRecord, number: number, slot: number, bytes: Promise<Encoded>): Promise<void> {
-    const pixels = await this.decode(bytes).catch(() => undefined);
-    const [before, now] = [this.checksums[slot], pixels ? checksum(pixels) : NO_PICTURE];
-    if (!pixels || now === before) return;
-    const name = this.names[slot];
+  private async readAgain(number: number, slot: number, bytes: Promise<Encoded>): Promise<void> {
+    const before = this.checksums[slot];
+    let pixels: Uint8Array;
+    try {
+      pixels = await decodePicture(await bytes, this.imagePx);
+    } catch (error) {
+      if (before === NO_PICTURE) this.reasons.set(slot, reasonOf(error));
+      return;
+    }
+    const now = checksum(pixels);
+    if (now === before) return;
     if (before !== NO_PICTURE) {
-      this.fault ??= this.otherPictures(`${name} has other pixels now`);
+      this.fault ??= this.otherPictures(`${this.names[slot]} has other pixels now`);
       return;
     }
     try {
       const file = await open(shardFile(this.folder, number, 'bin'), 'r+');
-      try {
-        await this.put(file, slot, pixels);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
+      const written = this.put(file, slot, pixels).then(() => file.sync());
+      await written.finally(() => file.close());
     } catch (error) {
-      this.fault ??= diskError(this.folder, error as NodeJS.ErrnoException);
+      this.fault ??= packError(this.folder, error);
       return;
     }
     this.decoded += 1;
     this.checksums[slot] = now;
-    kept.skipped = kept.skipped.filter((skipped) => skipped.name !== name);
-    this.skipped.splice(0, Number.POSITIVE_INFINITY, ...this.skipped.filter((skipped) => skipped.name !== name));
     this.mended.add(number);
-  }
-
-  private async decode(bytes: Promise<Encoded>): Promise<Uint8Array> {
-    return decodePicture(await bytes, this.imagePx);
   }
 
   private async put(file: FileHandle, slot: number, pixels: Uint8Array): Promise<void> {
@@ -191,32 +189,29 @@ export class PackWriter implements PictureSink {
     if (this.current?.number === number) return this.current;
     if (this.current) await this.close(this.current);
     const file = await open(`${shardFile(this.folder, number, 'bin')}.part`, 'w');
-    this.current = { number, file, names: [], skipped: [] };
+    this.current = { number, file };
     return this.current;
   }
 
   private async write(shard: Shard, slot: number, bytes: Promise<Encoded>): Promise<void> {
     this.decoded += 1;
-    shard.names[slot % this.recordsPerShard] = this.names[slot];
     let pixels: Uint8Array;
     try {
-      pixels = await this.decode(bytes);
+      pixels = await decodePicture(await bytes, this.imagePx);
       this.checksums[slot] = checksum(pixels);
     } catch (error) {
-      const skipped = { name: this.names[slot], reason: (error as Error).message.split('\n')[0] };
-      shard.skipped.push(skipped);
-      this.skipped.push(skipped);
+      this.reasons.set(slot, reasonOf(error));
       this.checksums[slot] = NO_PICTURE;
       pixels = new Uint8Array(this.recordBytes);
     }
     try {
       await this.put(shard.file, slot, pixels);
     } catch (error) {
-      this.fault ??= diskError(this.folder, error as NodeJS.ErrnoException);
+      this.fault ??= packError(this.folder, error);
     }
   }
 
-  private async close({ number, file, names, skipped }: Shard): Promise<void> {
+  private async close({ number, file }: Shard): Promise<void> {
     await Promise.all(this.running);
     if (this.fault) throw this.fault;
     try {
@@ -224,17 +219,25 @@ export class PackWriter implements PictureSink {
       await file.close();
       const whole = shardFile(this.folder, number, 'bin');
       await rename(`${whole}.part`, whole);
-      await this.writeRecord(number, { names, skipped });
+      await this.writeRecord(number);
     } catch (error) {
-      throw diskError(this.folder, error as NodeJS.ErrnoException);
+      throw packError(this.folder, error);
     }
   }
 
-  private async writeRecord(number: number, { names, skipped }: Pick<ShardRecord, 'names' | 'skipped'>): Promise<void> {
-    const first = number * this.recordsPerShard;
-    const checksums = this.checksums.slice(first, first + names.length).join('');
-    const record: ShardRecord = { names, checksums, skipped };
+  private async writeRecord(number: number): Promise<void> {
+    const [start, end] = [number, number + 1].map((shard) => shard * this.recordsPerShard);
+    const record: ShardRecord = {
+      names: this.names.slice(start, end),
+      checksums: this.checksums.slice(start, end).join(''),
+      skipped: this.skippedOf(start, end),
+    };
     await writeFileAtomically(shardFile(this.folder, number, 'json'), JSON.stringify(record));
+  }
+
+  private skippedOf(start: number, end: number): ShardRecord['skipped'] {
+    const slots = [...this.reasons].filter(([slot]) => slot >= start && slot < end);
+    return slots.map(([slot, reason]) => ({ name: this.names[slot], reason }));
   }
 }
 
@@ -251,10 +254,12 @@ async function removePack(folder: string): Promise<void> {
   for (const file of own.sort()) await rm(join(folder, file)); // pack.json first: it says that the rest is whole
 }
 
-function diskError(folder: string, cause: NodeJS.ErrnoException): UserError {
-  if (cause.code !== 'ENOSPC') return new UserError(`${folder}: cannot be written: ${cause.message}`, { cause });
-  return new UserError(`${folder}: the disk is full; make room and give the same command again: it goes on from here`, {
-    cause,
+/** @param error  of a write to the folder */
+function packError(folder: string, error: unknown): Error {
+  const known = writeError(folder, error) as Error;
+  if (!(known instanceof DiskFullError)) return known;
+  return new UserError(`${folder}: ${known.reason}; make room and give the same command again: it goes on from here`, {
+    cause: error,
   });
 }
 

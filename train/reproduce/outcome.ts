@@ -54,18 +54,19 @@ export async function readOutcome(
     ...measured,
     testPictures: run.pictures.val,
     ...(target !== undefined && { epochsToTarget: epochsTo(target, curve) }),
-    seconds: secondsTrained(lines, run),
+    seconds: secondsTrained(lines, run.pictures.train),
     curve,
   };
 }
 
 /**
  * Seconds of training in a run so far.
- * @param lines  of its whole epochs; one that was interrupted after its last step tells no speed, and counts as the mean of the others
+ * @param lines     of its whole epochs; one that was interrupted after its last step tells no speed, and counts as the mean of the others
+ * @param pictures  an epoch
  */
-export function secondsTrained(lines: MetricsLine[], { pictures }: Pick<Run, 'pictures'>): number {
+export function secondsTrained(lines: MetricsLine[], pictures: number): number {
   const told = lines.filter((line) => line.images_per_second > 0);
-  const seconds = told.reduce((sum, line) => sum + pictures.train / line.images_per_second, 0);
+  const seconds = told.reduce((sum, line) => sum + pictures / line.images_per_second, 0);
   return told.length === 0 ? 0 : (seconds * lines.length) / told.length;
 }
 

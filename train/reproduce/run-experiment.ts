@@ -62,9 +62,7 @@ export async function runExperiment(
     // What one variant of a race leaves of its share is the others'; what an earlier call trained of it is a part of its share.
     const spent = withValidation * outcomes.reduce((sum, { seconds }) => sum + seconds, 0);
     const share = (budget - spent) / (plan.variants.length - i);
-    const before = secondsTrained((await readMetrics({ path })).filter(endsEpoch), {
-      pictures: { train: train.length },
-    });
+    const before = secondsTrained((await readMetrics({ path })).filter(endsEpoch), train.length);
     const ends = performance.now() + 1000 * (share - withValidation * before);
     progress.note(`\n${request.name}, variant ${i + 1} of ${plan.variants.length}: ${variant.name}`);
     const training = startTraining(

@@ -1,18 +1,22 @@
 /**
  * Runs the compiled test files with Node's own runner, each in a process of its own, and closes with `N passed, N failed`.
  * Files named *.slow.test.js run only with --slow. Other arguments select files by a part of their path.
+ * Prints what runs and how long it has taken, failures in full, and why tests were skipped; --verbose prints every test.
  */
 import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
+import { Readable } from 'node:stream';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { fileURLToPath } from 'node:url';
+import { Progress } from './progress.js';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 
 const selected = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 const slow = process.argv.includes('--slow');
+const verbose = process.argv.includes('--verbose');
 
 const files = readdirSync(here, { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.test.js') && file.endsWith('.slow.test.js') === slow)
@@ -20,28 +24,48 @@ const files = readdirSync(here, { recursive: true, encoding: 'utf8' })
   .map((file) => join(here, file))
   .sort();
 
+const progress = new Progress(files.length);
 let passed = 0;
 let failed = 0;
-let skipped = 0;
+const skipped = new Map<string, number>();
+const failing = new Set<string>();
+const stderr = new Map<string, string>();
 // Suites and the per-file wrappers report as tests too: count the leaves only.
 const isLeaf = (details: { type?: string }, name: string) => details.type !== 'suite' && !files.includes(name);
 
 const stream = run({ files, concurrency: availableParallelism(), timeout: slow ? 3_600_000 : 240_000 });
+stream.on('test:dequeue', ({ name }) => {
+  if (files.includes(name)) progress.start(relative(here, name));
+});
+stream.on('test:complete', ({ name }) => {
+  if (files.includes(name)) progress.end(relative(here, name));
+});
 stream.on('test:pass', ({ details, name, skip }) => {
   if (!isLeaf(details, name)) return;
-  if (skip !== undefined && skip !== false) skipped += 1;
-  else passed += 1;
+  if (skip === undefined || skip === false) passed += 1;
+  else skipped.set(`${skip}`, (skipped.get(`${skip}`) ?? 0) + 1);
 });
-stream.on('test:fail', ({ details, name }) => {
+stream.on('test:fail', ({ details, file }) => {
   if (details.type === 'suite') return;
   failed += 1;
-  process.stderr.write(`FAILED ${name}\n`);
+  if (file) failing.add(file);
 });
+stream.on('test:stderr', ({ file, message }) => stderr.set(file, (stderr.get(file) ?? '') + message));
 stream.on('end', () => {
+  progress.close();
+  if (!verbose) for (const file of failing) process.stdout.write(stderr.get(file) ?? '');
   // The spec reporter still has lines to flush; the count is to stand last.
   setImmediate(() => {
-    console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
+    if (!verbose) for (const [reason, count] of skipped) console.log(`${count} skipped: ${reason}`);
+    const total = [...skipped.values()].reduce((sum, count) => sum + count, 0);
+    console.log(`${passed} passed, ${failed} failed${total > 0 ? `, ${total} skipped` : ''}`);
     process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
   });
 });
-stream.compose(new spec()).pipe(process.stdout);
+
+/** Node's own report of the failures alone: without the starts of tests it lists them in full at the end. */
+async function* failuresOf(events: AsyncIterable<{ type: string }>) {
+  for await (const event of events) if (event.type === 'test:fail') yield event;
+}
+const events = verbose ? stream : Readable.from(failuresOf(stream));
+events.compose(new spec()).pipe(process.stdout);

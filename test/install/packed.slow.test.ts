@@ -1,0 +1,59 @@
+/**
+ * The packed package in a fresh project, as each package manager installs it where only the npm registry can be reached. Needs that
+ * registry. ONNXRUNTIME_NODE_INSTALL is unset: on a machine without CUDA a user needs no flag.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'alexnet-install-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+const env = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !/^(npm_|ONNXRUNTIME_NODE_INSTALL)/i.test(name)),
+);
+const run = (cwd: string, command: string, ...words: string[]): string =>
+  execFileSync(command, words, { cwd, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 600_000 });
+
+run(ROOT, 'npm', 'pack', '--ignore-scripts', '--pack-destination', folder);
+const tarball = join(folder, readdirSync(folder).find((name) => name.endsWith('.tgz'))!);
+
+const MANAGERS: Record<string, readonly string[]> = {
+  npm: ['npm', 'install'],
+  'npm 10': ['npx', '-y', 'npm@10', 'install'],
+  'pnpm 10': ['npx', '-y', 'pnpm@10', 'add'],
+  'yarn 1': ['npx', '-y', 'yarn@1', 'add'],
+  'yarn 4': ['npx', '-y', '-p', '@yarnpkg/cli-dist@4', 'yarn', 'add'],
+};
+
+for (const [name, [command, ...words]] of Object.entries(MANAGERS)) {
+  test(`${name} installs the packed package in a fresh project without a flag, and the command runs`, () => {
+    const project = join(folder, name.replace(' ', '-'));
+    mkdirSync(project);
+    writeFileSync(join(project, 'package.json'), '{"name":"fresh","version":"1.0.0","type":"module"}');
+    if (name === 'yarn 4') {
+      writeFileSync(join(project, 'yarn.lock'), '');
+      writeFileSync(join(project, '.yarnrc.yml'), 'nodeLinker: node-modules\nenableTelemetry: false\n');
+    }
+    run(project, command, ...words, tarball);
+    const { parameters } = JSON.parse(
+      run(project, join(project, 'node_modules/.bin/alexnet'), 'summary', '--model', 'alexnet', '--json'),
+    );
+    assert.equal(parameters, 60_965_224);
+  });
+}
+
+test('alexnet/serve of the packed package type-checks under strict, NodeNext and skipLibCheck false', () => {
+  const project = join(folder, 'npm');
+  writeFileSync(
+    join(project, 'server.ts'),
+    "import { createServer } from 'alexnet/serve';\nconsole.log(createServer);\n",
+  );
+  const options = ['--strict', '--module', 'NodeNext', '--target', 'ES2022', '--skipLibCheck', 'false', '--noEmit'];
+  run(project, process.execPath, join(ROOT, 'node_modules/typescript/bin/tsc'), ...options, 'server.ts');
+});

@@ -56,19 +56,13 @@ async function findExternalData(
   return { path, offset, length };
 }
 
-/** The model with all of its tensors in itself; `model` is not changed. */
-export async function withExternalData(path: string, model: ModelProto): Promise<ModelProto> {
-  const { graph } = model;
-  if (!graph?.initializer?.some(isExternal)) return model;
-  const initializer: TensorProto[] = [];
-  for (const tensor of graph.initializer) {
-    if (!isExternal(tensor)) initializer.push(tensor);
-    else {
-      const rawData = await readExternalData(path, tensor);
-      initializer.push({ name: tensor.name, dims: tensor.dims, dataType: tensor.dataType, rawData });
-    }
+/** The values of all tensors of a model that lie in files beside it. */
+export async function readAllExternalData(path: string, model: ModelProto): Promise<Map<TensorProto, Uint8Array>> {
+  const values = new Map<TensorProto, Uint8Array>();
+  for (const tensor of model.graph?.initializer ?? []) {
+    if (isExternal(tensor)) values.set(tensor, await readExternalData(path, tensor));
   }
-  return { ...model, graph: { ...graph, initializer } };
+  return values;
 }
 
 function wholeNumber(where: string, key: string, text: string): number {

@@ -152,8 +152,9 @@ export class CropNetwork {
   }
 
   private openCutting(): Promise<ort.InferenceSession> {
-    const proto = cutGraph(this.file.proto, { inputs: [this.model.input], outputs: [CROPS] });
-    return openSession(this.options.file, { proto }, 'cpu', this.options.threads);
+    const { proto, encode } = this.file;
+    const cutting = cutGraph(proto, { inputs: [this.model.input], outputs: [CROPS] });
+    return openSession(this.options.file, { proto: cutting, encode }, 'cpu', this.options.threads);
   }
 
   private opened() {
@@ -167,8 +168,9 @@ export class CropNetwork {
       .map((layer) => inputOf(this.graph, layer))
       .filter((name) => name && name !== this.input.name);
     const outputs = [...new Set([this.answer, ...this.layers.map(({ value }) => value), ...read])];
-    const proto = cutGraph(this.file.proto, { inputs: [this.input], outputs });
-    const session = await openSession(file, { proto }, 'cpu', threads);
+    const { proto, encode } = this.file;
+    const network = cutGraph(proto, { inputs: [this.input], outputs });
+    const session = await openSession(file, { proto: network, encode }, 'cpu', threads);
     await this.file.checkUnchanged();
     const zeroes = new Uint8Array(this.rowSize * DATATYPES[this.input.datatype].bytes);
     const found = await runOnce(session, this.input, zeroes, 1, outputs);

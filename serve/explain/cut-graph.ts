@@ -44,7 +44,8 @@ export function cutGraph(
 
 /** Values that a node reads, those of its subgraphs included. */
 function readBy({ input, attribute }: NodeProto): string[] {
-  const inner = (attribute ?? []).flatMap(({ g }) => (g?.node ?? []).flatMap(readBy));
+  const subgraphs = (attribute ?? []).flatMap(({ g, graphs }) => [...(g ? [g] : []), ...(graphs ?? [])]);
+  const inner = subgraphs.flatMap(({ node }) => (node ?? []).flatMap(readBy));
   return [...(input ?? []), ...inner];
 }
 

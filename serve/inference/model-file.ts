@@ -11,6 +11,7 @@ import { UserError } from '../../model/errors.js';
 import { fileSignature } from '../file-signature.js';
 import type { Classifying } from '../served-model.js';
 import { type Datatype, datatypeOf, type TensorSpec } from '../tensors.js';
+import { type Decoded, encodeEdited } from './encode-edited.js';
 import { type ModelConfig, readModelConfig } from './model-config.js';
 import type { PictureRecipe } from './picture-tensor.js';
 import { readSkeleton } from './read-skeleton.js';
@@ -18,11 +19,14 @@ import { readSkeleton } from './read-skeleton.js';
 // onnx-proto is CommonJS: named imports fail under ESM.
 const { onnx } = onnxProto;
 type ModelProto = import('onnx-proto').onnx.IModelProto;
+type TensorProto = import('onnx-proto').onnx.ITensorProto;
 type ValueInfo = import('onnx-proto').onnx.IValueInfoProto;
 
 export interface ModelFile {
   /** Without the values of large tensors: these it refers to, in the file itself or beside it. */
   proto: ModelProto;
+  /** Bytes of an edited `proto`, see `encodeEdited`. */
+  encode(edited: ModelProto, data?: ReadonlyMap<TensorProto, Uint8Array>): Uint8Array;
   /** Size of everything that is to be loaded, data beside the file included, bytes. */
   size: number;
   /** As the file states it, or the file's own name. */
@@ -46,7 +50,7 @@ export interface ModelFile {
  */
 export async function readModelFile(file: string): Promise<ModelFile> {
   const signature = await fileSignature(file).catch(() => 'none');
-  const { proto, size: fileSize } = readProto(file);
+  const { proto, bytes, size: fileSize } = readProto(file);
   const { inputs, outputs } = interfaceOf(proto, file);
   const isOwn = proto.metadataProps?.some(({ key }) => key === 'head') ?? false;
   const config = isOwn ? undefined : await readModelConfig(file);
@@ -67,6 +71,7 @@ export async function readModelFile(file: string): Promise<ModelFile> {
   return {
     ...described,
     proto,
+    encode: (edited, data) => encodeEdited({ bytes, proto }, edited, data),
     size,
     checkUnchanged: async () => {
       if ((await fileSignature(file)) === signature) return;
@@ -214,18 +219,16 @@ function softmaxBefore({ graph }: ModelProto, output: string): string | undefine
   return undefined;
 }
 
-function readProto(file: string): { proto: ModelProto; size: number } {
-  let proto: ModelProto;
-  let size: number;
+function readProto(file: string): Decoded & { size: number } {
+  let read: Decoded & { size: number };
   try {
-    const read = readSkeleton(file);
-    size = read.size;
-    proto = onnx.ModelProto.decode(read.skeleton);
+    const { skeleton: bytes, size } = readSkeleton(file);
+    read = { bytes, proto: onnx.ModelProto.decode(bytes), size };
   } catch (cause) {
     throw new UserError(`${file}: ${unreadable(cause as NodeJS.ErrnoException, file)}`, { cause });
   }
-  if (proto.graph?.node?.length && proto.opsetImport?.length) return { proto, size };
-  throw new UserError(`${file}: not an ONNX file (${size} bytes hold no graph); make one with "alexnet export"`);
+  if (read.proto.graph?.node?.length && read.proto.opsetImport?.length) return read;
+  throw new UserError(`${file}: not an ONNX file (${read.size} bytes hold no graph); make one with "alexnet export"`);
 }
 
 function unreadable({ code, message }: NodeJS.ErrnoException, file: string): string {

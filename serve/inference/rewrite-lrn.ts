@@ -18,72 +18,123 @@ const { FLOAT } = onnx.TensorProto.DataType;
 const KEEPS_CHANNELS = new Set(['Relu', 'LeakyRelu', 'Tanh', 'Sigmoid', 'Clip', 'Identity', 'Dropout']);
 for (const op of ['LRN', 'BatchNormalization', 'MaxPool', 'AveragePool']) KEEPS_CHANNELS.add(op);
 
+/** First operator set in which the operators put in broadcast as they do here. */
+const LOWEST_OPSET = 7;
+
 /**
- * The model with every LRN rewritten whose number of channels can be told from the graph, and how many these were. `model` itself
- * is not changed; what stays is shared with the result.
+ * The model with every LRN of its graph rewritten that is sure to be ONNX's and whose number of channels can be told from the graph, and how
+ * many these were; those in subgraphs and functions stay. `model` itself is not changed; what stays is shared with the result.
  */
 export function rewriteLrn(model: ModelProto): { model: ModelProto; rewritten: number } {
   const graph = model.graph ?? {};
+  if (!hasOnnxOperators(model)) return { model, rewritten: 0 };
   const initializer = [...(graph.initializer ?? [])];
+  const fresh = freshNames(graph);
   let rewritten = 0;
   const node = (graph.node ?? []).flatMap((lrn) => {
-    const channels = lrn.opType === 'LRN' ? channelsOf(lrn.input?.[0] ?? '', graph) : undefined;
-    if (channels === undefined) return [lrn];
+    const constants = isOnnx(lrn) && lrn.opType === 'LRN' && lrn.output?.[0] ? lrnOf(lrn) : undefined;
+    const channels = constants && channelsOf(lrn.input?.[0] ?? '', graph);
+    if (!channels) return [lrn];
     rewritten += 1;
-    return normalize(lrn, channels, initializer);
+    return normalize(lrn, { ...constants, channels }, initializer, fresh);
   });
   return { model: { ...model, graph: { ...graph, node, initializer } }, rewritten };
 }
 
-/** Length of axis 1 of a float tensor: as the graph states it, else that of the convolution which made it. */
-function channelsOf(name: string, graph: GraphProto): number | undefined {
-  const info = [...(graph.valueInfo ?? []), ...(graph.input ?? [])].find((value) => value.name === name)?.type
-    ?.tensorType;
-  if (info) {
-    const length = Number(String(info.shape?.dim?.[1]?.dimValue ?? 0));
-    return info.elemType === FLOAT && length > 0 ? length : undefined;
+const isOnnx = ({ domain }: { domain?: string | null }) => !domain || domain === 'ai.onnx';
+
+/** The operators of ONNX's own domain mean what ONNX says: none is replaced by a function of the model. */
+function hasOnnxOperators({ opsetImport, functions }: ModelProto): boolean {
+  const opset = Number(opsetImport?.find(isOnnx)?.version ?? 0);
+  return opset >= LOWEST_OPSET && !functions?.some(isOnnx);
+}
+
+interface LrnConstants {
+  size: number;
+  alpha: number;
+  beta: number;
+  bias: number;
+}
+
+/** undefined where the required size is missing. */
+function lrnOf({ attribute }: NodeProto): LrnConstants | undefined {
+  const attributes = new Map(attribute?.map((each) => [each.name, each]));
+  const float = (name: string, absent: number) => attributes.get(name)?.f ?? absent;
+  const size = Number(attributes.get('size')?.i ?? 0);
+  if (size < 1) return undefined;
+  return { size, alpha: float('alpha', 1e-4), beta: float('beta', 0.75), bias: float('bias', 1) };
+}
+
+/** Makes names that no value of the graph or its subgraphs has. */
+function freshNames(graph: GraphProto): (wanted: string) => string {
+  const taken = new Set(allNames(graph));
+  return (wanted) => {
+    let name = wanted;
+    for (let i = 1; taken.has(name); i++) name = `${wanted}_${i}`;
+    taken.add(name);
+    return name;
+  };
+}
+
+function* allNames({ node, initializer, sparseInitializer, input }: GraphProto): Generator<string> {
+  for (const { name } of [...(initializer ?? []), ...(input ?? [])]) yield name ?? '';
+  for (const { values } of sparseInitializer ?? []) yield values?.name ?? '';
+  for (const { output, attribute } of node ?? []) {
+    yield* output ?? [];
+    for (const { g, graphs } of attribute ?? [])
+      for (const inner of [g, ...(graphs ?? [])]) if (inner) yield* allNames(inner);
   }
-  const producer = graph.node?.find((node) => node.output?.[0] === name);
-  if (producer?.opType === 'Conv') {
-    const kernel = graph.initializer?.find((tensor) => tensor.name === producer.input?.[1]); // [M, C / group, kH, kW]
-    return kernel?.dataType === FLOAT ? Number(String(kernel.dims?.[0])) : undefined;
+}
+
+/** Length of axis 1 of a float tensor [N, C, H, W]: as the graph states it, else that of the convolution which made it. */
+function channelsOf(value: string, graph: GraphProto): number | undefined {
+  let name = value;
+  for (const _ of graph.node ?? []) {
+    const info = [...(graph.valueInfo ?? []), ...(graph.input ?? [])].find((value) => value.name === name)?.type
+      ?.tensorType;
+    const dims = info?.shape?.dim?.map(({ dimValue }) => Number(dimValue ?? 0)) ?? [];
+    if (info) return info.elemType === FLOAT && dims.length === 4 && dims[1] > 0 ? dims[1] : undefined;
+    const producer = graph.node?.find((node) => node.output?.[0] === name);
+    if (!producer || !isOnnx(producer)) return undefined;
+    if (producer.opType === 'Conv') {
+      const kernel = graph.initializer?.find((tensor) => tensor.name === producer.input?.[1]); // [M, C / group, kH, kW]
+      return kernel?.dataType === FLOAT && kernel.dims?.length === 4 ? Number(kernel.dims[0]) : undefined;
+    }
+    if (!KEEPS_CHANNELS.has(producer.opType ?? '')) return undefined;
+    name = producer.input?.[0] ?? '';
   }
-  return KEEPS_CHANNELS.has(producer?.opType ?? '') ? channelsOf(producer?.input?.[0] ?? '', graph) : undefined;
+  return undefined;
 }
 
 /** The nodes that take the place of `lrn`; their constants are added to `initializer`. */
-function normalize(lrn: NodeProto, channels: number, initializer: TensorProto[]): NodeProto[] {
-  const attributes = new Map(lrn.attribute?.map((attribute) => [attribute.name, attribute]));
-  const { alpha, beta, bias } = {
-    alpha: attributes.get('alpha')?.f ?? 1e-4,
-    beta: attributes.get('beta')?.f ?? 0.75,
-    bias: attributes.get('bias')?.f ?? 1,
-  };
-  const size = Number(String(attributes.get('size')?.i));
+function normalize(
+  lrn: NodeProto,
+  { size, alpha, beta, bias, channels }: LrnConstants & { channels: number },
+  initializer: TensorProto[],
+  fresh: (wanted: string) => string,
+): NodeProto[] {
   const [x, y] = [lrn.input?.[0] ?? '', lrn.output?.[0] ?? ''];
-  const named = (part: string) => `${y}/${part}`;
+  const named = (part: string) => fresh(`${y}/${part}`);
   const constant = (part: string, dims: number[], values: Float32Array) => {
-    initializer.push({ name: named(part), dims, dataType: FLOAT, rawData: new Uint8Array(values.buffer) });
-    return named(part);
+    const name = named(part);
+    initializer.push({ name, dims, dataType: FLOAT, rawData: new Uint8Array(values.buffer) });
+    return name;
   };
-  const op = (opType: string, input: string[], output: string): NodeProto => ({
-    opType,
-    name: output,
-    input,
-    output: [output],
-  });
-
+  const nodes: NodeProto[] = [];
+  const op = (opType: string, input: string[], output: string) => {
+    nodes.push({ opType, name: output, input, output: [output] });
+    return output;
+  };
   const kernel = constant('band', [channels, channels, 1, 1], band(channels, size, alpha / size));
   const k = constant('bias', [channels], new Float32Array(channels).fill(bias));
-  const s = named('s');
-  const nodes = [op('Mul', [x, x], named('square')), op('Conv', [named('square'), kernel, k], s)];
+  const s = op('Conv', [op('Mul', [x, x], named('square')), kernel, k], named('s'));
+  let power: string;
   if (beta === 0.75) {
-    nodes.push(op('Sqrt', [s], named('sqrt')), op('Sqrt', [named('sqrt')], named('fourth_root')));
-    nodes.push(op('Mul', [named('sqrt'), named('fourth_root')], named('power')));
-  } else {
-    nodes.push(op('Pow', [s, constant('beta', [], Float32Array.of(beta))], named('power')));
-  }
-  return [...nodes, op('Div', [x, named('power')], y)];
+    const root = op('Sqrt', [s], named('sqrt'));
+    power = op('Mul', [root, op('Sqrt', [root], named('fourth_root'))], named('power'));
+  } else power = op('Pow', [s, constant('beta', [], Float32Array.of(beta))], named('power'));
+  op('Div', [x, power], y);
+  return nodes;
 }
 
 /** [C, C]: row c holds `value` from channel c − ⌊(size − 1)/2⌋ to c + ⌈(size − 1)/2⌉, as ONNX defines the window. */

@@ -6,9 +6,8 @@
 import { readFileSync, realpathSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
-import onnxProto from 'onnx-proto';
 import * as ort from 'onnxruntime-node';
-import { withExternalData } from '../../export/external-data.js';
+import { readAllExternalData } from '../../export/external-data.js';
 import { RequestError } from '../errors.js';
 import { bytesOf, DATATYPES, datatypeOf, numbersOf, type Tensor } from '../tensors.js';
 import type { ModelFile } from './model-file.js';
@@ -16,6 +15,7 @@ import type { Provider } from './provider.js';
 import { rewriteLrn } from './rewrite-lrn.js';
 
 type ModelProto = import('onnx-proto').onnx.IModelProto;
+type TensorProto = import('onnx-proto').onnx.ITensorProto;
 
 /**
  * @param threads  of the CPU provider; undefined for one a core
@@ -23,15 +23,15 @@ type ModelProto = import('onnx-proto').onnx.IModelProto;
  */
 export async function openSession(
   file: string,
-  { proto, perCrop }: Pick<ModelFile, 'proto' | 'perCrop'>,
+  { proto, perCrop, encode }: Pick<ModelFile, 'proto' | 'perCrop' | 'encode'>,
   provider: Provider,
   threads = availableParallelism(),
 ): Promise<ort.InferenceSession> {
   // CUDA has a fast LRN; the other providers get it rewritten.
   const rewritten = provider === 'cuda' ? proto : rewriteLrn(proto).model;
   const model = perCrop === undefined ? rewritten : withOutput(rewritten, perCrop);
-  const create = (complete: typeof model) =>
-    ort.InferenceSession.create(onnxProto.onnx.ModelProto.encode(complete).finish(), {
+  const create = (data?: ReadonlyMap<TensorProto, Uint8Array>) =>
+    ort.InferenceSession.create(encode(model, data), {
       executionProviders: [provider],
       intraOpNumThreads: threads,
       logSeverityLevel: 3,
@@ -39,11 +39,11 @@ export async function openSession(
       extra: { session: { model_external_initializers_file_folder_path: dirname(file) } },
     });
   if (process.platform === 'linux') {
-    const session = await create(model);
+    const session = await create();
     if (!isMapped(dirname(file))) return session;
     await session.release();
   }
-  return create(await withExternalData(file, model));
+  return create(await readAllExternalData(file, model));
 }
 
 /** The model with one more output; onnxruntime knows its type. */

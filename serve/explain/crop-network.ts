@@ -3,6 +3,7 @@
  * nodes and weights as classification uses, run by onnxruntime. What cuts the crops out of a picture is a small session of its own.
  */
 import * as ort from 'onnxruntime-node';
+import { cutGraph, valueInfo } from '../../export/cut-graph.js';
 import { OnnxGraph } from '../../export/import/onnx-graph.js';
 import { toFloat32 } from '../../export/import/stored-tensor.js';
 import { centreOf, type NamedCrop, namedCrops } from '../crops.js';
@@ -14,7 +15,6 @@ import { PictureTensor } from '../inference/picture-tensor.js';
 import { openSession, runSession } from '../inference/session.js';
 import type { Classifying } from '../served-model.js';
 import { bytesOf, DATATYPES, elementCount, type TensorSpec } from '../tensors.js';
-import { cutGraph } from './cut-graph.js';
 import { inputOf } from './layer-table.js';
 import { findLayers, type Layer } from './layers.js';
 import { type Rows, runOnce, runRows, type Values } from './run-rows.js';
@@ -62,7 +62,7 @@ export class CropNetwork {
     const known = this.cutsInside || cropsInside === 1 ? namedCrops(this.model) : undefined;
     this.crops = known ?? [{ name: 'whole', top: 0, left: 0, size: recipe.imagePx, mirror: false }];
     this.centre = centreOf(this.crops);
-    const body = cutGraph(proto, { inputs: [this.input], outputs: [this.answer] });
+    const body = cutGraph(proto, { inputs: [infoOf(this.input)], outputs: [this.answer] });
     this.layers = findLayers(this.graph, body.graph?.node ?? [], this.isOwn);
   }
 
@@ -153,7 +153,7 @@ export class CropNetwork {
 
   private openCutting(): Promise<ort.InferenceSession> {
     const { proto, encode } = this.file;
-    const cutting = cutGraph(proto, { inputs: [this.model.input], outputs: [CROPS] });
+    const cutting = cutGraph(proto, { inputs: [infoOf(this.model.input)], outputs: [CROPS] });
     return openSession(this.options.file, { proto: cutting, encode }, 'cpu', this.options.threads);
   }
 
@@ -169,7 +169,7 @@ export class CropNetwork {
       .filter((name) => name && name !== this.input.name);
     const outputs = [...new Set([this.answer, ...this.layers.map(({ value }) => value), ...read])];
     const { proto, encode } = this.file;
-    const network = cutGraph(proto, { inputs: [this.input], outputs });
+    const network = cutGraph(proto, { inputs: [infoOf(this.input)], outputs });
     const session = await openSession(file, { proto: network, encode }, 'cpu', threads);
     await this.file.checkUnchanged();
     const zeroes = new Uint8Array(this.rowSize * DATATYPES[this.input.datatype].bytes);
@@ -182,6 +182,10 @@ export class CropNetwork {
     ]);
     return { session, shapes: new Map(shapes) };
   }
+}
+
+function infoOf({ name, datatype, shape }: TensorSpec) {
+  return valueInfo(name, DATATYPES[datatype].onnx, shape);
 }
 
 function withSides({ name, datatype, shape }: TensorSpec, layout: 'NCHW' | 'NHWC', px: number): TensorSpec {

@@ -5,16 +5,16 @@
 import { statSync } from 'node:fs';
 import { basename } from 'node:path';
 import onnxProto from 'onnx-proto';
+import { type Decoded, encodeEdited } from '../../export/encode-edited.js';
 import { checkExternalData, isExternal } from '../../export/external-data.js';
 import { type ModelMetadata, propsToMetadata } from '../../export/metadata.js';
+import { readSkeleton } from '../../export/read-skeleton.js';
 import { UserError } from '../../model/errors.js';
 import { fileSignature } from '../file-signature.js';
 import type { Classifying } from '../served-model.js';
 import { type Datatype, datatypeOf, type TensorSpec } from '../tensors.js';
-import { type Decoded, encodeEdited } from './encode-edited.js';
 import { type ModelConfig, readModelConfig } from './model-config.js';
 import type { PictureRecipe } from './picture-tensor.js';
-import { readSkeleton } from './read-skeleton.js';
 
 // onnx-proto is CommonJS: named imports fail under ESM.
 const { onnx } = onnxProto;

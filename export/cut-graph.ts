@@ -1,22 +1,22 @@
 /** A part of an ONNX graph as a model of its own, that gives values which the file keeps to itself. Nothing of what it computes is changed. */
 import onnxProto from 'onnx-proto';
-import { DATATYPES, type TensorSpec } from '../tensors.js';
 
 type ModelProto = import('onnx-proto').onnx.IModelProto;
 type NodeProto = import('onnx-proto').onnx.INodeProto;
+type ValueInfo = import('onnx-proto').onnx.IValueInfoProto;
 const { onnx } = onnxProto;
 
 /**
  * The nodes that lead from `inputs` to `outputs`.
- * @param inputs   values that are fed, in place of what computes them; −1 is a length that is free
+ * @param inputs   values that are fed, in place of what computes them
  * @param outputs  names of values, whatever their types: onnxruntime infers them
  */
 export function cutGraph(
   model: ModelProto,
-  { inputs, outputs }: { inputs: readonly TensorSpec[]; outputs: readonly string[] },
+  { inputs, outputs }: { inputs: readonly ValueInfo[]; outputs: readonly string[] },
 ): ModelProto {
   const graph = model.graph ?? {};
-  const given = new Set(inputs.map(({ name }) => name));
+  const given = new Set(inputs.map(({ name }) => name ?? ''));
   const producers = new Map((graph.node ?? []).flatMap((node) => (node.output ?? []).map((name) => [name, node])));
   const needed = new Set<NodeProto>();
   const read = new Set<string>();
@@ -35,7 +35,7 @@ export function cutGraph(
       ...graph,
       node: (graph.node ?? []).filter((node) => needed.has(node)),
       initializer: (graph.initializer ?? []).filter(({ name }) => read.has(name ?? '')),
-      input: inputs.filter(({ name }) => read.has(name)).map(valueInfo),
+      input: inputs.filter(({ name }) => read.has(name ?? '')),
       output: outputs.map((name) => ({ name })),
       valueInfo: (graph.valueInfo ?? []).filter(({ name }) => !given.has(name ?? '') && !outputs.includes(name ?? '')),
     },
@@ -43,16 +43,17 @@ export function cutGraph(
 }
 
 /** Values that a node reads, those of its subgraphs included. */
-function readBy({ input, attribute }: NodeProto): string[] {
+export function readBy({ input, attribute }: NodeProto): string[] {
   const subgraphs = (attribute ?? []).flatMap(({ g, graphs }) => [...(g ? [g] : []), ...(graphs ?? [])]);
   const inner = subgraphs.flatMap(({ node }) => (node ?? []).flatMap(readBy));
   return [...(input ?? []), ...inner];
 }
 
-function valueInfo({ name, datatype, shape }: TensorSpec) {
+/**
+ * @param elemType  as in onnx.proto
+ * @param shape     −1 is a length that is free
+ */
+export function valueInfo(name: string, elemType: number, shape: readonly number[]): ValueInfo {
   const dim = shape.map((length, axis) => (length === -1 ? { dimParam: `axis${axis}` } : { dimValue: length }));
-  return onnx.ValueInfoProto.create({
-    name,
-    type: { tensorType: { elemType: DATATYPES[datatype].onnx, shape: { dim } } },
-  });
+  return onnx.ValueInfoProto.create({ name, type: { tensorType: { elemType, shape: { dim } } } });
 }

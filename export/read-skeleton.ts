@@ -15,7 +15,7 @@ import {
   TENSOR_DATA_LOCATION,
   TENSOR_EXTERNAL_DATA,
   TENSOR_RAW_DATA,
-} from '../../export/wire.js';
+} from './wire.js';
 
 const { EXTERNAL } = onnxProto.onnx.TensorProto.DataLocation;
 

@@ -11,7 +11,7 @@ import {
   TENSOR_DATA_LOCATION,
   TENSOR_EXTERNAL_DATA,
   TENSOR_RAW_DATA,
-} from '../../export/wire.js';
+} from './wire.js';
 
 const { GraphProto } = onnxProto.onnx;
 type ModelProto = import('onnx-proto').onnx.IModelProto;

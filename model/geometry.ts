@@ -3,7 +3,7 @@
  * summary share it, so both speak of the same network.
  */
 import { ShapeError, UserError } from './errors.js';
-import type { FcRow, LayerRow, LrnConvention, LrnRow, NetworkSpec, Pad } from './spec.js';
+import type { FcRow, LayerRow, LrnChoice, LrnConstants, LrnRow, NetworkSpec, Pad } from './spec.js';
 
 /** What may differ between two networks of one table. */
 export interface NetworkOptions {
@@ -11,8 +11,8 @@ export interface NetworkOptions {
   classes: number;
   /** Times the channels and units of every layer but the last, rounded down; for tests. Default 1. */
   width?: number;
-  /** AlexNet only: which α. Default `printed`. */
-  lrn?: LrnConvention;
+  /** Constants of the response normalisations. A reading of α is for AlexNet only; default `printed`. */
+  lrn?: LrnChoice;
 }
 
 /** A row whose open choices are made. */
@@ -44,23 +44,41 @@ export function hasLrnChoice({ rows }: NetworkSpec): boolean {
 
 /**
  * The table with the options put in.
- * @throws {UserError} when classes or width are out of range, or `lrn` is given for a network that knows one convention only
+ * @throws {UserError} when classes or width are out of range, or `lrn` is given for a network that knows one convention only, or
+ *   names a layer that is no response normalisation of it
  */
 export function concreteRows(spec: NetworkSpec, { classes, width = 1, lrn }: NetworkOptions): ConcreteRow[] {
   if (!Number.isInteger(classes) || classes < 1) {
     throw new UserError(`${spec.name}: expected a whole number of classes, 1 or more, got ${classes}`);
   }
   if (!(width > 0)) throw new UserError(`${spec.name}: expected a width above 0, got ${width}`);
-  if (lrn !== undefined && !hasLrnChoice(spec)) {
-    throw new UserError(`${spec.name}: has no choice of response normalisation, got lrn "${lrn}"; leave it out`);
-  }
+  if (lrn !== undefined) checkLrn(spec, lrn);
   const scaled = (count: number) => Math.floor(count * width);
   return spec.rows.map((row) => {
     if (row.type === 'fc') return { ...row, units: row.units === 'classes' ? classes : scaled(row.units) };
-    if (row.type === 'lrn')
-      return { ...row, alpha: typeof row.alpha === 'number' ? row.alpha : row.alpha[lrn ?? 'printed'] };
+    if (row.type === 'lrn') return { ...row, ...lrnConstants(row, lrn) };
     return 'channels' in row ? { ...row, channels: scaled(row.channels) } : row;
   });
+}
+
+/** The constants of a response normalisation. */
+export function lrnConstants({ name, depthRadius, bias, alpha, beta }: LrnRow, lrn?: LrnChoice): LrnConstants {
+  if (typeof lrn === 'object' && lrn[name]) return lrn[name];
+  const convention = typeof lrn === 'string' ? lrn : 'printed';
+  return { depthRadius, bias, alpha: typeof alpha === 'number' ? alpha : alpha[convention], beta };
+}
+
+function checkLrn(spec: NetworkSpec, lrn: LrnChoice): void {
+  if (typeof lrn === 'string') {
+    if (hasLrnChoice(spec)) return;
+    throw new UserError(`${spec.name}: has no choice of response normalisation, got lrn "${lrn}"; leave it out`);
+  }
+  const names = spec.rows.filter(({ type }) => type === 'lrn').map(({ name }) => name);
+  const unknown = Object.keys(lrn).find((name) => !names.includes(name));
+  if (unknown === undefined) return;
+  throw new UserError(
+    `${spec.name}: expected constants of its response normalisations (${names.join(', ') || 'none'}), got "${unknown}"`,
+  );
 }
 
 /**

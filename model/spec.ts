@@ -23,6 +23,17 @@ export type KernelInit = number | 'fan-in';
 /** How α of AlexNet's response normalisation is read, see `alexnet.ts`. */
 export type LrnConvention = 'printed' | 'code';
 
+/** Constants of one response normalisation, see `LrnRow`. */
+export interface LrnConstants {
+  depthRadius: number;
+  bias: number;
+  alpha: number;
+  beta: number;
+}
+
+/** A reading of α for the whole network, or the constants of each of its response normalisations, by the layer's name. */
+export type LrnChoice = LrnConvention | Record<string, LrnConstants>;
+
 interface Weights {
   relu: boolean;
   stddev: KernelInit;
@@ -67,13 +78,10 @@ export interface PoolRow {
 }
 
 /** x / (bias + alpha · Σ x²)^beta, the sum over 2 · depthRadius + 1 channels; alpha is not divided by their number. */
-export interface LrnRow {
+export interface LrnRow extends Omit<LrnConstants, 'alpha'> {
   type: 'lrn';
   name: string;
-  depthRadius: number;
-  bias: number;
   alpha: number | Record<LrnConvention, number>;
-  beta: number;
 }
 
 /** x / (1 + scale / size² · Σ x²)^pow, the sum over size × size neighbours in the same channel. */

@@ -4,7 +4,7 @@
  * "Paper" is Krizhevsky, Sutskever, Hinton 2012.
  */
 import { UsageError } from '../model/errors.js';
-import type { LrnConvention } from '../model/spec.js';
+import type { LrnChoice } from '../model/spec.js';
 import type { RecipeName } from './recipes.js';
 
 /** How the learning rate falls; see `schedule.ts`. */
@@ -48,8 +48,11 @@ export interface Settings {
   colourNoise: number;
   /** Weights in the loss by class index, of mean 1 over the training pictures, see `data/class-weights.ts`; null: all 1. */
   classWeights: number[] | null;
-  /** How α of the response normalisation is read, where the network has that choice, see `model/alexnet.ts`; null: as the network says. */
-  lrn: LrnConvention | null;
+  /**
+   * How α of the response normalisation is read, where the network has that choice, see `model/alexnet.ts`; or the constants of each such layer,
+   * as an imported file has them; null: as the network says.
+   */
+  lrn: LrnChoice | null;
   /** Layers whose weights stay as they are: no update, no decay, no gradient. */
   freeze: string[];
 }

@@ -4,8 +4,10 @@ import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { UserError } from '../../model/errors.js';
 import { buildNetwork } from '../../model/network.js';
-import type { LrnConvention, NetworkSpec } from '../../model/spec.js';
-import { graphWarnings, lrnConventionOf } from './compare-graph.js';
+import type { LrnChoice, NetworkSpec } from '../../model/spec.js';
+import { chooseLrn, type LrnFlags } from './choose-lrn.js';
+import { graphDifferences, inputWarnings } from './compare-graph.js';
+import { type Compared, compareOutputs } from './compare-outputs.js';
 import { classesOf, type FittedWeights, fitWeights } from './fit-weights.js';
 import { type InputFlags, type Normalisation, normalisationOf, type Rgb } from './normalisation.js';
 import { openOnnxSource } from './onnx-weights.js';
@@ -14,7 +16,7 @@ import { openSafetensors } from './safetensors.js';
 import type { OwnRecord, Source } from './source.js';
 import { sourceOfStateDict } from './state-dict.js';
 
-export interface ImportOptions extends InputFlags {
+export interface ImportOptions extends InputFlags, LrnFlags {
   /** File of labels. */
   labels?: string;
   /** As in `NetworkOptions`; for tests. */
@@ -29,16 +31,18 @@ export interface ImportedNetwork {
   /** Subtracted from pictures, float32 [imagePx, imagePx, 3], 0 … 255. */
   mean: Float32Array;
   channelOrder: Normalisation['channelOrder'];
-  /** Reading of AlexNet's α that the file has. */
-  lrn?: LrnConvention;
+  /** Constants of response normalisation that are not the network's own. */
+  lrn?: LrnChoice;
   own?: OwnRecord;
+  /** How far its logits are from the file's own at most, or why that was not computed. */
+  compared: Compared | string;
   /** What differs from the file's own predictions, or was guessed; one line each. */
   warnings: string[];
 }
 
 /**
  * @param file  `.onnx` or `.safetensors`
- * @throws {UserError} when the file is damaged or does not fit the network; see the functions called
+ * @throws {UserError} when the file is damaged, does not fit the network, or computes something else; see the functions called
  */
 export async function importNetwork(
   file: string,
@@ -48,18 +52,27 @@ export async function importNetwork(
   const source = await openSource(file, spec);
   const { own } = source;
   const classes = classesOf(source, spec);
-  const lrn = lrnConventionOf(source, spec);
+  const { lrn, warning } = chooseLrn(source, spec, options);
   const network = { classes, width: options.width, lrn };
   const normalisation = normalisationOf(source, spec, options);
   const weights = await fitWeights(source, spec, network, normalisation);
   const labels = await labelsOf(source, classes, options.labels);
   const mean = await meanImageOf(source, spec, normalisation.mean, options.mean);
-  const warnings = graphWarnings(source, spec, network);
-  if (normalisation.warning) warnings.push(normalisation.warning);
   const model = buildNetwork(spec, { ...network, seed: 0 });
-  setWeights(model, weights);
-  const synsets = options.labels === undefined ? own?.synsets : undefined;
-  return { model, labels, synsets, mean, channelOrder: normalisation.channelOrder, lrn, own, warnings };
+  try {
+    setWeights(model, weights);
+    const differences = graphDifferences(source, spec, network);
+    const compared = await compareOutputs(source, spec, { model, mean, normalisation, differences });
+    const guesses = [warning, normalisation.warning].filter((line) => line !== undefined);
+    const doubts = typeof compared === 'string' ? differences.map((line) => `${line}: predictions will differ`) : [];
+    const warnings = [...doubts, ...inputWarnings(source, spec), ...guesses];
+    const synsets = options.labels === undefined ? own?.synsets : undefined;
+    const { channelOrder } = normalisation;
+    return { model, labels, synsets, mean, channelOrder, lrn, own, compared, warnings };
+  } catch (error) {
+    model.dispose();
+    throw error;
+  }
 }
 
 async function openSource(file: string, spec: NetworkSpec): Promise<Source> {

@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { findNetwork, NETWORKS } from '../../model/registry.js';
 import { selectBackend } from '../../train/backend.js';
 import { checkFree } from '../../train/run-folder.js';
+import type { Compared } from './compare-outputs.js';
 import { type ImportOptions, importNetwork } from './import-network.js';
 import type { Rgb } from './normalisation.js';
 import { writeRun } from './write-run.js';
@@ -29,6 +30,9 @@ export interface ImportReport {
   channels: 'rgb' | 'bgr';
   /** True where the file is one that `alexnet export` wrote. */
   own: boolean;
+  /** Largest difference to the file's own logits; null where they could not be compared, and why in `notCompared`. */
+  compared: Compared | null;
+  notCompared?: string;
   warnings: string[];
 }
 
@@ -39,7 +43,7 @@ export async function importRun(request: ImportRequest): Promise<ImportReport> {
   const { file, out, force, ...options } = request;
   const spec = findNetwork(request.model);
   checkFree(out, force);
-  await selectBackend('cpu'); // holds the weights; nothing is computed
+  await selectBackend('onnxruntime');
   const imported = await importNetwork(file, spec, options);
   try {
     const run = await writeRun(out, file, spec, imported);
@@ -51,6 +55,9 @@ export async function importRun(request: ImportRequest): Promise<ImportReport> {
       parameters: imported.model.countParams(),
       channels: imported.channelOrder,
       own: imported.own !== undefined,
+      ...(typeof imported.compared === 'string'
+        ? { compared: null, notCompared: imported.compared }
+        : { compared: imported.compared }),
       warnings: imported.warnings,
     };
   } finally {
@@ -72,6 +79,12 @@ Defaults where --channels, --mean and --std are absent (mean and std as R,G,B in
   --model alexnet-torchvision mean 123.675,116.28,103.53, std 58.395,57.12,57.375
   other                       rgb, ImageNet's mean with a warning, std 1
 
+Response normalisation, y = x / (k + alpha/n · Σ x²)^beta over n channels: constants of an .onnx file are taken from its graph and kept in the run.
+A .safetensors file has none: where no --lrn flag is given they are the network's, with alpha divided by n, and a warning says so.
+
+Comparison: the graph of an .onnx file is run by onnxruntime next to the imported network, both on three generated images. Where the logits differ, nothing
+is imported and the message names the first layer that differs. "not compared: …" says why where that is not possible.
+
 The run can be used with: alexnet evaluate --run RUN --data DATA; alexnet export --run RUN; alexnet train --from RUN --data DATA --out OTHER`;
 
 export function importCommand(): Command {
@@ -91,6 +104,15 @@ export function importCommand(): Command {
     )
     .option('--mean <r,g,b>', 'mean that was subtracted from pixels, R,G,B in 0 … 255 (default: below)', colour)
     .option('--std <r,g,b>', 'what the difference was divided by, R,G,B in 0 … 255 (default: below)', positiveColour)
+    .addOption(
+      new Option(
+        '--lrn <reading>',
+        'response normalisation: alpha as it stands, or divided by the window as in Caffe, PyTorch and ONNX (default: below)',
+      ).choices(['printed', 'code']),
+    )
+    .option('--lrn-k <k>', 'k of response normalisation, ONNX calls it bias (default: below)', number)
+    .option('--lrn-alpha <alpha>', 'alpha of response normalisation (default: below)', number)
+    .option('--lrn-beta <beta>', 'power of response normalisation (default: below)', number)
     .option('--force', 'replace the run in --out', false)
     .option('--json', 'print the report as one JSON line', false)
     .addHelpText('after', DETAILS)
@@ -98,7 +120,7 @@ export function importCommand(): Command {
       const { json, ...request } = flags;
       const report = await importRun({ ...request, file });
       for (const warning of report.warnings) console.error(`warning: ${warning}`);
-      console.log(json ? JSON.stringify(report) : describe(report));
+      console.log(json ? JSON.stringify(toJson(report)) : describe(report));
     });
 }
 
@@ -108,13 +130,38 @@ function colour(text: string): Rgb {
   throw new InvalidArgumentError(`Expected three numbers R,G,B such as 123.7,116.3,103.5, got "${text}".`);
 }
 
+function number(text: string): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  if (Number.isFinite(value)) return value;
+  throw new InvalidArgumentError(`Expected a number, got "${text}".`);
+}
+
 function positiveColour(text: string): Rgb {
   const values = colour(text);
   if (values.every((value) => value > 0)) return values;
   throw new InvalidArgumentError(`Expected three numbers above 0, got "${text}".`);
 }
 
-function describe({ run, model, file, classes, parameters, channels, own }: ImportReport): string {
+function toJson({ compared, notCompared, ...report }: ImportReport): object {
+  const difference = compared && { images: compared.pictures, max_abs: compared.maxAbs, max_rel: compared.maxRel };
+  return { ...report, compared: difference, not_compared: notCompared };
+}
+
+function describe({
+  run,
+  model,
+  file,
+  classes,
+  parameters,
+  channels,
+  own,
+  compared,
+  notCompared,
+}: ImportReport): string {
   const origin = own ? 'a file of "alexnet export"' : `channels ${channels}`;
-  return `${run}: ${model}, ${classes} classes, ${parameters.toLocaleString('en-US')} weights from ${file} (${origin})`;
+  const checked = compared
+    ? `compared: largest difference ${compared.maxRel.toExponential(1)} of the largest logit, on ${compared.pictures} generated images`
+    : `not compared: ${notCompared}`;
+  const what = `${model}, ${classes} classes, ${parameters.toLocaleString('en-US')} weights from ${file} (${origin})`;
+  return `${run}: ${what}\n${checked}`;
 }

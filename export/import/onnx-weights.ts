@@ -2,10 +2,12 @@
  * The layers of an ONNX graph with their weights, found by structure and not by name: convolutions, fully connected layers (`Gemm`, or
  * `MatMul` and `Add`) and locally connected ones (`MatMul` with a kernel a place) in the order of the nodes.
  */
+import onnxProto from 'onnx-proto';
 import { UserError } from '../../model/errors.js';
 import { propsToMetadata } from '../metadata.js';
 import { attribute, describeNode, float, int, ints, type OnnxGraph, openOnnx } from './onnx-graph.js';
-import type { LayerKind, OwnRecord, Source, SourceLayer, SourceLrn } from './source.js';
+import { findLrns } from './onnx-lrn.js';
+import type { FedValue, LayerKind, OwnRecord, Source, SourceLayer } from './source.js';
 import type { StoredTensor } from './stored-tensor.js';
 
 type NodeProto = import('onnx-proto').onnx.INodeProto;
@@ -13,18 +15,21 @@ type NodeProto = import('onnx-proto').onnx.INodeProto;
 /** @throws {UserError} when the file is damaged or a layer's weights are not stored in it */
 export async function openOnnxSource(path: string): Promise<Source> {
   const graph = await openOnnx(path);
+  const found = await findLrns(graph);
+  const partsOfLrns = new Set([...found.values()].flatMap(({ parts }) => [...parts]));
   const layers: SourceLayer[] = [];
-  const lrns: SourceLrn[] = [];
   const order: LayerKind[] = [];
   for (const node of graph.nodes) {
+    if (partsOfLrns.has(node)) continue;
     const layer = layerOf(graph, node);
     if (layer) layers.push(layer);
-    if (node.opType === 'LRN') lrns.push(lrnOf(node));
-    const kind = layer?.kind ?? kindOf(node);
+    const kind = layer?.kind ?? (found.has(node) ? 'lrn' : kindOf(node));
     if (kind) order.push(kind);
   }
   const producer = graph.model.producerName ?? '';
-  return { file: path, layers, unused: [], graph: { producer, order, lrns, inputPx: inputPx(graph) }, own: own(graph) };
+  const lrns = [...found.values()].map(({ constants }) => constants);
+  const known = { producer, order, lrns, inputPx: inputPx(graph), fed: fedValue(graph) };
+  return { file: path, layers, unused: [], graph: known, own: own(graph) };
 }
 
 function layerOf(graph: OnnxGraph, node: NodeProto): SourceLayer | undefined {
@@ -41,19 +46,9 @@ function layerOf(graph: OnnxGraph, node: NodeProto): SourceLayer | undefined {
 }
 
 function kindOf(node: NodeProto): LayerKind | undefined {
-  if (node.opType === 'LRN') return 'lrn';
   const moves = (ints(node, 'kernel_shape') ?? []).some((side) => side > 1); // torchvision's adaptive pooling exports as 1×1
   if (node.opType === 'MaxPool' && moves) return 'maxpool';
   return node.opType === 'AveragePool' && moves ? 'avgpool' : undefined;
-}
-
-function lrnOf(node: NodeProto): SourceLrn {
-  return {
-    size: int(node, 'size', 0),
-    alpha: float(node, 'alpha', 1e-4),
-    beta: float(node, 'beta', 0.75),
-    bias: float(node, 'bias', 1),
-  };
 }
 
 function conv(graph: OnnxGraph, node: NodeProto): SourceLayer {
@@ -63,7 +58,8 @@ function conv(graph: OnnxGraph, node: NodeProto): SourceLayer {
   const none = [0, 0, 0, 0];
   const pads = named === 'NOTSET' ? (ints(node, 'pads') ?? none) : named === 'VALID' ? none : undefined;
   const geometry = { strides: ints(node, 'strides') ?? [1, 1], pads, groups: int(node, 'group', 1) };
-  return { kind: 'conv', kernel, bias: graph.constant(node.input?.[2]) ?? addedAfter(graph, node), geometry };
+  const bias = graph.constant(node.input?.[2]);
+  return { kind: 'conv', kernel, ...(bias ? { bias, value: node.output?.[0] } : addedAfter(graph, node)), geometry };
 }
 
 function gemm(graph: OnnxGraph, node: NodeProto): SourceLayer {
@@ -74,7 +70,7 @@ function gemm(graph: OnnxGraph, node: NodeProto): SourceLayer {
   return {
     kind: 'fc',
     kernel,
-    bias: bias ? scaled(bias, float(node, 'beta', 1)) : addedAfter(graph, node),
+    ...(bias ? { bias: scaled(bias, float(node, 'beta', 1)), value: node.output?.[0] } : addedAfter(graph, node)),
     transposed: int(node, 'transB', 0) !== 0,
     flattened: flattening(graph, node.input?.[0]),
   };
@@ -83,9 +79,9 @@ function gemm(graph: OnnxGraph, node: NodeProto): SourceLayer {
 /** A `MatMul` of two computed values is no layer. */
 function matMul(graph: OnnxGraph, node: NodeProto): SourceLayer | undefined {
   const kernel = graph.constant(node.input?.[1]);
-  if (kernel?.dims.length === 3) return { kind: 'local', kernel, bias: addedAfter(graph, node) };
+  if (kernel?.dims.length === 3) return { kind: 'local', kernel, ...addedAfter(graph, node) };
   if (kernel?.dims.length !== 2) return undefined;
-  return { kind: 'fc', kernel, bias: addedAfter(graph, node), flattened: flattening(graph, node.input?.[0]) };
+  return { kind: 'fc', kernel, ...addedAfter(graph, node), flattened: flattening(graph, node.input?.[0]) };
 }
 
 function weight(graph: OnnxGraph, node: NodeProto, rank: number): StoredTensor {
@@ -101,12 +97,12 @@ function scaled(tensor: StoredTensor, factor: number): StoredTensor {
   return factor === 1 ? tensor : { ...tensor, read: async () => (await tensor.read()).map((value) => value * factor) };
 }
 
-/** The constant that the next node adds, if that is all it does with the layer's result. */
-function addedAfter(graph: OnnxGraph, node: NodeProto): StoredTensor | undefined {
+/** The constant that the next node adds, if that is all it does with the layer's result, and what the layer gives then. */
+function addedAfter(graph: OnnxGraph, node: NodeProto): Pick<SourceLayer, 'bias' | 'value'> {
   const output = node.output?.[0];
   const next = graph.onlyConsumer(output);
-  if (next?.opType !== 'Add') return undefined;
-  return graph.constant(next.input?.find((input) => input !== output));
+  const bias = next?.opType === 'Add' ? graph.constant(next.input?.find((input) => input !== output)) : undefined;
+  return bias ? { bias, value: next?.output?.[0] } : { value: output };
 }
 
 /** Operators between the last layer with maps and the first fully connected one that keep the order of values. */
@@ -124,6 +120,24 @@ function flattening(graph: OnnxGraph, value: string | undefined): 'chw' | 'hwc' 
 function inputPx(graph: OnnxGraph): number | undefined {
   const dims = graph.fedInputs[0]?.type?.tensorType?.shape?.dim?.map(({ dimValue }) => Number(dimValue ?? 0)) ?? [];
   return dims.length === 4 && dims[1] === 3 && dims[2] === dims[3] && dims[2] > 0 ? dims[2] : undefined;
+}
+
+const { FLOAT, FLOAT16 } = onnxProto.onnx.TensorProto.DataType;
+
+/** What the first convolution reads, before casts to other floats. */
+function fedValue(graph: OnnxGraph): FedValue | undefined {
+  let name = graph.nodes.find((node) => node.opType === 'Conv')?.input?.[0];
+  if (name === undefined) return undefined;
+  const typeOf = (value: string) => graph.fedInputs.find((input) => input.name === value)?.type?.tensorType;
+  for (;;) {
+    const node = graph.producer(name);
+    const before = node?.opType === 'Cast' || node?.opType === 'Identity' ? node.input?.[0] : undefined;
+    const type = before === undefined ? undefined : typeOf(before)?.elemType;
+    if (before === undefined || (type && type !== FLOAT && type !== FLOAT16)) break;
+    name = before;
+  }
+  const rows = Number(graph.fedInputs[0]?.type?.tensorType?.shape?.dim?.[0]?.dimValue ?? 0) || undefined;
+  return { name, type: typeOf(name)?.elemType === FLOAT16 ? 'float16' : 'float32', rows };
 }
 
 /** Keys that only files of `alexnet export` have together. */

@@ -18,6 +18,16 @@ export interface SourceLayer {
   /** Order in which a picture is laid out before the first fully connected layer. */
   flattened?: 'chw' | 'hwc';
   geometry?: ConvGeometry;
+  /** Name of what the layer gives, bias added, in a graph. */
+  value?: string;
+}
+
+/** A value that crops can be fed as, [rows, 3, height, width]. */
+export interface FedValue {
+  name: string;
+  type: 'float32' | 'float16';
+  /** Where the graph fixes their number. */
+  rows?: number;
 }
 
 /** y = x / (bias + alpha / size · Σ x²)^beta over `size` channels. */
@@ -58,6 +68,8 @@ export interface Source {
     lrns: SourceLrn[];
     /** Side of the input, pixels, where it is written. */
     inputPx?: number;
+    /** What the first convolution reads. */
+    fed?: FedValue;
   };
   own?: OwnRecord;
 }

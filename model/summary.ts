@@ -1,6 +1,6 @@
 /** A network's layers counted: what `alexnet summary` prints. Computed from the table, without building tensors. */
 import { type ConcreteRow, concreteRows, type LayerSize, layerSize, type Output } from './geometry.js';
-import type { LayerRow, NetworkSpec, Pad } from './spec.js';
+import type { LayerRow, LrnChoice, LrnConstants, NetworkSpec, Pad } from './spec.js';
 
 export interface LayerSummary extends LayerSize {
   name: string;
@@ -10,6 +10,8 @@ export interface LayerSummary extends LayerSize {
   stride?: number;
   pad?: Pad;
   groups?: number;
+  /** Of a response normalisation. */
+  lrn?: LrnConstants;
 }
 
 export interface Summary {
@@ -24,10 +26,13 @@ export interface Summary {
   layers: LayerSummary[];
 }
 
-/** @throws {UserError} when `classes` is no positive whole number */
-export function summarize(spec: NetworkSpec, classes: number): Summary {
+/**
+ * @param lrn  as in `NetworkOptions`
+ * @throws {UserError} when `classes` is no positive whole number
+ */
+export function summarize(spec: NetworkSpec, classes: number, lrn?: LrnChoice): Summary {
   let output: Output = [spec.inputPx, spec.inputPx, 3];
-  const layers = concreteRows(spec, { classes }).map((row): LayerSummary => {
+  const layers = concreteRows(spec, { classes, lrn }).map((row): LayerSummary => {
     const size = layerSize(row, output);
     output = size.output;
     return { name: row.name, type: row.type, ...windowOf(row), ...size };
@@ -43,7 +48,7 @@ export function summarize(spec: NetworkSpec, classes: number): Summary {
   };
 }
 
-function windowOf(row: ConcreteRow): Pick<LayerSummary, 'kernel' | 'stride' | 'pad' | 'groups'> {
+function windowOf(row: ConcreteRow): Pick<LayerSummary, 'kernel' | 'stride' | 'pad' | 'groups' | 'lrn'> {
   switch (row.type) {
     case 'conv':
       return { kernel: row.kernel, stride: row.stride ?? 1, pad: row.pad, groups: row.groups ?? 1 };
@@ -52,9 +57,25 @@ function windowOf(row: ConcreteRow): Pick<LayerSummary, 'kernel' | 'stride' | 'p
     case 'maxpool':
     case 'avgpool':
       return { kernel: row.size, stride: row.stride, pad: row.pad };
+    case 'lrn': {
+      const { depthRadius, bias, alpha, beta } = row;
+      return { lrn: { depthRadius, bias, alpha, beta } };
+    }
     default:
       return {};
   }
+}
+
+/** The formula of each response normalisation, one line for all layers that share it. */
+function normalisations(layers: readonly LayerSummary[]): string[] {
+  const names = new Map<string, string[]>();
+  for (const { name, lrn } of layers) {
+    if (!lrn) continue;
+    const alpha = Number(lrn.alpha.toPrecision(6));
+    const formula = `x / (${lrn.bias} + ${alpha} · Σ x² over ${2 * lrn.depthRadius + 1} channels)^${lrn.beta}`;
+    names.set(formula, [...(names.get(formula) ?? []), name]);
+  }
+  return [...names].map(([formula, layers]) => `${layers.join(', ')}: ${formula}`);
 }
 
 /** A table for people, one line a layer and the totals last. */
@@ -80,6 +101,7 @@ export function formatSummary(summary: Summary): string {
   const text = cells.map((line) => line.map(pad).join('  ').trimEnd());
   return [
     `${summary.model}, ${summary.classes} classes`,
+    ...normalisations(summary.layers),
     text[0],
     rule,
     ...text.slice(1, -1),

@@ -10,7 +10,7 @@ import { toolVersion } from '../model/tool-version.js';
 const COMMANDS: Record<string, { description: string; load: () => Promise<Command> }> = {
   summary: {
     description: 'show the layers of a network',
-    load: async () => (await import('../model/main.js')).summaryCommand(),
+    load: async () => (await import('./summary-command.js')).summaryCommand(),
   },
   train: { description: 'train a network on pictures', load: async () => (await import('./main.js')).trainCommand() },
   'find-lr': {

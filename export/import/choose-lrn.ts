@@ -33,7 +33,8 @@ export function chooseLrn(
   flags: LrnFlags,
 ): { lrn?: LrnChoice; warning?: string } {
   const rows = spec.rows.filter((row) => row.type === 'lrn');
-  const isTold = Object.values({ ...flags }).some((value) => value !== undefined);
+  const { lrn: reading, lrnK, lrnAlpha, lrnBeta } = flags;
+  const isTold = [reading, lrnK, lrnAlpha, lrnBeta].some((value) => value !== undefined);
   if (rows.length === 0) {
     if (isTold) throw new UsageError(`${spec.name} has no response normalisation; leave ${LRN_FLAGS} out`);
     return {};

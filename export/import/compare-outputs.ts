@@ -98,7 +98,7 @@ function cropsOf({ imagePx, inputPx }: NetworkSpec, { mean, normalisation }: Imp
 /** What the file's layers give. */
 async function runFile(
   file: string,
-  { name, type, rows = PICTURES }: FedValue,
+  { name, type, rows = 1 }: FedValue,
   crops: Float32Array,
   inputPx: number,
   outputs: readonly string[],

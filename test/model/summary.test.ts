@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { UserError } from '../../model/errors.js';
-import { summaryCommand } from '../../model/main.js';
 import { NETWORKS } from '../../model/registry.js';
 import { formatSummary, summarize } from '../../model/summary.js';
+import { summaryCommand } from '../../train/summary-command.js';
 
 const parameters = (name: keyof typeof NETWORKS, classes: number) =>
   Object.fromEntries(
@@ -90,6 +90,19 @@ test('refuses a number of classes that is none', () => {
     (error: Error) =>
       error instanceof UserError && error.message === 'alexnet: expected a whole number of classes, 1 or more, got 0',
   );
+});
+
+test('states the constants of response normalisation, those of a run where they are others', () => {
+  const lines = (...lrn: Parameters<typeof summarize>[2][]) =>
+    formatSummary(summarize(NETWORKS.alexnet, 1000, lrn[0]))
+      .split('\n')
+      .filter((line) => line.includes('Σ'));
+  assert.deepEqual(lines(), ['norm1, norm2: x / (2 + 0.0001 · Σ x² over 5 channels)^0.75']);
+  const norm2 = { depthRadius: 1, bias: 1, alpha: 2e-5, beta: 0.5 };
+  assert.deepEqual(lines({ norm2 }), [
+    'norm1: x / (2 + 0.0001 · Σ x² over 5 channels)^0.75',
+    'norm2: x / (1 + 0.00002 · Σ x² over 3 channels)^0.5',
+  ]);
 });
 
 test('prints one line a layer and totals with thousands separators', () => {

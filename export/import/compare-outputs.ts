@@ -46,22 +46,19 @@ export async function compareOutputs(
   const { file, graph, layers } = source;
   if (!graph) return 'the file holds weights and no graph that could be run';
   if (!graph.fed || layers.some(({ value }) => value === undefined)) return 'the graph does not say where crops go in';
-  const names = layers.map(({ value }) => value!);
   const { crops, fed } = cropsOf(spec, imported);
+  // Locally connected layers give their values in other orders; the next layer shows them.
+  const rows = spec.rows.filter((row) => row.type === 'conv' || row.type === 'fc');
+  const values = layers.filter(({ kind }) => kind !== 'local').map(({ value }) => value!);
   let theirs: Result[];
   try {
-    theirs = await runFile(file, graph.fed, fed, spec.inputPx, names);
+    theirs = await runFile(file, graph.fed, fed, spec.inputPx, values);
   } catch (cause) {
     if (cause instanceof UserError) throw cause;
     return `onnxruntime cannot run the file on ${spec.inputPx}×${spec.inputPx} pixels: ${(cause as Error).message.split('\n')[0]}`;
   }
-  const rows = spec.rows.filter((row) => 'stddev' in row);
-  const ours = runNetwork(
-    imported.model,
-    rows.map(({ name }) => name),
-    crops,
-    spec.inputPx,
-  );
+  const names = rows.map(({ name }) => name);
+  const ours = runNetwork(imported.model, names, crops, spec.inputPx);
   const pairs = rows.map((row, i) => pairOf(row, theirs[i], ours[i]));
   const logits = largestDifference([pairs.at(-1)!]);
   const tolerance = TOLERANCE[theirs.some(({ type }) => type === 'float16') ? 'float16' : 'float32'];

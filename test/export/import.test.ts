@@ -109,7 +109,7 @@ describe("a file of this project's own", () => {
 });
 
 /** Caffe's AlexNet as Caffe2 wrote it to ONNX: foreign names, weights among the inputs, BGR, `Gemm` with transB, an old operator set. */
-function zooModel(width: number, seed: number, k = 1) {
+function zooModel(width: number, seed: number, norm: 'op' | 'pytorch' = 'op') {
   const initializer: { name: string; dims: number[]; dataType: number; floatData: number[] }[] = [];
   const stored = (name: string, ...dims: number[]) => {
     const length = dims.reduce((product, side) => product * side, 1);
@@ -133,8 +133,29 @@ function zooModel(width: number, seed: number, k = 1) {
     add('Conv', `c${n}`, weights, [ints('kernel_shape', kernel, kernel), ...geometry]);
     add('Relu', `r${n}`, [], []);
   };
-  const norm = () =>
-    add('LRN', `n${n}`, [], [int('size', 5), float('alpha', 1e-4), float('beta', 0.75), float('bias', k)]);
+  /** PyTorch's LocalResponseNorm(3, alpha=2e-4, beta=0.6, k=1.3) as its exporter writes it. */
+  const composed = (x: string) => {
+    const axes = [ints('axes', 1)];
+    const constant = (name: string, value: number) => {
+      const tensor = { dims: [], dataType: FLOAT, floatData: [value] };
+      nodes.push({ opType: 'Constant', output: [name], attribute: [{ name: 'value', type: 4, t: tensor }] });
+      return name;
+    };
+    add('Mul', `${x}_square`, [x], []);
+    add('Unsqueeze', `${x}_5d`, [], axes);
+    add('Pad', `${x}_padded`, [], [ints('pads', 0, 0, 1, 0, 0, 0, 0, 1, 0, 0)]);
+    add('AveragePool', `${x}_mean`, [], [ints('kernel_shape', 3, 1, 1)]);
+    add('Squeeze', `${x}_4d`, [], axes);
+    add('Mul', `${x}_scaled`, [constant(`${x}_alpha`, 2e-4)], []);
+    add('Add', `${x}_sum`, [constant(`${x}_k`, 1.3)], []);
+    add('Pow', `${x}_power`, [constant(`${x}_beta`, 0.6)], []);
+    nodes.push({ opType: 'Div', input: [x, last], output: [`n${n}`] });
+    last = `n${n}`;
+  };
+  const normalise = () => {
+    if (norm === 'pytorch') return composed(last);
+    add('LRN', `n${n}`, [], [int('size', 5), float('alpha', 1e-4), float('beta', 0.75), float('bias', 1)]);
+  };
   const pool = () => add('MaxPool', `p${n}`, [], [ints('kernel_shape', 3, 3), ints('strides', 2, 2)]);
   const fc = (out: number, inputs: number) => {
     n += 1;
@@ -143,10 +164,10 @@ function zooModel(width: number, seed: number, k = 1) {
   };
   const [a, b, c, wide] = [96 * width, 256 * width, 384 * width, 4096 * width];
   conv(a, 3, 11, 4, 0, 1);
-  norm();
+  normalise();
   pool();
   conv(b, a / 2, 5, 1, 2, 2);
-  norm();
+  normalise();
   pool();
   conv(c, b, 3, 1, 1, 1);
   conv(c, c / 2, 3, 1, 1, 2);
@@ -218,6 +239,43 @@ describe('files of others', () => {
     );
   });
 
+  it("PyTorch's LocalResponseNorm, which is no operator of ONNX, with the constants that its nodes hold", async () => {
+    await writeFile(at('pytorch.onnx'), zooModel(width, 3, 'pytorch').bytes);
+    const imported = await importNetwork(at('pytorch.onnx'), findNetwork('alexnet'), { width });
+    const norm = { depthRadius: 1, bias: 1.3, alpha: 2e-4 / 3, beta: 0.6 };
+    assert.deepEqual(imported.lrn, { norm1: norm, norm2: norm });
+    assert.ok(typeof imported.compared === 'object' && imported.compared.maxRel < 1e-5, `${imported.compared}`);
+    imported.model.dispose();
+  });
+
+  it('whose logits are others than the network gives: refused with the first layer that differs and the flags to try', async () => {
+    const options = { width, lrnK: 2, out: at('refused'), model: 'alexnet', force: false, file: at('zoo.onnx') };
+    await assert.rejects(importRun(options), (error: Error) => {
+      assert.equal(error.name, 'UserError');
+      assert.match(
+        error.message,
+        /its logits differ by up to [\d.]+ % of the largest \(allowed 0\.01 %\); not imported/,
+      );
+      assert.match(
+        error.message,
+        /first difference in norm1, pool1, conv2: conv2\[.*\] is .* in the file, .* in the network/,
+      );
+      assert.match(error.message, /Try --lrn-k, --lrn-alpha, --lrn-beta, --lrn printed\|code, or another --model/);
+      return true;
+    });
+    await assert.rejects(stat(at('refused')), { code: 'ENOENT' });
+  });
+
+  it('that onnxruntime cannot run: imported, with the reason why its logits were not compared', async () => {
+    const model = onnx.ModelProto.decode(zooModel(width, 3).bytes);
+    model.graph!.node!.find(({ opType }) => opType === 'Relu')!.opType = 'Unheard';
+    await writeFile(at('unheard.onnx'), onnx.ModelProto.encode(model).finish());
+    const options = { width, out: at('unheard'), model: 'alexnet', force: false, file: at('unheard.onnx') };
+    const { compared, notCompared } = await importRun(options);
+    assert.equal(compared, null);
+    assert.match(notCompared!, /onnxruntime cannot run the file on 227×227 pixels: .*Unheard/);
+  });
+
   /** A safetensors file: length of the header, header, numbers. */
   function safetensors(tensors: Record<string, { shape: number[]; data: Float32Array }>): Buffer {
     let offset = 0;
@@ -231,6 +289,46 @@ describe('files of others', () => {
     length.writeBigUInt64LE(BigInt(text.length));
     return Buffer.concat([length, text, ...Object.values(tensors).map(({ data }) => Buffer.from(data.buffer))]);
   }
+
+  it('weights alone: constants of normalisation as other programs read them, said in a warning, or by flags', async () => {
+    const { stored } = zooModel(width, 3);
+    const layers = ['conv1', 'conv2', 'conv3', 'conv4', 'conv5', 'fc6', 'fc7', 'fc8'];
+    const tensors = Object.fromEntries(
+      [...stored.values()].map(({ name, dims, floatData }) => {
+        const [part, n] = name.split('_');
+        const key = `${layers[Number(n) - 1]}.${part === 'w' ? 'weight' : 'bias'}`;
+        return [key, { shape: dims, data: Float32Array.from(floatData) }];
+      }),
+    );
+    const file = at('alexnet.safetensors');
+    await writeFile(file, safetensors(tensors));
+    const spec = findNetwork('alexnet');
+    const assumed = await importNetwork(file, spec, { width, channels: 'bgr' });
+    assert.equal(assumed.lrn, 'code');
+    assert.match(
+      assumed.warnings[0],
+      /\(norm1, norm2\): .* taken are k 2, alpha 0\.0001 divided by the window of 5, beta 0\.75/,
+    );
+    assert.match(`${assumed.compared}`, /the file holds weights and no graph/);
+    const told = await importNetwork(file, spec, { width, channels: 'bgr', lrnK: 1 });
+    assert.deepEqual(told.warnings, []);
+    const same = await importNetwork(at('zoo.onnx'), spec, { width });
+    const x = tf.tensor4d(
+      numbers(227 * 227 * 3, 4).map((value) => 100 * value),
+      [1, 227, 227, 3],
+    );
+    const [a, b] = [told, same].map(({ model }) => [...(model.predict(x) as tf.Tensor).dataSync()]);
+    assert.deepEqual(a, b);
+    const printed = await importNetwork(file, spec, { width, lrn: 'printed', lrnAlpha: 3e-5, lrnBeta: 0.5 });
+    const norm = { depthRadius: 2, bias: 2, alpha: 3e-5, beta: 0.5 };
+    assert.deepEqual(printed.lrn, { norm1: norm, norm2: norm });
+    for (const { model } of [assumed, told, same, printed]) model.dispose();
+    await writeFile(at('tv.safetensors'), safetensors(stateDict()));
+    await assert.rejects(importNetwork(at('tv.safetensors'), findNetwork('alexnet-torchvision'), { width, lrnK: 1 }), {
+      name: 'UsageError',
+      message: /alexnet-torchvision has no response normalisation; leave .* out/,
+    });
+  });
 
   function stateDict(): Record<string, { shape: number[]; data: Float32Array }> {
     const [a, b, c, wide] = [4, 12, 24, 256];

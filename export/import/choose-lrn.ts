@@ -65,11 +65,12 @@ function constantsOf(base: SourceLrn, flags: LrnFlags, where: string): LrnConsta
   const [k, alpha, beta] = [flags.lrnK ?? base.bias, flags.lrnAlpha ?? base.alpha, flags.lrnBeta ?? base.beta].map(
     tidy,
   );
-  return { depthRadius: (size - 1) / 2, bias: k, alpha: flags.lrn === 'printed' ? alpha : alpha / size, beta };
+  const share = Number((alpha / size).toPrecision(15)); // 0.0003 / 3 is 0.0001
+  return { depthRadius: (size - 1) / 2, bias: k, alpha: flags.lrn === 'printed' ? alpha : share, beta };
 }
 
 /** A float32 as it was written, 0.0001 and not 0.00009999999747378752, where that is the same float32. */
-function tidy(value: number): number {
+export function tidy(value: number): number {
   const short = Number(value.toPrecision(7));
   return Math.fround(short) === Math.fround(value) ? short : value;
 }

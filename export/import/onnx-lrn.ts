@@ -4,6 +4,7 @@
  *   "alexnet export --lrn conv": Div(x, Pow(s, beta)) with s = Conv(x²) by a band matrix, and √s · √√s for beta = ¾.
  */
 import { readBy } from '../cut-graph.js';
+import { tidy } from './choose-lrn.js';
 import { float, int, ints, type OnnxGraph } from './onnx-graph.js';
 import type { SourceLrn } from './source.js';
 
@@ -80,7 +81,7 @@ async function bandSum(graph: OnnxGraph, value: string): Promise<Sum | undefined
   const middle = Math.floor(channels / 2);
   const row = numbers.subarray(middle * channels, (middle + 1) * channels);
   const size = row.filter((number) => number !== 0).length;
-  return { size, alpha: row[middle] * size, bias: k };
+  return { size, alpha: tidy(row[middle]) * size, bias: k };
 }
 
 /** A stored number and the value that `opType` joins it with. */

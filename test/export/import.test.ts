@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { cp, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import onnxProto from 'onnx-proto';
+import sharp from 'sharp';
 import { importNetwork } from '../../export/import/import-network.js';
 import { importRun } from '../../export/import/main.js';
 import { exportClassifier, saveModel } from '../../export/index.js';
@@ -15,6 +16,7 @@ import { selectBackend } from '../../train/backend.js';
 import { loadCheckpoint } from '../../train/load-checkpoint.js';
 import { openRun } from '../../train/run-folder.js';
 import { modelWeights } from '../../train/weights.js';
+import { alexnet, json } from '../real/command.js';
 import { numbers } from './on-both.js';
 
 const { onnx } = onnxProto;
@@ -105,6 +107,79 @@ describe("a file of this project's own", () => {
       return true;
     });
     assert.equal(await readFile(join(at('kept'), 'config.json'), 'utf8'), before);
+  });
+});
+
+describe('constants of response normalisation that are not those of the network', () => {
+  const rnorm1 = { depthRadius: 3, bias: 1.5, alpha: 0.002, beta: 0.6 };
+  const lrn = { rnorm1, rnorm2: { depthRadius: 1, bias: 2, alpha: 0.0001, beta: 0.75 } };
+  const configOf = async (name: string) => (await openRun(at(name))).config.lrn;
+
+  before(async () => {
+    const spec = findNetwork('cifar10-11pct');
+    const model = buildNetwork(spec, { classes: 2, seed: 2, lrn });
+    const { imagePx, inputPx } = spec;
+    const metadata = { model: spec.name, labels: ['cat', 'dog'], dataset: 'x', toolVersion: '0' };
+    const mean = new Float32Array(imagePx ** 2 * 3).fill(120);
+    const options = {
+      head: 'image',
+      opset: 13,
+      imagePx,
+      inputPx,
+      mean,
+      metadata: { ...metadata, meanRgb: [120, 120, 120] },
+    };
+    await saveModel(
+      (await exportClassifier(model, options as Parameters<typeof exportClassifier>[1])).model,
+      at('lrn.onnx'),
+    );
+    model.dispose();
+  });
+
+  it('are kept in the run by `alexnet import`, which compares and says so', async () => {
+    const words = ['import', at('lrn.onnx'), '--model', 'cifar10-11pct', '--out', at('lrn')];
+    const { stdout, code } = await alexnet(...words);
+    assert.equal(code, 0);
+    assert.match(stdout, /compared: largest difference \S+ of the largest logit, on 3 generated images/);
+    assert.deepEqual(await configOf('lrn'), lrn);
+    const report = await json<Record<string, unknown>>(...words, '--force');
+    const { run, model, classes } = report;
+    assert.deepEqual([run, model, classes], [at('lrn'), 'cifar10-11pct', 2]);
+    const { images, max_rel } = report.compared as { images: number; max_rel: number };
+    assert.ok(images === 3 && max_rel < 1e-5, `${max_rel}`);
+  });
+
+  it('are shown by summary, and come back from a file that writes the normalisation as a convolution', async () => {
+    const { stdout } = await alexnet('summary', '--run', at('lrn'));
+    assert.match(stdout, /rnorm1: x \/ \(1\.5 \+ 0\.002 · Σ x² over 7 channels\)\^0\.6/);
+    await json('export', '--run', at('lrn'), '--out', at('conv.onnx'), '--lrn', 'conv');
+    await json('import', at('conv.onnx'), '--model', 'cifar10-11pct', '--out', at('again'));
+    assert.deepEqual(await configOf('again'), lrn);
+  });
+
+  it('hold for a run that starts from that one, and for its file', async () => {
+    for (const split of ['train', 'val']) {
+      for (const [label, background] of Object.entries({ ant: 'red', bee: 'blue' })) {
+        await mkdir(join(at('data'), split, label), { recursive: true });
+        const image = sharp({ create: { width: 32, height: 32, channels: 3, background } }).png();
+        await image.toFile(join(at('data'), split, label, '0.png'));
+      }
+    }
+    const words = ['--data', at('data'), '--from', at('lrn'), '--epochs', '1', '--lr', '1e-6'];
+    await json('train', ...words, '--out', at('trained'));
+    assert.deepEqual(await configOf('trained'), lrn);
+    await json('export', '--run', at('trained'), '--out', at('trained.onnx'));
+    const { graph } = onnx.ModelProto.decode(await readFile(at('trained.onnx')));
+    const attributes = graph!.node!.filter(({ opType }) => opType === 'LRN').map(({ attribute }) => attribute!);
+    assert.deepEqual(
+      attributes.map((all) =>
+        ['size', 'bias'].map((key) => all.find(({ name }) => name === key)!).map(({ f, i }) => f || Number(i)),
+      ),
+      [
+        [7, 1.5],
+        [3, 2],
+      ],
+    );
   });
 });
 
@@ -242,7 +317,7 @@ describe('files of others', () => {
   it("PyTorch's LocalResponseNorm, which is no operator of ONNX, with the constants that its nodes hold", async () => {
     await writeFile(at('pytorch.onnx'), zooModel(width, 3, 'pytorch').bytes);
     const imported = await importNetwork(at('pytorch.onnx'), findNetwork('alexnet'), { width });
-    const norm = { depthRadius: 1, bias: 1.3, alpha: 2e-4 / 3, beta: 0.6 };
+    const norm = { depthRadius: 1, bias: 1.3, alpha: 0.0000666666666666667, beta: 0.6 };
     assert.deepEqual(imported.lrn, { norm1: norm, norm2: norm });
     assert.ok(typeof imported.compared === 'object' && imported.compared.maxRel < 1e-5, `${imported.compared}`);
     imported.model.dispose();

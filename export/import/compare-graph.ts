@@ -62,9 +62,17 @@ function orderDifferences(order: LayerKind[], rows: ConcreteRow[], model: string
   return [`order of layers: the file has ${order.join(' ')}; ${model} has ${ours.join(' ')}`];
 }
 
-/** Where the file reads pictures of another size. */
+/** Where the file reads pictures of another size, or prepares them itself. */
 export function inputWarnings({ graph, own }: Source, { name, inputPx: ours }: NetworkSpec): string[] {
-  const inputPx = graph?.inputPx;
-  if (own?.model === name || inputPx === undefined || inputPx === ours) return [];
-  return [`input: the file reads ${inputPx}×${inputPx} pixels, ${name} ${ours}×${ours}`];
+  if (!graph || own?.model === name) return [];
+  const { inputPx = ours, fed } = graph;
+  const prepared = own ? '' : fed?.preparedBy.join(', ');
+  return [
+    ...(inputPx === ours ? [] : [`input: the file reads ${inputPx}×${inputPx} pixels, ${name} ${ours}×${ours}`]),
+    ...(prepared
+      ? [
+          `input: the file prepares pixels before its first convolution (${prepared}); say what it does by --mean and --std`,
+        ]
+      : []),
+  ];
 }

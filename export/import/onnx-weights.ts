@@ -129,15 +129,26 @@ function fedValue(graph: OnnxGraph): FedValue | undefined {
   let name = graph.nodes.find((node) => node.opType === 'Conv')?.input?.[0];
   if (name === undefined) return undefined;
   const typeOf = (value: string) => graph.fedInputs.find((input) => input.name === value)?.type?.tensorType;
-  for (;;) {
+  for (const _ of graph.nodes) {
     const node = graph.producer(name);
     const before = node?.opType === 'Cast' || node?.opType === 'Identity' ? node.input?.[0] : undefined;
-    const type = before === undefined ? undefined : typeOf(before)?.elemType;
-    if (before === undefined || (type && type !== FLOAT && type !== FLOAT16)) break;
+    if (before === undefined || ![undefined, FLOAT, FLOAT16].includes(typeOf(before)?.elemType ?? undefined)) break;
     name = before;
   }
   const rows = Number(graph.fedInputs[0]?.type?.tensorType?.shape?.dim?.[0]?.dimValue ?? 0) || undefined;
-  return { name, type: typeOf(name)?.elemType === FLOAT16 ? 'float16' : 'float32', rows };
+  const type = typeOf(name)?.elemType === FLOAT16 ? 'float16' : 'float32';
+  return { name, type, rows, preparedBy: operatorsBefore(graph, name) };
+}
+
+function operatorsBefore(graph: OnnxGraph, value: string): string[] {
+  const operators: string[] = [];
+  let node = graph.producer(value);
+  for (const _ of graph.nodes) {
+    if (!node) break;
+    operators.unshift(node.opType ?? '');
+    node = graph.producer(node.input?.[0]);
+  }
+  return operators;
 }
 
 /** Keys that only files of `alexnet export` have together. */

@@ -28,6 +28,8 @@ export interface FedValue {
   type: 'float32' | 'float16';
   /** Where the graph fixes their number. */
   rows?: number;
+  /** Operators that make it from the graph's input. */
+  preparedBy: string[];
 }
 
 /** y = x / (bias + alpha / size · Σ x²)^beta over `size` channels. */

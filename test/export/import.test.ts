@@ -7,6 +7,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import onnxProto from 'onnx-proto';
 import sharp from 'sharp';
+import { exportRun } from '../../export/export-run.js';
 import { importNetwork } from '../../export/import/import-network.js';
 import { importRun } from '../../export/import/main.js';
 import { exportClassifier, saveModel } from '../../export/index.js';
@@ -137,23 +138,22 @@ describe('constants of response normalisation that are not those of the network'
   });
 
   it('are kept in the run by `alexnet import`, which compares and says so', async () => {
-    const words = ['import', at('lrn.onnx'), '--model', 'cifar10-11pct', '--out', at('lrn')];
-    const { stdout, code } = await alexnet(...words);
+    const words = [at('lrn.onnx'), '--model', 'cifar10-11pct', '--out', at('lrn')];
+    const { stdout, code } = await alexnet('import', ...words);
     assert.equal(code, 0);
     assert.match(stdout, /compared: largest difference \S+ of the largest logit, on 3 generated images/);
     assert.deepEqual(await configOf('lrn'), lrn);
-    const report = await json<Record<string, unknown>>(...words, '--force');
-    const { run, model, classes } = report;
-    assert.deepEqual([run, model, classes], [at('lrn'), 'cifar10-11pct', 2]);
-    const { images, max_rel } = report.compared as { images: number; max_rel: number };
-    assert.ok(images === 3 && max_rel < 1e-5, `${max_rel}`);
   });
 
   it('are shown by summary, and come back from a file that writes the normalisation as a convolution', async () => {
     const { stdout } = await alexnet('summary', '--run', at('lrn'));
     assert.match(stdout, /rnorm1: x \/ \(1\.5 \+ 0\.002 · Σ x² over 7 channels\)\^0\.6/);
-    await json('export', '--run', at('lrn'), '--out', at('conv.onnx'), '--lrn', 'conv');
-    await json('import', at('conv.onnx'), '--model', 'cifar10-11pct', '--out', at('again'));
+    await exportRun({ head: 'image', opset: 13, run: at('lrn'), out: at('conv.onnx'), lrn: 'conv' }, () => undefined);
+    const words = [at('conv.onnx'), '--model', 'cifar10-11pct', '--out', at('again')];
+    const { run, model, classes, compared } = await json<Record<string, unknown>>('import', ...words);
+    assert.deepEqual([run, model, classes], [at('again'), 'cifar10-11pct', 2]);
+    const { images, max_rel } = compared as { images: number; max_rel: number };
+    assert.ok(images === 3 && max_rel < 1e-5, `${max_rel}`);
     assert.deepEqual(await configOf('again'), lrn);
   });
 
@@ -168,7 +168,7 @@ describe('constants of response normalisation that are not those of the network'
     const words = ['--data', at('data'), '--from', at('lrn'), '--epochs', '1', '--lr', '1e-6'];
     await json('train', ...words, '--out', at('trained'));
     assert.deepEqual(await configOf('trained'), lrn);
-    await json('export', '--run', at('trained'), '--out', at('trained.onnx'));
+    await exportRun({ head: 'image', opset: 13, run: at('trained'), out: at('trained.onnx') }, () => undefined);
     const { graph } = onnx.ModelProto.decode(await readFile(at('trained.onnx')));
     const attributes = graph!.node!.filter(({ opType }) => opType === 'LRN').map(({ attribute }) => attribute!);
     assert.deepEqual(
@@ -320,6 +320,23 @@ describe('files of others', () => {
     const norm = { depthRadius: 1, bias: 1.3, alpha: 0.0000666666666666667, beta: 0.6 };
     assert.deepEqual(imported.lrn, { norm1: norm, norm2: norm });
     assert.ok(typeof imported.compared === 'object' && imported.compared.maxRel < 1e-5, `${imported.compared}`);
+    imported.model.dispose();
+  });
+
+  it('that prepares pixels itself: compared from its first convolution on, and said', async () => {
+    const model = onnx.ModelProto.decode(zooModel(width, 3).bytes);
+    const graph = model.graph!;
+    graph.node![0].input![0] = 'ready';
+    const mean = onnx.TensorProto.create({ name: 'mean', dims: [1], dataType: FLOAT, floatData: [120] });
+    graph.initializer!.push(mean);
+    graph.node!.unshift(onnx.NodeProto.create({ opType: 'Sub', input: ['data_0', 'mean'], output: ['ready'] }));
+    await writeFile(at('ready.onnx'), onnx.ModelProto.encode(model).finish());
+    const imported = await importNetwork(at('ready.onnx'), findNetwork('alexnet'), { width });
+    assert.ok(typeof imported.compared === 'object', `${imported.compared}`);
+    assert.match(
+      imported.warnings.join(),
+      /prepares pixels before its first convolution \(Sub\); say what it does by --mean/,
+    );
     imported.model.dispose();
   });
 

@@ -29,6 +29,21 @@ export function tenCrops(imagePx: number, inputPx: number): Crop[] {
   return [...upright, ...upright.map((crop) => ({ ...crop, mirror: true }))];
 }
 
+/** How many crops a prediction can be the mean of. */
+export const CROP_COUNTS = [1, 2, 5, 10] as const;
+export type CropCount = (typeof CROP_COUNTS)[number];
+
+/**
+ * 1: the centre; 2: the centre and its mirror image; 5: corners and centre; 10: as `tenCrops`. Where the input is the whole image, 5 gives one
+ * crop and 10 gives two.
+ */
+export function cropsOf(count: CropCount, imagePx: number, inputPx: number): Crop[] {
+  const centre = centreCrop(imagePx, inputPx);
+  if (count <= 2) return [centre, { ...centre, mirror: true }].slice(0, count);
+  const ten = tenCrops(imagePx, inputPx);
+  return count === 5 ? ten.filter(({ mirror }) => !mirror) : ten;
+}
+
 function checkedMargin(imagePx: number, inputPx: number): number {
   if (inputPx <= imagePx) return imagePx - inputPx;
   throw new ShapeError(`crops: expected a picture of at least the network's ${inputPx} pixels, got ${imagePx}`);

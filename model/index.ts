@@ -1,6 +1,6 @@
 /** `alexnet/model`: the networks as TensorFlow.js models, their tables, and what prepares their input. */
 export { GroupedConv2D } from './conv-layer.js';
-export { type Crop, centreCrop, tenCrops } from './crops.js';
+export { CROP_COUNTS, type Crop, type CropCount, centreCrop, cropsOf, tenCrops } from './crops.js';
 export { reseedDropout, SeededDropout } from './dropout.js';
 export { ShapeError, UserError } from './errors.js';
 export { groupedConv2d } from './grouped-conv2d.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { centreCrop, tenCrops } from '../../model/crops.js';
+import { type CropCount, centreCrop, cropsOf, tenCrops } from '../../model/crops.js';
 import { ShapeError } from '../../model/errors.js';
 
 test('cuts ten crops: corners row by row, centre, then the same mirrored', () => {
@@ -27,6 +27,17 @@ test('gives the picture and its mirror image where the input is the whole pictur
     { top: 0, left: 0, mirror: false },
     { top: 0, left: 0, mirror: true },
   ]);
+});
+
+test('cuts one, two or five crops in the order of the ten', () => {
+  const ten = tenCrops(32, 24);
+  assert.deepEqual(cropsOf(1, 32, 24), [ten[4]]);
+  assert.deepEqual(cropsOf(2, 32, 24), [ten[4], ten[9]]);
+  assert.deepEqual(cropsOf(5, 32, 24), ten.slice(0, 5));
+  assert.deepEqual(cropsOf(10, 32, 24), ten);
+  const [whole, mirrored] = tenCrops(32, 32);
+  const ofWhole = ([1, 2, 5, 10] as CropCount[]).map((count) => cropsOf(count, 32, 32));
+  assert.deepEqual(ofWhole, [[whole], [whole, mirrored], [whole], [whole, mirrored]]);
 });
 
 test('refuses a picture smaller than the input', () => {

@@ -4,18 +4,13 @@ import { centreCrop, cutOut } from '../model/crops.js';
 import { random } from '../model/random.js';
 import type { Split } from '../train/data/dataset.js';
 import { loadPictures } from '../train/data/read-ahead.js';
+import { spreadOver } from '../train/evaluate.js';
 import type { ImageHead } from './heads.js';
 import { NCHW, permutation, transpose } from './layout.js';
 import type { Feeds } from './precision/calibrate.js';
 
-/** `count` pictures spread over a split, and so over its classes. */
-function spread(split: Split, count: number): number[] {
-  const used = Math.min(count, split.length);
-  return Array.from({ length: used }, (_, i) => Math.floor((i * split.length) / used));
-}
-
-async function pixelsOf(split: Split, indices: readonly number[], imagePx: number): Promise<Uint8Array> {
-  const pictures = await loadPictures(split, Uint32Array.from(indices));
+async function pixelsOf(split: Split, indices: Uint32Array, imagePx: number): Promise<Uint8Array> {
+  const pictures = await loadPictures(split, indices);
   const size = imagePx ** 2 * 3;
   const pixels = new Uint8Array(indices.length * size);
   indices.forEach((index, i) => {
@@ -26,12 +21,12 @@ async function pixelsOf(split: Split, indices: readonly number[], imagePx: numbe
 
 /** For a classifier's file with one of the two heads. */
 export function classifierFeeds(split: Split, count: number, head: 'image' | 'tensor', geometry: ImageHead): Feeds {
-  const indices = spread(split, count);
+  const indices = spreadOver(split, count);
   const { imagePx, inputPx, mean } = geometry;
   return {
     count: indices.length,
     at: async (first, rows): Promise<Record<string, ort.Tensor>> => {
-      const pixels = await pixelsOf(split, indices.slice(first, first + rows), imagePx);
+      const pixels = await pixelsOf(split, indices.subarray(first, first + rows), imagePx);
       if (head === 'image') return { image: new ort.Tensor('uint8', pixels, [rows, imagePx, imagePx, 3]) };
       const crop = centreCrop(imagePx, inputPx);
       const [picture, input] = [imagePx ** 2 * 3, inputPx ** 2 * 3];
@@ -55,12 +50,12 @@ export function pictureFeeds(
   input: { name: string; px: number; nchw: boolean },
   [low, high]: readonly [number, number],
 ): Feeds {
-  const indices = spread(split, count);
+  const indices = spreadOver(split, count);
   const { name, px, nchw } = input;
   return {
     count: indices.length,
     at: async (first, rows): Promise<Record<string, ort.Tensor>> => {
-      const pixels = await pixelsOf(split, indices.slice(first, first + rows), px);
+      const pixels = await pixelsOf(split, indices.subarray(first, first + rows), px);
       const values = Float32Array.from(pixels, (pixel) => low + (pixel * (high - low)) / 255);
       const dims = [rows, px, px, 3];
       if (!nchw) return { [name]: new ort.Tensor('float32', values, dims) };

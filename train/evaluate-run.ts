@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
 import type * as tfl from '@tensorflow/tfjs-layers';
-import { centreCrop, tenCrops } from '../model/crops.js';
+import { type CropCount, cropsOf } from '../model/crops.js';
 import { UsageError, UserError } from '../model/errors.js';
 import '../model/index.js'; // registers the layers that a checkpoint's topology names
 import { type BackendName, selectBackend } from './backend.js';
@@ -19,15 +19,18 @@ import { openRun, type Run, UNKNOWN_DATA } from './run-folder.js';
 /** What a person asked for: `run` or `onnx`, one of them. */
 export interface EvaluateRequest {
   run?: string;
-  /** Which checkpoint of the run. */
-  checkpoint: 'best' | 'last';
+  /** Which checkpoint of the run; default: best. */
+  checkpoint?: 'best' | 'last';
   onnx?: string;
   /** Data set; default for a run: its own. */
   data?: string;
   split: string;
   /** Crops averaged a picture; of an exported file those inside it. Default for a run: 1. */
-  crops?: 1 | 10;
-  backend: BackendName;
+  crops?: CropCount;
+  /** Pictures to evaluate, spread evenly over the split; default: all. */
+  images?: number;
+  /** Of a run; default: auto. */
+  backend?: BackendName;
   batch?: number;
   /** File for one JSON line a picture. */
   predictions?: string;
@@ -35,7 +38,7 @@ export interface EvaluateRequest {
   stream?: boolean;
 }
 
-/** `crops` is what was averaged in fact: 2 for 10 where the network sees the whole picture. */
+/** `crops` is what was averaged in fact: 2 for 10, and 1 for 5, where the network sees the whole picture. */
 export interface EvaluationReport extends Evaluation {
   model: string;
   data: string;
@@ -50,20 +53,25 @@ interface Subject {
   predict: Predict;
   batch: number;
   report: Omit<EvaluationReport, keyof Evaluation>;
+  release?(): Promise<void>;
 }
 
 /** @throws {UserError} for anything about the request, the files or the data set that does not fit */
 export async function evaluateRun(request: EvaluateRequest, progress: Progress): Promise<EvaluationReport> {
   if ((request.run === undefined) === (request.onnx === undefined))
     throw new UsageError('give either --run RUN or --onnx FILE');
-  const { split, predict, batch, report } = await (request.run ? ofRun(request, progress) : ofOnnx(request, progress));
+  const { split, predict, batch, report, release } = await (request.run
+    ? ofRun(request, progress)
+    : ofOnnx(request, progress));
   const lines = request.predictions === undefined ? undefined : await openLines(request.predictions);
   const evaluation = await evaluate(predict, split, {
     batch,
+    images: request.images,
     onPicture: lines?.add,
     onProgress: (done, total) => progress.work('evaluating', done, total),
   });
   await lines?.end();
+  await release?.();
   return { ...evaluation!, ...report };
 }
 
@@ -96,8 +104,8 @@ async function openLines(path: string): Promise<Lines> {
 
 async function ofRun(request: EvaluateRequest, progress: Progress): Promise<Subject> {
   const run = await openRun(request.run!);
-  const backend = await selectBackend(request.backend);
-  const { model } = await loadCheckpoint(run[request.checkpoint]);
+  const backend = await selectBackend(request.backend ?? 'auto');
+  const { model } = await loadCheckpoint(run[request.checkpoint ?? 'best']);
   const { data, dataset, split } = await openRunPictures(run, request, progress);
   const { predict, batch, crops } = runPredictor(run, model, split, request.crops ?? 1, request.batch);
   const report = { model: run.config.model, data, split: request.split, crops, backend: backend.name };
@@ -128,10 +136,10 @@ export function runPredictor(
   { config, imagePx, inputPx, mean }: Run,
   model: tfl.LayersModel,
   split: Split,
-  wantedCrops: 1 | 10,
+  wantedCrops: CropCount,
   wantedBatch = config.microBatch ?? config.batch,
 ): { predict: Predict; batch: number; crops: number } {
-  const crops = wantedCrops === 10 ? tenCrops(imagePx, inputPx) : [centreCrop(imagePx, inputPx)];
+  const crops = cropsOf(wantedCrops, imagePx, inputPx);
   const batch = Math.min(wantedBatch, split.length);
   const predict = checkpointPredictor(model, { imagePx, mean, crops, batch, seed: config.seed });
   return { predict, batch, crops: crops.length };
@@ -141,33 +149,21 @@ async function ofOnnx(request: EvaluateRequest, progress: Progress): Promise<Sub
   const file = request.onnx!;
   if (request.data === undefined) throw new UsageError('--onnx needs --data DATA');
   const { readMetadata } = await import('../export/model-file.js');
-  const { onnxPredictor } = await import('./predict-onnx.js');
+  const { ONNX_BATCH, onnxPredictor } = await import('./predict-onnx.js');
   const metadata = await readMetadata(file);
-  if (metadata.head !== 'image') {
+  const { imagePx, inputPx, crops = 1 } = metadata;
+  if (request.crops !== undefined && cropsOf(request.crops, imagePx, inputPx).length !== crops) {
     throw new UserError(
-      `${file}: has the ${metadata.head} head, which takes prepared tensors; export it with --head image to evaluate it`,
+      `${file}: ${crops === 1 ? 'takes one crop' : `averages ${crops} crops inside the file`}, not the ${request.crops} of --crops; ` +
+        `leave --crops out, or export the run again with "alexnet export --crops ${request.crops}"`,
     );
   }
-  if ((request.crops === 1 && metadata.crops > 1) || (request.crops === 10 && metadata.crops === 1)) {
-    throw new UserError(
-      `${file}: averages ${metadata.crops} crops inside the file, so --crops ${request.crops} cannot be had; leave it out`,
-    );
-  }
-  const { dataset, split } = await openSplit(request.data, metadata.imagePx, request, progress);
+  const { dataset, split } = await openSplit(request.data, imagePx, request, progress);
   checkLabels(dataset, metadata.labels, file);
-  const predict = await onnxPredictor(file, metadata.imagePx, 0);
-  const report = {
-    model: metadata.model,
-    data: request.data,
-    split: request.split,
-    crops: metadata.crops,
-    backend: 'onnx',
-  };
-  return { dataset, split, predict, batch: request.batch ?? ONNX_BATCH, report };
+  const { predict, release } = await onnxPredictor(file, metadata);
+  const report = { model: metadata.model, data: request.data, split: request.split, crops, backend: 'onnx' };
+  return { dataset, split, predict, batch: request.batch ?? ONNX_BATCH, report, release };
 }
-
-/** Pictures at once through an exported file: ten crops of each are in memory together. */
-const ONNX_BATCH = 16;
 
 async function openSplit(
   source: string,

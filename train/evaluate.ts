@@ -33,6 +33,8 @@ export interface EvaluateOptions {
   batch: number;
   /** Pictures from `start` up to `end`; default: all. */
   part?: { start: number; end: number };
+  /** In place of a part: at most this many pictures, see `spreadOver`. */
+  images?: number;
   /** @param index  position in the split */
   onPicture?(prediction: PicturePrediction, index: number): void;
   onProgress?(done: number, total: number): void;
@@ -48,29 +50,39 @@ export async function evaluate(predict: Predict, split: Split, options: Evaluate
   let wrongTop1 = 0;
   let wrongTop5 = 0;
   let lossSum = 0;
-  const { start: first, end } = options.part ?? { start: 0, end: split.length };
-  const order = Uint32Array.from({ length: end - first }, (_, i) => first + i);
+  const { part, images = split.length } = options;
+  const order = part
+    ? Uint32Array.from({ length: part.end - part.start }, (_, i) => part.start + i)
+    : spreadOver(split, images);
+  let done = 0;
   for await (const { indices, pictures } of loadAhead(split, batchesOf(order, options.batch))) {
-    const [start, count] = [indices[0], indices.length];
+    const count = indices.length;
     const probabilities = await predict(indices, pictures);
     const classes = probabilities.length / count;
     for (let i = 0; i < count; i++) {
       const row = probabilities.subarray(i * classes, (i + 1) * classes);
-      const label = split.labels[start + i];
+      const label = split.labels[indices[i]];
       const top5 = topClasses(row, 5);
       const loss = -Math.log(Math.max(row[label], SMALLEST_PROBABILITY));
       lossSum += loss;
       if (top5[0] !== label) wrongTop1 += 1;
       if (!top5.includes(label)) wrongTop5 += 1;
-      const prediction = { name: split.name(start + i), label, top5, probability: row[top5[0]], loss };
-      options.onPicture?.(prediction, start + i);
+      const prediction = { name: split.name(indices[i]), label, top5, probability: row[top5[0]], loss };
+      options.onPicture?.(prediction, indices[i]);
     }
-    options.onProgress?.(start + count - first, order.length);
+    done += count;
+    options.onProgress?.(done, order.length);
     await setImmediate(); // lets signals in
     if (options.stopped?.()) return null;
   }
-  const images = order.length;
-  return { images, loss: lossSum / images, top1Error: wrongTop1 / images, top5Error: wrongTop5 / images };
+  const mean = (sum: number) => sum / order.length;
+  return { images: order.length, loss: mean(lossSum), top1Error: mean(wrongTop1), top5Error: mean(wrongTop5) };
+}
+
+/** Positions of at most `count` images spread evenly over a split, and so over its classes. */
+export function spreadOver({ length }: Pick<Split, 'length'>, count: number): Uint32Array {
+  const used = Math.min(count, length);
+  return Uint32Array.from({ length: used }, (_, i) => Math.floor((i * length) / used));
 }
 
 /** Indices of the `count` largest values, largest first; of equal ones the lower index first. */

@@ -12,8 +12,16 @@ import { dryRun } from './dry-run.js';
 import { type EvaluateRequest, type EvaluationReport, evaluateRun } from './evaluate-run.js';
 import { exitCodeOf, listenForInterrupt } from './interrupt.js';
 import { useLargePages } from './large-pages.js';
-import { nonNegativeNumber, positiveInteger, positiveNumber, risingIntegers } from './numbers.js';
-import { backendOption, networkOptions, newRunRequest, recipeDefault, STREAM_HELP, updateOptions } from './options.js';
+import { cropCount, nonNegativeNumber, positiveInteger, positiveNumber, risingIntegers } from './numbers.js';
+import {
+  backendOption,
+  CROPS_HELP,
+  networkOptions,
+  newRunRequest,
+  recipeDefault,
+  STREAM_HELP,
+  updateOptions,
+} from './options.js';
 import { showProgress, silentProgress } from './progress.js';
 import { startTraining, type Trained, type TrainRequest } from './start.js';
 
@@ -189,12 +197,8 @@ export function evaluateCommand(): Command {
     .option('--onnx <file>', 'file that "alexnet export" made, with the image head')
     .option('--data <data>', `${DATA_HELP} (default: that of the run)`)
     .option('--split <name>', 'train, val, test or another split of the data set', 'test')
-    .addOption(
-      new Option('--crops <n>', 'crops averaged a picture (default: 1; of a file those inside it)').choices([
-        '1',
-        '10',
-      ]),
-    )
+    .option('--crops <n>', `crops averaged an image: ${CROPS_HELP} (default: 1; of a file those inside it)`, cropCount)
+    .option('--images <n>', 'images to evaluate, spread evenly over the split (default: all)', positiveInteger)
     .option('--batch <n>', 'pictures at once', positiveInteger)
     .addOption(backendOption())
     .option('--stream', STREAM_HELP, false)
@@ -203,11 +207,10 @@ export function evaluateCommand(): Command {
     .action(runEvaluate);
 }
 
-async function runEvaluate(flags: Omit<EvaluateRequest, 'crops'> & { crops?: string; json: boolean }): Promise<void> {
+async function runEvaluate(flags: EvaluateRequest & { json: boolean }): Promise<void> {
   const progress = showProgress();
   try {
-    const crops = flags.crops === undefined ? undefined : (Number(flags.crops) as 1 | 10);
-    const report = await evaluateRun({ ...flags, crops }, progress);
+    const report = await evaluateRun(flags, progress);
     progress.stop();
     console.log(flags.json ? JSON.stringify(evaluateJson(report)) : describeEvaluation(report));
   } finally {

@@ -1,5 +1,6 @@
 /** Parses numbers given as flags; a bad one is a usage error (exit 2) that says what was expected. */
 import { InvalidArgumentError } from 'commander';
+import { CROP_COUNTS, type CropCount } from '../model/crops.js';
 
 function parse(text: string, expected: string, isGood: (value: number) => boolean): number {
   const value = text.trim() === '' ? Number.NaN : Number(text);
@@ -22,6 +23,13 @@ export const nonNegativeNumber = (text: string) => parse(text, 'a number of at l
 /** At least 0 and below 1. */
 export const fractionBelowOne = (text: string) =>
   parse(text, 'a number of at least 0 and below 1', (v) => v >= 0 && v < 1);
+
+/** Crops averaged an image, see `model/crops.ts`. */
+export function cropCount(text: string): CropCount {
+  const count = CROP_COUNTS.find((known) => String(known) === text);
+  if (count !== undefined) return count;
+  throw new InvalidArgumentError(`Expected ${CROP_COUNTS.join(', ')}, got "${text}".`);
+}
 
 /** Rising whole numbers with commas between: `120,130`. */
 export function risingIntegers(text: string): number[] {

@@ -13,6 +13,8 @@ export const recipeDefault = (value: unknown) => `(default: ${value}, or the net
 
 export const backendOption = () => new Option('--backend <name>', 'what computes').choices(BACKENDS).default('auto');
 
+export const CROPS_HELP = '1, the centre; 2, and its mirror image; 5, corners and centre; 10, and their mirror images';
+
 export const STREAM_HELP =
   'decode pictures anew at every use, as is done by itself where they would fill more than half of the free memory';
 

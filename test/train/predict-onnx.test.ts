@@ -52,8 +52,10 @@ test('feeds whole pictures in the order asked for', async () => {
   const file = join(folder, 'mean-colour.onnx');
   await writeFile(file, meanColourModel());
   const split = tinySplit(5, 'val');
-  const predict = await onnxPredictor(file, IMAGE_PX, 0);
+  const geometry = { head: 'image', imagePx: IMAGE_PX, inputPx: IMAGE_PX, meanRgb: [0, 0, 0] } as const;
+  const { predict, release } = await onnxPredictor(file, { ...geometry, meanRgb: [0, 0, 0] });
   const actual = await predict(Uint32Array.of(4, 1), split);
+  await release();
   await rm(folder, { recursive: true });
 
   const expected = [4, 1].flatMap((index) => {

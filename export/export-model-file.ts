@@ -40,12 +40,12 @@ export async function exportModelFile(request: ExportFileRequest, note: (line: s
   );
   const exported = await exportSource(source, { opset, lrn, layout, batch, metadata: { tool_version: toolVersion() } });
   const pictures = request.calibrate === undefined ? undefined : await picturesFor(request, source);
-  const check = async (file: string) => {
-    const parity = await checkSource(file, source, exported, layout);
+  const parity = async (file: string) => {
+    const compared = await checkSource(file, source, exported, layout);
     await selectBackend('onnxruntime'); // the weights are read once more when another precision is compared
-    return parity;
+    return compared;
   };
-  return writeChecked(exported, request, check, pictures, note);
+  return writeChecked(exported, request, { parity }, pictures, note);
 }
 
 async function picturesFor(request: ExportFileRequest, source: ModelSource) {

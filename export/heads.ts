@@ -1,8 +1,8 @@
 /**
- * What stands before and behind the network in an exported file. `image`: whole pictures in, the paper's ten-crop prediction out, so
- * that any engine that runs ONNX gives it without code of ours. `tensor`: the network alone, for people who bring their own crops.
+ * What stands before and behind the network in an exported file. `image`: whole pictures in, the mean prediction over one to ten crops
+ * out, so that any engine that runs ONNX gives it without code of ours. `tensor`: the network alone, for people who bring their own crops.
  */
-import { type Crop, tenCrops } from '../model/crops.js';
+import type { Crop } from '../model/crops.js';
 import type { Graph, Value } from './graph.js';
 import { NCHW } from './layout.js';
 
@@ -17,23 +17,18 @@ export interface ImageHead {
   mean: Float32Array;
 }
 
-/** Number of crops that the head averages. */
-export function cropCount({ imagePx, inputPx }: ImageHead): number {
-  return tenCrops(imagePx, inputPx).length;
-}
-
 /**
  * `image` uint8 [N, imagePx, imagePx, 3] → `probabilities` [N, classes], the mean over the crops (paper, §4.1).
- * @param rows  pictures while the graph is made
+ * @param rows   pictures while the graph is made
+ * @param crops  upright ones first, then all of them mirrored or none
  */
 export function imageHead(
   g: Graph,
   rows: number,
-  head: ImageHead,
+  { imagePx, inputPx, mean }: ImageHead,
+  crops: readonly Crop[],
   network: Network,
 ): { inputs: Value[]; outputs: Value[] } {
-  const { imagePx, inputPx, mean } = head;
-  const crops = tenCrops(imagePx, inputPx);
   const image = g.input('image', 'uint8', [rows, imagePx, imagePx, 3]);
   g.scope = 'centred';
   const pixels = g.node('Cast', [image], { to: 'float32' }, image.dims, 'float32');
@@ -44,27 +39,31 @@ export function imageHead(
     image.dims,
   );
   g.scope = 'crops';
-  const input = tenCropBatch(g, g.in(NCHW, centred), crops, inputPx);
+  const input = cropBatch(g, g.in(NCHW, centred), crops, inputPx);
   const logits = network(g.view(input, NCHW));
   g.scope = 'probabilities';
-  const classes = logits.dims[1];
   const single = g.node('Softmax', [g.memory(logits)], { axis: 1 }, logits.dims);
-  const byCrop = g.node('Reshape', [single, g.int64s([crops.length, -1, classes])], {}, [crops.length, rows, classes]);
+  return { inputs: [image], outputs: [crops.length === 1 ? single : meanOverCrops(g, single, crops.length, rows)] };
+}
+
+/** @param single  probabilities of each crop, [crops · rows, classes] */
+function meanOverCrops(g: Graph, single: Value, crops: number, rows: number): Value {
+  const classes = single.dims[1];
+  const byCrop = g.node('Reshape', [single, g.int64s([crops, -1, classes])], {}, [crops, rows, classes]);
   const axes = g.target.opset >= 18;
-  const probabilities = g.node(
+  return g.node(
     'ReduceMean',
     axes ? [byCrop, g.int64s([0])] : [byCrop],
     axes ? { keepdims: 0 } : { axes: [0], keepdims: 0 },
     [rows, classes],
   );
-  return { inputs: [image], outputs: [probabilities] };
 }
 
 /**
  * The upright crops, one after another along the batch axis, then all of them mirrored: Caffe's order, see `model/crops.ts`, with one crop of every
  * picture together where Caffe has the ten of one picture.
  */
-function tenCropBatch(g: Graph, picture: Value, crops: Crop[], inputPx: number): Value {
+function cropBatch(g: Graph, picture: Value, crops: readonly Crop[], inputPx: number): Value {
   const [rows] = picture.dims;
   const upright = crops
     .filter((crop) => !crop.mirror)
@@ -84,6 +83,7 @@ function tenCropBatch(g: Graph, picture: Value, crops: Crop[], inputPx: number):
     upright.length === 1
       ? upright[0]
       : g.node('Concat', upright, { axis: 0 }, [rows * upright.length, 3, inputPx, inputPx]);
+  if (upright.length === crops.length) return half;
   const mirrored = g.node(
     'Slice',
     [half, g.int64s([-1]), g.int64s([-(2 ** 31)]), g.int64s([3]), g.int64s([-1])],

@@ -1,7 +1,9 @@
 /** The command `alexnet export`: a run's checkpoint, or any TensorFlow.js model on disk, as a checked `.onnx` file. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { UsageError } from '../model/errors.js';
-import { positiveInteger } from '../train/numbers.js';
+import { cropCount, positiveInteger, wholeNumber } from '../train/numbers.js';
+import { CROPS_HELP } from '../train/options.js';
+import { type Progress, showProgress } from '../train/progress.js';
 import type { ExportFileRequest } from './export-model-file.js';
 import { LAYOUTS } from './export-onnx.js';
 import type { ExportRunReport, ExportRunRequest } from './export-run.js';
@@ -34,6 +36,17 @@ export function exportCommand(): Command {
         '--head <head>',
         'of a run. image: uint8 pictures in, mean probabilities over the crops out; tensor: float32 [N, 3, px, px] in, logits and probabilities out (default: image)',
       ).choices(['image', 'tensor']),
+    )
+    .option(
+      '--crops <n>',
+      `of a run: crops that the image head averages: ${CROPS_HELP} (default: as it was trained)`,
+      cropCount,
+    )
+    .option('--data <data>', "of a run: images to measure the file's errors on, split val (default: the run's)")
+    .option(
+      '--measure-images <n>',
+      "of a run: measure on at most this many, spread evenly; 0: none (default: as many as take minutes, AlexNet's 1000)",
+      wholeNumber,
     )
     .addOption(
       new Option('--checkpoint <which>', 'of a run (default: best, or last where no epoch has ended)').choices([
@@ -94,16 +107,21 @@ export function exportCommand(): Command {
 
 async function runExport(flags: ExportFlags): Promise<void> {
   checkFlags(flags);
-  const note = (line: string) => console.error(line);
-  const report = await exportAsAsked(flags, note);
-  console.log(flags.json ? JSON.stringify(toJson(report)) : describe(report));
+  const progress = showProgress();
+  try {
+    const report = await exportAsAsked(flags, progress);
+    progress.stop();
+    console.log(flags.json ? JSON.stringify(toJson(report)) : describe(report));
+  } finally {
+    progress.stop();
+  }
 }
 
-async function exportAsAsked(flags: ExportFlags, note: (line: string) => void): Promise<WriteReport> {
+async function exportAsAsked(flags: ExportFlags, progress: Progress): Promise<WriteReport | ExportRunReport> {
   const { run, triton, head = 'image' } = flags;
-  if (run === undefined) return (await import('./export-model-file.js')).exportModelFile(flags, note);
-  if (triton === undefined) return (await import('./export-run.js')).exportRun({ ...flags, run, head }, note);
-  return (await import('./triton.js')).exportTriton({ ...flags, run, head, triton }, note);
+  if (run === undefined) return (await import('./export-model-file.js')).exportModelFile(flags, progress.note);
+  if (triton === undefined) return (await import('./export-run.js')).exportRun({ ...flags, run, head }, progress);
+  return (await import('./triton.js')).exportTriton({ ...flags, run, head, triton }, progress);
 }
 
 function checkFlags({ batch, calibrate, precision, lrn, ...flags }: ExportFlags): void {
@@ -116,8 +134,15 @@ function checkFlags({ batch, calibrate, precision, lrn, ...flags }: ExportFlags)
   const shaped = flags.layout !== 'model' || batch !== undefined || Object.keys(flags.inputShape).length > 0;
   if (flags.run !== undefined && shaped)
     throw new UsageError('--layout, --batch and --input-shape belong to models; a run has a --head');
-  if (flags.run === undefined && (flags.head ?? flags.checkpoint) !== undefined)
-    throw new UsageError('--head and --checkpoint belong to --run');
+  const ofRun = flags.head ?? flags.checkpoint ?? flags.crops ?? flags.data ?? flags.measureImages;
+  if (flags.run === undefined && ofRun !== undefined)
+    throw new UsageError('--head, --checkpoint, --crops, --data and --measure-images belong to --run');
+  if (flags.head === 'tensor' && flags.crops !== undefined)
+    throw new UsageError(
+      '--crops belongs to --head image; with --head tensor, crops are cut by whoever calls the file',
+    );
+  if (flags.data !== undefined && flags.measureImages === 0)
+    throw new UsageError('--data is what the file is measured on; --measure-images 0 measures nothing');
   if (precision === 'int8' && calibrate === undefined)
     throw new UsageError('--precision int8 needs --calibrate DATA: pictures like those it will meet');
   if (precision === 'fp32' && calibrate !== undefined)
@@ -141,10 +166,17 @@ function range(text: string): [number, number] {
   throw new InvalidArgumentError(`Expected two rising numbers such as -1,1, got "${text}".`);
 }
 
-function toJson({ dataFile, parity, comparison, ...report }: WriteReport): object {
+function toJson({ dataFile, parity, comparison, ...report }: WriteReport | ExportRunReport): object {
+  const { metadata, ...written } = 'metadata' in report ? report : { ...report, metadata: undefined };
   return {
-    ...report,
+    ...written,
     data_file: dataFile,
+    ...(metadata && {
+      crops: metadata.crops,
+      top1_error: metadata.top1Error,
+      top5_error: metadata.top5Error,
+      measured_on: metadata.measuredOn,
+    }),
     parity: { images: parity.images, max_abs: parity.maxAbs, max_rel: parity.maxRel, worst: parity.worst },
     comparison: comparison && {
       pictures: comparison.pictures,
@@ -173,7 +205,18 @@ function describe(report: WriteReport | ExportRunReport): string {
         `${megabytes(bytes)} for ${megabytes(referenceBytes)}; ${ms.toFixed(2)} ms for ${referenceMs.toFixed(2)} ms a picture (${(referenceMs / ms).toFixed(2)} times as fast)`,
     );
   }
+  if ('metadata' in report) lines.push(...describeErrors(report));
   return lines.join('\n');
+}
+
+function describeErrors({ file, metadata }: ExportRunReport): string[] {
+  const { crops, top1Error, top5Error, measuredOn, dataset } = metadata;
+  if (!measuredOn) return [];
+  const { images, split, data = dataset } = measuredOn;
+  const percent = (fraction = 0) => `${(100 * fraction).toFixed(2)} %`;
+  return [
+    `${file} itself on ${images} ${split} images of ${data}, ${crops} crop(s): top-1 error ${percent(top1Error)}, top-5 ${percent(top5Error)}`,
+  ];
 }
 
 const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;

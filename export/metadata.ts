@@ -18,19 +18,32 @@ export interface ModelMetadata {
   imagePx: number;
   /** Side of the network's own input, pixels (227 for AlexNet). */
   inputPx: number;
-  /** Crops averaged inside the file with `head` image (10; 2 where imagePx = inputPx, the picture and its mirror image), else 1. */
+  /** Crops averaged inside the file with `head` image, as `cropsOf` orders them; 1 with `head` tensor. */
   crops: number;
   /** Mean colour of the training pictures, R, G, B in 0 … 255; the file with `head` image subtracts the per-pixel mean itself. */
   meanRgb: [number, number, number];
   /** Data set it was trained on, as given to `--data`. */
   dataset: string;
-  /** Validation errors of the checkpoint, fractions. */
+  /**
+   * Errors of this file, fractions, measured through onnxruntime with its own head: `tensor` with the centre crop, meanRgb subtracted.
+   * Files without `measuredOn` state those of the checkpoint's centre crop instead.
+   */
   top1Error?: number;
   top5Error?: number;
+  measuredOn?: MeasuredOn;
   /** SHA-256 of the checkpoint's weights, hex. */
   checkpoint?: string;
   /** Version of the tool that wrote the file. */
   toolVersion: string;
+}
+
+/** What errors were measured on. */
+export interface MeasuredOn {
+  /** As given to `--data`; absent where it is `dataset`. */
+  data?: string;
+  split: string;
+  /** Number of images, spread evenly over the split. */
+  images: number;
 }
 
 const KEYS = {
@@ -45,6 +58,7 @@ const KEYS = {
   dataset: 'dataset',
   top1Error: 'top1_error',
   top5Error: 'top5_error',
+  measuredOn: 'measured_on',
   checkpoint: 'checkpoint_sha256',
   toolVersion: 'tool_version',
 } as const satisfies Record<keyof ModelMetadata, string>;

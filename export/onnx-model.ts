@@ -47,8 +47,11 @@ export class OnnxModel {
 export interface SaveOptions {
   /** Tensors of 1 KiB and more go to `FILE.data` beside the file. Default: where the file would pass protobuf's 2 GB. */
   externalData?: boolean;
-  /** Called with the path of the written file before it takes its place; what it throws stops the export. */
-  check?: (file: string) => Promise<void>;
+  /**
+   * Called with the path of the written file before it takes its place; what it throws stops the export.
+   * @returns metadata for the file to state in place of the model's, if any
+   */
+  check?: (file: string) => Promise<ModelParts['metadata']>;
 }
 
 /** What was written. */
@@ -77,8 +80,10 @@ export async function saveModel(model: OnnxModel, file: string, options: SaveOpt
     const external = (options.externalData ?? model.weightBytes > LARGEST_FILE) && externalData(model.parts, file);
     const data = external && (await write(join(temporary, external.location), dataChunks(model.parts, external)));
     const written = join(temporary, basename(file));
-    const { bytes, sha256 } = await write(written, encodeChunks(model.parts, external || undefined));
-    await options.check?.(written);
+    const writeModel = (parts: ModelParts) => write(written, encodeChunks(parts, external || undefined));
+    let { bytes, sha256 } = await writeModel(model.parts);
+    const metadata = await options.check?.(written);
+    if (metadata) ({ bytes, sha256 } = await writeModel({ ...model.parts, metadata }));
     if (external) await rename(join(temporary, external.location), join(folder, external.location));
     await rename(written, file);
     if (!external || !data) return { file, bytes, sha256 };

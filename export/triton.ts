@@ -6,6 +6,7 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '../model/errors.js';
 import { writeFileAtomically } from '../train/atomic-file.js';
+import type { Progress } from '../train/progress.js';
 import { openRun } from '../train/run-folder.js';
 import { type ExportRunReport, type ExportRunRequest, exportRun } from './export-run.js';
 
@@ -32,7 +33,7 @@ const QUEUE_DELAY_MICROSECONDS = 5000;
  * Adds the run's checkpoint to the repository as its model's next version, which appears whole.
  * @throws {UsageError} for a name that cannot be one; {UserError} as `exportRun`
  */
-export async function exportTriton(request: TritonRequest, note: (line: string) => void): Promise<TritonReport> {
+export async function exportTriton(request: TritonRequest, progress: Progress): Promise<TritonReport> {
   const { config, labels, imagePx, inputPx } = await openRun(request.run);
   const { name = config.model, triton, head } = request;
   if (!NAME.test(name)) throw new UsageError(`--name ${name}: expected letters, digits, ".", "_", "-", 64 at most`);
@@ -41,7 +42,7 @@ export async function exportTriton(request: TritonRequest, note: (line: string) 
   await mkdir(pending, { recursive: true });
   const version = 1 + Math.max(0, ...(await readdir(folder)).filter((entry) => /^[1-9]\d*$/.test(entry)).map(Number));
   try {
-    const report = await exportRun({ ...request, out: join(pending, 'model.onnx') }, note);
+    const report = await exportRun({ ...request, out: join(pending, 'model.onnx') }, progress);
     await writeFileAtomically(join(folder, 'labels.txt'), labels.map((label) => `${oneLine(label)}\n`).join(''));
     const side = head === 'image' ? imagePx : inputPx;
     await writeFileAtomically(join(folder, 'config.pbtxt'), tritonConfig({ name, head, side, classes: labels.length }));

@@ -9,7 +9,7 @@ import { type Parity, TOLERANCE } from './check/parity.js';
 import { type OnnxModel, type SavedModel, saveModel } from './onnx-model.js';
 import type { Calibration, Feeds } from './precision/calibrate.js';
 import { type Comparison, compareFiles } from './precision/compare.js';
-import { irVersion, structureOf } from './proto.js';
+import { irVersion, type ModelParts, structureOf } from './proto.js';
 
 export const PRECISIONS = ['fp32', 'fp16', 'int8'] as const;
 
@@ -47,15 +47,22 @@ export interface WriteReport extends SavedModel {
 
 type Note = (line: string) => void;
 
+/** What is done with a written file before it takes its place. */
+export interface Checks {
+  /** Compares it with the tfjs model. */
+  parity(file: string): Promise<Parity>;
+  /** What it is to state of itself once it is measured, in place of the model's metadata; undefined: that stays. */
+  metadata?(file: string): Promise<ModelParts['metadata']>;
+}
+
 /**
  * @param model    in float32
- * @param check    compares a written file with the tfjs model
  * @throws {UserError} where the file cannot be written, or does not compute what tfjs does; an older file is left as it was
  */
 export async function writeChecked(
   model: OnnxModel,
   request: WriteRequest,
-  check: (file: string) => Promise<Parity>,
+  checks: Checks,
   pictures: Pictures | undefined,
   note: Note,
 ): Promise<WriteReport> {
@@ -68,9 +75,10 @@ export async function writeChecked(
   const saved = await saveModel(written, out, {
     externalData,
     check: async (file) => {
-      parity = await check(file);
+      parity = await checks.parity(file);
       if (precision === 'fp32') checkDifference(parity, TOLERANCE);
       else if (pictures) comparison = await compareWithFloat32(model, file, pictures.comparison, note);
+      return checks.metadata?.(file);
     },
   });
   return {

@@ -1,5 +1,5 @@
 /**
- * The whole path on embedded pictures, in minutes: train a small network on six vendors' emoji, measure it on a seventh's, export it,
+ * The whole path on embedded pictures, in minutes: train a small network on six vendors' emoji, export it, measure the file on a seventh's,
  * serve it, post a picture.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -49,8 +49,8 @@ export function demoCommand(): Command {
     .action(async ({ out, exit }: DemoFlags) => {
       const progress = showProgress();
       if (!(await trainRun(out, progress))) return;
-      await measure(out, progress);
       const file = await exportFile(out, progress);
+      await measure(file, progress);
       await serve(out, file, exit || process.env.CI === 'true');
     });
 }
@@ -82,9 +82,9 @@ async function trainRun(out: string, progress: Progress): Promise<boolean> {
   }
 }
 
-/** Errors on the seventh vendor's drawings, and those of the nearest training picture for comparison. */
-async function measure(out: string, progress: Progress): Promise<void> {
-  heading(progress, "Errors on a seventh vendor's drawings, none of which was trained on");
+/** Errors of the file on the seventh vendor's drawings, and those of the nearest training picture for comparison. */
+async function measure(file: string, progress: Progress): Promise<void> {
+  heading(progress, "Errors of the file on a seventh vendor's drawings, none of which was trained on");
   const dataset = await openDataset('emoji', { imagePx: 32 });
   const line = (what: string, { top1Error, top5Error }: { top1Error: number; top5Error: number }) =>
     console.log(`  ${what.padEnd(44)} top-1 ${percent(top1Error)}   top-5 ${percent(top5Error)}`);
@@ -92,7 +92,7 @@ async function measure(out: string, progress: Progress): Promise<void> {
     ['test-centred', 'centred on white'],
     ['test-random', 'random place, size and background'],
   ]) {
-    const net = await evaluateRun({ run: out, checkpoint: 'best', split, backend: 'onnxruntime' }, progress);
+    const net = await evaluateRun({ onnx: file, data: 'emoji', split }, progress);
     progress.stop();
     line(`${title}: network`, net);
     line(`${title}: nearest neighbour`, nearestNeighbour(dataset.splits.train, dataset.splits[split], 32, { seed: 1 }));
@@ -106,10 +106,15 @@ function percent(fraction: number): string {
 async function exportFile(out: string, progress: Progress): Promise<string> {
   heading(progress, 'Export the best checkpoint to ONNX');
   const file = join(out, 'emoji.onnx');
-  const report = await exportRun({ run: out, out: file, head: 'image', opset: 13 }, (text) => progress.note(text));
+  const report = await exportRun({ run: out, out: file, head: 'image', opset: 13 }, progress);
+  const { top1Error = 0, top5Error = 0, measuredOn, crops } = report.metadata;
   console.log(
     `  ${file}: ${(report.bytes / 1e6).toFixed(1)} MB, ${report.nodes} nodes; onnxruntime and tfjs differ by at most ` +
       `${report.parity.maxAbs.toExponential(1)} on ${report.parity.images} pictures`,
+  );
+  console.log(
+    `  its errors on the ${measuredOn?.images} validation images, ${crops} crop(s): ` +
+      `top-1 ${percent(top1Error).trim()}, top-5 ${percent(top5Error).trim()}`,
   );
   return file;
 }

@@ -27,8 +27,8 @@ export interface RunRecord {
   colours?: ColourStatistics;
   /** Settings that changed while the run was interrupted; absent where none did. */
   history?: HistoryEntry[];
-  /** The file of weights that `alexnet import` read; absent in runs that were trained. */
-  imported?: { file: string; sha256: string };
+  /** The file of weights that `alexnet import` read, and how many crops it averaged; absent in runs that were trained. */
+  imported?: { file: string; sha256: string; crops?: number };
 }
 
 /** `config.data` of an imported run whose file does not say what it was trained on. */

@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import * as ort from 'onnxruntime-node';
-import { centreCrop, cutOut, tenCrops } from '../../model/crops.js';
+import { type Crop, centreCrop, cutOut } from '../../model/crops.js';
 import { selectBackend } from '../../train/backend.js';
 import type { ImageHead } from '../heads.js';
 import { NCHW, permutation, transpose } from '../layout.js';
@@ -22,16 +22,17 @@ export const TOLERANCE = 1e-3;
 const AT_ONCE = 1;
 
 type Outputs = Record<'expected' | 'actual', Float32Array>;
+type Geometry = ImageHead & { crops?: readonly Crop[] };
 
 /**
+ * @param geometry  with the crops that the file averages; undefined for the tensor head
  * @param pictures  uint8 RGB [n, imagePx, imagePx, 3]
  * @throws {UserError} where an output is not finite
  */
 export async function checkParity(
   file: string,
   model: tfl.LayersModel,
-  head: 'image' | 'tensor',
-  geometry: ImageHead,
+  geometry: Geometry,
   pictures: Uint8Array,
 ): Promise<Parity> {
   const session = await openStrict(file);
@@ -39,14 +40,14 @@ export async function checkParity(
   const images = pictures.length / size;
   const [expected, actual]: number[][] = [[], []];
   try {
-    const run = head === 'image' ? imageOutputs : tensorOutputs;
+    const run = geometry.crops ? imageOutputs : tensorOutputs;
     for (let first = 0; first < images; first += AT_ONCE) {
       const part = pictures.subarray(first * size, (first + AT_ONCE) * size);
       const outputs = await run(session, model, geometry, part, part.length / size);
       expected.push(...outputs.expected);
       actual.push(...outputs.actual);
     }
-    const name = head === 'image' ? 'probabilities' : 'logits';
+    const name = geometry.crops ? 'probabilities' : 'logits';
     return { images, ...largestDifference([{ name, dims: [images, expected.length / images], expected, actual }]) };
   } finally {
     await session.release();
@@ -79,12 +80,11 @@ export async function checkOnCpu(
 async function imageOutputs(
   session: ort.InferenceSession,
   model: tfl.LayersModel,
-  geometry: ImageHead,
+  geometry: Geometry,
   pictures: Uint8Array,
   images: number,
 ): Promise<Outputs> {
-  const { imagePx, inputPx } = geometry;
-  const crops = tenCrops(imagePx, inputPx);
+  const { imagePx, crops = [] } = geometry;
   const expected = tf.tidy(() => {
     const single = crops.map((crop) =>
       tf.softmax(model.apply(cropTensor(geometry, pictures, images, crop), { training: false }) as tf.Tensor2D),
@@ -119,7 +119,7 @@ function cropTensor(
   { imagePx, inputPx, mean }: ImageHead,
   pictures: Uint8Array,
   images: number,
-  crop: ReturnType<typeof centreCrop>,
+  crop: Crop,
 ): tf.Tensor4D {
   const size = inputPx ** 2 * 3;
   const cropped = new Float32Array(images * size);

@@ -157,6 +157,6 @@ const OWN_KEYS = ['model', 'head', 'labels', 'image_px', 'input_px'];
 function own(graph: OnnxGraph): OwnRecord | undefined {
   const props = graph.model.metadataProps ?? [];
   if (!OWN_KEYS.every((key) => props.some((prop) => prop.key === key))) return undefined;
-  const { head, ...record } = propsToMetadata(props, graph.path);
-  return { ...record, mean: head === 'image' ? graph.constant('mean') : undefined };
+  const { head, crops, ...record } = propsToMetadata(props, graph.path);
+  return head === 'image' ? { ...record, crops, mean: graph.constant('mean') } : record;
 }

@@ -48,6 +48,9 @@ export interface OwnRecord {
   dataset?: string;
   top1Error?: number;
   top5Error?: number;
+  measuredOn?: object;
+  /** Crops that the file averages itself; absent where it leaves that to others. */
+  crops?: number;
   /** R, G, B in 0 … 255. */
   meanRgb?: [number, number, number];
   /** Per-pixel mean [imagePx, imagePx, 3], where the file subtracts it itself. */

@@ -29,7 +29,7 @@ export async function writeRun(
     ...resolveSettings(spec.recipe, { lrn }),
   };
   const { imagePx, inputPx } = spec;
-  const imported = { file: basename(file), sha256: await sha256Of(file) };
+  const imported = { file: basename(file), sha256: await sha256Of(file), crops: own?.crops };
   const record = { config, imagePx, inputPx, pictures: { train: 0, val: 0 }, versions: packageVersions(), imported };
   const run = await createRun(out, record, { labels, synsets }, { mean, samples: squarePictures(SAMPLES, imagePx) });
   const sgd = new Sgd(modelWeights(model, 'trainable'), config);
@@ -41,11 +41,11 @@ export async function writeRun(
   return run;
 }
 
-/** Before the first step; with the errors that the file says it has. */
+/** Before the first step; with the errors that the file says it has, where they are of one crop as a run's are. */
 function stateOf(own: ImportedNetwork['own']): RunState {
   const state = startState();
-  const { top1Error, top5Error } = own ?? {};
-  if (top1Error === undefined || top5Error === undefined) return state;
+  const { top1Error, top5Error, measuredOn, crops = 1 } = own ?? {};
+  if (top1Error === undefined || top5Error === undefined || (measuredOn && crops > 1)) return state;
   const validation = { epoch: 0, loss: null, top1Error, top5Error };
   return { ...state, lastValidation: validation, bestValidation: validation };
 }

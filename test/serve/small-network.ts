@@ -9,7 +9,7 @@ import sharp from 'sharp';
 import { exportClassifier } from '../../export/export-classifier.js';
 import { type OnnxModel, saveModel } from '../../export/onnx-model.js';
 import { ALEXNET } from '../../model/alexnet.js';
-import { type Crop, tenCrops } from '../../model/crops.js';
+import { type Crop, type CropCount, tenCrops } from '../../model/crops.js';
 import { buildNetwork, type NetworkSpec } from '../../model/network.js';
 import { random } from '../../model/random.js';
 
@@ -51,6 +51,7 @@ export async function writeSmallNetwork(
   file: string,
   head: 'image' | 'tensor' = 'image',
   convert: (model: OnnxModel) => OnnxModel | Promise<OnnxModel> = (model) => model,
+  crops?: CropCount,
 ): Promise<string> {
   await import('../../export/backend/index.js');
   await tf.setBackend('onnxruntime');
@@ -62,7 +63,7 @@ export async function writeSmallNetwork(
     toolVersion: '0.0.0',
   };
   const sizes = { opset: 13, imagePx: IMAGE_PX, inputPx: INPUT_PX, mean: MEAN };
-  const { model } = await exportClassifier(MODEL, { head, ...sizes, metadata });
+  const { model } = await exportClassifier(MODEL, { head, crops, ...sizes, metadata });
   await saveModel(await convert(model), file);
   await tf.setBackend('cpu');
   return file;

@@ -1,0 +1,25 @@
+/** How many crops a run's exported file averages unless a person says otherwise. */
+import type { CropCount } from '../model/crops.js';
+import type { Run } from '../train/run-folder.js';
+
+export interface ChosenCrops {
+  crops: CropCount;
+  /** For people. */
+  reason: string;
+}
+
+/**
+ * Those that the network was trained to answer alike: corners where it saw windows at random places, mirror images where it saw them. A network
+ * that never saw a mirror image answers it worse, and the mean with it. A file of this program that was imported keeps its own number.
+ */
+export function cropsOfRun({ config, imagePx, inputPx, imported }: Run): ChosenCrops {
+  if (imported?.crops !== undefined) return { crops: imported.crops as CropCount, reason: `as in ${imported.file}` };
+  const { randomCrop, mirror } = config;
+  const corners = randomCrop && inputPx < imagePx;
+  const seen = corners ? 'random crops' : inputPx < imagePx ? 'centre crops' : 'whole images';
+  const trained = imported ? `the recipe of ${config.model} trains` : 'trained';
+  return {
+    crops: corners ? (mirror ? 10 : 5) : mirror ? 2 : 1,
+    reason: `${trained} on ${seen}, ${mirror ? 'mirrored or not' : 'never mirrored'}`,
+  };
+}

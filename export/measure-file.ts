@@ -1,0 +1,74 @@
+/** The errors that an exported file states: its own, through onnxruntime, on the validation images of its run. */
+import { UserError } from '../model/errors.js';
+import type { Split } from '../train/data/dataset.js';
+import { evaluate } from '../train/evaluate.js';
+import { openRunPictures } from '../train/evaluate-run.js';
+import { listenForInterrupt } from '../train/interrupt.js';
+import { ONNX_BATCH, onnxPredictor } from '../train/predict-onnx.js';
+import type { Progress } from '../train/progress.js';
+import type { Run } from '../train/run-folder.js';
+import type { ModelMetadata } from './metadata.js';
+
+export interface MeasureRequest {
+  /** Data set to measure on; default: that of the run. */
+  data?: string;
+  /** Images to measure on at most, spread evenly over the split; 0: none. Default: see `mostImages`. */
+  measureImages?: number;
+}
+
+export type MeasuredErrors = Required<Pick<ModelMetadata, 'top1Error' | 'top5Error' | 'measuredOn'>>;
+
+const SPLIT = 'val';
+/** Pixels that pass the network at most: those of 1,000 images of AlexNet in ten crops, minutes on two cores. */
+const MOST_PIXELS = 1000 * 10 * 227 ** 2;
+
+/** Images measured where nobody says how many: a small network's are all cheap, AlexNet's are not. */
+export function mostImages({ crops, inputPx }: Pick<ModelMetadata, 'crops' | 'inputPx'>): number {
+  return Math.floor(MOST_PIXELS / (crops * inputPx ** 2));
+}
+
+/**
+ * Validation images to measure a run's file on.
+ * @returns undefined where none are wanted, or, after a note that says why, where there are none
+ * @throws {UserError} where `data` was asked for and does not fit
+ */
+export async function openValidation(
+  run: Run,
+  { data, measureImages }: MeasureRequest,
+  progress: Progress,
+): Promise<Split | undefined> {
+  if (measureImages === 0) return undefined;
+  try {
+    return (await openRunPictures(run, { data, split: SPLIT }, progress)).split;
+  } catch (error) {
+    if (data !== undefined || !(error instanceof UserError)) throw error;
+    progress.note(`the file will state no errors: ${error.message}; --data DATA measures them on other images`);
+    return undefined;
+  }
+}
+
+/**
+ * What `alexnet evaluate --onnx` says of the file.
+ * @throws {UserError} when a signal comes before the end
+ */
+export async function measureFile(
+  file: string,
+  metadata: ModelMetadata,
+  split: Split,
+  { data, measureImages = mostImages(metadata) }: MeasureRequest,
+  progress: Progress,
+): Promise<MeasuredErrors> {
+  const { predict, release } = await onnxPredictor(file, metadata);
+  const interrupt = listenForInterrupt((signal) => progress.note(`${signal}: ending; nothing is written`));
+  const measured = await evaluate(predict, split, {
+    batch: ONNX_BATCH,
+    images: measureImages,
+    onProgress: (done, total) => progress.work('measuring the file', done, total),
+    stopped: () => interrupt.signal !== undefined,
+  }).finally(() => interrupt.close());
+  await release();
+  progress.stop();
+  if (!measured) throw new UserError('ended while measuring the file; --measure-images N measures it on fewer images');
+  const { top1Error, top5Error, images } = measured;
+  return { top1Error, top5Error, measuredOn: { ...(data !== undefined && { data }), split: SPLIT, images } };
+}

@@ -1,0 +1,202 @@
+/** The crops and the errors that `alexnet export` writes into a run's file are those that the file is served and evaluated with. */
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it, test } from 'node:test';
+import '@tensorflow/tfjs-backend-cpu';
+import * as tf from '@tensorflow/tfjs-core';
+import sharp from 'sharp';
+import { cropsOfRun } from '../../export/crops-of-run.js';
+import { type ExportRunRequest, exportRun } from '../../export/export-run.js';
+import { mostImages } from '../../export/measure-file.js';
+import { readMetadata } from '../../export/model-file.js';
+import type { CropCount } from '../../model/crops.js';
+import { buildNetwork } from '../../model/network.js';
+import { random } from '../../model/random.js';
+import { findNetwork } from '../../model/registry.js';
+import { saveCheckpoint, startState } from '../../train/checkpoint.js';
+import { resolveSettings, type Settings } from '../../train/config.js';
+import { evaluateRun } from '../../train/evaluate-run.js';
+import { silentProgress } from '../../train/progress.js';
+import { createRun, type Run } from '../../train/run-folder.js';
+import { modelWeights } from '../../train/weights.js';
+import { alexnet, json } from '../real/command.js';
+
+const LABELS = ['ant', 'bee', 'cat'];
+/** Images a class: enough for the crops to differ in their errors. */
+const IMAGES = 20;
+const NETWORK = findNetwork('cifar10-11pct');
+
+interface Report {
+  file: string;
+  sha256: string;
+  crops: number;
+  top1_error?: number;
+  top5_error?: number;
+  measured_on?: object;
+}
+
+describe('alexnet export of a run', () => {
+  let folder: string;
+  const at = (...names: string[]) => join(folder, ...names);
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'alexnet-crops-'));
+    await tf.setBackend('cpu');
+    for (const split of ['train', 'val']) for (const label of LABELS) await writeQuarters(at('data', split, label));
+    for (const data of ['data', 'elsewhere']) await writeRun(at(`run-${data}`), at(data), { mirror: false });
+  });
+  after(() => rm(folder, { recursive: true }));
+
+  const exported = (name: string, request: Partial<ExportRunRequest> = {}, progress = silentProgress) =>
+    exportRun({ run: at('run-data'), head: 'image', opset: 13, ...request, out: at(name) }, progress);
+
+  /** What the file answers, by the command for it. */
+  const ofFile = (name: string, images?: number) =>
+    evaluateRun({ onnx: at(name), data: at('data'), split: 'val', images }, silentProgress);
+
+  it('states the errors that evaluate --onnx gives, equal bytes each time, and says why so many crops', async () => {
+    const words = ['--run', at('run-data'), '--out', at('default.onnx')];
+    const [first, again] = [await json<Report>('export', ...words), await alexnet('export', ...words)];
+    assert.equal(first.crops, 5);
+    assert.deepEqual(first.measured_on, { split: 'val', images: LABELS.length * IMAGES });
+    const measured = await json<Report>(
+      'evaluate',
+      '--onnx',
+      at('default.onnx'),
+      '--data',
+      at('data'),
+      '--split',
+      'val',
+    );
+    assert.deepEqual(
+      [measured.crops, measured.top1_error, measured.top5_error],
+      [5, first.top1_error, first.top5_error],
+    );
+    assert.match(
+      again.stderr,
+      /5 crops averaged: trained on random crops, never mirrored \(--crops takes another number\)/,
+    );
+    assert.match(again.stdout, new RegExp(`sha256 ${first.sha256}`));
+    const percent = (100 * first.top1_error!).toFixed(2);
+    assert.match(again.stdout, new RegExp(`itself on 60 val images of .*, 5 crop\\(s\\): top-1 error ${percent} %`));
+    const { metadata } = await json<{ metadata: Record<string, string> }>('inspect', at('default.onnx'));
+    assert.equal(metadata.crops, '5');
+    assert.equal(metadata.top1_error, String(first.top1_error));
+    assert.equal(metadata.measured_on, '{"split":"val","images":60}');
+  });
+
+  it('averages as many crops as asked, each file with errors of its own, as the checkpoint gives with so many', async () => {
+    const errors = new Set<number>();
+    for (const crops of [1, 2, 5, 10] as CropCount[]) {
+      const { metadata } = await exported(`${crops}.onnx`, { crops });
+      const file = await ofFile(`${crops}.onnx`);
+      const checkpoint = await evaluateRun({ run: at('run-data'), split: 'val', crops }, silentProgress);
+      assert.deepEqual([metadata.crops, file.crops, checkpoint.crops], [crops, crops, crops]);
+      assert.deepEqual([metadata.top1Error, checkpoint.top1Error], [file.top1Error, file.top1Error]);
+      assert.ok(Math.abs(checkpoint.loss - file.loss) < 1e-5, `${crops} crops: loss ${file.loss}, ${checkpoint.loss}`);
+      errors.add(file.top1Error);
+    }
+    assert.ok(errors.size > 1, 'the crops make no difference here, so nothing was compared');
+    const { code, stderr } = await alexnet('evaluate', '--onnx', at('5.onnx'), '--data', at('data'), '--crops', '10');
+    assert.equal(code, 1);
+    assert.match(
+      stderr,
+      /5\.onnx: averages 5 crops inside the file, not the 10 of --crops; leave --crops out, or export/,
+    );
+  });
+
+  it('states of the tensor head what the centre crop minus the mean colour gives', async () => {
+    const { metadata } = await exported('tensor.onnx', { head: 'tensor' });
+    assert.equal(metadata.crops, 1);
+    assert.equal((await ofFile('tensor.onnx')).top1Error, metadata.top1Error);
+    const { code, stderr } = await alexnet(
+      ...['export', '--run', at('run-data'), '--out', at('x.onnx'), '--head', 'tensor', '--crops', '2'],
+    );
+    assert.equal(code, 2);
+    assert.match(stderr, /--crops belongs to --head image/);
+  });
+
+  it('states the errors of the integers in an int8 file', async () => {
+    const { metadata } = await exported('int8.onnx', {
+      precision: 'int8',
+      calibrate: at('data'),
+      keepFloat: ['local3', 'local4'],
+    });
+    assert.equal((await ofFile('int8.onnx')).top1Error, metadata.top1Error);
+  });
+
+  it('measures as many images as asked, spread over the classes, and says so', async () => {
+    const { metadata } = await exported('some.onnx', { measureImages: 9 });
+    assert.deepEqual(metadata.measuredOn, { split: 'val', images: 9 });
+    const { images, top1Error } = await ofFile('some.onnx', 9);
+    assert.deepEqual([images, top1Error], [9, metadata.top1Error]);
+    assert.equal(mostImages({ crops: 10, inputPx: 227 }), 1000);
+    assert.ok(mostImages({ crops: 10, inputPx: NETWORK.inputPx }) > 10_000, 'all of CIFAR-10');
+  });
+
+  it('states no errors, and says why, where the images are gone, unless it is shown others', async () => {
+    const notes: string[] = [];
+    const progress = { ...silentProgress, note: (line: string) => void notes.push(line) };
+    const run = at('run-elsewhere');
+    const { metadata } = await exported('gone.onnx', { run }, progress);
+    assert.deepEqual([metadata.top1Error, metadata.measuredOn], [undefined, undefined]);
+    const stated = await readMetadata(at('gone.onnx'));
+    assert.equal(stated.top1Error, undefined, 'not the 0.25 of the checkpoint, which one crop gave');
+    assert.match(
+      notes.join('\n'),
+      /will state no errors: .*elsewhere: no such file or folder.*; --data DATA measures them/,
+    );
+    const measured = await exported('shown.onnx', { run, data: at('data') });
+    assert.deepEqual(measured.metadata.measuredOn, { data: at('data'), split: 'val', images: 60 });
+    await assert.rejects(exported('wrong.onnx', { data: at('elsewhere') }), /elsewhere: no such file or folder/);
+  });
+});
+
+test('takes corners where a run saw random crops, and mirror images where it saw them', () => {
+  const chosen = (imagePx: number, randomCrop: boolean, mirror: boolean) =>
+    cropsOfRun({ config: { model: 'n', randomCrop, mirror }, imagePx, inputPx: 24 } as Run);
+  assert.deepEqual(chosen(32, true, true), { crops: 10, reason: 'trained on random crops, mirrored or not' });
+  assert.deepEqual(chosen(32, true, false), { crops: 5, reason: 'trained on random crops, never mirrored' });
+  assert.deepEqual(chosen(32, false, true), { crops: 2, reason: 'trained on centre crops, mirrored or not' });
+  assert.deepEqual(chosen(32, false, false), { crops: 1, reason: 'trained on centre crops, never mirrored' });
+  assert.deepEqual(chosen(24, true, true), { crops: 2, reason: 'trained on whole images, mirrored or not' });
+  assert.deepEqual(chosen(24, true, false), { crops: 1, reason: 'trained on whole images, never mirrored' });
+});
+
+/** Quarters of random colours, so that crops and mirror images differ. */
+async function writeQuarters(path: string): Promise<void> {
+  await mkdir(path, { recursive: true });
+  const px = NETWORK.imagePx;
+  for (let i = 0; i < IMAGES; i++) {
+    const stream = random(path.split('/').slice(-2).join('/'), i);
+    const colours = Uint8Array.from({ length: 4 * 3 }, () => stream.integer(256));
+    const pixels = Uint8Array.from({ length: px * px * 3 }, (_, at) => {
+      const [y, x] = [Math.floor(at / 3 / px), Math.floor(at / 3) % px];
+      return colours[(2 * Math.floor((2 * y) / px) + Math.floor((2 * x) / px)) * 3 + (at % 3)];
+    });
+    await sharp(pixels, { raw: { width: px, height: px, channels: 3 } })
+      .png()
+      .toFile(join(path, `${i}.png`));
+  }
+}
+
+/** A run with drawn weights, large enough for answers that differ, that has one crop's error of 25 % in its checkpoint. */
+async function writeRun(path: string, data: string, settings: Partial<Settings>): Promise<void> {
+  const { imagePx, inputPx, recipe } = NETWORK;
+  const config = { data, model: NETWORK.name, ...resolveSettings(recipe, settings) };
+  const record = { config, imagePx, inputPx, pictures: { train: 60, val: 60 }, versions: {} };
+  const mean = Float32Array.from({ length: imagePx ** 2 * 3 }, (_, i) => 120 + (i % 17));
+  const samples = Uint8Array.from({ length: 2 * imagePx ** 2 * 3 }, (_, i) => (i * 7919) % 256);
+  const run = await createRun(path, record, { labels: LABELS }, { mean, samples });
+  const model = buildNetwork(NETWORK, { classes: LABELS.length, seed: 4, width: 0.125 });
+  for (const { name, variable } of modelWeights(model, 'all')) {
+    const stream = random('weights', name);
+    const values = Float32Array.from({ length: variable.size }, () => 0.15 * stream.normal());
+    tf.tidy(() => variable.assign(tf.tensor(values, variable.shape)));
+  }
+  const validation = { epoch: 1, loss: 1, top1Error: 0.25, top5Error: 0 };
+  const state = { ...startState(), epoch: 1, lastValidation: validation, bestValidation: validation };
+  await saveCheckpoint(run.best, model, [], state);
+  model.dispose();
+}

@@ -1,5 +1,5 @@
 /** The crops of a picture that a model averages, by the names people call them. */
-import { type Crop, centreCrop, tenCrops } from '../model/crops.js';
+import { CROP_COUNTS, type Crop, cropsOf } from '../model/crops.js';
 import type { ServedModel } from './served-model.js';
 
 export interface NamedCrop extends Crop {
@@ -8,7 +8,7 @@ export interface NamedCrop extends Crop {
   size: number;
 }
 
-const UPRIGHT = ['top left', 'top right', 'bottom left', 'bottom right', 'centre'];
+const CORNERS = ['top left', 'top right', 'bottom left', 'bottom right'];
 
 /** In the order of the model's rows; undefined for a file whose number of crops is not that of any cutting known here. */
 export function namedCrops({
@@ -16,11 +16,10 @@ export function namedCrops({
   imagePx,
   cropPx: size,
 }: Pick<ServedModel, 'crops' | 'imagePx' | 'cropPx'>): NamedCrop[] | undefined {
-  const whole = imagePx === size ? 'whole' : 'centre';
-  if (crops === 1) return [{ name: whole, size, ...centreCrop(imagePx, size) }];
-  const all = tenCrops(imagePx, size);
-  if (all.length !== crops) return undefined;
-  const names = all.length === 2 * UPRIGHT.length ? UPRIGHT : [whole];
+  const count = CROP_COUNTS.find((known) => known === crops);
+  const all = count && cropsOf(count, imagePx, size);
+  if (all?.length !== crops) return undefined;
+  const names = [...(crops >= 5 ? CORNERS : []), imagePx === size ? 'whole' : 'centre'];
   return all.map((crop, i) => {
     const name = names[i % names.length];
     return { name: crop.mirror ? `${name}, mirrored` : name, size, ...crop };

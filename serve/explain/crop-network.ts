@@ -52,7 +52,8 @@ export class CropNetwork {
     const { proto, classifier, recipe, cropsInside, output, perCrop } = file;
     this.graph = new OnnxGraph(options.file, proto);
     this.tensor = new PictureTensor(recipe);
-    this.cutsInside = perCrop !== undefined && this.graph.producer(CROPS) !== undefined;
+    const isRead = cropsInside === 1 || perCrop !== undefined;
+    this.cutsInside = this.isOwn && isRead && this.graph.producer(CROPS) !== undefined;
     const { cropPx } = classifier;
     this.input = this.cutsInside
       ? { name: CROPS, datatype: 'FP32', shape: [-1, 3, cropPx, cropPx] }

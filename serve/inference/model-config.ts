@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
+import { CROP_COUNTS } from '../../model/crops.js';
 import { UserError } from '../../model/errors.js';
 
 const Colour = z.tuple([z.number(), z.number(), z.number()]);
@@ -31,8 +32,8 @@ export const ModelConfig = z.strictObject({
   labels: z.union([Labels, z.string()]).optional(),
   synsets: Labels.optional(),
   input: Input.prefault({}),
-  /** 10: corners and centre, and mirrored, their probabilities averaged. */
-  crops: z.union([z.literal(1), z.literal(10)]).default(1),
+  /** Their probabilities are averaged; see `cropsOf`. */
+  crops: z.literal(CROP_COUNTS).default(1),
   output: z
     .strictObject({
       /** Where the model has several. */

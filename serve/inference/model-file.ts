@@ -118,7 +118,7 @@ function byMetadata(metadata: ModelMetadata, model: Interface & { proto: ModelPr
       channels: 'RGB',
       imagePx,
       inputPx: whole ? imagePx : inputPx,
-      crops: whole ? 1 : 10,
+      crops: 1,
       scale: 1,
       mean: metadata.meanRgb ?? [0, 0, 0],
       std: [1, 1, 1],

@@ -1,5 +1,5 @@
 /** From a decoded picture to what a model takes: crops cut out, colours scaled and centred, channels and axes in the model's order. */
-import { type Crop, centreCrop, tenCrops } from '../../model/crops.js';
+import { type Crop, type CropCount, cropsOf } from '../../model/crops.js';
 
 /** How pictures become a model's input. Its values are (x · scale − mean) / std for x in 0 … 255, or x itself where it takes uint8. */
 export interface PictureRecipe {
@@ -10,8 +10,8 @@ export interface PictureRecipe {
   imagePx: number;
   /** Side of the model's input, pixels, at most imagePx. */
   inputPx: number;
-  /** Crops cut here: 1, the centre, or 10, averaged afterwards (paper, §4.1). */
-  crops: 1 | 10;
+  /** Crops cut here, averaged afterwards (paper, §4.1); see `cropsOf`. */
+  crops: CropCount;
   scale: number;
   /** R, G, B, as the two below. */
   mean: readonly [number, number, number];
@@ -27,7 +27,7 @@ export class PictureTensor {
 
   constructor(private readonly recipe: PictureRecipe) {
     const { imagePx, inputPx, crops, scale, mean, std } = recipe;
-    this.crops = crops === 10 ? tenCrops(imagePx, inputPx) : [centreCrop(imagePx, inputPx)];
+    this.crops = cropsOf(crops, imagePx, inputPx);
     this.values = [0, 1, 2].map((c) => Float32Array.from({ length: 256 }, (_, x) => (x * scale - mean[c]) / std[c]));
     this.size = inputPx * inputPx * 3;
   }

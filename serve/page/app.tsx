@@ -85,7 +85,7 @@ function epochOf({ returns, samples }: Server, target: Target): string {
   return `${returns} ${latest && modelOf(latest, target)?.since_ms}`;
 }
 
-/** The fifth of ten crops; the only one where there is one. */
+/** The centre crop, or the whole image. */
 function centreOf(answer: Classified | undefined): number | undefined {
   if (!answer) return undefined;
   const centre = answer.by_crop.findIndex(({ name }) => name === 'centre');

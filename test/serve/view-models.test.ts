@@ -10,6 +10,7 @@ import * as ort from 'onnxruntime-node';
 import sharp from 'sharp';
 import { exportClassifier } from '../../export/export-classifier.js';
 import { exportOnnx, quantize, saveModel, toFloat16 } from '../../export/index.js';
+import type { CropCount } from '../../model/crops.js';
 import { buildNetwork } from '../../model/network.js';
 import { random } from '../../model/random.js';
 import { findNetwork } from '../../model/registry.js';
@@ -58,13 +59,27 @@ const feeds = {
   },
 };
 
-for (const [form, head, convert, tolerance] of [
-  ['the tensor head', 'tensor', undefined, 1e-5],
-  ['float16', 'image', toFloat16, 0.01], // 11 bits
-  ['int8', 'image', (model) => quantize(model, feeds, { method: 'minmax', reduceRange: false, keepFloat: [] }), 0.1], // 8 bits, four layers
-] as [string, 'image' | 'tensor', Parameters<typeof writeSmallNetwork>[2], number][]) {
+const toInt8: Conversion = (model) => quantize(model, feeds, { method: 'minmax', reduceRange: false, keepFloat: [] });
+type Conversion = Parameters<typeof writeSmallNetwork>[2];
+
+/** Position of the crop that is looked at, in the file and among the ten. */
+for (const { form, head = 'image', convert, crops, at = [7, 7], tolerance = 1e-5 } of [
+  { form: 'the tensor head', head: 'tensor', at: [0, 4] },
+  { form: 'float16', convert: toFloat16, tolerance: 0.01 }, // 11 bits
+  { form: 'int8', convert: toInt8, tolerance: 0.1 }, // 8 bits, four layers
+  { form: 'one crop', crops: 1, at: [0, 4] },
+  { form: 'two crops', crops: 2, at: [1, 9] },
+  { form: 'five crops', crops: 5, at: [3, 3] },
+] as {
+  form: string;
+  head?: 'image' | 'tensor';
+  convert?: Conversion;
+  crops?: CropCount;
+  at?: [number, number];
+  tolerance?: number;
+}[]) {
   test(`shows ${form} as it shows the float32 file: same layers, near numbers`, async () => {
-    const file = await writeSmallNetwork(join(folder, `${form.replace(' ', '-')}.onnx`), head, convert);
+    const file = await writeSmallNetwork(join(folder, `${form.replace(' ', '-')}.onnx`), head, convert, crops);
     const { network, parts, row } = await open(file);
     const [{ layers, totals }] = (await parts({ view: 'layers' })) as [
       {
@@ -77,15 +92,18 @@ for (const [form, head, convert, tolerance] of [
       [...LAYERS, 'probabilities'],
     );
     assert.equal(totals.parameters, 608 + 444 + 1090 + 77 + 40);
-    const values = await network.run(await row(7), network.layers);
-    const crop = cropOf(pixels, CROPS[7], head === 'tensor' ? (at) => MEAN_RGB[at % 3] : undefined);
+    assert.equal(network.model.crops, crops ?? (head === 'tensor' ? 1 : 10));
+    const { top, left, mirror } = network.crops[at[0]];
+    assert.deepEqual({ top, left, mirror }, CROPS[at[1]]);
+    const values = await network.run(await row(at[0]), network.layers);
+    const crop = cropOf(pixels, CROPS[at[1]], head === 'tensor' ? (at) => MEAN_RGB[at % 3] : undefined);
     for (const layer of LAYERS) {
       const expected = valuesOf([crop], layer);
       assert.deepEqual(values.get(layer)!.shape, expected.shape, layer);
       const most = expected.data.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
       assertClose(values.get(layer)!.data, expected.data, tolerance * most);
     }
-    assertClose(await network.probabilities(await row(7)), probabilitiesOf([crop])[0], tolerance);
+    assertClose(await network.probabilities(await row(at[0])), probabilitiesOf([crop])[0], tolerance);
     const lrn = await parts({ view: 'lrn', bytes, layer: 'norm2', channel: 5, y: 1, x: 2 });
     assert.equal(lrn.length, 1);
   });

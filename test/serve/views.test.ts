@@ -14,6 +14,7 @@ import {
   kernelOf,
   LABELS,
   LAYERS,
+  MEAN_RGB,
   pixelsOf,
   pngOf,
   probabilitiesOf,
@@ -141,6 +142,34 @@ test('answers what each crop alone gives, whose mean is the prediction', async (
   const plain = await (await post(url, picture)).json();
   assert.equal('by_crop' in (plain as object), false);
 });
+
+for (const { what, head, crops, cut, mean } of [
+  { what: 'one crop', head: 'image', crops: 1, cut: [4] },
+  { what: 'corners and centre', head: 'image', crops: 5, cut: [0, 1, 2, 3, 4] },
+  { what: 'the tensor head, fed with the centre', head: 'tensor', cut: [4], mean: (at: number) => MEAN_RGB[at % 3] },
+] as const) {
+  test(`answers with no mirror image where the file averages none: ${what}`, async () => {
+    const file = await writeSmallNetwork(join(folder, `${what}.onnx`), head, undefined, crops);
+    const served = await running({ file });
+    const response = await post(served.url, picture, {}, `/classify?by_crop=true&top=${LABELS.length}`);
+    type Answer = {
+      crops: number;
+      predictions: { index: number; probability: number }[];
+      by_crop: { mirror: boolean }[];
+    };
+    const answer = (await response.json()) as Answer;
+    assert.equal(answer.crops, cut.length);
+    assert.deepEqual(
+      answer.by_crop.map(({ mirror }) => mirror),
+      cut.map(() => false),
+    );
+    const single = probabilitiesOf(cut.map((at) => cropOf(pixels, CROPS[at], mean)));
+    for (const { index, probability } of answer.predictions) {
+      const expected = single.reduce((sum, probabilities) => sum + probabilities[index] / cut.length, 0);
+      assertClose([probability], [expected], 1e-5);
+    }
+  });
+}
 
 test('shows response normalisation at a place with its neighbours, as the paper computes it', async () => {
   type View = Record<'channel' | 'y' | 'x' | 'before' | 'after' | 'sum_of_squares', number> & {

@@ -27,14 +27,21 @@ export function Averaging({ answer, picture, subject, setCrop }: AveragingProps)
   );
 }
 
+/** By how many there are. */
+const PLACES: Record<number, string> = {
+  1: 'its centre',
+  2: 'its centre, and the mirror image of that',
+  5: 'the four corners and the centre',
+  10: 'the four corners and the centre, and the mirror image of each',
+};
+
 function Note({ count, size, imagePx }: { count: number; size: number; imagePx: number }) {
   return (
     <>
       {size < imagePx ? (
         <p>
-          The network never sees the whole picture. It looks at squares of {size} pixels cut from the {imagePx}-pixel
-          one
-          {count > 2 && ': the four corners and the centre, and the mirror image of each'}.
+          The network never sees the whole picture. It looks at {count === 1 ? 'a square' : 'squares'} of {size} pixels
+          cut from the {imagePx}-pixel one: {PLACES[count]}.
         </p>
       ) : (
         <p>

@@ -13,7 +13,7 @@ interface CropTilesProps {
 
 export function CropTiles({ crops, imagePx, picture, chosen, choose }: CropTilesProps) {
   return (
-    <fieldset class="crops" style={{ '--half': Math.ceil(crops.length / 2) }}>
+    <fieldset class="crops" style={{ '--upright': crops.filter(({ mirror }) => !mirror).length }}>
       <legend class="hidden">Crop that the views below look into</legend>
       {crops.map((crop, i) => {
         const [best] = crop.predictions;

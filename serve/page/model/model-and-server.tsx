@@ -60,7 +60,8 @@ function File({ subject: { target, epoch } }: { subject: Subject }) {
         note={
           <p>
             What the file tells the engine to compute, from the picture at the top to the probabilities at the bottom.
-            The crops of §4.1 are cut inside it. Stored numbers are named in their operation with their lengths.
+            Files with the image head cut their crops inside it (§4.1). Stored numbers are named in their operation with
+            their lengths.
           </p>
         }
       >

@@ -107,14 +107,14 @@ async function exportFile(out: string, progress: Progress): Promise<string> {
   heading(progress, 'Export the best checkpoint to ONNX');
   const file = join(out, 'emoji.onnx');
   const report = await exportRun({ run: out, out: file, head: 'image', opset: 13 }, progress);
-  const { top1Error = 0, top5Error = 0, measuredOn, crops } = report.metadata;
   console.log(
     `  ${file}: ${(report.bytes / 1e6).toFixed(1)} MB, ${report.nodes} nodes; onnxruntime and tfjs differ by at most ` +
       `${report.parity.maxAbs.toExponential(1)} on ${report.parity.images} pictures`,
   );
+  const { top1Error, top5Error, measuredOn, crops } = report.metadata;
   console.log(
-    `  its errors on the ${measuredOn?.images} validation images, ${crops} crop(s): ` +
-      `top-1 ${percent(top1Error).trim()}, top-5 ${percent(top5Error).trim()}`,
+    `  its errors on the ${measuredOn!.images} validation images, ${crops} crop(s): ` +
+      `top-1 ${percent(top1Error!).trim()}, top-5 ${percent(top5Error!).trim()}`,
   );
   return file;
 }

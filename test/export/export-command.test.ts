@@ -165,7 +165,11 @@ describe('alexnet export of a model on disk', () => {
       [['--layers-model', model, '--input-shape', 'N,12'], 1, /shape \[\?, 12\] does not fit the model's/],
       [['--layers-model', model, '--input-shape', 'N,x'], 2, /Expected lengths such as N,32,64/],
       [['--layers-model', model, '--run', folder], 2, /give one of --run/],
-      [['--layers-model', model, '--head', 'image'], 2, /--head and --checkpoint belong to --run/],
+      [
+        ['--layers-model', model, '--head', 'image'],
+        2,
+        /--head, --checkpoint, --crops, --data and --measure-images belong to --run/,
+      ],
       [['--layers-model', model, '--precision', 'int8'], 2, /needs --calibrate DATA/],
     ];
     for (const [words, code, message] of cases) {

@@ -7,6 +7,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import onnxProto from 'onnx-proto';
 import sharp from 'sharp';
+import { cropsOfRun } from '../../export/crops-of-run.js';
 import { exportRun } from '../../export/export-run.js';
 import { importNetwork } from '../../export/import/import-network.js';
 import { importRun } from '../../export/import/main.js';
@@ -15,6 +16,7 @@ import { buildNetwork } from '../../model/network.js';
 import { findNetwork, NETWORKS } from '../../model/registry.js';
 import { selectBackend } from '../../train/backend.js';
 import { loadCheckpoint } from '../../train/load-checkpoint.js';
+import { silentProgress } from '../../train/progress.js';
 import { openRun } from '../../train/run-folder.js';
 import { modelWeights } from '../../train/weights.js';
 import { alexnet, json } from '../real/command.js';
@@ -86,6 +88,7 @@ describe("a file of this project's own", () => {
     assert.deepEqual(run.mean, mean);
     const { model: read, state } = await loadCheckpoint(run.best);
     assert.equal(state.bestValidation?.top1Error, 0.25);
+    assert.deepEqual(cropsOfRun(run), { crops: 2, reason: 'as in cifar10-quick-image.onnx' }); // its recipe mirrors nothing
     assert.deepEqual(weightsOf(read), weightsOf(model));
     await assert.rejects(
       importRun({ file, model: 'cifar10-quick', out: at('run'), force: false }),
@@ -148,7 +151,7 @@ describe('constants of response normalisation that are not those of the network'
   it('are shown by summary, and come back from a file that writes the normalisation as a convolution', async () => {
     const { stdout } = await alexnet('summary', '--run', at('lrn'));
     assert.match(stdout, /rnorm1: x \/ \(1\.5 \+ 0\.002 · Σ x² over 7 channels\)\^0\.6/);
-    await exportRun({ head: 'image', opset: 13, run: at('lrn'), out: at('conv.onnx'), lrn: 'conv' }, () => undefined);
+    await exportRun({ head: 'image', opset: 13, run: at('lrn'), out: at('conv.onnx'), lrn: 'conv' }, silentProgress);
     const words = [at('conv.onnx'), '--model', 'cifar10-11pct', '--out', at('again')];
     const { run, model, classes, compared } = await json<Record<string, unknown>>('import', ...words);
     assert.deepEqual([run, model, classes], [at('again'), 'cifar10-11pct', 2]);
@@ -168,7 +171,7 @@ describe('constants of response normalisation that are not those of the network'
     const words = ['--data', at('data'), '--from', at('lrn'), '--epochs', '1', '--lr', '1e-6'];
     await json('train', ...words, '--out', at('trained'));
     assert.deepEqual(await configOf('trained'), lrn);
-    await exportRun({ head: 'image', opset: 13, run: at('trained'), out: at('trained.onnx') }, () => undefined);
+    await exportRun({ head: 'image', opset: 13, run: at('trained'), out: at('trained.onnx') }, silentProgress);
     const { graph } = onnx.ModelProto.decode(await readFile(at('trained.onnx')));
     const attributes = graph!.node!.filter(({ opType }) => opType === 'LRN').map(({ attribute }) => attribute!);
     assert.deepEqual(

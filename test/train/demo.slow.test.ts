@@ -1,0 +1,32 @@
+/** `npm run demo` to its end: what it prints is what the file that it serves gives. */
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { alexnet, json } from '../real/command.js';
+
+test('the demo prints the errors of the file that it serves, and its epochs do not contradict them', async () => {
+  const out = await mkdtemp(join(tmpdir(), 'alexnet-demo-'));
+  const { code, stdout, stderr } = await alexnet('demo', '--exit', '--out', join(out, 'demo'));
+  assert.equal(code, 0, stderr);
+  const file = join(out, 'demo', 'emoji.onnx');
+  const words = ['evaluate', '--onnx', file, '--data', 'emoji'];
+  const errors: Record<string, number> = {};
+  for (const [split, line] of [
+    ['val', /errors on the 600 validation images, 1 crop\(s\): top-1 +([\d.]+) %/],
+    ['test-centred', /centred on white: network +top-1 +([\d.]+) %/],
+    ['test-random', /random place, size and background: network +top-1 +([\d.]+) %/],
+  ] as const) {
+    const { top1_error, crops } = await json<{ top1_error: number; crops: number }>(...words, '--split', split);
+    assert.equal(line.exec(stdout)?.[1], (100 * top1_error).toFixed(1), split);
+    assert.equal(crops, 1, 'trained without mirroring');
+    errors[split] = top1_error;
+  }
+  const best = stderr.split('\n').findLast((text) => text.includes('best so far'));
+  assert.equal(/val loss .*? top-1 ([\d.]+) %/.exec(best ?? '')?.[1], (100 * errors.val).toFixed(1), best);
+  const { stdout: answer } = await alexnet('classify', '--model', file, join(out, 'demo', 'guitar.png'));
+  assert.match(stdout, /^ +guitar +\d/m);
+  assert.match(answer, /guitar/);
+  await rm(out, { recursive: true });
+});

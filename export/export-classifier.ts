@@ -56,7 +56,7 @@ export async function exportClassifier(
 }
 
 function describe({ model, head, crops, imagePx, inputPx, labels }: ModelMetadata): string {
-  const averaged = crops > 1 ? `mean over ${crops} crops` : 'one centre crop';
+  const averaged = crops > 1 ? `mean over ${crops} crops` : 'one crop';
   return head === 'image'
     ? `${model}: image uint8 [N, ${imagePx}, ${imagePx}, 3] RGB → probabilities of ${labels.length} classes, ${averaged} of ${inputPx} pixels`
     : `${model}: input float32 [N, 3, ${inputPx}, ${inputPx}] RGB 0–255, mean subtracted → logits and probabilities of ${labels.length} classes`;

@@ -89,8 +89,7 @@ describe('an exported network', () => {
 
   it('averages the probabilities of the crops inside the image head, mean subtracted pixel by pixel', async () => {
     for (const [name, asked, positions] of [
-      ['alexnet', 10, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]],
-      ['cifar10-11pct', undefined, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]],
+      ['alexnet', undefined, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]],
       ['cifar10-11pct', 5, [0, 1, 2, 3, 4]],
       ['cifar10-11pct', 2, [4, 9]],
       ['cifar10-11pct', 1, [4]],

@@ -1,5 +1,6 @@
 /** Names of classes for an imported network. */
 import { readFile } from 'node:fs/promises';
+import { decodeText } from '../../model/decode-text.js';
 import { UserError } from '../../model/errors.js';
 
 /**
@@ -7,11 +8,12 @@ import { UserError } from '../../model/errors.js';
  * @throws {UserError} when the file cannot be read, or has not as many labels as the network has classes
  */
 export async function readLabels(file: string, classes: number): Promise<string[]> {
-  const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+  const bytes = await readFile(file).catch((cause: NodeJS.ErrnoException) => {
     throw new UserError(`${file}: cannot be read: ${cause.code === 'ENOENT' ? 'no such file' : cause.message}`, {
       cause,
     });
   });
+  const text = decodeText(bytes);
   const labels = text.trimStart().startsWith('[') ? parseArray(file, text) : lines(text);
   if (labels.length === classes) return labels;
   throw new UserError(`${file}: expected ${classes} labels, one a class of the network, got ${labels.length}`);

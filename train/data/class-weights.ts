@@ -5,6 +5,7 @@
  * ones have it at 1: gradients stay as large as without weights, and so does the learning rate that fits.
  */
 import { readFile } from 'node:fs/promises';
+import { decodeText } from '../../model/decode-text.js';
 import { UserError } from '../../model/errors.js';
 import { nameSome } from './picture-classes.js';
 
@@ -25,14 +26,14 @@ export async function classWeights(given: string, labels: string[], classes: Uin
 }
 
 async function readWeights(file: string, labels: string[]): Promise<number[]> {
-  const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+  const bytes = await readFile(file).catch((cause: NodeJS.ErrnoException) => {
     throw new UserError(`--class-weights ${file}: cannot be read (${cause.code}); expected balanced or a JSON file`, {
       cause,
     });
   });
   let contents: unknown;
   try {
-    contents = JSON.parse(text);
+    contents = JSON.parse(decodeText(bytes));
   } catch (cause) {
     throw new UserError(`${file}: not JSON: ${(cause as Error).message}`, { cause });
   }

@@ -1,4 +1,5 @@
 /** The classes of WebDataset's samples: what a sample says, and the name it stands for. See `webdataset.ts`. */
+import { decodeText } from '../../model/decode-text.js';
 import { UserError } from '../../model/errors.js';
 import { byCodePoint } from './picture-classes.js';
 import type { PieceReader } from './piece-reader.js';
@@ -14,7 +15,9 @@ export async function readClassNames(files: PieceReader, places: string[]): Prom
   const found = await Promise.all(places.map((place) => files.exists(place)));
   const file = places[found.indexOf(true)];
   if (file === undefined) return undefined;
-  const lines = (await files.whole(file)).toString('utf8').trimEnd().split('\n');
+  const lines = decodeText(await files.whole(file))
+    .trimEnd()
+    .split('\n');
   const names = lines.map((line) => pathPart(line.trim()));
   for (const [number, name] of names.entries()) {
     if (name === '') throw new UserError(`${file}: line ${number + 1} is empty; expected the name of class ${number}`);
@@ -40,10 +43,10 @@ export interface SampleFile extends Pick<TarMember, 'later' | 'position'> {
  * @throws {UserError} when the `.json` cannot be read, or has anything but a number or text
  */
 export function labelOf(where: string, files: ReadonlyMap<string, SampleFile>): string | undefined {
-  const text = files.get('cls')?.bytes.toString('utf8');
-  if (text !== undefined) return text.trim();
-  const json = files.get('json')?.bytes.toString('utf8');
-  const value = json === undefined ? undefined : labelInJson(where, json);
+  const text = files.get('cls')?.bytes;
+  if (text !== undefined) return decodeText(text).trim();
+  const json = files.get('json')?.bytes;
+  const value = json === undefined ? undefined : labelInJson(where, decodeText(json));
   if (value === undefined || typeof value === 'number' || typeof value === 'string') return value?.toString().trim();
   throw new UserError(`${where}: the class in its .json is ${JSON.stringify(value)}; expected a number or a name`);
 }

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { Command } from 'commander';
 import onnxProto from 'onnx-proto';
 import { checkModel } from './check/check-model.js';
+import { endingOf } from './output-ending.js';
 import { readModel } from './read-model.js';
 
 const { DataType } = onnxProto.onnx.TensorProto;
@@ -38,7 +39,8 @@ export interface Inspection {
   doc: string;
   graph: string;
   inputs: TensorType[];
-  outputs: TensorType[];
+  /** `ends_with`: what makes them probabilities, or logits, where the graph tells. */
+  outputs: (TensorType & { ends_with?: string })[];
   /** Nodes, those of subgraphs included, and how many of each operator. */
   nodes: number;
   operators: Record<string, number>;
@@ -88,7 +90,7 @@ export async function inspect(file: string): Promise<Inspection> {
     doc: model.docString ?? '',
     graph: graph.name ?? '',
     inputs: (graph.input ?? []).filter(({ name }) => !stored.has(name)).map(tensorType),
-    outputs: (graph.output ?? []).map(tensorType),
+    outputs: (graph.output ?? []).map((info) => ({ ...tensorType(info), ends_with: endsWith(graph, info) })),
     nodes: nodes.length,
     operators: countOperators(nodes),
     parameters: initializers.reduce((sum, { elements }) => sum + elements, 0),
@@ -105,6 +107,20 @@ export async function inspect(file: string): Promise<Inspection> {
     })),
   };
 }
+
+/** The last operator that tells what the numbers of an output are. */
+function endsWith(graph: GraphProto, { name, type }: ValueInfo): string | undefined {
+  const ending = type?.tensorType ? endingOf(graph, name ?? '') : undefined;
+  if (!ending) return undefined;
+  return `${ending.op}: ${MEANINGS[ending.kind]}`;
+}
+
+const MEANINGS = {
+  softmax: 'probabilities that sum to 1',
+  sigmoid: 'probabilities, each for itself',
+  logSoftmax: 'logarithms of probabilities',
+  logits: 'logits, no probabilities yet',
+};
 
 function allNodes({ node }: GraphProto): NodeProto[] {
   return (node ?? []).flatMap((one) => [one, ...(one.attribute ?? []).flatMap(({ g }) => (g ? allNodes(g) : []))]);
@@ -162,7 +178,10 @@ function describe(found: Inspection, { nodes, initializers }: { nodes: boolean; 
     '',
     `graph ${found.graph}: ${found.nodes} nodes, ${count(found.parameters)} stored numbers: ${types.join(', ')}`,
     ...section('inputs', tensors(found.inputs)),
-    ...section('outputs', tensors(found.outputs)),
+    ...section(
+      'outputs',
+      tensors(found.outputs).map((row, i) => [...row, found.outputs[i].ends_with ?? '']),
+    ),
     ...section(
       'operators',
       Object.entries(found.operators).map(([op, n]) => [op, String(n)]),

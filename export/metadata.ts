@@ -65,6 +65,14 @@ const KEYS = {
 
 const TEXT_FIELDS = new Set<keyof ModelMetadata>(['model', 'head', 'dataset', 'checkpoint', 'toolVersion']);
 
+/** Name of this program in the files that it writes. */
+const PRODUCER = 'alexnet';
+
+/** Whether a file was written here: other programs use some of the same keys for something else. */
+export function isOwnFile({ producerName, metadataProps }: import('onnx-proto').onnx.IModelProto): boolean {
+  return producerName === PRODUCER && (metadataProps ?? []).some(({ key }) => key === KEYS.head);
+}
+
 /** Metadata as `metadata_props` entries, in a fixed order. */
 export function metadataToProps(metadata: ModelMetadata): { key: string; value: string }[] {
   return (Object.keys(KEYS) as (keyof ModelMetadata)[])

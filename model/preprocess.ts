@@ -5,20 +5,34 @@
  */
 import type { Sharp } from 'sharp';
 
+/** How `toRgb` fits a picture to `width` × `height`. */
+export interface RgbOptions {
+  width: number;
+  height: number;
+  /** `cut`: short side resized, centre cut out. `stretch`: both sides resized. */
+  fit?: 'cut' | 'stretch';
+  /** 4: with alpha. */
+  channels?: 3 | 4;
+}
+
 /**
- * Turned upright by its EXIF orientation, alpha composited on white, grey, CMYK and 16-bit converted to sRGB, short side
- * resized to `imagePx` (up or down), centre cut out.
+ * Turned upright by its EXIF orientation, alpha composited on white unless it is asked for, grey, CMYK and 16-bit converted to sRGB, resized up or
+ * down.
  *
- * @param image    an opened picture; of an animation the first frame
- * @param imagePx  side of the square, pixels
- * @returns        a pipeline whose raw output is uint8 RGB interleaved [imagePx, imagePx, 3]; nothing is read before
- *                 `toBuffer`, which rejects where the picture cannot be decoded
+ * @param image  an opened picture; of an animation the first frame
+ * @returns      a pipeline whose raw output is uint8 interleaved [height, width, channels]; nothing is read before `toBuffer`, which
+ *               rejects where the picture cannot be decoded
  */
-export function toSquareRgb(image: Sharp, imagePx: number): Sharp {
-  return image
-    .autoOrient()
-    .flatten({ background: '#ffffff' })
-    .resize(imagePx, imagePx, { fit: 'cover', position: 'centre' })
+export function toRgb(image: Sharp, { width, height, fit = 'cut', channels = 3 }: RgbOptions): Sharp {
+  const upright =
+    channels === 4 ? image.autoOrient().ensureAlpha() : image.autoOrient().flatten({ background: '#ffffff' });
+  return upright
+    .resize(width, height, { fit: fit === 'cut' ? 'cover' : 'fill', position: 'centre' })
     .toColourspace('srgb')
     .raw({ depth: 'uchar' });
+}
+
+/** Short side resized to `imagePx`, centre cut out: [imagePx, imagePx, 3]. See `toRgb`. */
+export function toSquareRgb(image: Sharp, imagePx: number): Sharp {
+  return toRgb(image, { width: imagePx, height: imagePx });
 }

@@ -16,6 +16,8 @@ export type FileResult =
 export interface ClassifyResults {
   model: { name: string; version: string };
   crops: number;
+  /** Each label has a probability of its own: they need not sum to 1. */
+  multi_label: boolean;
   results: FileResult[];
 }
 
@@ -33,8 +35,8 @@ export async function classifyFiles(
     const count = topOf(top, classifier);
     const results: FileResult[] = [];
     for (const image of images) results.push(await classifyFile(image, classifier, count));
-    const { name, version, crops } = classifier.model;
-    return { model: { name, version }, crops, results };
+    const { name, version, crops, activation } = classifier.model;
+    return { model: { name, version }, crops, multi_label: activation.multiLabel, results };
   } finally {
     await classifier.release();
   }

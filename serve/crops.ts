@@ -1,11 +1,13 @@
 /** The crops of a picture that a model averages, by the names people call them. */
-import { CROP_COUNTS, type Crop, cropsOf } from '../model/crops.js';
+import { CROP_COUNTS, type Crop, centreCrop, cropsOf } from '../model/crops.js';
 import type { ServedModel } from './served-model.js';
 
 export interface NamedCrop extends Crop {
   name: string;
-  /** Side, pixels. */
+  /** Side, pixels; the width where there is a height. */
   size: number;
+  /** Where it is no square. */
+  height?: number;
 }
 
 const CORNERS = ['top left', 'top right', 'bottom left', 'bottom right'];
@@ -14,8 +16,15 @@ const CORNERS = ['top left', 'top right', 'bottom left', 'bottom right'];
 export function namedCrops({
   crops,
   imagePx,
+  imageHeight,
   cropPx: size,
-}: Pick<ServedModel, 'crops' | 'imagePx' | 'cropPx'>): NamedCrop[] | undefined {
+  cropHeight: height,
+}: Pick<ServedModel, 'crops' | 'imagePx' | 'imageHeight' | 'cropPx' | 'cropHeight'>): NamedCrop[] | undefined {
+  if (imageHeight !== undefined && height !== undefined) {
+    const { top } = centreCrop(imageHeight, height);
+    const isWhole = imagePx === size && imageHeight === height;
+    return [{ name: isWhole ? 'whole' : 'centre', size, height, ...centreCrop(imagePx, size), top }];
+  }
   const count = CROP_COUNTS.find((known) => known === crops);
   const all = count && cropsOf(count, imagePx, size);
   if (all?.length !== crops) return undefined;

@@ -15,6 +15,6 @@ export function formatPredictions(predictions: readonly Prediction[]): string {
 }
 
 function bar(probability: number): string {
-  const eighths = Math.round(probability * BAR_WIDTH * 8);
+  const eighths = Math.round(Math.min(1, Math.max(0, probability)) * BAR_WIDTH * 8);
   return '█'.repeat(Math.floor(eighths / 8)) + EIGHTHS[eighths % 8];
 }

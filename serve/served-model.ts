@@ -1,5 +1,6 @@
 /** What clients learn about the model that answers them, and the ranking of its probabilities. */
 import { RequestError } from './errors.js';
+import type { Activation } from './inference/activation.js';
 import type { TensorSpec } from './tensors.js';
 
 /** A model as its file, or the description beside that, states it. */
@@ -10,19 +11,27 @@ export interface Classifying {
   synsets?: string[];
   /** Crops averaged per picture. */
   crops: number;
-  /** Side of the square that a picture is cut to, pixels. */
+  /** Width of what a picture becomes before crops are cut from it, pixels. */
   imagePx: number;
-  /** Side of a crop, pixels. */
+  /** Its height, where it or a crop is no square. */
+  imageHeight?: number;
+  /** Whether pictures are cut to that shape, or stretched. */
+  fit: 'cut' | 'stretch';
+  /** Width of a crop, pixels. */
   cropPx: number;
+  /** Its height, as `imageHeight`. */
+  cropHeight?: number;
   input: TensorSpec;
   outputs: TensorSpec[];
-  /** Name that a picture's probabilities are given under. */
-  answer: string;
 }
 
 export interface ServedModel extends Classifying {
   name: string;
   version: string;
+  /** What becomes of the output's values. */
+  activation: Activation;
+  /** Name that a picture's probabilities are given under. */
+  answer: string;
 }
 
 /** Of models, in requests and in repositories. */

@@ -76,3 +76,9 @@ export function zeroes(datatype: Datatype, count: number): Numbers {
 export function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
   return new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
 }
+
+/** For errors. @param anyBatch  whatever the length of the first axis */
+export function describe({ name, datatype, shape }: TensorSpec, anyBatch = false): string {
+  const lengths = shape.map((length, axis) => (length === -1 || (anyBatch && axis === 0) ? 'N' : length));
+  return `${name} ${datatype} [${lengths.join(', ')}]`;
+}

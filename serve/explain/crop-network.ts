@@ -8,11 +8,12 @@ import { OnnxGraph } from '../../export/import/onnx-graph.js';
 import { toFloat32 } from '../../export/import/stored-tensor.js';
 import { centreOf, type NamedCrop, namedCrops } from '../crops.js';
 import { RequestError } from '../errors.js';
-import { softmax } from '../inference/classifier.js';
+import { type Activation, decideActivation, probabilitiesOf } from '../inference/activation.js';
 import { decodePicture } from '../inference/decode.js';
-import { type ModelFile, readModelFile } from '../inference/model-file.js';
-import { PictureTensor } from '../inference/picture-tensor.js';
+import { geometryOf, type ModelFile, readModelFile } from '../inference/model-file.js';
+import { PictureTensor, rowShape } from '../inference/picture-tensor.js';
 import { openSession, runSession } from '../inference/session.js';
+import { trialImage } from '../inference/trial-images.js';
 import type { Classifying } from '../served-model.js';
 import { bytesOf, DATATYPES, elementCount, type TensorSpec } from '../tensors.js';
 import { inputOf } from './layer-table.js';
@@ -42,6 +43,7 @@ export class CropNetwork {
   /** The graph cuts the crops itself and subtracts the mean from them. */
   readonly cutsInside: boolean;
   private readonly answer: string;
+  private activation?: Promise<Activation>;
   private cutting?: Promise<ort.InferenceSession>;
   private network?: Promise<{ session: ort.InferenceSession; shapes: ReadonlyMap<string, number[]> }>;
 
@@ -57,11 +59,11 @@ export class CropNetwork {
     const { cropPx } = classifier;
     this.input = this.cutsInside
       ? { name: CROPS, datatype: 'FP32', shape: [-1, 3, cropPx, cropPx] }
-      : withSides(classifier.input, recipe.layout, recipe.inputPx);
+      : { ...classifier.input, shape: [classifier.input.shape[0], ...rowShape(recipe)] };
     this.answer = (this.cutsInside && perCrop) || output;
-    this.model = { ...classifier, crops: this.tensor.rows * cropsInside, imagePx: recipe.imagePx };
+    this.model = { ...classifier, ...geometryOf(recipe), crops: this.tensor.rows * cropsInside };
     const known = this.cutsInside || cropsInside === 1 ? namedCrops(this.model) : undefined;
-    this.crops = known ?? [{ name: 'whole', top: 0, left: 0, size: recipe.imagePx, mirror: false }];
+    this.crops = known ?? [{ name: 'whole', top: 0, left: 0, size: this.model.imagePx, mirror: false }];
     this.centre = centreOf(this.crops);
     const body = cutGraph(proto, { inputs: [infoOf(this.input)], outputs: [this.answer] });
     this.layers = findLayers(this.graph, body.graph?.node ?? [], this.isOwn);
@@ -78,7 +80,7 @@ export class CropNetwork {
 
   /** Written by this program, with values named after layers. */
   get isOwn(): boolean {
-    return this.file.proto.metadataProps?.some(({ key }) => key === 'head') ?? false;
+    return this.file.isOwn;
   }
 
   get isChannelsFirst(): boolean {
@@ -90,9 +92,9 @@ export class CropNetwork {
     return elementCount(this.input.shape.slice(1));
   }
 
-  /** Encoded JPEG, PNG or WebP → uint8 RGB [imagePx, imagePx, 3]. @throws {RequestError} */
+  /** Encoded JPEG, PNG or WebP → uint8 pixels that crops are cut from. @throws {RequestError} */
   decode(bytes: Uint8Array): Promise<Uint8Array> {
-    return decodePicture(bytes, this.model.imagePx, this.options.maxPixels);
+    return decodePicture(bytes, this.file.recipe.decoding, this.options.maxPixels);
   }
 
   /** Every crop of a decoded picture. */
@@ -130,12 +132,24 @@ export class CropNetwork {
 
   /** Probabilities of some crops, [count, classes]. */
   async probabilities(rows: Rows): Promise<Float32Array> {
+    this.activation ??= decideActivation(this.file.facts, async (number) =>
+      this.answers(await this.rows(trialImage(number, this.file.recipe))),
+    );
+    const { applied } = await this.activation;
+    const { width, classes } = this.file.facts;
+    const data = await this.answers(rows);
+    const probabilities = new Float32Array((data.length / width) * classes);
+    for (let row = 0; row < data.length / width; row++) {
+      const values = data.subarray(row * width, (row + 1) * width);
+      probabilities.set(probabilitiesOf(values, applied, classes), row * classes);
+    }
+    return probabilities;
+  }
+
+  /** The output's own values. */
+  private async answers(rows: Rows): Promise<Float32Array> {
     const { session } = await this.opened();
-    const { data } = (await runRows(session, this.input, rows, [this.answer])).get(this.answer)!;
-    const classes = this.model.labels.length;
-    if (!this.file.softmax) return data;
-    for (let at = 0; at < data.length; at += classes) data.set(softmax(data.subarray(at, at + classes)), at);
-    return data;
+    return (await runRows(session, this.input, rows, [this.answer])).get(this.answer)!.data;
   }
 
   /** A stored tensor. @throws {RequestError} VIEW_UNAVAILABLE where it is kept as codes */
@@ -187,10 +201,6 @@ export class CropNetwork {
 
 function infoOf({ name, datatype, shape }: TensorSpec) {
   return valueInfo(name, DATATYPES[datatype].onnx, shape);
-}
-
-function withSides({ name, datatype, shape }: TensorSpec, layout: 'NCHW' | 'NHWC', px: number): TensorSpec {
-  return { name, datatype, shape: [shape[0], ...(layout === 'NCHW' ? [3, px, px] : [px, px, 3])] };
 }
 
 /** Locally connected layers of our own files end with [N, H, W, C]; see export/lowerings. */

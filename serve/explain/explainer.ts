@@ -1,5 +1,5 @@
 /** A model file opened to be looked into: every view by its name. The server's process for views and the command line share it. */
-import sharp from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 import type { NamedCrop } from '../crops.js';
 import { RequestError } from '../errors.js';
 import { fileSignature } from '../file-signature.js';
@@ -114,10 +114,10 @@ export class Explainer {
 
   private async picture({ bytes, crop }: Request<'picture'>): Promise<ViewPart> {
     const { pixels } = await this.last.look(bytes);
-    const { imagePx } = this.network.model;
-    const square = sharp(pixels, { raw: { width: imagePx, height: imagePx, channels: 3 } });
-    if (crop === undefined) return { type: 'image/png', bytes: await square.png().toBuffer() };
-    return { type: 'image/png', bytes: await cutOut(pixels, imagePx, this.crop(crop).crop) };
+    const { width, height, channels } = this.network.file.recipe.decoding;
+    const whole = sharp(pixels, { raw: { width, height, channels } });
+    const shown = crop === undefined ? whole : cutOut(whole, this.crop(crop).crop);
+    return { type: 'image/png', bytes: await shown.png().toBuffer() };
   }
 
   private async activations({ bytes, crop, layers: names }: Request<'activations'>): Promise<ViewPart> {
@@ -198,7 +198,6 @@ function unavailableOf(views: readonly string[][]): string[] {
   return Object.keys(reasons).flatMap((view) => (views.some((some) => some.includes(view)) ? [] : [reasons[view]]));
 }
 
-async function cutOut(pixels: Uint8Array, imagePx: number, { top, left, size, mirror }: NamedCrop): Promise<Buffer> {
-  const square = sharp(pixels, { raw: { width: imagePx, height: imagePx, channels: 3 } });
-  return square.extract({ top, left, width: size, height: size }).flop(mirror).png().toBuffer();
+function cutOut(image: Sharp, { top, left, size, height = size, mirror }: NamedCrop): Sharp {
+  return image.extract({ top, left, width: size, height }).flop(mirror);
 }

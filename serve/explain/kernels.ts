@@ -32,7 +32,7 @@ export async function kernelsOf(network: CropNetwork, name?: string): Promise<Ke
     throw new RequestError('VIEW_UNAVAILABLE', 'no convolution of this model reads the three colours');
   const [count, , height, width] = graph.storedDims(weights)!;
   const data = await network.stored(weights);
-  const ordered = file.recipe.channels === 'RGB' ? data : reversed(data, height * width);
+  const ordered = file.recipe.channels === 'BGR' ? reversed(data, height * width) : data;
   const later = layers.slice(layers.indexOf(layer) + 1).find(({ main }) => main?.opType === 'Conv');
   const groups = later?.main ? int(later.main, 'group', 1) : 1;
   return {

@@ -4,7 +4,7 @@
  */
 import type { NamedCrop } from '../crops.js';
 import { RequestError } from '../errors.js';
-import type { PictureRecipe } from '../inference/picture-tensor.js';
+import { CHANNELS, type PictureRecipe } from '../inference/picture-tensor.js';
 import type { CropNetwork } from './crop-network.js';
 import { position } from './find-layer.js';
 import type { Rows } from './run-rows.js';
@@ -65,7 +65,7 @@ const BATCH = 8;
 /**
  * Start, progress after each run, end. Ends where its consumer stops asking.
  * @param row  the crop as the network takes it
- * @throws {RequestError} BAD_REQUEST
+ * @throws {RequestError} BAD_REQUEST, VIEW_UNAVAILABLE
  */
 export async function* occlude(
   network: CropNetwork,
@@ -74,6 +74,9 @@ export async function* occlude(
   options: OcclusionOptions,
 ): AsyncGenerator<OcclusionPart> {
   const { labels, synsets, imagePx } = network.model;
+  if (crop.height !== undefined) {
+    throw new RequestError('VIEW_UNAVAILABLE', `needs a square input, got ${crop.size} × ${crop.height} pixels`);
+  }
   const { patch, stride, places } = placesOf(crop.size, options);
   const cover = new Cover(network, crop.size, patch);
   const started = performance.now();
@@ -146,8 +149,9 @@ class Cover {
     private readonly size: number,
     private readonly patch: number,
   ) {
-    this.steps = network.isChannelsFirst ? [1, size * size] : [3, 1];
-    this.grey = network.cutsInside ? [0, 0, 0] : greyOf(network.file.recipe, network.isOwn);
+    const { recipe } = network.file;
+    this.steps = network.isChannelsFirst ? [1, size * size] : [CHANNELS[recipe.channels], 1];
+    this.grey = network.cutsInside ? [0, 0, 0] : greyOf(recipe, network.isOwn);
   }
 
   /** @param spots  first pixel of each patch: y, x */
@@ -156,7 +160,7 @@ class Cover {
     const [pixelStep, channelStep] = this.steps;
     spots.forEach(([top, left], i) => {
       all.set(row, i * row.length);
-      for (let c = 0; c < 3; c++) {
+      for (let c = 0; c < this.grey.length; c++) {
         for (let y = top; y < top + this.patch; y++) {
           const start = i * row.length + c * channelStep + (y * this.size + left) * pixelStep;
           for (let x = 0; x < this.patch; x++) all[start + x * pixelStep] = this.grey[c];
@@ -167,12 +171,12 @@ class Cover {
   }
 }
 
-/** The mean as the network's input has it, in the order of its channels; middle grey where a file tells no mean. */
+/** The mean as the network's input has it, in the order of its channels, without alpha; middle grey where a file tells no mean. */
 function greyOf({ datatype, channels, scale, mean, std }: PictureRecipe, isOwn: boolean): number[] {
   const told = mean.some((value) => value !== 0) && (datatype === 'FP32' || isOwn);
-  const values = [0, 1, 2].map((c) => {
+  const values = Array.from({ length: Math.min(CHANNELS[channels], 3) }, (_, c) => {
     const level = told ? mean[c] / scale : 127.5;
     return datatype === 'UINT8' ? Math.round(level) : (level * scale - mean[c]) / std[c];
   });
-  return channels === 'RGB' ? values : values.reverse();
+  return channels === 'BGR' ? values.reverse() : values;
 }

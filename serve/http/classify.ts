@@ -84,13 +84,14 @@ function classify(deps: AppDeps): RequestHandler {
       predictions: topPredictions(probabilities, model, top),
       model: { name: model.name, version: model.version },
       crops: model.crops,
+      multi_label: model.activation.multiLabel,
       timings_ms: {
         queue: milliseconds(timings.queue),
         decode: milliseconds(timings.decode),
         inference: milliseconds(timings.inference),
         total: milliseconds(timings.total),
       },
-      ...(byCrop && { image_px: model.imagePx, by_crop: cropsOf(classified, top) }),
+      ...(byCrop && cropsOf(classified, top)),
     } satisfies z.infer<typeof ClassifyAnswer>);
   };
 }
@@ -102,9 +103,10 @@ function cropsOf({ model, byCrop }: Classified, top: number) {
   if (!crops || byCrop?.length !== crops.length * classes) {
     throw new RequestError('VIEW_UNAVAILABLE', 'the file of this model does not give its crops one by one');
   }
-  return crops.map((crop, i) => {
+  const answers = crops.map((crop, i) => {
     return { ...crop, predictions: topPredictions(byCrop.subarray(i * classes, (i + 1) * classes), model, top) };
   });
+  return { image_px: model.imagePx, image_height: model.imageHeight, image_fit: model.fit, by_crop: answers };
 }
 
 /** @throws {RequestError} where a parameter is given twice */

@@ -20,6 +20,7 @@ export const CropSchema = z
     top: z.int().min(0),
     left: z.int().min(0),
     size: z.int().min(1).meta({ description: 'Side, pixels of the picture cut to a square of image_px' }),
+    height: z.int().min(1).optional().meta({ description: 'Of a crop that is no square; size is its width' }),
     mirror: z.boolean().meta({ description: 'Read from right to left after cutting' }),
   })
   .meta({ id: 'Crop' });
@@ -29,6 +30,7 @@ export const ClassifyAnswer = z
     predictions: z.array(PredictionSchema).meta({ description: 'Most probable first' }),
     model: z.object({ name: z.string(), version: z.string() }),
     crops: z.int().meta({ description: 'Crops of the picture whose probabilities were averaged' }),
+    multi_label: z.boolean().meta({ description: 'Each label has a probability of its own: they need not sum to 1' }),
     timings_ms: z.object({
       queue: Milliseconds,
       decode: Milliseconds,
@@ -36,6 +38,11 @@ export const ClassifyAnswer = z
       total: Milliseconds,
     }),
     image_px: z.int().optional().meta({ description: 'With by_crop: side of the square that the picture is cut to' }),
+    image_height: z.int().optional().meta({ description: 'With by_crop: where it is no square' }),
+    image_fit: z
+      .enum(['cut', 'stretch'])
+      .optional()
+      .meta({ description: 'With by_crop: how the picture gets that shape' }),
     by_crop: z
       .array(CropSchema.extend({ predictions: z.array(PredictionSchema) }).meta({ id: 'CropAnswer' }))
       .optional()

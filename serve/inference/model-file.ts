@@ -7,14 +7,18 @@ import { basename } from 'node:path';
 import onnxProto from 'onnx-proto';
 import { type Decoded, encodeEdited } from '../../export/encode-edited.js';
 import { checkExternalData, isExternal } from '../../export/external-data.js';
-import { type ModelMetadata, propsToMetadata } from '../../export/metadata.js';
+import { isOwnFile, type ModelMetadata, propsToMetadata } from '../../export/metadata.js';
+import { endingOf } from '../../export/output-ending.js';
 import { readSkeleton } from '../../export/read-skeleton.js';
 import { UserError } from '../../model/errors.js';
 import { fileSignature } from '../file-signature.js';
 import type { Classifying } from '../served-model.js';
-import { type Datatype, datatypeOf, type TensorSpec } from '../tensors.js';
-import { type ModelConfig, readModelConfig } from './model-config.js';
+import { datatypeOf, describe, elementCount, type TensorSpec } from '../tensors.js';
+import type { OutputFacts } from './activation.js';
+import type { ModelConfig } from './model-config.js';
+import { pictureRecipe } from './picture-recipe.js';
 import type { PictureRecipe } from './picture-tensor.js';
+import { readModelConfig } from './read-model-config.js';
 
 // onnx-proto is CommonJS: named imports fail under ESM.
 const { onnx } = onnxProto;
@@ -31,7 +35,7 @@ export interface ModelFile {
   size: number;
   /** As the file states it, or the file's own name. */
   name: string;
-  classifier: Omit<Classifying, 'crops' | 'imagePx'>;
+  classifier: Pick<Classifying, 'labels' | 'synsets' | 'cropPx' | 'input' | 'outputs'>;
   recipe: PictureRecipe;
   /** Crops that the graph itself cuts out of each row of its input, and averages. */
   cropsInside: number;
@@ -39,8 +43,12 @@ export interface ModelFile {
   output: string;
   /** Name of the value that holds the probabilities of each crop the graph cuts, [crops · rows, classes]; undefined where it cuts none. */
   perCrop?: string;
-  /** That output is no probabilities yet. */
-  softmax: boolean;
+  /** What is known of that output's values: what becomes of them is decided once the model has run. */
+  facts: OutputFacts;
+  /** Written by this program, with values named after layers. */
+  isOwn: boolean;
+  /** What people should know of how the file is read, one line each. */
+  notes: string[];
   /** @throws {UserError} where the file is not the same any more */
   checkUnchanged(): Promise<void>;
 }
@@ -52,17 +60,16 @@ export async function readModelFile(file: string): Promise<ModelFile> {
   const signature = await fileSignature(file).catch(() => 'none');
   const { proto, bytes, size: fileSize } = readProto(file);
   const { inputs, outputs } = interfaceOf(proto, file);
-  const isOwn = proto.metadataProps?.some(({ key }) => key === 'head') ?? false;
-  const config = isOwn ? undefined : await readModelConfig(file);
-  if (!isOwn && !config) {
-    throw new UserError(
-      `${file}: does not say how pictures become its input; put a config.json beside it, e.g. ` +
-        '{"labels": "labels.txt", "input": {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}}',
-    );
-  }
-  const described = config
-    ? byConfig(config, { inputs, outputs, proto }, file)
-    : byMetadata(propsToMetadata(proto.metadataProps ?? [], file), { inputs, outputs, proto }, file);
+  const isOwn = isOwnFile(proto);
+  const config = await readModelConfig(file).catch((error) => {
+    if (isOwn) return undefined; // of a run, perhaps, whose folder it was exported to
+    throw error;
+  });
+  const described =
+    config && !isOwn
+      ? byConfig(config, { inputs, outputs, proto }, file)
+      : byMetadata(readOwnMetadata(proto, isOwn, file), { inputs, outputs, proto }, file);
+  if (config && isOwn) described.notes.push('config.json beside it is not used: the file describes itself');
   let size = fileSize;
   for (const tensor of proto.graph?.initializer ?? []) {
     const isBeside = isExternal(tensor) && tensor.externalData?.[0]?.value !== basename(file);
@@ -70,6 +77,7 @@ export async function readModelFile(file: string): Promise<ModelFile> {
   }
   return {
     ...described,
+    isOwn: isOwn || !config,
     proto,
     encode: (edited, data) => encodeEdited({ bytes, proto }, edited, data),
     size,
@@ -80,7 +88,24 @@ export async function readModelFile(file: string): Promise<ModelFile> {
   };
 }
 
-type Described = Pick<ModelFile, 'name' | 'classifier' | 'recipe' | 'cropsInside' | 'output' | 'perCrop' | 'softmax'>;
+/** @throws {UserError} where there is none that says all that is needed */
+function readOwnMetadata({ metadataProps }: ModelProto, isOwn: boolean, file: string): ModelMetadata {
+  try {
+    return propsToMetadata(metadataProps ?? [], file);
+  } catch (error) {
+    if (isOwn) throw error;
+    throw new UserError(
+      `${file}: does not say how pictures become its input; put a config.json beside it, e.g. ` +
+        '{"labels": "labels.txt", "input": {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}}',
+      { cause: error },
+    );
+  }
+}
+
+type Described = Pick<
+  ModelFile,
+  'name' | 'classifier' | 'recipe' | 'cropsInside' | 'output' | 'perCrop' | 'facts' | 'notes'
+>;
 interface Interface {
   inputs: TensorSpec[];
   outputs: TensorSpec[];
@@ -111,13 +136,13 @@ function byMetadata(metadata: ModelMetadata, model: Interface & { proto: ModelPr
   }
   return {
     name: metadata.model ?? basename(file, '.onnx'),
-    classifier: { labels, synsets, cropPx: inputPx, input: inputs[0], outputs, answer: 'probabilities' },
+    classifier: { labels, synsets, cropPx: inputPx, input: inputs[0], outputs },
     recipe: {
       datatype: whole ? 'UINT8' : 'FP32',
       layout: whole ? 'NHWC' : 'NCHW',
       channels: 'RGB',
-      imagePx,
-      inputPx: whole ? imagePx : inputPx,
+      decoding: { width: imagePx, height: imagePx, channels: 3, fit: 'cut' },
+      input: whole ? { width: imagePx, height: imagePx } : { width: inputPx, height: inputPx },
       crops: 1,
       scale: 1,
       mean: metadata.meanRgb ?? [0, 0, 0],
@@ -125,98 +150,77 @@ function byMetadata(metadata: ModelMetadata, model: Interface & { proto: ModelPr
     },
     cropsInside: whole ? (crops ?? 1) : 1,
     output: 'probabilities',
-    perCrop: whole && (crops ?? 1) > 1 ? softmaxBefore(proto, 'probabilities') : undefined,
-    softmax: false,
+    perCrop: whole && (crops ?? 1) > 1 ? perCropOf(proto) : undefined,
+    facts: {
+      known: { applied: 'none', multiLabel: false, why: 'the file says that it gives probabilities' },
+      classes: labels.length,
+      width: labels.length,
+    },
+    notes: [],
   };
+}
+
+/** The softmax whose mean over the crops `probabilities` is. */
+function perCropOf({ graph }: ModelProto): string | undefined {
+  const ending = endingOf(graph ?? {}, 'probabilities');
+  return ending?.kind === 'softmax' ? ending.value : undefined;
 }
 
 /** Any other network with one picture for input and a row of classes for output. */
 function byConfig(config: ModelConfig, model: Interface & { proto: ModelProto }, file: string): Described {
   const { inputs, outputs, proto } = model;
-  const [input] = inputs;
-  if (inputs.length !== 1 || input.shape.length !== 4 || !isPictureType(input.datatype)) {
+  if (inputs.length !== 1) {
     const got = inputs.map((spec) => describe(spec)).join(', ');
     throw new UserError(`${file}: expected one input, float32 or uint8 with four axes, got ${got}`);
   }
-  const layout = config.input.layout ?? layoutOf(input);
-  if (!layout) {
-    throw new UserError(
-      `${file}: the input ${describe(input)} does not tell NCHW from NHWC; give input.layout in config.json`,
-    );
-  }
-  const sides = layout === 'NCHW' ? input.shape.slice(2) : input.shape.slice(1, 3);
-  const stated = sides.find((side) => side !== -1);
-  const inputPx = stated ?? config.input.size;
-  if (!inputPx) throw new UserError(`${file}: leaves the size of its input free; give input.size in config.json`);
-  if (sides.some((side) => side !== -1 && side !== inputPx) || (config.input.size ?? inputPx) !== inputPx) {
-    const got = config.input.size ? `, config.json says ${config.input.size}` : '';
-    throw new UserError(`${file}: expected a square input of one size, got ${describe(input)}${got}`);
-  }
-  const imagePx = config.input.resize ?? Math.round((inputPx * 256) / 224);
-  if (imagePx < inputPx) {
-    throw new UserError(
-      `${file}: config.json: input.resize: expected at least the model's ${inputPx} pixels, got ${imagePx}`,
-    );
-  }
-  const output = outputs.find(({ name }) => name === (config.output.name ?? outputs[0]?.name));
-  if (output?.datatype !== 'FP32') {
-    const got = outputs.map((spec) => describe(spec)).join(', ') || 'none';
-    throw new UserError(`${file}: expected the output ${config.output.name ?? ''} to be float32, got ${got}`);
-  }
-  const classes = output.shape.length === 2 ? output.shape[1] : -1;
-  const labels = config.labels ?? (classes > 0 ? Array.from({ length: classes }, (_, i) => String(i)) : []);
-  if (labels.length === 0 || (classes > 0 && classes !== labels.length)) {
+  const recipe = pictureRecipe(config, inputs[0], file);
+  const { output, notes } = chosenOutput(config, outputs, proto, file);
+  const width = output.shape.slice(1).every((length) => length > 0) ? elementCount(output.shape.slice(1)) : -1;
+  const labels = config.labels ?? (width > 0 ? Array.from({ length: width }, (_, i) => String(i)) : []);
+  const isBinary = width === 1 && labels.length === 2;
+  if (labels.length === 0 || (width > 0 && width !== labels.length && !isBinary)) {
     throw new UserError(
       `${file}: config.json has ${config.labels?.length ?? 'no'} labels for the output ${describe(output)}; expected one a class`,
     );
   }
-  const softmax = config.output.activation
-    ? config.output.activation === 'softmax'
-    : softmaxBefore(proto, output.name) === undefined;
-  const { synsets, input: colours } = config;
+  const { synsets } = config;
   if (synsets && synsets.length !== labels.length) {
     throw new UserError(`${file}: config.json has ${labels.length} labels and ${synsets.length} synsets`);
   }
   return {
     name: basename(file, '.onnx'),
-    classifier: { labels, synsets, cropPx: inputPx, input, outputs, answer: softmax ? 'probabilities' : output.name },
-    recipe: {
-      datatype: input.datatype === 'UINT8' ? 'UINT8' : 'FP32',
-      layout,
-      channels: colours.channels,
-      imagePx,
-      inputPx,
-      crops: config.crops,
-      scale: colours.scale,
-      mean: colours.mean,
-      std: colours.std,
-    },
+    classifier: { labels, synsets, cropPx: recipe.input.width, input: inputs[0], outputs },
+    recipe,
     cropsInside: 1,
     output: output.name,
-    softmax,
+    facts: {
+      configured: config.output.activation,
+      problem: config.problem,
+      ending: endingOf(proto.graph ?? {}, output.name),
+      classes: labels.length,
+      width: isBinary ? 1 : labels.length,
+    },
+    notes: [...config.notes, ...notes],
   };
 }
 
-function isPictureType(datatype: Datatype): boolean {
-  return datatype === 'UINT8' || datatype === 'FP32';
-}
-
-function layoutOf({ shape }: TensorSpec): 'NCHW' | 'NHWC' | undefined {
-  if ((shape[1] === 3) === (shape[3] === 3)) return undefined;
-  return shape[1] === 3 ? 'NCHW' : 'NHWC';
-}
-
-/** The value that a softmax gives, where `output` holds the same or means of it. */
-function softmaxBefore({ graph }: ModelProto, output: string): string | undefined {
-  const passes = new Set(['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Cast', 'ReduceMean']);
-  for (let name: string | undefined = output; name !== undefined; ) {
-    const at: string = name;
-    const node = graph?.node?.find((candidate) => candidate.output?.includes(at));
-    if (node?.opType === 'Softmax') return at;
-    if (!passes.has(node?.opType ?? '')) return undefined;
-    name = node?.input?.[0];
+/** The output that config.json names, else the first of floats: what is no tensor of numbers may stand beside it. */
+function chosenOutput({ output: { name } }: ModelConfig, outputs: TensorSpec[], { graph }: ModelProto, file: string) {
+  const floats = outputs.filter(({ datatype }) => datatype === 'FP32');
+  const output = floats.find((spec) => name === undefined || spec.name === name);
+  if (!output) {
+    const got = (graph?.output ?? []).map((info) => {
+      const spec = outputs.find((one) => one.name === info.name);
+      return spec ? describe(spec) : `${info.name} ${typeName(info)}`;
+    });
+    throw new UserError(`${file}: expected the output ${name ?? ''} to be float32, got ${got.join(', ') || 'none'}`);
   }
-  return undefined;
+  if (name !== undefined || floats.length === 1) return { output, notes: [] };
+  const others = floats.map((spec) => spec.name).join(', ');
+  return {
+    output,
+    notes: [`classes are read from ${output.name}, the first of ${others}; output.name chooses another`],
+  };
 }
 
 function readProto(file: string): Decoded & { size: number } {
@@ -242,31 +246,37 @@ function unreadable({ code, message }: NodeJS.ErrnoException, file: string): str
   return `${reasons[code] ?? `cannot be read: ${message}`}; expected a .onnx file`;
 }
 
+/** @throws {UserError} where an input is of a type that is not served; outputs of such types are left out */
 function interfaceOf({ graph }: ModelProto, file: string): Interface {
   const initializers = new Set(graph?.initializer?.map(({ name }) => name));
-  const specs = (values: ValueInfo[], role: string) =>
-    values.map(({ name, type }): TensorSpec => {
-      const elemType = type?.tensorType?.elemType;
-      const datatype = datatypeOf('onnx', elemType);
-      if (!datatype) {
-        throw new UserError(
-          `${file}: the ${role} ${name} has the type ${onnx.TensorProto.DataType[elemType ?? 0] ?? elemType}, which is not served`,
-        );
-      }
-      const dims = type?.tensorType?.shape?.dim ?? [];
-      return { name: name ?? '', datatype, shape: dims.map(({ dimValue }) => Number(dimValue ?? 0) || -1) };
-    });
-  return {
-    inputs: specs(
-      (graph?.input ?? []).filter(({ name }) => !initializers.has(name)),
-      'input',
-    ),
-    outputs: specs(graph?.output ?? [], 'output'),
-  };
+  const fed = (graph?.input ?? []).filter(({ name }) => !initializers.has(name));
+  const inputs = fed.map((info) => {
+    const spec = specOf(info);
+    if (spec) return spec;
+    throw new UserError(`${file}: the input ${info.name} has the type ${typeName(info)}, which is not served`);
+  });
+  return { inputs, outputs: (graph?.output ?? []).flatMap((info) => specOf(info) ?? []) };
 }
 
-/** @param anyBatch  whatever the length of the first axis */
-function describe({ name, datatype, shape }: TensorSpec, anyBatch = false): string {
-  const lengths = shape.map((length, axis) => (length === -1 || (anyBatch && axis === 0) ? 'N' : length));
-  return `${name} ${datatype} [${lengths.join(', ')}]`;
+function specOf({ name, type }: ValueInfo): TensorSpec | undefined {
+  const datatype = datatypeOf('onnx', type?.tensorType?.elemType);
+  const dims = type?.tensorType?.shape?.dim ?? [];
+  return datatype && { name: name ?? '', datatype, shape: dims.map(({ dimValue }) => Number(dimValue ?? 0) || -1) };
+}
+
+function typeName({ type }: ValueInfo): string {
+  if (!type?.tensorType) return type?.sequenceType ? 'sequence' : type?.mapType ? 'map' : 'no tensor';
+  const { elemType } = type.tensorType;
+  return onnx.TensorProto.DataType[elemType ?? 0] ?? String(elemType);
+}
+
+/** Of the image that crops are cut from, as clients are told it. */
+export function geometryOf({
+  decoding,
+  input,
+}: PictureRecipe): Pick<Classifying, 'imagePx' | 'imageHeight' | 'cropHeight' | 'fit'> {
+  const { width, height, fit } = decoding;
+  const isSquare = width === height && input.width === input.height;
+  const heights = isSquare ? {} : { imageHeight: height, cropHeight: input.height };
+  return { imagePx: width, ...heights, fit: fit === 'stretch' ? 'stretch' : 'cut' };
 }

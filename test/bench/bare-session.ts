@@ -5,7 +5,7 @@ import { openSession, runSession } from '../../serve/inference/session.js';
 const [file, seconds] = process.argv.slice(2);
 const modelFile = await readModelFile(file);
 const session = await openSession(file, modelFile, 'cpu');
-const { imagePx } = modelFile.recipe;
+const { width: imagePx } = modelFile.recipe.decoding;
 const shape = [1, imagePx, imagePx, 3];
 const bytes = Uint8Array.from({ length: imagePx * imagePx * 3 }, (_, i) => (i * 7919) % 251);
 const run = () => runSession(session, { name: 'image', datatype: 'UINT8', shape, bytes }, ['probabilities']);

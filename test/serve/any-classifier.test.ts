@@ -175,12 +175,12 @@ const BAD: Record<string, [TinyModel, Record<string, object | string>, RegExp]> 
   'another size than the model’s': [
     {},
     { 'config.json': { ...labelled, input: { size: 9 } } },
-    /square input of one size.*config\.json says 9/,
+    /description beside it says 9 × 9 pixels \(width × height\), got the input image UINT8 \[N, 8, 8, 3\]/,
   ],
   'a picture smaller than the input': [
     {},
     { 'config.json': { ...labelled, input: { resize: 7 } } },
-    /at least the model's 8 pixels, got 7/,
+    /the image is resized to 7 pixels; expected at least the model's 8: see input\.resize/,
   ],
   'an output that is not there': [
     {},

@@ -36,9 +36,11 @@ test('reads labels, geometry and name of a classifier', async () => {
     cropPx: 8,
     input: { name: 'image', datatype: 'UINT8', shape: [-1, 8, 8, 3] },
     outputs: [{ name: 'probabilities', datatype: 'FP32', shape: [-1, 4] }],
-    answer: 'probabilities',
   });
-  assert.deepEqual([recipe.imagePx, recipe.inputPx, recipe.crops, cropsInside, name], [8, 8, 1, 1, 'quarters']);
+  assert.deepEqual(
+    [recipe.decoding.width, recipe.input.width, recipe.crops, cropsInside, name],
+    [8, 8, 1, 1, 'quarters'],
+  );
 });
 
 test('names a model that has no name after its file', async () => {

@@ -103,7 +103,14 @@ test('says what server and model are, and that they are ready', async () => {
     platform: 'onnx_onnxv1',
     inputs: [{ name: 'image', datatype: 'UINT8', shape: [-1, 8, 8, 3] }],
     outputs: [{ name: 'probabilities', datatype: 'FP32', shape: [-1, 4] }],
-    parameters: { provider: 'cpu', crops: 1, image_px: 8 },
+    parameters: {
+      provider: 'cpu',
+      crops: 1,
+      image_px: 8,
+      activation: 'none',
+      activation_reason: 'the file says that it gives probabilities',
+      multi_label: false,
+    },
   };
   assert.deepEqual(await get('/v2/models'), { models: ['quarters'] });
   assert.deepEqual(await get('/v2/models/quarters'), metadata);

@@ -55,6 +55,18 @@ export function featureLayer({ graph, layers, file }: CropNetwork): Layer {
 }
 
 /**
+ * The data set's images are prepared as in training.
+ * @throws {UserError} where the model's own are not
+ */
+function requireTrainingImages({ file: { name, recipe } }: CropNetwork): void {
+  const { fit, resampling, channels, width, height } = recipe.decoding;
+  if (fit === 'cut' && resampling === undefined && channels === 3 && width === height) return;
+  throw new UserError(
+    `${name}: cannot be indexed: its images are prepared in another way than those of a data set, which are cut to a square`,
+  );
+}
+
+/**
  * Writes an index; the file is whole or absent.
  * @throws {UserError} where the pictures are not of the model's size, or there are none
  */
@@ -64,6 +76,7 @@ export async function buildIndex(
   file: string,
   options: IndexOptions = {},
 ): Promise<IndexHeader> {
+  requireTrainingImages(network);
   const builder = await IndexBuilder.start(network, pictures, options);
   const folder = dirname(resolve(file));
   try {

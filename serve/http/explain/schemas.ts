@@ -171,6 +171,7 @@ export const MetadataAnswer = z
     doc: z.string(),
     metadata: z.record(z.string(), z.unknown()),
     provider: z.string(),
+    activation: z.string().meta({ description: 'What is done with the values of the output, and why' }),
   })
   .meta({ id: 'FileMetadata' });
 

@@ -4,6 +4,7 @@ import type { Response } from 'express';
 import { requestError } from '../../errors.js';
 import type { ViewPart } from '../../explain/messages.js';
 import type { ModelHost } from '../../hosting/model-host.js';
+import { describeActivation } from '../../inference/activation.js';
 import type { Log } from '../../log.js';
 import { OWN_ERROR } from '../classify.js';
 
@@ -17,8 +18,13 @@ export type SendView = (
 export const sendWhole: SendView = async (response, { model, provider }, parts) => {
   for await (const part of parts) {
     if ('json' in part) {
-      const { name, version } = model;
-      return void response.json({ model: { name, version }, provider, ...part.json });
+      const { name, version, activation } = model;
+      return void response.json({
+        model: { name, version },
+        provider,
+        activation: describeActivation(activation),
+        ...part.json,
+      });
     }
     if (part.about) response.set('x-view', asciiJson(part.about));
     return void response.type(part.type).send(part.bytes);

@@ -150,14 +150,22 @@ function metadata(deps: AppDeps): RequestHandler {
   return (request, response) => {
     const wanted = modelOf(request);
     const host = deps.models.find(wanted.model, wanted.version);
-    const { name, version, input, outputs, crops, imagePx } = host.model;
+    const { name, version, input, outputs, crops, imagePx, imageHeight, activation } = host.model;
     response.json({
       name,
       versions: wanted.version === undefined ? deps.models.versions(name) : [version],
       platform: 'onnx_onnxv1',
       inputs: [input],
       outputs,
-      parameters: { provider: host.provider, crops, image_px: imagePx },
+      parameters: {
+        provider: host.provider,
+        crops,
+        image_px: imagePx,
+        ...(imageHeight !== undefined && { image_height: imageHeight }),
+        activation: activation.applied,
+        activation_reason: activation.why,
+        multi_label: activation.multiLabel,
+      },
     } satisfies Json<typeof ModelMetadata>);
   };
 }

@@ -1,0 +1,133 @@
+/** From decoded pictures to their probabilities: crops in, what the output lacks to probabilities added, mean over the crops out. */
+import type * as ort from 'onnxruntime-node';
+import { UserError } from '../../model/errors.js';
+import { bytesOf, DATATYPES, elementCount, type Tensor } from '../tensors.js';
+import { type Activation, decideActivation, probabilitiesOf, TRIALS } from './activation.js';
+import type { ModelFile } from './model-file.js';
+import { PictureTensor, rowShape } from './picture-tensor.js';
+import { runSession } from './session.js';
+import { trialImage } from './trial-images.js';
+
+export class PictureInference {
+  private readonly tensor: PictureTensor;
+  private readonly input: Pick<Tensor, 'name' | 'datatype' | 'shape'>;
+  /** Length of the first axis, −1 where it is free. */
+  private readonly batch: number;
+  private decided?: Activation;
+
+  constructor(
+    private readonly session: ort.InferenceSession,
+    private readonly file: Pick<ModelFile, 'classifier' | 'recipe' | 'output' | 'perCrop' | 'facts'>,
+  ) {
+    const { name, datatype, shape } = file.classifier.input;
+    this.tensor = new PictureTensor(file.recipe);
+    this.batch = shape[0];
+    this.input = { name, datatype, shape: [1, ...rowShape(file.recipe)] };
+  }
+
+  get rows(): number {
+    return this.tensor.rows;
+  }
+
+  get batchIsFree(): boolean {
+    return this.batch === -1;
+  }
+
+  /** What becomes of the output's values; to be asked after `warmUp`. */
+  get activation(): Activation {
+    return this.decided!;
+  }
+
+  /**
+   * Runs the model: CUDA can fail as late as in the first run, and the first run is the slowest. Its numbers tell whether they are probabilities,
+   * where nothing else does.
+   * @throws {UserError} where it gives no finite numbers for any trial image, or its output does not fit the labels
+   */
+  async warmUp(): Promise<void> {
+    const trials = new Map<number, Float32Array>();
+    const trial = async (number: number) => {
+      const rows = trials.get(number) ?? (await this.runRows([this.tensor.of(trialImage(number, this.file.recipe))]));
+      trials.set(number, rows);
+      return rows;
+    };
+    this.decided = await decideActivation(this.file.facts, trial);
+    for (let number = 0; number < TRIALS; number++) {
+      if (this.mean(await trial(number)).every(Number.isFinite)) return;
+    }
+    throw new UserError(`the output ${this.file.output} has numbers that are not finite, whatever the image`);
+  }
+
+  async infer(pictures: readonly Uint8Array[]): Promise<Float32Array[]> {
+    const rows = await this.runRows(pictures.map((pixels) => this.tensor.of(pixels)));
+    const size = this.rows * this.file.facts.width;
+    return pictures.map((_, i) => this.answer(rows.subarray(i * size, (i + 1) * size)));
+  }
+
+  async inferByCrop(picture: Uint8Array): Promise<{ probabilities: Float32Array; byCrop: Float32Array }> {
+    const { output, perCrop } = this.file;
+    const input = this.tensor.of(picture);
+    if (perCrop === undefined) {
+      const rows = await this.runRows([input]);
+      const byCrop = Float32Array.from(this.single(rows).flatMap((row) => [...row]));
+      return { probabilities: this.answer(rows), byCrop };
+    }
+    const tensor = { ...this.input, shape: [1, ...this.input.shape.slice(1)], bytes: bytesOf(input) };
+    const [mean, each] = await runSession(this.session, tensor, [output, perCrop]);
+    return { probabilities: this.answer(floatsOf(mean)), byCrop: floatsOf(each) };
+  }
+
+  /** The output's own values, [pictures · crops, width]. */
+  private async runRows(inputs: (Uint8Array | Float32Array)[]): Promise<Float32Array> {
+    const { output, facts } = this.file;
+    const all = inputs.length === 1 ? bytesOf(inputs[0]) : Buffer.concat(inputs.map(bytesOf));
+    const count = inputs.length * this.rows;
+    const together = this.batchIsFree ? count : this.batch;
+    if (count % together !== 0) {
+      throw new UserError(
+        `the model takes ${together} rows at a time, and a picture has ${this.rows}; export it with a free batch axis or 1`,
+      );
+    }
+    const size = elementCount(this.input.shape) * DATATYPES[this.input.datatype].bytes * together;
+    const shape = [together, ...this.input.shape.slice(1)];
+    const rows = new Float32Array(count * facts.width);
+    for (let row = 0; row < count; row += together) {
+      const bytes = all.subarray((row / together) * size, (row / together + 1) * size);
+      const [found] = await runSession(this.session, { ...this.input, shape, bytes }, [output]);
+      const values = floatsOf(found);
+      if (values.length !== together * facts.width) {
+        throw new UserError(
+          `the output ${output} has the shape [${found.shape}], expected [${together}, ${facts.width}]: a value for each of the ${facts.width} labels`,
+        );
+      }
+      rows.set(values, row * facts.width);
+    }
+    return rows;
+  }
+
+  /** Probabilities of each crop, by class. */
+  private single(rows: Float32Array): Float64Array[] {
+    const { width, classes } = this.file.facts;
+    return Array.from({ length: rows.length / width }, (_, i) =>
+      probabilitiesOf(rows.subarray(i * width, (i + 1) * width), this.activation.applied, classes),
+    );
+  }
+
+  private mean(rows: Float32Array): Float32Array {
+    const single = this.single(rows);
+    const { classes } = this.file.facts;
+    return Float32Array.from(
+      { length: classes },
+      (_, c) => single.reduce((sum, row) => sum + row[c], 0) / single.length,
+    );
+  }
+
+  private answer(rows: Float32Array): Float32Array {
+    const mean = this.mean(rows);
+    if (!mean.every(Number.isFinite)) throw new Error('the model gave probabilities that are no numbers');
+    return mean;
+  }
+}
+
+function floatsOf({ bytes }: Tensor): Float32Array {
+  return new Float32Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength / 4);
+}

@@ -1,0 +1,60 @@
+/**
+ * Reads the description beside a model: `config.json` in its folder or, in a repository, in the folder above. Either ours, or Hugging Face's
+ * (`id2label`, with `preprocessor_config.json`), as its exporter leaves them beside `model.onnx`.
+ */
+import { readFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { decodeText } from '../../model/decode-text.js';
+import { UserError } from '../../model/errors.js';
+import { fromHuggingFace } from './hugging-face-files.js';
+import { type ModelConfig, OwnConfig, parse } from './model-config.js';
+
+/**
+ * @param model  path of the `.onnx` file
+ * @returns      undefined where there is none
+ * @throws {UserError} where it cannot be read or does not describe a classifier
+ */
+export async function readModelConfig(model: string): Promise<ModelConfig | undefined> {
+  const folder = dirname(model);
+  const candidates = [folder, ...(/^\d+$/.test(basename(folder)) ? [dirname(folder)] : [])];
+  for (const candidate of candidates) {
+    const file = join(candidate, 'config.json');
+    const config = await readJson(file);
+    if (config === undefined) continue;
+    if (typeof config === 'object' && config !== null && 'id2label' in config) {
+      const beside = join(candidate, 'preprocessor_config.json');
+      return fromHuggingFace(file, config, beside, await readJson(beside));
+    }
+    const { labels, input, ...parsed } = parse(OwnConfig, file, config);
+    const { resample, size, ...colours } = input;
+    return {
+      ...parsed,
+      labels: typeof labels === 'string' ? await readLabels(join(candidate, basename(labels))) : labels,
+      input: {
+        ...colours,
+        size: typeof size === 'number' ? { width: size, height: size } : size,
+        resampling: resample,
+      },
+      notes: [],
+    };
+  }
+  return undefined;
+}
+
+async function readJson(file: string): Promise<unknown> {
+  try {
+    return JSON.parse(decodeText(await readFile(file)));
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new UserError(`${file}: cannot be read as JSON: ${(cause as Error).message}`, { cause });
+  }
+}
+
+async function readLabels(file: string): Promise<string[]> {
+  try {
+    const lines = decodeText(await readFile(file)).split(/\r?\n/);
+    return lines.at(-1) === '' ? lines.slice(0, -1) : lines;
+  } catch (cause) {
+    throw new UserError(`${file}: the labels cannot be read (${(cause as NodeJS.ErrnoException).code})`, { cause });
+  }
+}

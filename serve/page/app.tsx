@@ -7,7 +7,7 @@ import { modelOf } from './model/rates.js';
 import type { Classified, ModelStats } from './server/answers.js';
 import type { Target } from './server/request.js';
 import { type Server, useServer } from './server/use-server.js';
-import type { Picture, Subject } from './subject.js';
+import { type Picture, type Subject, shapeOf } from './subject.js';
 import { Why } from './why/why.js';
 
 const CHAPTERS = [
@@ -31,7 +31,7 @@ export function App() {
     picture,
     target,
     answer,
-    imagePx: answer?.image_px,
+    shape: answer && shapeOf(answer),
     crop: crop && { ...crop, number: number! },
     epoch: epochOf(server, target),
   };

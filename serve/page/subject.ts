@@ -10,13 +10,24 @@ export interface Picture {
   url: string;
 }
 
+/** Pixels of the picture that crops are cut from, and how it gets that shape. */
+export interface Shape {
+  width: number;
+  height: number;
+  fit: 'cut' | 'stretch';
+}
+
+export function shapeOf({ image_px: width, image_height: height = width, image_fit: fit }: Classified): Shape {
+  return { width, height, fit };
+}
+
 export interface Subject {
   picture?: Picture;
   target: Target;
   /** Which crop, and where it lies; undefined until a picture has been classified. */
   crop?: Crop & { number: number };
-  /** Side of the square picture, pixels. */
-  imagePx?: number;
+  /** What the picture becomes before it is cut into crops. */
+  shape?: Shape;
   answer?: Classified;
   /** Changes when the server has come back or has loaded the model anew: what was learnt of it is asked for again. */
   epoch: string;

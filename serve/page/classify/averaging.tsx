@@ -1,7 +1,7 @@
 /** What averaging does: the crops that an answer is the mean of, each with its own. */
 import { View } from '../parts/chapter.js';
-import type { Classified } from '../server/answers.js';
-import type { Picture, Subject } from '../subject.js';
+import type { Classified, Crop } from '../server/answers.js';
+import { type Picture, type Shape, type Subject, shapeOf } from '../subject.js';
 import { CropTiles } from './crop-tiles.js';
 
 interface AveragingProps {
@@ -12,17 +12,12 @@ interface AveragingProps {
 }
 
 export function Averaging({ answer, picture, subject, setCrop }: AveragingProps) {
-  const { by_crop: crops, image_px: imagePx } = answer;
+  const { by_crop: crops } = answer;
+  const shape = shapeOf(answer);
   const title = crops.length === 1 ? 'One crop' : `The mean of ${crops.length} crops`;
   return (
-    <View title={title} note={<Note count={crops.length} size={crops[0].size} imagePx={imagePx} />}>
-      <CropTiles
-        crops={crops}
-        imagePx={imagePx}
-        picture={picture}
-        chosen={subject.crop?.number ?? 0}
-        choose={setCrop}
-      />
+    <View title={title} note={<Note count={crops.length} crop={crops[0]} shape={shape} />}>
+      <CropTiles crops={crops} shape={shape} picture={picture} chosen={subject.crop?.number ?? 0} choose={setCrop} />
     </View>
   );
 }
@@ -35,17 +30,21 @@ const PLACES: Record<number, string> = {
   10: 'the four corners and the centre, and the mirror image of each',
 };
 
-function Note({ count, size, imagePx }: { count: number; size: number; imagePx: number }) {
+function Note({ count, crop, shape }: { count: number; crop: Crop; shape: Shape }) {
+  const { size: width, height = width } = crop;
   return (
     <>
-      {size < imagePx ? (
+      {width < shape.width || height < shape.height ? (
         <p>
-          The network never sees the whole picture. It looks at {count === 1 ? 'a square' : 'squares'} of {size} pixels
-          cut from the {imagePx}-pixel one: {PLACES[count]}.
+          The network never sees the whole picture. It looks at {pixels(width, height)} cut from the{' '}
+          {shape.width === shape.height ? `${shape.width}-pixel` : `${shape.width} × ${shape.height} pixel`} one:{' '}
+          {PLACES[count]}.
         </p>
       ) : (
         <p>
-          The network sees the picture at {size} × {size} pixels{count === 2 && ', and its mirror image'}.
+          The network sees the picture at {width} × {height} pixels
+          {shape.fit === 'stretch' && ', stretched to that shape'}
+          {count === 2 && ', and its mirror image'}.
         </p>
       )}
       {count > 1 && (
@@ -56,4 +55,8 @@ function Note({ count, size, imagePx }: { count: number; size: number; imagePx: 
       )}
     </>
   );
+}
+
+function pixels(width: number, height: number): string {
+  return width === height ? `squares of ${width} pixels` : `rectangles of ${width} × ${height} pixels`;
 }

@@ -75,6 +75,14 @@ async function classify({ blob }: Picture, target: Target, signal: AbortSignal):
   return { answer, roundTripMs: performance.now() - started };
 }
 
+function EachAlone() {
+  return (
+    <p class="aside">
+      Each label is judged on its own: several may apply, or none, so the percentages need not add up to 100 %.
+    </p>
+  );
+}
+
 interface OutcomeProps {
   running: Running<Result>;
   subject: Subject;
@@ -90,16 +98,12 @@ function Outcome({ running: { task, start, cancel }, subject, picture, setCrop }
   return (
     <>
       <div class="outcome">
-        <Picked
-          picture={picture}
-          imagePx={answer?.image_px}
-          crops={answer?.by_crop ?? []}
-          chosen={subject.crop?.number}
-        />
+        <Picked picture={picture} shape={subject.shape} crops={answer?.by_crop ?? []} chosen={subject.crop?.number} />
         <div class="labels" aria-live="polite" aria-busy={!result}>
           {result ? (
             <>
               <Bars answer={result.answer} />
+              {result.answer.multi_label && <EachAlone />}
               <Timings result={result} />
             </>
           ) : (

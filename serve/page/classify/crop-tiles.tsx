@@ -1,17 +1,17 @@
 /** What the network looks at, crop by crop, with each crop's own first label. One of them can be chosen. */
 import { percent } from '../parts/numbers.js';
 import type { Classified, Crop } from '../server/answers.js';
-import type { Picture } from '../subject.js';
+import type { Picture, Shape } from '../subject.js';
 
 interface CropTilesProps {
   crops: Classified['by_crop'];
-  imagePx: number;
+  shape: Shape;
   picture: Picture;
   chosen: number;
   choose(number: number): void;
 }
 
-export function CropTiles({ crops, imagePx, picture, chosen, choose }: CropTilesProps) {
+export function CropTiles({ crops, shape, picture, chosen, choose }: CropTilesProps) {
   return (
     <fieldset class="crops" style={{ '--upright': crops.filter(({ mirror }) => !mirror).length }}>
       <legend class="hidden">Crop that the views below look into</legend>
@@ -20,7 +20,7 @@ export function CropTiles({ crops, imagePx, picture, chosen, choose }: CropTiles
         return (
           <label key={crop.name}>
             <input type="radio" name="crop" checked={i === chosen} onChange={() => choose(i)} />
-            <Cutting crop={crop} imagePx={imagePx} picture={picture} />
+            <Cutting crop={crop} shape={shape} picture={picture} />
             <span class="where">{crop.name}</span>
             <span class="what">
               {best.label} <span class="percent">{percent(best.probability)}</span>
@@ -33,14 +33,21 @@ export function CropTiles({ crops, imagePx, picture, chosen, choose }: CropTiles
 }
 
 /** The whole picture behind a window: the browser cuts, nothing is decoded twice. */
-export function Cutting({ crop, imagePx, picture }: { crop: Crop; imagePx: number; picture: Picture }) {
-  const share = (px: number) => `${(100 * px) / crop.size}%`;
+export function Cutting({ crop, shape, picture }: { crop: Crop; shape: Shape; picture: Picture }) {
+  const { size: width, height = width } = crop;
+  const share = (px: number, of: number) => `${(100 * px) / of}%`;
   return (
-    <span class={crop.mirror ? 'cutting mirrored' : 'cutting'}>
+    <span class={crop.mirror ? 'cutting mirrored' : 'cutting'} style={{ aspectRatio: `${width} / ${height}` }}>
       <img
         src={picture.url}
         alt=""
-        style={{ width: share(imagePx), height: share(imagePx), left: share(-crop.left), top: share(-crop.top) }}
+        style={{
+          width: share(shape.width, width),
+          height: share(shape.height, height),
+          left: share(-crop.left, width),
+          top: share(-crop.top, height),
+          objectFit: shape.fit === 'stretch' ? 'fill' : 'cover',
+        }}
       />
     </span>
   );

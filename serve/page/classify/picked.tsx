@@ -1,27 +1,31 @@
-/** The picture, cut to a square as the server cuts it, with the crops drawn on it. */
+/** The picture, cut or stretched as the server does it, with the crops drawn on it. */
 import type { Crop } from '../server/answers.js';
-import type { Picture } from '../subject.js';
+import type { Picture, Shape } from '../subject.js';
 
 interface PickedProps {
   picture: Picture;
-  /** Side of the square that crops are cut from, pixels; undefined until it is known. */
-  imagePx?: number;
+  /** What crops are cut from; undefined until it is known. */
+  shape?: Shape;
   crops: readonly Crop[];
   chosen?: number;
 }
 
-export function Picked({ picture, imagePx, crops, chosen }: PickedProps) {
+export function Picked({ picture, shape, crops, chosen }: PickedProps) {
   const current = chosen === undefined ? undefined : crops[chosen];
   return (
     <figure class="picked">
-      <div class="square">
-        <img src={picture.url} alt={`Your picture, ${picture.name}, cut to a square`} />
-        {imagePx && (
-          <svg viewBox={`0 0 ${imagePx} ${imagePx}`} aria-hidden="true">
+      <div class="square" style={shape && { aspectRatio: `${shape.width} / ${shape.height}` }}>
+        <img
+          src={picture.url}
+          alt={`Your picture, ${picture.name}, ${shape?.fit === 'stretch' ? 'stretched' : 'cut'} to ${nameOf(shape)}`}
+          style={{ objectFit: shape?.fit === 'stretch' ? 'fill' : 'cover' }}
+        />
+        {shape && (
+          <svg viewBox={`0 0 ${shape.width} ${shape.height}`} aria-hidden="true">
             {crops.map((crop, i) => (
-              <Outline key={i} crop={crop} imagePx={imagePx} />
+              <Outline key={i} crop={crop} imagePx={shape.width} />
             ))}
-            {current && <Outline crop={current} imagePx={imagePx} chosen />}
+            {current && <Outline crop={current} imagePx={shape.width} chosen />}
           </svg>
         )}
       </div>
@@ -31,6 +35,10 @@ export function Picked({ picture, imagePx, crops, chosen }: PickedProps) {
       </figcaption>
     </figure>
   );
+}
+
+function nameOf(shape: Shape | undefined): string {
+  return !shape || shape.width === shape.height ? 'a square' : `${shape.width} × ${shape.height} pixels`;
 }
 
 /** Of the picture's side: crops at the edge are seen whole. */
@@ -43,7 +51,7 @@ function Outline({ crop, imagePx, chosen }: { crop: Crop; imagePx: number; chose
     x: crop.left + inset,
     y: crop.top + inset,
     width: crop.size - 2 * inset,
-    height: crop.size - 2 * inset,
+    height: (crop.height ?? crop.size) - 2 * inset,
   };
   return (
     <>

@@ -6,7 +6,7 @@ import type { Metadata } from '../server/answers.js';
 const SHOWN = 6;
 
 export function MetadataTable({ metadata }: { metadata: Metadata }) {
-  const { bytes: size, sha256, opset, ir, producer, doc, provider, metadata: own } = metadata;
+  const { bytes: size, sha256, opset, ir, producer, doc, provider, activation, metadata: own } = metadata;
   const rows: [string, unknown][] = [
     ['size', bytes(size)],
     ['sha256', sha256],
@@ -15,6 +15,7 @@ export function MetadataTable({ metadata }: { metadata: Metadata }) {
     ['written by', producer],
     ['says', doc],
     ['runs on', provider],
+    ['output', activation],
     ...Object.entries(own).map(([key, value]): [string, unknown] => [key.replaceAll('_', ' '), value]),
   ];
   return (

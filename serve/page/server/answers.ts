@@ -7,7 +7,9 @@ export type Prediction = z.infer<typeof Own.PredictionSchema>;
 /** A window of the square picture that the network looks at. */
 export type Crop = z.infer<typeof Own.CropSchema>;
 /** With the crops, as this page asks for them. */
-export type Classified = Required<z.infer<typeof Own.ClassifyAnswer>>;
+export type Classified = Required<Omit<z.infer<typeof Own.ClassifyAnswer>, 'image_height'>> & {
+  image_height?: number;
+};
 
 export type Layers = z.infer<typeof Explain.Layers>;
 export type Layer = Layers['layers'][number];

@@ -7,6 +7,9 @@ const MARKS: [number[], string][] = [
   [[0xfe, 0xff], 'utf-16be'],
 ];
 
+/** What Windows-1252 has at 0x80 to 0x9f. Node's own decoder for it leaves Latin-1's control characters there. */
+const WINDOWS_1252 = '€\x81‚ƒ„…†‡ˆ‰Š‹Œ\x8dŽ\x8f\x90‘’“”•–—˜™š›œ\x9džŸ';
+
 /** UTF-8, or what the byte order mark says, without the mark; Latin-1 (as Windows-1252 extends it) where the bytes are no UTF-8. */
 export function decodeText(bytes: Uint8Array): string {
   const marked = MARKS.find(([mark]) => mark.every((byte, i) => bytes[i] === byte));
@@ -14,6 +17,7 @@ export function decodeText(bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    return new TextDecoder('windows-1252').decode(bytes);
+    const text = Buffer.from(bytes).toString('latin1');
+    return text.replace(/[\x80-\x9f]/g, (letter) => WINDOWS_1252[letter.charCodeAt(0) - 0x80]);
   }
 }

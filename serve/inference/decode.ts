@@ -17,7 +17,7 @@ export interface Decoding extends Size {
    * `keep`: cut, `exact`: refused unless of that size.
    */
   fit: 'cut' | 'stretch' | 'keep' | 'exact';
-  /** Of `cut` with `resampling`: the short side before the cut, where it is not that of the result. */
+  /** Of `cut` with `resampling`: the short side before the cut; by default as small as fills the shape. */
   shortSide?: number;
   /**
    * As Pillow resizes, with its filter; alpha and colour profiles are then dropped, as its `convert('RGB')` does. Undefined: as in training, with
@@ -94,10 +94,11 @@ async function asPillow(image: Sharp, decoding: Decoding, resampling: Resampling
 function resizedTo({ width, height }: Size, decoding: Decoding): Size {
   if (decoding.fit === 'keep' || decoding.fit === 'exact') return { width, height };
   if (decoding.fit === 'stretch') return { width: decoding.width, height: decoding.height };
-  const side = decoding.shortSide ?? Math.min(decoding.width, decoding.height);
-  return width <= height
-    ? { width: side, height: Math.trunc((side * height) / width) }
-    : { width: Math.trunc((side * width) / height), height: side };
+  const side = decoding.shortSide;
+  const [toWidth, toHeight] = side === undefined ? [decoding.width, decoding.height] : [side, side];
+  return width * toHeight <= height * toWidth
+    ? { width: toWidth, height: Math.trunc((toWidth * height) / width) }
+    : { width: Math.trunc((toHeight * width) / height), height: toHeight };
 }
 
 /** @throws {RequestError} INVALID_IMAGE where too little is left, or anything else than a model takes that has nothing resized */

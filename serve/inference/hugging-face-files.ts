@@ -120,7 +120,7 @@ function unknownKeys(file: string, preprocessor: Record<string, unknown>): strin
 
 type Input = ModelConfig['input'];
 
-function geometryOf(given: Preprocessor): Pick<Input, 'size' | 'resize' | 'resampling' | 'oddMargin'> {
+function geometryOf(given: Preprocessor): Pick<Input, 'size' | 'resize' | 'shortSide' | 'resampling' | 'oddMargin'> {
   const name = processorOf(given);
   const known = name === undefined ? undefined : PROCESSORS[name];
   const crops = given.do_center_crop ?? known?.crops ?? false;
@@ -140,8 +140,9 @@ function geometryOf(given: Preprocessor): Pick<Input, 'size' | 'resize' | 'resam
 }
 
 /** The spare pixel of an odd margin stays at the end of what is cut off, as `(length − size) // 2` has it. */
-function cut(size: Size, resize: number, resampling: Resampling): ReturnType<typeof geometryOf> {
-  return { size, resize, resampling, oddMargin: (resize - size.width) % 2 !== 0 };
+function cut(size: Size, shortSide: number, resampling: Resampling): ReturnType<typeof geometryOf> {
+  if (size.width !== size.height) return { size, shortSide, resampling };
+  return { size, resize: shortSide, resampling, oddMargin: (shortSide - size.width) % 2 !== 0 };
 }
 
 function processorOf({

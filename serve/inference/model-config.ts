@@ -59,7 +59,8 @@ export interface ModelConfig extends Pick<Parsed, 'synsets' | 'crops' | 'output'
     /** A number: of the short side. `keep`: cut out as it is; `exact`: of the model's size already. */
     resize?: number | Size | 'keep' | 'exact';
     resampling?: Resampling;
-    /** See `Decoding`. */
+    /** This and the next: see `Decoding`. */
+    shortSide?: number;
     oddMargin?: boolean;
   };
   /** Whether labels exclude each other, where that is told. */

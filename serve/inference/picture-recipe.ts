@@ -76,7 +76,7 @@ function inputSize(stated: Size, { input: { size } }: ModelConfig, spec: TensorS
 const MARGIN = 256 / 224;
 
 function decodingOf({ input: given }: ModelConfig, input: Size, channels: Channels, file: string): Decoding {
-  const { resize, resampling, oddMargin } = given;
+  const { resize, resampling, shortSide, oddMargin } = given;
   if (resampling && channels === 'RGBA') {
     throw new UserError(
       `${file}: config.json: input.resample: expected none for an input with alpha, got ${resampling}`,
@@ -88,7 +88,7 @@ function decodingOf({ input: given }: ModelConfig, input: Size, channels: Channe
     requireRoom(resize, input, file);
     return { ...resize, fit: 'stretch', ...rest };
   }
-  if (resize && resampling && input.width !== input.height) return { ...input, fit: 'cut', shortSide: resize, ...rest };
+  if (shortSide !== undefined) return { ...input, fit: 'cut', shortSide, ...rest };
   const factor = resize === undefined ? MARGIN : resize / Math.min(input.width, input.height);
   const image = { width: Math.round(input.width * factor), height: Math.round(input.height * factor) };
   requireRoom(image, input, file);

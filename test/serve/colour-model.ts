@@ -65,8 +65,8 @@ export interface ColourModel {
   layout?: 'NCHW' | 'NHWC';
   /** Besides `y`. */
   outputs?: ValueInfo[];
-  /** Of the whole. */
-  model?: ModelProto;
+  /** Producer and metadata. */
+  model?: Pick<ModelProto, 'producerName' | 'metadataProps'>;
 }
 
 export function writeColourModel(file: string, options: ColourModel = {}): string {

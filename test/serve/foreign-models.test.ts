@@ -1,0 +1,212 @@
+/** Models of other programs: several outputs, grey or transparent images, inputs that are no square, metadata that looks like ours. */
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import onnxProto from 'onnx-proto';
+import sharp from 'sharp';
+import { openClassifier } from '../../serve/inference/classifier.js';
+import { type ColourModel, node, value, writeColourModel } from './colour-model.js';
+import { alexnet, post, running } from './running.js';
+
+const { STRING } = onnxProto.onnx.TensorProto.DataType;
+const root = mkdtempSync(join(tmpdir(), 'alexnet-foreign-'));
+after(() => rmSync(root, { recursive: true }));
+let folders = 0;
+
+function beside(model: ColourModel, config: object, files: Record<string, Uint8Array> = {}): string {
+  const folder = join(root, String(folders++));
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);
+  return writeColourModel(join(folder, 'model.onnx'), model);
+}
+
+async function open(file: string) {
+  const lines: string[] = [];
+  const classifier = await openClassifier({ file, provider: 'cpu', maxPixels: 1e6, log: (line) => lines.push(line) });
+  after(() => classifier.release());
+  const classify = async (image: Buffer) => [...(await classifier.infer([await classifier.decode(image)]))[0]];
+  return Object.assign(classifier, { lines, classify });
+}
+
+/** One colour, RGBA in 0 … 255 and 0 … 1. */
+function plain(
+  background: { r: number; g: number; b: number; alpha?: number },
+  width = 8,
+  height = 8,
+): Promise<Buffer> {
+  const channels = background.alpha === undefined ? 3 : 4;
+  return sharp({ create: { width, height, channels, background } }).png().toBuffer();
+}
+
+function softmax(logits: number[]): number[] {
+  const sum = logits.reduce((total, logit) => total + Math.exp(logit), 0);
+  return logits.map((logit) => Math.exp(logit) / sum);
+}
+
+const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
+
+function close(actual: readonly number[], wanted: readonly number[], tolerance = 1e-5): void {
+  assert.equal(actual.length, wanted.length);
+  wanted.forEach((one, i) => {
+    assert.ok(Math.abs(actual[i] - one) <= tolerance, `${i}: ${actual[i]}, expected ${one}`);
+  });
+}
+
+const COLOUR = { r: 51, g: 102, b: 204 };
+const LOGITS = [51, 102, 204].map((level) => (4 * level) / 255 - 1);
+
+/** As scikit-learn's converter names the likeliest class and its probabilities. */
+const NAMING: ColourModel = {
+  nodes: [
+    node('Identity', 'logits', 'y'),
+    node('ArgMax', 'logits', 'index', { axis: 1, keepdims: 0 }),
+    {
+      opType: 'LabelEncoder',
+      domain: 'ai.onnx.ml',
+      input: ['index'],
+      output: ['name'],
+      attribute: [
+        { name: 'keys_int64s', type: 7, ints: [0, 1, 2] },
+        { name: 'values_strings', type: 8, strings: ['r', 'g', 'b'].map((text) => Buffer.from(text)) },
+      ],
+    },
+    {
+      opType: 'ZipMap',
+      domain: 'ai.onnx.ml',
+      input: ['logits'],
+      output: ['map'],
+      attribute: [{ name: 'classlabels_int64s', type: 7, ints: [0, 1, 2] }],
+    },
+  ],
+  outputs: [
+    value('name', ['N'], STRING),
+    {
+      name: 'map',
+      type: { sequenceType: { elemType: { mapType: { keyType: 7, valueType: { tensorType: { elemType: 1 } } } } } },
+    },
+  ],
+};
+
+test('serves the float output of a model beside strings and maps, named or the only one', async () => {
+  for (const output of [{}, { name: 'y' }]) {
+    const { classify, model } = await open(beside(NAMING, { output }));
+    close(await classify(await plain(COLOUR)), softmax(LOGITS));
+    assert.deepEqual(
+      model.outputs.map(({ name }) => name),
+      ['y'],
+    );
+  }
+  await assert.rejects(
+    open(beside(NAMING, { output: { name: 'map' } })),
+    /expected the output map to be float32, got y FP32 \[N, 3\], name STRING, map sequence/,
+  );
+});
+
+test('says which of several float outputs classes are read from', async () => {
+  const nodes = [node('Identity', 'logits', 'y'), node('Neg', 'logits', 'z')];
+  const several: ColourModel = { nodes, outputs: [value('z', ['N', 3])] };
+  const first = await open(beside(several, {}));
+  close(await first.classify(await plain(COLOUR)), softmax(LOGITS));
+  assert.ok(first.lines.includes('classes are read from y, the first of y, z; output.name chooses another'));
+  const other = await open(beside(several, { output: { name: 'z' } }));
+  close(await other.classify(await plain(COLOUR)), softmax(LOGITS.map((logit) => -logit)));
+});
+
+for (const layout of ['NCHW', 'NHWC'] as const) {
+  test(`gives a ${layout} model with one channel the luminance by BT.601`, async () => {
+    const { classify } = await open(
+      beside({ channels: 1, layout }, { labels: ['bright'], input: { mean: 0.5, std: 2 } }),
+    );
+    const grey = Math.round(0.299 * 51 + 0.587 * 102 + 0.114 * 204);
+    close(await classify(await plain(COLOUR)), [sigmoid((4 * (grey / 255 - 0.5)) / 2 - 1)]);
+  });
+
+  test(`gives a ${layout} model with four channels colour and alpha`, async () => {
+    const { classify } = await open(beside({ channels: 4, layout }, {}));
+    const half = { ...COLOUR, alpha: 102 / 255 };
+    close(await classify(await plain(half)), softmax([...LOGITS, (4 * 102) / 255 - 1]), 0.005); // sharp resizes colours times alpha, in 8 bits
+    close(await classify(await plain(COLOUR)), softmax([...LOGITS, 3]));
+  });
+
+  test(`cuts images for a ${layout} model whose input is no square to its shape, or stretches them`, async () => {
+    const size = { width: 12, height: 6 };
+    const halves = await sharp({ create: { width: 60, height: 40, channels: 3, background: '#000' } })
+      .composite([{ input: { create: { width: 60, height: 5, channels: 3, background: '#f00' } }, top: 0, left: 0 }])
+      .png()
+      .toBuffer();
+    const cut = await open(beside({ size, layout }, { input: { resize: 6, resample: 'box' } }));
+    close(await cut.classify(halves), softmax([-1, -1, -1])); // a row of 8 is cut off at either end
+    assert.deepEqual([cut.model.imagePx, cut.model.imageHeight, cut.model.fit], [12, 6, 'cut']);
+    const stretched = await open(beside({ size, layout }, { input: { resize: size, resample: 'box' } }));
+    const red = (4 * Math.round((255 * 5) / 7)) / 255 / 6 - 1; // 5 of the 7 rows whose middles lie in the first of 6
+    close(await stretched.classify(halves), softmax([red, -1, -1]));
+  });
+}
+
+test('answers for an input that is no square with its crop, and shows all but what needs a square', async () => {
+  const { url } = await running({ file: beside({ size: { width: 12, height: 6 } }, {}) });
+  const image = await plain(COLOUR);
+  const answer = (await (await post(url, image, {}, '/classify?by_crop=true')).json()) as Record<string, unknown>;
+  const [crop] = answer.by_crop as Record<string, unknown>[];
+  assert.deepEqual([answer.image_px, answer.image_height, answer.image_fit], [14, 7, 'cut']);
+  assert.deepEqual([crop.name, crop.size, crop.height, crop.top, crop.left], ['centre', 12, 6, 0, 1]);
+  const shown = await post(url, image, {}, '/explain/picture?crop=0');
+  const { width, height } = await sharp(Buffer.from(await shown.arrayBuffer())).metadata();
+  assert.deepEqual([width, height], [12, 6]);
+  const refused = await post(url, image, {}, '/explain/occlusion');
+  assert.equal(refused.status, 404);
+  assert.match(await refused.text(), /needs a square input, got 12 × 6 pixels/);
+});
+
+/** Divides by the standard deviation over the image: no number for an image of one colour. */
+const BY_CONTRAST: ColourModel = {
+  nodes: [
+    node('ReduceMean', 'x', 'mean', { axes: [1, 2, 3] }),
+    node('Sub', ['x', 'mean'], 'centred'),
+    node('ReduceL2', 'centred', 'contrast', { axes: [1, 2, 3] }),
+    node('Div', ['centred', 'contrast'], 'normal'),
+    node('ReduceMax', 'normal', 'y', { axes: [2, 3], keepdims: 0 }),
+  ],
+};
+
+test('warms up a model that normalises by contrast, and refuses one that never gives a number', async () => {
+  await open(beside(BY_CONTRAST, {}));
+  const never: ColourModel = { nodes: [node('Sub', ['logits', 'logits'], '0'), node('Div', ['0', '0'], 'y')] };
+  await assert.rejects(open(beside(never, {})), /output y has numbers that are not finite, whatever the image/);
+});
+
+const TAKEN = [
+  ['head', 'image'],
+  ['labels', 'not JSON'],
+  ['model', 'resnet'],
+];
+const props = TAKEN.map(([key, value]) => ({ key, value }));
+
+test('reads config.json where another program uses our keys for its metadata', async () => {
+  const model = { producerName: 'another', metadataProps: props };
+  const { model: served } = await open(beside({ model }, { labels: ['r', 'g', 'b'] }));
+  assert.deepEqual(served.labels, ['r', 'g', 'b']);
+  const bare = writeColourModel(join(root, 'bare.onnx'), { model });
+  await assert.rejects(open(bare), /does not say how pictures become its input; put a config\.json beside it/);
+});
+
+test('classify keeps labels with a byte order mark, or in Latin-1, as they were meant', async () => {
+  const text = 'café\nnaïf\nœuf\n';
+  const encodings: Record<string, Buffer> = {
+    'UTF-8 with a mark': Buffer.from(`\ufeff${text}`),
+    'UTF-16': Buffer.from(`\ufeff${text}`, 'utf16le'),
+    'Windows-1252': Buffer.from(text.replace('œ', '\x9c'), 'latin1'),
+  };
+  for (const [name, bytes] of Object.entries(encodings)) {
+    const { model } = await open(beside({}, { labels: 'labels.txt' }, { 'labels.txt': bytes }));
+    assert.deepEqual(model.labels, ['café', 'naïf', 'œuf'], name);
+  }
+  const marked = beside({}, {}, { 'config.json': Buffer.from('\ufeff{"labels": ["a", "b", "c"]}') });
+  const image = join(root, 'image.png');
+  writeFileSync(image, await plain(COLOUR));
+  const { results } = JSON.parse(await alexnet('classify', '--model', marked, '--json', image).line);
+  assert.equal(results[0].predictions[0].label, 'c');
+});

@@ -98,6 +98,17 @@ describe("a file of this project's own", () => {
     assert.equal((await stat((await exported(read, 'cifar10-quick', 'image')).file)).size, (await stat(file)).size);
   });
 
+  it('takes labels with a byte order mark, or in Latin-1, from a file', async () => {
+    const model = network('cifar10-quick');
+    const { file } = await exported(model, 'cifar10-quick', 'image');
+    const given = ['café', 'thé', 'maïs', 'blé', 'kiwi'];
+    for (const bytes of [Buffer.from(`\ufeff${given.join('\n')}`), Buffer.from(given.join('\n'), 'latin1')]) {
+      await writeFile(at('labels.txt'), bytes);
+      const imported = await importNetwork(file, findNetwork('cifar10-quick'), { labels: at('labels.txt') });
+      assert.deepEqual(imported.labels, given);
+    }
+  });
+
   it('that is of another network: every layer with what was expected and what came, and the run there stays', async () => {
     const model = network('cifar10-18pct');
     const { file } = await exported(model, 'cifar10-18pct', 'image');

@@ -7,6 +7,7 @@ import { after, test } from 'node:test';
 import sharp from 'sharp';
 import { createServer } from '../../serve/server.js';
 import { assertAccessible, bars, choose, give, skip, visit } from './chromium.js';
+import { node, writeColourModel } from './colour-model.js';
 import { corner } from './pictures.js';
 import { running } from './running.js';
 import { writeTinyModel } from './tiny-model.js';
@@ -105,6 +106,25 @@ test('goes on by itself when the server has been away, and shows what its new mo
   await page.locator('.bars li:first-child', { hasText: 'bottom left' }).waitFor();
   assert.match((await bars(page))[0], /^bottom left n03 47\.5.%$/); // e / (e + 3)
   assert.equal(await page.getByText('The server does not answer.').count(), 0);
+});
+
+test('shows an image stretched where the model stretches it, and that labels are judged each on its own', {
+  skip,
+}, async () => {
+  const shaped = join(folder, 'shaped');
+  await mkdir(shaped);
+  const input = { resize: { width: 12, height: 6 } };
+  await writeFile(join(shaped, 'config.json'), JSON.stringify({ labels: ['r', 'g', 'b'], input }));
+  const size = { width: 12, height: 6 };
+  const model = writeColourModel(join(shaped, 'model.onnx'), { size, nodes: [node('Sigmoid', 'logits', 'y')] });
+  const { page } = await visit((await running({ file: model })).url);
+  await choose(page, 'corner.png', 'image/png', TOP_RIGHT);
+  assert.equal((await bars(page)).length, 3);
+  await page.getByText('Each label is judged on its own').waitFor();
+  const image = page.getByAltText('Your picture, corner.png, stretched to 12 × 6 pixels');
+  assert.match((await image.getAttribute('style')) ?? '', /object-fit: fill/);
+  const { width, height } = (await image.boundingBox())!;
+  assert.ok(Math.abs(width / height - 2) < 0.02, `${width} × ${height}`);
 });
 
 test('notices that the model was loaded anew, and asks it again', { skip }, async () => {

@@ -89,6 +89,14 @@ test('takes classes by the lines of classes.txt, in its order, and splits by wor
   );
 });
 
+test('reads classes.txt in Latin-1 or with a byte order mark', async (t) => {
+  const shards = await shardsOf({ 'train-0.tar': { 'a.cls': '0', 'a.png': red, 'b.cls': '1', 'b.png': green } });
+  for (const bytes of [Buffer.from('\ufeffcafé\nthé\n'), Buffer.from('café\nthé\n', 'latin1')]) {
+    const { labels } = await open(await writeFiles(t, { ...shards, 'classes.txt': bytes }));
+    assert.deepEqual(labels, ['café', 'thé']);
+  }
+});
+
 test('takes names as classes, and the training pictures as val where no shard says otherwise', async (t) => {
   const files = { '1.cls': 'dog', '1.png': red, '2.cls': 'cat', '2.png': green };
   const { labels, splits, notes } = await open(await writeFiles(t, await shardsOf({ 'a.tar': files })));

@@ -129,14 +129,14 @@ function geometryOf(given: Preprocessor): Pick<Input, 'size' | 'resize' | 'short
   if (given.do_resize === false) {
     return crop ? { size: crop, resize: 'keep', resampling } : { resize: 'exact', resampling };
   }
-  const { size = 224 } = given;
-  const short = shortSideOf(size ?? 224, known?.bare ?? (crops || given.crop_pct ? 'short' : 'both'));
-  const pct = given.crop_pct ?? known?.cropPct;
+  const size = given.size ?? 224;
+  const short = shortSideOf(size, known?.bare ?? (crops || given.crop_pct ? 'short' : 'both'));
+  const pct = given.do_center_crop === false ? undefined : (given.crop_pct ?? known?.cropPct);
   if (short !== undefined && pct !== undefined && !(name === 'ConvNext' && short >= CONVNEXT_STRETCHES)) {
     return cut(crop ?? sizeOf(short), Math.trunc(short / pct), resampling);
   }
   if (short !== undefined && crop) return cut(crop, short, resampling);
-  return { size: crop ?? sizeOf(size ?? 224), resize: sizeOf(size ?? 224), resampling };
+  return { size: crop ?? sizeOf(size), resize: sizeOf(size), resampling };
 }
 
 /** The spare pixel of an odd margin stays at the end of what is cut off, as `(length − size) // 2` has it. */

@@ -61,14 +61,14 @@ export async function readModelFile(file: string): Promise<ModelFile> {
   const { proto, bytes, size: fileSize } = readProto(file);
   const { inputs, outputs } = interfaceOf(proto, file);
   const isOwn = isOwnFile(proto);
+  const metadata = ownMetadata(proto, isOwn, file);
   const config = await readModelConfig(file).catch((error) => {
-    if (isOwn) return undefined; // of a run, perhaps, whose folder it was exported to
+    if (metadata) return undefined; // of a run, perhaps, whose folder the file was exported to
     throw error;
   });
-  const described =
-    config && !isOwn
-      ? byConfig(config, { inputs, outputs, proto }, file)
-      : byMetadata(readOwnMetadata(proto, isOwn, file), { inputs, outputs, proto }, file);
+  const model = { inputs, outputs, proto };
+  const byItself = metadata && (isOwn || !config);
+  const described = byItself ? byMetadata(metadata, model, file) : byConfig(requireConfig(config, file), model, file);
   if (config && isOwn) described.notes.push('config.json beside it is not used: the file describes itself');
   let size = fileSize;
   for (const tensor of proto.graph?.initializer ?? []) {
@@ -77,7 +77,7 @@ export async function readModelFile(file: string): Promise<ModelFile> {
   }
   return {
     ...described,
-    isOwn: isOwn || !config,
+    isOwn: byItself ?? false,
     proto,
     encode: (edited, data) => encodeEdited({ bytes, proto }, edited, data),
     size,
@@ -88,18 +88,22 @@ export async function readModelFile(file: string): Promise<ModelFile> {
   };
 }
 
-/** @throws {UserError} where there is none that says all that is needed */
-function readOwnMetadata({ metadataProps }: ModelProto, isOwn: boolean, file: string): ModelMetadata {
+/** What a file says of itself in our words; undefined where another program left some of it out, or uses the words for something else. */
+function ownMetadata({ metadataProps }: ModelProto, isOwn: boolean, file: string): ModelMetadata | undefined {
   try {
     return propsToMetadata(metadataProps ?? [], file);
   } catch (error) {
     if (isOwn) throw error;
-    throw new UserError(
-      `${file}: does not say how pictures become its input; put a config.json beside it, e.g. ` +
-        '{"labels": "labels.txt", "input": {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}}',
-      { cause: error },
-    );
+    return undefined;
   }
+}
+
+function requireConfig(config: ModelConfig | undefined, file: string): ModelConfig {
+  if (config) return config;
+  throw new UserError(
+    `${file}: does not say how pictures become its input; put a config.json beside it, e.g. ` +
+      '{"labels": "labels.txt", "input": {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}}',
+  );
 }
 
 type Described = Pick<

@@ -8,7 +8,11 @@ import { PictureTensor, rowShape } from './picture-tensor.js';
 import { runSession } from './session.js';
 import { trialImage } from './trial-images.js';
 
+/** Only this of a file: the rest holds its smaller weights. */
+type OfFile = Pick<ModelFile, 'recipe' | 'output' | 'perCrop' | 'facts'>;
+
 export class PictureInference {
+  private readonly file: OfFile;
   private readonly tensor: PictureTensor;
   private readonly input: Pick<Tensor, 'name' | 'datatype' | 'shape'>;
   /** Length of the first axis, −1 where it is free. */
@@ -17,12 +21,13 @@ export class PictureInference {
 
   constructor(
     private readonly session: ort.InferenceSession,
-    private readonly file: Pick<ModelFile, 'classifier' | 'recipe' | 'output' | 'perCrop' | 'facts'>,
+    { classifier, recipe, output, perCrop, facts }: OfFile & Pick<ModelFile, 'classifier'>,
   ) {
-    const { name, datatype, shape } = file.classifier.input;
-    this.tensor = new PictureTensor(file.recipe);
+    const { name, datatype, shape } = classifier.input;
+    this.file = { recipe, output, perCrop, facts };
+    this.tensor = new PictureTensor(recipe);
     this.batch = shape[0];
-    this.input = { name, datatype, shape: [1, ...rowShape(file.recipe)] };
+    this.input = { name, datatype, shape: [1, ...rowShape(recipe)] };
   }
 
   get rows(): number {

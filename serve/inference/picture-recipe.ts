@@ -108,6 +108,6 @@ function perChannel(name: string, values: readonly number[], count: number, file
   if (values.length === count) return [...values];
   if (values.every((value) => value === values[0])) return Array(count).fill(values[0]);
   throw new UserError(
-    `${file}: the description beside it: ${name}: expected ${count} for ${count} channels, got ${values.length}`,
+    `${file}: the description beside it: ${name}: expected ${count} numbers, one a channel, got ${values.length}`,
   );
 }

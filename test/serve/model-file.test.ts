@@ -48,6 +48,21 @@ test('names a model that has no name after its file', async () => {
   assert.equal((await readModelFile(file)).name, 'cats');
 });
 
+test('reads a file that describes itself whatever the config.json beside it is about', async () => {
+  const run = mkdtempSync(join(folder, 'run-'));
+  const file = writeTinyModel(join(run, 'model.onnx'));
+  writeFileSync(join(run, 'config.json'), JSON.stringify({ epochs: 3 }));
+  assert.deepEqual((await readModelFile(file)).classifier.labels, QUARTERS);
+  const input = { resize: 8 };
+  writeFileSync(join(run, 'config.json'), JSON.stringify({ labels: ['a', 'b', 'c', 'd'], input }));
+  assert.deepEqual((await readModelFile(file)).classifier.labels, ['a', 'b', 'c', 'd']);
+  const own = { ...onnx.ModelProto.decode(tinyModel()), producerName: 'alexnet' };
+  writeFileSync(file, onnx.ModelProto.encode(own).finish());
+  const { classifier, notes } = await readModelFile(file);
+  assert.deepEqual(classifier.labels, QUARTERS);
+  assert.deepEqual(notes, ['config.json beside it is not used: the file describes itself']);
+});
+
 const whole = tinyModel();
 const FILES: Record<string, [Uint8Array | string, RegExp]> = {
   'an empty file': ['', /not an ONNX file \(0 bytes hold no graph\)/],

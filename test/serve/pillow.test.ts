@@ -100,6 +100,8 @@ test('cuts as ConvNext’s preprocessor below 384 pixels, and stretches from the
   assert.deepEqual([small.model.imagePx, small.model.fit], [16, 'cut']);
   const large = await open({ width: 384, height: 384 }, { ...convnext, size: { shortest_edge: 384 } });
   assert.deepEqual([large.model.imagePx, large.model.fit], [384, 'stretch']);
+  const whole = { ...convnext, size: { shortest_edge: 14 }, do_center_crop: false };
+  assert.equal((await open({ width: 14, height: 14 }, whole)).model.fit, 'stretch');
 });
 
 test('takes images as they are where do_resize is false, and refuses other sizes', async () => {

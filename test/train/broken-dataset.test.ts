@@ -41,11 +41,28 @@ test('refuses a file that is no archive', async (t) => {
   await refuses(file, /this is no tar archive/);
   await writeFile(file, '');
   await refuses(file, /this is no tar archive/);
-  await writeFile(file, 'PK\x03\x04 and so on');
-  await refuses(file, /ZIP archive; unpack it and name the folder/);
   await writeFile(file, gzipSync('compressed text, no archive '.repeat(100)));
   await refuses(file, /damaged after 0 members/);
 });
+
+for (const { ending, start, says } of [
+  {
+    ending: 'tar.bz2',
+    start: 'BZh9',
+    says: /compressed with bzip2; .* with "bzip2 -dc \S+ > \S+my\.tar" and name \S+my\.tar$/,
+  },
+  { ending: 'tar.xz', start: '\xfd7zXZ\0', says: /compressed with xz; .*"xz -dc / },
+  { ending: 'tzst', start: '\x28\xb5\x2f\xfd', says: /compressed with Zstandard; .*"zstd -dc \S+ > \S+my\.tar"/ },
+  { ending: 'zip', start: 'PK\x03\x04', says: /a ZIP archive; unpack it with "unzip \S+my\.zip" and name the folder/ },
+  { ending: '7z', start: "7z\xbc\xaf'\x1c", says: /a 7z archive; unpack it with "7z x / },
+  { ending: 'rar', start: 'Rar!\x1a\x07', says: /a RAR archive; / },
+]) {
+  test(`names a .${ending} and the command that unpacks it`, async (t) => {
+    const file = join(await temporaryFolder(t), `my.${ending}`);
+    await writeFile(file, Buffer.from(`${start} and so on`, 'latin1'));
+    await refuses(file, /expected a folder, a \.tar or a \.tar\.gz, got /, says);
+  });
+}
 
 test('refuses an archive cut short inside a member, between members, and without its end', async (t) => {
   const bytes = await tarBytes(manyMembers());

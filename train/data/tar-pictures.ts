@@ -7,6 +7,7 @@ import { buffer } from 'node:stream/consumers';
 import { createGunzip } from 'node:zlib';
 import { extract } from 'tar-stream';
 import { UserError } from '../../model/errors.js';
+import { checkFormat } from './archive-formats.js';
 import type { Member } from './dataset.js';
 import { OpenFiles } from './open-files.js';
 import { isHidden } from './picture-places.js';
@@ -27,7 +28,7 @@ export interface TarMember extends Member {
  * @throws {UserError} when it is no tar, breaks off, or its compression is damaged: with what was read up to there
  */
 export async function* tarMembers(file: string, files: PieceReader = new OpenFiles()): AsyncGenerator<TarMember> {
-  const compressed = await isGzip(file, files);
+  const compressed = await isCompressed(file, files);
   const source = files.stream(file);
   const tail = new Tail();
   const entries = extract();
@@ -84,15 +85,15 @@ class Tail extends Transform {
 /** Whether this last block of an archive says that it is whole. */
 export const isEndMark = (block: Buffer): boolean => block.every((byte) => byte === 0);
 
-async function isGzip(file: string, files: PieceReader): Promise<boolean> {
-  const start = await startOf(file, files);
-  if (start.toString('latin1') === 'PK\x03\x04')
-    throw notTar(file, 'it is a ZIP archive; unpack it and name the folder');
-  return start[0] === 0x1f && start[1] === 0x8b;
+/** @throws {UserError} when it is compressed in a way that is not read */
+async function isCompressed(file: string, files: PieceReader): Promise<boolean> {
+  const start = (await startOf(file, files)).toString('latin1');
+  checkFormat(file, start);
+  return start.startsWith('\x1f\x8b');
 }
 
 async function startOf(file: string, files: PieceReader): Promise<Buffer> {
-  for await (const chunk of files.stream(file)) return chunk.subarray(0, 4);
+  for await (const chunk of files.stream(file)) return chunk.subarray(0, 8);
   return Buffer.alloc(0);
 }
 

@@ -1,5 +1,5 @@
 /** Runs the `alexnet` command as a person does, and finds the real pictures that some checks need. */
-import { spawn } from 'node:child_process';
+import { type SpawnOptions, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -26,8 +26,14 @@ export interface Finished {
 }
 
 /** Runs `alexnet <words>` to its end. */
-export async function alexnet(...words: string[]): Promise<Finished> {
-  const child = spawn(process.execPath, [CLI, ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
+export const alexnet = (...words: string[]): Promise<Finished> => alexnetAs({}, ...words);
+
+/** The same in another folder, or as another user. */
+export async function alexnetAs(
+  options: Pick<SpawnOptions, 'cwd' | 'uid' | 'gid'>,
+  ...words: string[]
+): Promise<Finished> {
+  const child = spawn(process.execPath, [CLI, ...words], { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (text) => {
     stdout += text;

@@ -176,7 +176,7 @@ test('refuses pictures without class folders', async (t) => {
   );
   await refuses(
     await writeFiles(t, { 'train/1.png': png, 'test/1.png': png }),
-    /1\.png lies in no class folder; expected (train|test)\/<class>\/<picture>/,
+    /1\.png lies in no class folder; expected (train|test)\/<class>\/<image>/,
   );
 });
 

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { symlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { before, test } from 'node:test';
+import { pack } from 'tar-stream';
 import { random } from '../../model/random.js';
 import type { Dataset } from '../../train/data/dataset.js';
 import { openDataset } from '../../train/data/open-dataset.js';
@@ -163,7 +165,7 @@ test('sorts classes by code point, not by UTF-16 unit', async (t) => {
   assert.deepEqual((await openDataset(source, { imagePx })).labels, ['Z', 'a', '\uFF21', '\u{1F600}']);
 });
 
-test('passes over hidden files and annotations silently and counts other files that are no pictures', async (t) => {
+test('passes over hidden files and annotations silently, and names other files that are no pictures, and hidden folders', async (t) => {
   const clutter: Files = {
     '.DS_Store': 'x',
     'a/._1.png': 'x',
@@ -176,11 +178,14 @@ test('passes over hidden files and annotations silently and counts other files t
     'b/LICENCE': 'x',
   };
   const files = { ...clutter, 'a/1.png': red, 'b/1.png': green };
+  const skipped = ['.cache/ (no data)', '__MACOSX/ (no data)'];
   for (const source of [await writeFiles(t, files), await writeArchive(t, 'c.tar.gz', await tarBytes(files))]) {
     const dataset = await openDataset(source, { imagePx });
     assert.deepEqual(dataset.labels, ['a', 'b']);
     assert.equal(dataset.splits.train.length, 2);
-    const [note] = dataset.notes;
+    const [note, folders] = dataset.notes;
+    for (const folder of skipped)
+      assert.ok(folders.startsWith('skipped folders: ') && folders.includes(folder), folders);
     assert.match(note, /left out, being no pictures: /);
     assert.match(note, /2 \.bmp/);
     assert.match(note, /1 without ending/);
@@ -218,4 +223,48 @@ test('follows links to pictures and folders, but not around in circles', async (
     ],
   );
   assert.match(dataset.notes[0], /1 links/);
+});
+
+/** An archive whose members are written in order, repeated paths and links included. */
+async function archiveOf(members: [string, Buffer | { link: string; symbolic?: true }][]): Promise<Buffer> {
+  const archive = pack();
+  for (const [name, content] of members) {
+    if (Buffer.isBuffer(content)) archive.entry({ name }, content);
+    else archive.entry({ name, type: content.symbolic ? 'symlink' : 'link', linkname: content.link });
+  }
+  archive.finalize();
+  return buffer(archive);
+}
+
+test('reads hard links and repeated members of an archive as unpacking would leave them', async (t) => {
+  const bytes = await archiveOf([
+    ['train/ant/1.png', red],
+    ['./train/ant/2.png', { link: './train/ant/1.png' }],
+    ['train/bee/1.png', red],
+    ['train/bee/2.png', { link: 'train/ant/2.png' }],
+    ['train/ant/1.png', blue], // its other names stay what they were
+    ['train/bee/1.png', green],
+    ['train/bee/3.png', { link: 'train/nowhere.png' }],
+    ['train/bee/4.png', red],
+    ['train/bee/4.png', { link: '1.png', symbolic: true }],
+  ]);
+  const [RED, GREEN, BLUE] = [
+    [250, 10, 20],
+    [30, 240, 40],
+    [50, 60, 230],
+  ];
+  for (const name of ['links.tar', 'links.tar.gz']) {
+    const dataset = await openDataset(await writeArchive(t, name, bytes), { imagePx });
+    assert.deepEqual(
+      contents(dataset, 'train'),
+      [
+        ['train/ant/1.png', 'ant', BLUE],
+        ['train/ant/2.png', 'ant', RED],
+        ['train/bee/1.png', 'bee', GREEN],
+        ['train/bee/2.png', 'bee', RED],
+      ],
+      name,
+    );
+    assert.equal(dataset.notes[0], 'left out, being no pictures: 2 links');
+  }
 });

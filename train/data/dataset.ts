@@ -3,6 +3,7 @@
  */
 import type { Random } from '../../model/random.js';
 import type { ColourStatistics } from './colour.js';
+import type { Layout } from './find-layout.js';
 import type { RemoteOptions } from './remote/options.js';
 
 /** Pictures with labels, addressed by position. */
@@ -47,7 +48,7 @@ export interface PictureSink {
    * Takes a picture in; resolves as soon as another may be added, decoding goes on behind. `read`, if called at all, is called before.
    * A picture that cannot be read or decoded is listed in `skipped`.
    */
-  add(picture: Pick<Member, 'path' | 'read' | 'later' | 'shard'>): Promise<void>;
+  add(picture: Picture): Promise<void>;
   /** Resolves when every picture added is decoded. */
   settle(): Promise<void>;
   /** Whether the picture in this slot could be decoded. */
@@ -57,6 +58,9 @@ export interface PictureSink {
   /** Present where the pictures are not kept. */
   readonly streamed?: Streamed;
 }
+
+/** An image to be decoded. */
+export type Picture = Pick<Member, 'path' | 'read' | 'later' | 'shard'> & { split: string };
 
 /** Pictures that are decoded anew at every use. */
 export interface Streamed {
@@ -79,7 +83,9 @@ export type Encoded =
 /** A file, folder or link met while reading a source, under its path inside it, `/` between the parts, none leading. */
 export interface Member {
   readonly path: string;
-  readonly kind: 'file' | 'folder' | 'other';
+  /** `skipped`: a folder that is not looked into, for `reason`. */
+  readonly kind: 'file' | 'folder' | 'other' | 'skipped';
+  readonly reason?: string;
   /** The file's bytes; to be called, if at all, before the next member is asked for. */
   read(): Promise<Encoded>;
   /** The same at any later time; absent where a source can be read from front to back only. */
@@ -91,6 +97,8 @@ export interface Member {
 /** What a data set is made of. */
 export interface Source {
   members: Iterable<Member> | AsyncIterable<Member>;
+  /** Default: `train/<class>/…`. */
+  layout?: Layout;
   /** Names of classes in index order, where that is not by code point; whole once the members have all been read. */
   classes?: string[];
 }
@@ -99,7 +107,7 @@ export interface Source {
 export interface OpenOptions {
   /** Side of the decoded pictures, pixels. */
   imagePx: number;
-  /** Pictures decoded so far; the total is known for folders only. */
+  /** Pictures decoded so far; the total is known for folders and archives. */
   onProgress?: (done: number, total: number | undefined) => void;
   /** Splits wanted, default all. `val` and `test` stand in for one another, so either reads both. */
   splits?: string[];

@@ -5,6 +5,7 @@
  */
 import { stat } from 'node:fs/promises';
 import { UserError } from '../../model/errors.js';
+import { openArchive } from './archive.js';
 import { cifarMembers, idxMembers } from './binary-pictures.js';
 import type { Dataset, Member, OpenOptions, PictureSink, Source } from './dataset.js';
 import { openEmoji } from './emoji.js';
@@ -12,9 +13,8 @@ import { ilsvrc2012Members } from './ilsvrc2012.js';
 import { folderMembers } from './image-folder.js';
 import { openPack } from './pack.js';
 import { isPack } from './pack-format.js';
-import { isWanted, readPictures } from './picture-dataset.js';
+import { readListed, readPictures } from './picture-dataset.js';
 import { isUrl } from './remote/url.js';
-import { tarMembers } from './tar-pictures.js';
 import { webdataset } from './webdataset.js';
 
 export const DATA_HELP =
@@ -39,7 +39,7 @@ export async function openDataset(source: string, options: OpenOptions, store?: 
   if (source === 'emoji') return openEmoji(options);
   const [, scheme = '', folder = ''] = /^([a-z0-9]+):(.*)$/.exec(source) ?? [];
   const bare = BY_SCHEME[scheme];
-  if (bare) return readPictures(source, bare(folder, options), options, undefined, store);
+  if (bare) return readPictures(source, bare(folder, options), options, store);
   if (isUrl(source)) return openPack(source, options);
   const found = await stat(source).catch((cause: NodeJS.ErrnoException) => {
     const reason = cause.code === 'ENOENT' ? 'no such file or folder' : cause.message;
@@ -48,13 +48,12 @@ export async function openDataset(source: string, options: OpenOptions, store?: 
       { cause },
     );
   });
-  if (!found.isDirectory()) return readPictures(source, { members: tarMembers(source) }, options, undefined, store);
+  if (!found.isDirectory()) return readListed(source, await openArchive(source), options, store);
   if (isPack(source)) return openPack(source, options);
 
-  const members: Member[] = [];
-  for await (const member of folderMembers(source)) members.push(member);
+  const listed: Member[] = [];
+  for await (const member of folderMembers(source)) listed.push(member);
   // An order that a second try to prepare the set finds again.
-  members.sort((a, b) => (a.path < b.path ? -1 : 1));
-  const total = members.filter((member) => isWanted(member, options)).length;
-  return readPictures(source, { members }, options, total, store);
+  listed.sort((a, b) => (a.path < b.path ? -1 : 1));
+  return readListed(source, { listed }, options, store);
 }

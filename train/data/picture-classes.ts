@@ -2,7 +2,7 @@
  * The classes of a data set of folders: names in order, checks that every split has them all, labels for people.
  */
 import { UserError } from '../../model/errors.js';
-import type { Layout } from './picture-places.js';
+import type { Layout } from './find-layout.js';
 
 const SYNSET = /^(n\d{8})(?:_(.+))?$/;
 
@@ -22,6 +22,7 @@ export function listClasses(
   folders: string[],
   order?: string[],
 ): string[] {
+  const folderOf = layout.folderOf ?? ((split: string) => split);
   const bySplit = new Map<string, Set<string>>(); // '' where there are no splits
   for (const path of paths) {
     const place = layout.placeOf(path);
@@ -38,7 +39,7 @@ export function listClasses(
     if (missing.length === 0) continue;
     const [other] = [...bySplit].find(([, others]) => others.has(missing[0]))!;
     throw new UserError(
-      `${source}: expected the same classes in every split, but ${split}/ lacks ${nameSome(missing)}, which ${other}/ has`,
+      `${source}: expected the same classes in every split, but ${folderOf(split)}/ lacks ${nameSome(missing)}, which ${folderOf(other)}/ has`,
     );
   }
   if (names.size === 1)

@@ -1,8 +1,8 @@
 /** Builds the splits of a data set of the pictures that were read. */
 import { UserError } from '../../model/errors.js';
 import type { PictureSink, Split, Streamed } from './dataset.js';
+import type { Layout } from './find-layout.js';
 import { nameSome } from './picture-classes.js';
-import type { Layout } from './picture-places.js';
 import { loadedPart } from './read-ahead.js';
 
 /**

@@ -5,7 +5,7 @@
 import { availableParallelism, freemem } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import { UserError } from '../../model/errors.js';
-import type { Encoded, Member, OpenOptions, PictureSink } from './dataset.js';
+import type { Encoded, OpenOptions, Picture, PictureSink } from './dataset.js';
 import { decodePicture, reasonOf } from './decode.js';
 import { PictureStream } from './picture-stream.js';
 
@@ -26,8 +26,8 @@ export class PictureStore implements PictureSink {
   private readonly picturesPerBlock: number;
   private readonly heldBytes: number;
   private readonly running = new Set<Promise<void>>();
-  /** How each picture is read again. */
-  private readonly sources: Pick<Member, 'later' | 'shard'>[] = [];
+  /** How each picture is read again, and what it is for. */
+  private readonly sources: Pick<Picture, 'later' | 'shard' | 'split'>[] = [];
 
   /** @param total  number of pictures to come, where it is known */
   constructor(
@@ -43,13 +43,13 @@ export class PictureStore implements PictureSink {
   }
 
   /** @throws {UserError} when memory is about to run out */
-  async add({ path, read, later, shard }: Pick<Member, 'path' | 'read' | 'later' | 'shard'>): Promise<void> {
+  async add({ path, read, later, shard, split }: Picture): Promise<void> {
     const slot = this.names.length;
     const { stream } = this.options;
     if (!this.streamed && stream && later && (slot + 1) * this.pictureBytes > this.heldBytes) await this.letGo();
     if (!this.streamed && slot % this.picturesPerBlock === 0) this.blocks.push(this.newBlock(slot));
     this.names.push(path);
-    this.sources.push({ later, shard });
+    this.sources.push({ later, shard, split });
     const task: Promise<void> = this.fill(slot, read()).finally(() => this.running.delete(task));
     this.running.add(task);
     if (this.running.size >= 2 * availableParallelism()) await Promise.race(this.running);
@@ -72,7 +72,7 @@ export class PictureStore implements PictureSink {
   private async fill(slot: number, bytes: Promise<Encoded>): Promise<void> {
     try {
       const pixels = await decodePicture(await bytes, this.options.imagePx);
-      if (this.streamed) this.streamed.count(this.names[slot], pixels);
+      if (this.streamed) this.streamed.count(slot, pixels);
       else this.pixels(slot).set(pixels);
     } catch (error) {
       this.failed.add(slot);
@@ -84,8 +84,8 @@ export class PictureStore implements PictureSink {
   private async letGo(): Promise<void> {
     await this.settle();
     const stream = this.newStream(this.tooLarge);
-    for (const [slot, name] of this.names.entries()) {
-      if (this.has(slot)) stream.count(name, this.pixels(slot));
+    for (let slot = 0; slot < this.names.length; slot++) {
+      if (this.has(slot)) stream.count(slot, this.pixels(slot));
       if (slot % 100 === 0) await setImmediate(); // lets signals in
     }
     this.blocks.length = 0;

@@ -1,15 +1,15 @@
 /** Pictures of one data set that are not kept: decoded anew at every use, with what must be known of all of them taken at the first. */
 import { UserError } from '../../model/errors.js';
 import { ColourSums } from './colour.js';
-import type { Member, Shards, Streamed } from './dataset.js';
+import type { Picture, Shards, Streamed } from './dataset.js';
 import { decodePicture, reasonOf } from './decode.js';
 import { MeanSum } from './mean.js';
-import { splitOf } from './picture-places.js';
 import { PART_BYTES, partsTogether } from './remote/window.js';
 
 export class PictureStream implements Streamed {
-  /** Of training pictures, and of those outside splits, which are for training where the source has none. */
-  private readonly sums = new Map<string, { mean: MeanSum; colours: ColourSums }>();
+  /** Of training pictures. */
+  private readonly mean = new MeanSum();
+  private readonly colours = new ColourSums();
 
   /**
    * @param names    by slot
@@ -19,23 +19,19 @@ export class PictureStream implements Streamed {
   constructor(
     private readonly imagePx: number,
     private readonly names: readonly string[],
-    private readonly sources: readonly Pick<Member, 'later' | 'shard'>[],
+    private readonly sources: readonly Pick<Picture, 'later' | 'shard' | 'split'>[],
     readonly why: string,
   ) {}
 
   /** Takes in a picture as it was decoded for the first time. */
-  count(name: string, pixels: Uint8Array): void {
-    const split = splitOf(name)?.split ?? '';
-    if (split !== 'train' && split !== '') return;
-    const sums = this.sums.get(split) ?? { mean: new MeanSum(), colours: new ColourSums() };
-    this.sums.set(split, sums);
-    sums.mean.add(pixels);
-    sums.colours.add(pixels);
+  count(slot: number, pixels: Uint8Array): void {
+    if (this.sources[slot].split !== 'train') return;
+    this.mean.add(pixels);
+    this.colours.add(pixels);
   }
 
   statistics(): ReturnType<Streamed['statistics']> {
-    const { mean, colours } = this.sums.get('train') ?? this.sums.get('')!;
-    return { mean: mean.mean(), colours: colours.components() };
+    return { mean: this.mean.mean(), colours: this.colours.components() };
   }
 
   shards(slots: readonly number[]): Shards | undefined {

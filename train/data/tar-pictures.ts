@@ -2,6 +2,7 @@
  * Everything in a .tar or .tar.gz, in the archive's order, streamed: nothing is unpacked to disk and one member at a time is
  * in memory. Whether it is compressed is told by its first bytes, not by its name.
  */
+import { posix } from 'node:path';
 import { pipeline, Transform, type TransformCallback } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { createGunzip } from 'node:zlib';
@@ -20,6 +21,8 @@ const KINDS: Record<string, Member['kind']> = { file: 'file', 'contiguous-file':
 /** A member of an archive; `position` is that of its bytes in the file, absent where the archive is compressed. */
 export interface TarMember extends Member {
   position?: number;
+  /** Of a hard link: the path of the member that it is another name of. */
+  linksTo?: string;
 }
 
 /**
@@ -40,22 +43,29 @@ export async function* tarMembers(file: string, files: PieceReader = new OpenFil
   let members = 0;
   try {
     for await (const entry of entries) {
-      const path = entry.header.name.replace(/^(\.?\/)+/, '').replace(/\/+$/, '');
+      const { name, type, linkname, size } = entry.header;
       let reading: Promise<Buffer> | undefined;
-      if (path !== '' && !path.split('/').some(isHidden)) {
-        const read = () => {
-          // Whoever reads a member that breaks off is to be told of the archive.
-          reading = buffer(entry).catch((cause: Error) => {
-            throw cause instanceof UserError ? cause : brokenOff(file, tail.size, members, cause.message, cause);
-          });
-          return reading;
+      const read = () => {
+        // Whoever reads a member that breaks off is to be told of the archive.
+        reading ??= buffer(entry).catch((cause: Error) => {
+          throw cause instanceof UserError ? cause : brokenOff(file, tail.size, members, cause.message, cause);
+        });
+        return reading;
+      };
+      const path = pathOf(name);
+      const kind = KINDS[type ?? ''] ?? 'other';
+      const hidden = hiddenFolder(path, kind);
+      const position = entry.offset + BLOCK;
+      if (hidden !== undefined) yield { path: hidden, kind: 'skipped', reason: 'no data', read };
+      else if (path !== '' && !isHidden(posix.basename(path)))
+        yield {
+          path,
+          kind,
+          read,
+          ...(type === 'link' && linkname && { linksTo: pathOf(linkname) }),
+          ...(!compressed && { position, later: files.piece(file, position, size) }),
         };
-        const kind = KINDS[entry.header.type ?? ''] ?? 'other';
-        const position = entry.offset + BLOCK;
-        const later = files.piece(file, position, entry.header.size);
-        yield compressed ? { path, kind, read } : { path, kind, read, position, later };
-      }
-      if (reading === undefined) entry.resume();
+      if (reading === undefined) for await (const _ of entry); // passed over, and counted once it is whole
       await reading;
       members += 1;
     }
@@ -68,6 +78,17 @@ export async function* tarMembers(file: string, files: PieceReader = new OpenFil
   if (tail.size === 0 || tail.size % BLOCK !== 0) throw notTar(file, 'its size is no multiple of 512 bytes');
   // Without this check an archive cut between two members would pass for a smaller data set.
   if (!isEndMark(tail.last)) throw brokenOff(file, tail.size, members, 'its closing blocks of zeros are missing');
+}
+
+/** As it would be unpacked: nothing lies outside. */
+const pathOf = (name: string): string => posix.normalize(`/${name}`).replace(/^\/+/, '').replace(/\/+$/, '');
+
+/** The first folder on the way to a member that is no data. */
+function hiddenFolder(path: string, kind: Member['kind']): string | undefined {
+  const parts = path.split('/');
+  const last = kind === 'folder' ? parts.length : parts.length - 1;
+  const first = parts.slice(0, last).findIndex(isHidden);
+  return first < 0 ? undefined : parts.slice(0, first + 1).join('/');
 }
 
 /** Passes an archive through and keeps its last block and its size. */

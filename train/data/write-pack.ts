@@ -9,7 +9,7 @@ import { UserError } from '../../model/errors.js';
 import { writeFileAtomically } from '../atomic-file.js';
 import { DiskFullError, writeError } from '../disk-full.js';
 import { colourStatistics } from './colour.js';
-import type { Dataset, Encoded, Member, PictureSink } from './dataset.js';
+import type { Dataset, Encoded, Picture, PictureSink } from './dataset.js';
 import { decodePicture, reasonOf } from './decode.js';
 import { meanImage } from './mean.js';
 import {
@@ -89,7 +89,7 @@ export class PackWriter implements PictureSink {
   }
 
   /** @throws {UserError} when the disk is full, or an earlier try read other pictures */
-  async add({ path: name, read }: Pick<Member, 'path' | 'read'>): Promise<void> {
+  async add({ path: name, read }: Picture): Promise<void> {
     if (this.fault) throw this.fault;
     if (this.replace) await removePack(this.folder);
     this.replace = false;

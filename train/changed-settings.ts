@@ -23,7 +23,7 @@ const FIXED = ['model', 'from', 'recipe', 'lrn', 'seed'];
 /** Whoever sets one of these means the rates from now on: reductions made so far count no more. */
 const OF_THE_RATE = ['learningRate', 'schedule'];
 /** With another of these the steps of an epoch are others. */
-const OF_THE_EPOCH = ['batch', 'data', 'pictures'];
+const OF_THE_EPOCH = ['batch', 'data', 'pictures', 'pictureNames'];
 /** With another of these the waiting for a better validation error begins anew. */
 const OF_THE_WAITING = [...OF_THE_RATE, 'patience', 'validationPictures'];
 

@@ -15,6 +15,7 @@ import { openStreamable } from './open-data.js';
 import { checkpointPredictor } from './predict-checkpoint.js';
 import type { Progress } from './progress.js';
 import { openRun, type Run, UNKNOWN_DATA } from './run-folder.js';
+import { dataOf } from './training-data.js';
 
 /** What a person asked for: `run` or `onnx`, one of them. */
 export interface EvaluateRequest {
@@ -125,10 +126,9 @@ export async function openRunPictures(
   const { data } = request;
   if (data === undefined && run.config.data === UNKNOWN_DATA)
     throw new UsageError(`${run.path}: imported, and its file does not say what it was trained on; give --data DATA`);
-  const source = data ?? run.config.data;
-  const { dataset, split } = await openSplit(source, run.imagePx, request, progress);
+  const { dataset, split } = await openSplit(data ?? dataOf(run), run.imagePx, request, progress);
   checkLabels(dataset, run.labels, run.path);
-  return { data: source, dataset, split };
+  return { data: data ?? run.config.data, dataset, split };
 }
 
 /** `crops` is what is averaged in fact, see `EvaluationReport`; `batch` at most what was trained with or asked for. */

@@ -16,7 +16,7 @@ import { frozenLayers } from './freeze.js';
 import type { Progress } from './progress.js';
 import { describeRecipe, publishedRecipe, type RecipeName } from './recipes.js';
 import type { Run, RunLabels, RunRecord } from './run-folder.js';
-import { checkClasses, countPictures, openForTraining } from './training-data.js';
+import { absolutePaths, checkClasses, countPictures, openForTraining, pictureNames } from './training-data.js';
 import { packageVersions } from './versions.js';
 
 /** Pictures kept for checking exports. */
@@ -103,9 +103,11 @@ async function newRun(request: NewRunRequest, origin: Origin | undefined, progre
   const byShards = isReadByShards(train);
   const record = {
     config,
+    paths: absolutePaths(config),
     imagePx,
     inputPx,
     pictures: countPictures(dataset),
+    pictureNames: pictureNames(dataset),
     byShards,
     versions: packageVersions(),
     colours,

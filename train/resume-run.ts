@@ -1,4 +1,5 @@
 /** A run on disk made ready to go on: its checkpoint, and the data set it was trained on. */
+import { resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { UserError } from '../model/errors.js';
@@ -17,6 +18,7 @@ import { classWeights } from './data/class-weights.js';
 import { colourStatistics } from './data/colour.js';
 import type { Dataset } from './data/dataset.js';
 import { isReadByShards } from './data/epoch-batches.js';
+import { absoluteSource } from './data/open-dataset.js';
 import { checksum } from './data/pack-format.js';
 import { modelFromOrigin, openOrigin } from './fine-tune.js';
 import { frozenLayers } from './freeze.js';
@@ -24,7 +26,17 @@ import { hasCheckpoint, type LoadedCheckpoint, loadCheckpoint } from './load-che
 import { initialModel, type NewRunRequest, samplePictures } from './new-run.js';
 import type { Progress } from './progress.js';
 import { openRun, type Run } from './run-folder.js';
-import { checkClasses, checkSameData, countPictures, openForTraining } from './training-data.js';
+import {
+  absolutePaths,
+  checkClasses,
+  checkSameData,
+  countPictures,
+  dataOf,
+  movedSplits,
+  openForTraining,
+  originOf,
+  pictureNames,
+} from './training-data.js';
 
 export interface ResumedRun {
   run: Run;
@@ -53,14 +65,16 @@ export async function resumeRun(request: ResumeRequest, progress: Progress): Pro
         `train on from its weights with "alexnet train --from ${out} --data DATA --out OTHER"`,
     );
   }
-  const changes = changesOf(run.config, wantedConfig(request, run.config));
+  const changes = changesOf(run.config, wantedConfig(request, run));
   checkChanges(out, run.config, changes, force);
   run.config = changedConfig(run.config, changes);
+  const source = changes.data ? run.config.data : dataOf(run);
   const order = { stream: request.stream, byShards: changes.data ? undefined : run.byShards };
-  const dataset = request.dataset ?? (await openForTraining(run.config.data, run.imagePx, order, progress));
+  const dataset = request.dataset ?? (await openForTraining(source, run.imagePx, order, progress));
   checkClasses(dataset, request.classes);
   const pictures = countPictures(dataset);
-  checkSameData(run, dataset, force);
+  const names = pictureNames(dataset);
+  checkSameData(run, dataset, names, force);
   if (request.classWeights) {
     const wanted = await classWeights(request.classWeights, run.labels, dataset.splits.train.labels);
     const weights = changesOf(run.config, { classWeights: wanted });
@@ -68,8 +82,13 @@ export async function resumeRun(request: ResumeRequest, progress: Progress): Pro
     run.config = changedConfig(run.config, weights);
     Object.assign(changes, weights);
   }
+  const moved = changes.data ? [] : movedSplits(run, names);
   if (!isDeepStrictEqual(pictures, run.pictures)) changes.pictures = { from: run.pictures, to: pictures };
-  if (changes.data || changes.pictures) await compareValidationPictures(run, dataset, changes);
+  else if (moved.length > 0) changes.pictureNames = { from: run.pictureNames, to: names };
+  if (changes.data || changes.pictures || changes.pictureNames)
+    await compareValidationPictures(run, dataset, changes, moved.includes('val'));
+  run.paths = { ...absolutePaths({ ...run.config, data: source }), from: run.paths?.from };
+  run.pictureNames = names;
 
   const checkpoint = await checkpointToGoOnFrom(run, progress);
   const changed = Object.keys(changes).length > 0;
@@ -86,11 +105,11 @@ export async function resumeRun(request: ResumeRequest, progress: Progress): Pro
 }
 
 /** Errors on other validation pictures cannot be compared with those before: puts their change among `changes`, and the new ones into the run. */
-async function compareValidationPictures(run: Run, dataset: Dataset, changes: Changes): Promise<void> {
+async function compareValidationPictures(run: Run, dataset: Dataset, changes: Changes, moved: boolean): Promise<void> {
   const samples = await samplePictures(dataset);
   const describe = (count: number, some: Uint8Array) => `${count}, with SHA-256 ${checksum(some)}… of some`;
   const from = describe(run.pictures.val, run.samples);
-  const to = describe(dataset.splits.val.length, samples);
+  const to = describe(dataset.splits.val.length, samples) + (moved ? ', under other names or in other classes' : '');
   if (from === to) return;
   changes.validationPictures = { from, to };
   run.samples = samples;
@@ -105,13 +124,22 @@ async function checkpointToGoOnFrom({ last, best }: Run, progress: Progress): Pr
 }
 
 /** What the flags say of the run's config; a new weight decay is that of every layer, as for a new run. */
-function wantedConfig(
-  { data, model, from, recipe, settings }: ResumeRequest,
-  stored: TrainConfig,
-): Partial<TrainConfig> {
+function wantedConfig({ data, model, from, recipe, settings }: ResumeRequest, run: Run): Partial<TrainConfig> {
+  const { config: stored } = run;
+  const origin = originOf(run);
+  const sameData = data !== undefined && absoluteSource(data) === absoluteSource(dataOf(run));
+  const sameOrigin = from !== undefined && origin !== undefined && resolve(from) === resolve(origin);
   const freeze = settings.freeze && frozenLayers(findNetwork(stored.model), settings.freeze);
   const otherDecay = settings.weightDecay !== undefined && settings.weightDecay !== stored.weightDecay;
-  return { data, model, from, recipe, ...settings, freeze, ...(otherDecay && { weightDecayByLayer: {} }) };
+  return {
+    data: sameData ? undefined : data,
+    model,
+    from: sameOrigin ? undefined : from,
+    recipe,
+    ...settings,
+    freeze,
+    ...(otherDecay && { weightDecayByLayer: {} }),
+  };
 }
 
 /** Where colours were not shifted before, how they vary is not known yet. */
@@ -120,9 +148,11 @@ function addColours(run: Run, { splits, colours }: Dataset): void {
 }
 
 /** The model before the first step of a run that has no checkpoint yet. */
-async function firstModel({ config, labels, path }: Run): Promise<tfl.LayersModel> {
-  if (config.from === undefined) return initialModel(config, labels);
-  const origin = await openOrigin(config.from);
+async function firstModel(run: Run): Promise<tfl.LayersModel> {
+  const { config, labels, path } = run;
+  const from = originOf(run);
+  if (from === undefined) return initialModel(config, labels);
+  const origin = await openOrigin(from);
   try {
     if (origin.checkpoint.weightsSha256 === config.fromWeights) return modelFromOrigin(origin, config, labels);
     throw new UserError(

@@ -15,11 +15,15 @@ import type { ColourStatistics } from './data/colour.js';
 /** What `config.json` keeps. */
 export interface RunRecord {
   config: TrainConfig;
+  /** What `config.data` and `config.from` name, with absolute paths; absent in earlier versions. */
+  paths?: { data: string; from?: string };
   /** Side of the pictures and of the network's input, pixels. */
   imagePx: number;
   inputPx: number;
   /** Number of pictures by split: a resumed run must find as many. */
   pictures: Record<string, number>;
+  /** SHA-256 of their names and classes by split; a resumed run must find the same. Absent in earlier versions. */
+  pictureNames?: Record<string, string>;
   /** Whether the training pictures are taken in an order of shards; absent in earlier versions. */
   byShards?: boolean;
   versions: Record<string, string>;
@@ -99,9 +103,8 @@ export async function createRun(
 
 /** Stores the run's config and sample pictures again, e.g. with more epochs. @param run  with what is to be stored */
 export async function updateRun({ path, ...run }: Run): Promise<void> {
-  const { config, imagePx, inputPx, pictures, byShards, versions, colours, history, imported } = run;
-  const record: RunRecord = { config, imagePx, inputPx, pictures, byShards, versions, colours, history, imported };
-  await writeFileAtomically(join(path, 'samples.bin'), run.samples);
+  const { mean: _, samples, last, best, labels, synsets, ...record } = run;
+  await writeFileAtomically(join(path, 'samples.bin'), samples);
   await writeFileAtomically(join(path, 'config.json'), toJson(record));
 }
 

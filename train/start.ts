@@ -99,7 +99,7 @@ async function prepareFirst({ request, progress, together }: Starting, goesOn: b
   const prepared = await resumeRun(request, progress);
   const { run, dataset, from, changes } = prepared;
   await shareRun(together.group, run, dataset, { state: from?.state, changes });
-  if (changes) await updateRun(run);
+  await updateRun(run);
   progress.note(describeConfig(run));
   progress.note(from ? `going on after step ${from.state.step}` : 'no checkpoint yet: starting at step 0');
   return prepared;

@@ -10,7 +10,7 @@ import { findNetwork } from '../../model/registry.js';
 import { EXPERIMENTS } from '../../train/reproduce/experiments.js';
 import { describeOutcome, type Outcome, readOutcome } from '../../train/reproduce/outcome.js';
 import type { Run } from '../../train/run-folder.js';
-import { alexnet, json } from '../real/command.js';
+import { alexnet, alexnetAs, json } from '../real/command.js';
 
 let folder: string;
 let data: string;
@@ -97,7 +97,10 @@ test('trains both variants for as many epochs, tabulates their metrics, and goes
 
   await rm(join(out, 'result.json'));
   await rm(join(out, 'side-by-side'), { recursive: true }); // as if it had been stopped between the two
-  const again = await json<{ variants: Row[] }>(...words('overlap', out, '--epochs', '2'));
+  const relative = words('overlap', out, '--epochs', '2').map((word) => (word === data ? 'data' : word));
+  const resumed = await alexnetAs({ cwd: folder }, ...relative, '--json'); // the same data set, named from another folder
+  assert.equal(resumed.code, 0, resumed.stderr);
+  const again: { variants: Row[] } = JSON.parse(resumed.stdout);
   assert.deepEqual(
     again.variants.map(({ curve }) => curve),
     variants.map(({ curve }) => curve),

@@ -3,7 +3,9 @@
  * `ilsvrc2012:DIR`, `webdataset:DIR`, or `emoji`, the embedded data set (a folder of that name is `./emoji`). Packs and WebDataset's shards may
  * lie behind URLs. All forms of a data set give the same, picture by picture.
  */
+import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { UserError } from '../../model/errors.js';
 import { openArchive } from './archive.js';
 import { cifarMembers, idxMembers } from './binary-pictures.js';
@@ -20,6 +22,8 @@ import { webdataset } from './webdataset.js';
 export const DATA_HELP =
   'folder DIR/{train,val|test}/<class>/…, the same as .tar or .tar.gz, a folder that "alexnet prepare" made or its URL, cifar10:DIR, idx:DIR, ilsvrc2012:DIR, webdataset:DIR, webdataset:URL{000..146}.tar, or emoji';
 
+const EMOJI = 'emoji';
+
 /** Sources by the word in front of the colon. */
 const BY_SCHEME: Record<string, (folder: string, options: OpenOptions) => Source> = {
   cifar10: (folder) => ({ members: cifarMembers(folder) }),
@@ -27,6 +31,25 @@ const BY_SCHEME: Record<string, (folder: string, options: OpenOptions) => Source
   ilsvrc2012: (folder, options) => ({ members: ilsvrc2012Members(folder, options) }),
   webdataset,
 };
+
+/** A source in its parts: the word in front of a colon, and the path or URL. */
+function partsOf(source: string): { scheme?: string; place: string } {
+  const [, scheme = '', place = ''] = /^([a-z0-9]+):(.*)$/.exec(source) ?? [];
+  return scheme in BY_SCHEME ? { scheme, place } : { place: source };
+}
+
+/** The same source from any folder: paths made absolute. */
+export function absoluteSource(source: string): string {
+  const { scheme, place } = partsOf(source);
+  if (source === EMOJI || isUrl(place)) return source;
+  return scheme === undefined ? resolve(place) : `${scheme}:${resolve(place)}`;
+}
+
+/** Whether something lies where a source says; what is far away is taken to. */
+export function isThere(source: string): boolean {
+  const { place } = partsOf(source);
+  return source === EMOJI || isUrl(place) || existsSync(place);
+}
 
 /**
  * @param source  as given to `--data`
@@ -36,10 +59,9 @@ const BY_SCHEME: Record<string, (folder: string, options: OpenOptions) => Source
  *                     the pictures unreadable
  */
 export async function openDataset(source: string, options: OpenOptions, store?: PictureSink): Promise<Dataset> {
-  if (source === 'emoji') return openEmoji(options);
-  const [, scheme = '', folder = ''] = /^([a-z0-9]+):(.*)$/.exec(source) ?? [];
-  const bare = BY_SCHEME[scheme];
-  if (bare) return readPictures(source, bare(folder, options), options, store);
+  if (source === EMOJI) return openEmoji(options);
+  const { scheme, place } = partsOf(source);
+  if (scheme) return readPictures(source, BY_SCHEME[scheme](place, options), options, store);
   if (isUrl(source)) return openPack(source, options);
   const found = await stat(source).catch((cause: NodeJS.ErrnoException) => {
     const reason = cause.code === 'ENOENT' ? 'no such file or folder' : cause.message;

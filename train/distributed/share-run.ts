@@ -9,7 +9,7 @@ import type { Progress } from '../progress.js';
 import type { ResumedRun } from '../resume-run.js';
 import { checkpointsOf, type Run, type RunLabels, type RunRecord } from '../run-folder.js';
 import { checkParts } from '../trainer.js';
-import { openForTraining } from '../training-data.js';
+import { dataOf, openForTraining, pictureNames } from '../training-data.js';
 import { broadcastJson, bytesOf, type Communicator, checkEqual } from './communicator.js';
 
 /** Of a run that goes on. */
@@ -32,8 +32,8 @@ export async function shareRun(
 ): Promise<void> {
   if (group.size === 1) return;
   checkParts(run.config.batch, dataset.splits.train.length, group.size);
-  const { config, imagePx, inputPx, pictures, byShards, versions, colours, labels, mean } = run;
-  const shared: Shared = { config, imagePx, inputPx, pictures, byShards, versions, colours, labels };
+  const { config, paths, imagePx, inputPx, pictures, byShards, versions, colours, labels, mean } = run;
+  const shared: Shared = { config, paths, imagePx, inputPx, pictures, byShards, versions, colours, labels };
   await broadcastJson<[Shared, Progressed]>(group, [shared, progressed]);
   await group.broadcast(bytesOf(mean));
   await checkEqual(group, await fingerprint(dataset));
@@ -45,14 +45,14 @@ export async function shareRun(
  */
 export async function receiveRun(
   group: Communicator,
-  { out, stream }: { out: string; stream?: boolean },
+  { out, data, stream }: { out: string; data?: string; stream?: boolean },
   progress: Progress,
 ): Promise<ResumedRun> {
   const [shared, { state, changes }] = await broadcastJson<[Shared, Progressed]>(group, undefined);
   const { config, imagePx, byShards, labels } = shared;
   const mean = new Float32Array(imagePx ** 2 * 3);
   await group.broadcast(bytesOf(mean));
-  const dataset = await openForTraining(config.data, imagePx, { stream, byShards }, progress);
+  const dataset = await openForTraining(data ?? dataOf(shared), imagePx, { stream, byShards }, progress);
   await checkEqual(group, await fingerprint(dataset));
   return {
     run: { ...shared, ...checkpointsOf(out), path: out, mean, samples: new Uint8Array() },
@@ -66,16 +66,12 @@ export async function receiveRun(
 /** Tells data sets apart: classes, names and numbers of pictures, and some of their pixels. */
 async function fingerprint(dataset: Dataset): Promise<Record<string, unknown>> {
   const { labels, splits } = dataset;
-  const pictures = createHash('sha256');
-  for (const split of [splits.train, splits.val]) {
-    for (let i = 0; i < split.length; i++) pictures.update(`${split.labels[i]} ${split.name(i)}\n`);
-  }
   const pixels = createHash('sha256').update(await samplePictures(dataset));
   return {
     classes: labels,
     'train pictures': splits.train.length,
     'val pictures': splits.val.length,
-    'names and classes of pictures (SHA-256)': pictures.digest('hex'),
+    'names and classes of pictures (SHA-256)': pictureNames(dataset),
     'some pictures (SHA-256)': pixels.digest('hex'),
     'pictures read shard by shard (with --stream everywhere)': isReadByShards(splits.train),
   };

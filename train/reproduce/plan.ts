@@ -7,6 +7,7 @@ import { findNetwork } from '../../model/registry.js';
 import { writeFileAtomically } from '../atomic-file.js';
 import { resolveSettings, type Settings, type TrainConfig } from '../config.js';
 import type { Dataset } from '../data/dataset.js';
+import { absoluteSource } from '../data/open-dataset.js';
 import { formatDuration, type Progress } from '../progress.js';
 import { newTrainingRate, Trial } from '../trial.js';
 import { type Experiment, shortRunRate, type Variant } from './experiments.js';
@@ -15,6 +16,8 @@ import { type Experiment, shortRunRate, type Variant } from './experiments.js';
 export interface ExperimentRequest {
   name: string;
   data: string;
+  /** `data` with an absolute path, in a plan; absent in those of earlier versions. */
+  dataPath?: string;
   /** The base network; the experiment's own where absent. */
   model?: string;
   seed: number;
@@ -65,10 +68,11 @@ export async function planExperiment(
     ...variant,
     settings: { ...settings, ...variant.settings },
   }));
-  const plan =
+  const planned =
     experiment.until === 'equal'
       ? await planEqual(request, variants, dataset, progress)
       : await planRace(request, variants, dataset, progress, experiment.until.learningRates);
+  const plan = { ...planned, request: { ...request, dataPath: absoluteSource(request.data) } };
   await mkdir(folder, { recursive: true });
   await writeFileAtomically(file, `${JSON.stringify(plan, null, 2)}\n`);
   return plan;
@@ -77,7 +81,8 @@ export async function planExperiment(
 async function storedPlan(folder: string, file: string, request: ExperimentRequest, progress: Progress): Promise<Plan> {
   const plan = JSON.parse(await readFile(file, 'utf8')) as Plan;
   for (const key of ['name', 'data', 'model', 'seed', 'epochs', 'budgetSeconds'] as const) {
-    if (plan.request[key] === request[key]) continue;
+    if (plan.request[key] === request[key] && key !== 'data') continue;
+    if (key === 'data' && dataPathOf(plan.request) === dataPathOf(request)) continue;
     throw new UserError(
       `${folder}: holds an experiment with ${key} ${plan.request[key] ?? 'not given'}, not ${request[key] ?? 'left out'}; ` +
         'name another --out, or give the same to go on with it',
@@ -86,6 +91,8 @@ async function storedPlan(folder: string, file: string, request: ExperimentReque
   progress.note(`${folder}: going on with what is there`);
   return plan;
 }
+
+const dataPathOf = ({ data, dataPath }: ExperimentRequest): string => absoluteSource(dataPath ?? data);
 
 /** The settings of a variant as its run will have them. */
 function configOf({ model, settings }: Variant, data: string): TrainConfig {

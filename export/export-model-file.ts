@@ -39,7 +39,7 @@ export async function exportModelFile(request: ExportFileRequest, note: (line: s
     `${path}: ${source.inputs.map(({ name, shape }) => `${name} [${shape.map((n) => n ?? 'N').join(', ')}]`).join(', ')}`,
   );
   const exported = await exportSource(source, { opset, lrn, layout, batch, metadata: { tool_version: toolVersion() } });
-  const pictures = request.calibrate === undefined ? undefined : await picturesFor(request, source);
+  const pictures = request.calibrate === undefined ? undefined : await picturesFor(request, source, note);
   const parity = async (file: string) => {
     const compared = await checkSource(file, source, exported, layout);
     await selectBackend('onnxruntime'); // the weights are read once more when another precision is compared
@@ -48,7 +48,7 @@ export async function exportModelFile(request: ExportFileRequest, note: (line: s
   return writeChecked(exported, request, { parity }, pictures, note);
 }
 
-async function picturesFor(request: ExportFileRequest, source: ModelSource) {
+async function picturesFor(request: ExportFileRequest, source: ModelSource, note: (line: string) => void) {
   const [input, ...others] = source.inputs;
   const [channels, height, width] = source.channelsFirst
     ? input.shape.slice(1)
@@ -59,5 +59,5 @@ async function picturesFor(request: ExportFileRequest, source: ModelSource) {
     );
   const isMoved = !isIdentity(boundaryLayout(source.channelsFirst, request.layout));
   const named = { name: input.name, px: height, nchw: source.channelsFirst !== isMoved };
-  return openPictures(request, height, (split, count) => pictureFeeds(split, count, named, request.pixels));
+  return openPictures(request, height, (split, count) => pictureFeeds(split, count, named, request.pixels), note);
 }

@@ -5,6 +5,7 @@ import { UserError } from '../model/errors.js';
 import '../model/index.js'; // registers the layers that a checkpoint's topology names
 import { toolVersion } from '../model/tool-version.js';
 import { selectBackend } from '../train/backend.js';
+import type { Split } from '../train/data/dataset.js';
 import { meanColour } from '../train/data/mean.js';
 import { hasCheckpoint, loadCheckpoint } from '../train/load-checkpoint.js';
 import type { Progress } from '../train/progress.js';
@@ -68,9 +69,8 @@ export async function exportRun(request: ExportRunRequest, progress: Progress): 
       toolVersion: toolVersion(),
     },
   });
-  const pictures = await openPictures(request, imagePx, (split, count) =>
-    classifierFeeds(split, count, head, geometry),
-  );
+  const feeds = (split: Split, count: number) => classifierFeeds(split, count, head, geometry);
+  const pictures = await openPictures(request, imagePx, feeds, progress.note);
   let { metadata } = exported;
   const checks = {
     parity: (file: string) =>

@@ -2,6 +2,7 @@
 
 import type { Split } from '../train/data/dataset.js';
 import { openDataset } from '../train/data/open-dataset.js';
+import { reportDataset } from '../train/open-data.js';
 import type { Feeds } from './precision/calibrate.js';
 import type { Pictures } from './write-checked.js';
 
@@ -22,9 +23,12 @@ export async function openPictures(
   { calibrate, calibrationPictures = 256, comparePictures = 1000 }: PictureRequest,
   imagePx: number,
   feedsOf: (split: Split, count: number) => Feeds,
+  note: (line: string) => void,
 ): Promise<Pictures | undefined> {
   if (calibrate === undefined) return undefined;
-  const { splits } = await openDataset(calibrate, { imagePx });
+  const dataset = await openDataset(calibrate, { imagePx });
+  reportDataset(dataset, { note });
+  const { splits } = dataset;
   const held = splits.test ?? splits.val ?? splits.train;
   const seen = splits.train?.length ? splits.train : held;
   return { calibration: feedsOf(seen, calibrationPictures), comparison: feedsOf(held, comparePictures) };

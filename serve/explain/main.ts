@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { UsageError } from '../../model/errors.js';
 import { DATA_HELP, openDataset } from '../../train/data/open-dataset.js';
 import { positiveInteger, wholeNumber } from '../../train/numbers.js';
+import { reportDataset } from '../../train/open-data.js';
 import { showProgress } from '../../train/progress.js';
 import { DEFAULTS } from '../server.js';
 
@@ -85,10 +86,9 @@ export function indexCommand(): Command {
       const { splitPictures } = await import('./index/split-pictures.js');
       const network = await CropNetwork.open({ file: model, maxPixels });
       const progress = showProgress();
-      const pictures = splitPictures(
-        await openDataset(data, { imagePx: network.model.imagePx, splits: [split] }),
-        split,
-      );
+      const dataset = await openDataset(data, { imagePx: network.model.imagePx, splits: [split] });
+      reportDataset(dataset, progress);
+      const pictures = splitPictures(dataset, split);
       const onProgress = (done: number, total: number) => progress.work('pictures indexed', done, total);
       const header = await buildIndex(network, pictures, out, { onProgress });
       progress.stop();

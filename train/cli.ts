@@ -5,6 +5,7 @@
  */
 import { Command, CommanderError } from 'commander';
 import { UsageError, UserError } from '../model/errors.js';
+import { explainTooManyFiles } from '../model/few-open-files.js';
 import { toolVersion } from '../model/tool-version.js';
 
 const COMMANDS: Record<string, { description: string; load: () => Promise<Command> }> = {
@@ -117,5 +118,5 @@ const words = process.argv.slice(2);
 try {
   await main(words);
 } catch (error) {
-  process.exitCode = report(error, words[0]);
+  process.exitCode = report(explainTooManyFiles(error), words[0]);
 }

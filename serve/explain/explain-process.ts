@@ -2,6 +2,7 @@
  * The forked process that computes what people look at. At the lowest priority: where a core is wanted by classification, it waits. It is no
  * part of the inference process, so that a view never stands between two pictures there.
  */
+import '../../model/few-open-files.js';
 import { constants, setPriority } from 'node:os';
 import { runExplainLoop } from './explain-loop.js';
 import type { ExplainOptions } from './messages.js';

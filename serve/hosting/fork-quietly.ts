@@ -1,5 +1,8 @@
-/** Starts a process that computes for the server: typed arrays travel as they are, and the server's stdout stays the server's. */
+/** Starts a process that computes for the server: typed arrays travel as they are, the server's stdout and its secrets stay the server's. */
 import { type ChildProcess, fork } from 'node:child_process';
+
+/** Credentials by their usual names. A process that computes has no use for them, and a fault in it could show them. */
+const SECRET = /TOKEN|SECRET|PASSW|CREDENTIAL|_KEY(_ID)?$/i;
 
 /**
  * @param module   compiled file that runs as the process
@@ -11,6 +14,10 @@ export function forkQuietly(module: string, options: object): ChildProcess {
     execArgv: [],
     stdio: ['ignore', 2, 2, 'ipc'],
     // Few arenas: glibc returns little of what many threads' libvips allocated.
-    env: { MALLOC_ARENA_MAX: '2', ...process.env },
+    env: { MALLOC_ARENA_MAX: '2', ...withoutSecrets(process.env) },
   });
+}
+
+function withoutSecrets(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !SECRET.test(name)));
 }

@@ -5,6 +5,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '../../model/errors.js';
+import { explainTooManyFiles } from '../../model/few-open-files.js';
 import type { FromInference, InferenceOptions, Loaded, Reply, ToInference } from '../inference/messages.js';
 import type { Log } from '../log.js';
 import { forkQuietly } from './fork-quietly.js';
@@ -52,7 +53,8 @@ export class InferenceSupervisor {
 
   /** To a process that died meanwhile, nothing is sent; `died` follows. */
   send(message: ToInference): void {
-    this.child?.send(message, (error) => {
+    if (!this.child?.connected) return;
+    this.child.send(message, (error) => {
       if (error) this.events.log(`the inference process cannot be reached: ${error.message}`, 'warn');
     });
   }
@@ -79,7 +81,11 @@ export class InferenceSupervisor {
       // Messages may still come after the end; what they answer has been put back in line by then.
       if (this.child === child) this.receive(message);
     });
-    child.on('error', (error) => this.events.log(`the inference process: ${error.message}`, 'error'));
+    child.on('error', (error: NodeJS.ErrnoException) => {
+      // It did not start, so it does not exit.
+      if (child.pid === undefined) this.exited(error.code ?? error.message, explainTooManyFiles(error));
+      else this.events.log(`the inference process: ${error.message}`, 'error');
+    });
     child.once('exit', (code, signal) => this.exited(signal ?? `code ${code}`));
   }
 
@@ -113,9 +119,11 @@ export class InferenceSupervisor {
     } else this.events.log(`the model cannot be loaded again: ${error.message}`, 'error');
   }
 
-  private exited(how: string): void {
+  private exited(how: string, cause?: Error): void {
     this.child = undefined;
-    if (this.firstLoad) this.failed(new Error(`the inference process ended while loading the model (${how})`));
+    if (this.firstLoad) {
+      this.failed(cause ?? new Error(`the inference process ended while loading the model (${how})`));
+    }
     if (this.stopped) return;
     const wasUp = this.isUp;
     this.isUp = false;

@@ -145,7 +145,7 @@ export class ViewHost {
   }
 
   private send(message: ToExplainer): void {
-    this.child?.send(message, () => undefined); // `exit` tells of a process that is gone
+    if (this.child?.connected) this.child.send(message, () => undefined); // `exit` tells of a process that is gone
   }
 
   private fork(): ChildProcess {
@@ -156,12 +156,16 @@ export class ViewHost {
       if (message.type === 'fault') this.log(message.line, 'error');
       else if (message.id === this.answer?.id) this.answer.take(message);
     });
-    child.on('error', (error) => this.log(`the process for views: ${error.message}`, 'error'));
-    child.once('exit', () => {
+    const gone = () => {
       if (this.child !== child) return;
       this.child = undefined;
       this.answer?.fail(this.stopped ? ending() : new RequestError('VIEW_FAILED'));
+    };
+    child.on('error', (error) => {
+      this.log(`the process for views: ${error.message}`, 'error');
+      if (child.pid === undefined) gone(); // it did not start, and does not exit
     });
+    child.once('exit', gone);
     return child;
   }
 

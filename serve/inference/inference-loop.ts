@@ -1,6 +1,7 @@
 /** What the inference process does from its start to its end: opens a classifier, then answers message after message. */
 import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import { UserError } from '../../model/errors.js';
+import { explainTooManyFiles } from '../../model/few-open-files.js';
 import { RequestError } from '../errors.js';
 import type { Classifier } from './classifier.js';
 import type { FromInference, Reply, ToInference, Work } from './messages.js';
@@ -156,7 +157,8 @@ export async function runInferenceLoop(
     process.on('message', (message: ToInference) => line.receive(message));
     const { model, provider, batch } = classifier;
     send({ type: 'ready', model, provider, batch });
-  } catch (error) {
+  } catch (caught) {
+    const error = explainTooManyFiles(caught);
     const forPeople = error instanceof UserError;
     send({ type: 'failed', message: forPeople ? error.message : String((error as Error).stack ?? error), forPeople });
   }

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { corner, order } from './pictures.js';
-import { alexnet, obedient, post, result, running, until } from './running.js';
+import { alexnet, alexnetWithFiles, obedient, post, result, running, until } from './running.js';
 import { writeTinyModel } from './tiny-model.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'alexnet-hosting-'));
@@ -133,4 +133,48 @@ test('logs as JSON where asked, a line a request, with its id and nothing of the
     ],
   );
   assert.ok(!server.stderr().includes('secret'));
+});
+
+const onLinux = { skip: process.platform !== 'linux' && 'reads /proc' };
+
+/** Environments of the processes that this one started. */
+function environmentsOfChildren(): string[] {
+  const children = readdirSync('/proc/self/task').flatMap((task) =>
+    readFileSync(`/proc/self/task/${task}/children`, 'utf8').split(' ').filter(Boolean),
+  );
+  return children.map((pid) => readFileSync(`/proc/${pid}/environ`, 'utf8'));
+}
+
+test('the processes for inference and views get no token, key or password of the server', onLinux, async () => {
+  const secrets = ['ALEXNET_ADMIN_TOKEN', 'AWS_SECRET_ACCESS_KEY', 'AWS_ACCESS_KEY_ID', 'DB_PASSWORD', 'API_KEY'];
+  for (const name of secrets) process.env[name] = 'known to the server only';
+  after(() => {
+    for (const name of secrets) delete process.env[name];
+  });
+  const { url } = await running({ file, adminToken: process.env.ALEXNET_ADMIN_TOKEN });
+  assert.equal((await fetch(`${url}/explain/layers`)).status, 200);
+  const environments = environmentsOfChildren();
+  assert.ok(environments.length >= 2);
+  for (const environment of environments) {
+    assert.doesNotMatch(environment, /known to the server only/);
+    assert.match(environment, /(^|\0)PATH=/); // what libraries are found by stays
+  }
+});
+
+const inShell = { skip: process.platform === 'win32' && 'needs ulimit' };
+
+test('starts and answers with 64 open files allowed, views and twenty connections included', inShell, async () => {
+  const server = alexnetWithFiles(64, 'serve', '--model', file, '--port', '0', '--provider', 'cpu');
+  const { url } = JSON.parse(await server.line);
+  const picture = await corner(0).png().toBuffer();
+  const ask = ['/explain/layers', '/openapi.json', '/docs/swagger-ui.css', '/'].map((path) => fetch(url + path));
+  const pictures = Array.from({ length: 16 }, () => post(url, picture));
+  const statuses = await Promise.all([...ask, ...pictures].map(async (reply) => (await reply).status));
+  assert.deepEqual(statuses, Array(20).fill(200));
+});
+
+test('says how many open files it needs where too few are allowed', inShell, async () => {
+  const server = alexnetWithFiles(22, 'serve', '--model', file, '--port', '0', '--provider', 'cpu');
+  assert.equal(await server.ended, 1);
+  assert.match(server.stderr(), /too many open files; allow 64 or more \(ulimit -n\)/);
 });

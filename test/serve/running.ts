@@ -36,7 +36,11 @@ export interface Running {
 
 /** A node process; killed with the test file. */
 export function node(script: string, ...words: string[]): Running {
-  const child = spawn(process.execPath, [at(script), ...words], { stdio: ['pipe', 'pipe', 'pipe'] });
+  return started(process.execPath, [at(script), ...words]);
+}
+
+function started(command: string, words: string[]): Running {
+  const child = spawn(command, words, { stdio: ['pipe', 'pipe', 'pipe'] });
   after(() => child.kill('SIGKILL'));
   let stdout = '';
   let stderr = '';
@@ -55,6 +59,10 @@ export function node(script: string, ...words: string[]): Running {
 }
 
 export const alexnet = (...words: string[]) => node('../../train/cli.js', ...words);
+
+/** The command in a shell that allows so many open files. */
+export const alexnetWithFiles = (files: number, ...words: string[]) =>
+  started('sh', ['-c', `ulimit -n ${files} && exec "$0" "$@"`, process.execPath, at('../../train/cli.js'), ...words]);
 
 export function post(
   url: string,

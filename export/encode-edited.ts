@@ -3,6 +3,7 @@
  * attributes of functions, `overload`, `metadata_props` of nodes). Only what the edit put in is encoded; all else keeps its bytes.
  */
 import onnxProto from 'onnx-proto';
+import type { ExternalEntry } from './external-data.js';
 import {
   fieldsOf,
   inMemory,
@@ -13,9 +14,12 @@ import {
   TENSOR_RAW_DATA,
 } from './wire.js';
 
-const { GraphProto } = onnxProto.onnx;
+const { GraphProto, TensorProto } = onnxProto.onnx;
 type ModelProto = import('onnx-proto').onnx.IModelProto;
-type TensorProto = import('onnx-proto').onnx.ITensorProto;
+type Tensor = import('onnx-proto').onnx.ITensorProto;
+
+/** Values to be put into a tensor, or where they lie instead. */
+export type TensorData = Uint8Array | ExternalEntry[];
 
 /** Lists of a graph that edits replace, and their field numbers. */
 const LISTS = { node: 1, initializer: 5, input: 11, output: 12, valueInfo: 13 } as const;
@@ -29,12 +33,12 @@ export interface Decoded {
 
 /**
  * @param edited  `decoded.proto` with other lists in its graph: their elements are the same objects, or new ones
- * @param data    values of tensors that lie outside of the model, to be put into it
+ * @param data    of tensors that lie outside of the model: their values, to be put into it, or other places
  */
 export function encodeEdited(
   { bytes, proto }: Decoded,
   edited: ModelProto,
-  data: ReadonlyMap<TensorProto, Uint8Array> = new Map(),
+  data: ReadonlyMap<Tensor, TensorData> = new Map(),
 ): Uint8Array {
   const pieces = splitMessage(bytes).flatMap(({ number, whole, value }) =>
     number === MODEL_GRAPH ? piecesOf(MODEL_GRAPH, graphPieces({ bytes: value, proto }, edited, data)) : [whole],
@@ -45,7 +49,7 @@ export function encodeEdited(
 function graphPieces(
   { bytes, proto }: Decoded,
   edited: ModelProto,
-  data: ReadonlyMap<TensorProto, Uint8Array>,
+  data: ReadonlyMap<Tensor, TensorData>,
 ): Uint8Array[] {
   const fields = splitMessage(bytes);
   const lists = Object.entries(LISTS) as [List, number][];
@@ -58,17 +62,19 @@ function graphPieces(
       const own = stored.get(item);
       const values = data.get(item);
       if (!own) pieces.push(GraphProto.encode({ [list]: [item] }).finish());
-      else pieces.push(...piecesOf(number, values ? withValues(own, values) : [own]));
+      else pieces.push(...piecesOf(number, values ? withData(own, values) : [own]));
     }
   }
   return pieces;
 }
 
-/** A tensor with its values in itself. */
-function withValues(tensor: Uint8Array, values: Uint8Array): Uint8Array[] {
-  const places = [TENSOR_RAW_DATA, TENSOR_EXTERNAL_DATA, TENSOR_DATA_LOCATION];
+/** A tensor with its values in itself, or elsewhere. */
+function withData(tensor: Uint8Array, data: TensorData): Uint8Array[] {
+  const isPlace = Array.isArray(data);
+  const places = isPlace ? [TENSOR_EXTERNAL_DATA] : [TENSOR_RAW_DATA, TENSOR_EXTERNAL_DATA, TENSOR_DATA_LOCATION];
   const kept = splitMessage(tensor).filter(({ number }) => !places.includes(number));
-  return [...kept.map(({ whole }) => whole), ...piecesOf(TENSOR_RAW_DATA, [values])];
+  const added = isPlace ? [TensorProto.encode({ externalData: data }).finish()] : piecesOf(TENSOR_RAW_DATA, [data]);
+  return [...kept.map(({ whole }) => whole), ...added];
 }
 
 /** The fields of a message: bytes with and without tag and length. */

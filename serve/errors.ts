@@ -26,6 +26,7 @@ export const ERRORS = {
   INFERENCE_FAILED: { status: 500, message: 'the picture could not be classified, though it was tried twice' },
   VIEW_FAILED: { status: 500, message: 'the view could not be computed; the log of the server names this request id' },
   INTERNAL: { status: 500, message: 'a fault in the server; its log names this request id' },
+  MODEL_UNAVAILABLE: { status: 503, message: 'the model could not be loaded' },
   NOT_READY: { status: 503, message: 'the model is not loaded yet' },
   QUEUE_FULL: { status: 503, message: 'too many pictures are waiting; try again later' },
   VIEWS_BUSY: { status: 503, message: 'too many views are waiting; try again later' },

@@ -11,6 +11,9 @@ interface ServeFlags {
   model?: string[];
   models?: string;
   versions: VersionPolicy;
+  strict: boolean;
+  strictReadiness: boolean;
+  followLinks: boolean;
   admin?: boolean;
   host: string;
   port: number;
@@ -43,6 +46,9 @@ export function serveCommand(): Command {
         .choices(VERSION_POLICIES)
         .default(DEFAULTS.versions),
     )
+    .option('--strict', 'end at the start if a model of --models cannot be loaded, instead of leaving it out', false)
+    .option('--strict-readiness', 'not ready while a model is left out, as Triton by default', false)
+    .option('--follow-links', 'let symbolic links of a model lead out of the repository, or of its own folder', false)
     .option('--admin', `load and unload models over HTTP, with the token in ${TOKEN}`)
     .option('--host <address>', 'address to listen on; 0.0.0.0 for every network', DEFAULTS.host)
     .option('--port <n>', 'port, 0 for any free one', wholeNumber(0, 65_535), DEFAULTS.port)

@@ -15,6 +15,8 @@ export interface MetricsSource {
   pending(): number;
   /** An inference process takes pictures. */
   up(): boolean;
+  /** Versions that could not be loaded. */
+  leftOut(): { name: string; version: string }[];
 }
 
 /** Status of a request whose client left before the answer, as nginx counts it. */
@@ -90,6 +92,16 @@ export class Metrics {
         },
       });
     gauge('alexnet_inference_up', '1 while the inference process takes pictures', () => Number(source.up()));
+    new Gauge({
+      name: 'alexnet_model_left_out',
+      help: 'A model that could not be loaded; always 1',
+      labelNames: OF_MODEL,
+      registers: this.registers,
+      collect() {
+        this.reset();
+        for (const { name, version } of source.leftOut()) this.set({ model: name, version }, 1);
+      },
+    });
     gauge('nv_inference_pending_request_count', 'Requests that somebody waits for', () => source.pending());
   }
 

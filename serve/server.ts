@@ -27,6 +27,9 @@ export interface ServerOptions extends RepositoryOptions {
 export const DEFAULTS = {
   files: [],
   versions: 'all',
+  followLinks: false,
+  strict: false,
+  strictReadiness: false,
   host: '127.0.0.1',
   port: 8080,
   provider: 'auto',
@@ -67,7 +70,11 @@ export class ImageServer {
 
   constructor(private readonly options: ServerOptions) {
     const { maxBytes, adminToken, logRequests, log } = options;
-    this.metrics = new Metrics({ pending: () => this.models.pending, up: () => this.models.processesUp });
+    this.metrics = new Metrics({
+      pending: () => this.models.pending,
+      up: () => this.models.processesUp,
+      leftOut: () => this.models.leftOut,
+    });
     this.models = new Repository(options, this.metrics, log);
     const app = createApp({
       models: this.models,
@@ -89,10 +96,15 @@ export class ImageServer {
   async start(): Promise<Started> {
     await this.listen();
     try {
-      const { index } = this.options;
+      const { index, log } = this.options;
       const header = index === undefined ? undefined : await readWholeIndex(index);
       await this.models.start();
-      if (index !== undefined && header) await requireMadeBy(index, header, this.models.paths);
+      if (index !== undefined && header) {
+        await requireMadeBy(index, header, this.models.paths).catch((error) => {
+          if (this.models.leftOut.length === 0) throw error; // else it may be of one of those
+          log((error as Error).message, 'warn');
+        });
+      }
       const { all } = this.models;
       return { url: this.url(), provider: all[0].provider, models: all.map(({ model }) => model) };
     } catch (error) {

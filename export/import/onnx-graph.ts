@@ -1,5 +1,6 @@
 /** An ONNX file opened for reading: nodes in order, who makes and who reads a value, and constants wherever the graph keeps them. */
 import { type TensorData, transpose } from '../layout.js';
+import type { Roots } from '../links.js';
 import { readModel } from '../read-model.js';
 import { storedTensor } from './onnx-tensor.js';
 import type { StoredTensor } from './stored-tensor.js';
@@ -18,10 +19,12 @@ export class OnnxGraph {
   constructor(
     readonly path: string,
     readonly model: ModelProto,
+    /** Folders in which data beside it may lie; undefined for its own. */
+    private readonly roots?: Roots,
   ) {
     const { node = [], initializer = [] } = model.graph ?? {};
     this.nodes = node!;
-    this.initializers = new Map(initializer!.map((tensor) => [tensor.name ?? '', storedTensor(path, tensor)]));
+    this.initializers = new Map(initializer!.map((tensor) => [tensor.name ?? '', storedTensor(path, tensor, roots)]));
     for (const node of this.nodes) {
       for (const output of node.output ?? []) this.producers.set(output, node);
       for (const input of node.input ?? []) this.consumers.set(input, [...(this.consumers.get(input) ?? []), node]);
@@ -47,7 +50,7 @@ export class OnnxGraph {
     switch (node?.opType) {
       case 'Constant': {
         const tensor = attribute(node, 'value')?.t;
-        return tensor ? { ...storedTensor(this.path, tensor), name: value } : undefined;
+        return tensor ? { ...storedTensor(this.path, tensor, this.roots), name: value } : undefined;
       }
       case 'Identity':
       case 'Cast':

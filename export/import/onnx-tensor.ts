@@ -5,6 +5,7 @@
 import onnxProto from 'onnx-proto';
 import { UserError } from '../../model/errors.js';
 import { isExternal, readExternalData } from '../external-data.js';
+import type { Roots } from '../links.js';
 import { type FloatType, type StoredTensor, sizeOf, toFloat32 } from './stored-tensor.js';
 
 const { onnx } = onnxProto;
@@ -18,21 +19,25 @@ const FLOAT_TYPES: Record<number, FloatType> = {
   [DataType.BFLOAT16]: 'BF16',
 };
 
-/** @param model  path of the model's file */
-export function storedTensor(model: string, tensor: TensorProto): StoredTensor {
+/**
+ * @param model  path of the model's file
+ * @param roots  folders in which data beside it may lie; undefined for its own
+ */
+export function storedTensor(model: string, tensor: TensorProto, roots?: Roots): StoredTensor {
   const name = tensor.name ?? '';
   const dims = (tensor.dims ?? []).map(Number);
-  return { name, dims, read: () => readTensor(`${model}: ${name}`, model, tensor, dims) };
+  return { name, dims, read: () => readTensor(model, tensor, dims, roots) };
 }
 
-async function readTensor(where: string, model: string, tensor: TensorProto, dims: number[]): Promise<Float32Array> {
+async function readTensor(model: string, tensor: TensorProto, dims: number[], roots?: Roots): Promise<Float32Array> {
+  const where = `${model}: ${tensor.name ?? ''}`;
   const type = FLOAT_TYPES[tensor.dataType ?? 0];
   if (!type) {
     throw new UserError(
       `${where}: expected floats (FLOAT, FLOAT16, BFLOAT16, DOUBLE), got ${DataType[tensor.dataType ?? 0]}`,
     );
   }
-  if (isExternal(tensor)) return toFloat32(where, await readExternalData(model, tensor), type, dims);
+  if (isExternal(tensor)) return toFloat32(where, await readExternalData(model, tensor, roots), type, dims);
   if (tensor.rawData?.length) return toFloat32(where, tensor.rawData, type, dims);
   return fromTypedField(where, tensor, type, dims);
 }

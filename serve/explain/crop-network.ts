@@ -23,6 +23,8 @@ import { type Rows, runOnce, runRows, type Values } from './run-rows.js';
 export interface NetworkOptions {
   /** Path of the `.onnx` file. */
   file: string;
+  /** Folders in which the files of the model may lie, as real paths; undefined for its own. */
+  roots?: readonly string[];
   /** Width × height above which a picture is refused. */
   maxPixels: number;
   /** Threads; undefined for one a core. */
@@ -52,7 +54,7 @@ export class CropNetwork {
     readonly file: ModelFile,
   ) {
     const { proto, classifier, recipe, cropsInside, output, perCrop } = file;
-    this.graph = new OnnxGraph(options.file, proto);
+    this.graph = new OnnxGraph(options.file, proto, file.roots);
     this.tensor = new PictureTensor(recipe);
     const isRead = cropsInside === 1 || perCrop !== undefined;
     this.cutsInside = this.isOwn && isRead && this.graph.producer(CROPS) !== undefined;
@@ -75,7 +77,7 @@ export class CropNetwork {
    */
   static async open(options: NetworkOptions): Promise<CropNetwork> {
     ort.env.logLevel = 'fatal'; // what it would print as an error, it throws as well
-    return new CropNetwork(options, await readModelFile(options.file));
+    return new CropNetwork(options, await readModelFile(options.file, options.roots));
   }
 
   /** Written by this program, with values named after layers. */
@@ -167,9 +169,9 @@ export class CropNetwork {
   }
 
   private openCutting(): Promise<ort.InferenceSession> {
-    const { proto, encode } = this.file;
+    const { proto, encode, roots } = this.file;
     const cutting = cutGraph(proto, { inputs: [infoOf(this.model.input)], outputs: [CROPS] });
-    return openSession(this.options.file, { proto: cutting, encode }, 'cpu', this.options.threads);
+    return openSession(this.options.file, { proto: cutting, encode, roots }, 'cpu', this.options.threads);
   }
 
   private opened() {
@@ -183,9 +185,9 @@ export class CropNetwork {
       .map((layer) => inputOf(this.graph, layer))
       .filter((name) => name && name !== this.input.name);
     const outputs = [...new Set([this.answer, ...this.layers.map(({ value }) => value), ...read])];
-    const { proto, encode } = this.file;
+    const { proto, encode, roots } = this.file;
     const network = cutGraph(proto, { inputs: [infoOf(this.input)], outputs });
-    const session = await openSession(file, { proto: network, encode }, 'cpu', threads);
+    const session = await openSession(file, { proto: network, encode, roots }, 'cpu', threads);
     await this.file.checkUnchanged();
     const zeroes = new Uint8Array(this.rowSize * DATATYPES[this.input.datatype].bytes);
     const found = await runOnce(session, this.input, zeroes, 1, outputs);

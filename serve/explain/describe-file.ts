@@ -1,5 +1,6 @@
 /** What a model file says of itself, and its graph as data that can be drawn: nodes with their attributes, and the values between them. */
 import onnxProto from 'onnx-proto';
+import { withoutPaths } from '../without-paths.js';
 import type { CropNetwork } from './crop-network.js';
 import { sha256Of } from './sha256-of.js';
 
@@ -69,15 +70,16 @@ export async function describeFile({ file, options }: CropNetwork) {
     opset: Number(opset ?? 0),
     ir: Number(irVersion ?? 0),
     producer: [producerName, producerVersion].filter(Boolean).join(' '),
-    doc: docString ?? '',
+    doc: withoutPaths(docString ?? ''),
     metadata: Object.fromEntries((metadataProps ?? []).map(({ key, value }) => [key ?? '', parsed(value ?? '')])),
   };
 }
 
+/** Text may say where on some machine a file was. */
 function parsed(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    return text;
+    return withoutPaths(text);
   }
 }

@@ -22,6 +22,8 @@ export type ViewPart = { json: object } | { type: string; bytes: Uint8Array; abo
 export interface ExplainOptions {
   /** Path of the `.onnx` file. */
   file: string;
+  /** Folders in which the files of the model may lie, as real paths; undefined for its own. */
+  roots?: readonly string[];
   /** As the file was when the model was loaded; see file-signature.ts. */
   signature?: string;
   /** Path of an index made by `alexnet index`. */

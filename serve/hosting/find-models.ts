@@ -2,8 +2,9 @@
  * Where models are on disk: single files, or a repository as Triton's, `DIR/<name>/<version>/model.onnx` with whole numbers for versions. Names
  * come from listings of the repository, never from requests.
  */
-import { readdir } from 'node:fs/promises';
+import { lstat, readdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
+import { anyRoots, type Roots, requireInside } from '../../export/links.js';
 import { UserError } from '../../model/errors.js';
 import { RequestError } from '../errors.js';
 import { fileSignature } from '../file-signature.js';
@@ -14,11 +15,23 @@ export interface ModelSource {
   /** undefined for a single file, which states it. */
   name?: string;
   versions: VersionSource[];
+  /** Why its versions cannot be told. */
+  fault?: UserError;
 }
 
 export interface VersionSource {
   version: string;
   file: string;
+  /** Folders in which its files may lie; undefined for its own. */
+  roots?: Roots;
+}
+
+/** A repository, and what of it is served. */
+export interface Shelf {
+  folder: string;
+  policy: VersionPolicy;
+  /** Links may lead out of it. */
+  followLinks: boolean;
 }
 
 const MODEL_FILE = 'model.onnx';
@@ -29,21 +42,22 @@ export const VERSION_POLICIES = ['all', 'latest'] as const;
 export type VersionPolicy = (typeof VERSION_POLICIES)[number];
 
 /**
- * Every model of a repository; folders that do not fit are named to `note`.
+ * Every model of a repository, those that cannot be read with their `fault`; folders that do not fit are named to `note`.
  * @throws {UserError} when the folder cannot be read, or holds no model
  */
-export async function findModels(
-  folder: string,
-  policy: VersionPolicy,
-  note: (line: string) => void,
-): Promise<ModelSource[]> {
+export async function findModels(shelf: Shelf, note: (line: string) => void): Promise<ModelSource[]> {
+  const { folder } = shelf;
   const sources: ModelSource[] = [];
   for (const name of await foldersIn(folder)) {
+    if (name.startsWith('.')) continue; // of a tool, as Kubernetes' `..data`
     if (!MODEL_NAME.test(name)) {
       note(`${join(folder, name)}: left out: names of models are letters, digits, ".", "_" and "-", 64 at most`);
       continue;
     }
-    const source = await findModel(folder, name, policy);
+    const source = await findModel(shelf, name).catch((fault): ModelSource => {
+      if (!(fault instanceof UserError)) throw fault;
+      return { name, versions: [], fault };
+    });
     if (source) sources.push(source);
     else note(`${join(folder, name)}: left out: holds no <version>/${MODEL_FILE} with a whole number for <version>`);
   }
@@ -53,19 +67,34 @@ export async function findModels(
   );
 }
 
-/** One model's versions, the lowest first; undefined where there are none. */
-export async function findModel(folder: string, name: string, policy: VersionPolicy): Promise<ModelSource | undefined> {
-  const names = await foldersIn(folder);
-  if (!names.includes(name)) return undefined;
+/**
+ * One model's versions, the lowest first; undefined where there are none.
+ * @throws {UserError} when its folder cannot be read, or is a link out of the repository
+ */
+export async function findModel(shelf: Shelf, name: string): Promise<ModelSource | undefined> {
+  const { folder, policy, followLinks } = shelf;
+  if (!(await foldersIn(folder)).includes(name)) return undefined;
+  const roots = followLinks ? anyRoots(folder) : [await realpath(folder)];
+  const own = join(folder, name);
+  await requireInside(own, roots).catch((cause) => {
+    throw cause instanceof UserError ? cause : unreadable(own, cause);
+  });
   const versions: VersionSource[] = [];
-  for (const version of (await foldersIn(join(folder, name))).filter((text) => VERSION.test(text))) {
-    if ((await readdir(join(folder, name, version))).includes(MODEL_FILE)) {
-      versions.push({ version, file: join(folder, name, version, MODEL_FILE) });
-    }
+  for (const version of (await foldersIn(own)).filter((text) => VERSION.test(text))) {
+    const file = join(own, version, MODEL_FILE);
+    if (await isThere(file)) versions.push({ version, file, roots });
   }
   versions.sort((a, b) => Number(a.version) - Number(b.version));
   if (versions.length === 0) return undefined;
   return { name, versions: policy === 'latest' ? versions.slice(-1) : versions };
+}
+
+/** A link is, whatever it leads to, and so is what cannot be looked for: loading it tells why. */
+async function isThere(file: string): Promise<boolean> {
+  return lstat(file).then(
+    () => true,
+    ({ code }: NodeJS.ErrnoException) => code !== 'ENOENT' && code !== 'ENOTDIR',
+  );
 }
 
 async function foldersIn(folder: string): Promise<string[]> {
@@ -75,8 +104,12 @@ async function foldersIn(folder: string): Promise<string[]> {
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     if (code === 'ENOTDIR' && cause instanceof Error) return [];
-    throw new UserError(`${folder}: the folder of models cannot be read (${code})`, { cause });
+    throw unreadable(folder, cause as NodeJS.ErrnoException);
   }
+}
+
+function unreadable(folder: string, cause: NodeJS.ErrnoException): UserError {
+  return new UserError(`${folder}: the folder of models cannot be read (${cause.code})`, { cause });
 }
 
 /** Equal as long as neither the model nor its description changed. */

@@ -69,7 +69,7 @@ export class ModelHost {
   private ending = false;
 
   constructor(
-    source: Pick<InferenceOptions, 'file' | 'name' | 'version'> & { signature?: string },
+    source: Pick<InferenceOptions, 'file' | 'roots' | 'name' | 'version'> & { signature?: string },
     options: HostOptions,
     private readonly metrics: Metrics,
     log: Log,
@@ -112,6 +112,7 @@ export class ModelHost {
     this.views = new ViewHost(
       {
         file: source.file,
+        roots: source.roots,
         signature,
         index: options.index,
         maxPixels,

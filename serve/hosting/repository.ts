@@ -2,16 +2,20 @@
  * All models of a server, by name and version. A version that is loaded anew answers from its old process until the new one has run once;
  * one that fails to load leaves things as they were.
  */
+import { dirname, resolve } from 'node:path';
+import { anyRoots } from '../../export/links.js';
 import { UserError } from '../../model/errors.js';
 import { RequestError } from '../errors.js';
 import { fileSignature } from '../file-signature.js';
 import type { Log } from '../log.js';
 import type { Metrics } from '../metrics.js';
+import { withoutPaths } from '../without-paths.js';
 import {
   findModel,
   findModels,
   type ModelSource,
   requireModelName,
+  type Shelf,
   type VersionPolicy,
   type VersionSource,
   versionSignature,
@@ -24,6 +28,12 @@ export interface RepositoryOptions extends HostOptions {
   /** Folder with `<name>/<version>/model.onnx`. */
   folder?: string;
   versions: VersionPolicy;
+  /** Links of models may lead out of their folders. */
+  followLinks: boolean;
+  /** A model of the folder that cannot be loaded ends the start; else it is left out. */
+  strict: boolean;
+  /** The server is not ready while a model is left out. */
+  strictReadiness: boolean;
 }
 
 /** A version as the protocol's index lists it. */
@@ -34,13 +44,20 @@ export interface IndexEntry {
   reason: string;
 }
 
+export type LeftOut = Omit<IndexEntry, 'state'>;
+
 interface Version {
   source: VersionSource;
   signature: string;
   host?: ModelHost;
   /** Why it does not answer, or why a newer file of it does not. */
   reason: string;
+  /** It could not be loaded and nothing answers in its place: requests learn the reason. */
+  isLeftOut?: boolean;
 }
+
+/** Stands for all versions of a model whose folder cannot be read. */
+const NO_VERSION = '';
 
 export class Repository {
   /** By name, then by version, the lowest first. */
@@ -60,15 +77,22 @@ export class Repository {
   ) {}
 
   /**
-   * Loads every model.
-   * @throws {UserError} when there is none, two have one name, or one cannot be loaded
+   * Loads every model; those of the folder that fail are left out, unless that is strict.
+   * @throws {UserError} when none is left, two have one name, or a single file cannot be loaded
    */
   async start(): Promise<void> {
-    const { files, folder, versions } = this.options;
-    const found = folder === undefined ? [] : await findModels(folder, versions, this.log);
-    const single = files.map((file): ModelSource => ({ versions: [{ version: '1', file }] }));
-    for (const source of [...found, ...single]) {
-      for (const version of source.versions) await this.loadVersion(source.name, version);
+    const found = this.shelf ? await findModels(this.shelf, this.log) : [];
+    for (const source of found) await this.loadOrLeaveOut(source);
+    for (const file of this.options.files) {
+      await this.loadVersion(undefined, {
+        version: '1',
+        file,
+        roots: this.options.followLinks ? anyRoots(file) : undefined,
+      });
+    }
+    if (this.all.length === 0) {
+      const reasons = this.leftOut.map(({ name, version, reason }) => `\n  ${called(name, version)}: ${reason}`);
+      throw new UserError(`none of the models can be served:${reasons.join('')}`);
     }
     this.loading = false;
   }
@@ -84,6 +108,15 @@ export class Repository {
     return versions.filter(({ host }) => host).map(({ source }) => source.file);
   }
 
+  /** Versions that could not be loaded, and why; a version '' stands for all of a model. */
+  get leftOut(): LeftOut[] {
+    return [...this.models].flatMap(([name, versions]) =>
+      [...versions]
+        .filter(([, { isLeftOut }]) => isLeftOut)
+        .map(([version, { reason }]) => ({ name, version, reason })),
+    );
+  }
+
   /** Why not every model answers; undefined where they do. */
   get notReady(): string | undefined {
     if (this.loading) return 'the model is loading';
@@ -94,7 +127,8 @@ export class Repository {
         return `the inference process${which} is restarting`;
       }
     }
-    return undefined;
+    const [first] = this.options.strictReadiness ? this.leftOut : [];
+    return first && `${called(first.name, first.version)} could not be loaded: ${first.reason}`;
   }
 
   get pending(): number {
@@ -108,24 +142,28 @@ export class Repository {
   /**
    * @param name     undefined for the only one
    * @param version  undefined for the latest
-   * @throws {RequestError} MODEL_NOT_FOUND, MODEL_AMBIGUOUS, NOT_READY
+   * @throws {RequestError} MODEL_NOT_FOUND, MODEL_AMBIGUOUS, MODEL_UNAVAILABLE, NOT_READY
    */
   find(name?: string, version?: string): ModelHost {
     if (name !== undefined) requireModelName(name);
     if (this.loading && !this.models.has(name ?? '')) throw new RequestError('NOT_READY', undefined, 1);
-    const versions = this.versionsOf(name ?? this.onlyName());
-    const served = [...versions].filter(([, { host }]) => host);
-    if (served.length === 0) {
-      throw new RequestError('MODEL_NOT_FOUND', `model "${name}" has no version that is loaded`);
-    }
-    if (version === undefined) return served.at(-1)![1].host!;
-    const found = served.find(([text]) => text === version);
+    const model = name ?? this.onlyName();
+    const versions = [...this.versionsOf(model)];
+    const served = versions.filter(([, { host }]) => host);
+    const found = version === undefined ? served.at(-1) : served.find(([text]) => text === version);
     if (found) return found[1].host!;
-    const there = served.map(([text]) => `"${text}"`).join(', ');
-    throw new RequestError(
-      'MODEL_NOT_FOUND',
-      `model "${name}" has no version ${JSON.stringify(version)}; there is ${there}`,
+    const failed = versions.findLast(
+      ([text, { isLeftOut }]) => isLeftOut && (version === undefined || text === NO_VERSION || text === version),
     );
+    if (failed) {
+      const [text, { reason }] = failed;
+      throw new RequestError('MODEL_UNAVAILABLE', `${called(model, text)} could not be loaded: ${reason}`);
+    }
+    const there = served.map(([text]) => `"${text}"`).join(', ');
+    const problem = there
+      ? `has no version ${JSON.stringify(version)}; there is ${there}`
+      : 'has no version that is loaded';
+    throw new RequestError('MODEL_NOT_FOUND', `model "${model}" ${problem}`);
   }
 
   /** Versions of a model that answer, the lowest first. */
@@ -156,11 +194,8 @@ export class Repository {
         try {
           await this.loadVersion(name, version);
         } catch (error) {
-          if (!(error instanceof UserError)) this.log(`${name}: ${(error as Error).stack}`, 'error');
-          const reason = this.withoutFolder((error as Error).message);
-          const kept = this.models.get(name)?.get(version.version);
-          if (kept) kept.reason = reason;
-          throw new RequestError('LOAD_FAILED', `model "${name}", version ${version.version}: ${reason}`);
+          const reason = this.failed(name, version, error);
+          throw new RequestError('LOAD_FAILED', `${called(name, version.version)}: ${reason}`);
         }
       }
       const wanted = new Set(source.versions.map(({ version }) => version));
@@ -200,25 +235,46 @@ export class Repository {
     return [...current, ...this.others];
   }
 
+  private async loadOrLeaveOut({ name = '', versions, fault }: ModelSource): Promise<void> {
+    const leaveOut = (source: VersionSource, error: unknown) => {
+      if (this.options.strict || this.ending) throw error;
+      this.failed(name, source, error);
+      this.log(`${called(name, source.version)}: left out: ${firstLine(error)}`, 'error');
+    };
+    if (fault) leaveOut({ version: NO_VERSION, file: '' }, fault);
+    for (const source of versions) {
+      await this.loadVersion(name, source).catch((error) => leaveOut(source, error));
+    }
+  }
+
+  /** Keeps why a version could not be loaded. @returns the reason, fit for clients */
+  private failed(name: string, source: VersionSource, error: unknown): string {
+    if (!(error instanceof UserError)) this.log(`${name}: ${(error as Error).stack}`, 'error');
+    const reason = withoutPaths(firstLine(error), this.folders);
+    const kept = this.models.get(name)?.get(source.version);
+    this.set(name, { source, signature: '', ...kept, reason, isLeftOut: !kept?.host });
+    return reason;
+  }
+
   private async loadVersion(name: string | undefined, source: VersionSource): Promise<void> {
-    const { version, file } = source;
+    const { version, file, roots } = source;
     const signature = await versionSignature(source);
     const said = name === undefined ? this.log : labelled(this.log, `${name}/${version}: `);
     const fileBefore = await fileSignature(file).catch(() => undefined);
-    const host = new ModelHost({ name, version, file, signature: fileBefore }, this.options, this.metrics, said);
+    const model = { name, version, file, roots, signature: fileBefore };
+    const host = new ModelHost(model, this.options, this.metrics, said);
     this.others.add(host);
     try {
       if (this.ending) throw new UserError('the server is shutting down');
-      const { model } = await host.start();
-      this.put(model.name, { source, signature, host, reason: '' }, name === undefined);
+      const loaded = await host.start();
+      this.put(loaded.model.name, { source, signature, host, reason: '' }, name === undefined);
     } finally {
       this.others.delete(host);
     }
   }
 
   private put(name: string, version: Version, isSingle: boolean): void {
-    const versions = this.models.get(name) ?? new Map<string, Version>();
-    const before = versions.get(version.source.version);
+    const before = this.models.get(name)?.get(version.source.version);
     if (this.loading && before) {
       version.host?.kill();
       throw new UserError(
@@ -226,18 +282,22 @@ export class Repository {
       );
     }
     if (isSingle) this.single.set(name, { name, versions: [version.source] });
-    versions.set(version.source.version, version);
-    const sorted = [...versions].sort(([a], [b]) => Number(a) - Number(b));
-    this.models.set(name, new Map(sorted));
+    this.set(name, version);
     if (before?.host) this.retire(before.host);
+  }
+
+  /** Keeps a version among the others of its model. */
+  private set(name: string, version: Version): void {
+    const versions = new Map(this.models.get(name)).set(version.source.version, version);
+    if (version.source.version !== NO_VERSION) versions.delete(NO_VERSION);
+    this.models.set(name, new Map([...versions].sort(([a], [b]) => Number(a) - Number(b))));
   }
 
   private drop(name: string, version: string, reason: string): void {
     const known = this.models.get(name)?.get(version);
-    if (!known?.host) return;
-    this.retire(known.host);
-    known.host = undefined;
-    known.reason = reason;
+    if (!known?.host && !known?.isLeftOut) return;
+    if (known.host) this.retire(known.host);
+    Object.assign(known, { host: undefined, isLeftOut: false, reason });
     this.metrics.modelUnloaded(name, version);
     this.log(`${name}/${version}: ${reason}`);
   }
@@ -267,21 +327,27 @@ export class Repository {
 
   private async sourceOf(name: string): Promise<ModelSource> {
     requireModelName(name);
-    const { folder, versions } = this.options;
-    const source =
-      this.single.get(name) ?? (folder === undefined ? undefined : await findModel(folder, name, versions));
+    const source = this.single.get(name) ?? (this.shelf && (await this.modelOf(this.shelf, name)));
     if (source) return source;
     throw new RequestError('MODEL_NOT_FOUND', `no model "${name}" in the repository`);
   }
 
-  /** Clients need not know where on this machine the files are. */
-  private withoutFolder(message: string): string {
+  private async modelOf(shelf: Shelf, name: string): Promise<ModelSource | undefined> {
+    return findModel(shelf, name).catch((error) => {
+      throw new RequestError('LOAD_FAILED', `model "${name}": ${withoutPaths(firstLine(error), this.folders)}`);
+    });
+  }
+
+  private get shelf(): Shelf | undefined {
+    const { folder, versions: policy, followLinks } = this.options;
+    return folder === undefined ? undefined : { folder, policy, followLinks };
+  }
+
+  /** Clients need not know where they are. */
+  private get folders(): string[] {
     const { folder, files } = this.options;
-    const roots = [
-      ...(folder === undefined ? [] : [folder]),
-      ...files.map((file) => file.slice(0, file.lastIndexOf('/'))),
-    ];
-    return roots.filter((root) => root !== '').reduce((text, root) => text.replaceAll(`${root}/`, ''), message);
+    const given = [...(folder === undefined ? [] : [folder]), ...files.map((file) => dirname(file))];
+    return given.flatMap((path) => [path, resolve(path)]);
   }
 
   private inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -293,4 +359,13 @@ export class Repository {
 
 function labelled(log: Log, label: string): Log {
   return (line, level, fields) => log(`${label}${line}`, level, fields);
+}
+
+function called(name: string, version: string): string {
+  return version === NO_VERSION ? `model "${name}"` : `model "${name}", version ${version}`;
+}
+
+/** A process that fails by a fault of ours reports its stack. */
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('\n')[0];
 }

@@ -9,7 +9,7 @@ import type { Metrics } from '../metrics.js';
 
 /** What the routes need of the rest. */
 export interface AppDeps {
-  models: Pick<Repository, 'find' | 'all' | 'versions' | 'index' | 'load' | 'unload'>;
+  models: Pick<Repository, 'find' | 'all' | 'leftOut' | 'versions' | 'index' | 'load' | 'unload'>;
   /** Why no pictures can be classified just now; undefined while they can. */
   notReady(): string | undefined;
   /** No more pictures are taken, and connections close after their answer. */
@@ -30,7 +30,7 @@ export interface AppDeps {
  * again after: another version may answer by then.
  * @param name     undefined for the only one
  * @param version  undefined for the latest
- * @throws {RequestError} SHUTTING_DOWN, NOT_READY, QUEUE_FULL, MODEL_NOT_FOUND, MODEL_AMBIGUOUS
+ * @throws {RequestError} SHUTTING_DOWN, NOT_READY, QUEUE_FULL, MODEL_NOT_FOUND, MODEL_AMBIGUOUS, MODEL_UNAVAILABLE
  */
 export function openForPictures(deps: AppDeps, name?: string, version?: string): ModelHost {
   if (deps.draining()) throw new RequestError('SHUTTING_DOWN', undefined, 1);

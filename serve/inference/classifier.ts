@@ -47,7 +47,7 @@ export async function openClassifier(options: ClassifierOptions): Promise<Classi
   const { file, provider, maxPixels, threads, log, version = '1' } = options;
   allowOnlyPictures();
   ort.env.logLevel = 'fatal'; // what it would print as an error, it throws as well
-  const modelFile = await readModelFile(file);
+  const modelFile = await readModelFile(file, options.roots);
   const { classifier, recipe, cropsInside } = modelFile;
   log(`loading ${file} (${(modelFile.size / 1e6).toFixed(1)} MB, ${classifier.labels.length} classes)`);
   for (const note of modelFile.notes) log(note);

@@ -11,6 +11,8 @@ import type { Provider, ProviderChoice } from './provider.js';
 export interface InferenceOptions {
   /** Path of the `.onnx` file. */
   file: string;
+  /** Folders in which the files of the model may lie, as real paths; undefined for its own. */
+  roots?: readonly string[];
   /** Name to serve it under; undefined for the file's own. */
   name?: string;
   version: string;

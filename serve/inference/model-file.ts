@@ -5,8 +5,9 @@
 import { statSync } from 'node:fs';
 import { basename } from 'node:path';
 import onnxProto from 'onnx-proto';
-import { type Decoded, encodeEdited } from '../../export/encode-edited.js';
+import { type Decoded, encodeEdited, type TensorData } from '../../export/encode-edited.js';
 import { checkExternalData, isExternal } from '../../export/external-data.js';
+import { ownRoots, type Roots, requireInside } from '../../export/links.js';
 import { isOwnFile, type ModelMetadata, propsToMetadata } from '../../export/metadata.js';
 import { endingOf } from '../../export/output-ending.js';
 import { readSkeleton } from '../../export/read-skeleton.js';
@@ -30,7 +31,9 @@ export interface ModelFile {
   /** Without the values of large tensors: these it refers to, in the file itself or beside it. */
   proto: ModelProto;
   /** Bytes of an edited `proto`, see `encodeEdited`. */
-  encode(edited: ModelProto, data?: ReadonlyMap<TensorProto, Uint8Array>): Uint8Array;
+  encode(edited: ModelProto, data?: ReadonlyMap<TensorProto, TensorData>): Uint8Array;
+  /** Folders in which its files may lie. */
+  roots: Roots;
   /** Size of everything that is to be loaded, data beside the file included, bytes. */
   size: number;
   /** As the file states it, or the file's own name. */
@@ -54,15 +57,20 @@ export interface ModelFile {
 }
 
 /**
+ * @param given  folders in which the model's files may lie; undefined for those of its own
  * @throws {UserError} when the file cannot be read, is no ONNX file, is cut short, or is no classifier that can be told how to feed
  */
-export async function readModelFile(file: string): Promise<ModelFile> {
+export async function readModelFile(file: string, given?: Roots): Promise<ModelFile> {
+  const roots = given ?? (await ownRoots(file));
+  await requireInside(file, roots).catch((error) => {
+    if (error instanceof UserError) throw error; // what else is wrong shows when it is read
+  });
   const signature = await fileSignature(file).catch(() => 'none');
   const { proto, bytes, size: fileSize } = readProto(file);
   const { inputs, outputs } = interfaceOf(proto, file);
   const isOwn = isOwnFile(proto);
   const metadata = ownMetadata(proto, isOwn, file);
-  const config = await readModelConfig(file).catch((error) => {
+  const config = await readModelConfig(file, roots).catch((error) => {
     if (metadata) return undefined; // of a run, perhaps, whose folder the file was exported to
     throw error;
   });
@@ -73,13 +81,14 @@ export async function readModelFile(file: string): Promise<ModelFile> {
   let size = fileSize;
   for (const tensor of proto.graph?.initializer ?? []) {
     const isBeside = isExternal(tensor) && tensor.externalData?.[0]?.value !== basename(file);
-    if (isBeside) size += await checkExternalData(file, tensor);
+    if (isBeside) size += await checkExternalData(file, tensor, roots);
   }
   return {
     ...described,
     isOwn: byItself ?? false,
     proto,
     encode: (edited, data) => encodeEdited({ bytes, proto }, edited, data),
+    roots,
     size,
     checkUnchanged: async () => {
       if ((await fileSignature(file)) === signature) return;

@@ -3,11 +3,11 @@
  * the pages it needs and drops them once its kernels have packed their own copy.
  */
 
-import { readFileSync, realpathSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { dirname } from 'node:path';
 import * as ort from 'onnxruntime-node';
-import { readAllExternalData } from '../../export/external-data.js';
+import type { TensorData } from '../../export/encode-edited.js';
+import { readAllExternalData, realLocations } from '../../export/external-data.js';
 import { RequestError } from '../errors.js';
 import { bytesOf, DATATYPES, datatypeOf, numbersOf, type Tensor } from '../tensors.js';
 import type { ModelFile } from './model-file.js';
@@ -23,27 +23,28 @@ type TensorProto = import('onnx-proto').onnx.ITensorProto;
  */
 export async function openSession(
   file: string,
-  { proto, perCrop, encode }: Pick<ModelFile, 'proto' | 'perCrop' | 'encode'>,
+  { proto, perCrop, encode, roots }: Pick<ModelFile, 'proto' | 'perCrop' | 'encode' | 'roots'>,
   provider: Provider,
   threads = availableParallelism(),
 ): Promise<ort.InferenceSession> {
   // CUDA has a fast LRN; the other providers get it rewritten.
   const rewritten = provider === 'cuda' ? proto : rewriteLrn(proto).model;
   const model = perCrop === undefined ? rewritten : withOutput(rewritten, perCrop);
-  const create = (data?: ReadonlyMap<TensorProto, Uint8Array>) =>
+  const create = (data: ReadonlyMap<TensorProto, TensorData>, folder = '') =>
     ort.InferenceSession.create(encode(model, data), {
       executionProviders: [provider],
       intraOpNumThreads: threads,
       logSeverityLevel: 3,
       enableMemPattern: false, // 40 MB less on AlexNet, and no slower
-      extra: { session: { model_external_initializers_file_folder_path: dirname(file) } },
+      extra: { session: { model_external_initializers_file_folder_path: folder } },
     });
-  if (process.platform === 'linux') {
-    const session = await create();
-    if (!isMapped(dirname(file))) return session;
+  const real = process.platform === 'linux' ? await realLocations(file, model) : undefined;
+  if (real) {
+    const session = await create(real.locations, real.folder);
+    if (!isMapped(real.folder)) return session;
     await session.release();
   }
-  return create(await readAllExternalData(file, model));
+  return create(await readAllExternalData(file, model, roots));
 }
 
 /** The model with one more output; onnxruntime knows its type. */
@@ -53,11 +54,11 @@ function withOutput(model: ModelProto, name: string): ModelProto {
 }
 
 /**
- * Whether this process still looks into files of a folder: where somebody writes into one, weights would change, and where somebody cuts it,
+ * Whether this process still looks into files of a folder, a real path: where somebody writes into one, weights would change, and where somebody cuts it,
  * the process would end (SIGBUS). Weights that kernels have packed are no longer looked at. Linux only.
  */
 function isMapped(folder: string): boolean {
-  return readFileSync('/proc/self/maps', 'utf8').includes(`${realpathSync(folder)}/`);
+  return readFileSync('/proc/self/maps', 'utf8').includes(`${folder}/`);
 }
 
 /** Blocks the calling thread for the whole inference. */

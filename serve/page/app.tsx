@@ -126,7 +126,7 @@ function Light({ server }: { server: Server }) {
   return <span class={`light ${server.state}`}>{STATES[server.state]}</span>;
 }
 
-function Unready({ server: { state } }: { server: Server }) {
+function Unready({ server: { state, samples } }: { server: Server }) {
   return (
     <div role="status">
       {state === 'loading' && <p class="status">The server is loading its model. It will be ready in a moment.</p>}
@@ -135,6 +135,12 @@ function Unready({ server: { state } }: { server: Server }) {
           The server does not answer. This page tries again every two seconds, and goes on when it is back.
         </p>
       )}
+      {samples.at(-1)?.left_out.map(({ name, version, reason }) => (
+        <p key={keyOf({ name, version })} class="status">
+          The model {name}
+          {version && `, version ${version},`} could not be loaded: {reason}
+        </p>
+      ))}
     </div>
   );
 }

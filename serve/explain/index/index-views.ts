@@ -1,6 +1,7 @@
 /** Views that need an index: nearest pictures, and those that excite a unit most. */
 import type { NamedCrop } from '../../crops.js';
 import { RequestError } from '../../errors.js';
+import { withoutPaths } from '../../without-paths.js';
 import type { CropNetwork } from '../crop-network.js';
 import { findLayer, position } from '../find-layer.js';
 import type { LastPicture } from '../last-picture.js';
@@ -31,7 +32,8 @@ export class IndexViews {
   /** @throws {RequestError} VIEW_UNAVAILABLE */
   async neighbours({ bytes, k }: Request<'neighbours'>): Promise<object> {
     const index = await this.open();
-    const { layer: name, dimension, pictures: indexed, data } = index.header;
+    const { layer: name, dimension, pictures: indexed } = index.header;
+    const data = withoutPaths(index.header.data);
     const layer = featureLayer(this.network);
     const values = await this.network.run(await this.last.row(bytes, this.network.centre), [layer]);
     const found = await index.nearest(values.get(layer.name)!.data, k);

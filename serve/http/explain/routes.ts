@@ -30,7 +30,14 @@ const text = (description: string) => ({ description, schema: z.string().max(200
 const MODEL = { model: text('Needed where several models are served'), version: text('Default: the latest') };
 const CROP = { crop: optional('Position in `crops` of /explain/layers; default: the centre') };
 const LAYER = { layer: { description: 'Name of a layer', schema: z.string().max(200) } };
-const ERRORS = ['BAD_REQUEST', 'VIEW_UNAVAILABLE', 'MODEL_NOT_FOUND', 'VIEW_FAILED', 'VIEWS_BUSY'] as const;
+const ERRORS = [
+  'BAD_REQUEST',
+  'VIEW_UNAVAILABLE',
+  'MODEL_NOT_FOUND',
+  'MODEL_UNAVAILABLE',
+  'VIEW_FAILED',
+  'VIEWS_BUSY',
+] as const;
 const OF_PICTURE = ['EMPTY_BODY', 'INVALID_IMAGE', 'IMAGE_TOO_LARGE', 'UNSUPPORTED_IMAGE_TYPE'] as const;
 const BINARY = { 'application/octet-stream': 'binary' } as const;
 

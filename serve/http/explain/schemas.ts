@@ -201,6 +201,9 @@ export const Stats = z
         index: z.boolean().meta({ description: 'The server was started with an index' }),
       }),
     ),
+    left_out: z
+      .array(z.object({ name: z.string(), version: z.string(), reason: z.string() }))
+      .meta({ description: 'Models that could not be loaded, and why; version "" for all of a model' }),
     latency: z.object({
       route: z.string(),
       count: Whole,

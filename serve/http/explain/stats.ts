@@ -17,6 +17,7 @@ export function stats({ models, metrics }: AppDeps): RequestHandler {
       uptime_s: process.uptime(),
       memory_bytes: process.memoryUsage.rss(),
       models: await Promise.all(described),
+      left_out: models.leftOut,
       latency: await metrics.latency('/classify'),
     } satisfies z.infer<typeof Stats>);
   };

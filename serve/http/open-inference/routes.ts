@@ -47,11 +47,15 @@ export function openInference(deps: AppDeps): Protocol {
   });
   const get = (path: string, handler: RequestHandler, doc: RouteDoc): Route => ({ method: 'get', path, handler, doc });
   const ofModel = ['/v2/models/:model', '/v2/models/:model/versions/:version'].flatMap((path): Route[] => [
-    get(path, metadata(deps), json('A model’s inputs and outputs', ModelMetadata, ['MODEL_NOT_FOUND'])),
+    get(
+      path,
+      metadata(deps),
+      json('A model’s inputs and outputs', ModelMetadata, ['MODEL_NOT_FOUND', 'MODEL_UNAVAILABLE']),
+    ),
     get(
       `${path}/ready`,
       modelReady(deps),
-      json('Whether a model answers', ModelReady, ['MODEL_NOT_FOUND', 'NOT_READY']),
+      json('Whether a model answers', ModelReady, ['MODEL_NOT_FOUND', 'MODEL_UNAVAILABLE', 'NOT_READY']),
     ),
     {
       method: 'post',

@@ -56,7 +56,7 @@ export interface Prediction {
 }
 
 /** Predictions given where nobody asks for a number, or all where a model has fewer classes. */
-const DEFAULT_TOP = 5;
+export const DEFAULT_TOP = 5;
 
 /**
  * How many predictions are asked for.

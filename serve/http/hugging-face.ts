@@ -1,17 +1,17 @@
 /**
  * Hugging Face's image classification API (huggingface.co/docs/inference-providers/tasks/image-classification): the picture's bytes, or
- * JSON `{"inputs": base64, "parameters": {"top_k": 5}}`, gives `[{"label", "score"}, …]`, most probable first.
+ * JSON `{"inputs": base64, "parameters": {"top_k": 5, "function_to_apply": "softmax"}}`, gives `[{"label", "score"}, …]`, most probable first.
  */
 import type { RequestHandler } from 'express';
 import { z } from 'zod';
 import { RequestError } from '../errors.js';
-import { parseTop, topPredictions } from '../served-model.js';
+import { DEFAULT_TOP, type ServedModel, topPredictions } from '../served-model.js';
 import { type AppDeps, answerPicture, openForPictures } from './answer-picture.js';
 import { readJson, readPicture } from './body.js';
 import { PICTURE_ERRORS } from './classify.js';
 import { parseBody } from './parse-body.js';
 import type { Protocol } from './protocol.js';
-import { Probability, Top } from './schemas.js';
+import { Probability } from './schemas.js';
 
 const RequestBody = z
   .object({
@@ -19,7 +19,15 @@ const RequestBody = z
       .string()
       .regex(/^[A-Za-z0-9+/\s]*(=\s*){0,2}$/, 'expected the picture in base64')
       .meta({ description: 'The picture in base64' }),
-    parameters: z.object({ top_k: Top.optional() }).optional(),
+    parameters: z
+      .object({
+        top_k: z.int().min(1).nullish().meta({ description: 'How many classes; all where there are fewer' }),
+        function_to_apply: z
+          .enum(['softmax', 'sigmoid', 'none'])
+          .nullish()
+          .meta({ description: 'What makes scores of the model’s output: the one that this model is served with' }),
+      })
+      .nullish(),
   })
   .meta({ id: 'HuggingFaceRequest' });
 const AnswerBody = z.array(z.object({ label: z.string(), score: Probability })).meta({ id: 'HuggingFaceAnswer' });
@@ -27,6 +35,9 @@ const ErrorBody = z.object({
   error: z.string(),
   estimated_time: z.int().optional().meta({ description: 'Seconds until it may pass' }),
 });
+
+/** `multiLabel`: every label has a probability of its own. */
+type Scored = Pick<ServedModel, 'labels'> & { activation?: { multiLabel: boolean } };
 
 export function huggingFace(deps: AppDeps): Protocol {
   return {
@@ -49,7 +60,7 @@ export function huggingFace(deps: AppDeps): Protocol {
           summary: 'Labels with their scores',
           body: { 'image/*': 'binary', 'application/json': RequestBody },
           answer: { 'application/json': AnswerBody },
-          errors: [...PICTURE_ERRORS, 'BAD_REQUEST', 'INVALID_TOP'],
+          errors: [...PICTURE_ERRORS, 'BAD_REQUEST'],
         },
       },
     ],
@@ -61,13 +72,14 @@ function classify(deps: AppDeps): RequestHandler<{ model: string }> {
     const open = () => openForPictures(deps, request.params.model);
     open();
     const isJson = /^application\/json\b/i.test(request.headers['content-type'] ?? '');
-    const { bytes, top } = isJson
+    const { bytes, parameters } = isJson
       ? pictureOf(parseBody(RequestBody, await readJson(request, deps.maxBytes)), deps.maxBytes)
-      : { bytes: await readPicture(request, deps.maxBytes), top: undefined };
+      : { bytes: await readPicture(request, deps.maxBytes), parameters: undefined };
     const host = open();
-    parseTop(top, host.model); // refuses before the inference
+    requireFunction(parameters?.function_to_apply, host.model);
     const { probabilities, model } = await answerPicture(host, bytes, response);
-    const predictions = topPredictions(probabilities, model, parseTop(top, model));
+    const top = Math.min(parameters?.top_k ?? DEFAULT_TOP, model.labels.length);
+    const predictions = topPredictions(probabilities, model, top);
     response.json(
       predictions.map(({ label, probability }) => ({ label, score: probability })) satisfies z.infer<typeof AnswerBody>,
     );
@@ -79,6 +91,15 @@ function pictureOf({ inputs, parameters }: z.infer<typeof RequestBody>, maxBytes
   const bytes = Buffer.from(inputs, 'base64');
   if (bytes.length > maxBytes)
     throw new RequestError('IMAGE_TOO_LARGE', `the picture has more than ${maxBytes} bytes; send a smaller one`);
-  const top = parameters?.top_k;
-  return { bytes, top: top === undefined ? undefined : String(top) };
+  return { bytes, parameters };
+}
+
+/** The scores are what the model is served with: others cannot be computed from them. @throws {RequestError} BAD_REQUEST */
+function requireFunction(wanted: string | null | undefined, { activation }: Scored): void {
+  const used = activation?.multiLabel ? 'sigmoid' : 'softmax';
+  if (wanted === undefined || wanted === null || wanted === used) return;
+  throw new RequestError(
+    'BAD_REQUEST',
+    `parameters.function_to_apply: this model is served with ${used}; expected that or nothing, got "${wanted}"`,
+  );
 }

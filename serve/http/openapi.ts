@@ -12,6 +12,11 @@ import type { ErrorShape, Protocol, Route } from './protocol.js';
 type Schemas = Record<string, object>;
 type Content = Record<string, z.ZodType | 'binary' | 'text'>;
 
+/** The folder of this document, whatever a proxy puts before it. */
+const HERE = '.';
+/** Of X-Forwarded-Prefix: what a proxy strips from the front of paths. */
+const PREFIX = /^(?:\/[\w.~%+-]+)+$/;
+
 /** Every request may meet these. */
 const ALWAYS: ErrorCode[] = ['INTERNAL'];
 
@@ -32,7 +37,7 @@ export function openApiDocument(protocols: readonly Protocol[]): object {
       description: 'Pictures in, labels out. Every answer carries x-request-id; the request’s own is kept.',
       license: { name: 'MIT', identifier: 'MIT' },
     },
-    servers: [{ url: '/' }],
+    servers: [{ url: HERE }],
     tags: protocols.map(({ name, description }) => ({ name, description })),
     paths,
     components: { schemas, securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
@@ -143,9 +148,12 @@ const START = `SwaggerUIBundle({ url: 'openapi.json', dom_id: '#swagger-ui' });\
 /** `/openapi.json`, and Swagger UI at `/docs`, all from this machine. */
 export function openApiPages(protocols: readonly Protocol[]): Router {
   const router = Router();
-  const document = Buffer.from(JSON.stringify(openApiDocument(protocols)));
+  const document = openApiDocument(protocols);
   const assets = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
-  router.get('/openapi.json', (_request, response) => void response.type('json').send(document));
+  router.get('/openapi.json', (request, response) => {
+    const prefix = request.get('x-forwarded-prefix')?.replace(/\/$/, '') ?? '';
+    response.json({ ...document, servers: [{ url: PREFIX.test(prefix) ? prefix : HERE }] });
+  });
   router.use(
     '/docs',
     helmet({
@@ -153,7 +161,11 @@ export function openApiPages(protocols: readonly Protocol[]): Router {
       strictTransportSecurity: false,
     }),
   );
-  router.get('/docs', (_request, response) => void response.type('html').send(INDEX));
+  router.get('/docs', (request, response) => {
+    // What it asks for is named from the folder that it lies in.
+    if (request.path.endsWith('/')) response.redirect(308, '../docs');
+    else response.type('html').send(INDEX);
+  });
   router.get('/docs/start.js', (_request, response) => void response.type('js').send(START));
   for (const file of ['swagger-ui.css', 'swagger-ui-bundle.js']) {
     router.get(`/docs/${file}`, (_request, response) => response.sendFile(join(assets, file), { maxAge: '1d' }));

@@ -332,6 +332,23 @@ test('refuses bodies that do not hold what their headers and sizes say', async (
   assert.equal(tooLarge.status, 413);
 });
 
+test('refuses Triton’s shared memory, for inputs and outputs', async () => {
+  const region = { shared_memory_region: 'r', shared_memory_byte_size: 16, shared_memory_offset: 0 };
+  const data = Array.from(pixels(1));
+  const cases: [object, RegExp][] = [
+    [{ inputs: [image(1, { parameters: region })] }, /^input "image": shared_memory_region: this server has no/],
+    [
+      { inputs: [image(1, { data })], outputs: [{ name: 'probabilities', parameters: region }] },
+      /^output "probabilities": shared_memory_region: this server has no shared memory/,
+    ],
+  ];
+  for (const [body, message] of cases) {
+    const { status, reply } = await infer(body);
+    assert.equal(status, 400, JSON.stringify(reply));
+    assert.match(reply.error, message);
+  }
+});
+
 test('refuses unknown outputs, models, versions, routes and methods in the protocol’s shape', async () => {
   const data = Array.from(pixels(1));
   const unknown = await infer({ inputs: [image(1, { data })], outputs: [{ name: 'logits' }] });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { corner } from './pictures.js';
 import { running } from './running.js';
+import { strippingProxy } from './stripping-proxy.js';
 import { writeTinyModel } from './tiny-model.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'alexnet-openapi-'));
@@ -17,6 +18,7 @@ interface Operation {
 }
 const document = (await (await fetch(`${url}/openapi.json`)).json()) as {
   openapi: string;
+  servers: { url: string }[];
   paths: Record<string, Record<string, Operation>>;
   components: { schemas: Record<string, object> };
 };
@@ -150,18 +152,42 @@ test('its answers and errors have the forms it describes', async () => {
   assert.ok(!fits(numbers, document.components.schemas.ClassifyAnswer as Record<string, unknown>)); // the check can fail
 });
 
-test('serves a page that shows it, with the headers of a page and everything from this machine', async () => {
-  const response = await fetch(`${url}/docs`);
+/** What the page at `address` is made of, as a browser asks for it. */
+async function partsOfPage(address: string): Promise<void> {
+  const response = await fetch(address);
   assert.equal(response.status, 200);
-  assert.match(response.headers.get('content-type')!, /^text\/html/);
-  assert.match(response.headers.get('content-security-policy')!, /script-src 'self'/);
-  assert.equal(response.headers.get('x-frame-options'), 'SAMEORIGIN');
   const html = await response.text();
   const parts = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, part]) => part);
   assert.equal(parts.length, 3);
   for (const part of parts) {
-    const asset = await fetch(new URL(part, `${url}/docs`));
+    const asset = await fetch(new URL(part, response.url));
     assert.equal(asset.status, 200, part);
     assert.ok((await asset.text()).length > 50);
   }
+}
+
+test('serves a page that shows it, with the headers of a page and everything from this machine', async () => {
+  const response = await fetch(`${url}/docs`);
+  assert.match(response.headers.get('content-type')!, /^text\/html/);
+  assert.match(response.headers.get('content-security-policy')!, /script-src 'self'/);
+  assert.equal(response.headers.get('x-frame-options'), 'SAMEORIGIN');
+  await partsOfPage(`${url}/docs`);
+  await partsOfPage(`${url}/docs/`); // where browsers complete it so
+});
+
+test('is right behind a proxy that strips a prefix: pages, and the address that clients are told', async () => {
+  const plain = await strippingProxy(url, '/vision/alexnet');
+  for (const address of [`${plain}/docs`, `${plain}/docs/`]) await partsOfPage(address);
+  const told = async (base: string, headers?: Record<string, string>) => {
+    const { servers } = (await (await fetch(`${base}/openapi.json`, { headers })).json()) as typeof document;
+    assert.equal(servers.length, 1);
+    return servers[0].url;
+  };
+  // Relative addresses are of the document (OpenAPI 3.1, Server Object).
+  assert.equal(new URL(await told(plain), `${plain}/openapi.json`).href, `${plain}/`);
+  assert.equal(new URL(await told(url), `${url}/openapi.json`).href, `${url}/`);
+  const saying = await strippingProxy(url, '/vision', { 'x-forwarded-prefix': '/vision/' });
+  assert.equal(await told(saying), '/vision');
+  for (const prefix of ['//evil.example', 'https://evil.example/', '/a b', '/<script>', ''])
+    assert.equal(await told(url, { 'x-forwarded-prefix': prefix }), '.', prefix);
 });

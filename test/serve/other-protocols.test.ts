@@ -98,6 +98,9 @@ test('Hugging Face: labels with scores, for bytes and for base64 in JSON', async
     [{ method: 'POST', headers: { 'content-type': 'image/png' }, body: new Uint8Array(picture) }, 4],
     [json(), 4],
     [json({ top_k: 2 }), 2],
+    [json({ top_k: 1000 }), 4],
+    [json({ top_k: null, function_to_apply: null }), 4],
+    [json({ function_to_apply: 'softmax' }), 4],
   ];
   for (const [init, count] of requests) {
     const response = await send('/models/quarters', init);
@@ -126,6 +129,19 @@ test('Hugging Face: errors in its own shape', async () => {
     ['/models/quarters', json('{"inputs": "aGVsbG8="}'), 415, /neither JPEG, PNG nor WebP/],
     ['/models/quarters', json(JSON.stringify({ inputs: 'A'.repeat(134_000) })), 413, /more than 100000 bytes/],
     ['/models/quarters', json(JSON.stringify({ inputs: '', parameters: { top_k: 'x' } })), 400, /top_k: /],
+    [
+      '/models/quarters',
+      json(JSON.stringify({ inputs: '', parameters: { function_to_apply: 'sigmoid' } })),
+      400,
+      /function_to_apply: this model is served with softmax; expected that or nothing, got "sigmoid"/,
+    ],
+    [
+      '/models/quarters',
+      json(JSON.stringify({ inputs: '', parameters: { function_to_apply: 'none' } })),
+      400,
+      /"none"/,
+    ],
+    ['/models/quarters', json(JSON.stringify({ inputs: '', parameters: { function_to_apply: 'x' } })), 400, /_apply: /],
     ['/models/quarters', { method: 'GET' }, 405, /answers POST, not GET/],
   ];
   for (const [path, init, status, message] of cases) {

@@ -10,6 +10,7 @@ import { assertAccessible, bars, choose, give, skip, visit } from './chromium.js
 import { node, writeColourModel } from './colour-model.js';
 import { corner } from './pictures.js';
 import { running } from './running.js';
+import { strippingProxy } from './stripping-proxy.js';
 import { writeTinyModel } from './tiny-model.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'alexnet-page-'));
@@ -38,6 +39,22 @@ test('shows the labels of a picture that is chosen, dropped, pasted or a sample,
   assert.equal(line.trim(), `curl --data-binary @guitar.png '${url}/classify?by_crop=true'`);
   assert.deepEqual(complaints, []);
   for (const address of asked) assert.ok(address.startsWith(`${url}/`), address);
+});
+
+test('works behind a proxy that strips a prefix, and so does "Try it out"', { skip }, async () => {
+  const base = await strippingProxy(url, '/vision');
+  const { page, asked, complaints } = await visit(`${base}/`);
+  await choose(page, 'corner.png', 'image/png', TOP_RIGHT);
+  assert.match((await bars(page))[0], /^top right/);
+  await page.getByRole('link', { name: 'HTTP interface' }).click();
+  const operation = page.locator('#operations-Open_Inference_Protocol-get_v2_health_live');
+  await operation.locator('button').first().click();
+  await operation.getByRole('button', { name: 'Try it out' }).click();
+  await operation.getByRole('button', { name: 'Execute' }).click();
+  await operation.locator('.live-responses-table', { hasText: '"live": true' }).waitFor();
+  assert.ok(asked.includes(`${base}/v2/health/live`), asked.join('\n'));
+  for (const address of asked) assert.ok(address.startsWith(`${base}/`), address);
+  assert.deepEqual(complaints, []);
 });
 
 test('takes a photograph with the camera of a computer', { skip }, async () => {

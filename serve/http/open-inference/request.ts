@@ -72,6 +72,8 @@ function parseJson(json: Buffer, binary: Buffer, model: ServedModel): InferReque
   }
   const { id, parameters, inputs, outputs } = parseBody(InferRequestBody, parsed);
   const bad = (problem: string) => new RequestError('BAD_REQUEST', problem);
+  refuseSharedMemory('input', inputs);
+  refuseSharedMemory('output', outputs ?? []);
   const { name, datatype, shape } = model.input;
   const unknown = inputs.find((input) => input.name !== name);
   if (unknown)
@@ -92,6 +94,18 @@ function parseJson(json: Buffer, binary: Buffer, model: ServedModel): InferReque
     return { name: output.name, binary, classification: classificationOf(output) };
   });
   return { id, input, outputs: wanted };
+}
+
+/** Triton's extension, whose clients would look for values where nobody has put them. */
+function refuseSharedMemory(role: string, tensors: readonly { name: string; parameters?: object }[]): void {
+  for (const { name, parameters = {} } of tensors) {
+    const key = Object.keys(parameters).find((each) => each.startsWith('shared_memory_'));
+    if (key === undefined) continue;
+    throw new RequestError(
+      'BAD_REQUEST',
+      `${role} "${name}": ${key}: this server has no shared memory; send and take values in the bodies`,
+    );
+  }
 }
 
 type GivenInput = InferRequestBody['inputs'][number];

@@ -103,6 +103,17 @@ test('the index, the metrics and the page list them as unavailable, with the rea
   assert.deepEqual(await json(url, '/v2/models'), { models: ['good'] });
 });
 
+test('no path of a machine reaches clients in the metadata of a model', async () => {
+  for (const dataset of ['/home/me/my images', 'cifar10:/srv/data/my images', 'C:\\Users\\me\\my images']) {
+    put(tinyModel({ metadata: { dataset } }), 'paths.onnx');
+    const { url, server } = await running({ file: join(root, 'paths.onnx') });
+    const text = await (await fetch(`${url}/explain/metadata`)).text();
+    server.kill();
+    assert.match(text, /my images"/);
+    assert.doesNotMatch(text, /home|srv|Users|\bme\b/, text);
+  }
+});
+
 test('a request for one of them is answered with 503 and the reason, in every protocol', async () => {
   for (const [name, reason] of Object.entries(reasons)) {
     const answers = [

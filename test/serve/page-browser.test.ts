@@ -57,6 +57,19 @@ test('works behind a proxy that strips a prefix, and so does "Try it out"', { sk
   assert.deepEqual(complaints, []);
 });
 
+test('names a model that could not be loaded, with the reason', { skip }, async () => {
+  const models = join(folder, 'one-broken');
+  await mkdir(join(models, 'good', '1'), { recursive: true });
+  await copyFile(file, join(models, 'good', '1', 'model.onnx'));
+  await mkdir(join(models, 'broken', '1'), { recursive: true });
+  await writeFile(join(models, 'broken', '1', 'model.onnx'), 'no model');
+  const { page, complaints } = await visit((await running({ folder: models })).url);
+  await page
+    .getByText('The model broken, version 1, could not be loaded: broken/1/model.onnx: not an ONNX file')
+    .waitFor();
+  assert.deepEqual(complaints, []);
+});
+
 test('takes a photograph with the camera of a computer', { skip }, async () => {
   const { page } = await visit(url, { permissions: ['camera'] });
   await page.getByRole('button', { name: 'Take a photograph' }).click();

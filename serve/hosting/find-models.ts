@@ -2,7 +2,7 @@
  * Where models are on disk: single files, or a repository as Triton's, `DIR/<name>/<version>/model.onnx` with whole numbers for versions. Names
  * come from listings of the repository, never from requests.
  */
-import { lstat, readdir, realpath } from 'node:fs/promises';
+import { lstat, readdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { anyRoots, type Roots, requireInside } from '../../export/links.js';
 import { UserError } from '../../model/errors.js';
@@ -76,6 +76,7 @@ export async function findModel(shelf: Shelf, name: string): Promise<ModelSource
   if (!(await foldersIn(folder)).includes(name)) return undefined;
   const roots = followLinks ? anyRoots(folder) : [await realpath(folder)];
   const own = join(folder, name);
+  if (await isFile(own)) return undefined;
   await requireInside(own, roots).catch((cause) => {
     throw cause instanceof UserError ? cause : unreadable(own, cause);
   });
@@ -87,6 +88,13 @@ export async function findModel(shelf: Shelf, name: string): Promise<ModelSource
   versions.sort((a, b) => Number(a.version) - Number(b.version));
   if (versions.length === 0) return undefined;
   return { name, versions: policy === 'latest' ? versions.slice(-1) : versions };
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
 }
 
 /** A link is, whatever it leads to, and so is what cannot be looked for: loading it tells why. */

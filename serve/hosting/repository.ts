@@ -84,11 +84,8 @@ export class Repository {
     const found = this.shelf ? await findModels(this.shelf, this.log) : [];
     for (const source of found) await this.loadOrLeaveOut(source);
     for (const file of this.options.files) {
-      await this.loadVersion(undefined, {
-        version: '1',
-        file,
-        roots: this.options.followLinks ? anyRoots(file) : undefined,
-      });
+      const roots = this.options.followLinks ? anyRoots(file) : undefined;
+      await this.loadVersion(undefined, { version: '1', file, roots });
     }
     if (this.all.length === 0) {
       const reasons = this.leftOut.map(({ name, version, reason }) => `\n  ${called(name, version)}: ${reason}`);

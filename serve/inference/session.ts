@@ -5,6 +5,7 @@
 
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { dirname } from 'node:path';
 import * as ort from 'onnxruntime-node';
 import type { TensorData } from '../../export/encode-edited.js';
 import { readAllExternalData, realLocations } from '../../export/external-data.js';
@@ -30,7 +31,7 @@ export async function openSession(
   // CUDA has a fast LRN; the other providers get it rewritten.
   const rewritten = provider === 'cuda' ? proto : rewriteLrn(proto).model;
   const model = perCrop === undefined ? rewritten : withOutput(rewritten, perCrop);
-  const create = (data: ReadonlyMap<TensorProto, TensorData>, folder = '') =>
+  const create = (data: ReadonlyMap<TensorProto, TensorData>, folder = dirname(file)) =>
     ort.InferenceSession.create(encode(model, data), {
       executionProviders: [provider],
       intraOpNumThreads: threads,

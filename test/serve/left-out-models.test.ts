@@ -54,6 +54,7 @@ function brokenRepository(): { models: string; reasons: Record<string, RegExp> }
   symlinkSync(join(root, 'nowhere'), join(models, 'dangling'));
   symlinkSync(join(root, 'nowhere.onnx'), join(folder('broken', 'dangling-file', '1'), 'model.onnx'));
   symlinkSync('endless', join(models, 'endless'));
+  symlinkSync(put('no model at all', 'README.md'), join(models, 'README.md'));
   folder('broken', 'folder-for-a-file', '1', 'model.onnx');
   return {
     models,

@@ -1,4 +1,4 @@
-/** Symbolic links among a model's files: followed as far as the folders go that may hold them. */
+/** Symbolic links among a model's files: followed within certain folders only. */
 import { lstat, realpath } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, parse, relative, resolve, sep } from 'node:path';
 import { UserError } from '../model/errors.js';
@@ -7,8 +7,8 @@ import { UserError } from '../model/errors.js';
 export type Roots = readonly string[];
 
 /**
- * Of a model given by its file: its folder, or the one above where the folder is that of a version, and the folder in which the file lies that
- * it may be a link to (as in Hugging Face's cache).
+ * Those of a model given by its file: its folder, or the one above if the folder is a version's; and if the file is a link, the folder of
+ * what it leads to (as in Hugging Face's cache).
  */
 export async function ownRoots(file: string): Promise<Roots> {
   const folder = dirname(resolve(file));
@@ -17,7 +17,7 @@ export async function ownRoots(file: string): Promise<Roots> {
   return [await real(named), dirname(await real(resolve(file)))];
 }
 
-/** Of a model that may link to whatever file it wants. */
+/** Those of a model whose links may lead anywhere. */
 export function anyRoots(file: string): Roots {
   return [parse(resolve(file)).root];
 }

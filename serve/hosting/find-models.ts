@@ -97,7 +97,7 @@ async function isFile(path: string): Promise<boolean> {
   );
 }
 
-/** A link is, whatever it leads to, and so is what cannot be looked for: loading it tells why. */
+/** Links count whatever they lead to, and so does what cannot be looked at: loading it tells what is wrong. */
 async function isThere(file: string): Promise<boolean> {
   return lstat(file).then(
     () => true,

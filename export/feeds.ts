@@ -1,5 +1,5 @@
 /** Pictures of a data set as inputs of a model. */
-import * as ort from 'onnxruntime-node';
+
 import { centreCrop, cutOut } from '../model/crops.js';
 import { random } from '../model/random.js';
 import type { Split } from '../train/data/dataset.js';
@@ -7,6 +7,7 @@ import { loadPictures } from '../train/data/read-ahead.js';
 import { spreadOver } from '../train/evaluate.js';
 import type { ImageHead } from './heads.js';
 import { NCHW, permutation, transpose } from './layout.js';
+import * as ort from './onnxruntime.js';
 import type { Feeds } from './precision/calibrate.js';
 
 async function pixelsOf(split: Split, indices: Uint32Array, imagePx: number): Promise<Uint8Array> {

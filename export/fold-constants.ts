@@ -1,6 +1,7 @@
 /** Computes what does not depend on an input once and for all, with onnxruntime itself. */
-import * as ort from 'onnxruntime-node';
+
 import type { Constant, ElementType, GraphNode, Numbers, Value } from './graph.js';
+import * as ort from './onnxruntime.js';
 import { encodeModel } from './proto.js';
 
 /** What `foldConstants` changes. */

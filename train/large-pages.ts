@@ -4,6 +4,7 @@
  * (`glibc.malloc.hugetlb`, glibc 2.35), so the program starts itself anew, where Node can (`process.execve`, Node 22.15).
  */
 import { readFileSync } from 'node:fs';
+import { glibcVersion } from '../model/glibc-version.js';
 
 const SETTING = 'glibc.malloc.hugetlb=1';
 
@@ -12,9 +13,8 @@ type Execve = (file: string, args: readonly string[], env: NodeJS.ProcessEnv) =>
 
 /** True where the kernel gives large pages to those who ask, and nobody has asked yet. */
 function wouldHelp(): boolean {
-  if (process.platform !== 'linux' || process.env.GLIBC_TUNABLES !== undefined) return false;
-  const { header } = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } };
-  const [, minor] = (header.glibcVersionRuntime ?? '').split('.').map(Number);
+  if (process.env.GLIBC_TUNABLES !== undefined) return false;
+  const [, minor] = (glibcVersion() ?? '').split('.').map(Number);
   return minor >= 35 && readFileSync('/sys/kernel/mm/transparent_hugepage/enabled', 'utf8').includes('[madvise]');
 }
 

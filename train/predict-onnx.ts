@@ -3,9 +3,10 @@
  * the file, so whole images go in. With the tensor head, the centre crop does, minus the mean colour that the file states: all that
  * somebody who has just the file can do, and what `alexnet serve` does.
  */
-import * as ort from 'onnxruntime-node';
+
 import { NCHW, permutation, transpose } from '../export/layout.js';
 import type { ModelMetadata } from '../export/metadata.js';
+import * as ort from '../export/onnxruntime.js';
 import { centreCrop } from '../model/crops.js';
 import { croppedBatch, evaluationPixels } from './data/augment.js';
 import type { Split } from './data/dataset.js';

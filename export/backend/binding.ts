@@ -3,9 +3,9 @@
  * internal, so package.json pins the exact version and no other file touches them.
  */
 import { createRequire } from 'node:module';
-import { Tensor } from 'onnxruntime-node';
 import type { ElementType } from '../graph.js';
 import type { TensorData } from '../layout.js';
+import { Tensor } from '../onnxruntime.js';
 import { type Provider, providerNamed } from './provider.js';
 
 interface NativeSession {

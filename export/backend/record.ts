@@ -1,8 +1,8 @@
 /** One tensor's data in the backend: still to be computed, or computed and laid out as onnxruntime left it. */
 import type { backend_util, TensorInfo } from '@tensorflow/tfjs-core';
-import type { Tensor } from 'onnxruntime-node';
 import type { DType, KernelCall, Operand } from '../kernel-call.js';
 import { identity, isIdentity, type Layout, permutation, type TensorData, toMemory, transpose } from '../layout.js';
+import type { Tensor } from '../onnxruntime.js';
 import { nativeTensor } from './binding.js';
 import { asArray } from './buffer-pool.js';
 

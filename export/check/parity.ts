@@ -1,11 +1,11 @@
 /** Compares an exported file in onnxruntime with the tfjs model it came from, on pictures. */
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
-import * as ort from 'onnxruntime-node';
 import { type Crop, centreCrop, cutOut } from '../../model/crops.js';
 import { selectBackend } from '../../train/backend.js';
 import type { ImageHead } from '../heads.js';
 import { NCHW, permutation, transpose } from '../layout.js';
+import * as ort from '../onnxruntime.js';
 import { type Difference, largestDifference } from './difference.js';
 import { openStrict } from './open-strict.js';
 

@@ -1,6 +1,5 @@
 /** Compares a written file in onnxruntime with the program it came from, on tfjs's own cpu backend: no code in common. */
 import * as tf from '@tensorflow/tfjs-core';
-import * as ort from 'onnxruntime-node';
 import { random } from '../../model/random.js';
 import { selectBackend } from '../../train/backend.js';
 import { newArray } from '../backend/buffer-pool.js';
@@ -9,6 +8,7 @@ import { BATCH } from '../free-batch.js';
 import { permutation, sameLayout, transpose } from '../layout.js';
 import type { InputSpec, ModelSource } from '../model-source.js';
 import type { OnnxModel } from '../onnx-model.js';
+import * as ort from '../onnxruntime.js';
 import { largestDifference, type OutputPair } from './difference.js';
 import { openStrict } from './open-strict.js';
 import type { Parity } from './parity.js';

@@ -2,7 +2,7 @@
  * The range of each activation on real pictures: the smallest and largest value, or less where the few numbers at the ends cost more
  * than they are worth.
  */
-import * as ort from 'onnxruntime-node';
+import * as ort from '../onnxruntime.js';
 import { encodeModel, type ModelParts, type ValueInfo } from '../proto.js';
 
 export const CALIBRATIONS = ['entropy', 'percentile', 'minmax'] as const;

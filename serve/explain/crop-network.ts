@@ -2,10 +2,10 @@
  * A model file opened so that every value between a crop and its probabilities can be read, and a crop be changed before it goes in: the same
  * nodes and weights as classification uses, run by onnxruntime. What cuts the crops out of a picture is a small session of its own.
  */
-import * as ort from 'onnxruntime-node';
 import { cutGraph, valueInfo } from '../../export/cut-graph.js';
 import { OnnxGraph } from '../../export/import/onnx-graph.js';
 import { toFloat32 } from '../../export/import/stored-tensor.js';
+import * as ort from '../../export/onnxruntime.js';
 import { centreOf, type NamedCrop, namedCrops } from '../crops.js';
 import { RequestError } from '../errors.js';
 import { type Activation, decideActivation, probabilitiesOf } from '../inference/activation.js';

@@ -1,6 +1,7 @@
 /** Crops through a session, some at a time, whatever length its batch axis has. */
-import type * as ort from 'onnxruntime-node';
+
 import { toFloat32 } from '../../export/import/stored-tensor.js';
+import type * as ort from '../../export/onnxruntime.js';
 import { runSession } from '../inference/session.js';
 import { bytesOf, elementCount, type Tensor, type TensorSpec } from '../tensors.js';
 

@@ -2,7 +2,7 @@
  * A model file opened for classification in this process: decode a picture, infer its probabilities. The server's child process and
  * `alexnet classify` share it, so that they answer alike. Loads onnxruntime and sharp.
  */
-import * as ort from 'onnxruntime-node';
+import * as ort from '../../export/onnxruntime.js';
 import { fittingName, type ServedModel } from '../served-model.js';
 import type { Tensor } from '../tensors.js';
 import { describeActivation } from './activation.js';

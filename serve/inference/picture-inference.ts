@@ -1,5 +1,5 @@
 /** From decoded pictures to their probabilities: crops in, what the output lacks to probabilities added, mean over the crops out. */
-import type * as ort from 'onnxruntime-node';
+import type * as ort from '../../export/onnxruntime.js';
 import { UserError } from '../../model/errors.js';
 import { bytesOf, DATATYPES, elementCount, type Tensor } from '../tensors.js';
 import { type Activation, decideActivation, probabilitiesOf, TRIALS } from './activation.js';

@@ -6,9 +6,9 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
-import * as ort from 'onnxruntime-node';
 import type { TensorData } from '../../export/encode-edited.js';
 import { readAllExternalData, realLocations } from '../../export/external-data.js';
+import * as ort from '../../export/onnxruntime.js';
 import { RequestError } from '../errors.js';
 import { bytesOf, DATATYPES, datatypeOf, numbersOf, type Tensor } from '../tensors.js';
 import type { ModelFile } from './model-file.js';

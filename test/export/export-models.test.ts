@@ -3,10 +3,10 @@ import { describe, it } from 'node:test';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import onnxProto from 'onnx-proto';
-import * as ort from 'onnxruntime-node';
 import { openStrict } from '../../export/check/open-strict.js';
 import { exportOnnx, type OnnxOptions } from '../../export/index.js';
 import type { OnnxModel } from '../../export/onnx-model.js';
+import * as ort from '../../export/onnxruntime.js';
 import { MODELS, withWeights } from './five-models.js';
 import { numbers } from './on-both.js';
 

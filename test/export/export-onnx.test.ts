@@ -6,7 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import onnxProto from 'onnx-proto';
-import * as ort from 'onnxruntime-node';
+import * as ort from '../../export/onnxruntime.js';
 import '../../export/backend/index.js';
 import { type ClassifierOptions, exportClassifier } from '../../export/export-classifier.js';
 import { type ModelMetadata, metadataToProps, propsToMetadata } from '../../export/metadata.js';

@@ -3,8 +3,8 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import * as ort from 'onnxruntime-node';
 import sharp from 'sharp';
+import * as ort from '../../export/onnxruntime.js';
 import { alexnet, json } from '../real/command.js';
 import { type Message, readConfig } from './triton-config.js';
 

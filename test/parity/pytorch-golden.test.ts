@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
-import * as ort from 'onnxruntime-node';
+import * as ort from '../../export/onnxruntime.js';
 import '../../export/backend/index.js';
 import { exportClassifier } from '../../export/export-classifier.js';
 import { ALEXNET } from '../../model/alexnet.js';

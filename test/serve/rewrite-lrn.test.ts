@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import onnxProto from 'onnx-proto';
-import * as ort from 'onnxruntime-node';
+import * as ort from '../../export/onnxruntime.js';
 import { random } from '../../model/random.js';
 import { rewriteLrn } from '../../serve/inference/rewrite-lrn.js';
 

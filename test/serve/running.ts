@@ -1,5 +1,5 @@
 /** Servers for tests, in this process and in others, each on a port of its own. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { after } from 'node:test';
@@ -35,12 +35,11 @@ export interface Running {
 }
 
 /** A node process; killed with the test file. */
-export function node(script: string, ...words: string[]): Running {
-  return started(process.execPath, [at(script), ...words]);
-}
+export const node = (script: string, ...words: string[]): Running => start(process.execPath, [at(script), ...words]);
 
-function started(command: string, words: string[]): Running {
-  const child = spawn(command, words, { stdio: ['pipe', 'pipe', 'pipe'] });
+/** Any process; killed with the test file. */
+export function start(command: string, words: string[], options: Pick<SpawnOptions, 'env' | 'cwd'> = {}): Running {
+  const child = spawn(command, words, { ...options, stdio: ['pipe', 'pipe', 'pipe'] });
   after(() => child.kill('SIGKILL'));
   let stdout = '';
   let stderr = '';
@@ -58,11 +57,12 @@ function started(command: string, words: string[]): Running {
   return { process: child, line, stderr: () => stderr, ended };
 }
 
-export const alexnet = (...words: string[]) => node('../../train/cli.js', ...words);
+export const CLI = at('../../train/cli.js');
+export const alexnet = (...words: string[]) => start(process.execPath, [CLI, ...words]);
 
 /** The command in a shell that allows so many open files. */
 export const alexnetWithFiles = (files: number, ...words: string[]) =>
-  started('sh', ['-c', `ulimit -n ${files} && exec "$0" "$@"`, process.execPath, at('../../train/cli.js'), ...words]);
+  start('sh', ['-c', `ulimit -n ${files} && exec "$0" "$@"`, process.execPath, CLI, ...words]);
 
 export function post(
   url: string,

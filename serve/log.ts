@@ -14,7 +14,8 @@ export function openLog(format: LogFormat): Log {
   if (format === 'text') return (line) => console.error(line);
   const logger = pino(
     { base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
-    pino.destination({ fd: 2, sync: true }),
+    // A closed stderr is no reason to end.
+    pino.destination({ fd: 2, sync: true }).on('error', () => undefined),
   );
   return (line, level = 'info', fields = {}) => logger[level](fields, line);
 }

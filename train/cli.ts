@@ -6,6 +6,7 @@
 import { Command, CommanderError } from 'commander';
 import { UsageError, UserError } from '../model/errors.js';
 import { explainTooManyFiles } from '../model/few-open-files.js';
+import { outliveReaders } from '../model/process/standard-streams.js';
 import { toolVersion } from '../model/tool-version.js';
 
 const COMMANDS: Record<string, { description: string; load: () => Promise<Command> }> = {
@@ -108,11 +109,7 @@ function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && 'syscall' in error && 'code' in error;
 }
 
-// `alexnet summary | head` closes the pipe early: not an error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
-});
+outliveReaders();
 
 const words = process.argv.slice(2);
 try {

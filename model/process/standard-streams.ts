@@ -1,0 +1,24 @@
+/** stdout and stderr whose reader may go away: `alexnet train 2>&1 | tee log` after Ctrl-C, `| head -1`, a closed terminal. */
+import { closeSync } from 'node:fs';
+import { isatty } from 'node:tty';
+
+/** The reader ended; the terminal was closed. */
+const GONE = ['EPIPE', 'EIO'];
+
+/**
+ * From now on lines that nobody can read are dropped, and the command goes on: its files are what matters. Only results that a full disk
+ * keeps from stdout make it end with 1.
+ */
+export function outliveReaders(): void {
+  process.stderr.on('error', () => undefined);
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (GONE.includes(error.code ?? '')) return;
+    console.error(`alexnet: cannot write to stdout: ${error.message}`);
+    process.exitCode ||= 1;
+  });
+  const terminals = [0, 1, 2].filter((fd) => isatty(fd));
+  // Node resets terminals as it exits, and aborts if one has been closed.
+  process.on('exit', () => {
+    for (const fd of terminals) if (!isatty(fd)) closeSync(fd);
+  });
+}

@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module';
 import { isMainThread } from 'node:worker_threads';
 import { UserError } from '../model/errors.js';
-import { glibcVersion } from '../model/glibc-version.js';
+import { glibcVersion } from '../model/process/glibc-version.js';
 
 const NO_TELEMETRY = 'ORT_DISABLE_TELEMETRY';
 const BINARIES = 'Linux with glibc (x64, arm64), macOS on Apple silicon and Windows (x64, arm64)';

@@ -1,15 +1,13 @@
 /** A server's life in a terminal or container: started, ready, ended by a signal. */
+import { exitCodeOf, onStopSignal, type StopSignal } from '../model/process/stop-signals.js';
 import type { Log } from './log.js';
 import type { ImageServer } from './server.js';
-
-const SIGNAL_NUMBERS = { SIGINT: 2, SIGTERM: 15 } as const;
-type Signal = keyof typeof SIGNAL_NUMBERS;
 
 /** What the pictures in line have after a signal. */
 export const DRAIN_MS = 30_000;
 
 /**
- * Returns after the first SIGTERM or SIGINT, once the pictures in line are answered. A second signal, or 30 s, end the process at once
+ * Returns after the first signal to end, once the pictures in line are answered. A second signal, or 30 s, end the process at once
  * with a code that is not 0.
  */
 export async function serveUntilSignal(server: ImageServer, log: Log): Promise<void> {
@@ -19,14 +17,13 @@ export async function serveUntilSignal(server: ImageServer, log: Log): Promise<v
       server.kill();
       process.exit(code);
     };
-    const listener = (signal: Signal) => {
-      if (stopped) force(128 + SIGNAL_NUMBERS[signal]);
+    const first = (signal: StopSignal) => {
       log(`${signal}: answering the pictures in line, then ending; again to end at once`);
       stopped = server.stop();
       setTimeout(() => force(1), DRAIN_MS).unref();
       resolve();
     };
-    for (const signal of Object.keys(SIGNAL_NUMBERS)) process.on(signal, listener);
+    onStopSignal(first, (signal) => force(exitCodeOf(signal)));
   });
   try {
     const { url, provider, models } = await server.start();

@@ -6,6 +6,7 @@
 import { Command, CommanderError } from 'commander';
 import { UsageError, UserError } from '../model/errors.js';
 import { explainTooManyFiles } from '../model/few-open-files.js';
+import { startedByNohup } from '../model/process/nohup.js';
 import { outliveReaders } from '../model/process/standard-streams.js';
 import { toolVersion } from '../model/tool-version.js';
 
@@ -110,6 +111,7 @@ function isSystemError(error: unknown): error is NodeJS.ErrnoException {
 }
 
 outliveReaders();
+if (startedByNohup()) process.on('SIGHUP', () => undefined); // every command goes on
 
 const words = process.argv.slice(2);
 try {

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { exportRun } from '../export/export-run.js';
 import { UserError } from '../model/errors.js';
+import { exitCodeOf, onStopSignal } from '../model/process/stop-signals.js';
 import { formatPredictions } from '../serve/format-predictions.js';
 import type { Prediction } from '../serve/served-model.js';
 import type { Settings } from './config.js';
@@ -17,7 +18,7 @@ import { heldOutPng } from './data/emoji.js';
 import { nearestNeighbour } from './data/nearest-neighbour.js';
 import { openDataset } from './data/open-dataset.js';
 import { evaluateRun } from './evaluate-run.js';
-import { exitCodeOf, listenForInterrupt } from './interrupt.js';
+import { listenForInterrupt } from './interrupt.js';
 import { type Progress, showProgress } from './progress.js';
 import { startTraining } from './start.js';
 
@@ -124,6 +125,10 @@ async function serve(out: string, file: string, exit: boolean): Promise<void> {
   const server = spawn(process.execPath, [command(), 'serve', '--model', file, '--port', '0'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  const unlisten = onStopSignal(
+    () => server.kill(),
+    () => server.kill('SIGKILL'),
+  );
   try {
     const url = await readyUrl(server);
     const picture = join(out, `${POSTED}.png`);
@@ -134,6 +139,7 @@ async function serve(out: string, file: string, exit: boolean): Promise<void> {
     console.log('The server is up; Ctrl-C ends it.');
     await new Promise((resolve) => server.once('exit', resolve));
   } finally {
+    unlisten();
     server.kill();
   }
 }

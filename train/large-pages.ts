@@ -4,7 +4,7 @@
  * (`glibc.malloc.hugetlb`, glibc 2.35), so the program starts itself anew, where Node can (`process.execve`, Node 22.15).
  */
 import { readFileSync } from 'node:fs';
-import { glibcVersion } from '../model/glibc-version.js';
+import { glibcVersion } from '../model/process/glibc-version.js';
 
 const SETTING = 'glibc.malloc.hugetlb=1';
 

@@ -1,6 +1,7 @@
 /** The commands `alexnet train` and `alexnet evaluate`: flags in, progress on stderr, results on stdout. */
 import { Command, Option } from 'commander';
 import { UsageError } from '../model/errors.js';
+import { exitCodeOf } from '../model/process/stop-signals.js';
 import { DEFAULTS, SCHEDULES, type Settings } from './config.js';
 import { DATA_HELP } from './data/open-dataset.js';
 import { describeDryRun, dryRunJson } from './describe-dry-run.js';
@@ -10,7 +11,7 @@ import type { GradientType } from './distributed/gradient-sum.js';
 import { describeJob, ENGINES, endJob, inProcess, join } from './distributed/launched.js';
 import { dryRun } from './dry-run.js';
 import { type EvaluateRequest, type EvaluationReport, evaluateRun } from './evaluate-run.js';
-import { exitCodeOf, listenForInterrupt } from './interrupt.js';
+import { listenForInterrupt } from './interrupt.js';
 import { useLargePages } from './large-pages.js';
 import { cropCount, nonNegativeNumber, positiveInteger, positiveNumber, risingIntegers } from './numbers.js';
 import {

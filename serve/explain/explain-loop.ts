@@ -1,4 +1,5 @@
 /** What the process for views does: computes one view at a time, step by step as the server asks. */
+import { endWithServer } from '../end-with-server.js';
 import { RequestError } from '../errors.js';
 import type { FromExplainer, ToExplainer, ViewPart, ViewRequest } from './messages.js';
 
@@ -8,11 +9,7 @@ interface Viewer {
 
 /** @param open  called at the first view */
 export function runExplainLoop(open: () => Promise<Viewer>): void {
-  // Signals from a terminal reach the whole group; the server decides when this process ends.
-  process.on('SIGINT', () => undefined);
-  process.on('SIGTERM', () => undefined);
-  process.on('disconnect', () => process.exit(0));
-  if (!process.connected) process.exit(0);
+  endWithServer();
   const send = (message: FromExplainer) => void process.send?.(message);
   let viewer: Promise<Viewer> | undefined;
   let current: { id: number; parts: AsyncGenerator<ViewPart> } | undefined;

@@ -2,6 +2,7 @@
 import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import { UserError } from '../../model/errors.js';
 import { explainTooManyFiles } from '../../model/few-open-files.js';
+import { endWithServer } from '../end-with-server.js';
 import { RequestError } from '../errors.js';
 import type { Classifier } from './classifier.js';
 import type { FromInference, Reply, ToInference, Work } from './messages.js';
@@ -146,11 +147,7 @@ export async function runInferenceLoop(
   open: (log: (line: string) => void) => Promise<Classifier>,
   batchDelayMs = 0,
 ): Promise<void> {
-  // Signals from a terminal or a supervisor reach the whole group; the server decides when this process ends.
-  process.on('SIGINT', () => undefined);
-  process.on('SIGTERM', () => undefined);
-  process.on('disconnect', () => process.exit(0));
-  if (!process.connected) process.exit(0); // the server ended while this process was starting
+  endWithServer();
   try {
     const classifier = await open((line) => send({ type: 'progress', line }));
     const line = new Line(classifier, batchDelayMs);

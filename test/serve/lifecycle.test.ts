@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
-import { fork } from 'node:child_process';
+import { fork, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { freePort } from '../deploy/free-port.js';
+import { npmProject } from '../train/temporary-project.js';
 import { corner, order } from './pictures.js';
-import { alexnet, errorOf, gone, node, OBEDIENT, post, result, running, until } from './running.js';
+import { alexnet, CLI, errorOf, gone, node, OBEDIENT, post, result, running, start, until } from './running.js';
 import { writeTinyModel } from './tiny-model.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'alexnet-lifecycle-'));
@@ -57,6 +59,75 @@ test('on SIGTERM is not ready at once, takes no more, answers what waits, closes
   assert.ok(await refused(url));
   await until(() => gone(pid), 2000);
 });
+
+test('a terminal that closes sends SIGHUP to all its processes: what waits is answered, then it ends with 0', {
+  skip: process.platform === 'win32',
+}, async () => {
+  const { _: __, ...env } = process.env; // the test may run under nohup itself
+  const script = fileURLToPath(new URL('./obedient-server.js', import.meta.url));
+  const { process: server, line, ended } = start(process.execPath, [script, 'none', '0'], { env, detached: true });
+  const { url } = JSON.parse(await line) as { url: string };
+  assert.equal((await post(url, order('sleep 0'))).status, 200);
+  const waiting = post(url, order('sleep 1000'));
+  const metrics = async () => (await fetch(`${url}/metrics`)).text();
+  await until(async () => /^nv_inference_pending_request_count\S* 1$/m.test(await metrics()), 5000);
+  for (let i = 0; i < 2; i++) process.kill(-server.pid!, 'SIGHUP');
+  assert.equal((await waiting).status, 200);
+  assert.equal(await ended, 0);
+});
+
+for (const [how, command] of Object.entries({
+  'nohup, from a shell': ['bash', '-c', 'nohup "$@"', 'bash'],
+  'a script under nohup': ['nohup', 'sh', '-c', '"$@"; exit $?', 'sh'],
+})) {
+  test(`goes on after SIGHUP, its inference process too, when started by ${how}`, {
+    skip:
+      spawnSync('nohup', ['--version']).status === 0 && spawnSync('bash', ['--version']).status === 0
+        ? false
+        : 'needs nohup, bash',
+  }, async () => {
+    const { _: __, ...env } = process.env;
+    const words = [...command.slice(1), process.execPath, CLI, 'serve', '--model', file, '--port', '0'];
+    const { process: server, line, ended, stderr } = start(command[0], words, { env, detached: true });
+    const { url } = JSON.parse(await line) as { url: string };
+    const image = await corner(0).png().toBuffer();
+    process.kill(-server.pid!, 'SIGHUP');
+    for (let i = 0; i < 3; i++) assert.equal((await post(url, image)).status, 200);
+    process.kill(-server.pid!, 'SIGTERM');
+    await ended;
+    assert.doesNotMatch(stderr(), /the inference process ended/);
+  });
+}
+
+test('answers what waits and ends when the npx that started it is killed', {
+  skip: process.platform === 'win32',
+}, async (t) => {
+  const {
+    process: npx,
+    line,
+    ended,
+    stderr,
+  } = start('npx', ['alexnet', 'serve', '--model', file, '--port', '0'], {
+    cwd: await npmProject(t),
+  });
+  const { url } = JSON.parse(await line) as { url: string };
+  npx.kill('SIGKILL');
+  await ended; // once all that write to its stderr have ended
+  assert.match(stderr(), /^SIGTERM: answering the pictures in line, then ending/m);
+  assert.ok(await refused(url));
+});
+
+for (const format of ['text', 'json']) {
+  test(`goes on when nobody reads its stdout and stderr any more, --log ${format}`, async () => {
+    const server = alexnet('serve', '--model', file, '--port', '0', '--log', format);
+    const { url } = JSON.parse(await server.line) as { url: string };
+    server.process.stdout!.destroy();
+    server.process.stderr!.destroy();
+    for (let i = 0; i < 3; i++) assert.equal((await post(url, Buffer.from('no image'))).status, 415);
+    server.process.kill('SIGTERM');
+    assert.equal(await server.ended, 0);
+  });
+}
 
 test('ends at once with another code on a second signal', async () => {
   const { url, process: child, ended } = await obedientServer();

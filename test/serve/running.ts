@@ -38,7 +38,11 @@ export interface Running {
 export const node = (script: string, ...words: string[]): Running => start(process.execPath, [at(script), ...words]);
 
 /** Any process; killed with the test file. */
-export function start(command: string, words: string[], options: Pick<SpawnOptions, 'env' | 'cwd'> = {}): Running {
+export function start(
+  command: string,
+  words: string[],
+  options: Pick<SpawnOptions, 'env' | 'cwd' | 'detached'> = {},
+): Running {
   const child = spawn(command, words, { ...options, stdio: ['pipe', 'pipe', 'pipe'] });
   after(() => child.kill('SIGKILL'));
   let stdout = '';

@@ -3,7 +3,9 @@ import { execFile } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { writeFiles } from './tiny-pictures.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const OPTIONAL = ['@tensorflow/tfjs', '@tensorflow/tfjs-node', '@tensorflow/tfjs-node-gpu'];
@@ -27,6 +29,13 @@ export async function temporaryProject(): Promise<string> {
   }
   await cp(join(ROOT, 'dist'), join(modules, 'alexnet/dist'), { recursive: true });
   await cp(join(ROOT, 'package.json'), join(modules, 'alexnet/package.json'));
+  return project;
+}
+
+/** A project in which `npx alexnet` is this package's build; gone after the test. */
+export async function npmProject(context: TestContext): Promise<string> {
+  const project = await writeFiles(context, { 'package.json': '{}', 'node_modules/.bin/': null });
+  await symlink(join(ROOT, 'dist/train/cli.js'), join(project, 'node_modules/.bin/alexnet'));
   return project;
 }
 

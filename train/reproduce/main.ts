@@ -1,10 +1,11 @@
 /** The command `alexnet reproduce`: the paper's experiments. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { UsageError } from '../../model/errors.js';
+import { exitCodeOf } from '../../model/process/stop-signals.js';
 import { EDIT_HELP } from '../../model/variant.js';
 import { BACKENDS, type BackendName } from '../backend.js';
 import { DATA_HELP } from '../data/open-dataset.js';
-import { exitCodeOf, listenForInterrupt } from '../interrupt.js';
+import { listenForInterrupt } from '../interrupt.js';
 import { useLargePages } from '../large-pages.js';
 import { positiveInteger, wholeNumber } from '../numbers.js';
 import { showProgress } from '../progress.js';

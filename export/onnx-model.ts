@@ -1,8 +1,9 @@
 /** A model ready to be written, and the writing: to memory, or to a file with its large tensors inside or beside it. */
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, open, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { UserError } from '../model/errors.js';
+import { moveFile } from '../train/atomic-file.js';
 import { valuesOf } from './graph.js';
 import {
   byteLength,
@@ -84,8 +85,8 @@ export async function saveModel(model: OnnxModel, file: string, options: SaveOpt
     let { bytes, sha256 } = await writeModel(model.parts);
     const metadata = await options.check?.(written);
     if (metadata) ({ bytes, sha256 } = await writeModel({ ...model.parts, metadata }));
-    if (external) await rename(join(temporary, external.location), join(folder, external.location));
-    await rename(written, file);
+    if (external) await moveFile(join(temporary, external.location), join(folder, external.location));
+    await moveFile(written, file);
     if (!external || !data) return { file, bytes, sha256 };
     return { file, bytes: bytes + data.bytes, sha256, dataFile: join(dirname(file), external.location) };
   } finally {

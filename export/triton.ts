@@ -2,10 +2,10 @@
  * A model repository for NVIDIA Triton: `REPO/NAME/config.pbtxt`, `labels.txt` and `REPO/NAME/VERSION/model.onnx`. With the image head Triton
  * needs no code of ours. Source: triton-inference-server/common, protobuf/model_config.proto, and server, docs/user_guide/model_repository.md.
  */
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '../model/errors.js';
-import { writeFileAtomically } from '../train/atomic-file.js';
+import { moveFile, writeFileAtomically } from '../train/atomic-file.js';
 import type { Progress } from '../train/progress.js';
 import { openRun } from '../train/run-folder.js';
 import { type ExportRunReport, type ExportRunRequest, exportRun } from './export-run.js';
@@ -46,7 +46,7 @@ export async function exportTriton(request: TritonRequest, progress: Progress): 
     await writeFileAtomically(join(folder, 'labels.txt'), labels.map((label) => `${oneLine(label)}\n`).join(''));
     const side = head === 'image' ? imagePx : inputPx;
     await writeFileAtomically(join(folder, 'config.pbtxt'), tritonConfig({ name, head, side, classes: labels.length }));
-    await rename(pending, join(folder, String(version)));
+    await moveFile(pending, join(folder, String(version)));
     const placed = (file: string) => file.replace(pending, join(folder, String(version)));
     const dataFile = report.dataFile && placed(report.dataFile);
     return { ...report, file: placed(report.file), dataFile, name, version };

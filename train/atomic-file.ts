@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { appendFile, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { writeError } from './disk-full.js';
 
 /** What was written, for whoever reads it to check. */
@@ -29,12 +30,29 @@ export async function writeAtomically(
   try {
     const { bytes, sha256 } = await writeChunks(temporary, chunks);
     const path = join(folder, name(sha256));
-    await rename(temporary, path);
+    await moveFile(temporary, path);
     await syncFolder(dirname(path));
     return { path, bytes, sha256 };
   } catch (error) {
     await rm(temporary, { force: true });
     throw writeError(temporary, error);
+  }
+}
+
+/** How Windows refuses a rename for the moment in which a virus scanner, an indexer or another reader holds a file. */
+const HELD = ['EPERM', 'EBUSY', 'EACCES'];
+const LONGEST_WAIT_MS = 1000;
+
+/** Renames a file or folder, in place of a file that is there; on Windows tries for some two seconds. */
+export async function moveFile(from: string, to: string): Promise<void> {
+  for (let waitMs = 10; ; waitMs *= 2) {
+    try {
+      return await rename(from, to);
+    } catch (error) {
+      const { code = '' } = error as NodeJS.ErrnoException;
+      if (process.platform !== 'win32' || !HELD.includes(code) || waitMs > LONGEST_WAIT_MS) throw error;
+    }
+    await setTimeout(waitMs);
   }
 }
 

@@ -1,10 +1,11 @@
 /** One process a run: two that write the same checkpoints would mix them. */
 import { readFileSync } from 'node:fs';
-import { mkdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { UserError } from '../model/errors.js';
+import { moveFile } from './atomic-file.js';
 import { writeError } from './disk-full.js';
 
 /** A process that was killed may live on for a moment, longer than the launcher that killed it; one that takes the run writes its name a moment later. */
@@ -70,13 +71,13 @@ async function leftBehind(path: string, file: string, own: Holder): Promise<stri
 async function remove(file: string, text: string): Promise<void> {
   const aside = `${file}-${process.pid}`;
   try {
-    await rename(file, aside);
+    await moveFile(file, aside);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
     throw error;
   }
   if ((await readFile(aside, 'utf8')) === text) await rm(aside);
-  else await rename(aside, file);
+  else await moveFile(aside, file);
 }
 
 /** Whether a living process, other than this one, works on the run. */

@@ -2,11 +2,11 @@
  * Decodes a data set once and keeps it as a pack (`pack-format.ts`). Memory does not grow with the set. What is whole of an earlier try is kept: shards
  * are renamed into place when their last picture is written.
  */
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { UserError } from '../../model/errors.js';
-import { writeFileAtomically } from '../atomic-file.js';
+import { moveFile, writeFileAtomically } from '../atomic-file.js';
 import { DiskFullError, writeError } from '../disk-full.js';
 import { colourStatistics } from './colour.js';
 import type { Dataset, Encoded, Picture, PictureSink } from './dataset.js';
@@ -218,7 +218,7 @@ export class PackWriter implements PictureSink {
       await file.sync();
       await file.close();
       const whole = shardFile(this.folder, number, 'bin');
-      await rename(`${whole}.part`, whole);
+      await moveFile(`${whole}.part`, whole);
       await this.writeRecord(number);
     } catch (error) {
       throw packError(this.folder, error);

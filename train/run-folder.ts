@@ -92,7 +92,10 @@ export async function createRun(
   labels: RunLabels,
   { mean, samples }: Pick<Run, 'mean' | 'samples'>,
 ): Promise<Run> {
-  for (const entry of ENTRIES) await rm(join(path, entry), { recursive: true, force: true });
+  for (const entry of ENTRIES) {
+    const removed = rm(join(path, entry), { recursive: true, force: true, maxRetries: 5 });
+    await (entry === 'events' ? removed.catch(() => undefined) : removed); // Windows keeps what TensorBoard reads
+  }
   await mkdir(path, { recursive: true });
   await writeFileAtomically(join(path, 'labels.json'), toJson(labels));
   await writeFileAtomically(join(path, 'mean.bin'), new Uint8Array(mean.buffer, mean.byteOffset, mean.byteLength));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { appendFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { startState } from '../../train/checkpoint.js';
@@ -148,4 +148,14 @@ test('names a damaged line', async (t) => {
     name: 'UserError',
     message: `${join(run, 'metrics.jsonl')}: line 2 is damaged; remove that line`,
   });
+});
+
+test('a run goes on though the system does not let go of an earlier event file', async (context) => {
+  const run = await temporaryFolder(context);
+  const held = join(run, 'events', `events.out.tfevents.0000000001.here.1`);
+  await mkdir(held, { recursive: true }); // a folder: no system removes it as a file
+  const log = await MetricsLog.open(run, startState());
+  await log.append(epochLine(15, 1));
+  const names = (await readdir(join(run, 'events'))).sort();
+  assert.deepEqual([names.length, names[0]], [2, basename(held)]); // TensorBoard reads the new one last, and forgets the other at its start
 });

@@ -84,7 +84,8 @@ async function startEvents(path: string, lines: MetricsLine[]): Promise<string> 
   const now = Date.now() / 1000;
   const written = await writeAtomically(folder, () => eventFileName(now), [fileStart(now), ...lines.map(toRecord)]);
   for (const name of await readdir(folder)) {
-    if (name.includes('tfevents') && name !== basename(written.path)) await rm(join(folder, name));
+    if (!name.includes('tfevents') || name === basename(written.path)) continue;
+    await rm(join(folder, name)).catch(() => undefined); // Windows keeps it while TensorBoard reads it, which forgets it at the new one
   }
   return written.path;
 }

@@ -14,13 +14,16 @@ import { Progress } from './progress.js';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 
+/** As the selection names them, on Windows too. */
+const slashed = (path: string) => path.replaceAll('\\', '/');
+
 const selected = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 const slow = process.argv.includes('--slow');
 const verbose = process.argv.includes('--verbose');
 
 const files = readdirSync(here, { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.test.js') && file.endsWith('.slow.test.js') === slow)
-  .filter((file) => selected.length === 0 || selected.some((part) => file.includes(part)))
+  .filter((file) => selected.length === 0 || selected.some((part) => slashed(file).includes(slashed(part))))
   .map((file) => join(here, file))
   .sort();
 

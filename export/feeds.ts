@@ -1,5 +1,4 @@
 /** Pictures of a data set as inputs of a model. */
-
 import { centreCrop, cutOut } from '../model/crops.js';
 import { random } from '../model/random.js';
 import type { Split } from '../train/data/dataset.js';

@@ -1,5 +1,4 @@
 /** Computes what does not depend on an input once and for all, with onnxruntime itself. */
-
 import type { Constant, ElementType, GraphNode, Numbers, Value } from './graph.js';
 import * as ort from './onnxruntime.js';
 import { encodeModel } from './proto.js';

@@ -35,7 +35,7 @@ interface ServeFlags {
 const TOKEN = 'ALEXNET_ADMIN_TOKEN';
 const MIN_TOKEN = 16;
 
-/** Prints one line of JSON on stdout once it is ready, everything else on stderr. Ends by SIGTERM or SIGINT. */
+/** Prints one line of JSON on stdout once it is ready, everything else on stderr. Ends by a signal. */
 export function serveCommand(): Command {
   return new Command('serve')
     .description('Answer pictures over HTTP: POST /classify. Needs --model or --models.')

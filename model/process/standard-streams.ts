@@ -2,8 +2,8 @@
 import { closeSync } from 'node:fs';
 import { isatty } from 'node:tty';
 
-/** The reader ended; the terminal was closed. */
-const GONE = ['EPIPE', 'EIO'];
+/** The reader ended, on Windows too; the terminal was closed. */
+const GONE = ['EPIPE', 'EOF', 'EIO'];
 
 /**
  * From now on lines that nobody can read are dropped, and the command goes on: its files are what matters. Only results that a full disk

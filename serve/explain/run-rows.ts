@@ -1,5 +1,4 @@
 /** Crops through a session, some at a time, whatever length its batch axis has. */
-
 import { toFloat32 } from '../../export/import/stored-tensor.js';
 import type * as ort from '../../export/onnxruntime.js';
 import { runSession } from '../inference/session.js';

@@ -1,7 +1,7 @@
 /** The picture in a request: the whole body, or a field of a multipart form. Nothing is inflated, every size is bounded. */
 import type { IncomingMessage } from 'node:http';
-import { Busboy } from '@fastify/busboy';
 import { RequestError } from '../errors.js';
+import { imageOfForm } from './form.js';
 
 /** Room for a form's boundaries, part headers and other fields, bytes. */
 const FORM_OVERHEAD = 65_536;
@@ -19,7 +19,9 @@ export async function readPicture(
   requireNoEncoding(request);
   const type = request.headers['content-type'] ?? '';
   if (!/^multipart\/form-data\b/i.test(type)) return readBody(request, maxBytes, maxBytes);
-  return pictureOfForm(await readBody(request, maxBytes + FORM_OVERHEAD, maxBytes), type, maxBytes, fields);
+  const image = imageOfForm(await readBody(request, maxBytes + FORM_OVERHEAD, maxBytes), type, fields);
+  if (image.length > maxBytes) throw tooLarge(maxBytes);
+  return image;
 }
 
 /** Room for what stands around pictures in JSON, bytes. */
@@ -77,54 +79,4 @@ async function readBody(request: IncomingMessage, limit: number, maxBytes: numbe
 
 function tooLarge(maxBytes: number): RequestError {
   return new RequestError('IMAGE_TOO_LARGE', `the picture has more than ${maxBytes} bytes; send a smaller one`);
-}
-
-function pictureOfForm(
-  body: Buffer,
-  contentType: string,
-  maxBytes: number,
-  fields: readonly string[],
-): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const malformed = (error: unknown) => {
-      const reason = error instanceof Error ? error.message : String(error);
-      reject(new RequestError('BAD_FORM', `the multipart form is malformed: ${reason.slice(0, 200)}`));
-    };
-    try {
-      const form = new Busboy({
-        headers: { 'content-type': contentType },
-        limits: {
-          fileSize: maxBytes,
-          files: 1,
-          fields: 10,
-          parts: 11,
-          fieldNameSize: 100,
-          fieldSize: 1000,
-          headerPairs: 20,
-          headerSize: 8192,
-        },
-        isPartAFile: (name) => name !== undefined && fields.includes(name),
-      });
-      let picture: Buffer | undefined;
-      form.on('file', (_name, stream) => {
-        const chunks: Buffer[] = [];
-        stream.on('data', (chunk: Buffer) => chunks.push(chunk));
-        stream.on('limit', () => reject(tooLarge(maxBytes)));
-        stream.on('error', malformed);
-        stream.on('end', () => {
-          picture = Buffer.concat(chunks);
-        });
-      });
-      form.on('filesLimit', () => malformed(`more than one field "${fields[0]}"; send one picture a request`));
-      form.on('error', malformed);
-      form.on('finish', () => (picture ? resolve(picture) : reject(fieldMissing(fields[0]))));
-      form.end(body);
-    } catch (error) {
-      malformed(error);
-    }
-  });
-}
-
-function fieldMissing(field: string): RequestError {
-  return new RequestError('IMAGE_FIELD_MISSING', `the form has no field "${field}"; send the picture in it`);
 }

@@ -134,7 +134,7 @@ test('answers 400 to a form with two pictures', async () => {
     form.append('image', new Blob([new Uint8Array(await corner(quarter).png().toBuffer())]), 'a.png');
   const error = await errorOf(post(url, form));
   assert.deepEqual([error.status, error.code], [400, 'BAD_FORM']);
-  assert.match(error.message, /send one picture a request$/);
+  assert.match(error.message, /send one image a request$/);
 });
 
 test('takes a body of just the limit, and answers 413 when it exceeds it by one byte, with and without its length', async () => {

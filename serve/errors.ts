@@ -19,7 +19,9 @@ export const ERRORS = {
   VIEW_UNAVAILABLE: { status: 404, message: 'this cannot be shown of this model' },
   MODEL_NOT_FOUND: { status: 404, message: 'no such model' },
   METHOD_NOT_ALLOWED: { status: 405, message: 'this route does not answer that method' },
-  IMAGE_TOO_LARGE: { status: 413, message: 'the picture has too many bytes' },
+  UPLOAD_TIMEOUT: { status: 408, message: 'the body did not come in time; send it faster' },
+  BODY_TOO_LARGE: { status: 413, message: 'the body has too many bytes' },
+  IMAGE_TOO_LARGE: { status: 413, message: 'the image has too many bytes' },
   IMAGE_TOO_MANY_PIXELS: { status: 413, message: 'the picture has too many pixels' },
   UNSUPPORTED_ENCODING: { status: 415, message: 'Content-Encoding is not supported; send the picture uncompressed' },
   UNSUPPORTED_IMAGE_TYPE: { status: 415, message: 'neither JPEG, PNG nor WebP; convert the picture to one of them' },
@@ -28,6 +30,7 @@ export const ERRORS = {
   INTERNAL: { status: 500, message: 'a fault in the server; its log names this request id' },
   MODEL_UNAVAILABLE: { status: 503, message: 'the model could not be loaded' },
   NOT_READY: { status: 503, message: 'the model is not loaded yet' },
+  IN_FLIGHT_FULL: { status: 503, message: 'the server holds as many bytes of requests as it may; try again later' },
   QUEUE_FULL: { status: 503, message: 'too many pictures are waiting; try again later' },
   VIEWS_BUSY: { status: 503, message: 'too many views are waiting; try again later' },
   SHUTTING_DOWN: { status: 503, message: 'the server is shutting down' },
@@ -62,7 +65,9 @@ export function requestError(error: unknown, response: Response, log: (line: str
   const known = error instanceof RequestError ? error : new RequestError(codeOf(error));
   const id = response.get('x-request-id');
   if (known.code === 'INTERNAL') log(`request ${id}: ${error instanceof Error ? error.stack : error}`);
-  if (known.retryAfterS !== undefined && !response.headersSent) response.set('retry-after', String(known.retryAfterS));
+  if (response.headersSent) return known;
+  if (known.retryAfterS !== undefined) response.set('retry-after', String(known.retryAfterS));
+  if (known.code === 'UPLOAD_TIMEOUT') response.set('connection', 'close'); // the rest of the body is not waited for
   return known;
 }
 

@@ -5,7 +5,7 @@ import { VERSION_POLICIES, type VersionPolicy } from './hosting/find-models.js';
 import { PROVIDERS, type ProviderChoice } from './inference/provider.js';
 import { LOG_FORMATS, type LogFormat, openLog } from './log.js';
 import { serveUntilSignal } from './serve-until-signal.js';
-import { createServer, DEFAULTS } from './server.js';
+import { createServer, DEFAULTS, IN_FLIGHT } from './server.js';
 
 interface ServeFlags {
   model?: string[];
@@ -26,7 +26,10 @@ interface ServeFlags {
   index?: string;
   queue: number;
   timeout: number;
+  uploadTimeout: number;
+  keepAlive: number;
   maxBytes: number;
+  maxInFlight?: number;
   maxPixels: number;
   log: LogFormat;
 }
@@ -79,30 +82,42 @@ export function serveCommand(): Command {
       DEFAULTS.maxWaiting,
     )
     .option('--timeout <seconds>', 'time limit for an answer, waiting included', seconds, DEFAULTS.timeoutMs / 1000)
+    .option('--upload-timeout <seconds>', 'time limit for a request body', seconds, DEFAULTS.uploadTimeoutMs / 1000)
+    .option('--keep-alive <seconds>', 'how long idle connections stay open', seconds, DEFAULTS.keepAliveMs / 1000)
     .option('--max-bytes <n>', 'largest encoded picture, bytes', wholeNumber(1), DEFAULTS.maxBytes)
+    .option(
+      '--max-in-flight <bytes>',
+      `request bodies held at once over all connections (default: ${IN_FLIGHT})`,
+      wholeNumber(1),
+    )
     .option('--max-pixels <n>', 'largest picture, width × height', wholeNumber(1), DEFAULTS.maxPixels)
     .addOption(
       new Option('--log <format>', 'text for people; json for machines, with a line a request')
         .choices(LOG_FORMATS)
         .default('text'),
     )
-    .action(async ({ model, models, admin, queue, timeout, cache, batchDelay, log: format, ...flags }: ServeFlags) => {
-      if (!model && !models) throw new UsageError('expected --model FILE or --models FOLDER');
-      const log = openLog(format);
-      const server = createServer({
-        ...flags,
-        files: model ?? [],
-        folder: models,
-        adminToken: admin ? adminToken() : undefined,
-        maxWaiting: queue,
-        timeoutMs: timeout * 1000,
-        cacheBytes: cache,
-        batchDelayMs: batchDelay,
-        logRequests: format === 'json',
-        log,
-      });
-      await serveUntilSignal(server, log);
-    });
+    .action(serve);
+}
+
+async function serve(given: ServeFlags): Promise<void> {
+  const { model, models, admin, queue, timeout, uploadTimeout, keepAlive, cache, batchDelay, ...flags } = given;
+  if (!model && !models) throw new UsageError('expected --model FILE or --models FOLDER');
+  const log = openLog(flags.log);
+  const server = createServer({
+    ...flags,
+    files: model ?? [],
+    folder: models,
+    adminToken: admin ? adminToken() : undefined,
+    maxWaiting: queue,
+    timeoutMs: timeout * 1000,
+    uploadTimeoutMs: uploadTimeout * 1000,
+    keepAliveMs: keepAlive * 1000,
+    cacheBytes: cache,
+    batchDelayMs: batchDelay,
+    logRequests: flags.log === 'json',
+    log,
+  });
+  await serveUntilSignal(server, log);
 }
 
 /** @throws {UsageError} where there is none, or one that is easily guessed */

@@ -17,6 +17,9 @@ export interface MetricsSource {
   up(): boolean;
   /** Versions that could not be loaded. */
   leftOut(): { name: string; version: string }[];
+  /** Of request bodies. */
+  bytesInFlight(): number;
+  maxInFlight: number;
 }
 
 /** Status of a request whose client left before the answer, as nginx counts it. */
@@ -102,6 +105,10 @@ export class Metrics {
         for (const { name, version } of source.leftOut()) this.set({ model: name, version }, 1);
       },
     });
+    gauge('alexnet_request_bytes_in_flight', 'Bytes of request bodies that the server holds', () =>
+      source.bytesInFlight(),
+    );
+    gauge('alexnet_request_bytes_limit', 'Above it requests are refused with 503', () => source.maxInFlight);
     gauge('nv_inference_pending_request_count', 'Requests that somebody waits for', () => source.pending());
   }
 

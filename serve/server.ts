@@ -6,17 +6,23 @@ import { readWholeIndex } from './explain/index/index-file.js';
 import { requireMadeBy } from './explain/index/require-index.js';
 import { Repository, type RepositoryOptions } from './hosting/repository.js';
 import { createApp } from './http/app.js';
+import { largestBody } from './http/body.js';
+import { type UploadOptions, Uploads } from './http/uploads.js';
 import type { Provider } from './inference/provider.js';
 import type { Log } from './log.js';
 import { Metrics } from './metrics.js';
 import type { ServedModel } from './served-model.js';
 
-export interface ServerOptions extends RepositoryOptions {
+export interface ServerOptions extends RepositoryOptions, Pick<UploadOptions, 'uploadTimeoutMs'> {
   host: string;
   /** 0 takes any free one. */
   port: number;
   /** Size of an encoded picture allowed. */
   maxBytes: number;
+  /** Of request bodies held at once, bytes; undefined for `IN_FLIGHT`, or more where `maxBytes` asks for it. */
+  maxInFlight?: number;
+  /** For a connection on which nothing is asked, milliseconds. */
+  keepAliveMs: number;
   /** Lets its holders load and unload models over HTTP; undefined: nobody. */
   adminToken?: string;
   /** A line in the log for every request. */
@@ -39,14 +45,19 @@ export const DEFAULTS = {
   maxPixels: 50_000_000,
   maxWaiting: 16,
   timeoutMs: 30_000,
+  uploadTimeoutMs: 60_000,
+  keepAliveMs: 75_000,
   cacheBytes: 0,
   viewIdleMs: 60_000,
   logRequests: false,
   log: () => undefined,
 } as const satisfies Partial<ServerOptions>;
 
+/** Request bodies held at once, bytes. */
+export const IN_FLIGHT = 256_000_000;
+
 /** Against clients that send a byte now and then. */
-const HTTP_LIMITS = { headersTimeout: 10_000, requestTimeout: 15_000, connectionsCheckingInterval: 2_000 };
+const HEADERS_MS = 10_000;
 /** After the last answer, for connections on which a request has begun but is not complete. */
 const CLOSE_GRACE_MS = 2_000;
 
@@ -66,14 +77,19 @@ export class ImageServer {
   private readonly http: HttpServer;
   private readonly models: Repository;
   private readonly metrics: Metrics;
+  private readonly uploads: Uploads;
   private stopping = false;
 
   constructor(private readonly options: ServerOptions) {
-    const { maxBytes, adminToken, logRequests, log } = options;
+    const { maxBytes, uploadTimeoutMs, keepAliveMs, adminToken, logRequests, log } = options;
+    const maxInFlight = inFlightLimit(options);
+    this.uploads = new Uploads({ uploadTimeoutMs, maxInFlight });
     this.metrics = new Metrics({
       pending: () => this.models.pending,
       up: () => this.models.processesUp,
       leftOut: () => this.models.leftOut,
+      bytesInFlight: () => this.uploads.bytesInFlight,
+      maxInFlight,
     });
     this.models = new Repository(options, this.metrics, log);
     const app = createApp({
@@ -81,12 +97,21 @@ export class ImageServer {
       notReady: () => (this.stopping ? 'shutting down' : this.models.notReady),
       draining: () => this.stopping,
       maxBytes,
+      uploads: this.uploads,
       adminToken,
       metrics: this.metrics,
       logRequests,
       log,
     });
-    this.http = createHttpServer(HTTP_LIMITS, app);
+    const limits = {
+      headersTimeout: HEADERS_MS,
+      // The routes give up slow bodies themselves, and answer; this ends those that come after an answer.
+      requestTimeout: 2 * HEADERS_MS + uploadTimeoutMs,
+      connectionsCheckingInterval: 2_000,
+      keepAliveTimeout: keepAliveMs,
+    };
+    this.http = createHttpServer(limits, app);
+    this.http.on('checkContinue', app); // a body that is refused need not be sent
   }
 
   /**
@@ -147,6 +172,16 @@ export class ImageServer {
     const { address, port, family } = this.http.address() as AddressInfo;
     return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
   }
+}
+
+/** @throws {UserError} where the largest body would not fit */
+function inFlightLimit({ maxInFlight, maxBytes }: ServerOptions): number {
+  const largest = largestBody(maxBytes);
+  const limit = maxInFlight ?? Math.max(IN_FLIGHT, largest);
+  if (limit >= largest) return limit;
+  throw new UserError(
+    `--max-in-flight: expected ${largest} bytes or more, the largest body with an image of --max-bytes ${maxBytes}, got ${limit}`,
+  );
 }
 
 function listenError(cause: NodeJS.ErrnoException, host: string, port: number): UserError {

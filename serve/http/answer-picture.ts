@@ -6,16 +6,15 @@ import type { Repository } from '../hosting/repository.js';
 import { requirePicture } from '../inference/picture-kind.js';
 import type { Log } from '../log.js';
 import type { Metrics } from '../metrics.js';
+import type { BodyDeps } from './body.js';
 
 /** What the routes need of the rest. */
-export interface AppDeps {
+export interface AppDeps extends BodyDeps {
   models: Pick<Repository, 'find' | 'all' | 'leftOut' | 'versions' | 'index' | 'load' | 'unload'>;
   /** Why no pictures can be classified just now; undefined while they can. */
   notReady(): string | undefined;
   /** No more pictures are taken, and connections close after their answer. */
   draining(): boolean;
-  /** Size of an encoded picture allowed. */
-  maxBytes: number;
   /** Asked for by the routes that load and unload models; these are off without. */
   adminToken?: string;
   /** Counts requests, and what they ask of the model. */

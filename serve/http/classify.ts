@@ -77,7 +77,7 @@ function classify(deps: AppDeps): RequestHandler {
     const open = () => openForPictures(deps, single(request.query, 'model'), single(request.query, 'version'));
     parseTop(request.query.top, open().model); // refuses before the inference
     const byCrop = single(request.query, 'by_crop') === 'true';
-    const bytes = await readPicture(request, deps.maxBytes);
+    const bytes = await readPicture(request, deps);
     const classified = await answerPicture(open(), bytes, response, { byCrop });
     const { probabilities, timings, model } = classified;
     const top = parseTop(request.query.top, model);

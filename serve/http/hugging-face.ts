@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { RequestError } from '../errors.js';
 import { DEFAULT_TOP, type ServedModel, topPredictions } from '../served-model.js';
 import { type AppDeps, answerPicture, openForPictures } from './answer-picture.js';
-import { readJson, readPicture } from './body.js';
+import { parseJson, readJsonSized, readPicture, tooLarge } from './body.js';
 import { PICTURE_ERRORS } from './classify.js';
 import { parseBody } from './parse-body.js';
 import type { Protocol } from './protocol.js';
@@ -73,8 +73,8 @@ function classify(deps: AppDeps): RequestHandler<{ model: string }> {
     open();
     const isJson = /^application\/json\b/i.test(request.headers['content-type'] ?? '');
     const { bytes, parameters } = isJson
-      ? pictureOf(parseBody(RequestBody, await readJson(request, deps.maxBytes)), deps.maxBytes)
-      : { bytes: await readPicture(request, deps.maxBytes), parameters: undefined };
+      ? pictureOf(parseBody(RequestBody, parseJson(await readJsonSized(request, deps))), deps.maxBytes)
+      : { bytes: await readPicture(request, deps), parameters: undefined };
     const host = open();
     requireFunction(parameters?.function_to_apply, host.model);
     const { probabilities, model } = await answerPicture(host, bytes, response);
@@ -89,8 +89,7 @@ function classify(deps: AppDeps): RequestHandler<{ model: string }> {
 /** @throws {RequestError} IMAGE_TOO_LARGE */
 function pictureOf({ inputs, parameters }: z.infer<typeof RequestBody>, maxBytes: number) {
   const bytes = Buffer.from(inputs, 'base64');
-  if (bytes.length > maxBytes)
-    throw new RequestError('IMAGE_TOO_LARGE', `the picture has more than ${maxBytes} bytes; send a smaller one`);
+  if (bytes.length > maxBytes) throw tooLarge(maxBytes);
   return { bytes, parameters };
 }
 

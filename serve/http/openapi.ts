@@ -19,6 +19,8 @@ const PREFIX = /^(?:\/[\w.~%+-]+)+$/;
 
 /** Every request may meet these. */
 const ALWAYS: ErrorCode[] = ['INTERNAL'];
+/** Those with a body these too. */
+const OF_BODIES: ErrorCode[] = ['UNSUPPORTED_ENCODING', 'UPLOAD_TIMEOUT', 'IN_FLIGHT_FULL'];
 
 export function openApiDocument(protocols: readonly Protocol[]): object {
   const schemas: Schemas = {};
@@ -79,7 +81,7 @@ function operation({ method, path, doc }: Route, { name, error }: Protocol, sche
     ...(doc.guarded && { security: [{ token: [] }] }),
     responses: {
       200: { description: 'Done', ...(doc.answer && { content: content(doc.answer, schemas) }) },
-      ...errorResponses([...(doc.errors ?? []), ...ALWAYS], error, schemas),
+      ...errorResponses([...(doc.errors ?? []), ...(doc.body ? OF_BODIES : []), ...ALWAYS], error, schemas),
       ...Object.fromEntries(others),
     },
   };

@@ -83,7 +83,7 @@ function predict(deps: AppDeps): RequestHandler<{ model: string; version?: strin
   return async (request, response) => {
     const open = () => openForPictures(deps, request.params.model, request.params.version);
     open();
-    const bytes = await readPicture(request, deps.maxBytes, FIELDS);
+    const bytes = await readPicture(request, deps, FIELDS);
     const { probabilities, model } = await answerPicture(open(), bytes, response);
     response.type('json').send(dictionary(topPredictions(probabilities, model, parseTop(undefined, model))));
   };

@@ -145,7 +145,7 @@ test('takes a body of just the limit, and answers 413 when it exceeds it by one 
   assert.deepEqual(error, {
     status: 413,
     code: 'IMAGE_TOO_LARGE',
-    message: `the picture has more than ${MAX_BYTES} bytes; send a smaller one`,
+    message: `the image has more than ${MAX_BYTES} bytes; send a smaller one`,
   });
   const chunked = new Blob([new Uint8Array(padded(3 * MAX_BYTES))]).stream();
   const init = { method: 'POST', body: chunked, duplex: 'half' };

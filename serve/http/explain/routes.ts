@@ -171,7 +171,7 @@ function show<T extends QueryDoc>(
     };
     open();
     const query = parseQuery(own, request.query);
-    const bytes = request.method === 'POST' ? await readPicture(request, deps.maxBytes) : Buffer.alloc(0);
+    const bytes = request.method === 'POST' ? await readPicture(request, deps) : Buffer.alloc(0);
     if (request.method === 'POST') requirePicture(bytes);
     const host = open();
     await send(response, host, host.views.view(toRequest(query, bytes), whenGone(response)), deps.log);

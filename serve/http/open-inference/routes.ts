@@ -11,7 +11,7 @@ import { requirePicture } from '../../inference/picture-kind.js';
 import { bytesOf, type Tensor } from '../../tensors.js';
 import { requireAdmin } from '../admin.js';
 import { type AppDeps, openForPictures, whenGone } from '../answer-picture.js';
-import { readJson, readJsonSized } from '../body.js';
+import { readJsonSized, readSmallJson, tooLarge } from '../body.js';
 import { PICTURE_ERRORS } from '../classify.js';
 import { parseBody } from '../parse-body.js';
 import type { Protocol, Route, RouteDoc } from '../protocol.js';
@@ -34,8 +34,6 @@ import {
 
 const HEADER_LENGTH = 'Inference-Header-Content-Length';
 const EXTENSIONS = ['binary_tensor_data', 'classification', 'model_repository'];
-/** Of the bodies that ask for the index, or to load and unload; bytes. */
-const MAX_ADMIN_BODY = 65_536;
 
 type Json<T extends z.ZodType> = z.infer<T>;
 
@@ -188,12 +186,12 @@ function infer(deps: AppDeps): RequestHandler {
     const wanted = modelOf(request);
     const open = () => openForPictures(deps, wanted.model, wanted.version);
     open();
-    const body = await readJsonSized(request, deps.maxBytes);
+    const body = await readJsonSized(request, deps);
     const host = open();
     const { id, input, outputs } = parseInfer(body, request.get(HEADER_LENGTH), host.model);
     const { model, tensors } =
       'pictures' in input
-        ? await classifyAll(host, input.pictures, whenGone(response))
+        ? await classifyAll(host, input.pictures, whenGone(response), deps.maxBytes)
         : await runModel(host, input, outputs, whenGone(response));
     const { json, binary } = inferResponse(tensors, outputs, model, id);
     if (binary.length === 0) return void response.json(json);
@@ -210,8 +208,11 @@ async function runModel(host: ModelHost, input: Tensor, outputs: readonly { name
 }
 
 /** Pictures of a request are answered together; the first that fails fails it. */
-async function classifyAll(host: ModelHost, pictures: readonly Buffer[], signal: AbortSignal) {
-  for (const bytes of pictures) requirePicture(bytes);
+async function classifyAll(host: ModelHost, pictures: readonly Buffer[], signal: AbortSignal, maxBytes: number) {
+  for (const bytes of pictures) {
+    requirePicture(bytes);
+    if (bytes.length > maxBytes) throw tooLarge(maxBytes);
+  }
   const failed = new AbortController();
   const either = AbortSignal.any([signal, failed.signal]);
   try {
@@ -228,7 +229,7 @@ async function classifyAll(host: ModelHost, pictures: readonly Buffer[], signal:
 
 function index(deps: AppDeps): RequestHandler {
   return async (request, response) => {
-    const { ready: onlyReady } = parseBody(IndexRequest, await readJson(request, MAX_ADMIN_BODY, {}));
+    const { ready: onlyReady } = parseBody(IndexRequest, await readSmallJson(request, deps));
     const entries = deps.models.index().filter(({ state }) => !onlyReady || state === 'READY');
     response.json(entries satisfies Json<typeof Index>);
   };
@@ -237,7 +238,7 @@ function index(deps: AppDeps): RequestHandler {
 function change(deps: AppDeps, action: 'load' | 'unload'): RequestHandler {
   return async (request, response) => {
     requireAdmin(deps, request, response);
-    parseBody(LoadRequest, await readJson(request, MAX_ADMIN_BODY, {}));
+    parseBody(LoadRequest, await readSmallJson(request, deps));
     await deps.models[action](modelOf(request).model);
     response.status(200).end();
   };

@@ -159,13 +159,41 @@ test('answers 400 to an empty body', async () => {
 
 const picture = corner(0, 64, 64);
 const SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><image href="file:///etc/passwd"/></svg>';
+const brands = (...names: string[]) =>
+  Buffer.concat([
+    Buffer.from([0, 0, 0, 12 + 4 * names.length]),
+    Buffer.from(`ftyp${names[0]}\0\0\0\0${names.slice(1).join('')}`),
+  ]);
+/** Formats by the name that the refusal gives them. */
+const NAMED: Record<string, Buffer> = {
+  SVG: Buffer.from(`<?xml version="1.0"?>\n<!-- drawn -->\n${SVG}`),
+  'an HTML page': Buffer.from('<!doctype html><p>picture'),
+  PDF: Buffer.from('%PDF-1.7\n'),
+  GIF: await picture.clone().gif().toBuffer(),
+  TIFF: await picture.clone().tiff().toBuffer(),
+  BMP: Buffer.from('BM\x36\x03\0\0\0\0\0\0\x36\0\0\0', 'latin1'),
+  AVIF: await picture.clone().avif().toBuffer(),
+  HEIC: brands('heic', 'mif1', 'heic'), // as iPhones write it
+  'JPEG XL': Buffer.from([0xff, 0x0a, 0xfa, 0x7f]),
+  'JPEG 2000': Buffer.from('\0\0\0\x0cjP  \r\n\x87\n', 'latin1'),
+  ICO: Buffer.from([0, 0, 1, 0, 1, 0, 16, 16]),
+  'a video': brands('isom', 'isom', 'mp41'),
+  'a ZIP archive': Buffer.from('PK\x03\x04\x14'),
+  'an image in base64': Buffer.from((await picture.clone().png().toBuffer()).toString('base64')),
+  JSON: Buffer.from('{"inputs": "aaaa"}'),
+  'a form without': Buffer.from('--b\r\nContent-Disposition: form-data; name="image"\r\n\r\nx\r\n--b--\r\n'),
+};
+for (const [name, bytes] of Object.entries(NAMED)) {
+  test(`answers 415 to ${name}, names it and what is accepted, though it is called image/jpeg`, async () => {
+    const error = await errorOf(post(url, bytes, { 'content-type': 'image/jpeg' }));
+    assert.deepEqual([error.status, error.code], [415, 'UNSUPPORTED_IMAGE_TYPE']);
+    assert.ok(error.message.startsWith(`this is ${name}`), error.message);
+    assert.match(error.message, /JPEG, PNG or WebP/);
+  });
+}
+
 const NOT_ALLOWED: Record<string, Buffer> = {
   svg: Buffer.from(SVG),
-  html: Buffer.from('<!doctype html><p>picture'),
-  pdf: Buffer.from('%PDF-1.7\n'),
-  gif: await picture.clone().gif().toBuffer(),
-  tiff: await picture.clone().tiff().toBuffer(),
-  avif: await picture.clone().avif().toBuffer(),
   'a WAVE file': Buffer.from('RIFF\x10\0\0\0WAVEfmt '),
   'one byte of JPEG': Buffer.from([0xff]),
   'random bytes': Buffer.from(Array.from({ length: 4096 }, (_, i) => (i * 7919) % 256)),

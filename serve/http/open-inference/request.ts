@@ -3,6 +3,7 @@
  * in the header `Inference-Header-Content-Length`; and with 0 in that header, the bytes of the only input alone.
  */
 import { RequestError } from '../../errors.js';
+import { foreignFormat } from '../../inference/foreign-format.js';
 import { pictureKind } from '../../inference/picture-kind.js';
 import type { ServedModel } from '../../served-model.js';
 import { allows, DATATYPES, elementCount, type Tensor } from '../../tensors.js';
@@ -53,7 +54,7 @@ function parseRaw(body: Buffer, { input, outputs, answer }: ServedModel): InferR
   if (free > 1 || body.length === 0 || body.length % row !== 0 || (free === 0 && body.length !== row)) {
     throw new RequestError(
       'BAD_REQUEST',
-      `input "${name}": expected a JPEG, PNG or WebP picture, or ${free > 0 ? 'rows of ' : ''}${row} bytes (${datatype} [${shape}]), got ${body.length} bytes`,
+      `input "${name}": expected a JPEG, PNG or WebP picture, or ${free > 0 ? 'rows of ' : ''}${row} bytes (${datatype} [${shape}]), got ${foreignFormat(body) ?? `${body.length} bytes`}`,
     );
   }
   const rows = body.length / row;

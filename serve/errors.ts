@@ -20,6 +20,7 @@ export const ERRORS = {
   MODEL_NOT_FOUND: { status: 404, message: 'no such model' },
   METHOD_NOT_ALLOWED: { status: 405, message: 'this route does not answer that method' },
   UPLOAD_TIMEOUT: { status: 408, message: 'the body did not come in time; send it faster' },
+  JSON_TOO_LARGE: { status: 413, message: 'the JSON would take more memory than allowed; send fewer values' },
   BODY_TOO_LARGE: { status: 413, message: 'the body has too many bytes' },
   IMAGE_TOO_LARGE: { status: 413, message: 'the image has too many bytes' },
   IMAGE_TOO_MANY_PIXELS: { status: 413, message: 'the picture has too many pixels' },
@@ -39,6 +40,9 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS;
 
+/** Characters: what is quoted of a request may be megabytes. */
+const MAX_MESSAGE = 1000;
+
 /** A request that is answered with an error. The message goes to the client: no paths, no stack. */
 export class RequestError extends Error {
   override name = 'RequestError';
@@ -49,7 +53,7 @@ export class RequestError extends Error {
     message: string = ERRORS[code].message,
     readonly retryAfterS?: number,
   ) {
-    super(message);
+    super(message.length > MAX_MESSAGE ? `${message.slice(0, MAX_MESSAGE)} …` : message);
   }
 
   get status(): number {

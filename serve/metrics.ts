@@ -53,6 +53,11 @@ export class Metrics {
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
     registers: this.registers,
   });
+  private readonly moved = new Counter({
+    name: 'alexnet_json_off_loop_total',
+    help: 'Times large JSON was read or written by a thread of its own',
+    registers: this.registers,
+  });
   private readonly restarts = new Counter({
     name: 'alexnet_inference_process_deaths_total',
     help: 'Times the inference process ended unexpectedly',
@@ -177,6 +182,10 @@ export class Metrics {
 
   modelUnloaded(model: string, version: string): void {
     for (const provider of PROVIDERS) this.loaded.remove({ model, version, provider });
+  }
+
+  jsonMoved(): void {
+    this.moved.inc();
   }
 
   processDied(): void {

@@ -7,6 +7,8 @@ import { requireMadeBy } from './explain/index/require-index.js';
 import { Repository, type RepositoryOptions } from './hosting/repository.js';
 import { createApp } from './http/app.js';
 import { largestBody } from './http/body.js';
+import { UNFOLDING } from './http/json/few-values.js';
+import { OffLoop } from './http/json/off-loop.js';
 import { type UploadOptions, Uploads } from './http/uploads.js';
 import type { Provider } from './inference/provider.js';
 import type { Log } from './log.js';
@@ -78,6 +80,7 @@ export class ImageServer {
   private readonly models: Repository;
   private readonly metrics: Metrics;
   private readonly uploads: Uploads;
+  private readonly offLoop: OffLoop;
   private stopping = false;
 
   constructor(private readonly options: ServerOptions) {
@@ -92,12 +95,18 @@ export class ImageServer {
       maxInFlight,
     });
     this.models = new Repository(options, this.metrics, log);
+    this.offLoop = new OffLoop({
+      timeoutMs: options.timeoutMs,
+      maxValueBytes: UNFOLDING * largestBody(maxBytes),
+      moved: () => this.metrics.jsonMoved(),
+    });
     const app = createApp({
       models: this.models,
       notReady: () => (this.stopping ? 'shutting down' : this.models.notReady),
       draining: () => this.stopping,
       maxBytes,
       uploads: this.uploads,
+      offLoop: this.offLoop,
       adminToken,
       metrics: this.metrics,
       logRequests,
@@ -156,6 +165,7 @@ export class ImageServer {
   kill(): void {
     this.stopping = true;
     this.models.kill();
+    void this.offLoop.end();
     this.http.close();
     this.http.closeAllConnections();
   }

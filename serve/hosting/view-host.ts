@@ -5,6 +5,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { aborted } from '../aborted.js';
 import { RequestError } from '../errors.js';
 import type { ExplainOptions, FromExplainer, ToExplainer, ViewPart, ViewRequest } from '../explain/messages.js';
 import type { Log } from '../log.js';
@@ -182,15 +183,4 @@ export class ViewHost {
 
 function ending(): RequestError {
   return new RequestError('SHUTTING_DOWN', 'this version of the model is ending; look again', 1);
-}
-
-/** Rejects when `signal` aborts; an error that nobody awaits by then is none. */
-function aborted(signal: AbortSignal): Promise<never> {
-  const gone = new Promise<never>((_, reject) => {
-    const fail = () => reject(signal.reason);
-    if (signal.aborted) fail();
-    else signal.addEventListener('abort', fail, { once: true });
-  });
-  gone.catch(() => undefined);
-  return gone;
 }

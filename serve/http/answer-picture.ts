@@ -7,6 +7,7 @@ import { requirePicture } from '../inference/picture-kind.js';
 import type { Log } from '../log.js';
 import type { Metrics } from '../metrics.js';
 import type { BodyDeps } from './body.js';
+import type { OffLoop } from './json/off-loop.js';
 
 /** What the routes need of the rest. */
 export interface AppDeps extends BodyDeps {
@@ -15,6 +16,8 @@ export interface AppDeps extends BodyDeps {
   notReady(): string | undefined;
   /** No more pictures are taken, and connections close after their answer. */
   draining(): boolean;
+  /** Reads and writes JSON that may be large. */
+  offLoop: Pick<OffLoop, 'run'>;
   /** Asked for by the routes that load and unload models; these are off without. */
   adminToken?: string;
   /** Counts requests, and what they ask of the model. */
@@ -41,7 +44,7 @@ export function openForPictures(deps: AppDeps, name?: string, version?: string):
 /** @throws {RequestError} where the bytes are no picture, or as `ModelHost.classify` */
 export async function answerPicture(
   host: ModelHost,
-  bytes: Buffer,
+  bytes: Uint8Array,
   response: Response,
   wanted?: { byCrop: boolean },
 ): Promise<Classified> {

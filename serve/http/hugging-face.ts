@@ -6,19 +6,17 @@ import type { RequestHandler } from 'express';
 import { z } from 'zod';
 import { RequestError } from '../errors.js';
 import { DEFAULT_TOP, type ServedModel, topPredictions } from '../served-model.js';
-import { type AppDeps, answerPicture, openForPictures } from './answer-picture.js';
+import { type AppDeps, answerPicture, openForPictures, whenGone } from './answer-picture.js';
 import { parseJson, readJsonSized, readPicture, tooLarge } from './body.js';
 import { PICTURE_ERRORS } from './classify.js';
+import { bytesOfBase64 } from './json/base64.js';
 import { parseBody } from './parse-body.js';
 import type { Protocol } from './protocol.js';
 import { Probability } from './schemas.js';
 
 const RequestBody = z
   .object({
-    inputs: z
-      .string()
-      .regex(/^[A-Za-z0-9+/\s]*(=\s*){0,2}$/, 'expected the picture in base64')
-      .meta({ description: 'The picture in base64' }),
+    inputs: z.string().meta({ description: 'The image in base64' }),
     parameters: z
       .object({
         top_k: z.int().min(1).nullish().meta({ description: 'How many classes; all where there are fewer' }),
@@ -73,7 +71,7 @@ function classify(deps: AppDeps): RequestHandler<{ model: string }> {
     open();
     const isJson = /^application\/json\b/i.test(request.headers['content-type'] ?? '');
     const { bytes, parameters } = isJson
-      ? pictureOf(parseBody(RequestBody, parseJson(await readJsonSized(request, deps))), deps.maxBytes)
+      ? await pictureIn(await readJsonSized(request, deps), deps, whenGone(response))
       : { bytes: await readPicture(request, deps), parameters: undefined };
     const host = open();
     requireFunction(parameters?.function_to_apply, host.model);
@@ -86,9 +84,21 @@ function classify(deps: AppDeps): RequestHandler<{ model: string }> {
   };
 }
 
-/** @throws {RequestError} IMAGE_TOO_LARGE */
-function pictureOf({ inputs, parameters }: z.infer<typeof RequestBody>, maxBytes: number) {
-  const bytes = Buffer.from(inputs, 'base64');
+function pictureIn(body: Buffer, { offLoop, maxBytes }: AppDeps, signal: AbortSignal) {
+  return offLoop.run('picture', [body, maxBytes], body.length, signal);
+}
+
+/**
+ * The image of a JSON body, and its parameters.
+ * @throws {RequestError} BAD_REQUEST, IMAGE_TOO_LARGE
+ */
+export function pictureOfJson(
+  body: Buffer,
+  maxBytes: number,
+): { bytes: Uint8Array; parameters: z.infer<typeof RequestBody>['parameters'] } {
+  const { inputs, parameters } = parseBody(RequestBody, parseJson(body));
+  const bytes = bytesOfBase64(inputs);
+  if (!bytes) throw new RequestError('BAD_REQUEST', 'inputs: expected the image in base64');
   if (bytes.length > maxBytes) throw tooLarge(maxBytes);
   return { bytes, parameters };
 }

@@ -1,6 +1,7 @@
 /** Values of tensors in JSON and in bytes. Strings stand for themselves in JSON, and behind their length (uint32, little-endian) in bytes. */
 import { RequestError } from '../../errors.js';
 import { bytesOf, type Datatype, elementCount, numbersOf, type Tensor, zeroes } from '../../tensors.js';
+import { bytesOfBase64 } from '../json/base64.js';
 
 /** Values that each integer type holds. */
 const RANGES: Partial<Record<Datatype, readonly [number, number]>> = {
@@ -31,8 +32,7 @@ export function bytesOfJson(where: string, data: unknown, datatype: Datatype, sh
   const isBig = datatype === 'INT64' || datatype === 'UINT64';
   for (let i = 0; i < count; i++) {
     const value = datatype === 'BOOL' ? Number(values[i]) : values[i];
-    if (typeof value !== 'number')
-      throw bad(`value ${i}: expected a number, got ${JSON.stringify(values[i])?.slice(0, 40)}`);
+    if (typeof value !== 'number') throw bad(`value ${i}: expected a number, got ${nameOf(values[i])}`);
     if (range && !(Number.isInteger(value) && value >= range[0] && value <= range[1]))
       throw bad(`value ${i}: expected a whole number from ${range[0]} to ${range[1]}, got ${value}`);
     numbers[i] = isBig ? BigInt(value) : value;
@@ -56,20 +56,33 @@ function flatten(data: unknown[], shape: readonly number[], bad: (problem: strin
   return level;
 }
 
-/** @throws {RequestError} BAD_REQUEST */
-export function stringsOfJson(where: string, data: unknown): Buffer[] {
+/** For a message: what is nested may be megabytes of text. */
+function nameOf(value: unknown): string | undefined {
+  return typeof value === 'object' ? ((value && 'an array or object') ?? 'null') : JSON.stringify(value)?.slice(0, 40);
+}
+
+/** @throws {RequestError} BAD_REQUEST unless it is `count` pictures in base64 */
+export function stringsOfJson(where: string, data: unknown, count: number): Buffer[] {
   const bad = (problem: string) => new RequestError('BAD_REQUEST', `${where}: data: ${problem}`);
   if (!Array.isArray(data)) throw bad('expected an array');
-  return data.flat().map((text) => {
-    if (typeof text === 'string' && /^[A-Za-z0-9+/]*={0,2}$/.test(text)) return Buffer.from(text, 'base64');
-    throw bad('expected pictures in base64');
+  const texts = data.flat();
+  if (texts.length !== count) throw wrongCount(where, count, texts.length);
+  return texts.map((text) => {
+    const bytes = typeof text === 'string' ? bytesOfBase64(text) : undefined;
+    if (!bytes) throw bad('expected pictures in base64');
+    return bytes;
   });
 }
 
-/** @throws {RequestError} BAD_REQUEST */
-export function stringsOfBytes(where: string, bytes: Buffer): Buffer[] {
+function wrongCount(where: string, count: number, got: number | string): RequestError {
+  return new RequestError('BAD_REQUEST', `${where}: expected ${count} pictures for the shape, got ${got}`);
+}
+
+/** @throws {RequestError} BAD_REQUEST unless it is `count` strings */
+export function stringsOfBytes(where: string, bytes: Buffer, count: number): Buffer[] {
   const strings: Buffer[] = [];
   for (let at = 0; at < bytes.length; ) {
+    if (strings.length === count) throw wrongCount(where, count, 'more');
     const start = at + 4;
     const end = start <= bytes.length ? start + bytes.readUInt32LE(at) : Number.POSITIVE_INFINITY;
     if (end > bytes.length)
@@ -80,6 +93,7 @@ export function stringsOfBytes(where: string, bytes: Buffer): Buffer[] {
     strings.push(bytes.subarray(start, end));
     at = end;
   }
+  if (strings.length !== count) throw wrongCount(where, count, strings.length);
   return strings;
 }
 

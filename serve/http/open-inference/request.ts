@@ -7,6 +7,7 @@ import { foreignFormat } from '../../inference/foreign-format.js';
 import { pictureKind } from '../../inference/picture-kind.js';
 import type { ServedModel } from '../../served-model.js';
 import { allows, DATATYPES, elementCount, type Tensor } from '../../tensors.js';
+import { parseJson } from '../body.js';
 import { parseBody } from '../parse-body.js';
 import { bytesOfJson, stringsOfBytes, stringsOfJson } from './data.js';
 import { InferRequestBody } from './schemas.js';
@@ -22,19 +23,21 @@ export interface WantedOutput {
 export interface InferRequest {
   id?: string;
   /** The model's own input, or encoded pictures. */
-  input: Tensor | { pictures: Buffer[] };
+  input: Tensor | { pictures: Uint8Array[] };
   outputs: WantedOutput[];
 }
 
 /** Pictures in one request. */
 const MAX_PICTURES = 64;
+/** Of arrays and objects in a request, besides data. */
+const MAX_ELEMENTS = 1000;
 
 /**
  * @param headerLength  value of `Inference-Header-Content-Length`
  * @throws {RequestError} BAD_REQUEST that names the input
  */
 export function parseInfer(body: Buffer, headerLength: string | undefined, model: ServedModel): InferRequest {
-  if (headerLength === undefined) return parseJson(body, Buffer.alloc(0), model);
+  if (headerLength === undefined) return parseRequest(body, Buffer.alloc(0), model);
   const length = /^\d{1,15}$/.test(headerLength) ? Number(headerLength) : Number.NaN;
   if (!(length <= body.length)) {
     throw new RequestError(
@@ -43,7 +46,7 @@ export function parseInfer(body: Buffer, headerLength: string | undefined, model
     );
   }
   if (length === 0) return parseRaw(body, model);
-  return parseJson(body.subarray(0, length), body.subarray(length), model);
+  return parseRequest(body.subarray(0, length), body.subarray(length), model);
 }
 
 function parseRaw(body: Buffer, { input, outputs, answer }: ServedModel): InferRequest {
@@ -64,13 +67,10 @@ function parseRaw(body: Buffer, { input, outputs, answer }: ServedModel): InferR
   };
 }
 
-function parseJson(json: Buffer, binary: Buffer, model: ServedModel): InferRequest {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(json.toString('utf8'));
-  } catch {
-    throw new RequestError('BAD_REQUEST', 'the body is not JSON');
-  }
+function parseRequest(json: Buffer, binary: Buffer, model: ServedModel): InferRequest {
+  const parsed = parseJson(json);
+  if (remaining(parsed, MAX_ELEMENTS) < 0)
+    throw new RequestError('BAD_REQUEST', `the body has more than ${MAX_ELEMENTS} elements besides data`);
   const { id, parameters, inputs, outputs } = parseBody(InferRequestBody, parsed);
   const bad = (problem: string) => new RequestError('BAD_REQUEST', problem);
   refuseSharedMemory('input', inputs);
@@ -109,6 +109,22 @@ function refuseSharedMemory(role: string, tensors: readonly { name: string; para
   }
 }
 
+/**
+ * Of `left` elements those that are left: a schema would take seconds over millions, and tell of each. Stops below 0; `data` is checked where
+ * it is read.
+ */
+function remaining(value: unknown, left: number): number {
+  if (typeof value !== 'object' || value === null) return left;
+  if (Array.isArray(value) && value.length > left) return -1;
+  let now = left;
+  for (const [key, part] of Object.entries(value)) {
+    if (key === 'data') continue;
+    now = remaining(part, now - 1);
+    if (now < 0) break;
+  }
+  return now;
+}
+
 type GivenInput = InferRequestBody['inputs'][number];
 
 function tensorOf(given: GivenInput, binary: Buffer, { input: spec }: ServedModel): Tensor {
@@ -127,7 +143,7 @@ function tensorOf(given: GivenInput, binary: Buffer, { input: spec }: ServedMode
   return { name, datatype: spec.datatype, shape, bytes: bytesOfJson(where, given.data, spec.datatype, shape) };
 }
 
-function picturesOf(given: GivenInput, binary: Buffer): { pictures: Buffer[] } {
+function picturesOf(given: GivenInput, binary: Buffer): { pictures: Uint8Array[] } {
   const { name, shape } = given;
   const where = `input "${name}"`;
   const bad = (problem: string) => new RequestError('BAD_REQUEST', `${where}: ${problem}`);
@@ -135,10 +151,7 @@ function picturesOf(given: GivenInput, binary: Buffer): { pictures: Buffer[] } {
   if (shape.length > 2 || (shape[1] ?? 1) !== 1 || !(count >= 1 && count <= MAX_PICTURES))
     throw bad(`shape: expected [n] with 1 to ${MAX_PICTURES} pictures, got [${shape}]`);
   const sent = binaryData(given, binary, bad);
-  const pictures = sent ? stringsOfBytes(where, sent) : stringsOfJson(where, given.data);
-  if (pictures.length !== count)
-    throw bad(`expected ${count} pictures for the shape [${shape}], got ${pictures.length}`);
-  return { pictures };
+  return { pictures: sent ? stringsOfBytes(where, sent, count) : stringsOfJson(where, given.data, count) };
 }
 
 /** The input's bytes after the JSON; undefined where it stands in the JSON. */

@@ -6,19 +6,20 @@ import { bytesOfStrings, jsonOf } from './data.js';
 import type { WantedOutput } from './request.js';
 import type { InferOutput, InferResponseBody } from './schemas.js';
 
-export interface InferResponse {
-  json: InferResponseBody;
+export interface InferAnswer {
+  /** The JSON. */
+  head: Uint8Array;
   /** Bytes of the binary outputs, in order. */
   binary: Uint8Array[];
 }
 
 /** @throws {RequestError} BAD_REQUEST where an output cannot be given as asked */
-export function inferResponse(
+export function inferAnswer(
   tensors: readonly Tensor[],
   wanted: readonly WantedOutput[],
   model: ServedModel,
   id: string | undefined,
-): InferResponse {
+): InferAnswer {
   const binary: Uint8Array[] = [];
   const outputs = wanted.map((want): InferOutput => {
     const tensor = tensors.find(({ name }) => name === want.name)!;
@@ -31,7 +32,8 @@ export function inferResponse(
     binary.push(bytes);
     return { ...described, parameters: { binary_data_size: bytes.length } };
   });
-  return { json: { model_name: model.name, model_version: model.version, id, outputs }, binary };
+  const json: InferResponseBody = { model_name: model.name, model_version: model.version, id, outputs };
+  return { head: new TextEncoder().encode(JSON.stringify(json)), binary };
 }
 
 /** Triton's classification extension: BYTES [batch, k], elements `value:index:label`, the largest first. */

@@ -15,8 +15,6 @@ import { readJsonSized, readSmallJson, tooLarge } from '../body.js';
 import { PICTURE_ERRORS } from '../classify.js';
 import { parseBody } from '../parse-body.js';
 import type { Protocol, Route, RouteDoc } from '../protocol.js';
-import { parseInfer } from './request.js';
-import { inferResponse } from './response.js';
 import {
   Index,
   IndexRequest,
@@ -188,14 +186,18 @@ function infer(deps: AppDeps): RequestHandler {
     open();
     const body = await readJsonSized(request, deps);
     const host = open();
-    const { id, input, outputs } = parseInfer(body, request.get(HEADER_LENGTH), host.model);
+    const gone = whenGone(response);
+    const headerLength = request.get(HEADER_LENGTH);
+    const sent = Number(headerLength ?? body.length);
+    const jsonBytes = sent <= body.length ? sent : 0; // else it is refused
+    const { id, input, outputs } = await deps.offLoop.run('infer', [body, headerLength, host.model], jsonBytes, gone);
     const { model, tensors } =
       'pictures' in input
-        ? await classifyAll(host, input.pictures, whenGone(response), deps.maxBytes)
-        : await runModel(host, input, outputs, whenGone(response));
-    const { json, binary } = inferResponse(tensors, outputs, model, id);
-    if (binary.length === 0) return void response.json(json);
-    const head = Buffer.from(JSON.stringify(json));
+        ? await classifyAll(host, input.pictures, gone, deps.maxBytes)
+        : await runModel(host, input, outputs, gone);
+    const size = tensors.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    const { head, binary } = await deps.offLoop.run('answer', [tensors, outputs, model, id], size, gone);
+    if (binary.length === 0) return void response.type('json').send(Buffer.from(head));
     response.set(HEADER_LENGTH, String(head.length)).type('application/octet-stream');
     response.send(Buffer.concat([head, ...binary]));
   };
@@ -208,7 +210,7 @@ async function runModel(host: ModelHost, input: Tensor, outputs: readonly { name
 }
 
 /** Pictures of a request are answered together; the first that fails fails it. */
-async function classifyAll(host: ModelHost, pictures: readonly Buffer[], signal: AbortSignal, maxBytes: number) {
+async function classifyAll(host: ModelHost, pictures: readonly Uint8Array[], signal: AbortSignal, maxBytes: number) {
   for (const bytes of pictures) {
     requirePicture(bytes);
     if (bytes.length > maxBytes) throw tooLarge(maxBytes);

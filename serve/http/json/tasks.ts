@@ -1,0 +1,26 @@
+/** What is done with JSON that may be large: by the server's own thread where there is little of it, else off it. */
+import { pictureOfJson } from '../hugging-face.js';
+import { parseInfer } from '../open-inference/request.js';
+import { inferAnswer } from '../open-inference/response.js';
+
+const TASKS = { picture: pictureOfJson, infer: parseInfer, answer: inferAnswer };
+
+export type Tasks = typeof TASKS;
+export type TaskArgs<K extends keyof Tasks> = Parameters<Tasks[K]>;
+export type TaskResult<K extends keyof Tasks> = ReturnType<Tasks[K]>;
+
+export function runTask<K extends keyof Tasks>(task: K, args: TaskArgs<K>): TaskResult<K> {
+  return (TASKS[task] as (...args: unknown[]) => unknown)(...args) as TaskResult<K>;
+}
+
+export interface ToThread {
+  task: keyof Tasks;
+  /** Those that read have the body first. */
+  args: unknown[];
+  /** Of the JSON at the front of the body. */
+  jsonBytes: number;
+  /** See `requireFewValues`. */
+  maxValueBytes: number;
+}
+
+export type FromThread = { result: unknown } | { refused: { code: string; message: string } } | { fault: string };

@@ -189,9 +189,8 @@ function inFlightLimit({ maxInFlight, maxBytes }: ServerOptions): number {
   const largest = largestBody(maxBytes);
   const limit = maxInFlight ?? Math.max(IN_FLIGHT, largest);
   if (limit >= largest) return limit;
-  throw new UserError(
-    `--max-in-flight: expected ${largest} bytes or more, the largest body with an image of --max-bytes ${maxBytes}, got ${limit}`,
-  );
+  const why = `the largest body with an image of --max-bytes ${maxBytes}`;
+  throw new UserError(`--max-in-flight: expected ${largest} bytes or more, ${why}, got ${limit}`);
 }
 
 function listenError(cause: NodeJS.ErrnoException, host: string, port: number): UserError {

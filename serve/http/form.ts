@@ -1,6 +1,6 @@
 /**
- * The image in a `multipart/form-data` body (RFC 7578) that is in memory as a whole. One synchronous pass: a streaming parser that waits
- * for its consumer can wait for ever, and leaves the request unanswered.
+ * The image in a `multipart/form-data` body (RFC 7578) that is in memory as a whole. One synchronous pass: a streaming
+ * parser that waits for its consumer can wait for ever, and leaves the request unanswered.
  */
 import { MIMEType } from 'node:util';
 import { RequestError } from '../errors.js';

@@ -58,7 +58,7 @@ export function huggingFace(deps: AppDeps): Protocol {
           summary: 'Labels with their scores',
           body: { 'image/*': 'binary', 'application/json': RequestBody },
           answer: { 'application/json': AnswerBody },
-          errors: [...PICTURE_ERRORS, 'BAD_REQUEST'],
+          errors: [...PICTURE_ERRORS, 'BAD_REQUEST', 'JSON_TOO_LARGE'],
         },
       },
     ],

@@ -1,4 +1,4 @@
-/** Names what was sent in place of a JPEG, PNG or WebP image, by its first bytes, so that a refusal says what to convert. */
+/** Names what was sent in place of a JPEG, PNG or WebP image, by its first bytes, so that a refusal can say it. */
 
 /** Bytes looked at. */
 const HEAD = 1024;

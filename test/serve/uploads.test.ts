@@ -1,4 +1,4 @@
-/** Bodies on their way in: what they may hold together, how long they may take, and how long connections wait for more. */
+/** Bodies on their way in: what they may hold together, how long they may take, how long connections wait for more. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';

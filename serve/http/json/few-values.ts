@@ -1,7 +1,10 @@
-/** Refuses JSON that unfolds: `{},` is 3 bytes to send and a hundred to hold, and the parser has no limit of its own. */
+/** Refuses JSON that unfolds: `{},` is 3 bytes to send and a hundred to hold, and the parser knows no limit. */
 import { RequestError } from '../../errors.js';
 
-/** Bytes that a value takes once parsed, within a factor of two, by the character that tells of it: elements, texts, arrays, objects, fields. */
+/**
+ * Bytes that a value takes once parsed, within a factor of two, by the character that tells of it: elements, texts,
+ * arrays, objects, fields.
+ */
 const COSTS = new Uint16Array(256);
 for (const [character, bytes] of Object.entries({ ',': 16, '"': 16, '[': 64, '{': 128, ':': 1024 }))
   COSTS[character.charCodeAt(0)] = bytes;
@@ -14,12 +17,9 @@ export function requireFewValues(json: Uint8Array, maxBytes: number): void {
   let bytes = 0;
   for (let i = 0; i < json.length; i++) bytes += COSTS[json[i]];
   if (bytes <= maxBytes) return;
+  const [took, allowed] = [bytes, maxBytes].map((size) => `${Math.ceil(size / 1e6)} MB`);
   throw new RequestError(
     'JSON_TOO_LARGE',
-    `the JSON would take ${megabytes(bytes)} of memory, ${megabytes(maxBytes)} are allowed; send fewer values, or tensors as binary data`,
+    `the JSON would take ${took} of memory, ${allowed} are allowed; send fewer values, or tensors as binary data`,
   );
-}
-
-function megabytes(bytes: number): string {
-  return `${Math.ceil(bytes / 1e6)} MB`;
 }

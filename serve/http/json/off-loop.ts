@@ -1,6 +1,7 @@
 /**
- * Large JSON off the event loop: a thread parses it and turns its numbers and base64 into bytes, which are handed over without a copy. One body
- * at a time, so that what they unfold to is bounded; the thread ends when it has nothing to do, and its memory with it.
+ * Large JSON off the event loop: a thread parses it and turns its numbers and base64 into bytes, which are handed over
+ * without a copy. One body at a time, so that what they unfold to is bounded; the thread ends when idle, and its memory
+ * with it.
  */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
@@ -83,7 +84,7 @@ export class OffLoop {
   }
 
   private start(): Worker {
-    // Never to be reached: a thread that runs out of memory may take the process along. By default small machines allow less.
+    // Not to be reached: a thread that runs out of memory may take the process along. Small machines default to less.
     const heapMb = Math.ceil((4 * this.options.maxValueBytes) / 1e6) + 256;
     const thread = new Worker(new URL('./thread.js', import.meta.url), {
       resourceLimits: { maxOldGenerationSizeMb: heapMb },

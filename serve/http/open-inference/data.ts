@@ -57,8 +57,9 @@ function flatten(data: unknown[], shape: readonly number[], bad: (problem: strin
 }
 
 /** For a message: what is nested may be megabytes of text. */
-function nameOf(value: unknown): string | undefined {
-  return typeof value === 'object' ? ((value && 'an array or object') ?? 'null') : JSON.stringify(value)?.slice(0, 40);
+function nameOf(value: unknown): string {
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object';
+  return JSON.stringify(value).slice(0, 40);
 }
 
 /** @throws {RequestError} BAD_REQUEST unless it is `count` pictures in base64 */

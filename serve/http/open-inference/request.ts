@@ -55,9 +55,10 @@ function parseRaw(body: Buffer, { input, outputs, answer }: ServedModel): InferR
   const free = shape.filter((length) => length === -1).length;
   const row = elementCount(shape) * DATATYPES[datatype].bytes;
   if (free > 1 || body.length === 0 || body.length % row !== 0 || (free === 0 && body.length !== row)) {
+    const got = foreignFormat(body) ?? `${body.length} bytes`;
     throw new RequestError(
       'BAD_REQUEST',
-      `input "${name}": expected a JPEG, PNG or WebP picture, or ${free > 0 ? 'rows of ' : ''}${row} bytes (${datatype} [${shape}]), got ${foreignFormat(body) ?? `${body.length} bytes`}`,
+      `input "${name}": expected a JPEG, PNG or WebP picture, or ${free > 0 ? 'rows of ' : ''}${row} bytes (${datatype} [${shape}]), got ${got}`,
     );
   }
   const rows = body.length / row;
@@ -110,8 +111,8 @@ function refuseSharedMemory(role: string, tensors: readonly { name: string; para
 }
 
 /**
- * Of `left` elements those that are left: a schema would take seconds over millions, and tell of each. Stops below 0; `data` is checked where
- * it is read.
+ * Of `left` elements those that are left: a schema would take seconds over millions, and tell of each. Stops below 0;
+ * `data` is checked where it is read.
  */
 function remaining(value: unknown, left: number): number {
   if (typeof value !== 'object' || value === null) return left;

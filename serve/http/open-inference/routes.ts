@@ -67,7 +67,7 @@ export function openInference(deps: AppDeps): Protocol {
         },
         body: { 'application/json': InferRequestBody, 'application/octet-stream': 'binary' },
         answer: { 'application/json': InferResponseBody, 'application/octet-stream': 'binary' },
-        errors: [...PICTURE_ERRORS, 'BAD_REQUEST'],
+        errors: [...PICTURE_ERRORS, 'BAD_REQUEST', 'JSON_TOO_LARGE'],
       },
     },
   ]);
@@ -106,7 +106,10 @@ export function openInference(deps: AppDeps): Protocol {
         method: 'post',
         path: '/v2/repository/index',
         handler: index(deps),
-        doc: { ...json('Every model and version with its state', Index), body: { 'application/json': IndexRequest } },
+        doc: {
+          ...json('Every model and version with its state', Index, ['BAD_REQUEST', 'BODY_TOO_LARGE']),
+          body: { 'application/json': IndexRequest },
+        },
       },
       ...(['load', 'unload'] as const).map(
         (action): Route => ({
@@ -121,6 +124,7 @@ export function openInference(deps: AppDeps): Protocol {
             body: { 'application/json': LoadRequest },
             errors: [
               'BAD_REQUEST',
+              'BODY_TOO_LARGE',
               'UNAUTHORIZED',
               'ADMIN_OFF',
               'MODEL_NOT_FOUND',

@@ -26,7 +26,7 @@ export async function writeAtomically(
   name: (sha256: string) => string,
   chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
 ): Promise<WrittenFile> {
-  const temporary = join(folder, `${name('')}.tmp`);
+  const temporary = join(folder, `${name('')}.alexnet-tmp`); // a name that nobody else gives
   try {
     const { bytes, sha256 } = await writeChunks(temporary, chunks);
     const path = join(folder, name(sha256));

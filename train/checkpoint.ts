@@ -12,6 +12,7 @@ import * as tfl from '@tensorflow/tfjs-layers';
 import { allFinite } from '../export/numbers.js';
 import { UserError } from '../model/errors.js';
 import { type WrittenFile, writeAtomically, writeFileAtomically } from './atomic-file.js';
+import { isDataFile } from './checkpoint-files.js';
 import { type ScheduleState, startSchedule } from './schedule.js';
 import { modelWeights, type NamedVariable } from './weights.js';
 
@@ -88,8 +89,6 @@ export class NotFiniteError extends UserError {
   override name = 'NotFiniteError';
 }
 
-const DATA_FILE = /^(weights|velocity)-.*\.bin(\.tmp)?$/;
-
 /**
  * Writes model, velocities and state to `folder`, in place of the checkpoint there.
  * @throws {NotFiniteError} where a weight is NaN or infinite
@@ -122,7 +121,7 @@ export async function saveCheckpoint(
 
 async function removeOtherData(folder: string, kept: readonly string[]): Promise<void> {
   for (const name of await readdir(folder)) {
-    if (DATA_FILE.test(name) && !kept.includes(name)) await rm(join(folder, name)).catch(() => undefined); // the next save removes it
+    if (isDataFile(name) && !kept.includes(name)) await rm(join(folder, name)).catch(() => undefined); // the next save removes it
   }
 }
 

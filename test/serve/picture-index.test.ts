@@ -182,5 +182,5 @@ test('leaves an index that was there as it was when another cannot be made', asy
   };
   await assert.rejects(buildIndex(network, failing, kept), /unreadable/);
   assert.equal(statSync(kept).mtimeMs, before);
-  assert.throws(() => statSync(`${kept}.tmp`));
+  assert.throws(() => statSync(`${kept}.alexnet-tmp`));
 });

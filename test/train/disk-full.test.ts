@@ -48,10 +48,13 @@ after(() => rm(folder, { recursive: true }));
 test('leaves the file that was to be replaced and no other when there is no room', onFullDevice, async () => {
   const file = join(folder, 'settings.json');
   await writeFile(file, 'old');
-  await symlink(FULL, `${file}.tmp`);
+  await symlink(FULL, `${file}.alexnet-tmp`);
   await assert.rejects(writeFileAtomically(file, 'new'), (error: Error) => {
     assert.ok(error instanceof DiskFullError);
-    assert.equal(error.message, `${file}.tmp: cannot be written: the disk is full; make room and repeat the command`);
+    assert.equal(
+      error.message,
+      `${file}.alexnet-tmp: cannot be written: the disk is full; make room and repeat the command`,
+    );
     return true;
   });
   assert.deepEqual(await readdir(folder), ['settings.json']);
@@ -74,10 +77,10 @@ for (const victim of ['weights-13-.bin', 'velocity-13-.bin', 'model.json']) {
       const files = (await readdir(last)).sort();
       const weights = flatWeights(model);
 
-      await symlink(FULL, join(last, `${victim}.tmp`));
+      await symlink(FULL, join(last, `${victim}.alexnet-tmp`));
       model.getLayer('fc2').weights[1].write(tf.tensor1d([1, 2, 3, 4]));
       const saving = saveCheckpoint(last, model, velocities, { ...startState(), step: 13 });
-      await assert.rejects(saving, { name: 'DiskFullError', path: join(last, `${victim}.tmp`) });
+      await assert.rejects(saving, { name: 'DiskFullError', path: join(last, `${victim}.alexnet-tmp`) });
       assert.deepEqual((await readdir(last)).sort(), files);
       const loaded = await loadCheckpoint(last);
       assert.equal(loaded.state.step, 12);
@@ -114,10 +117,10 @@ test(
   async () => {
     const straight = await go(await newRun('straight'));
     const places: [string, (run: Run) => string][] = [
-      ['last', () => join('last', 'weights-8-.bin.tmp')],
-      ['best', () => join('best', 'velocity-8-.bin.tmp')],
+      ['last', () => join('last', 'weights-8-.bin.alexnet-tmp')],
+      ['best', () => join('best', 'velocity-8-.bin.alexnet-tmp')],
       ['metrics', () => 'metrics.jsonl'],
-      ['csv', () => 'metrics.csv.tmp'],
+      ['csv', () => 'metrics.csv.alexnet-tmp'],
       ['events', eventFile],
     ];
     for (const [name, place] of places) {
@@ -143,7 +146,9 @@ test(
       rmSync(file, { force: true });
       const resumed = await go(await openRun(run.path));
       assert.deepEqual(flatWeights(resumed.model), flatWeights(straight.model));
-      const left = readdirSync(run.path, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.tmp'));
+      const left = readdirSync(run.path, { recursive: true, encoding: 'utf8' }).filter((path) =>
+        path.endsWith('.alexnet-tmp'),
+      );
       assert.deepEqual(left, []);
     }
   },
@@ -162,7 +167,7 @@ test('survives a real disk that fills up while it trains, as the command is used
   const command = `${process.execPath} ${CLI} train --out ${disk}/run --backend onnxruntime`;
   const steps = [
     `${command} --data ${data} --model cifar10-quick --batch 4 --epochs 3`,
-    `find ${disk}/run -name '*.tmp'; ls ${disk}/run/last`,
+    `find ${disk}/run -name '*.alexnet-tmp'; ls ${disk}/run/last`,
     `cat /dev/zero > ${disk}/zeros; ${command} --resume`,
     `rm ${disk}/zeros; mount -o remount,size=30m ${disk}; ${command} --resume --json`,
   ];
@@ -172,7 +177,7 @@ test('survives a real disk that fills up while it trains, as the command is used
   assert.deepEqual(stdout.match(/(?<=^= )\d+/gm), ['1', '0', '1', '0'], stdout);
   assert.match(
     full,
-    /\nalexnet train: training stops after step 2: .*\.tmp cannot be written: the disk is full; the last good/,
+    /\nalexnet train: training stops after step 2: .*\.alexnet-tmp cannot be written: the disk is full; the last good/,
   );
   assert.match(full, /Make room, then go on with: alexnet train --resume --out .*run\n$/);
   assert.match(files, /^model\.json\nvelocity-1-[0-9a-f]{8}\.bin\nweights-1-[0-9a-f]{8}\.bin\n$/);

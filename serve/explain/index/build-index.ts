@@ -1,7 +1,6 @@
 /** Makes an index: every picture once through the network, its features, a thumbnail and what it excites written as they come. */
 import { createHash } from 'node:crypto';
-import { rm } from 'node:fs/promises';
-import { basename, dirname, resolve } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { HNSW } from 'hnsw';
 import sharp from 'sharp';
 import { UserError } from '../../../model/errors.js';
@@ -78,13 +77,7 @@ export async function buildIndex(
 ): Promise<IndexHeader> {
   requireTrainingImages(network);
   const builder = await IndexBuilder.start(network, pictures, options);
-  const folder = dirname(resolve(file));
-  try {
-    await writeAtomically(folder, () => basename(file), builder.chunks());
-  } catch (error) {
-    await rm(resolve(folder, `${basename(file)}.tmp`), { force: true });
-    throw error;
-  }
+  await writeAtomically(dirname(file), () => basename(file), builder.chunks());
   return builder.header!;
 }
 

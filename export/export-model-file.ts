@@ -9,6 +9,7 @@ import { pictureFeeds } from './feeds.js';
 import { isIdentity } from './layout.js';
 import { loadGraphModelFile, loadLayersModelFile } from './load-tfjs.js';
 import type { ModelSource } from './model-source.js';
+import { checkModelPlace } from './onnx-model.js';
 import { openPictures, type PictureRequest } from './pictures.js';
 import { type WriteReport, type WriteRequest, writeChecked } from './write-checked.js';
 
@@ -31,6 +32,7 @@ export interface ExportFileRequest extends WriteRequest, PictureRequest {
  */
 export async function exportModelFile(request: ExportFileRequest, note: (line: string) => void): Promise<WriteReport> {
   const { opset, lrn, layout, batch } = request;
+  await checkModelPlace(request.out, request.externalData);
   await selectBackend('onnxruntime');
   const path = (request.layersModel ?? request.graphModel)!;
   const model = request.layersModel ? await loadLayersModelFile(path) : await loadGraphModelFile(path);

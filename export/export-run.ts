@@ -17,6 +17,7 @@ import { exportClassifier } from './export-classifier.js';
 import { classifierFeeds } from './feeds.js';
 import { type MeasureRequest, measureFile, openValidation } from './measure-file.js';
 import { type ModelMetadata, metadataToProps } from './metadata.js';
+import { checkModelPlace } from './onnx-model.js';
 import { openPictures, type PictureRequest } from './pictures.js';
 import { type WriteReport, type WriteRequest, writeChecked } from './write-checked.js';
 
@@ -46,6 +47,7 @@ export interface ExportRunReport extends WriteReport {
  */
 export async function exportRun(request: ExportRunRequest, progress: Progress): Promise<ExportRunReport> {
   const { head } = request;
+  await checkModelPlace(request.out, request.externalData);
   const run = await openRun(request.run);
   const folder = checkpointFolder(run, request.checkpoint);
   await selectBackend('onnxruntime');

@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, open, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { UserError } from '../model/errors.js';
 import { moveFile } from '../train/atomic-file.js';
+import { checkReplaceable, startOf } from '../train/replaceable.js';
 import { valuesOf } from './graph.js';
 import {
   byteLength,
@@ -67,6 +68,33 @@ export interface SavedModel {
 }
 
 /**
+ * What stands where a command is to write a model: asked before it computes.
+ * @param external  whether tensors go to a file of their own, as in `SaveOptions`
+ * @throws {UserError} where a file there was not written by this package
+ */
+export async function checkModelPlace(file: string, external = false): Promise<void> {
+  const what = 'a model file of "alexnet export"';
+  await checkReplaceable(file, what, isOwnModel);
+  if (!external) return;
+  const model = await startOf(file); // all of it, where its tensors are outside
+  const isOwnData = () => isOwnModel(model) && model.includes(dataLocation(file));
+  await checkReplaceable(join(dirname(file), dataLocation(file)), `the data of ${what}`, isOwnData);
+}
+
+/** The field of the IR version has two bytes; the producer's name follows. */
+function isOwnModel(start: Buffer): boolean {
+  return start.subarray(2).indexOf('\x12\x07alexnet') === 0;
+}
+
+/** Name of the file for tensors that are kept outside. */
+const dataLocation = (file: string) => `${basename(file)}.data`;
+
+/** Whether tensors go to a file of their own. */
+export function isExternal(model: OnnxModel, { externalData }: SaveOptions): boolean {
+  return externalData ?? model.weightBytes > LARGEST_FILE;
+}
+
+/**
  * Writes a model. Files are written beside their place, checked, and only then take it: what was there before stays as it was when
  * anything fails.
  * @throws {UserError} where `file` cannot be written
@@ -78,7 +106,7 @@ export async function saveModel(model: OnnxModel, file: string, options: SaveOpt
   await mkdir(folder, { recursive: true });
   const temporary = await mkdtemp(join(folder, `.${basename(file)}.`));
   try {
-    const external = (options.externalData ?? model.weightBytes > LARGEST_FILE) && externalData(model.parts, file);
+    const external = isExternal(model, options) && externalData(model.parts, file);
     const data = external && (await write(join(temporary, external.location), dataChunks(model.parts, external)));
     const written = join(temporary, basename(file));
     const writeModel = (parts: ModelParts) => write(written, encodeChunks(parts, external || undefined));
@@ -104,7 +132,7 @@ function externalData(parts: ModelParts, file: string): ExternalData {
     offsets.set(name, offset);
     end = offset + length;
   }
-  return { location: `${basename(file)}.data`, offsets };
+  return { location: dataLocation(file), offsets };
 }
 
 function* dataChunks(parts: ModelParts, { offsets }: ExternalData): Generator<Uint8Array> {

@@ -2,11 +2,13 @@
  * A model repository for NVIDIA Triton: `REPO/NAME/config.pbtxt`, `labels.txt` and `REPO/NAME/VERSION/model.onnx`. With the image head Triton
  * needs no code of ours. Source: triton-inference-server/common, protobuf/model_config.proto, and server, docs/user_guide/model_repository.md.
  */
-import { mkdir, readdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { UsageError } from '../model/errors.js';
+import { randomUUID } from 'node:crypto';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { UsageError, UserError } from '../model/errors.js';
 import { moveFile, writeFileAtomically } from '../train/atomic-file.js';
 import type { Progress } from '../train/progress.js';
+import { foreignFile } from '../train/replaceable.js';
 import { openRun } from '../train/run-folder.js';
 import { type ExportRunReport, type ExportRunRequest, exportRun } from './export-run.js';
 
@@ -38,8 +40,10 @@ export async function exportTriton(request: TritonRequest, progress: Progress): 
   const { name = config.model, triton, head } = request;
   if (!NAME.test(name)) throw new UsageError(`--name ${name}: expected letters, digits, ".", "_", "-", 64 at most`);
   const folder = join(triton, name);
-  const pending = join(folder, `.version-${process.pid}`); // no number, so that Triton passes it over
-  await mkdir(pending, { recursive: true });
+  await checkModelFolder(folder);
+  await mkdir(folder, { recursive: true });
+  const pending = join(folder, `.version-${randomUUID()}`); // no number, so that Triton passes it over
+  await mkdir(pending);
   const version = 1 + Math.max(0, ...(await readdir(folder)).filter((entry) => /^[1-9]\d*$/.test(entry)).map(Number));
   try {
     const report = await exportRun({ ...request, out: join(pending, 'model.onnx') }, progress);
@@ -53,6 +57,26 @@ export async function exportTriton(request: TritonRequest, progress: Progress): 
   } finally {
     await rm(pending, { recursive: true, force: true });
   }
+}
+
+/** Beside the versions: what an earlier export wrote, and nobody changed since. @throws {UserError} where it is something else */
+async function checkModelFolder(folder: string): Promise<void> {
+  const config = await readFile(join(folder, 'config.pbtxt'), 'utf8').catch(() => '');
+  const head = config.includes('TYPE_UINT8') ? 'image' : 'tensor';
+  const [sides, classes] = [...config.matchAll(/dims: \[ ([\d, ]+) \]/g)].map(([, dims]) =>
+    dims.split(', ').map(Number),
+  );
+  const model = { name: basename(folder), head, side: sides?.[1], classes: classes?.[0] } as const;
+  const isOwn = config === tritonConfig(model);
+  const isOwnLabels = (start: Buffer) => isOwn && start.toString().split('\n').length === model.classes + 1;
+  const foreign = [
+    await foreignFile(join(folder, 'config.pbtxt'), () => isOwn),
+    await foreignFile(join(folder, 'labels.txt'), isOwnLabels),
+  ].flat();
+  if (foreign.length === 0) return;
+  throw new UserError(
+    `${foreign.join(', ')}: not as "alexnet export" writes it, so kept; move it away, or name another model with --name`,
+  );
 }
 
 /** `ModelConfig` in protobuf's text format. @param side  of the input, pixels */

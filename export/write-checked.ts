@@ -6,7 +6,7 @@ import { UsageError } from '../model/errors.js';
 import { checkModel } from './check/check-model.js';
 import { checkDifference } from './check/difference.js';
 import { type Parity, TOLERANCE } from './check/parity.js';
-import { type OnnxModel, type SavedModel, saveModel } from './onnx-model.js';
+import { checkModelPlace, isExternal, type OnnxModel, type SavedModel, saveModel } from './onnx-model.js';
 import type { Calibration, Feeds } from './precision/calibrate.js';
 import { type Comparison, compareFiles } from './precision/compare.js';
 import { irVersion, type ModelParts, structureOf } from './proto.js';
@@ -68,6 +68,7 @@ export async function writeChecked(
 ): Promise<WriteReport> {
   const { out, externalData, precision = 'fp32' } = request;
   const written = await inPrecision(model, request, pictures, note);
+  await checkModelPlace(out, isExternal(written, request));
   const problems = checkModel(structureOf(written.parts));
   if (problems.length > 0) throw new Error(`the exported graph is not well-formed:\n${problems.join('\n')}`);
   let parity: Parity | undefined;

@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { exportRun } from '../export/export-run.js';
+import { checkModelPlace } from '../export/onnx-model.js';
 import { UserError } from '../model/errors.js';
 import { exitCodeOf, onStopSignal } from '../model/process/stop-signals.js';
 import { formatPredictions } from '../serve/format-predictions.js';
@@ -20,6 +21,8 @@ import { openDataset } from './data/open-dataset.js';
 import { evaluateRun } from './evaluate-run.js';
 import { listenForInterrupt } from './interrupt.js';
 import { type Progress, showProgress } from './progress.js';
+import { foreignFile, refuseForeign } from './replaceable.js';
+import { checkFree, holdsRun, openRun } from './run-folder.js';
 import { startTraining } from './start.js';
 
 /** Chosen on the validation pictures; the network's own recipe is for CIFAR-10 and 140 epochs. */
@@ -33,6 +36,7 @@ const SETTINGS: Partial<Settings> = {
   schedule: 'cosine',
 };
 
+const DATA = 'emoji';
 const NETWORK = 'cifar10-18pct';
 /** Drawn by the vendor that no training picture comes from. */
 const POSTED = 'guitar';
@@ -45,9 +49,14 @@ interface DemoFlags {
 export function demoCommand(): Command {
   return new Command('demo')
     .description('Train, export and serve a small network on embedded pictures; takes a few minutes.')
-    .option('--out <folder>', 'folder for the run, the .onnx file and the picture; replaced', 'runs/demo')
+    .option(
+      '--out <folder>',
+      'folder for the run, the .onnx file and the image, in place of those of an earlier demo',
+      'runs/demo',
+    )
     .option('--exit', 'end once the picture is answered instead of serving on (also where CI=true)', false)
     .action(async ({ out, exit }: DemoFlags) => {
+      await checkDemoFolder(out);
       const progress = showProgress();
       if (!(await trainRun(out, progress))) return;
       const file = await exportFile(out, progress);
@@ -55,6 +64,20 @@ export function demoCommand(): Command {
       await serve(out, file, exit || process.env.CI === 'true');
     });
 }
+
+/** @throws {UserError} where something else than an earlier demo would be replaced */
+async function checkDemoFolder(out: string): Promise<void> {
+  await checkFree(out, true);
+  const run = holdsRun(out) ? await openRun(out) : undefined;
+  if (run && (run.config.data !== DATA || run.config.model !== NETWORK)) {
+    throw new UserError(`${out}: holds a run of ${run.config.model} on ${run.config.data}; name another --out`);
+  }
+  await checkModelPlace(modelFile(out));
+  refuseForeign(await foreignFile(pictureFile(out), () => run !== undefined), 'alexnet demo');
+}
+
+const modelFile = (out: string) => join(out, 'emoji.onnx');
+const pictureFile = (out: string) => join(out, `${POSTED}.png`);
 
 function heading(progress: Progress, text: string): void {
   progress.stop();
@@ -66,7 +89,7 @@ async function trainRun(out: string, progress: Progress): Promise<boolean> {
   heading(progress, `Train ${NETWORK} on 100 objects as six vendors drew them`);
   const interrupt = listenForInterrupt((signal) => progress.note(`${signal}: finishing the step, then saving`));
   try {
-    const request = { out, data: 'emoji', model: NETWORK, settings: SETTINGS, backend: 'onnxruntime' as const };
+    const request = { out, data: DATA, model: NETWORK, settings: SETTINGS, backend: 'onnxruntime' as const };
     const trained = await startTraining(
       { ...request, resume: false, force: true, checkpointMinutes: 5 },
       progress,
@@ -86,7 +109,7 @@ async function trainRun(out: string, progress: Progress): Promise<boolean> {
 /** Errors of the file on the seventh vendor's drawings, and those of the nearest training picture for comparison. */
 async function measure(file: string, progress: Progress): Promise<void> {
   heading(progress, "Errors of the file on a seventh vendor's drawings, none of which was trained on");
-  const dataset = await openDataset('emoji', { imagePx: 32 });
+  const dataset = await openDataset(DATA, { imagePx: 32 });
   const line = (what: string, { top1Error, top5Error }: { top1Error: number; top5Error: number }) =>
     console.log(`  ${what.padEnd(44)} top-1 ${percent(top1Error)}   top-5 ${percent(top5Error)}`);
   for (const [split, title] of [
@@ -106,7 +129,7 @@ function percent(fraction: number): string {
 
 async function exportFile(out: string, progress: Progress): Promise<string> {
   heading(progress, 'Export the best checkpoint to ONNX');
-  const file = join(out, 'emoji.onnx');
+  const file = modelFile(out);
   const report = await exportRun({ run: out, out: file, head: 'image', opset: 13 }, progress);
   console.log(
     `  ${file}: ${(report.bytes / 1e6).toFixed(1)} MB, ${report.nodes} nodes; onnxruntime and tfjs differ by at most ` +
@@ -131,7 +154,7 @@ async function serve(out: string, file: string, exit: boolean): Promise<void> {
   );
   try {
     const url = await readyUrl(server);
-    const picture = join(out, `${POSTED}.png`);
+    const picture = pictureFile(out);
     await writeFile(picture, await heldOutPng(POSTED));
     await post(url, picture);
     console.log(`\nTry it:  curl --data-binary @${relative('', picture)} ${url}/classify`);

@@ -14,6 +14,7 @@ import { loadCheckpoint } from './load-checkpoint.js';
 import { openStreamable } from './open-data.js';
 import { checkpointPredictor } from './predict-checkpoint.js';
 import type { Progress } from './progress.js';
+import { checkReplaceable } from './replaceable.js';
 import { openRun, type Run, UNKNOWN_DATA } from './run-folder.js';
 import { dataOf } from './training-data.js';
 
@@ -61,6 +62,9 @@ interface Subject {
 export async function evaluateRun(request: EvaluateRequest, progress: Progress): Promise<EvaluationReport> {
   if ((request.run === undefined) === (request.onnx === undefined))
     throw new UsageError('give either --run RUN or --onnx FILE');
+  if (request.predictions !== undefined) {
+    await checkReplaceable(request.predictions, 'a file of predictions', isPredictions, { inPlace: true });
+  }
   const { split, predict, batch, report, release } = await (request.run
     ? ofRun(request, progress)
     : ofOnnx(request, progress));
@@ -74,6 +78,11 @@ export async function evaluateRun(request: EvaluateRequest, progress: Progress):
   await lines?.end();
   await release?.();
   return { ...evaluation!, ...report };
+}
+
+/** By the keys of the first line, see `PicturePrediction`. */
+function isPredictions(start: Buffer): boolean {
+  return /^\{"name":".*","label":\d+,"top5":\[/.test(start.toString('utf8', 0, start.indexOf(10)));
 }
 
 interface Lines {

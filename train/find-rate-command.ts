@@ -9,6 +9,7 @@ import { positiveInteger, positiveNumber } from './numbers.js';
 import { networkOptions, newRunRequest, updateOptions } from './options.js';
 import { linePlot } from './plot/line-plot.js';
 import { showProgress } from './progress.js';
+import { checkReplaceable, isMarked, MARKUP_MARK } from './replaceable.js';
 
 type FindRateFlags = Omit<FindRateRequest, 'settings'> & Partial<Settings> & { plot?: string; json: boolean };
 
@@ -37,6 +38,7 @@ async function runFindRate(flags: FindRateFlags): Promise<void> {
   const { backend, minRate, maxRate, steps } = flags;
   if (minRate >= maxRate) throw new UsageError(`--min-rate ${minRate} must be below --max-rate ${maxRate}`);
   if (steps < 20) throw new UsageError(`--steps ${steps}: at least 20, fewer losses tell nothing`);
+  if (flags.plot !== undefined) await checkReplaceable(flags.plot, 'a plot of "alexnet find-lr"', isMarked);
   const advice = useLargePages();
   const progress = showProgress();
   if (advice) progress.note(advice);
@@ -44,7 +46,7 @@ async function runFindRate(flags: FindRateFlags): Promise<void> {
     const found = await findRate({ ...newRunRequest(flags), backend, minRate, maxRate, steps }, progress);
     progress.stop();
     console.log(flags.json ? JSON.stringify(toJson(found)) : describe(found));
-    if (flags.plot !== undefined) await writeFileAtomically(flags.plot, plot(found));
+    if (flags.plot !== undefined) await writeFileAtomically(flags.plot, MARKUP_MARK + plot(found));
   } finally {
     progress.stop();
   }

@@ -7,10 +7,11 @@ import { UsageError, UserError } from '../model/errors.js';
 import { NETWORKS } from '../model/registry.js';
 import { DATA_HELP, openDataset } from './data/open-dataset.js';
 import { isPack, type PackRecord, shardFile } from './data/pack-format.js';
-import { finishPack, PackWriter } from './data/write-pack.js';
+import { finishPack, foreignToPack, PackWriter } from './data/write-pack.js';
 import { positiveInteger } from './numbers.js';
 import { reportDataset } from './open-data.js';
 import { type Progress, showProgress } from './progress.js';
+import { refuseForeign } from './replaceable.js';
 
 interface PrepareFlags {
   data?: string;
@@ -64,6 +65,7 @@ export async function prepare(
   }: { data: string; out: string; imagePx: number; force: boolean; shardBytes?: number },
   progress: Pick<Progress, 'note' | 'work'>,
 ): Promise<Prepared> {
+  refuseForeign(await foreignToPack(out), 'alexnet prepare');
   const there = isPack(out);
   if (there && !force && !(await lacksShards(out, imagePx))) {
     throw new UserError(`${out}: holds a prepared set already; --force replaces it, another --out keeps both`);

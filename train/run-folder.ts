@@ -4,13 +4,17 @@
  * `config.json` is written last, so a folder that holds it is complete.
  */
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../model/errors.js';
 import { writeFileAtomically } from './atomic-file.js';
 import type { HistoryEntry } from './changed-settings.js';
+import { isCheckpointFile } from './checkpoint-files.js';
 import type { TrainConfig } from './config.js';
 import type { ColourStatistics } from './data/colour.js';
+import { isOwnEventFile } from './metrics/event-file.js';
+import { foreignFile, foreignFilesIn, refuseForeign } from './replaceable.js';
+import { holdsLock } from './run-lock.js';
 
 /** What `config.json` keeps. */
 export interface RunRecord {
@@ -57,18 +61,19 @@ export interface Run extends RunRecord, RunLabels {
   best: string;
 }
 
-/** What a run is made of. */
-const ENTRIES = [
-  'config.json',
-  'labels.json',
-  'mean.bin',
-  'samples.bin',
-  'metrics.jsonl',
-  'metrics.csv',
-  'events',
-  'last',
-  'best',
-];
+/** Files of a run; those of `CREATED` are there before `config.json`. */
+const CREATED = ['labels.json', 'mean.bin', 'samples.bin'];
+const FILES = ['config.json', ...CREATED, 'metrics.jsonl', 'metrics.csv'];
+
+/** Folders of a run, and what it writes there. */
+const FOLDERS: Record<string, (name: string, start: Buffer) => boolean> = {
+  events: isOwnEventFile,
+  last: isCheckpointFile,
+  best: isCheckpointFile,
+};
+
+/** See `RunRecord`; one that was cut short counts. */
+const isConfig = (start: Buffer) => /^\s*\{\s*"config":\s*\{.*"learningRate":/s.test(start.toString('latin1'));
 
 /** True where `path` holds a run, finished or not. */
 export function holdsRun(path: string): boolean {
@@ -76,32 +81,76 @@ export function holdsRun(path: string): boolean {
 }
 
 /**
- * @throws {UserError} when there is a run already and `force` is not set; other files in the folder are left alone
+ * @throws {UserError} when there is a run already and `force` is not set, or a run would overwrite what none has written; other
+ *                     files in the folder are left alone
  */
-export function checkFree(path: string, force: boolean): void {
+export async function checkFree(path: string, force: boolean): Promise<void> {
+  refuseForeign(await foreignEntries(path), 'a run of alexnet');
   if (!holdsRun(path) || force) return;
   throw new UserError(
     `${path}: holds a run already; --resume goes on with it, --force replaces it, another --out keeps both`,
   );
 }
 
-/** Writes a new run's files, in place of those of an earlier run. */
+/** @throws {UserError} where a run that goes on would overwrite somebody's file */
+export async function checkResumable(path: string): Promise<void> {
+  const file = join(checkpointsOf(path).best, 'model.json');
+  refuseForeign(await foreignFile(file, (start) => isCheckpointFile('model.json', start)), 'a run of alexnet');
+}
+
+/**
+ * What bears the name of an entry of a run, and is none. A folder without a `config.json` has no run: nothing in it is a run's, but for the
+ * files of one that was killed while it was made, and left its lock.
+ */
+async function foreignEntries(path: string): Promise<string[]> {
+  const foreignConfig = await foreignFile(join(path, 'config.json'), isConfig);
+  const isRun = holdsRun(path) && foreignConfig.length === 0;
+  const wasBegun = await holdsLock(path);
+  const isOwn = (name: string) => isRun || (wasBegun && CREATED.includes(name));
+  const found = [
+    foreignConfig,
+    ...FILES.slice(1).map((name) => foreignFile(join(path, name), () => isOwn(name))),
+    foreignFile(join(path, 'lock'), () => wasBegun),
+    ...Object.entries(FOLDERS).map(([name, isOurs]) =>
+      foreignFilesIn(join(path, name), (file, start) => isRun && isOurs(file, start)),
+    ),
+  ];
+  return (await Promise.all(found)).flat();
+}
+
+/** Writes a new run's files, in place of those of an earlier run. @throws {UserError} as `checkFree` with `force` */
 export async function createRun(
   path: string,
   record: RunRecord,
   labels: RunLabels,
   { mean, samples }: Pick<Run, 'mean' | 'samples'>,
 ): Promise<Run> {
-  for (const entry of ENTRIES) {
-    const removed = rm(join(path, entry), { recursive: true, force: true, maxRetries: 5 });
-    await (entry === 'events' ? removed.catch(() => undefined) : removed); // Windows keeps what TensorBoard reads
-  }
+  await checkFree(path, true);
+  await removeEntries(path);
   await mkdir(path, { recursive: true });
-  await writeFileAtomically(join(path, 'labels.json'), toJson(labels));
-  await writeFileAtomically(join(path, 'mean.bin'), new Uint8Array(mean.buffer, mean.byteOffset, mean.byteLength));
-  await writeFileAtomically(join(path, 'samples.bin'), samples);
-  await writeFileAtomically(join(path, 'config.json'), toJson(record));
+  try {
+    await writeFileAtomically(join(path, 'labels.json'), toJson(labels));
+    await writeFileAtomically(join(path, 'mean.bin'), new Uint8Array(mean.buffer, mean.byteOffset, mean.byteLength));
+    await writeFileAtomically(join(path, 'samples.bin'), samples);
+    await writeFileAtomically(join(path, 'config.json'), toJson(record));
+  } catch (error) {
+    await removeEntries(path);
+    throw error;
+  }
   return openRun(path);
+}
+
+/** After `checkFree`: all that bears these names is a run's. */
+async function removeEntries(path: string): Promise<void> {
+  for (const folder of Object.keys(FOLDERS)) {
+    const names = await readdir(join(path, folder)).catch(() => []);
+    for (const name of names) {
+      const removed = rm(join(path, folder, name), { maxRetries: 5 });
+      await (folder === 'events' ? removed.catch(() => undefined) : removed); // Windows keeps what TensorBoard reads
+    }
+    await rmdir(join(path, folder)).catch(() => undefined); // absent, or a link to a folder
+  }
+  for (const name of FILES.toReversed()) await rm(join(path, name), { force: true }); // config.json last: until then it is a run
 }
 
 /** Stores the run's config and sample pictures again, e.g. with more epochs. @param run  with what is to be stored */
@@ -119,6 +168,10 @@ export async function openRun(path: string): Promise<Run> {
   if (!holdsRun(path))
     throw new UserError(`${path}: holds no run (no config.json); expected a folder made by "alexnet train --out"`);
   const record = await readJson<RunRecord>(join(path, 'config.json'));
+  if (typeof record?.config?.model !== 'string')
+    throw new UserError(
+      `${join(path, 'config.json')}: not the config of a run; expected a folder made by "alexnet train"`,
+    );
   const labels = await readJson<RunLabels>(join(path, 'labels.json'));
   const pixels = 3 * record.imagePx ** 2;
   const mean = await readWhole(join(path, 'mean.bin'), 4 * pixels, `float32 [${record.imagePx}, ${record.imagePx}, 3]`);

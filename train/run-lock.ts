@@ -55,7 +55,11 @@ async function take(file: string, text: string): Promise<boolean> {
  */
 async function leftBehind(path: string, file: string, own: Holder): Promise<string | undefined> {
   for (const started = Date.now(); ; await setTimeout(100)) {
-    const text = await readFile(file, 'utf8').catch(() => undefined);
+    const text = await readFile(file, 'utf8').catch((error) => {
+      if (error.code !== 'ENOENT') throw writeError(file, error); // a folder
+      return undefined;
+    });
+    if (text !== undefined && !isLock(text)) throw new UserError(`${file}: not a lock of alexnet; move it away`);
     const holder = text === undefined ? undefined : parse(text);
     const late = Date.now() - started > CHANGING_MS;
     if (text === undefined || (holder && !isAlive(holder)) || (!holder && late)) return text;
@@ -86,10 +90,21 @@ export async function isInUse(path: string): Promise<boolean> {
   return holder !== undefined && isAlive(holder);
 }
 
-/** undefined where it is cut short. */
+/** Whether there is a lock, held or left behind; one that was cut short counts. */
+export async function holdsLock(path: string): Promise<boolean> {
+  const text = await readFile(join(path, 'lock'), 'utf8').catch(() => undefined);
+  return text !== undefined && isLock(text);
+}
+
+function isLock(text: string): boolean {
+  return parse(text) !== undefined || '{"pid":'.startsWith(text.slice(0, 7));
+}
+
+/** undefined where it is cut short, or no lock. */
 function parse(text: string): Holder | undefined {
   try {
-    return JSON.parse(text) as Holder;
+    const holder = JSON.parse(text) as Partial<Holder> | null;
+    return typeof holder?.pid === 'number' ? (holder as Holder) : undefined;
   } catch {
     return undefined;
   }

@@ -1,4 +1,5 @@
 /** Starts a run or goes on with one: backend, data set, folder and model brought together for the loop. */
+import { realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { UsageError } from '../model/errors.js';
 import { type BackendName, type SelectedBackend, selectBackend } from './backend.js';
@@ -11,7 +12,7 @@ import { type TrainResult, train } from './loop.js';
 import { checkNewRun, type NewRunRequest, prepareNewRun } from './new-run.js';
 import type { Progress } from './progress.js';
 import { type ResumedRun, resumeRun } from './resume-run.js';
-import { checkFree, createRun, holdsRun, type Run, updateRun } from './run-folder.js';
+import { checkFree, checkResumable, createRun, holdsRun, type Run, updateRun } from './run-folder.js';
 import { lockRun } from './run-lock.js';
 import type { Together } from './trainer.js';
 import { describeData } from './training-data.js';
@@ -54,7 +55,7 @@ export async function startTraining(
   }
   const { out, resume } = request;
   const goesOn = resume && holdsRun(out);
-  if (!goesOn) checkRequest(request);
+  await (goesOn ? checkResumable(out) : checkRequest(request));
   const unlock = await lockRun(out);
   try {
     if (resume && !goesOn) progress.note(`${out}: no run here yet, starting one`);
@@ -105,16 +106,19 @@ async function prepareFirst({ request, progress, together }: Starting, goesOn: b
   return prepared;
 }
 
-function checkRequest(request: TrainRequest): void {
+async function checkRequest(request: TrainRequest): Promise<void> {
   const { out, from, resume, force } = request;
   checkNewRun(request, resume ? `${out}: no run here to resume (no config.json), and ` : '');
-  if (from !== undefined && resolve(from) === resolve(out)) {
+  if (from !== undefined && (await realFolder(from)) === (await realFolder(out))) {
     throw new UsageError(
       `--from and --out are the same folder, ${out}; a run cannot replace the one that it starts from`,
     );
   }
-  checkFree(out, force);
+  await checkFree(out, force);
 }
+
+/** Links followed; the path as it is where nothing is there. */
+const realFolder = (path: string) => realpath(path).catch(() => resolve(path));
 
 async function newRun(request: TrainRequest, progress: Progress, group: Communicator): Promise<ResumedRun> {
   const { record, labels, pictures, dataset, model } = await prepareNewRun(request, progress);

@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { findNetwork, NETWORKS } from '../../model/registry.js';
 import { selectBackend } from '../../train/backend.js';
 import { checkFree } from '../../train/run-folder.js';
+import { lockRun } from '../../train/run-lock.js';
 import type { Compared } from './compare-outputs.js';
 import { type ImportOptions, importNetwork } from './import-network.js';
 import type { Rgb } from './normalisation.js';
@@ -40,9 +41,18 @@ export interface ImportReport {
  * @throws {UserError} when the file is damaged or does not fit; a run in `out` stays as it was
  */
 export async function importRun(request: ImportRequest): Promise<ImportReport> {
-  const { file, out, force, ...options } = request;
-  const spec = findNetwork(request.model);
-  checkFree(out, force);
+  findNetwork(request.model);
+  await checkFree(request.out, request.force);
+  const unlock = await lockRun(request.out);
+  try {
+    return await importInto(request);
+  } finally {
+    await unlock();
+  }
+}
+
+async function importInto({ file, out, force: _, ...options }: ImportRequest): Promise<ImportReport> {
+  const spec = findNetwork(options.model);
   await selectBackend('onnxruntime');
   const imported = await importNetwork(file, spec, options);
   try {

@@ -1,17 +1,17 @@
 /** `alexnet filters`: kernels as a drawing. */
 import { drawKernels, type TileLayout } from './draw/draw-kernels.js';
-import { requireDrawingName, writeScene } from './draw/scene.js';
+import { requireDrawingPlace, writeScene } from './draw/scene.js';
 import { kernelsOf } from './kernels.js';
 import { lookInto } from './look.js';
 import type { ExplainOptions } from './messages.js';
 
 /** @throws {UserError} where the model has no kernels that can be seen as colours */
-export function drawFilters(
+export async function drawFilters(
   options: ExplainOptions,
   out: string,
   layer?: string,
 ): Promise<{ out: string } & TileLayout> {
-  requireDrawingName(out);
+  await requireDrawingPlace(out);
   return lookInto(options, async (_look, { network }) => {
     const view = await kernelsOf(network, layer);
     const { scene, layout } = drawKernels(view);

@@ -5,6 +5,7 @@ import { DATA_HELP, openDataset } from '../../train/data/open-dataset.js';
 import { positiveInteger, wholeNumber } from '../../train/numbers.js';
 import { reportDataset } from '../../train/open-data.js';
 import { showProgress } from '../../train/progress.js';
+import { checkReplaceable } from '../../train/replaceable.js';
 import { DEFAULTS } from '../server.js';
 
 const MODEL_HELP = 'the .onnx file, ours or with a config.json beside';
@@ -81,6 +82,9 @@ export function indexCommand(): Command {
     .option('--split <name>', 'part of the data', 'train')
     .option('--json', 'print one JSON object')
     .action(async ({ model, data, split, out, json }: IndexFlags) => {
+      const { MAGIC } = await import('./index/index-file.js');
+      const isIndex = (start: Buffer) => start.subarray(0, MAGIC.length).equals(MAGIC);
+      await checkReplaceable(out, 'an index of "alexnet index"', isIndex);
       const { CropNetwork } = await import('./crop-network.js');
       const { buildIndex } = await import('./index/build-index.js');
       const { splitPictures } = await import('./index/split-pictures.js');

@@ -1,6 +1,6 @@
 /** `alexnet neighbours`: the nearest pictures of an index to a picture file, as numbers and as a drawing. */
 import { drawNeighbours } from './draw/draw-neighbours.js';
-import { requireDrawingName, writeScene } from './draw/scene.js';
+import { requireDrawingPlace, writeScene } from './draw/scene.js';
 import { bytesOf, jsonOf, lookInto, readPictureFile } from './look.js';
 import type { ExplainOptions } from './messages.js';
 
@@ -21,13 +21,13 @@ type Answer = Omit<NeighboursReport, 'image' | 'out' | 'neighbours'> & {
 };
 
 /** @throws {UserError} where the model, the index or the picture cannot be used */
-export function neighboursOfFile(
+export async function neighboursOfFile(
   options: ExplainOptions,
   image: string,
   k: number,
   out?: string,
 ): Promise<NeighboursReport> {
-  if (out !== undefined) requireDrawingName(out);
+  if (out !== undefined) await requireDrawingPlace(out);
   return lookInto(options, async (look) => {
     const bytes = await readPictureFile(image);
     const answer = await jsonOf<Answer>(look({ view: 'neighbours', bytes, k }));

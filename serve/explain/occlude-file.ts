@@ -1,7 +1,7 @@
 /** `alexnet occlude`: the occlusion map of a picture file, as numbers and as a drawing. */
 import { UsageError } from '../../model/errors.js';
 import { drawOcclusion } from './draw/draw-occlusion.js';
-import { requireDrawingName, writeScene } from './draw/scene.js';
+import { requireDrawingPlace, writeScene } from './draw/scene.js';
 import { bytesOf, lookInto, readPictureFile } from './look.js';
 import type { ExplainOptions } from './messages.js';
 import type { OcclusionEnd, OcclusionOptions, OcclusionPart, OcclusionStart } from './occlusion.js';
@@ -26,12 +26,12 @@ interface OccludeRequest extends Omit<OcclusionOptions, 'class'> {
 }
 
 /** @throws {UserError} where the model or the picture cannot be used, or a number is out of range */
-export function occludeFile(
+export async function occludeFile(
   options: ExplainOptions,
   image: string,
   { class: wanted, crop, out, onProgress, ...sizes }: OccludeRequest,
 ): Promise<OcclusionReport> {
-  if (out !== undefined) requireDrawingName(out);
+  if (out !== undefined) await requireDrawingPlace(out);
   return lookInto(options, async (look, { network }) => {
     const bytes = await readPictureFile(image);
     const request = { view: 'occlusion', bytes, crop, class: classOf(wanted, network.model.labels), ...sizes } as const;

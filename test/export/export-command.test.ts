@@ -25,6 +25,9 @@ interface Report {
   parity: { images: number; max_abs: number; max_rel: number; worst?: { output: string; index: number[] } };
 }
 
+/** Begins as what the command writes, so that it may be replaced. */
+const OLD = '\x08\x07\x12\x07alexnet, precious';
+
 describe('alexnet export of a model on disk', () => {
   let folder: string;
   const at = (...names: string[]) => join(folder, ...names);
@@ -138,7 +141,7 @@ describe('alexnet export of a model on disk', () => {
 
   it('says what is wrong, and leaves an older file as it was', async () => {
     const [old, broken] = [at('old.onnx'), at('broken')];
-    await writeFile(old, 'precious');
+    await writeFile(old, OLD);
     const model = await saveLayersModel(broken, withWeights(MODELS.perceptron()));
     const contents = JSON.parse(await readFile(model, 'utf8'));
     const variant = async (name: string, json: object | string) => {
@@ -178,7 +181,7 @@ describe('alexnet export of a model on disk', () => {
       assert.equal(ended.code, code, words.join(' '));
       assert.ok(!/ {4}at /.test(ended.stderr), `a stack: ${ended.stderr}`);
     }
-    assert.equal(await readFile(old, 'utf8'), 'precious');
+    assert.equal(await readFile(old, 'utf8'), OLD);
     assert.deepEqual(
       (await readdir(folder)).filter((name) => name.includes('.old.onnx')),
       [],

@@ -109,9 +109,9 @@ test('gives a run back as it was created', async () => {
 
 test('refuses a folder that holds a run unless told to replace it', async () => {
   const { path, last } = await makeRun('taken');
-  assert.throws(() => checkFree(path, false), { name: 'UserError', message: /taken: holds a run already; --resume/ });
-  checkFree(path, true);
-  checkFree(join(folder, 'free'), false);
+  await assert.rejects(checkFree(path, false), { name: 'UserError', message: /taken: holds a run already; --resume/ });
+  await checkFree(path, true);
+  await checkFree(join(folder, 'free'), false);
   await writeFile(join(path, 'notes.txt'), 'mine');
   await makeRun('taken');
   assert.equal(await readFile(join(path, 'notes.txt'), 'utf8'), 'mine');

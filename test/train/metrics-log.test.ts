@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { startState } from '../../train/checkpoint.js';
+import { fileStart } from '../../train/metrics/event-file.js';
 import { MetricsLog } from '../../train/metrics/metrics-log.js';
 import { temporaryFolder } from './tiny-pictures.js';
 
@@ -130,11 +131,14 @@ test('begins an event file with the bytes that TensorFlow begins one with', asyn
 
 test('takes the place of the files of an earlier run, and makes those that an earlier version had not', async (t) => {
   const run = await temporaryFolder(t);
+  const [old, foreign] = ['events.out.tfevents.0000000001.old.1', 'events.out.tfevents.0000000001.host.1.0'];
   await mkdir(join(run, 'events'));
-  await writeFile(join(run, 'events', 'events.out.tfevents.0000000001.old.1'), 'old');
+  await writeFile(join(run, 'events', old), fileStart(1));
+  await writeFile(join(run, 'events', foreign), fileStart(1).subarray(0, 40)); // another program's: no session's start
   await writeFile(join(run, 'metrics.jsonl'), `${JSON.stringify(epochLine(15, 1))}\n`);
   await MetricsLog.open(run, { ...startState(), step: 15, epoch: 1 });
-  assert.equal((await readdir(join(run, 'events'))).length, 1);
+  const events = await readdir(join(run, 'events'));
+  assert.deepEqual([events.length, events.includes(foreign)], [2, true]);
   assert.match(await readFile(join(run, 'metrics.csv'), 'utf8'), /^epoch,step,wall_time,loss,.*\n1,15,,6,5,0\.75,/);
   await rm(join(run, 'metrics.csv'));
   await MetricsLog.open(run, startState());

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { UserError } from '../../model/errors.js';
 import { moveFile, writeFileAtomically } from '../atomic-file.js';
 import { DiskFullError, writeError } from '../disk-full.js';
+import { foreignFile, refuseForeign, startOf } from '../replaceable.js';
 import { colourStatistics } from './colour.js';
 import type { Dataset, Encoded, Picture, PictureSink } from './dataset.js';
 import { decodePicture, reasonOf } from './decode.js';
@@ -241,10 +242,27 @@ export class PackWriter implements PictureSink {
   }
 }
 
+/** What a folder without a set, whole or begun, has under the names that a set would take. @param names  of what is about to be written */
+export async function foreignToPack(folder: string, names: readonly string[] = PACK_FILES): Promise<string[]> {
+  const isBegun = isShardRecord(await startOf(shardFile(folder, 0, 'json')));
+  const isOwn = isBegun || isPackRecord(await startOf(join(folder, 'pack.json')));
+  const shards = (await readdir(folder).catch(() => [])).filter((name) => SHARD_RECORD.test(name));
+  const found = [
+    ...names.map((name) => foreignFile(join(folder, name), () => isOwn)),
+    ...shards.map((name) => foreignFile(join(folder, name), isShardRecord)),
+  ];
+  return (await Promise.all(found)).flat();
+}
+
+const PACK_FILES = ['pack.json', 'mean.bin', 'train.bin', 'val.bin', 'test.bin'];
+const SHARD_RECORD = /^pictures-(\d{5})\.json$/;
+const isShardRecord = (start: Buffer) => start.subarray(0, 10).equals(Buffer.from('{"names":['));
+const isPackRecord = (start: Buffer) => start.subarray(0, 10).equals(Buffer.from('{"format":'));
+
 /** Numbers of the shards that were finished, in their order. */
 async function shardsIn(folder: string): Promise<number[]> {
   const files = await readdir(folder);
-  const numbers = files.flatMap((file) => /^pictures-(\d{5})\.json$/.exec(file)?.slice(1) ?? []);
+  const numbers = files.flatMap((file) => SHARD_RECORD.exec(file)?.slice(1) ?? []);
   return numbers.map(Number).sort((a, b) => a - b);
 }
 
@@ -273,6 +291,7 @@ export async function finishPack(writer: PackWriter, dataset: Dataset): Promise<
   const splits: Record<string, number> = {};
   const sha256: Record<string, string> = {};
   const write = async (name: string, bytes: Uint8Array) => {
+    refuseForeign(await foreignToPack(folder, [name]), 'alexnet prepare');
     await writeFileAtomically(join(folder, name), bytes);
     sha256[name] = fullChecksum(bytes);
   };

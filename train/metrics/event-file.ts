@@ -32,6 +32,16 @@ export function fileStart(seconds: number): Uint8Array {
   return Buffer.concat([record(version), record(start)]);
 }
 
+/** Where the first record has its wall time: after its length, the checksum of that and the field's key. */
+const TIME_AT = 13;
+
+/** Of ours and no other program's, whose files have the same form of name: they do not begin with a session's start. */
+export function isOwnEventFile(name: string, start: Buffer): boolean {
+  if (!/^events\.out\.tfevents\.\d{10,}\..+\.\d+(\.alexnet-tmp)?$/.test(name)) return false;
+  const ours = start.length > TIME_AT + 8 ? fileStart(start.readDoubleLE(TIME_AT)) : undefined;
+  return ours !== undefined && start.subarray(0, ours.length).equals(ours);
+}
+
 /** The record of figures that belong to one step. @param scalars  by tag */
 export function scalarsRecord(seconds: number, step: number, scalars: Record<string, number>): Uint8Array {
   const summary: What = (writer) => {

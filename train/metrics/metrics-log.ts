@@ -7,7 +7,8 @@ import { basename, join } from 'node:path';
 import { append, writeAtomically, writeFileAtomically } from '../atomic-file.js';
 import type { Changes } from '../changed-settings.js';
 import type { RunState } from '../checkpoint.js';
-import { eventFileName, fileStart, scalarsRecord } from './event-file.js';
+import { foreignFilesIn } from '../replaceable.js';
+import { eventFileName, fileStart, isOwnEventFile, scalarsRecord } from './event-file.js';
 import {
   type ChangesLine,
   endsEpoch,
@@ -83,9 +84,11 @@ async function startEvents(path: string, lines: MetricsLine[]): Promise<string> 
   await mkdir(folder, { recursive: true });
   const now = Date.now() / 1000;
   const written = await writeAtomically(folder, () => eventFileName(now), [fileStart(now), ...lines.map(toRecord)]);
+  const foreign = await foreignFilesIn(folder, isOwnEventFile);
   for (const name of await readdir(folder)) {
-    if (!name.includes('tfevents') || name === basename(written.path)) continue;
-    await rm(join(folder, name)).catch(() => undefined); // Windows keeps it while TensorBoard reads it, which forgets it at the new one
+    const file = join(folder, name);
+    if (name === basename(written.path) || foreign.includes(file)) continue;
+    await rm(file).catch(() => undefined); // Windows keeps it while TensorBoard reads it, which forgets it at the new one
   }
   return written.path;
 }

@@ -5,6 +5,7 @@ import { writeFileAtomically } from '../atomic-file.js';
 import { BACKENDS } from '../backend.js';
 import { DATA_HELP } from '../data/open-dataset.js';
 import { showProgress } from '../progress.js';
+import { checkReplaceable, isMarked } from '../replaceable.js';
 import { count, percent } from './format.js';
 import { gather, type Report, type ReportRequest } from './gather.js';
 import type { CropErrors } from './measure.js';
@@ -28,7 +29,7 @@ export function reportCommand(): Command {
         .choices(['1', '10'])
         .default('10'),
     )
-    .option('--out <file>', 'the page (default: report.html in the folder of the run)')
+    .option('--out <file>', 'the page, in place of an earlier one (default: report.html in the folder of the run)')
     .addOption(new Option('--backend <name>', 'what computes').choices(BACKENDS).default('auto'))
     .option('--json', 'print the result as one JSON object', false)
     .action(runReport);
@@ -38,6 +39,7 @@ async function runReport(
   run: string,
   { out = join(run, 'report.html'), json, crops, ...flags }: ReportFlags,
 ): Promise<void> {
+  await checkReplaceable(out, 'a page of "alexnet report"', isMarked);
   const progress = showProgress();
   try {
     const report = await gather({ ...flags, run, crops: crops === '10' ? 10 : 1 }, progress);

@@ -1,5 +1,6 @@
 /** A report as one HTML page that loads nothing and runs nothing: its policy forbids both. */
 import { toolVersion } from '../../model/tool-version.js';
+import { MARKUP_MARK } from '../replaceable.js';
 import type { Report } from './gather.js';
 import { Html, html } from './html.js';
 import { errorsSection } from './section-errors.js';
@@ -24,7 +25,7 @@ export async function page(report: Report, writtenAt: Date): Promise<string> {
     settingsSection(report),
   ];
   return html`<!doctype html>
-<html lang="en">
+${new Html(MARKUP_MARK)}<html lang="en">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="${POLICY}">

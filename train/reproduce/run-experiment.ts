@@ -13,7 +13,8 @@ import type { Interrupt } from '../interrupt.js';
 import { loadCheckpoint } from '../load-checkpoint.js';
 import { endsEpoch, readMetrics } from '../metrics/metrics-file.js';
 import type { Progress } from '../progress.js';
-import { openRun, type Run } from '../run-folder.js';
+import { foreignFile, refuseForeign, startOf } from '../replaceable.js';
+import { checkFree, openRun, type Run } from '../run-folder.js';
 import { startTraining } from '../start.js';
 import { openForTraining } from '../training-data.js';
 import { EXPERIMENTS, type Experiment } from './experiments.js';
@@ -48,9 +49,11 @@ export async function runExperiment(
   interrupt: Interrupt,
 ): Promise<Reproduced | undefined> {
   const experiment = findExperiment(request.name);
-  const { imagePx } = findNetwork(request.model ?? experiment.model);
+  refuseForeign(await foreignResults(out), 'alexnet reproduce');
+  const base = findNetwork(request.model ?? experiment.model);
+  for (const { name } of experiment.variants(base)) await checkFree(join(out, name), true);
   progress.note(`backend ${(await selectBackend(backend)).why}`);
-  const dataset = await openForTraining(request.data, imagePx, {}, progress);
+  const dataset = await openForTraining(request.data, base.imagePx, {}, progress);
   const plan = await planExperiment(out, experiment, request, dataset, progress);
   const budget = (1 - SEARCH_SHARE) * request.budgetSeconds; // of a race; other plans fit theirs by their epochs
   const { train, val } = dataset.splits;
@@ -101,6 +104,17 @@ export async function runExperiment(
   await writeFileAtomically(join(out, 'result.json'), `${JSON.stringify({ ...plan, outcomes }, null, 2)}\n`);
   return { outcomes, text };
 }
+
+/** Files of the experiment's own names in a folder without a plan of ours. */
+async function foreignResults(out: string): Promise<string[]> {
+  const plan = join(out, 'plan.json');
+  const isPlan = (start: Buffer) => ['"request":', '"variants":'].every((key) => start.includes(key));
+  const isOwn = isPlan(await startOf(plan));
+  const results = RESULTS.map((name) => foreignFile(join(out, name), () => isOwn));
+  return (await Promise.all([foreignFile(plan, isPlan), ...results])).flat();
+}
+
+const RESULTS = ['table.md', 'plot.svg', 'result.json'];
 
 /** Of the last checkpoint; undefined where the network sees the whole picture. */
 async function tenCropError(run: Run, dataset: Dataset, progress: Progress): Promise<number | undefined> {

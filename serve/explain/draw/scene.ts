@@ -3,6 +3,7 @@ import { extname } from 'node:path';
 import sharp from 'sharp';
 import { UsageError } from '../../../model/errors.js';
 import { writeFileAtomically } from '../../../train/atomic-file.js';
+import { checkReplaceable, isMarked, MARK, MARKUP_MARK } from '../../../train/replaceable.js';
 
 /** RGB or RGBA, row by row. */
 export interface Pixels {
@@ -39,6 +40,7 @@ export async function sceneToPng({ width, height, images }: Scene): Promise<Buff
   );
   return sharp({ create: { width, height, channels: 3, background: '#ffffff' } })
     .composite(layers)
+    .withExif({ IFD0: { Software: MARK } })
     .png()
     .toBuffer();
 }
@@ -73,7 +75,7 @@ export async function sceneToHtml(scene: Scene, title: string, rows: readonly st
     row.map((cell) => `<${tag}>${escaped(cell)}</${tag}>`).join('');
   const table = rows.map((row, i) => `<tr>${cells(row, i === 0 ? 'th' : 'td')}</tr>`).join('\n');
   return `<!doctype html>
-<html lang="en">
+${MARKUP_MARK}<html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
@@ -93,18 +95,22 @@ ${table}
 
 const FORMATS = ['.png', '.svg', '.html'];
 
-/** @throws {UsageError} where the name ends otherwise than a drawing's */
-export function requireDrawingName(file: string): void {
-  if (FORMATS.includes(extname(file).toLowerCase())) return;
-  throw new UsageError(`--out ${file}: expected a name that ends with ${FORMATS.join(', ')}`);
+/**
+ * @throws {UsageError} where the name ends otherwise than a drawing's
+ * @throws {UserError} where there is a file that is no drawing of ours
+ */
+export async function requireDrawingPlace(file: string): Promise<void> {
+  if (!FORMATS.includes(extname(file).toLowerCase()))
+    throw new UsageError(`--out ${file}: expected a name that ends with ${FORMATS.join(', ')}`);
+  await checkReplaceable(file, 'a drawing of alexnet', isMarked);
 }
 
 /** In the format that the name's end says. */
 export async function writeScene(file: string, scene: Scene, title: string, rows: readonly string[][]): Promise<void> {
-  requireDrawingName(file);
+  await requireDrawingPlace(file);
   const write: Record<string, () => Promise<string | Buffer>> = {
     '.png': () => sceneToPng(scene),
-    '.svg': () => sceneToSvg(scene),
+    '.svg': async () => MARKUP_MARK + (await sceneToSvg(scene)),
     '.html': () => sceneToHtml(scene, title, rows),
   };
   await writeFileAtomically(file, await write[extname(file).toLowerCase()]());

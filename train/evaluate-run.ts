@@ -7,6 +7,7 @@ import { type CropCount, cropsOf } from '../model/crops.js';
 import { UsageError, UserError } from '../model/errors.js';
 import '../model/index.js'; // registers the layers that a checkpoint's topology names
 import { type BackendName, selectBackend } from './backend.js';
+import { NotFiniteError } from './checkpoint.js';
 import type { Dataset, Split } from './data/dataset.js';
 import { writeError } from './disk-full.js';
 import { type Evaluation, evaluate, type Predict } from './evaluate.js';
@@ -77,7 +78,17 @@ export async function evaluateRun(request: EvaluateRequest, progress: Progress):
   });
   await lines?.end();
   await release?.();
+  checkFinite(evaluation!, request.onnx ?? `${request.run}, ${request.checkpoint}/`);
   return { ...evaluation!, ...report };
+}
+
+/** @throws {NotFiniteError} where a network computes NaN, so that its errors mean nothing */
+export function checkFinite({ loss }: Evaluation, subject: string): void {
+  if (Number.isFinite(loss)) return;
+  throw new NotFiniteError(
+    `${subject}: its probabilities of some images are NaN or infinite, so it has no errors: its training diverged; ` +
+      'take another checkpoint, or train again at a lower --lr',
+  );
 }
 
 /** By the keys of the first line, see `PicturePrediction`. */

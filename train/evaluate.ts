@@ -1,5 +1,6 @@
 /** Counts a classifier's top-1 and top-5 errors over a split, whatever computes the probabilities. */
 import { setImmediate } from 'node:timers/promises';
+import { allFinite } from '../export/numbers.js';
 import type { Split } from './data/dataset.js';
 import { batchesOf, loadAhead } from './data/read-ahead.js';
 
@@ -9,7 +10,7 @@ export type Predict = (indices: Uint32Array, pictures: Split) => Promise<Float32
 /** Errors are fractions; top-5 counts the best min(5, classes). */
 export interface Evaluation {
   images: number;
-  /** Mean cross-entropy, −log of the true class's probability; without dropout, unlike a training loss. */
+  /** Mean cross-entropy, −log of the true class's probability; without dropout, unlike a training loss. Infinite where a probability is not finite. */
   loss: number;
   top1Error: number;
   top5Error: number;
@@ -63,10 +64,11 @@ export async function evaluate(predict: Predict, split: Split, options: Evaluate
       const row = probabilities.subarray(i * classes, (i + 1) * classes);
       const label = split.labels[indices[i]];
       const top5 = topClasses(row, 5);
-      const loss = -Math.log(Math.max(row[label], SMALLEST_PROBABILITY));
+      const usable = allFinite(row); // else the order of the classes means nothing
+      const loss = usable ? -Math.log(Math.max(row[label], SMALLEST_PROBABILITY)) : Number.POSITIVE_INFINITY;
       lossSum += loss;
-      if (top5[0] !== label) wrongTop1 += 1;
-      if (!top5.includes(label)) wrongTop5 += 1;
+      if (!usable || top5[0] !== label) wrongTop1 += 1;
+      if (!usable || !top5.includes(label)) wrongTop5 += 1;
       const prediction = { name: split.name(indices[i]), label, top5, probability: row[top5[0]], loss };
       options.onPicture?.(prediction, indices[i]);
     }

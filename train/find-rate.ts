@@ -1,6 +1,7 @@
 /** A range test of learning rates: a new network is trained for some steps while the rate rises exponentially. Nothing is written. */
 import { setImmediate } from 'node:timers/promises';
 import { type BackendName, selectBackend } from './backend.js';
+import { NotFiniteError } from './checkpoint.js';
 import { checkNewRun, type NewRunRequest, prepareNewRun } from './new-run.js';
 import type { Progress } from './progress.js';
 import { type RateCurve, type RatePoint, rateCurve } from './rate-curve.js';
@@ -35,8 +36,14 @@ export async function findRate(request: FindRateRequest, progress: Progress): Pr
   const { record, pictures, dataset, model } = await prepareNewRun(request, progress);
   const trainer = new Trainer(model, dataset, { ...record, ...pictures });
   try {
-    const curve = rateCurve(await risingRate(trainer, request, progress));
     const { config } = record;
+    const points = await risingRate(trainer, request, progress);
+    if (!Number.isFinite(points[0].loss)) {
+      throw new NotFiniteError(
+        `${config.from ?? config.model}: the loss is ${points[0].loss} before any update; start with other weights`,
+      );
+    }
+    const curve = rateCurve(points);
     return { model: config.model, data: config.data, backend: backend.name, batch: trainer.batch, ...curve };
   } finally {
     trainer.dispose();

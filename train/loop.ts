@@ -87,6 +87,8 @@ class Loop {
   interruptedBy?: Interrupt['signal'];
   private watch?: NodeJS.Timeout;
   private savedAt = Date.now();
+  /** Epoch from within which `last/` was saved; undefined where it is of an epoch's end. */
+  private epochOfLast?: number;
   /** Of the last one; 0 before. */
   private validationSeconds = 0;
 
@@ -96,6 +98,12 @@ class Loop {
     this.state = from ? structuredClone(from.state) : startState();
     this.trainer = new Trainer(model, dataset, run, together);
     this.state.recentLosses ??= [];
+    if (this.state.position > 0) this.epochOfLast = this.state.epoch;
+    // An earlier version took errors of an epoch that diverged for its best; JSON has null for the loss.
+    if (this.state.bestValidation?.loss === null && this.state.bestValidation.epoch > 0) {
+      this.state.bestValidation = null;
+      this.state.schedule.best = null;
+    }
     this.divergence = new DivergenceWatch(run.labels.length, this.state.recentLosses);
   }
 
@@ -116,7 +124,7 @@ class Loop {
         await this.oneStep(batches);
         await setImmediate(); // lets signals in
         await this.listen();
-        if (Date.now() - this.savedAt > this.training.checkpointMinutes * 60_000) await this.save(run.last);
+        if (Date.now() - this.savedAt > this.training.checkpointMinutes * 60_000) await this.saveWithinEpoch();
       }
       const validation = this.interruptedBy ? null : await this.validate();
       if (validation) await this.endEpoch(validation);
@@ -221,6 +229,8 @@ class Loop {
     const { state } = this;
     const lr = this.learningRate(this.scheduledStep() - 1);
     const trained = this.training.dataset.splits.train.length;
+    if (!Number.isFinite(loss))
+      throw this.diverged('the validation loss is not finite', state.step, lr, this.goodBefore(state.epoch));
     const validation = { epoch: state.epoch + 1, loss, top1Error, top5Error };
     const improved = state.bestValidation === null || top1Error < state.bestValidation.top1Error;
     const trainLoss = state.lossSum / trained;
@@ -271,10 +281,15 @@ class Loop {
     this.savedAt = Date.now();
   }
 
-  private diverged(what: string, step: number, learningRate: number): DivergedError {
+  private async saveWithinEpoch(): Promise<void> {
+    await this.save(this.training.run.last);
+    this.epochOfLast = this.state.epoch;
+  }
+
+  private diverged(what: string, step: number, learningRate: number, good = this.lastGood()): DivergedError {
     return new DivergedError(
       `training diverged at step ${step}, learning rate ${learningRate.toPrecision(3)}: ${what}; ` +
-        `${this.lastGood()}. Try a lower --lr, a --warmup-epochs or a --clip-norm`,
+        `${good}. Try a lower --lr, a --warmup-epochs or a --clip-norm`,
     );
   }
 
@@ -296,6 +311,14 @@ class Loop {
       return this.failed(unsaved);
     }
     return new UserError(`${stops}, saved in ${run.last}: ${error.message}. Go on with: ${resume}`, { cause: error });
+  }
+
+  /** The last good checkpoint where an epoch turned out to be bad, nobody knows from which step on. */
+  private goodBefore(epoch: number): string {
+    const { last, best } = this.training.run;
+    if (this.epochOfLast !== epoch) return this.lastGood();
+    const earlier = hasCheckpoint(best) ? `the last good checkpoint is ${best}` : 'no good checkpoint was saved';
+    return `${earlier}, since ${last} is from within this epoch`;
   }
 
   private lastGood(): string {

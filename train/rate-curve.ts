@@ -26,7 +26,7 @@ const CAP = 2;
 /** A fall or a rise by less than this share of the first loss is none, nor one by less than three deviations of the noise. */
 const LEAST_CHANGE = 0.005;
 
-/** @param points  at least 2; the last loss may be NaN or infinite, then training broke down there */
+/** @param points  at least 1, with a finite loss; that of the last may be NaN or infinite, then training broke down there */
 export function rateCurve(points: RatePoint[]): RateCurve {
   const finite = points.filter(({ loss }) => Number.isFinite(loss));
   const brokeAt = points.find(({ loss }) => !Number.isFinite(loss))?.learningRate ?? null;

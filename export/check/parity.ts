@@ -2,11 +2,13 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { type Crop, centreCrop, cutOut } from '../../model/crops.js';
+import { UserError } from '../../model/errors.js';
 import { selectBackend } from '../../train/backend.js';
 import type { ImageHead } from '../heads.js';
 import { NCHW, permutation, transpose } from '../layout.js';
+import { allFinite } from '../numbers.js';
 import * as ort from '../onnxruntime.js';
-import { type Difference, largestDifference } from './difference.js';
+import { type Difference, largestDifference, type OutputPair } from './difference.js';
 import { openStrict } from './open-strict.js';
 
 /** How far the two are apart: probabilities, or logits of the tensor head. */
@@ -48,7 +50,7 @@ export async function checkParity(
       actual.push(...outputs.actual);
     }
     const name = geometry.crops ? 'probabilities' : 'logits';
-    return { images, ...largestDifference([{ name, dims: [images, expected.length / images], expected, actual }]) };
+    return { images, ...difference({ name, dims: [images, expected.length / images], expected, actual }) };
   } finally {
     await session.release();
   }
@@ -73,7 +75,13 @@ export async function checkOnCpu(
   const expected = logits();
   await tf.setBackend(backend);
   input.dispose();
-  return largestDifference([{ name: 'logits', dims: [1, expected.length], expected, actual }]);
+  return difference({ name: 'logits', dims: [1, expected.length], expected, actual });
+}
+
+/** NaN in both is no agreement: a classifier has none. */
+function difference(pair: OutputPair): Difference {
+  if (allFinite(pair.expected)) return largestDifference([pair]);
+  throw new UserError(`output ${pair.name} is not finite in tfjs: the weights hold NaN or are too large`);
 }
 
 /** Mean probabilities over the crops, both ways. */

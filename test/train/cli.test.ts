@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import * as tf from '@tensorflow/tfjs-core';
 import sharp from 'sharp';
+import '../../model/index.js'; // registers the layers that a checkpoint's topology names
+import { selectBackend } from '../../train/backend.js';
+import { saveCheckpoint } from '../../train/checkpoint.js';
+import { loadCheckpoint } from '../../train/load-checkpoint.js';
 
 const cli = fileURLToPath(new URL('../../train/cli.js', import.meta.url));
 let folder: string;
@@ -214,4 +219,50 @@ test('names a damaged checkpoint and goes on once best/ is put in its place', as
   await rm(join(run, 'last'), { recursive: true });
   await cp(join(run, 'best'), join(run, 'last'), { recursive: true });
   assert.equal((await alexnet(words)).code, 0);
+});
+
+test('never takes an epoch whose validation loss is not finite for the best, nor saves it', async () => {
+  const run = join(folder, 'diverged');
+  // One step an epoch: its own loss is from before the update, so validation is the first to see weights that are too large.
+  const words = [...trainWords(run), '--batch', '8', '--epochs', '3'];
+  const { code, stderr } = await alexnet([...words, '--lr', '1e20', '--schedule', 'constant']);
+  assert.equal(code, 1, stderr);
+  assert.match(stderr, /training diverged at step 1, learning rate 1\.00e\+20: the validation loss is not finite; no /);
+  assert.doesNotMatch(stderr, /best so far/);
+  assert.deepEqual(
+    (await readdir(run)).filter((name) => ['best', 'last'].includes(name)),
+    [],
+  );
+  assert.equal((await readFile(join(run, 'metrics.csv'), 'utf8')).trim().split('\n').length, 1);
+  const good = await alexnet([...trainWords(run), '--force', '--batch', '8', '--epochs', '1']);
+  assert.equal(good.code, 0, good.stderr);
+  const resumed = await alexnet(['train', '--resume', '--force', '--out', run, '--epochs', '3', '--lr', '1e20']);
+  assert.equal(resumed.code, 1, resumed.stderr);
+  assert.match(resumed.stderr, new RegExp(`the last good checkpoint is ${join(run, 'last')}`));
+  const { state } = JSON.parse(await readFile(join(run, 'last', 'model.json'), 'utf8')).alexnet;
+  assert.deepEqual([state.step, state.bestValidation.epoch], [1, 1]);
+});
+
+test('says that a network computes NaN instead of giving errors, a report, a rate or a file', async () => {
+  const run = join(folder, 'huge');
+  await cp(join(folder, 'run'), run, { recursive: true });
+  await selectBackend('cpu');
+  const { model, state } = await loadCheckpoint(join(run, 'best'));
+  for (const weight of model.weights) weight.write(tf.fill(weight.shape as number[], 1e30));
+  await saveCheckpoint(join(run, 'best'), model, [], state);
+  const evaluated = await alexnet(['evaluate', '--run', run, '--split', 'val', '--json']);
+  assert.deepEqual([evaluated.code, evaluated.stdout], [1, '']);
+  assert.match(
+    evaluated.stderr,
+    /alexnet evaluate: .*huge, best\/: its probabilities of some images are NaN or infinite/,
+  );
+  const reported = await alexnet(['report', run, '--json']);
+  assert.equal(reported.code, 0, reported.stderr);
+  assert.match(lastLine(reported.stdout).missing.join(), /^Errors and pictures: .*NaN or infinite/);
+  const searched = await alexnet(['find-lr', '--from', run, '--data', data, '--batch', '4']);
+  assert.equal(searched.code, 1);
+  assert.match(searched.stderr, /alexnet find-lr: .*huge: the loss is NaN before any update/);
+  const exported = await alexnet(['export', '--run', run, '--out', join(folder, 'huge.onnx')]);
+  assert.equal(exported.code, 1);
+  assert.match(exported.stderr, /alexnet export: .* the weights hold NaN or are too large/);
 });

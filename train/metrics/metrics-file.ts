@@ -31,7 +31,12 @@ export function metricsFile(path: string): string {
  * @throws {UserError} naming a line that is no JSON
  */
 export async function readMetrics({ path }: { path: string }): Promise<MetricsLine[]> {
-  return (await readAllMetrics(path)).filter(tellsFigures);
+  return (await readAllMetrics(path)).filter(tellsFigures).map(withNaN);
+}
+
+/** JSON has null for a figure that is not finite. */
+function withNaN(line: MetricsLine): MetricsLine {
+  return Object.fromEntries(Object.entries(line).map(([key, value]) => [key, value ?? Number.NaN])) as MetricsLine;
 }
 
 /** Whether a line has figures, of a step or of an epoch. */

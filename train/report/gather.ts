@@ -3,7 +3,7 @@ import type * as tfl from '@tensorflow/tfjs-layers';
 import { UserError } from '../../model/errors.js';
 import '../../model/index.js'; // registers the layers that a checkpoint's topology names
 import { type BackendName, selectBackend } from '../backend.js';
-import type { RunState } from '../checkpoint.js';
+import { NotFiniteError, type RunState } from '../checkpoint.js';
 import { hasCheckpoint, loadCheckpoint } from '../load-checkpoint.js';
 import { type MetricsLine, readMetrics } from '../metrics/metrics-file.js';
 import type { Progress } from '../progress.js';
@@ -69,6 +69,10 @@ async function measureIfThere(
   try {
     return await measure(run, model, { data, split: split ?? 'val', crops }, progress);
   } catch (error) {
+    if (error instanceof NotFiniteError) {
+      missing.push(`Errors and pictures: ${error.message}.`);
+      return undefined;
+    }
     if (!(error instanceof UserError) || data !== undefined || split !== undefined) throw error;
     missing.push(
       `Errors and pictures: the data set is not at hand (${error.message}); --data DATA says where it is, --split NAME which part.`,

@@ -4,7 +4,7 @@ import { evaluationPixels } from '../data/augment.js';
 import type { Split } from '../data/dataset.js';
 import { loadPictures } from '../data/read-ahead.js';
 import { type Evaluation, evaluate, type PicturePrediction } from '../evaluate.js';
-import { openRunPictures, runPredictor } from '../evaluate-run.js';
+import { checkFinite, openRunPictures, runPredictor } from '../evaluate-run.js';
 import type { Progress } from '../progress.js';
 import type { Run } from '../run-folder.js';
 import { Confusion } from './confusion.js';
@@ -37,7 +37,7 @@ export interface Measured {
 /** Pictures shown with their answers. */
 const WORST = 24;
 
-/** @throws {UserError} see `openRunPictures` */
+/** @throws {UserError} see `openRunPictures` and `checkFinite` */
 export async function measure(
   run: Run,
   model: tfl.LayersModel,
@@ -76,5 +76,7 @@ async function cropErrors(
 ): Promise<CropErrors> {
   const { predict, batch, crops } = runPredictor(run, model, split, wanted);
   const onProgress = (done: number, total: number) => progress.work(`evaluating, ${crops} crop(s)`, done, total);
-  return { ...(await evaluate(predict, split, { batch, onPicture, onProgress }))!, crops };
+  const evaluation = (await evaluate(predict, split, { batch, onPicture, onProgress }))!;
+  checkFinite(evaluation, run.path);
+  return { ...evaluation, crops };
 }

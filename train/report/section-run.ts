@@ -64,7 +64,7 @@ function progressOf({ run: { config }, metrics, inUse }: Report): string {
 }
 
 function bestOf({ metrics }: Report): string {
-  const ends = metrics.filter(endsEpoch);
+  const ends = metrics.filter((line) => endsEpoch(line) && Number.isFinite(line.val_loss));
   if (ends.length === 0) return 'no epoch has ended yet';
   const best = ends.reduce((a, b) => (b.val_top1_error! < a.val_top1_error! ? b : a));
   return `top-1 ${percent(best.val_top1_error!)}, top-5 ${percent(best.val_top5_error)}, after epoch ${best.epoch}`;

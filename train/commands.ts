@@ -5,6 +5,7 @@
 import { Command, CommanderError } from 'commander';
 import { UsageError, UserError } from '../model/errors.js';
 import { explainTooManyFiles } from '../model/few-open-files.js';
+import { isOutOfMemory, withMemory } from '../model/out-of-memory.js';
 import { startedByNohup } from '../model/process/nohup.js';
 import { outliveReaders } from '../model/process/standard-streams.js';
 import { toolVersion } from '../model/tool-version.js';
@@ -95,13 +96,23 @@ async function main(words: string[]): Promise<void> {
 function report(error: unknown, command: string): number {
   const name = Object.hasOwn(COMMANDS, command) ? `alexnet ${command}` : 'alexnet';
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // commander has printed it
-  if (error instanceof UserError) console.error(`${name}: ${error.message}`);
+  if (isOutOfMemory(error)) console.error(`${name}: ${withMemory(error).message}${memoryAdvice(command)}`);
+  else if (error instanceof UserError) console.error(`${name}: ${error.message}`);
   else if (isSystemError(error)) console.error(`${name}: ${error.message}`);
   else
     console.error(
       `${name}: this is a bug in alexnet, please report it:\n${error instanceof Error ? error.stack : error}`,
     );
   return error instanceof UsageError ? 2 : 1;
+}
+
+/** What to do where memory ran out. */
+function memoryAdvice(command: string): string {
+  if (['train', 'find-lr'].includes(command))
+    return '. Compute fewer images at once: --micro-batch 16, or less, gives the same updates; "alexnet train --dry-run" measures what a run takes';
+  if (['evaluate', 'report'].includes(command))
+    return '. Compute fewer images at once: evaluate has --batch 16, or less';
+  return '. Free some memory, or raise the limit (ulimit -v, the container) and repeat the command';
 }
 
 /** Of the operating system: disk full, no permission, port in use. */

@@ -5,6 +5,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { UserError } from '../model/errors.js';
+import { isOutOfMemory, withMemory } from '../model/out-of-memory.js';
 import type { Changes } from './changed-settings.js';
 import { NotFiniteError, type RunState, restoreValues, saveCheckpoint, startState } from './checkpoint.js';
 import type { Dataset } from './data/dataset.js';
@@ -304,6 +305,14 @@ class Loop {
         `${stops}: ${path} cannot be written: ${reason}; ${this.lastGood()}. Make room, then go on with: ${resume}`,
       );
     }
+    if (isOutOfMemory(error)) {
+      const { message } = withMemory(error);
+      const smaller = `${resume} --force --micro-batch ${this.smallerMicroBatch()}`;
+      return new UserError(
+        `${stops}: ${message}; ${this.lastGood()}. Compute fewer images at once, for the same updates: ${smaller}`,
+        { cause: error },
+      );
+    }
     if (!(error instanceof PicturesError) || !this.writes) return error;
     try {
       await this.save(run.last);
@@ -311,6 +320,11 @@ class Loop {
       return this.failed(unsaved);
     }
     return new UserError(`${stops}, saved in ${run.last}: ${error.message}. Go on with: ${resume}`, { cause: error });
+  }
+
+  /** A quarter of what is computed at once takes little more than a quarter of the memory. */
+  private smallerMicroBatch(): number {
+    return Math.ceil((this.training.run.config.microBatch ?? this.trainer.batch / this.group.size) / 4);
   }
 
   /** The last good checkpoint where an epoch turned out to be bad, nobody knows from which step on. */

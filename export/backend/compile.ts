@@ -121,6 +121,11 @@ function nodeName({ scope, outputs }: GraphNode): string {
   return scope ? `${scope}|${outputs[0].name}` : outputs[0].name;
 }
 
+/** What a program takes where none of its results is let go of before its end: an upper bound. */
+export function programBytes(calls: readonly KernelCall[], leaves: readonly Operand[]): number {
+  return bytesOf(leaves) + bytesOf(calls.flatMap((call) => call.outputs));
+}
+
 /** Of tensors that all lie side by side. */
 function bytesOf(tensors: readonly TensorSpec[]): number {
   return tensors.reduce((sum, { dtype, shape }) => sum + byteLength({ dtype, dims: shape }), 0);

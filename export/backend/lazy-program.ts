@@ -1,10 +1,11 @@
 /** Kernel calls recorded and not yet run, and the run that computes them all. */
 import { UserError } from '../../model/errors.js';
+import { withMemory } from '../../model/out-of-memory.js';
 import { type Attrs, type KernelCall, type Operand, type TensorSpec, textOf } from '../kernel-call.js';
 import { isIdentity, type TensorData } from '../layout.js';
 import { neededCalls } from '../lower.js';
 import { BufferPool } from './buffer-pool.js';
-import { compiled, describe } from './compile.js';
+import { type CompiledProgram, compiled, describe, programBytes } from './compile.js';
 import { TensorRecord } from './record.js';
 
 /** A loop that never reads a value would grow the program without bound; a step of AlexNet is about 300 calls. */
@@ -145,10 +146,23 @@ export class LazyProgram {
     memory?: ReadonlyMap<TensorRecord, TensorData>,
   ): void {
     const { key, leaves } = describe(calls, alive);
-    const program = compiled(key, calls, leaves, alive);
-    const read = (leaves as TensorRecord[])
-      .map((leaf, i) => [`i${i}`, leaf.tensor] as const)
-      .filter((_, i) => program.reads[i]);
+    try {
+      this.runOn(compiled(key, calls, leaves, alive), leaves as TensorRecord[], alive, memory);
+    } catch (error) {
+      throw withMemory(error, programBytes(calls, leaves));
+    }
+    this.runs += 1;
+    this.kernels += calls.length;
+    this.pool.age();
+  }
+
+  private runOn(
+    program: CompiledProgram,
+    leaves: readonly TensorRecord[],
+    alive: readonly TensorRecord[],
+    memory?: ReadonlyMap<TensorRecord, TensorData>,
+  ): void {
+    const read = leaves.map((leaf, i) => [`i${i}`, leaf.tensor] as const).filter((_, i) => program.reads[i]);
     alive.forEach((record, i) => {
       const layout = program.layouts[i];
       const given = isIdentity(layout) ? memory?.get(record) : undefined;
@@ -159,9 +173,6 @@ export class LazyProgram {
       Object.fromEntries(read),
       Object.fromEntries(alive.map((record, i) => [program.names[i], record.tensor])),
     );
-    this.runs += 1;
-    this.kernels += calls.length;
-    this.pool.age();
   }
 
   /** A tensor lost a reader or, with 0, its last tfjs reference: once it has neither, its memory is free for others. */

@@ -1,4 +1,5 @@
 /** What the process for views does: computes one view at a time, step by step as the server asks. */
+import { isOutOfMemory, withMemory } from '../../model/out-of-memory.js';
 import { endWithServer } from '../end-with-server.js';
 import { RequestError } from '../errors.js';
 import type { FromExplainer, ToExplainer, ViewPart, ViewRequest } from './messages.js';
@@ -40,7 +41,8 @@ export function runExplainLoop(open: () => Promise<Viewer>): void {
         if (error instanceof RequestError)
           send({ type: 'refused', id: message.id, code: error.code, message: error.message });
         else {
-          send({ type: 'fault', line: `a view failed: ${error instanceof Error ? error.stack : error}` });
+          const told = isOutOfMemory(error) ? withMemory(error).message : error instanceof Error ? error.stack : error;
+          send({ type: 'fault', line: `a view failed: ${told}` });
           send({ type: 'refused', id: message.id, code: 'VIEW_FAILED', message: 'the view could not be computed' });
         }
       }),

@@ -2,6 +2,7 @@
 import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import { UserError } from '../../model/errors.js';
 import { explainTooManyFiles } from '../../model/few-open-files.js';
+import { isOutOfMemory, withMemory } from '../../model/out-of-memory.js';
 import { endWithServer } from '../end-with-server.js';
 import { RequestError } from '../errors.js';
 import type { Classifier } from './classifier.js';
@@ -29,6 +30,10 @@ async function decode(classifier: Classifier, bytes: Uint8Array): Promise<Decode
 
 function refusal(id: number, error: unknown): Reply {
   if (error instanceof RequestError) return { type: 'refused', id, code: error.code, message: error.message };
+  if (isOutOfMemory(error)) {
+    send({ type: 'progress', line: `inference failed: ${withMemory(error).message}` });
+    return { type: 'refused', id, code: 'INFERENCE_FAILED', message: 'the server ran out of memory on this input' };
+  }
   send({ type: 'progress', line: `inference failed: ${error instanceof Error ? error.stack : error}` });
   return { type: 'refused', id, code: 'INFERENCE_FAILED', message: 'the model failed on this input' };
 }
@@ -154,8 +159,8 @@ export async function runInferenceLoop(
     process.on('message', (message: ToInference) => line.receive(message));
     const { model, provider, batch } = classifier;
     send({ type: 'ready', model, provider, batch });
-  } catch (caught) {
-    const error = explainTooManyFiles(caught);
+  } catch (thrown) {
+    const error = withMemory(explainTooManyFiles(thrown));
     const forPeople = error instanceof UserError;
     send({ type: 'failed', message: forPeople ? error.message : String((error as Error).stack ?? error), forPeople });
   }

@@ -199,11 +199,11 @@ describe('the onnxruntime backend', () => {
   it('tells every reader of a failed tensor why, and goes on with others', () => {
     const wrong = tf.tidy(() => tf.sum(tf.fill([2 ** 24, 2 ** 24], 1))); // 1 PiB, more than can be addressed
     assert.throws(() => wrong.dataSync(), {
-      name: 'Error',
+      name: 'OutOfMemoryError',
       message: /running ConstantOfShape node.*(bad_alloc|allocate)/,
     });
     assert.throws(() => wrong.dataSync(), {
-      name: 'Error',
+      name: 'OutOfMemoryError',
       message: /running ConstantOfShape node.*(bad_alloc|allocate)/,
     });
     wrong.dispose();

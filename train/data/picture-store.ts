@@ -2,9 +2,10 @@
  * Decoded pictures of one data set, in memory, in blocks of one size, so that the store grows without ever copying what it holds. Where they
  * would fill too much of it, they are let go of, to be decoded anew at every use. Decoding runs a bounded number of pictures at once.
  */
-import { availableParallelism, freemem } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import { UserError } from '../../model/errors.js';
+import { freeMemory } from '../../model/out-of-memory.js';
 import type { Encoded, OpenOptions, Picture, PictureSink } from './dataset.js';
 import { decodePicture, reasonOf } from './decode.js';
 import { PictureStream } from './picture-stream.js';
@@ -12,8 +13,6 @@ import { PictureStream } from './picture-stream.js';
 const BLOCK_BYTES = 32 * 2 ** 20;
 /** The rest is for the network: AlexNet takes 4.8 GB at batch 128. */
 const HELD_SHARE = 0.5;
-
-const freeMemory = (): number => process.availableMemory?.() ?? freemem();
 
 /** Room for pictures of one size, filled in any order. */
 export class PictureStore implements PictureSink {

@@ -18,6 +18,7 @@ import { inProcess } from './distributed/launched.js';
 import { DivergedError, DivergenceWatch } from './divergence.js';
 import { endedEarly } from './early-end.js';
 import { type Evaluation, evaluate } from './evaluate.js';
+import { adviceAtChance, lossOfGuessing } from './few-images.js';
 import type { Interrupt } from './interrupt.js';
 import { hasCheckpoint, type LoadedCheckpoint } from './load-checkpoint.js';
 import { MetricsLog } from './metrics/metrics-log.js';
@@ -88,6 +89,8 @@ class Loop {
   interruptedBy?: Interrupt['signal'];
   private watch?: NodeJS.Timeout;
   private savedAt = Date.now();
+  /** Whether the last epoch's loss was that of guessing, or above. */
+  private wasAtChance = false;
   /** Epoch from within which `last/` was saved; undefined where it is of an epoch's end. */
   private epochOfLast?: number;
   /** Of the last one; 0 before. */
@@ -246,6 +249,7 @@ class Loop {
       `epoch ${state.epoch}/${run.config.epochs}: loss ${trainLoss.toFixed(4)}, train top-1 error ${percent(trainTop1Error)}, ` +
         `val loss ${loss.toFixed(4)}, top-1 ${percent(top1Error)}, top-5 ${percent(top5Error)}, learning rate ${lr.toPrecision(3)}${improved ? ', best so far' : ''}`,
     );
+    this.tellOfChance(trainLoss);
     await this.metrics?.append({
       step: state.step,
       epoch: state.epoch,
@@ -259,6 +263,16 @@ class Loop {
     });
     if (improved) await this.save(run.best);
     await this.save(run.last);
+  }
+
+  /** Once for epochs that follow each other. */
+  private tellOfChance(loss: number): void {
+    const { run, progress } = this.training;
+    const classes = run.labels.length;
+    const isAtChance = loss >= lossOfGuessing(classes);
+    if (isAtChance && !this.wasAtChance)
+      progress.note(adviceAtChance(loss, classes, run.config.learningRate, run.pictures.train));
+    this.wasAtChance = isAtChance;
   }
 
   /** @param step  as `scheduledStep` counts them */

@@ -11,6 +11,7 @@ import type { GradientType } from './distributed/gradient-sum.js';
 import { describeJob, ENGINES, endJob, inProcess, join } from './distributed/launched.js';
 import { dryRun } from './dry-run.js';
 import { type EvaluateRequest, type EvaluationReport, evaluateRun } from './evaluate-run.js';
+import { lossOfGuessing } from './few-images.js';
 import { listenForInterrupt } from './interrupt.js';
 import { useLargePages } from './large-pages.js';
 import { cropCount, nonNegativeNumber, positiveInteger, positiveNumber, risingIntegers } from './numbers.js';
@@ -184,6 +185,8 @@ function describeTrained({ run, state, imagesPerSecond, delegated }: Trained): s
     lines.push(
       `best validation error, epoch ${best.epoch}: top-1 ${percent(best.top1Error)}, top-5 ${percent(best.top5Error)}`,
     );
+  if (state.trainLoss !== null && state.trainLoss >= lossOfGuessing(run.labels.length))
+    lines.push('nothing was learnt: the training loss ended no better than that of guessing');
   const kernels = Object.entries(delegated).map(([kernel, count]) => `${kernel} ${count}`);
   if (kernels.length > 0) lines.push(`kernels without a rule, computed by the slow cpu backend: ${kernels.join(', ')}`);
   return lines.join('\n');

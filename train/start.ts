@@ -7,6 +7,7 @@ import type { RunState } from './checkpoint.js';
 import { ALONE, type Communicator } from './distributed/communicator.js';
 import { checkSameJob } from './distributed/launched.js';
 import { receiveRun, shareRun } from './distributed/share-run.js';
+import { adviceForFewImages } from './few-images.js';
 import type { Interrupt } from './interrupt.js';
 import { type TrainResult, train } from './loop.js';
 import { checkNewRun, type NewRunRequest, prepareNewRun } from './new-run.js';
@@ -125,6 +126,9 @@ async function newRun(request: TrainRequest, progress: Progress, group: Communic
   await shareRun(group, { ...record, ...labels, mean: pictures.mean }, dataset);
   const run = await createRun(request.out, record, labels, pictures);
   progress.note(describeConfig(run));
+  const { from, model: name } = record.config;
+  const advice = adviceForFewImages({ model: name, images: run.pictures.train, weights: model.countParams(), from });
+  if (advice) progress.note(advice);
   return { run, dataset, model };
 }
 

@@ -266,3 +266,15 @@ test('says that a network computes NaN instead of giving errors, a report, a rat
   assert.equal(exported.code, 1);
   assert.match(exported.stderr, /alexnet export: .* the weights hold NaN or are too large/);
 });
+
+test('says before a large network starts on few images what works instead', async () => {
+  const words = trainWords(join(folder, 'few')).with(4, 'alexnet');
+  const { stderr } = await alexnet(words, { onStderr: (all, kill) => all.includes('warning:') && kill('SIGKILL') });
+  assert.match(
+    stderr,
+    /warning: 8 training images are too few for the 57 million weights of alexnet.*--from RUN.*--model /,
+  );
+  assert.doesNotMatch(stderr, /epoch 1\/\d+ /);
+  const small = await alexnet(trainWords(join(folder, 'few small'), '--epochs', '1'));
+  assert.doesNotMatch(small.stderr, /too few/);
+});

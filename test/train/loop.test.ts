@@ -39,10 +39,9 @@ function newRun(name: string, settings: Partial<Settings> = {}): Promise<Run> {
 }
 
 /** Trains from where the run is; stops after the step or during the validation that `stopAt` names. */
-async function go(run: Run, stopAt?: { step?: number; validation?: number }, data = dataset) {
+async function go(run: Run, stopAt?: { step?: number; validation?: number }, data = dataset, notes: string[] = []) {
   const interrupt: Interrupt = {};
   let validations = 0;
-  const notes: string[] = [];
   const progress: Progress = {
     ...silentProgress,
     note: (line) => notes.push(line),
@@ -185,7 +184,8 @@ test('stops where the loss grows beyond hope though it is finite, with the last 
     weightDecay: 2.3,
     clipNorm: 1e-3,
   });
-  await assert.rejects(go(run), (error: Error) => {
+  const notes: string[] = [];
+  await assert.rejects(go(run, undefined, dataset, notes), (error: Error) => {
     assert.ok(error instanceof UserError);
     assert.match(
       error.message,
@@ -195,6 +195,9 @@ test('stops where the loss grows beyond hope though it is finite, with the last 
   });
   const { state } = await loadCheckpoint(run.last);
   assert.ok(state.step > 0);
+  const advice = notes.filter((note) => note.includes('no better than guessing among 4 classes (1.39)'));
+  assert.equal(advice.length, 1); // and not at every epoch
+  assert.match(advice[0], /start again with --lr 0\.01, a small network .*, or .* \(--from RUN\)$/);
 });
 
 test('stops with step, learning rate and last good checkpoint when the loss is no longer finite', async () => {

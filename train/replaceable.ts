@@ -11,10 +11,10 @@ export type IsOurs = (start: Buffer) => boolean;
 
 const START_BYTES = 2 ** 22;
 
-/** In files of text and pictures that have no other sign of where they come from. */
+/** Near the start of pages and drawings, which have no other sign of where they come from. */
 export const MARK = 'written by alexnet';
 export const MARKUP_MARK = `<!-- ${MARK} -->\n`;
-export const isMarked: IsOurs = (start) => start.includes(MARK);
+export const isMarked: IsOurs = (start) => start.subarray(0, 512).includes(MARK);
 
 /**
  * @param what     a command writes there, e.g. "a report of alexnet"

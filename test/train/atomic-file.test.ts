@@ -49,7 +49,7 @@ test('elsewhere, where nobody holds files, a refused rename is an error at once'
   const calls = refuseRenames(context, 'linux', 'EACCES', 3);
   await assert.rejects(
     writeFileAtomically(join(folder, 'config.json'), 'whole'),
-    /config\.json\.tmp: cannot be written/,
+    /config\.json\.alexnet-tmp: cannot be written/,
   );
   assert.deepEqual([calls(), await readdir(folder)], [1, []]);
 });

@@ -36,7 +36,8 @@ const stderr = new Map<string, string>();
 // Suites and the per-file wrappers report as tests too: count the leaves only.
 const isLeaf = (details: { type?: string }, name: string) => details.type !== 'suite' && !files.includes(name);
 
-const stream = run({ files, concurrency: availableParallelism(), timeout: slow ? 3_600_000 : 240_000 });
+// One more than processors: many tests wait for the processes that they start.
+const stream = run({ files, concurrency: availableParallelism() + 1, timeout: slow ? 3_600_000 : 240_000 });
 stream.on('test:dequeue', ({ name }) => {
   if (files.includes(name)) progress.start(relative(here, name));
 });

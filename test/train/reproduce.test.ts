@@ -4,75 +4,25 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import sharp from 'sharp';
-import { random } from '../../model/random.js';
 import { findNetwork } from '../../model/registry.js';
 import { EXPERIMENTS } from '../../train/reproduce/experiments.js';
 import { describeOutcome, type Outcome, readOutcome } from '../../train/reproduce/outcome.js';
 import type { Run } from '../../train/run-folder.js';
 import { alexnet, alexnetAs, json } from '../real/command.js';
+import { epochLines, type Row, words, writeTwoColours } from './two-colours.js';
 
 let folder: string;
 let data: string;
-
-/** Noise, reddish or bluish: two classes that a network tells apart within an epoch or two. */
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'alexnet-reproduce-'));
   data = join(folder, 'data');
-  for (const [split, count] of [
-    ['train', 40],
-    ['val', 6],
-  ] as const) {
-    for (const [name, channel] of [
-      ['cat', 0],
-      ['dog', 2],
-    ] as const) {
-      await mkdir(join(data, split, name), { recursive: true });
-      for (let i = 0; i < count; i++) {
-        const stream = random(split, name, i);
-        const pixels = Uint8Array.from(
-          { length: 32 * 32 * 3 },
-          (_, k) => stream.integer(100) + (k % 3 === channel ? 120 : 0),
-        );
-        await sharp(pixels, { raw: { width: 32, height: 32, channels: 3 } })
-          .png()
-          .toFile(join(data, split, name, `${i}.png`));
-      }
-    }
-  }
+  await writeTwoColours(folder);
 });
 after(() => rm(folder, { recursive: true }));
 
-interface Row {
-  variant: string;
-  model: string;
-  epochs: number;
-  trainError: number;
-  testError: number;
-  epochsToTarget?: number | null;
-  curve: { epoch: number; trainError: number; testError: number }[];
-}
-
-const words = (name: string, out: string, ...more: string[]) => [
-  'reproduce',
-  name,
-  '--data',
-  data,
-  '--out',
-  out,
-  '--backend',
-  'onnxruntime',
-  ...more,
-];
-
-async function epochLines(run: string) {
-  const lines = (await readFile(join(run, 'metrics.jsonl'), 'utf8')).trim().split('\n');
-  return lines.map((line) => JSON.parse(line)).filter((line) => 'val_top1_error' in line);
-}
-
 test('trains both variants for as many epochs, tabulates their metrics, and goes on where it stopped', async () => {
   const out = join(folder, 'overlap');
-  const { variants } = await json<{ variants: Row[] }>(...words('overlap', out, '--epochs', '2'));
+  const { variants } = await json<{ variants: Row[] }>(...words(folder, 'overlap', out, '--epochs', '2'));
   assert.deepEqual(
     variants.map(({ variant, model, epochs }) => [variant, model, epochs]),
     [
@@ -106,30 +56,9 @@ test('trains both variants for as many epochs, tabulates their metrics, and goes
     variants.map(({ curve }) => curve),
   );
   assert.ok(existsSync(join(out, 'result.json')));
-  const { code, stderr } = await alexnet(...words('overlap', out, '--epochs', '2', '--seed', '5'));
+  const { code, stderr } = await alexnet(...words(folder, 'overlap', out, '--epochs', '2', '--seed', '5'));
   assert.equal(code, 1);
   assert.match(stderr, /holds an experiment with seed 0, not 5/);
-});
-
-test('races to a training error at rates found by a search', async () => {
-  const out = join(folder, 'figure1');
-  const { variants } = await json<{ variants: Row[] }>(
-    ...words('figure1', out, '--model', 'cifar10-quick', '--epochs', '12', '--budget', '1s'),
-  );
-  const plan = JSON.parse(await readFile(join(out, 'plan.json'), 'utf8'));
-  for (const { name, settings } of plan.variants) {
-    const losses = Object.entries(plan.search[name] as Record<string, number | null>);
-    assert.equal(losses.length, 5);
-    const best = losses.reduce((a, b) => ((b[1] ?? Infinity) < (a[1] ?? Infinity) ? b : a));
-    assert.equal(settings.learningRate, Number(best[0]));
-  }
-  for (const { variant, epochs, trainError, epochsToTarget } of variants) {
-    const lines = await epochLines(join(out, variant));
-    assert.ok(lines.slice(0, -1).every((line) => line.train_top1_error > 0.25));
-    if (trainError > 0.25) assert.deepEqual([epochs, epochsToTarget], [12, null]);
-    else assert.ok(epochsToTarget! > epochs - 1.5 && epochsToTarget! <= epochs - 0.5);
-  }
-  assert.ok(variants.some(({ trainError }) => trainError <= 0.25));
 });
 
 test('trains every variant of a race for an epoch at least, however short the time', async () => {
@@ -139,14 +68,16 @@ test('trains every variant of a race for an epoch at least, however short the ti
   const { epochs: _, ...timed } = { ...request, budgetSeconds: 0.01 };
   await mkdir(out);
   await writeFile(join(out, 'plan.json'), JSON.stringify({ ...plan, request: timed }));
-  const { variants } = await json<{ variants: Row[] }>(...words(...short));
+  const { variants } = await json<{ variants: Row[] }>(...words(folder, ...short));
   assert.deepEqual(
     variants.map(({ epochs }) => epochs),
     [1, 1],
   );
-  const again = await json<{ variants: Row[] }>(...words(...short));
+  const again = await json<{ variants: Row[] }>(...words(folder, ...short));
   assert.deepEqual(again.variants, variants); // their time was over
-  const { code, stderr } = await alexnet(...words('figure1', out, '--model', 'cifar10-quick', '--budget', '60s'));
+  const { code, stderr } = await alexnet(
+    ...words(folder, 'figure1', out, '--model', 'cifar10-quick', '--budget', '60s'),
+  );
   assert.equal(code, 1);
   assert.match(stderr, /holds an experiment with budgetSeconds 0\.01, not 60/);
 });

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { json } from '../real/command.js';
+import { alexnet, json } from '../real/command.js';
 import { epochLines, type Row, words, writeTwoColours } from './two-colours.js';
 
 let folder: string;
@@ -32,4 +32,25 @@ test('races to a training error at rates found by a search', async () => {
     else assert.ok(epochsToTarget! > epochs - 1.5 && epochsToTarget! <= epochs - 0.5);
   }
   assert.ok(variants.some(({ trainError }) => trainError <= 0.25));
+});
+
+test('trains every variant of a race for an epoch at least, however short the time', async () => {
+  const out = join(folder, 'short race');
+  const short = ['figure1', out, '--model', 'cifar10-quick', '--budget', '0.01s'] as const;
+  const { request, ...plan } = JSON.parse(await readFile(join(folder, 'figure1', 'plan.json'), 'utf8'));
+  const { epochs: _, ...timed } = { ...request, budgetSeconds: 0.01 };
+  await mkdir(out);
+  await writeFile(join(out, 'plan.json'), JSON.stringify({ ...plan, request: timed }));
+  const { variants } = await json<{ variants: Row[] }>(...words(folder, ...short));
+  assert.deepEqual(
+    variants.map(({ epochs }) => epochs),
+    [1, 1],
+  );
+  const again = await json<{ variants: Row[] }>(...words(folder, ...short));
+  assert.deepEqual(again.variants, variants); // their time was over
+  const { code, stderr } = await alexnet(
+    ...words(folder, 'figure1', out, '--model', 'cifar10-quick', '--budget', '60s'),
+  );
+  assert.equal(code, 1);
+  assert.match(stderr, /holds an experiment with budgetSeconds 0\.01, not 60/);
 });

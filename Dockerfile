@@ -50,7 +50,7 @@ WORKDIR /app
 COPY --from=cuda-dependencies /app/node_modules ./node_modules
 COPY --from=build /app/package.json ./
 COPY --from=build /app/dist ./dist
-RUN chmod +x dist/train/cli.js && ln -s /app/dist/train/cli.js /usr/local/bin/alexnet
+RUN chmod +x dist/cli/main.js && ln -s /app/dist/cli/main.js /usr/local/bin/alexnet
 USER node
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \
@@ -66,7 +66,7 @@ WORKDIR /app
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY --from=build /app/package.json ./
 COPY --from=build /app/dist ./dist
-RUN chmod +x dist/train/cli.js && ln -s /app/dist/train/cli.js /usr/local/bin/alexnet
+RUN chmod +x dist/cli/main.js && ln -s /app/dist/cli/main.js /usr/local/bin/alexnet
 USER node
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \

@@ -1,6 +1,6 @@
 /** How many crops a run's exported file averages unless a person says otherwise. */
-import type { CropCount } from '../model/crops.js';
-import type { Run } from '../train/run-folder.js';
+import type { CropCount } from '../base/crops.js';
+import type { Run } from '../train/run/run-folder.js';
 
 export interface ChosenCrops {
   crops: CropCount;

@@ -2,9 +2,9 @@
  * What stands before and behind the network in an exported file. `image`: whole pictures in, the mean prediction over one to ten crops
  * out, so that any engine that runs ONNX gives it without code of ours. `tensor`: the network alone, for people who bring their own crops.
  */
-import type { Crop } from '../model/crops.js';
-import type { Graph, Value } from './graph.js';
-import { NCHW } from './layout.js';
+import type { Crop } from '../base/crops.js';
+import type { Graph, Value } from '../onnx/graph.js';
+import { NCHW } from '../onnx/layout.js';
 
 /** Lowers the network on an input [rows, inputPx, inputPx, 3] to logits [rows, classes]. */
 type Network = (input: Value) => Value;
@@ -60,7 +60,7 @@ function meanOverCrops(g: Graph, single: Value, crops: number, rows: number): Va
 }
 
 /**
- * The upright crops, one after another along the batch axis, then all of them mirrored: Caffe's order, see `model/crops.ts`, with one crop of every
+ * The upright crops, one after another along the batch axis, then all of them mirrored: Caffe's order, see `base/crops.ts`, with one crop of every
  * picture together where Caffe has the ten of one picture.
  */
 function cropBatch(g: Graph, picture: Value, crops: readonly Crop[], inputPx: number): Value {

@@ -1,13 +1,13 @@
 /** The errors that an exported file states: its own, through onnxruntime, on the validation images of its run. */
-import { UserError } from '../model/errors.js';
+import { UserError } from '../base/errors.js';
+import { listenForInterrupt } from '../base/process/interrupt.js';
+import type { Progress } from '../base/progress.js';
+import type { ModelMetadata } from '../onnx/file/metadata.js';
 import type { Split } from '../train/data/dataset.js';
-import { evaluate } from '../train/evaluate.js';
-import { openRunPictures } from '../train/evaluate-run.js';
-import { listenForInterrupt } from '../train/interrupt.js';
-import { ONNX_BATCH, onnxPredictor } from '../train/predict-onnx.js';
-import type { Progress } from '../train/progress.js';
-import type { Run } from '../train/run-folder.js';
-import type { ModelMetadata } from './metadata.js';
+import { evaluate } from '../train/evaluate/evaluate.js';
+import { openRunPictures } from '../train/evaluate/evaluate-run.js';
+import { ONNX_BATCH, onnxPredictor } from '../train/evaluate/predict-onnx.js';
+import type { Run } from '../train/run/run-folder.js';
 
 export interface MeasureRequest {
   /** Data set to measure on; default: that of the run. */

@@ -5,12 +5,12 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { UsageError, UserError } from '../model/errors.js';
-import { moveFile, writeFileAtomically } from '../train/atomic-file.js';
-import type { Progress } from '../train/progress.js';
-import { foreignFile } from '../train/replaceable.js';
-import { openRun } from '../train/run-folder.js';
-import { type ExportRunReport, type ExportRunRequest, exportRun } from './export-run.js';
+import { moveFile, writeFileAtomically } from '../base/atomic-file.js';
+import { UsageError, UserError } from '../base/errors.js';
+import type { Progress } from '../base/progress.js';
+import { foreignFile } from '../base/replaceable.js';
+import { openRun } from '../train/run/run-folder.js';
+import { type ExportRunReport, type ExportRunRequest, exportRun } from './from-run.js';
 
 /** As for `alexnet export --run`, with a repository in place of a file. */
 export interface TritonRequest extends Omit<ExportRunRequest, 'out'> {

@@ -2,14 +2,14 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { UsageError } from '../model/errors.js';
+import { UsageError } from '../base/errors.js';
+import { checkModelPlace, isExternal, type OnnxModel, type SavedModel, saveModel } from '../onnx/file/onnx-model.js';
+import { irVersion, type ModelParts, structureOf } from '../onnx/file/proto.js';
 import { checkModel } from './check/check-model.js';
 import { checkDifference } from './check/difference.js';
 import { type Parity, TOLERANCE } from './check/parity.js';
-import { checkModelPlace, isExternal, type OnnxModel, type SavedModel, saveModel } from './onnx-model.js';
 import type { Calibration, Feeds } from './precision/calibrate.js';
 import { type Comparison, compareFiles } from './precision/compare.js';
-import { irVersion, type ModelParts, structureOf } from './proto.js';
 
 export const PRECISIONS = ['fp32', 'fp16', 'int8'] as const;
 

@@ -5,7 +5,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
-import { random } from './random.js';
+import { random } from '../base/random.js';
 import { single } from './single-input.js';
 
 export interface SeededDropoutArgs {

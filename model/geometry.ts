@@ -2,7 +2,7 @@
  * From a table to concrete layers: sizes, parameters and multiply-adds by arithmetic alone, without tensors. The builder and the
  * summary share it, so both speak of the same network.
  */
-import { ShapeError, UserError } from './errors.js';
+import { ShapeError, UserError } from '../base/errors.js';
 import type { FcRow, LayerRow, LrnChoice, LrnConstants, LrnRow, NetworkSpec, Pad } from './spec.js';
 
 /** What may differ between two networks of one table. */

@@ -5,7 +5,7 @@
  * given here; on every other backend it is composed of split, conv2d and concat, and its gradient follows.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { ShapeError } from './errors.js';
+import { ShapeError } from '../base/errors.js';
 
 const KERNEL = 'GroupedConv2D';
 

@@ -1,8 +1,9 @@
 /** `alexnet/model`: the networks as TensorFlow.js models, their tables, and what prepares their input. */
+
+export { CROP_COUNTS, type Crop, type CropCount, centreCrop, cropsOf, tenCrops } from '../base/crops.js';
+export { ShapeError, UserError } from '../base/errors.js';
 export { GroupedConv2D } from './conv-layer.js';
-export { CROP_COUNTS, type Crop, type CropCount, centreCrop, cropsOf, tenCrops } from './crops.js';
 export { reseedDropout, SeededDropout } from './dropout.js';
-export { ShapeError, UserError } from './errors.js';
 export { groupedConv2d } from './grouped-conv2d.js';
 export { LocallyConnected2D } from './local-layer.js';
 export { LocalResponseNormalization } from './lrn.js';

@@ -5,7 +5,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
-import { type Random, random } from './random.js';
+import { type Random, random } from '../base/random.js';
 import type { KernelInit } from './spec.js';
 
 /** Normal numbers, mean 0 (Box and Muller, both of each pair). */

@@ -1,10 +1,11 @@
 /** The networks by name, and variants of them, see `variant.ts`. */
+
+import { UserError } from '../base/errors.js';
+import { nearest } from '../base/nearest.js';
 import { ALEXNET } from './alexnet.js';
 import { ALEXNET_TORCHVISION } from './alexnet-torchvision.js';
 import { CAFFENET } from './caffenet.js';
 import { CIFAR10_11PCT, CIFAR10_18PCT, CIFAR10_QUICK } from './cifar10.js';
-import { UserError } from './errors.js';
-import { nearest } from './nearest.js';
 import type { NetworkName, NetworkSpec } from './spec.js';
 import { editNetwork } from './variant.js';
 

@@ -1,11 +1,11 @@
 /** Predictions for picture files in this process, with the server's own decoding, model and ranking. */
 import { readFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
-import { UsageError } from '../model/errors.js';
+import { UsageError } from '../base/errors.js';
 import { RequestError } from './errors.js';
 import { formatPredictions } from './format-predictions.js';
 import { type Classifier, type ClassifierOptions, openClassifier } from './inference/classifier.js';
-import { requirePicture } from './inference/picture-kind.js';
+import { requirePicture } from './inference/image/picture-kind.js';
 import { type Prediction, parseTop, topPredictions } from './served-model.js';
 
 /** One picture's: as POST /classify answers it, under the name it was given by. */

@@ -1,5 +1,5 @@
 /** The crops of a picture that a model averages, by the names people call them. */
-import { CROP_COUNTS, type Crop, centreCrop, cropsOf } from '../model/crops.js';
+import { CROP_COUNTS, type Crop, centreCrop, cropsOf } from '../base/crops.js';
 import type { ServedModel } from './served-model.js';
 
 export interface NamedCrop extends Crop {

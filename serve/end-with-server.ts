@@ -1,4 +1,4 @@
-import { STOP_SIGNALS } from '../model/process/stop-signals.js';
+import { STOP_SIGNALS } from '../base/process/stop-signals.js';
 
 /** In a forked process. Signals of a terminal or a supervisor reach the whole group; the server decides when this process ends. */
 export function endWithServer(): void {

@@ -5,8 +5,8 @@
 
 export { ERRORS, type ErrorCode, RequestError } from './errors.js';
 export { formatPredictions } from './format-predictions.js';
-export type { AppDeps } from './http/answer-picture.js';
 export { createApp } from './http/app.js';
+export type { AppDeps } from './http/own/answer-picture.js';
 export { PROVIDERS, type Provider, type ProviderChoice } from './inference/provider.js';
 export { type Prediction, type ServedModel, topPredictions } from './served-model.js';
 export { createServer, type ImageServer, type ServerOptions, type Started } from './server.js';

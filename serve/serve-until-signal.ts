@@ -1,5 +1,5 @@
 /** A server's life in a terminal or container: started, ready, ended by a signal. */
-import { exitCodeOf, onStopSignal, type StopSignal } from '../model/process/stop-signals.js';
+import { exitCodeOf, onStopSignal, type StopSignal } from '../base/process/stop-signals.js';
 import type { Log } from './log.js';
 import type { ImageServer } from './server.js';
 

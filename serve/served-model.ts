@@ -1,6 +1,6 @@
 /** What clients learn about the model that answers them, and the ranking of its probabilities. */
 import { RequestError } from './errors.js';
-import type { Activation } from './inference/activation.js';
+import type { Activation } from './inference/model/activation.js';
 import type { TensorSpec } from './tensors.js';
 
 /** A model as its file, or the description beside that, states it. */

@@ -1,9 +1,7 @@
 /** The server as a whole: HTTP, and the models with their inference processes, started and ended together. */
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { UserError } from '../model/errors.js';
-import { readWholeIndex } from './explain/index/index-file.js';
-import { requireMadeBy } from './explain/index/require-index.js';
+import { UserError } from '../base/errors.js';
 import { Repository, type RepositoryOptions } from './hosting/repository.js';
 import { createApp } from './http/app.js';
 import { largestBody } from './http/body.js';
@@ -14,6 +12,8 @@ import type { Provider } from './inference/provider.js';
 import type { Log } from './log.js';
 import { Metrics } from './metrics.js';
 import type { ServedModel } from './served-model.js';
+import { readWholeIndex } from './views/index/index-file.js';
+import { requireMadeBy } from './views/index/require-index.js';
 
 export interface ServerOptions extends RepositoryOptions, Pick<UploadOptions, 'uploadTimeoutMs'> {
   host: string;

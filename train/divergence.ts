@@ -4,7 +4,7 @@
  * peaks after a start at a high rate does not stay there for so long, and falls.
  */
 
-import { UserError } from '../model/errors.js';
+import { UserError } from '../base/errors.js';
 
 /** Training that is beyond hope. */
 export class DivergedError extends UserError {

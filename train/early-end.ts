@@ -1,6 +1,6 @@
 /** When a run is over before its last epoch. Told from the checkpoint's state alone, so a resumed run ends at the same epoch. */
-import type { RunState } from './checkpoint.js';
-import type { Settings } from './config.js';
+import type { RunState } from './run/checkpoint.js';
+import type { Settings } from './settings/config.js';
 
 /** @returns why it is over, for people; undefined where it goes on */
 export function endedEarly(

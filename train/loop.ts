@@ -4,27 +4,27 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import type * as tfl from '@tensorflow/tfjs-layers';
-import { UserError } from '../model/errors.js';
-import { isOutOfMemory, withMemory } from '../model/out-of-memory.js';
-import type { Changes } from './changed-settings.js';
-import { NotFiniteError, type RunState, restoreValues, saveCheckpoint, startState } from './checkpoint.js';
+import { DiskFullError } from '../base/disk-full.js';
+import { UserError } from '../base/errors.js';
+import { isOutOfMemory, withMemory } from '../base/out-of-memory.js';
+import type { Interrupt } from '../base/process/interrupt.js';
+import type { Progress } from '../base/progress.js';
+import { partOf } from './data/batches/epoch-batches.js';
 import type { Dataset } from './data/dataset.js';
-import { partOf } from './data/epoch-batches.js';
-import { PicturesError } from './data/read-ahead.js';
-import { DiskFullError } from './disk-full.js';
+import { PicturesError } from './data/stream/read-ahead.js';
 import { ALONE, type Communicator, sumNumbers } from './distributed/communicator.js';
 import { broadcastValues, evaluationOfAll } from './distributed/exchange.js';
 import { inProcess } from './distributed/launched.js';
 import { DivergedError, DivergenceWatch } from './divergence.js';
 import { endedEarly } from './early-end.js';
-import { type Evaluation, evaluate } from './evaluate.js';
-import { adviceAtChance, lossOfGuessing } from './few-images.js';
-import type { Interrupt } from './interrupt.js';
-import { hasCheckpoint, type LoadedCheckpoint } from './load-checkpoint.js';
+import { type Evaluation, evaluate } from './evaluate/evaluate.js';
 import { MetricsLog } from './metrics/metrics-log.js';
-import type { Progress } from './progress.js';
-import type { Run } from './run-folder.js';
+import { NotFiniteError, type RunState, restoreValues, saveCheckpoint, startState } from './run/checkpoint.js';
+import { hasCheckpoint, type LoadedCheckpoint } from './run/load-checkpoint.js';
+import type { Run } from './run/run-folder.js';
 import { afterEpoch, learningRateAt } from './schedule.js';
+import type { Changes } from './settings/changed-settings.js';
+import { adviceAtChance, lossOfGuessing } from './start/few-images.js';
 import { type Batches, type Together, Trainer } from './trainer.js';
 
 /** `metrics.jsonl` gets a line every so many steps, and one an epoch. */

@@ -3,7 +3,7 @@
  * "reduced three times prior to termination": `plateau`. All are functions of settings, step and a small state that the
  * checkpoint keeps.
  */
-import type { Settings } from './config.js';
+import type { Settings } from './settings/config.js';
 
 /** How often `plateau` divides the rate before it ends the run. */
 const REDUCTIONS = 3;

@@ -5,7 +5,7 @@
  * tf.MomentumOptimizer, which multiplies by ε outside.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { layerOfWeight, type NamedVariable } from './weights.js';
+import { layerOfWeight, type NamedVariable } from './run/weights.js';
 
 /** Rates of the update; see `config.ts` for their meaning. */
 export interface SgdSettings {

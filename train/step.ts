@@ -6,10 +6,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { clipByGlobalNorm } from './clip.js';
-import type { Settings } from './config.js';
-import type { Batch } from './data/augment.js';
+import type { Batch } from './data/batches/augment.js';
 import type { GradientSum } from './distributed/gradient-sum.js';
 import { countRight, softmaxCrossEntropy } from './loss.js';
+import type { Settings } from './settings/config.js';
 import type { Sgd } from './sgd.js';
 
 /** Mean loss of the batch, weighted where classes are, before the update, and how many of its pictures were right. */

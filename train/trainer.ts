@@ -1,22 +1,22 @@
 /** One update after another of a network from the pictures of a data set: what the loop, `find-lr` and `--dry-run` share. */
 import type * as tfl from '@tensorflow/tfjs-layers';
-import { centreCrop } from '../model/crops.js';
+import { centreCrop } from '../base/crops.js';
+import { UserError } from '../base/errors.js';
 import { reseedDropout } from '../model/dropout.js';
-import { UserError } from '../model/errors.js';
-import { stepsPerEpoch } from './config.js';
-import { type BatchMemory, trainingBatch } from './data/augment.js';
+import { type BatchMemory, trainingBatch } from './data/batches/augment.js';
+import { epochBatches } from './data/batches/epoch-batches.js';
 import type { Dataset, Split } from './data/dataset.js';
-import { epochBatches } from './data/epoch-batches.js';
-import { type LoadedBatch, loadAhead } from './data/read-ahead.js';
+import { type LoadedBatch, loadAhead } from './data/stream/read-ahead.js';
 import { ALONE, type Communicator, sumNumbers } from './distributed/communicator.js';
 import { GradientSum, type GradientType } from './distributed/gradient-sum.js';
-import type { Predict } from './evaluate.js';
-import { checkpointPredictor } from './predict-checkpoint.js';
-import type { Run } from './run-folder.js';
+import type { Predict } from './evaluate/evaluate.js';
+import { checkpointPredictor } from './evaluate/predict-checkpoint.js';
+import type { Run } from './run/run-folder.js';
+import { modelWeights, type NamedVariable, thawed } from './run/weights.js';
+import { stepsPerEpoch } from './settings/config.js';
 import { Sgd } from './sgd.js';
 import { type StepResult, TrainingStep } from './step.js';
 import { Throughput } from './throughput.js';
-import { modelWeights, type NamedVariable, thawed } from './weights.js';
 
 /** What updates need of a run, on disk or not. */
 export type TrainerOptions = Pick<Run, 'config' | 'mean' | 'imagePx' | 'inputPx' | 'colours'>;

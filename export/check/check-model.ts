@@ -3,8 +3,8 @@
  * operators and attributes that the file's operator set has not.
  */
 import onnxProto from 'onnx-proto';
-import { isExternal } from '../external-data.js';
-import { irVersion } from '../proto.js';
+import { isExternal } from '../../onnx/file/external-data.js';
+import { irVersion } from '../../onnx/file/proto.js';
 import { ATTRIBUTES, OPERATORS, REMOVED_ATTRIBUTES, REMOVED_OPERATORS } from './operator-versions.js';
 
 const { onnx } = onnxProto;

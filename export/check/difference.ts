@@ -1,5 +1,5 @@
 /** How far two computations of the same outputs are apart. */
-import { UserError } from '../../model/errors.js';
+import { UserError } from '../../base/errors.js';
 
 /** One output both ways, row-major. */
 export interface OutputPair {

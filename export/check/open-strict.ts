@@ -1,5 +1,5 @@
 /** Opens exported files for their check. */
-import * as ort from '../onnxruntime.js';
+import * as ort from '../../onnx/onnxruntime.js';
 
 /**
  * Refuses a file in which a stated shape or type is another than onnxruntime infers. Without an arena: what a run took is given back.

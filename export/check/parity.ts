@@ -1,13 +1,13 @@
 /** Compares an exported file in onnxruntime with the tfjs model it came from, on pictures. */
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
-import { type Crop, centreCrop, cutOut } from '../../model/crops.js';
-import { UserError } from '../../model/errors.js';
-import { selectBackend } from '../../train/backend.js';
+import { allFinite } from '../../base/all-finite.js';
+import { type Crop, centreCrop, cutOut } from '../../base/crops.js';
+import { UserError } from '../../base/errors.js';
+import { selectBackend } from '../../onnx/backend/select-backend.js';
+import { NCHW, permutation, transpose } from '../../onnx/layout.js';
+import * as ort from '../../onnx/onnxruntime.js';
 import type { ImageHead } from '../heads.js';
-import { NCHW, permutation, transpose } from '../layout.js';
-import { allFinite } from '../numbers.js';
-import * as ort from '../onnxruntime.js';
 import { type Difference, largestDifference, type OutputPair } from './difference.js';
 import { openStrict } from './open-strict.js';
 

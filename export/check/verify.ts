@@ -1,14 +1,14 @@
 /** Compares a written file in onnxruntime with the program it came from, on tfjs's own cpu backend: no code in common. */
 import * as tf from '@tensorflow/tfjs-core';
-import { random } from '../../model/random.js';
-import { selectBackend } from '../../train/backend.js';
-import { newArray } from '../backend/buffer-pool.js';
-import { boundaryLayout, type Layouts } from '../export-onnx.js';
-import { BATCH } from '../free-batch.js';
-import { permutation, sameLayout, transpose } from '../layout.js';
-import type { InputSpec, ModelSource } from '../model-source.js';
-import type { OnnxModel } from '../onnx-model.js';
-import * as ort from '../onnxruntime.js';
+import { random } from '../../base/random.js';
+import { newArray } from '../../onnx/backend/buffer-pool.js';
+import { selectBackend } from '../../onnx/backend/select-backend.js';
+import type { OnnxModel } from '../../onnx/file/onnx-model.js';
+import { permutation, sameLayout, transpose } from '../../onnx/layout.js';
+import * as ort from '../../onnx/onnxruntime.js';
+import { boundaryLayout, type Layouts } from '../compile/export-onnx.js';
+import { BATCH } from '../compile/free-batch.js';
+import type { InputSpec, ModelSource } from '../compile/model-source.js';
 import { largestDifference, type OutputPair } from './difference.js';
 import { openStrict } from './open-strict.js';
 import type { Parity } from './parity.js';

@@ -2,7 +2,7 @@
  * Constants of the response normalisations of an imported network: a person's, else the file's, else the ones that other programs take for
  * granted. Caffe, PyTorch and ONNX divide α by the window, the paper's formula does not; see `model/alexnet.ts`.
  */
-import { UsageError, UserError } from '../../model/errors.js';
+import { UsageError, UserError } from '../../base/errors.js';
 import { lrnConstants } from '../../model/geometry.js';
 import type { LrnChoice, LrnConstants, LrnConvention, LrnRow, NetworkSpec } from '../../model/spec.js';
 import type { Source, SourceLrn } from './source.js';

@@ -1,8 +1,8 @@
 /** Puts the layers of a file into one of our networks: shapes compared layer by layer, then the numbers moved into tfjs's order. */
-import { UserError } from '../../model/errors.js';
+import { UserError } from '../../base/errors.js';
 import { type ConcreteRow, concreteRows, layerSize, type NetworkOptions, type Output } from '../../model/geometry.js';
 import type { NetworkSpec } from '../../model/spec.js';
-import { transpose } from '../layout.js';
+import { transpose } from '../../onnx/layout.js';
 import type { Normalisation } from './normalisation.js';
 import type { Source, SourceLayer } from './source.js';
 

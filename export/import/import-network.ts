@@ -2,9 +2,10 @@
 import { extname } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
-import { UserError } from '../../model/errors.js';
+import { UserError } from '../../base/errors.js';
 import { buildNetwork } from '../../model/network.js';
 import type { LrnChoice, NetworkSpec } from '../../model/spec.js';
+import { openSafetensors } from '../../onnx/file/safetensors.js';
 import { chooseLrn, type LrnFlags } from './choose-lrn.js';
 import { graphDifferences, inputWarnings } from './compare-graph.js';
 import { type Compared, compareOutputs } from './compare-outputs.js';
@@ -12,7 +13,6 @@ import { classesOf, type FittedWeights, fitWeights } from './fit-weights.js';
 import { type InputFlags, type Normalisation, normalisationOf, type Rgb } from './normalisation.js';
 import { openOnnxSource } from './onnx-weights.js';
 import { readLabels } from './read-labels.js';
-import { openSafetensors } from './safetensors.js';
 import type { OwnRecord, Source } from './source.js';
 import { sourceOfStateDict } from './state-dict.js';
 

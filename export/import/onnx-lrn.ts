@@ -3,9 +3,9 @@
  *   PyTorch's LocalResponseNorm: Div(x, Pow(Add(Mul(AveragePool(x²), alpha), bias), beta)), with padding and reshapes around the pooling;
  *   "alexnet export --lrn conv": Div(x, Pow(s, beta)) with s = Conv(x²) by a band matrix, and √s · √√s for beta = ¾.
  */
-import { readBy } from '../cut-graph.js';
+import { readBy } from '../../onnx/file/cut-graph.js';
+import { float, int, ints, type OnnxGraph } from '../../onnx/file/onnx-graph.js';
 import { tidy } from './choose-lrn.js';
-import { float, int, ints, type OnnxGraph } from './onnx-graph.js';
 import type { SourceLrn } from './source.js';
 
 type NodeProto = import('onnx-proto').onnx.INodeProto;

@@ -3,12 +3,12 @@
  * `MatMul` and `Add`) and locally connected ones (`MatMul` with a kernel a place) in the order of the nodes.
  */
 import onnxProto from 'onnx-proto';
-import { UserError } from '../../model/errors.js';
-import { propsToMetadata } from '../metadata.js';
-import { attribute, describeNode, float, int, ints, type OnnxGraph, openOnnx } from './onnx-graph.js';
+import { UserError } from '../../base/errors.js';
+import { propsToMetadata } from '../../onnx/file/metadata.js';
+import { attribute, describeNode, float, int, ints, type OnnxGraph, openOnnx } from '../../onnx/file/onnx-graph.js';
+import type { StoredTensor } from '../../onnx/file/stored-tensor.js';
 import { findLrns } from './onnx-lrn.js';
 import type { FedValue, LayerKind, OwnRecord, Source, SourceLayer } from './source.js';
-import type { StoredTensor } from './stored-tensor.js';
 
 type NodeProto = import('onnx-proto').onnx.INodeProto;
 

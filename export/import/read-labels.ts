@@ -1,7 +1,7 @@
 /** Names of classes for an imported network. */
 import { readFile } from 'node:fs/promises';
-import { decodeText } from '../../model/decode-text.js';
-import { UserError } from '../../model/errors.js';
+import { decodeText } from '../../base/decode-text.js';
+import { UserError } from '../../base/errors.js';
 
 /**
  * One label a line, or a JSON array of strings, in the order of the network's outputs.

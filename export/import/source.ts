@@ -1,5 +1,5 @@
 /** What a file of weights says, whatever its format: its layers in order, and what is known of input and classes. */
-import type { StoredTensor } from './stored-tensor.js';
+import type { StoredTensor } from '../../onnx/file/stored-tensor.js';
 
 /** A convolution's window as the file has it. */
 export interface ConvGeometry {

@@ -1,5 +1,5 @@
 /** Pictures where there are none to take: squares of random colours, whose edges every kernel sees. */
-import { random } from '../../model/random.js';
+import { random } from '../../base/random.js';
 
 /** Squares along a side. */
 const SQUARES = 8;

@@ -4,8 +4,8 @@
  * (`conv1.weight` or `conv1/kernel`) are taken as well.
  */
 import type { LayerRow } from '../../model/spec.js';
+import type { StoredTensor } from '../../onnx/file/stored-tensor.js';
 import type { Source, SourceLayer } from './source.js';
-import type { StoredTensor } from './stored-tensor.js';
 
 const NAME = /^(.*)[./](weight|kernel|bias)$/;
 /** `features.10` after `features.8`. */

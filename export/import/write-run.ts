@@ -3,13 +3,13 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { basename } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { packageVersions } from '../../base/versions.js';
 import type { NetworkSpec } from '../../model/spec.js';
-import { type RunState, saveCheckpoint, startState } from '../../train/checkpoint.js';
-import { resolveSettings } from '../../train/config.js';
-import { createRun, type Run, UNKNOWN_DATA } from '../../train/run-folder.js';
+import { type RunState, saveCheckpoint, startState } from '../../train/run/checkpoint.js';
+import { createRun, type Run, UNKNOWN_DATA } from '../../train/run/run-folder.js';
+import { modelWeights } from '../../train/run/weights.js';
+import { resolveSettings } from '../../train/settings/config.js';
 import { Sgd } from '../../train/sgd.js';
-import { packageVersions } from '../../train/versions.js';
-import { modelWeights } from '../../train/weights.js';
 import type { ImportedNetwork } from './import-network.js';
 import { squarePictures } from './square-pictures.js';
 

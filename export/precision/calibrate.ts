@@ -2,8 +2,9 @@
  * The range of each activation on real pictures: the smallest and largest value, or less where the few numbers at the ends cost more
  * than they are worth.
  */
-import * as ort from '../onnxruntime.js';
-import { encodeModel, type ModelParts, type ValueInfo } from '../proto.js';
+
+import { encodeModel, type ModelParts, type ValueInfo } from '../../onnx/file/proto.js';
+import * as ort from '../../onnx/onnxruntime.js';
 
 export const CALIBRATIONS = ['entropy', 'percentile', 'minmax'] as const;
 export type Calibration = (typeof CALIBRATIONS)[number];

@@ -1,5 +1,5 @@
 /** Two files of one classifier side by side: how often they name the same class first, and how fast each answers. */
-import * as ort from '../onnxruntime.js';
+import * as ort from '../../onnx/onnxruntime.js';
 import type { Feeds } from './calibrate.js';
 
 export interface Comparison {

@@ -4,10 +4,10 @@
  * normalisation, softmax, reductions and everything not listed here.
  */
 import { Float16Array } from '@petamoriken/float16';
-import { UserError } from '../../model/errors.js';
-import { type Constant, type ElementType, type GraphNode, type Value, valuesOf } from '../graph.js';
-import { OnnxModel } from '../onnx-model.js';
-import type { ModelParts, ValueInfo } from '../proto.js';
+import { UserError } from '../../base/errors.js';
+import { OnnxModel } from '../../onnx/file/onnx-model.js';
+import type { ModelParts, ValueInfo } from '../../onnx/file/proto.js';
+import { type Constant, type ElementType, type GraphNode, type Value, valuesOf } from '../../onnx/graph.js';
 
 /** With these, half precision begins. */
 const PRODUCTS = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);

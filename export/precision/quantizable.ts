@@ -1,6 +1,7 @@
 /** Which tensors of a graph are kept in eight bits, and which of them share one scale. */
-import type { GraphNode, Value } from '../graph.js';
-import type { ModelParts } from '../proto.js';
+
+import type { ModelParts } from '../../onnx/file/proto.js';
+import type { GraphNode, Value } from '../../onnx/graph.js';
 
 /** Plan of a quantisation. */
 export interface QuantizationPlan {

@@ -4,10 +4,17 @@
  * biases int32.
  */
 import { readFileSync } from 'node:fs';
-import { type Constant, type ElementType, type GraphNode, type Numbers, type Value, valuesOf } from '../graph.js';
-import { identity } from '../layout.js';
-import { OnnxModel } from '../onnx-model.js';
-import type { ModelParts, ValueInfo } from '../proto.js';
+import { OnnxModel } from '../../onnx/file/onnx-model.js';
+import type { ModelParts, ValueInfo } from '../../onnx/file/proto.js';
+import {
+  type Constant,
+  type ElementType,
+  type GraphNode,
+  type Numbers,
+  type Value,
+  valuesOf,
+} from '../../onnx/graph.js';
+import { identity } from '../../onnx/layout.js';
 import { type Calibration, calibrate, type Feeds, type Range } from './calibrate.js';
 import { planQuantization, type QuantizationPlan } from './quantizable.js';
 

@@ -4,10 +4,10 @@
  */
 import { lstat, readdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { anyRoots, type Roots, requireInside } from '../../export/links.js';
-import { UserError } from '../../model/errors.js';
+import { UserError } from '../../base/errors.js';
+import { fileSignature } from '../../base/file-signature.js';
+import { anyRoots, type Roots, requireInside } from '../../base/links.js';
 import { RequestError } from '../errors.js';
-import { fileSignature } from '../file-signature.js';
 import { MODEL_NAME } from '../served-model.js';
 
 /** A model's versions on disk. */

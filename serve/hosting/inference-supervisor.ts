@@ -4,8 +4,8 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { UserError } from '../../model/errors.js';
-import { explainTooManyFiles } from '../../model/few-open-files.js';
+import { UserError } from '../../base/errors.js';
+import { explainTooManyFiles } from '../../base/few-open-files.js';
 import type { FromInference, InferenceOptions, Loaded, Reply, ToInference } from '../inference/messages.js';
 import type { Log } from '../log.js';
 import { forkQuietly } from './fork-quietly.js';

@@ -3,10 +3,10 @@
  * one that fails to load leaves things as they were.
  */
 import { dirname, resolve } from 'node:path';
-import { anyRoots } from '../../export/links.js';
-import { UserError } from '../../model/errors.js';
+import { UserError } from '../../base/errors.js';
+import { fileSignature } from '../../base/file-signature.js';
+import { anyRoots } from '../../base/links.js';
 import { RequestError } from '../errors.js';
-import { fileSignature } from '../file-signature.js';
 import type { Log } from '../log.js';
 import type { Metrics } from '../metrics.js';
 import { withoutPaths } from '../without-paths.js';

@@ -7,8 +7,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { aborted } from '../aborted.js';
 import { RequestError } from '../errors.js';
-import type { ExplainOptions, FromExplainer, ToExplainer, ViewPart, ViewRequest } from '../explain/messages.js';
 import type { Log } from '../log.js';
+import type { ExplainOptions, FromExplainer, ToExplainer, ViewPart, ViewRequest } from '../views/process/messages.js';
 import { forkQuietly } from './fork-quietly.js';
 
 /** Views that may wait besides the one that is computed. */
@@ -151,7 +151,7 @@ export class ViewHost {
 
   private fork(): ChildProcess {
     const { idleMs, module, ...options } = this.options;
-    const own = fileURLToPath(new URL('../explain/explain-process.js', import.meta.url));
+    const own = fileURLToPath(new URL('../views/process/views-process.js', import.meta.url));
     const child = forkQuietly(module ?? own, options);
     child.on('message', (message: FromExplainer) => {
       if (message.type === 'fault') this.log(message.line, 'error');

@@ -2,15 +2,15 @@
 import { randomUUID } from 'node:crypto';
 import express, { type Express, type RequestHandler } from 'express';
 import { RequestError } from '../errors.js';
-import type { AppDeps } from './answer-picture.js';
-import { OWN_ERROR, ownRoutes } from './classify.js';
-import { explainRoutes } from './explain/routes.js';
 import { huggingFace } from './hugging-face.js';
 import { openInference } from './open-inference/routes.js';
 import { openApiPages } from './openapi.js';
+import type { AppDeps } from './own/answer-picture.js';
+import { OWN_ERROR, ownRoutes } from './own/classify.js';
 import { page } from './page.js';
 import { answerErrors, routerOf } from './protocol.js';
 import { torchServe } from './torchserve.js';
+import { explainRoutes } from './views/routes.js';
 
 /** A client that has not read what was sent is left after this, milliseconds. */
 const UNREAD_MS = 20_000;

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { Router } from 'express';
 import helmet from 'helmet';
 import { z } from 'zod';
-import { toolVersion } from '../../model/tool-version.js';
+import { toolVersion } from '../../base/tool-version.js';
 import { ERRORS, type ErrorCode } from '../errors.js';
 import type { ErrorShape, Protocol, Route } from './protocol.js';
 

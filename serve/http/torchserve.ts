@@ -5,9 +5,9 @@
 import type { RequestHandler } from 'express';
 import { z } from 'zod';
 import { type Prediction, parseTop, topPredictions } from '../served-model.js';
-import { type AppDeps, answerPicture, openForPictures } from './answer-picture.js';
 import { readPicture } from './body.js';
-import { PICTURE_ERRORS } from './classify.js';
+import { type AppDeps, answerPicture, openForPictures } from './own/answer-picture.js';
+import { PICTURE_ERRORS } from './own/classify.js';
 import type { Protocol, Route } from './protocol.js';
 import { Probability } from './schemas.js';
 

@@ -2,15 +2,15 @@
  * A model file opened for classification in this process: decode a picture, infer its probabilities. The server's child process and
  * `alexnet classify` share it, so that they answer alike. Loads onnxruntime and sharp.
  */
-import * as ort from '../../export/onnxruntime.js';
+import * as ort from '../../onnx/onnxruntime.js';
 import { fittingName, type ServedModel } from '../served-model.js';
 import type { Tensor } from '../tensors.js';
-import { describeActivation } from './activation.js';
-import { allowOnlyPictures, decodePicture } from './decode.js';
+import { allowOnlyPictures, decodePicture } from './image/decode.js';
+import type { PictureRecipe } from './image/picture-tensor.js';
 import type { InferenceOptions } from './messages.js';
-import { geometryOf, readModelFile } from './model-file.js';
+import { describeActivation } from './model/activation.js';
+import { geometryOf, readModelFile } from './model/model-file.js';
 import { PictureInference } from './picture-inference.js';
-import type { PictureRecipe } from './picture-tensor.js';
 import { chooseProvider, type Provider } from './provider.js';
 import { openSession, runSession } from './session.js';
 

@@ -1,8 +1,8 @@
 /** What the inference process does from its start to its end: opens a classifier, then answers message after message. */
 import { setTimeout as delay, setImmediate } from 'node:timers/promises';
-import { UserError } from '../../model/errors.js';
-import { explainTooManyFiles } from '../../model/few-open-files.js';
-import { isOutOfMemory, withMemory } from '../../model/out-of-memory.js';
+import { UserError } from '../../base/errors.js';
+import { explainTooManyFiles } from '../../base/few-open-files.js';
+import { isOutOfMemory, withMemory } from '../../base/out-of-memory.js';
 import { endWithServer } from '../end-with-server.js';
 import { RequestError } from '../errors.js';
 import type { Classifier } from './classifier.js';

@@ -1,12 +1,13 @@
 /** From decoded pictures to their probabilities: crops in, what the output lacks to probabilities added, mean over the crops out. */
-import type * as ort from '../../export/onnxruntime.js';
-import { UserError } from '../../model/errors.js';
+
+import { UserError } from '../../base/errors.js';
+import type * as ort from '../../onnx/onnxruntime.js';
 import { bytesOf, DATATYPES, elementCount, type Tensor } from '../tensors.js';
-import { type Activation, decideActivation, probabilitiesOf, TRIALS } from './activation.js';
-import type { ModelFile } from './model-file.js';
-import { PictureTensor, rowShape } from './picture-tensor.js';
+import { PictureTensor, rowShape } from './image/picture-tensor.js';
+import { trialImage } from './image/trial-images.js';
+import { type Activation, decideActivation, probabilitiesOf, TRIALS } from './model/activation.js';
+import type { ModelFile } from './model/model-file.js';
 import { runSession } from './session.js';
-import { trialImage } from './trial-images.js';
 
 /** Only this of a file: the rest holds its smaller weights. */
 type OfFile = Pick<ModelFile, 'recipe' | 'output' | 'perCrop' | 'facts'>;

@@ -2,7 +2,7 @@
  * What onnxruntime computes on. Neither `listSupportedBackends()` nor the creation of a session with a fallback list tells whether a
  * provider works here (the first lists CUDA without its libraries, the second throws or silently drops it): only trying does.
  */
-import { UserError } from '../../model/errors.js';
+import { UserError } from '../../base/errors.js';
 
 export const PROVIDERS = ['auto', 'cuda', 'webgpu', 'cpu'] as const;
 export type ProviderChoice = (typeof PROVIDERS)[number];

@@ -6,14 +6,14 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
-import type { TensorData } from '../../export/encode-edited.js';
-import { readAllExternalData, realLocations } from '../../export/external-data.js';
-import * as ort from '../../export/onnxruntime.js';
+import type { TensorData } from '../../onnx/file/encode-edited.js';
+import { readAllExternalData, realLocations } from '../../onnx/file/external-data.js';
+import * as ort from '../../onnx/onnxruntime.js';
 import { RequestError } from '../errors.js';
 import { bytesOf, DATATYPES, datatypeOf, numbersOf, type Tensor } from '../tensors.js';
-import type { ModelFile } from './model-file.js';
+import type { ModelFile } from './model/model-file.js';
+import { rewriteLrn } from './model/rewrite-lrn.js';
 import type { Provider } from './provider.js';
-import { rewriteLrn } from './rewrite-lrn.js';
 
 type ModelProto = import('onnx-proto').onnx.IModelProto;
 type TensorProto = import('onnx-proto').onnx.ITensorProto;

@@ -1,4 +1,4 @@
-/** What serve/build-page.ts puts into the bundle, and the files that it copies. */
+/** What cli/tools/build-page.ts puts into the bundle, and the files that it copies. */
 
 /** Pictures to try, relative to the page. */
 declare const SAMPLES: { name: string; url: string }[];

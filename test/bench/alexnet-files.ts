@@ -3,11 +3,11 @@
  * its own, so that what measures stays free of tfjs.
  */
 import { join } from 'node:path';
-import { exportClassifier } from '../../export/export-classifier.js';
-import { saveModel } from '../../export/onnx-model.js';
+import { exportClassifier } from '../../export/classifier.js';
 import { buildNetwork } from '../../model/network.js';
 import { findNetwork } from '../../model/registry.js';
-import { selectBackend } from '../../train/backend.js';
+import { selectBackend } from '../../onnx/backend/select-backend.js';
+import { saveModel } from '../../onnx/file/onnx-model.js';
 
 const CLASSES = 1000;
 const IMAGE_PX = 256;

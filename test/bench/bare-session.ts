@@ -1,5 +1,5 @@
 /** `node bare-session.js FILE SECONDS` prints pictures a second of `session.run` alone, on the graph as the server rewrites it. */
-import { readModelFile } from '../../serve/inference/model-file.js';
+import { readModelFile } from '../../serve/inference/model/model-file.js';
 import { openSession, runSession } from '../../serve/inference/session.js';
 
 const [file, seconds] = process.argv.slice(2);

@@ -1,13 +1,14 @@
 /** Run by `distributed.ts` in each of two processes: prints, from rank 0, a JSON line a round. */
+
+import { random } from '../../base/random.js';
 import { buildNetwork } from '../../model/network.js';
-import { random } from '../../model/random.js';
 import { findNetwork } from '../../model/registry.js';
-import { selectBackend } from '../../train/backend.js';
-import { resolveSettings } from '../../train/config.js';
+import { selectBackend } from '../../onnx/backend/select-backend.js';
 import type { Split } from '../../train/data/dataset.js';
 import { sumNumbers } from '../../train/distributed/communicator.js';
 import { Rehearsal, stepCost } from '../../train/distributed/cost-model.js';
 import { joinJob } from '../../train/distributed/mpi.js';
+import { resolveSettings } from '../../train/settings/config.js';
 import { Trainer } from '../../train/trainer.js';
 
 export interface RankRound {

@@ -3,12 +3,12 @@
  * cpu or wasm. The first two passes are left out.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { random } from '../../base/random.js';
 import { buildNetwork } from '../../model/network.js';
-import { random } from '../../model/random.js';
 import { findNetwork } from '../../model/registry.js';
 
 const LOADERS: Record<string, () => Promise<unknown>> = {
-  onnxruntime: () => import('../../export/backend/index.js'),
+  onnxruntime: () => import('../../onnx/backend/index.js'),
   cpu: () => import('@tensorflow/tfjs-backend-cpu'),
   wasm: () => import('@tensorflow/tfjs-backend-wasm'),
 };

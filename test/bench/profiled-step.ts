@@ -3,16 +3,16 @@
  * under ALEXNET_PROFILE. Prints JSON: milliseconds of each step, and of the part of it spent inside onnxruntime.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { NativeGraph } from '../../export/backend/binding.js';
-import '../../export/backend/index.js';
-import { program } from '../../export/backend/onnxruntime-backend.js';
+import { NativeGraph } from '../../onnx/backend/binding.js';
+import '../../onnx/backend/index.js';
+import { random } from '../../base/random.js';
 import { reseedDropout } from '../../model/dropout.js';
 import { buildNetwork } from '../../model/network.js';
-import { random } from '../../model/random.js';
 import { findNetwork } from '../../model/registry.js';
+import { program } from '../../onnx/backend/onnxruntime-backend.js';
+import { modelWeights } from '../../train/run/weights.js';
 import { Sgd } from '../../train/sgd.js';
 import { TrainingStep } from '../../train/step.js';
-import { modelWeights } from '../../train/weights.js';
 
 /** Runs `work` with every kernel call recorded under `label`. */
 function labelled<T>(label: string, work: () => T): T {

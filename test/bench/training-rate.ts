@@ -3,14 +3,14 @@
  * the step alone is measured: forward, backward and update. The first two steps compile and map memory and are left out.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { random } from '../../base/random.js';
 import { reseedDropout } from '../../model/dropout.js';
 import { buildNetwork } from '../../model/network.js';
-import { random } from '../../model/random.js';
 import { findNetwork } from '../../model/registry.js';
-import { selectBackend } from '../../train/backend.js';
+import { selectBackend } from '../../onnx/backend/select-backend.js';
+import { modelWeights } from '../../train/run/weights.js';
 import { Sgd } from '../../train/sgd.js';
 import { TrainingStep } from '../../train/step.js';
-import { modelWeights } from '../../train/weights.js';
 
 const WARM_UP_STEPS = 2;
 

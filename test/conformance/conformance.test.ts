@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { kernelTable } from '../../export/backend/kernel-table.js';
+import { kernelTable } from '../../onnx/backend/kernel-table.js';
 import { cannotRun, EXPECTED, reasons, runSuite } from './suite.js';
 
 const skip = cannotRun() ?? false;

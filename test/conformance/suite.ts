@@ -30,7 +30,7 @@ interface Report {
 export async function runSuite(delegation: 'on' | 'off'): Promise<Report> {
   const folder = mkdtempSync(join(tmpdir(), 'alexnet-conformance-'));
   const out = join(folder, 'report.json');
-  const backend = join(ROOT, 'dist/export/backend/index.js');
+  const backend = join(ROOT, 'dist/onnx/backend/index.js');
   const words = [RUNNER, '--module', backend, '--backend', 'onnxruntime', '--out', out];
   const options = { cwd: ROOT, env: { ...process.env, ALEXNET_DELEGATION: delegation } };
   try {

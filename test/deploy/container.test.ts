@@ -13,7 +13,7 @@ import { freePort } from './free-port.js';
 import { read, serving } from './manifests.js';
 import { confined, UID, whyNotConfined } from './read-only-root.js';
 
-const CLI = fileURLToPath(new URL('../../train/cli.js', import.meta.url));
+const CLI = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'alexnet-container-'));
 // For whoever mounts it.
 chmodSync(folder, 0o755);

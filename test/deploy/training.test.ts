@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { trainCommand } from '../../train/main.js';
+import { trainCommand } from '../../cli/train.js';
 import { until } from '../serve/running.js';
 import type { IMPIJob } from './custom-resources.js';
 import { freePort } from './free-port.js';

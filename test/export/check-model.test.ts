@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import onnxProto from 'onnx-proto';
+import { type Inspection, inspect } from '../../cli/inspect.js';
 import { checkModel } from '../../export/check/check-model.js';
 import { ATTRIBUTES, OPERATORS, REMOVED_ATTRIBUTES, REMOVED_OPERATORS } from '../../export/check/operator-versions.js';
 import { exportOnnx } from '../../export/index.js';
-import { type Inspection, inspect } from '../../export/inspect.js';
 import { alexnet, json } from '../real/command.js';
 import { MODELS, withWeights } from './five-models.js';
 

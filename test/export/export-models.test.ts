@@ -5,10 +5,10 @@ import * as tfl from '@tensorflow/tfjs-layers';
 import onnxProto from 'onnx-proto';
 import { openStrict } from '../../export/check/open-strict.js';
 import { exportOnnx, type OnnxOptions } from '../../export/index.js';
-import type { OnnxModel } from '../../export/onnx-model.js';
-import * as ort from '../../export/onnxruntime.js';
+import type { OnnxModel } from '../../onnx/file/onnx-model.js';
+import * as ort from '../../onnx/onnxruntime.js';
+import { numbers } from '../onnx/on-both.js';
 import { MODELS, withWeights } from './five-models.js';
-import { numbers } from './on-both.js';
 
 const { onnx } = onnxProto;
 

@@ -9,11 +9,11 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
 import { exportClassifier, exportOnnx, type OnnxModel, quantize, toFloat16 } from '../../export/index.js';
-import * as ort from '../../export/onnxruntime.js';
 import { buildNetwork } from '../../model/network.js';
 import { findNetwork, NETWORKS } from '../../model/registry.js';
+import * as ort from '../../onnx/onnxruntime.js';
+import { numbers } from '../onnx/on-both.js';
 import { MODELS, withWeights } from './five-models.js';
-import { numbers } from './on-both.js';
 import type { Case } from './run-files.js';
 
 const run = promisify(execFile);

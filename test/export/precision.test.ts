@@ -4,10 +4,10 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import onnxProto from 'onnx-proto';
 import { exportOnnx, type Feeds, type OnnxModel, quantize, toFloat16 } from '../../export/index.js';
-import * as ort from '../../export/onnxruntime.js';
 import { Histogram } from '../../export/precision/calibrate.js';
+import * as ort from '../../onnx/onnxruntime.js';
+import { numbers } from '../onnx/on-both.js';
 import { MODELS, withWeights } from './five-models.js';
-import { numbers } from './on-both.js';
 
 const { onnx } = onnxProto;
 const { DataType } = onnx.TensorProto;

@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import type * as Ort from '../../export/onnxruntime.js';
+import type * as Ort from '../../onnx/onnxruntime.js';
 
 /** Inputs and outputs of a file. */
 export interface Case {

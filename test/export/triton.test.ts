@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import sharp from 'sharp';
-import * as ort from '../../export/onnxruntime.js';
+import * as ort from '../../onnx/onnxruntime.js';
 import { alexnet, json } from '../real/command.js';
 import { type Message, readConfig } from './triton-config.js';
 

@@ -4,7 +4,7 @@ import type { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-layers'; // registers the gradients of tfjs's own kernels
-import { ShapeError } from '../../model/errors.js';
+import { ShapeError } from '../../base/errors.js';
 import { groupedConv2d } from '../../model/grouped-conv2d.js';
 import { assertClose, at, noise } from './close.js';
 

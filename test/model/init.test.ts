@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import '@tensorflow/tfjs-backend-cpu';
+import { random } from '../../base/random.js';
 import { normals } from '../../model/init.js';
 import { buildNetwork } from '../../model/network.js';
-import { random } from '../../model/random.js';
 import { NETWORKS } from '../../model/registry.js';
 
 const mean = (values: ArrayLike<number>) => Array.from(values).reduce((sum, value) => sum + value, 0) / values.length;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { UserError } from '../../model/errors.js';
+import { UserError } from '../../base/errors.js';
 import { findNetwork, NETWORKS } from '../../model/registry.js';
 
 test('finds every network by its own name', () => {

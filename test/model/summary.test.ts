@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { UserError } from '../../model/errors.js';
+import { UserError } from '../../base/errors.js';
+import { summaryCommand } from '../../cli/summary.js';
 import { NETWORKS } from '../../model/registry.js';
 import { formatSummary, summarize } from '../../model/summary.js';
-import { summaryCommand } from '../../train/summary-command.js';
 
 const parameters = (name: keyof typeof NETWORKS, classes: number) =>
   Object.fromEntries(

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { UserError } from '../../model/errors.js';
+import { UserError } from '../../base/errors.js';
 import { buildNetwork } from '../../model/network.js';
 import { findNetwork } from '../../model/registry.js';
 import { summarize } from '../../model/summary.js';

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { NETWORKS } from '../../model/registry.js';
-import { selectBackend } from '../../train/backend.js';
+import { selectBackend } from '../../onnx/backend/select-backend.js';
 import './average-pooling-gradient.js';
 import { assertSameStep } from './difference.js';
 import { networkStep } from './network-step.js';

@@ -1,8 +1,9 @@
 /** A training step of any network with weights and pictures that need no file, the same on every backend. */
+
+import { random } from '../../base/random.js';
 import { buildNetwork } from '../../model/network.js';
-import { random } from '../../model/random.js';
 import type { NetworkSpec } from '../../model/spec.js';
-import { modelWeights } from '../../train/weights.js';
+import { modelWeights } from '../../train/run/weights.js';
 import { oneStep, type StepValues, setWeights } from './one-step.js';
 
 const CLASSES = 10;

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
-import { kernelCounts } from '../../export/backend/index.js';
+import { kernelCounts } from '../../onnx/backend/index.js';
 import { softmaxCrossEntropy } from '../../train/loss.js';
+import { modelWeights } from '../../train/run/weights.js';
 import { Sgd } from '../../train/sgd.js';
-import { modelWeights } from '../../train/weights.js';
 
 /** Gradients and updated weights by name (`conv1/kernel`), in tfjs's order. */
 export interface StepValues {

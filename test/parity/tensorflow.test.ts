@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import * as tf from '@tensorflow/tfjs-core';
 import { NETWORKS } from '../../model/registry.js';
-import { selectBackend } from '../../train/backend.js';
+import { selectBackend } from '../../onnx/backend/select-backend.js';
 import { assertSameStep } from './difference.js';
 import { networkStep } from './network-step.js';
 

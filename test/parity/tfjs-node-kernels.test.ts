@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import { describe, it } from 'node:test';
 import * as tf from '@tensorflow/tfjs-core';
 import { NETWORKS } from '../../model/registry.js';
-import { selectBackend } from '../../train/backend.js';
+import { selectBackend } from '../../onnx/backend/select-backend.js';
 import { networkStep } from './network-step.js';
 
 describe('a training step on the kernels of tfjs-node', () => {

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-const CLI = fileURLToPath(new URL('../../train/cli.js', import.meta.url));
+const CLI = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
 const ROOT = new URL('../../../', import.meta.url);
 
 /** A file of the folder `../shared/data` beside the repository, or ALEXNET_DATA; undefined where it is absent. */

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { random } from '../../model/random.js';
+import { random } from '../../base/random.js';
 import { type Classifier, openClassifier } from '../../serve/inference/classifier.js';
 import { photographs } from '../bench/photographs.js';
 import { floats, node, writeColourModel } from '../serve/colour-model.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RequestError } from '../../serve/errors.js';
-import { allowOnlyPictures, decodePicture } from '../../serve/inference/decode.js';
+import { allowOnlyPictures, decodePicture } from '../../serve/inference/image/decode.js';
 import { corner } from './pictures.js';
 
 const gif = await corner(0).gif().toBuffer();

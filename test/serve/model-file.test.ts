@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import onnxProto from 'onnx-proto';
-import { UserError } from '../../model/errors.js';
-import { readModelFile } from '../../serve/inference/model-file.js';
+import { UserError } from '../../base/errors.js';
+import { readModelFile } from '../../serve/inference/model/model-file.js';
 import { alexnet } from './running.js';
 import { METADATA, QUARTERS, type TinyModel, tinyModel, writeTinyModel } from './tiny-model.js';
 

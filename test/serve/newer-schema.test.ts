@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after, test } from 'node:test';
 import onnxProto from 'onnx-proto';
-import { readAllExternalData } from '../../export/external-data.js';
-import * as ort from '../../export/onnxruntime.js';
-import { random } from '../../model/random.js';
-import { CropNetwork } from '../../serve/explain/crop-network.js';
-import { readModelFile } from '../../serve/inference/model-file.js';
-import { rewriteLrn } from '../../serve/inference/rewrite-lrn.js';
+import { random } from '../../base/random.js';
+import { readAllExternalData } from '../../onnx/file/external-data.js';
+import * as ort from '../../onnx/onnxruntime.js';
+import { readModelFile } from '../../serve/inference/model/model-file.js';
+import { rewriteLrn } from '../../serve/inference/model/rewrite-lrn.js';
+import { CropNetwork } from '../../serve/views/engine/crop-network.js';
 import { running } from './running.js';
 
 const { onnx } = onnxProto;

@@ -2,8 +2,9 @@
  * Runs in place of the process for views, with the real loop around a viewer that counts its steps: `occlusion` has `patch` parts, each of which
  * blocks for `stride` milliseconds; `graph` tells the steps done so far and the process; `metadata` ends the process; `layers` fails.
  */
-import { runExplainLoop } from '../../serve/explain/explain-loop.js';
-import type { ViewPart, ViewRequest } from '../../serve/explain/messages.js';
+
+import type { ViewPart, ViewRequest } from '../../serve/views/process/messages.js';
+import { runExplainLoop } from '../../serve/views/process/views-loop.js';
 
 let steps = 0;
 

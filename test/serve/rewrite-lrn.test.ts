@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import onnxProto from 'onnx-proto';
-import * as ort from '../../export/onnxruntime.js';
-import { random } from '../../model/random.js';
-import { rewriteLrn } from '../../serve/inference/rewrite-lrn.js';
+import { random } from '../../base/random.js';
+import * as ort from '../../onnx/onnxruntime.js';
+import { rewriteLrn } from '../../serve/inference/model/rewrite-lrn.js';
 
 const { onnx } = onnxProto;
 const { FLOAT } = onnx.TensorProto.DataType;

@@ -61,7 +61,7 @@ export function start(
   return { process: child, line, stderr: () => stderr, ended };
 }
 
-export const CLI = at('../../train/cli.js');
+export const CLI = at('../../cli/main.js');
 export const alexnet = (...words: string[]) => start(process.execPath, [CLI, ...words]);
 
 /** The command in a shell that allows so many open files. */

@@ -6,12 +6,12 @@ import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import sharp from 'sharp';
-import { exportClassifier } from '../../export/export-classifier.js';
-import { type OnnxModel, saveModel } from '../../export/onnx-model.js';
+import { type Crop, type CropCount, tenCrops } from '../../base/crops.js';
+import { random } from '../../base/random.js';
+import { exportClassifier } from '../../export/classifier.js';
 import { ALEXNET } from '../../model/alexnet.js';
-import { type Crop, type CropCount, tenCrops } from '../../model/crops.js';
 import { buildNetwork, type NetworkSpec } from '../../model/network.js';
-import { random } from '../../model/random.js';
+import { type OnnxModel, saveModel } from '../../onnx/file/onnx-model.js';
 
 export const IMAGE_PX = 23;
 export const INPUT_PX = 19;
@@ -53,7 +53,7 @@ export async function writeSmallNetwork(
   convert: (model: OnnxModel) => OnnxModel | Promise<OnnxModel> = (model) => model,
   crops?: CropCount,
 ): Promise<string> {
-  await import('../../export/backend/index.js');
+  await import('../../onnx/backend/index.js');
   await tf.setBackend('onnxruntime');
   const metadata = {
     model: 'small',

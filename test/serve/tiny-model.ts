@@ -4,7 +4,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import onnxProto from 'onnx-proto';
-import { type ModelMetadata, metadataToProps } from '../../export/metadata.js';
+import { type ModelMetadata, metadataToProps } from '../../onnx/file/metadata.js';
 
 const { onnx } = onnxProto;
 const { FLOAT, UINT8, INT64 } = onnx.TensorProto.DataType;

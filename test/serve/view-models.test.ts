@@ -7,15 +7,15 @@ import { after, test } from 'node:test';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import sharp from 'sharp';
-import { exportClassifier } from '../../export/export-classifier.js';
+import type { CropCount } from '../../base/crops.js';
+import { random } from '../../base/random.js';
+import { exportClassifier } from '../../export/classifier.js';
 import { exportOnnx, quantize, saveModel, toFloat16 } from '../../export/index.js';
-import * as ort from '../../export/onnxruntime.js';
-import type { CropCount } from '../../model/crops.js';
 import { buildNetwork } from '../../model/network.js';
-import { random } from '../../model/random.js';
 import { findNetwork } from '../../model/registry.js';
-import { Explainer } from '../../serve/explain/explainer.js';
-import type { ViewRequest } from '../../serve/explain/messages.js';
+import * as ort from '../../onnx/onnxruntime.js';
+import type { ViewRequest } from '../../serve/views/process/messages.js';
+import { Explainer } from '../../serve/views/process/viewer.js';
 import { assertClose } from '../model/close.js';
 import {
   CROPS,

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import sharp from 'sharp';
-import { afterChanges, changesOf, checkChanges } from '../../train/changed-settings.js';
-import { startState } from '../../train/checkpoint.js';
-import { DEFAULTS, type TrainConfig } from '../../train/config.js';
 import { endedEarly } from '../../train/early-end.js';
 import { readMetrics } from '../../train/metrics/metrics-file.js';
+import { startState } from '../../train/run/checkpoint.js';
+import { afterChanges, changesOf, checkChanges } from '../../train/settings/changed-settings.js';
+import { DEFAULTS, type TrainConfig } from '../../train/settings/config.js';
 import { alexnet } from '../real/command.js';
 
 const stored: TrainConfig = { data: 'pictures.tar', model: 'alexnet', ...DEFAULTS, batch: 64, seed: 3 };

@@ -9,11 +9,11 @@ import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
-import { UserError } from '../../model/errors.js';
-import { random } from '../../model/random.js';
-import { saveCheckpoint, startState } from '../../train/checkpoint.js';
-import { loadCheckpoint } from '../../train/load-checkpoint.js';
-import { modelWeights } from '../../train/weights.js';
+import { UserError } from '../../base/errors.js';
+import { random } from '../../base/random.js';
+import { saveCheckpoint, startState } from '../../train/run/checkpoint.js';
+import { loadCheckpoint } from '../../train/run/load-checkpoint.js';
+import { modelWeights } from '../../train/run/weights.js';
 import { flatWeights, INPUT_PX, tinyModel } from './tiny.js';
 
 let run: string;

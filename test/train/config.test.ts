@@ -3,9 +3,7 @@ import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { CIFAR10_18PCT } from '../../model/cifar10.js';
-import { UsageError } from '../../model/errors.js';
-import { checkFlags, DEFAULTS, resolveSettings, type TrainConfig } from '../../train/config.js';
+import { UsageError } from '../../base/errors.js';
 import {
   fractionBelowOne,
   nonNegativeNumber,
@@ -13,8 +11,10 @@ import {
   positiveNumber,
   risingIntegers,
   wholeNumber,
-} from '../../train/numbers.js';
-import { checkFree, createRun, openRun } from '../../train/run-folder.js';
+} from '../../cli/flag-types.js';
+import { CIFAR10_18PCT } from '../../model/cifar10.js';
+import { checkFree, createRun, openRun } from '../../train/run/run-folder.js';
+import { checkFlags, DEFAULTS, resolveSettings, type TrainConfig } from '../../train/settings/config.js';
 
 let folder: string;
 before(async () => {

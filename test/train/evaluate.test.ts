@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as tf from '@tensorflow/tfjs-core';
-import { tenCrops } from '../../model/crops.js';
+import { tenCrops } from '../../base/crops.js';
+import { meanImage } from '../../train/data/batches/mean.js';
 import type { Split } from '../../train/data/dataset.js';
-import { meanImage } from '../../train/data/mean.js';
-import { evaluate, type PicturePrediction, topClasses } from '../../train/evaluate.js';
-import { checkpointPredictor } from '../../train/predict-checkpoint.js';
+import { evaluate, type PicturePrediction, topClasses } from '../../train/evaluate/evaluate.js';
+import { checkpointPredictor } from '../../train/evaluate/predict-checkpoint.js';
 import { CLASSES, IMAGE_PX, INPUT_PX, tinyModel, tinySplit } from './tiny.js';
 
 /** Five pictures of seven classes; the table's rows are their probabilities. */

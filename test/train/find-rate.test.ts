@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import sharp from 'sharp';
-import { random } from '../../model/random.js';
-import { type RateCurve, rateCurve } from '../../train/rate-curve.js';
+import { random } from '../../base/random.js';
+import { type RateCurve, rateCurve } from '../../train/measure/rate-curve.js';
 import { alexnet, json } from '../real/command.js';
 
 let folder: string;

@@ -8,8 +8,8 @@ import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import sharp from 'sharp';
 import '../../model/index.js';
-import { loadCheckpoint } from '../../train/load-checkpoint.js';
-import { modelWeights } from '../../train/weights.js';
+import { loadCheckpoint } from '../../train/run/load-checkpoint.js';
+import { modelWeights } from '../../train/run/weights.js';
 import { alexnet, json } from '../real/command.js';
 
 let folder: string;

@@ -4,10 +4,10 @@ import { appendFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/pro
 import { basename, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { startState } from '../../train/checkpoint.js';
 import { fileStart } from '../../train/metrics/event-file.js';
 import { MetricsLog } from '../../train/metrics/metrics-log.js';
-import { temporaryFolder } from './tiny-pictures.js';
+import { startState } from '../../train/run/checkpoint.js';
+import { temporaryFolder } from './data/tiny-pictures.js';
 
 const PYTHON = process.env.ALEXNET_PYTHON ?? '/usr/bin/python3';
 const READER = fileURLToPath(new URL('../../../test/train/read_events.py', import.meta.url));

@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { alexnet } from '../real/command.js';
-import { plainPng } from './tiny-pictures.js';
+import { plainPng } from './data/tiny-pictures.js';
 
-const CLI = fileURLToPath(new URL('../../train/cli.js', import.meta.url));
+const CLI = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
 const options = { skip: process.platform === 'linux' ? false : 'needs ulimit -v' };
 
 describe('a command whose memory runs out', options, () => {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import onnxProto from 'onnx-proto';
-import { onnxPredictor } from '../../train/predict-onnx.js';
+import { onnxPredictor } from '../../train/evaluate/predict-onnx.js';
 import { IMAGE_PX, tinySplit } from './tiny.js';
 
 const { onnx } = onnxProto;

@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import sharp from 'sharp';
-import { UsageError } from '../../model/errors.js';
+import { UsageError } from '../../base/errors.js';
 import { NETWORKS } from '../../model/registry.js';
 import type { NetworkName } from '../../model/spec.js';
-import { DEFAULTS, resolveSettings } from '../../train/config.js';
-import { publishedRecipe, RECIPES, type RecipeName } from '../../train/recipes.js';
 import { learningRateAt, startSchedule } from '../../train/schedule.js';
+import { DEFAULTS, resolveSettings } from '../../train/settings/config.js';
+import { publishedRecipe, RECIPES, type RecipeName } from '../../train/settings/recipes.js';
 import { alexnet } from '../real/command.js';
 
 let folder: string;

@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 import { findNetwork } from '../../model/registry.js';
 import { EXPERIMENTS } from '../../train/reproduce/experiments.js';
 import { describeOutcome, type Outcome, readOutcome } from '../../train/reproduce/outcome.js';
-import type { Run } from '../../train/run-folder.js';
+import type { Run } from '../../train/run/run-folder.js';
 import { alexnet, alexnetAs, json } from '../real/command.js';
 import { epochLines, type Row, words, writeTwoColours } from './two-colours.js';
 

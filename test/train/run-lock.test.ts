@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { lockRun } from '../../train/run-lock.js';
+import { lockRun } from '../../train/run/run-lock.js';
 import { alexnet } from '../real/command.js';
 
 const root = mkdtempSync(join(tmpdir(), 'alexnet-lock-'));

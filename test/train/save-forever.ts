@@ -2,8 +2,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import '@tensorflow/tfjs-backend-cpu';
-import { saveCheckpoint, startState } from '../../train/checkpoint.js';
-import { modelWeights } from '../../train/weights.js';
+import { saveCheckpoint, startState } from '../../train/run/checkpoint.js';
+import { modelWeights } from '../../train/run/weights.js';
 
 const folder = process.argv[2];
 const model = tfl.sequential({ layers: [tfl.layers.dense({ name: 'fc', units: 300, inputShape: [701] })] });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DEFAULTS } from '../../train/config.js';
 import { afterEpoch, learningRateAt, type ScheduleSettings, startSchedule } from '../../train/schedule.js';
+import { DEFAULTS } from '../../train/settings/config.js';
 
 const settings = (changes: Partial<ScheduleSettings>): ScheduleSettings => ({
   ...DEFAULTS,

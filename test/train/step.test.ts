@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as tf from '@tensorflow/tfjs-core';
+import { random } from '../../base/random.js';
 import { reseedDropout } from '../../model/dropout.js';
-import { random } from '../../model/random.js';
+import { modelWeights } from '../../train/run/weights.js';
 import { Sgd } from '../../train/sgd.js';
 import { TrainingStep } from '../../train/step.js';
-import { modelWeights } from '../../train/weights.js';
 import { CLASSES, flatWeights, INPUT_PX, tinyModel } from './tiny.js';
 
 const SETTINGS = { momentum: 0.9, weightDecay: 0.01 };

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { writeFiles } from './tiny-pictures.js';
+import { writeFiles } from './data/tiny-pictures.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const OPTIONAL = ['@tensorflow/tfjs', '@tensorflow/tfjs-node', '@tensorflow/tfjs-node-gpu'];
@@ -35,7 +35,7 @@ export async function temporaryProject(): Promise<string> {
 /** A project in which `npx alexnet` is this package's build; gone after the test. */
 export async function npmProject(context: TestContext): Promise<string> {
   const project = await writeFiles(context, { 'package.json': '{}', 'node_modules/.bin/': null });
-  await symlink(join(ROOT, 'dist/train/cli.js'), join(project, 'node_modules/.bin/alexnet'));
+  await symlink(join(ROOT, 'dist/cli/main.js'), join(project, 'node_modules/.bin/alexnet'));
   return project;
 }
 
@@ -62,7 +62,7 @@ export async function installTensorflow(project: string, files: Record<string, s
 
 /** Runs `alexnet <words>` of the project; `node` are flags of Node itself. */
 export function alexnetOf(project: string, words: string[], env: NodeJS.ProcessEnv = {}, node: string[] = []) {
-  const cli = join(project, 'node_modules/alexnet/dist/train/cli.js');
+  const cli = join(project, 'node_modules/alexnet/dist/cli/main.js');
   return new Promise<Ended>((resolve) => {
     const child = execFile(
       process.execPath,

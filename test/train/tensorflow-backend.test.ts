@@ -4,10 +4,10 @@ import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import sharp from 'sharp';
-import { missingCudaLibraries } from '../../train/cuda-libraries.js';
+import { silentProgress } from '../../base/progress.js';
+import { missingCudaLibraries } from '../../onnx/backend/cuda-libraries.js';
 import { openDataset } from '../../train/data/open-dataset.js';
 import { train } from '../../train/loop.js';
-import { silentProgress } from '../../train/progress.js';
 import { alexnetOf, installTensorflow, temporaryProject } from './temporary-project.js';
 import { IMAGE_PX, tinyModel, tinyRun, tinySplit } from './tiny.js';
 

@@ -2,12 +2,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import '@tensorflow/tfjs-backend-cpu';
+import { random } from '../../base/random.js';
 import { SeededDropout } from '../../model/dropout.js';
-import { random } from '../../model/random.js';
-import { resolveSettings, type Settings } from '../../train/config.js';
+import { meanImage } from '../../train/data/batches/mean.js';
 import type { Dataset, Split } from '../../train/data/dataset.js';
-import { meanImage } from '../../train/data/mean.js';
-import { createRun, type Run } from '../../train/run-folder.js';
+import { createRun, type Run } from '../../train/run/run-folder.js';
+import { resolveSettings, type Settings } from '../../train/settings/config.js';
 
 export const IMAGE_PX = 7;
 export const INPUT_PX = 6;

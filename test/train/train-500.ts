@@ -1,12 +1,13 @@
 /** 500 steps of `cifar10-18pct` on noise; prints the resident memory after step 50 and 500 as JSON. Run by memory.slow.test.ts. */
+
+import { random } from '../../base/random.js';
 import { reseedDropout } from '../../model/dropout.js';
 import { buildNetwork } from '../../model/network.js';
-import { random } from '../../model/random.js';
 import { findNetwork } from '../../model/registry.js';
-import { selectBackend } from '../../train/backend.js';
+import { selectBackend } from '../../onnx/backend/select-backend.js';
+import { modelWeights } from '../../train/run/weights.js';
 import { Sgd } from '../../train/sgd.js';
 import { TrainingStep } from '../../train/step.js';
-import { modelWeights } from '../../train/weights.js';
 
 const BATCH = 128;
 

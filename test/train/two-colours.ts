@@ -2,7 +2,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { random } from '../../model/random.js';
+import { random } from '../../base/random.js';
 
 /** Noise, reddish or bluish: two classes that a network tells apart within an epoch or two. Writes it to `folder`/data. */
 export async function writeTwoColours(folder: string): Promise<void> {

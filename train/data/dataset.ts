@@ -1,9 +1,9 @@
 /**
  * What training and evaluation need of a data set, opened through `open-dataset.ts`.
  */
-import type { Random } from '../../model/random.js';
-import type { ColourStatistics } from './colour.js';
-import type { Layout } from './find-layout.js';
+import type { Random } from '../../base/random.js';
+import type { ColourStatistics } from './batches/colour.js';
+import type { Layout } from './layout/find-layout.js';
 import type { RemoteOptions } from './remote/options.js';
 
 /** Pictures with labels, addressed by position. */

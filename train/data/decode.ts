@@ -1,8 +1,8 @@
 /**
- * One encoded picture to pixels. The pipeline itself is `model/preprocess.ts`, shared with the server.
+ * One encoded picture to pixels. The pipeline itself is `base/preprocess.ts`, shared with the server.
  */
 import sharp from 'sharp';
-import { toSquareRgb } from '../../model/preprocess.js';
+import { toSquareRgb } from '../../base/preprocess.js';
 import type { Encoded } from './dataset.js';
 
 // Many small pictures: parallel pictures beat parallel rows, and no picture is read twice.

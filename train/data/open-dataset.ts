@@ -6,18 +6,18 @@
 import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { UserError } from '../../model/errors.js';
-import { openArchive } from './archive.js';
-import { cifarMembers, idxMembers } from './binary-pictures.js';
+import { UserError } from '../../base/errors.js';
+import { openArchive } from './archive/archive.js';
 import type { Dataset, Member, OpenOptions, PictureSink, Source } from './dataset.js';
-import { openEmoji } from './emoji.js';
-import { ilsvrc2012Members } from './ilsvrc2012.js';
-import { folderMembers } from './image-folder.js';
-import { openPack } from './pack.js';
-import { isPack } from './pack-format.js';
-import { readListed, readPictures } from './picture-dataset.js';
+import { openEmoji } from './emoji/emoji.js';
+import { openPack } from './pack/pack.js';
+import { isPack } from './pack/pack-format.js';
 import { isUrl } from './remote/url.js';
-import { webdataset } from './webdataset.js';
+import { cifarMembers, idxMembers } from './sources/binary-pictures.js';
+import { ilsvrc2012Members } from './sources/ilsvrc2012.js';
+import { folderMembers } from './sources/image-folder.js';
+import { webdataset } from './sources/webdataset.js';
+import { readListed, readPictures } from './stream/picture-dataset.js';
 
 export const DATA_HELP =
   'folder DIR/{train,val|test}/<class>/…, the same as .tar or .tar.gz, a folder that "alexnet prepare" made or its URL, cifar10:DIR, idx:DIR, ilsvrc2012:DIR, webdataset:DIR, webdataset:URL{000..146}.tar, or emoji';

@@ -1,6 +1,6 @@
 /** The processes of one job, as the loop sees them: alone there is one, and nothing is sent. */
-import { UserError } from '../../model/errors.js';
-import type { Rank } from '../data/epoch-batches.js';
+import { UserError } from '../../base/errors.js';
+import type { Rank } from '../data/batches/epoch-batches.js';
 
 /** Every call is collective: all processes make the same calls in the same order, one at a time. Calls leave the event loop free. */
 export interface Communicator extends Rank {

@@ -4,7 +4,7 @@
  * byte 2 (n − 1) / n times through each machine's link (Patarasuk, Yuan 2009, "Bandwidth optimal all-reduce algorithms for clusters of
  * workstations"); every one of its 2 (n − 1) rounds waits for a message to arrive.
  */
-import { UsageError } from '../../model/errors.js';
+import { UsageError } from '../../base/errors.js';
 import { ALONE, type Communicator } from './communicator.js';
 
 /** Seconds from the start of a step, and bytes. */

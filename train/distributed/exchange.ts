@@ -1,8 +1,8 @@
 /** What processes that train together send each other beside gradients: values of rank 0, and the errors each found. */
 import type * as tfl from '@tensorflow/tfjs-layers';
-import { restoreValues } from '../checkpoint.js';
-import type { Evaluation } from '../evaluate.js';
-import { modelWeights, type NamedVariable } from '../weights.js';
+import type { Evaluation } from '../evaluate/evaluate.js';
+import { restoreValues } from '../run/checkpoint.js';
+import { modelWeights, type NamedVariable } from '../run/weights.js';
 import { bytesOf, type Communicator, sumNumbers } from './communicator.js';
 
 /** Rank 0's weights and velocities in all processes: what kernels of different processors rounded differently ends here. */

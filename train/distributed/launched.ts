@@ -1,8 +1,8 @@
 /** `alexnet train --distributed mpi`: the job that a launcher started, from joining it to its end. */
 import { availableParallelism, cpus, hostname } from 'node:os';
-import { UsageError, UserError } from '../../model/errors.js';
+import { UsageError, UserError } from '../../base/errors.js';
+import { packageVersions } from '../../base/versions.js';
 import type { Together } from '../trainer.js';
-import { packageVersions } from '../versions.js';
 import { type Communicator, checkEqual, gatherJson } from './communicator.js';
 import { joinJob } from './mpi.js';
 

@@ -3,7 +3,7 @@
  * Source: MPI 3.1; handles are addresses of symbols in Open MPI (mpi.h) and numbers in MPICH (mpi.h, stable since 3.1 by the ABI initiative).
  */
 import { createRequire } from 'node:module';
-import { UserError } from '../../model/errors.js';
+import { UserError } from '../../base/errors.js';
 import type { Communicator } from './communicator.js';
 
 /** By file name, most specific first; those of MPICH's ABI are Intel MPI's and MVAPICH's too. */

@@ -1,15 +1,15 @@
 /** A run on several processes: rank 0 has its folder, the others get from it what they need, and bring the data set alone. */
 import { createHash } from 'node:crypto';
-import type { Changes } from '../changed-settings.js';
-import type { RunState } from '../checkpoint.js';
+import type { Progress } from '../../base/progress.js';
+import { isReadByShards } from '../data/batches/epoch-batches.js';
 import type { Dataset } from '../data/dataset.js';
-import { isReadByShards } from '../data/epoch-batches.js';
-import { initialModel, samplePictures } from '../new-run.js';
-import type { Progress } from '../progress.js';
-import type { ResumedRun } from '../resume-run.js';
-import { checkpointsOf, type Run, type RunLabels, type RunRecord } from '../run-folder.js';
+import type { RunState } from '../run/checkpoint.js';
+import { checkpointsOf, type Run, type RunLabels, type RunRecord } from '../run/run-folder.js';
+import type { Changes } from '../settings/changed-settings.js';
+import { initialModel, samplePictures } from '../start/new-run.js';
+import type { ResumedRun } from '../start/resume-run.js';
+import { dataOf, openForTraining, pictureNames } from '../start/training-data.js';
 import { checkParts } from '../trainer.js';
-import { dataOf, openForTraining, pictureNames } from '../training-data.js';
 import { broadcastJson, bytesOf, type Communicator, checkEqual } from './communicator.js';
 
 /** Of a run that goes on. */

@@ -2,8 +2,8 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { UserError } from '../../model/errors.js';
-import type { Changes } from '../changed-settings.js';
+import { UserError } from '../../base/errors.js';
+import type { Changes } from '../settings/changed-settings.js';
 
 /** A line; those of an epoch's end carry `val_top1_error`. `wall_time`: seconds since 1970, absent in runs of earlier versions. */
 export type MetricsLine = { step: number; epoch: number; val_top1_error?: number } & Record<string, number>;

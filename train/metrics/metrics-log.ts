@@ -4,10 +4,10 @@
  */
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { append, writeAtomically, writeFileAtomically } from '../atomic-file.js';
-import type { Changes } from '../changed-settings.js';
-import type { RunState } from '../checkpoint.js';
-import { foreignFilesIn } from '../replaceable.js';
+import { append, writeAtomically, writeFileAtomically } from '../../base/atomic-file.js';
+import { foreignFilesIn } from '../../base/replaceable.js';
+import type { RunState } from '../run/checkpoint.js';
+import type { Changes } from '../settings/changed-settings.js';
 import { eventFileName, fileStart, isOwnEventFile, scalarsRecord } from './event-file.js';
 import {
   type ChangesLine,

@@ -1,14 +1,14 @@
 /** Everything that a report says of a run, and what it cannot say. */
 import type * as tfl from '@tensorflow/tfjs-layers';
-import { UserError } from '../../model/errors.js';
+import { UserError } from '../../base/errors.js';
 import '../../model/index.js'; // registers the layers that a checkpoint's topology names
-import { type BackendName, selectBackend } from '../backend.js';
-import { NotFiniteError, type RunState } from '../checkpoint.js';
-import { hasCheckpoint, loadCheckpoint } from '../load-checkpoint.js';
+import type { Progress } from '../../base/progress.js';
+import { type BackendName, selectBackend } from '../../onnx/backend/select-backend.js';
 import { type MetricsLine, readMetrics } from '../metrics/metrics-file.js';
-import type { Progress } from '../progress.js';
-import { openRun, type Run } from '../run-folder.js';
-import { isInUse } from '../run-lock.js';
+import { NotFiniteError, type RunState } from '../run/checkpoint.js';
+import { hasCheckpoint, loadCheckpoint } from '../run/load-checkpoint.js';
+import { openRun, type Run } from '../run/run-folder.js';
+import { isInUse } from '../run/run-lock.js';
 import type { Kernels } from './kernel-picture.js';
 import { type Measured, measure } from './measure.js';
 

@@ -1,12 +1,12 @@
 /** What a report says of a checkpoint's answers: errors with one crop and with ten, who was taken for whom, the worst answers. */
 import type * as tfl from '@tensorflow/tfjs-layers';
-import { evaluationPixels } from '../data/augment.js';
+import type { Progress } from '../../base/progress.js';
+import { evaluationPixels } from '../data/batches/augment.js';
 import type { Split } from '../data/dataset.js';
-import { loadPictures } from '../data/read-ahead.js';
-import { type Evaluation, evaluate, type PicturePrediction } from '../evaluate.js';
-import { checkFinite, openRunPictures, runPredictor } from '../evaluate-run.js';
-import type { Progress } from '../progress.js';
-import type { Run } from '../run-folder.js';
+import { loadPictures } from '../data/stream/read-ahead.js';
+import { type Evaluation, evaluate, type PicturePrediction } from '../evaluate/evaluate.js';
+import { checkFinite, openRunPictures, runPredictor } from '../evaluate/evaluate-run.js';
+import type { Run } from '../run/run-folder.js';
 import { Confusion } from './confusion.js';
 import { WorstAnswers } from './worst-answers.js';
 

@@ -1,6 +1,7 @@
 /** A report as one HTML page that loads nothing and runs nothing: its policy forbids both. */
-import { toolVersion } from '../../model/tool-version.js';
-import { MARKUP_MARK } from '../replaceable.js';
+
+import { MARKUP_MARK } from '../../base/replaceable.js';
+import { toolVersion } from '../../base/tool-version.js';
 import type { Report } from './gather.js';
 import { Html, html } from './html.js';
 import { errorsSection } from './section-errors.js';

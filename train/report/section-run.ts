@@ -2,7 +2,7 @@
 import { findNetwork } from '../../model/registry.js';
 import { summarize } from '../../model/summary.js';
 import { endsEpoch } from '../metrics/metrics-file.js';
-import { UNKNOWN_DATA } from '../run-folder.js';
+import { UNKNOWN_DATA } from '../run/run-folder.js';
 import { count, counted, percent } from './format.js';
 import type { Report } from './gather.js';
 import { type Content, type Html, html, table } from './html.js';

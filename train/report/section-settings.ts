@@ -1,5 +1,5 @@
 /** The settings that a run was made with, and the versions of what made it. */
-import { packageVersions } from '../versions.js';
+import { packageVersions } from '../../base/versions.js';
 import type { Report } from './gather.js';
 import { type Html, html, table } from './html.js';
 

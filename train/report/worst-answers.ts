@@ -1,5 +1,5 @@
 /** The answers with the greatest losses of any number, without keeping all. */
-import type { PicturePrediction } from '../evaluate.js';
+import type { PicturePrediction } from '../evaluate/evaluate.js';
 
 /** `index`: the picture's position in its split. */
 export type RankedAnswer = PicturePrediction & { index: number };

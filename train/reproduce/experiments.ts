@@ -4,7 +4,7 @@
  */
 import type { NetworkName, NetworkSpec } from '../../model/spec.js';
 import { baseName } from '../../model/variant.js';
-import type { Settings } from '../config.js';
+import type { Settings } from '../settings/config.js';
 
 /** One of the networks or settings compared. */
 export interface Variant {

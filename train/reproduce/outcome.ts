@@ -1,9 +1,10 @@
 /** What came out of an experiment: read from its runs' metrics, put into a table and a plot. */
+
+import { formatDuration } from '../../base/progress.js';
 import { endsEpoch, type MetricsLine, readMetrics } from '../metrics/metrics-file.js';
 import type { PlotSeries } from '../plot/line-plot.js';
 import { linePlot } from '../plot/line-plot.js';
-import { formatDuration } from '../progress.js';
-import type { Run } from '../run-folder.js';
+import type { Run } from '../run/run-folder.js';
 import type { Experiment } from './experiments.js';
 import type { PlannedVariant } from './plan.js';
 

@@ -2,14 +2,14 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { UserError } from '../../model/errors.js';
+import { writeFileAtomically } from '../../base/atomic-file.js';
+import { UserError } from '../../base/errors.js';
+import { formatDuration, type Progress } from '../../base/progress.js';
 import { findNetwork } from '../../model/registry.js';
-import { writeFileAtomically } from '../atomic-file.js';
-import { resolveSettings, type Settings, type TrainConfig } from '../config.js';
 import type { Dataset } from '../data/dataset.js';
 import { absoluteSource } from '../data/open-dataset.js';
-import { formatDuration, type Progress } from '../progress.js';
-import { newTrainingRate, Trial } from '../trial.js';
+import { newTrainingRate, Trial } from '../measure/trial.js';
+import { resolveSettings, type Settings, type TrainConfig } from '../settings/config.js';
 import { type Experiment, shortRunRate, type Variant } from './experiments.js';
 
 /** What a person asked for. */

@@ -3,8 +3,8 @@
  * in the header `Inference-Header-Content-Length`; and with 0 in that header, the bytes of the only input alone.
  */
 import { RequestError } from '../../errors.js';
-import { foreignFormat } from '../../inference/foreign-format.js';
-import { pictureKind } from '../../inference/picture-kind.js';
+import { foreignFormat } from '../../inference/image/foreign-format.js';
+import { pictureKind } from '../../inference/image/picture-kind.js';
 import type { ServedModel } from '../../served-model.js';
 import { allows, DATATYPES, elementCount, type Tensor } from '../../tensors.js';
 import { parseJson } from '../body.js';

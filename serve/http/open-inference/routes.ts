@@ -4,15 +4,15 @@
  */
 import type { Request, RequestHandler } from 'express';
 import type { z } from 'zod';
-import { toolVersion } from '../../../model/tool-version.js';
+import { toolVersion } from '../../../base/tool-version.js';
 import { type ErrorCode, RequestError } from '../../errors.js';
 import type { ModelHost } from '../../hosting/model-host.js';
-import { requirePicture } from '../../inference/picture-kind.js';
+import { requirePicture } from '../../inference/image/picture-kind.js';
 import { bytesOf, type Tensor } from '../../tensors.js';
-import { requireAdmin } from '../admin.js';
-import { type AppDeps, openForPictures, whenGone } from '../answer-picture.js';
 import { readJsonSized, readSmallJson, tooLarge } from '../body.js';
-import { PICTURE_ERRORS } from '../classify.js';
+import { requireAdmin } from '../own/admin.js';
+import { type AppDeps, openForPictures, whenGone } from '../own/answer-picture.js';
+import { PICTURE_ERRORS } from '../own/classify.js';
 import { parseBody } from '../parse-body.js';
 import type { Protocol, Route, RouteDoc } from '../protocol.js';
 import {

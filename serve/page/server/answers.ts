@@ -1,7 +1,7 @@
 /** The shapes that the server answers with: those of its own schemas. */
 import type { z } from 'zod';
-import type * as Explain from '../../http/explain/schemas.js';
 import type * as Own from '../../http/schemas.js';
+import type * as Explain from '../../http/views/schemas.js';
 
 export type Prediction = z.infer<typeof Own.PredictionSchema>;
 /** A window of the square picture that the network looks at. */

@@ -2,7 +2,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as tf from '@tensorflow/tfjs-core';
-import '../../../export/backend/index.js';
+import '../../../onnx/backend/index.js';
 import { GradientSum } from '../../../train/distributed/gradient-sum.js';
 import { processes } from './in-one-process.js';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Float16Array } from '@petamoriken/float16';
-import { random } from '../../../model/random.js';
+import { random } from '../../../base/random.js';
 import { sumAsHalves, toHalves } from '../../../train/distributed/half-sum.js';
 import { processes } from './in-one-process.js';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { UsageError, UserError } from '../../../model/errors.js';
+import { UsageError, UserError } from '../../../base/errors.js';
 import { ALONE } from '../../../train/distributed/communicator.js';
 import { checkSameJob, inProcess, ownDevice } from '../../../train/distributed/launched.js';
 import { processes } from './in-one-process.js';

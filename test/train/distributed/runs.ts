@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { random } from '../../../model/random.js';
+import { random } from '../../../base/random.js';
 import { type Launcher, launch, launchers } from './launchers.js';
 
-const CLI = fileURLToPath(new URL('../../../train/cli.js', import.meta.url));
+const CLI = fileURLToPath(new URL('../../../cli/main.js', import.meta.url));
 export const [openMpi, mpich] = launchers;
 const BATCH = 32;
 

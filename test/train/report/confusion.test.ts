@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { PicturePrediction } from '../../../train/evaluate.js';
+import type { PicturePrediction } from '../../../train/evaluate/evaluate.js';
 import { Confusion } from '../../../train/report/confusion.js';
 import { WorstAnswers } from '../../../train/report/worst-answers.js';
 

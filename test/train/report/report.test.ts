@@ -8,16 +8,16 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs-core';
 import sharp from 'sharp';
-import { random } from '../../../model/random.js';
-import { loadCheckpoint } from '../../../train/load-checkpoint.js';
+import { silentProgress } from '../../../base/progress.js';
+import { random } from '../../../base/random.js';
 import type { MetricsLine } from '../../../train/metrics/metrics-file.js';
-import { silentProgress } from '../../../train/progress.js';
 import { gather, type ReportRequest } from '../../../train/report/gather.js';
 import { page } from '../../../train/report/page.js';
-import type { RunRecord } from '../../../train/run-folder.js';
-import { startTraining } from '../../../train/start.js';
+import { loadCheckpoint } from '../../../train/run/load-checkpoint.js';
+import type { RunRecord } from '../../../train/run/run-folder.js';
+import { startTraining } from '../../../train/start/start.js';
+import { tarBytes } from '../data/tiny-pictures.js';
 import { axisOf, linesOf } from '../plot/read-plot.js';
-import { tarBytes } from '../tiny-pictures.js';
 
 /** In index order; names of folders, as anyone may give them. */
 const LABELS = ['"quoted" & more', '<img src=x onerror=alert(1)>', 'plain'];
@@ -297,7 +297,7 @@ test('leaves out a last line of metrics.jsonl that is being written, and names o
 });
 
 test('the command writes the page where it is told and prints one JSON object', async () => {
-  const cli = fileURLToPath(new URL('../../../train/cli.js', import.meta.url));
+  const cli = fileURLToPath(new URL('../../../cli/main.js', import.meta.url));
   const alexnet = (...words: string[]) =>
     spawnSync(process.execPath, [cli, 'report', ...words], { cwd: folder, encoding: 'utf8' });
   const { status, stdout, stderr } = alexnet('run', '--out', 'page.html', '--json', '--backend', 'onnxruntime');

@@ -6,9 +6,9 @@ import { createHash, randomUUID, subtle } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import pLimit from 'p-limit';
-import { UserError } from '../../../model/errors.js';
-import { writeAtomically } from '../../atomic-file.js';
-import { DiskFullError } from '../../disk-full.js';
+import { writeAtomically } from '../../../base/atomic-file.js';
+import { DiskFullError } from '../../../base/disk-full.js';
+import { UserError } from '../../../base/errors.js';
 import type { RemoteOptions } from './options.js';
 
 const DIGEST_BYTES = 32;

@@ -1,5 +1,5 @@
 /** A part of a file by an HTTP range request (RFC 9110, §14). */
-import { UserError } from '../../../model/errors.js';
+import { UserError } from '../../../base/errors.js';
 import { FailedTry } from './retry.js';
 
 /** What tells a file from another, or later, one under its URL. */

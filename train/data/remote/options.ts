@@ -1,7 +1,7 @@
 /** How files behind URLs are fetched and kept. */
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { UsageError } from '../../../model/errors.js';
+import { UsageError } from '../../../base/errors.js';
 
 export interface RemoteOptions {
   /** Folder of kept blocks; several processes may share it. */

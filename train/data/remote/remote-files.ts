@@ -4,8 +4,8 @@
  */
 import { Readable } from 'node:stream';
 import pLimit from 'p-limit';
-import { UserError } from '../../../model/errors.js';
-import type { PieceReader } from '../piece-reader.js';
+import { UserError } from '../../../base/errors.js';
+import type { PieceReader } from '../stream/piece-reader.js';
 import { BlockCache, blockKey } from './block-cache.js';
 import { fetchRange, MissingFileError, type Version } from './fetch-range.js';
 import { type RemoteOptions, remoteOptions } from './options.js';

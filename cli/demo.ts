@@ -1,0 +1,191 @@
+/**
+ * The whole path on embedded pictures, in minutes: train a small network on six vendors' emoji, export it, measure the file on a seventh's,
+ * serve it, post a picture.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { Command } from 'commander';
+import { UserError } from '../base/errors.js';
+import { listenForInterrupt } from '../base/process/interrupt.js';
+import { exitCodeOf, onStopSignal } from '../base/process/stop-signals.js';
+import { type Progress, showProgress } from '../base/progress.js';
+import { foreignFile, refuseForeign } from '../base/replaceable.js';
+import { exportRun } from '../export/from-run.js';
+import { checkModelPlace } from '../onnx/file/onnx-model.js';
+import { formatPredictions } from '../serve/format-predictions.js';
+import type { Prediction } from '../serve/served-model.js';
+import { heldOutPng } from '../train/data/emoji/emoji.js';
+import { nearestNeighbour } from '../train/data/emoji/nearest-neighbour.js';
+import { openDataset } from '../train/data/open-dataset.js';
+import { evaluateRun } from '../train/evaluate/evaluate-run.js';
+import { checkFree, holdsRun, openRun } from '../train/run/run-folder.js';
+import type { Settings } from '../train/settings/config.js';
+import { startTraining } from '../train/start/start.js';
+
+/** Chosen on the validation pictures; the network's own recipe is for CIFAR-10 and 140 epochs. */
+const SETTINGS: Partial<Settings> = {
+  seed: 1,
+  epochs: 10,
+  batch: 64,
+  learningRate: 0.01,
+  weightDecay: 0.0005,
+  clipNorm: 5,
+  schedule: 'cosine',
+};
+
+const DATA = 'emoji';
+const NETWORK = 'cifar10-18pct';
+/** Drawn by the vendor that no training picture comes from. */
+const POSTED = 'guitar';
+
+interface DemoFlags {
+  out: string;
+  exit: boolean;
+}
+
+export function demoCommand(): Command {
+  return new Command('demo')
+    .description('Train, export and serve a small network on embedded pictures; takes a few minutes.')
+    .option(
+      '--out <folder>',
+      'folder for the run, the .onnx file and the image, in place of those of an earlier demo',
+      'runs/demo',
+    )
+    .option('--exit', 'end once the picture is answered instead of serving on (also where CI=true)', false)
+    .action(async ({ out, exit }: DemoFlags) => {
+      await checkDemoFolder(out);
+      const progress = showProgress();
+      if (!(await trainRun(out, progress))) return;
+      const file = await exportFile(out, progress);
+      await measure(file, progress);
+      await serve(out, file, exit || process.env.CI === 'true');
+    });
+}
+
+/** @throws {UserError} where something else than an earlier demo would be replaced */
+async function checkDemoFolder(out: string): Promise<void> {
+  await checkFree(out, true);
+  const run = holdsRun(out) ? await openRun(out) : undefined;
+  if (run && (run.config.data !== DATA || run.config.model !== NETWORK)) {
+    throw new UserError(`${out}: holds a run of ${run.config.model} on ${run.config.data}; name another --out`);
+  }
+  await checkModelPlace(modelFile(out));
+  refuseForeign(await foreignFile(pictureFile(out), () => run !== undefined), 'alexnet demo');
+}
+
+const modelFile = (out: string) => join(out, 'emoji.onnx');
+const pictureFile = (out: string) => join(out, `${POSTED}.png`);
+
+function heading(progress: Progress, text: string): void {
+  progress.stop();
+  progress.note(`\n— ${text}`);
+}
+
+/** @returns false when interrupted */
+async function trainRun(out: string, progress: Progress): Promise<boolean> {
+  heading(progress, `Train ${NETWORK} on 100 objects as six vendors drew them`);
+  const interrupt = listenForInterrupt((signal) => progress.note(`${signal}: finishing the step, then saving`));
+  try {
+    const request = { out, data: DATA, model: NETWORK, settings: SETTINGS, backend: 'onnxruntime' as const };
+    const trained = await startTraining(
+      { ...request, resume: false, force: true, checkpointMinutes: 5 },
+      progress,
+      interrupt,
+    );
+    const kernels = Object.values(trained.delegated).reduce((sum, count) => sum + count, 0);
+    progress.note(
+      `${trained.state.step} steps at ${trained.imagesPerSecond.toFixed(0)} images/s on ${trained.backend}, ${kernels} kernels delegated`,
+    );
+    if (trained.interruptedBy) process.exitCode = exitCodeOf(trained.interruptedBy);
+    return trained.interruptedBy === undefined;
+  } finally {
+    interrupt.close();
+  }
+}
+
+/** Errors of the file on the seventh vendor's drawings, and those of the nearest training picture for comparison. */
+async function measure(file: string, progress: Progress): Promise<void> {
+  heading(progress, "Errors of the file on a seventh vendor's drawings, none of which was trained on");
+  const dataset = await openDataset(DATA, { imagePx: 32 });
+  const line = (what: string, { top1Error, top5Error }: { top1Error: number; top5Error: number }) =>
+    console.log(`  ${what.padEnd(44)} top-1 ${percent(top1Error)}   top-5 ${percent(top5Error)}`);
+  for (const [split, title] of [
+    ['test-centred', 'centred on white'],
+    ['test-random', 'random place, size and background'],
+  ]) {
+    const net = await evaluateRun({ onnx: file, data: 'emoji', split }, progress);
+    progress.stop();
+    line(`${title}: network`, net);
+    line(`${title}: nearest neighbour`, nearestNeighbour(dataset.splits.train, dataset.splits[split], 32, { seed: 1 }));
+  }
+}
+
+function percent(fraction: number): string {
+  return `${(100 * fraction).toFixed(1).padStart(5)} %`;
+}
+
+async function exportFile(out: string, progress: Progress): Promise<string> {
+  heading(progress, 'Export the best checkpoint to ONNX');
+  const file = modelFile(out);
+  const report = await exportRun({ run: out, out: file, head: 'image', opset: 13 }, progress);
+  console.log(
+    `  ${file}: ${(report.bytes / 1e6).toFixed(1)} MB, ${report.nodes} nodes; onnxruntime and tfjs differ by at most ` +
+      `${report.parity.maxAbs.toExponential(1)} on ${report.parity.images} pictures`,
+  );
+  const { top1Error, top5Error, measuredOn, crops } = report.metadata;
+  console.log(
+    `  its errors on the ${measuredOn!.images} validation images, ${crops} crop(s): ` +
+      `top-1 ${percent(top1Error!).trim()}, top-5 ${percent(top5Error!).trim()}`,
+  );
+  return file;
+}
+
+async function serve(out: string, file: string, exit: boolean): Promise<void> {
+  console.error('\n— Serve it and post a picture');
+  const server = spawn(process.execPath, [command(), 'serve', '--model', file, '--port', '0'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const unlisten = onStopSignal(
+    () => server.kill(),
+    () => server.kill('SIGKILL'),
+  );
+  try {
+    const url = await readyUrl(server);
+    const picture = pictureFile(out);
+    await writeFile(picture, await heldOutPng(POSTED));
+    await post(url, picture);
+    console.log(`\nTry it:  curl --data-binary @${relative('', picture)} ${url}/classify`);
+    if (exit) return;
+    console.log('The server is up; Ctrl-C ends it.');
+    await new Promise((resolve) => server.once('exit', resolve));
+  } finally {
+    unlisten();
+    server.kill();
+  }
+}
+
+/** This package's command line, compiled. */
+function command(): string {
+  return fileURLToPath(new URL('./main.js', import.meta.url));
+}
+
+/** The address in the one line that `alexnet serve` prints when it is ready. */
+async function readyUrl(server: ChildProcess): Promise<string> {
+  for await (const line of createInterface({ input: server.stdout! })) return (JSON.parse(line) as { url: string }).url;
+  throw new UserError('the server ended before it was ready; its message is above');
+}
+
+async function post(url: string, picture: string): Promise<void> {
+  const body = await readFile(picture);
+  const response = await fetch(`${url}/classify`, { method: 'POST', headers: { 'content-type': 'image/png' }, body });
+  if (!response.ok) throw new UserError(`POST ${url}/classify: ${response.status} ${await response.text()}`);
+  const { predictions, timings_ms } = (await response.json()) as {
+    predictions: Prediction[];
+    timings_ms: { total: number };
+  };
+  console.log(`  ${picture} (held out), answered in ${timings_ms.total.toFixed(0)} ms:`);
+  console.log(formatPredictions(predictions));
+}

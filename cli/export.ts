@@ -1,0 +1,223 @@
+/** The command `alexnet export`: a run's checkpoint, or any TensorFlow.js model on disk, as a checked `.onnx` file. */
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { UsageError } from '../base/errors.js';
+import { type Progress, showProgress } from '../base/progress.js';
+import type { ExportFileRequest } from '../export/compile/export-model-file.js';
+import { LAYOUTS } from '../export/compile/export-onnx.js';
+import type { ExportRunReport, ExportRunRequest } from '../export/from-run.js';
+import { CALIBRATIONS } from '../export/precision/calibrate.js';
+import { PRECISIONS, type WriteReport } from '../export/write-checked.js';
+import { OPSETS } from '../onnx/program.js';
+import { cropCount, positiveInteger, wholeNumber } from './flag-types.js';
+import { CROPS_HELP } from './training-flags.js';
+
+const SOURCES = ['run', 'layersModel', 'graphModel'] as const;
+
+type ExportFlags = ExportFileRequest &
+  Omit<ExportRunRequest, 'run'> & {
+    run?: string;
+    json: boolean;
+    head?: 'image' | 'tensor';
+    triton?: string;
+    name?: string;
+  };
+
+export function exportCommand(): Command {
+  return new Command('export')
+    .description('Write a trained model as an ONNX file, and check the file against TensorFlow.js before it says done.')
+    .option('--run <folder>', 'folder that "alexnet train" made')
+    .option('--layers-model <file>', 'model.json of any TensorFlow.js layers model')
+    .option('--graph-model <file>', 'model.json of any TensorFlow.js graph model')
+    .option('--out <file>', 'file to write, e.g. alexnet.onnx; an older one is replaced only by a checked one')
+    .option('--triton <repository>', "of a run: its model's next version in a model repository of NVIDIA Triton")
+    .option('--name <name>', "model's name in the repository (default: the network's)")
+    .addOption(
+      new Option(
+        '--head <head>',
+        'of a run. image: uint8 pictures in, mean probabilities over the crops out; tensor: float32 [N, 3, px, px] in, logits and probabilities out (default: image)',
+      ).choices(['image', 'tensor']),
+    )
+    .option(
+      '--crops <n>',
+      `of a run: crops that the image head averages: ${CROPS_HELP} (default: as it was trained)`,
+      cropCount,
+    )
+    .option('--data <data>', "of a run: images to measure the file's errors on, split val (default: the run's)")
+    .option(
+      '--measure-images <n>',
+      "of a run: measure on at most this many, spread evenly; 0: none (default: as many as take minutes, AlexNet's 1000)",
+      wholeNumber,
+    )
+    .addOption(
+      new Option('--checkpoint <which>', 'of a run (default: best, or last where no epoch has ended)').choices([
+        'best',
+        'last',
+      ]),
+    )
+    .option('--opset <n>', `ONNX operator set, ${OPSETS.lowest} to ${OPSETS.highest}`, Number, OPSETS.default)
+    .addOption(
+      new Option('--lrn <form>', 'response normalisation as the operator LRN or as a band convolution, equal to 1e-6')
+        .choices(['op', 'conv'])
+        .default('op'),
+    )
+    .addOption(
+      new Option(
+        '--layout <layout>',
+        "axes of a model's 4-D inputs and outputs: as the model has them, channels last or first",
+      )
+        .choices(LAYOUTS)
+        .default('model'),
+    )
+    .option('--batch <n>', 'fix the first axis of a model (default: free)', positiveInteger)
+    .option(
+      '--input-shape <shape>',
+      "a model's input where it has free axes, e.g. N,32,64 or name=N,32,64; may be repeated",
+      inputShape,
+      {},
+    )
+    .option('--external-data', 'weights in FILE.data beside the file (default: above 2 GB)')
+    .addOption(
+      new Option('--precision <type>', 'float32; float16 weights and computation; 8-bit integers')
+        .choices(PRECISIONS)
+        .default('fp32'),
+    )
+    .option(
+      '--calibrate <data>',
+      'pictures, as "alexnet train --data" takes them: train/ to calibrate on, test/ or val/ to compare on',
+    )
+    .option('--calibration-pictures <n>', 'pictures to calibrate on', positiveInteger, 256)
+    .option('--compare-pictures <n>', 'pictures to compare with float32 on', positiveInteger, 1000)
+    .addOption(
+      new Option('--calibration <method>', 'range of activations: least divergence, 99.99 % of the values, all of them')
+        .choices(CALIBRATIONS)
+        .default('entropy'),
+    )
+    .option('--reduce-range', 'int8 weights in 7 bits, for x86 without VNNI (default: where this processor needs it)')
+    .option('--no-reduce-range', 'int8 weights in 8 bits')
+    .option(
+      '--keep-float <layers>',
+      'layers that stay float32 in an int8 file, e.g. conv1,fc8',
+      (text) => text.split(','),
+      [],
+    )
+    .option('--pixels <range>', "what a picture's 0 and 255 become for --calibrate on a model", range, [0, 1])
+    .option('--json', 'print the report as one JSON line', false)
+    .action(runExport);
+}
+
+async function runExport(flags: ExportFlags): Promise<void> {
+  checkFlags(flags);
+  const progress = showProgress();
+  try {
+    const report = await exportAsAsked(flags, progress);
+    progress.stop();
+    console.log(flags.json ? JSON.stringify(toJson(report)) : describe(report));
+  } finally {
+    progress.stop();
+  }
+}
+
+async function exportAsAsked(flags: ExportFlags, progress: Progress): Promise<WriteReport | ExportRunReport> {
+  const { run, triton, head = 'image' } = flags;
+  if (run === undefined)
+    return (await import('../export/compile/export-model-file.js')).exportModelFile(flags, progress.note);
+  if (triton === undefined) return (await import('../export/from-run.js')).exportRun({ ...flags, run, head }, progress);
+  return (await import('../export/triton.js')).exportTriton({ ...flags, run, head, triton }, progress);
+}
+
+function checkFlags({ batch, calibrate, precision, lrn, ...flags }: ExportFlags): void {
+  const given = SOURCES.filter((source) => flags[source] !== undefined);
+  if (given.length !== 1) throw new UsageError('give one of --run RUN, --layers-model FILE and --graph-model FILE');
+  if ((flags.out === undefined) === (flags.triton === undefined))
+    throw new UsageError('give either --out FILE.onnx or --triton REPOSITORY');
+  if (flags.run === undefined && flags.triton !== undefined) throw new UsageError('--triton belongs to --run');
+  if (flags.triton === undefined && flags.name !== undefined) throw new UsageError('--name belongs to --triton');
+  const shaped = flags.layout !== 'model' || batch !== undefined || Object.keys(flags.inputShape).length > 0;
+  if (flags.run !== undefined && shaped)
+    throw new UsageError('--layout, --batch and --input-shape belong to models; a run has a --head');
+  const ofRun = flags.head ?? flags.checkpoint ?? flags.crops ?? flags.data ?? flags.measureImages;
+  if (flags.run === undefined && ofRun !== undefined)
+    throw new UsageError('--head, --checkpoint, --crops, --data and --measure-images belong to --run');
+  if (flags.head === 'tensor' && flags.crops !== undefined)
+    throw new UsageError(
+      '--crops belongs to --head image; with --head tensor, crops are cut by whoever calls the file',
+    );
+  if (flags.data !== undefined && flags.measureImages === 0)
+    throw new UsageError('--data is what the file is measured on; --measure-images 0 measures nothing');
+  if (precision === 'int8' && calibrate === undefined)
+    throw new UsageError('--precision int8 needs --calibrate DATA: pictures like those it will meet');
+  if (precision === 'fp32' && calibrate !== undefined)
+    throw new UsageError('--calibrate needs --precision int8 or fp16');
+  if (precision !== 'fp32' && lrn === 'conv')
+    throw new UsageError(`--precision ${precision} needs --lrn op: squares of activations leave its range`);
+}
+
+/** `name=N,32,64` or `N,32,64`, added to those given before. */
+function inputShape(text: string, before: Record<string, (number | null)[]>): Record<string, (number | null)[]> {
+  const [, name = '', lengths] = /^(?:(.+)=)?(.*)$/.exec(text)!;
+  const shape = lengths.split(',').map((length) => (length.trim() === 'N' ? null : Number(length || Number.NaN)));
+  if (shape.every((length) => length === null || (Number.isInteger(length) && length > 0)))
+    return { ...before, [name]: shape };
+  throw new InvalidArgumentError(`Expected lengths such as N,32,64, N where free, got "${text}".`);
+}
+
+function range(text: string): [number, number] {
+  const ends = text.split(',').map((end) => Number(end || Number.NaN));
+  if (ends.length === 2 && ends.every(Number.isFinite) && ends[0] < ends[1]) return [ends[0], ends[1]];
+  throw new InvalidArgumentError(`Expected two rising numbers such as -1,1, got "${text}".`);
+}
+
+function toJson({ dataFile, parity, comparison, ...report }: WriteReport | ExportRunReport): object {
+  const { metadata, ...written } = 'metadata' in report ? report : { ...report, metadata: undefined };
+  return {
+    ...written,
+    data_file: dataFile,
+    ...(metadata && {
+      crops: metadata.crops,
+      top1_error: metadata.top1Error,
+      top5_error: metadata.top5Error,
+      measured_on: metadata.measuredOn,
+    }),
+    parity: { images: parity.images, max_abs: parity.maxAbs, max_rel: parity.maxRel, worst: parity.worst },
+    comparison: comparison && {
+      pictures: comparison.pictures,
+      top1_agreement: comparison.agreement,
+      fp32_bytes: comparison.referenceBytes,
+      fp32_ms: comparison.referenceMs,
+      ms: comparison.ms,
+    },
+  };
+}
+
+function describe(report: WriteReport | ExportRunReport): string {
+  const { file, dataFile, bytes, opset, ir, nodes, operators, sha256, parity, comparison, precision } = report;
+  const kinds = Object.entries(operators).map(([operator, count]) => `${count} ${operator}`);
+  const { images, maxAbs, maxRel, worst } = parity;
+  const lines = [
+    `${file}${dataFile ? ` and ${dataFile}` : ''}: ${megabytes(bytes)}, opset ${opset}, IR ${ir}, ${nodes} nodes (${kinds.join(', ')})`,
+    `sha256 ${sha256}`,
+    `onnxruntime and tfjs on ${images} inputs: largest difference ${maxAbs.toExponential(1)}, ${maxRel.toExponential(1)} of the largest output` +
+      (worst ? `; worst ${worst.output}[${worst.index}]: ${worst.actual} for ${worst.expected}` : ''),
+  ];
+  if (comparison) {
+    const { pictures, agreement, referenceBytes, referenceMs, ms } = comparison;
+    lines.push(
+      `${precision} against fp32 on ${pictures} pictures: the same first class for ${(100 * agreement).toFixed(2)} %; ` +
+        `${megabytes(bytes)} for ${megabytes(referenceBytes)}; ${ms.toFixed(2)} ms for ${referenceMs.toFixed(2)} ms a picture (${(referenceMs / ms).toFixed(2)} times as fast)`,
+    );
+  }
+  if ('metadata' in report) lines.push(...describeErrors(report));
+  return lines.join('\n');
+}
+
+function describeErrors({ file, metadata }: ExportRunReport): string[] {
+  const { crops, top1Error, top5Error, measuredOn, dataset } = metadata;
+  if (!measuredOn) return [];
+  const { images, split, data = dataset } = measuredOn;
+  const percent = (fraction = 0) => `${(100 * fraction).toFixed(2)} %`;
+  return [
+    `${file} itself on ${images} ${split} images of ${data}, ${crops} crop(s): top-1 error ${percent(top1Error)}, top-5 ${percent(top5Error)}`,
+  ];
+}
+
+const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;

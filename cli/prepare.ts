@@ -1,0 +1,115 @@
+/** The command `alexnet prepare`: decodes a data set once, for training that reads it from disk. */
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { UsageError, UserError } from '../base/errors.js';
+import { type Progress, showProgress } from '../base/progress.js';
+import { refuseForeign } from '../base/replaceable.js';
+import { NETWORKS } from '../model/registry.js';
+import { DATA_HELP, openDataset } from '../train/data/open-dataset.js';
+import { isPack, type PackRecord, shardFile } from '../train/data/pack/pack-format.js';
+import { finishPack, foreignToPack, PackWriter } from '../train/data/pack/write-pack.js';
+import { reportDataset } from '../train/start/open-data.js';
+import { positiveInteger } from './flag-types.js';
+
+interface PrepareFlags {
+  data?: string;
+  out?: string;
+  size: number;
+  force: boolean;
+  json: boolean;
+}
+
+/** What was made. */
+export interface Prepared extends PackRecord {
+  /** Decoded by this call, and how fast. */
+  decoded: number;
+  picturesPerSecond: number;
+}
+
+export function prepareCommand(): Command {
+  const sizes = [...new Set(Object.values(NETWORKS).map(({ imagePx }) => imagePx))].sort((a, b) => a - b);
+  return new Command('prepare')
+    .description(
+      'Decode a data set once and keep it on disk: for sets that do not fit in memory. Goes on where it was ended.',
+    )
+    .option('--data <data>', DATA_HELP)
+    .option('--out <pack>', 'folder of the prepared set: --data of train and evaluate')
+    .option('--size <px>', `side of the pictures; networks take ${sizes.join(' or ')}`, positiveInteger, 256)
+    .option('--force', 'replace the prepared set in --out', false)
+    .option('--json', 'print the result as one JSON object', false)
+    .action(async ({ data, out, size, force, json }: PrepareFlags) => {
+      if (!data || !out) throw new UsageError('expected --data DATA and --out PACK');
+      const progress = showProgress();
+      try {
+        const made = await prepare({ data, out, imagePx: size, force }, progress);
+        progress.stop();
+        console.log(json ? JSON.stringify(summary(out, made)) : describe(out, made));
+      } finally {
+        progress.stop();
+      }
+    });
+}
+
+/**
+ * @throws {UserError} when the source is no data set, the disk is full, or the folder holds another set
+ */
+export async function prepare(
+  {
+    data,
+    out,
+    imagePx,
+    force,
+    shardBytes,
+  }: { data: string; out: string; imagePx: number; force: boolean; shardBytes?: number },
+  progress: Pick<Progress, 'note' | 'work'>,
+): Promise<Prepared> {
+  refuseForeign(await foreignToPack(out), 'alexnet prepare');
+  const there = isPack(out);
+  if (there && !force && !(await lacksShards(out, imagePx))) {
+    throw new UserError(`${out}: holds a prepared set already; --force replaces it, another --out keeps both`);
+  }
+  const writer = await PackWriter.open(out, imagePx, { shardBytes, replace: there && force });
+  try {
+    if (writer.kept > 0) progress.note(`${out}: ${writer.kept} pictures are there already, going on after them`);
+    const started = performance.now();
+    const onProgress = (done: number, total?: number) => progress.work('decoding', done, total);
+    const dataset = await openDataset(data, { imagePx, onProgress }, writer);
+    const { decoded } = writer;
+    const picturesPerSecond = decoded / ((performance.now() - started) / 1000);
+    progress.note('mean and colours of the training pictures');
+    const record = await finishPack(writer, dataset);
+    reportDataset(record, progress);
+    return { ...record, decoded, picturesPerSecond };
+  } finally {
+    await writer.abandon();
+  }
+}
+
+/** Of a prepared set, e.g. since they were damaged and deleted: then they are made anew. */
+async function lacksShards(folder: string, imagePx: number): Promise<boolean> {
+  const pack = JSON.parse(await readFile(join(folder, 'pack.json'), 'utf8')) as PackRecord;
+  const numbers = Array.from({ length: pack.shards }, (_, shard) => shard);
+  const lacks = numbers.some((shard) =>
+    (['bin', 'json'] as const).some((kind) => !existsSync(shardFile(folder, shard, kind))),
+  );
+  return lacks && pack.imagePx === imagePx;
+}
+
+function summary(out: string, { splits, labels, imagePx, skipped, decoded, picturesPerSecond }: Prepared): object {
+  return {
+    pack: out,
+    splits,
+    classes: labels.length,
+    image_px: imagePx,
+    skipped: skipped.length,
+    decoded,
+    pictures_per_second: picturesPerSecond,
+  };
+}
+
+function describe(out: string, { splits, labels, imagePx, decoded, picturesPerSecond }: Prepared): string {
+  const counts = Object.entries(splits).map(([name, length]) => `${length} ${name}`);
+  return `${out}: ${counts.join(', ')} pictures of ${labels.length} classes, ${imagePx} × ${imagePx}; decoded ${decoded} at ${picturesPerSecond.toFixed(0)} a second`;
+}

@@ -1,0 +1,83 @@
+/** The command `alexnet report`. */
+import { join } from 'node:path';
+import { Command, Option } from 'commander';
+import { writeFileAtomically } from '../base/atomic-file.js';
+import { showProgress } from '../base/progress.js';
+import { checkReplaceable, isMarked } from '../base/replaceable.js';
+import { BACKENDS } from '../onnx/backend/select-backend.js';
+import { DATA_HELP } from '../train/data/open-dataset.js';
+import { count, percent } from '../train/report/format.js';
+import { gather, type Report, type ReportRequest } from '../train/report/gather.js';
+import type { CropErrors } from '../train/report/measure.js';
+import { page } from '../train/report/page.js';
+
+type ReportFlags = Omit<ReportRequest, 'run' | 'crops'> & { crops: '1' | '10'; out?: string; json: boolean };
+
+/** Writes what there is to say of a run as one HTML file. */
+export function reportCommand(): Command {
+  return new Command('report')
+    .description('Write a run as one HTML page: curves, errors, confusions, worst answers, kernels, settings.')
+    .argument(
+      '<run>',
+      'folder that "alexnet train" or "alexnet import" made; one that is still training is read as it stands',
+    )
+    .option('--data <data>', `${DATA_HELP} (default: that of the run)`)
+    .option('--split <name>', 'part of the data set to measure on: train, val, test or another (default: val)')
+    .addOption(new Option('--checkpoint <which>', 'checkpoint to measure').choices(['best', 'last']).default('best'))
+    .addOption(
+      new Option('--crops <n>', '10: errors with ten crops too; 1: the centre alone, in a tenth of the time')
+        .choices(['1', '10'])
+        .default('10'),
+    )
+    .option('--out <file>', 'the page, in place of an earlier one (default: report.html in the folder of the run)')
+    .addOption(new Option('--backend <name>', 'what computes').choices(BACKENDS).default('auto'))
+    .option('--json', 'print the result as one JSON object', false)
+    .action(runReport);
+}
+
+async function runReport(
+  run: string,
+  { out = join(run, 'report.html'), json, crops, ...flags }: ReportFlags,
+): Promise<void> {
+  await checkReplaceable(out, 'a page of "alexnet report"', isMarked);
+  const progress = showProgress();
+  try {
+    const report = await gather({ ...flags, run, crops: crops === '10' ? 10 : 1 }, progress);
+    for (const sentence of report.missing) progress.note(`warning: ${sentence}`);
+    const contents = Buffer.from(await page(report, new Date()));
+    await writeFileAtomically(out, contents);
+    progress.stop();
+    console.log(
+      json ? JSON.stringify(reportJson(report, out, contents.length)) : describe(report, out, contents.length),
+    );
+  } finally {
+    progress.stop();
+  }
+}
+
+function reportJson({ run, measured, checkpoint, missing }: Report, out: string, bytes: number): object {
+  return {
+    report: out,
+    bytes,
+    run: run.path,
+    checkpoint: checkpoint?.name ?? null,
+    ...(measured && {
+      split: measured.split,
+      images: measured.single.images,
+      ...errorsJson(measured.single),
+      ...(measured.ten && { ten_crop: errorsJson(measured.ten) }),
+    }),
+    missing,
+  };
+}
+
+function errorsJson({ crops, top1Error, top5Error, loss }: CropErrors): object {
+  return { crops, top1_error: top1Error, top5_error: top5Error, loss };
+}
+
+function describe({ measured }: Report, out: string, bytes: number): string {
+  const size = `${out}: ${count(Math.ceil(bytes / 1000))} kB`;
+  if (!measured) return size;
+  const { images, top1Error, top5Error } = measured.single;
+  return `${size}; ${images} ${measured.split} pictures, top-1 error ${percent(top1Error)}, top-5 ${percent(top5Error)}`;
+}

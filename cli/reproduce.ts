@@ -1,0 +1,74 @@
+/** The command `alexnet reproduce`: the paper's experiments. */
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { UsageError } from '../base/errors.js';
+import { listenForInterrupt } from '../base/process/interrupt.js';
+import { exitCodeOf } from '../base/process/stop-signals.js';
+import { showProgress } from '../base/progress.js';
+import { EDIT_HELP } from '../model/variant.js';
+import { BACKENDS, type BackendName } from '../onnx/backend/select-backend.js';
+import { DATA_HELP } from '../train/data/open-dataset.js';
+import { EXPERIMENTS } from '../train/reproduce/experiments.js';
+import { findExperiment, runExperiment } from '../train/reproduce/run-experiment.js';
+import { positiveInteger, wholeNumber } from './flag-types.js';
+import { useLargePages } from './large-pages.js';
+
+interface ReproduceFlags {
+  data?: string;
+  out?: string;
+  model?: string;
+  budget: number;
+  epochs?: number;
+  seed: number;
+  backend: BackendName;
+  json: boolean;
+}
+
+export function reproduceCommand(): Command {
+  const list = Object.entries(EXPERIMENTS).map(([name, { title }]) => `  ${name.padEnd(14)}${title}`);
+  return new Command('reproduce')
+    .description('Repeat an experiment of the paper: train its variants side by side, write a table and a plot.')
+    .argument('<experiment>', Object.keys(EXPERIMENTS).join(', '))
+    .option('--data <data>', DATA_HELP)
+    .option('--out <folder>', 'folder for the runs, table.md, plot.svg and result.json (default: runs/EXPERIMENT)')
+    .option('--model <name>', `network to vary (default: the experiment's); may carry changes after dots: ${EDIT_HELP}`)
+    .option('--budget <time>', 'time for all variants, e.g. 90s, 30m, 2h; sets the number of epochs', duration, 1800)
+    .option('--epochs <n>', 'epochs of every variant instead of a budget', positiveInteger)
+    .option('--seed <n>', 'the same for every variant', wholeNumber, 0)
+    .addOption(new Option('--backend <name>', 'what computes').choices(BACKENDS).default('auto'))
+    .option('--json', 'print the result as one JSON object', false)
+    .addHelpText('after', `\nExperiments:\n${list.join('\n')}`)
+    .action(reproduce);
+}
+
+async function reproduce(name: string, flags: ReproduceFlags): Promise<void> {
+  findExperiment(name);
+  const { data, budget, epochs, seed, model, backend, json, out = `runs/${name}` } = flags;
+  if (data === undefined) throw new UsageError('--data DATA is missing; the paper used CIFAR-10: cifar10:DIR');
+  const advice = useLargePages();
+  const progress = showProgress();
+  if (advice) progress.note(advice);
+  const interrupt = listenForInterrupt((signal) => progress.note(`${signal}: saving; once more ends at once`));
+  try {
+    const request = { name, data, model, seed, epochs, budgetSeconds: budget };
+    const result = await runExperiment(out, request, backend, progress, interrupt);
+    progress.stop();
+    if (result === undefined) {
+      process.exitCode = exitCodeOf(interrupt.signal!);
+      progress.note(`saved; the same command goes on`);
+    } else {
+      progress.note(`written: ${out}/table.md, plot.svg, result.json`);
+      console.log(json ? JSON.stringify({ experiment: name, out, variants: result.outcomes }) : result.text);
+    }
+  } finally {
+    progress.stop();
+    interrupt.close();
+  }
+}
+
+/** `90s`, `30m`, `2h` in seconds. */
+function duration(text: string): number {
+  const [, value, unit] = /^(\d+(?:\.\d+)?)([smh])$/.exec(text.trim()) ?? [];
+  const seconds = Number(value) * { s: 1, m: 60, h: 3600 }[unit as 's' | 'm' | 'h']!;
+  if (!(seconds > 0)) throw new InvalidArgumentError(`Expected a time such as 90s, 30m or 2h, got "${text}".`);
+  return seconds;
+}

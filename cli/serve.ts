@@ -1,0 +1,181 @@
+/** The commands `alexnet serve` and `alexnet classify`. */
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { UsageError } from '../base/errors.js';
+import { VERSION_POLICIES, type VersionPolicy } from '../serve/hosting/find-models.js';
+import { PROVIDERS, type ProviderChoice } from '../serve/inference/provider.js';
+import { LOG_FORMATS, type LogFormat, openLog } from '../serve/log.js';
+import { serveUntilSignal } from '../serve/serve-until-signal.js';
+import { createServer, DEFAULTS, IN_FLIGHT } from '../serve/server.js';
+
+interface ServeFlags {
+  model?: string[];
+  models?: string;
+  versions: VersionPolicy;
+  strict: boolean;
+  strictReadiness: boolean;
+  followLinks: boolean;
+  admin?: boolean;
+  host: string;
+  port: number;
+  provider: ProviderChoice;
+  replicas: number;
+  threads?: number;
+  batch?: number;
+  batchDelay: number;
+  cache: number;
+  index?: string;
+  queue: number;
+  timeout: number;
+  uploadTimeout: number;
+  keepAlive: number;
+  maxBytes: number;
+  maxInFlight?: number;
+  maxPixels: number;
+  log: LogFormat;
+}
+
+/** Environment variable with the token that `--admin` asks of clients. */
+const TOKEN = 'ALEXNET_ADMIN_TOKEN';
+const MIN_TOKEN = 16;
+
+/** Prints one line of JSON on stdout once it is ready, everything else on stderr. Ends by a signal. */
+export function serveCommand(): Command {
+  return new Command('serve')
+    .description('Answer pictures over HTTP: POST /classify. Needs --model or --models.')
+    .option('--model <file...>', 'one or more .onnx files, ours or with a config.json beside')
+    .option('--models <folder>', 'a repository of models: <name>/<version>/model.onnx')
+    .addOption(
+      new Option('--versions <which>', 'versions of a repository that are served')
+        .choices(VERSION_POLICIES)
+        .default(DEFAULTS.versions),
+    )
+    .option('--strict', 'end at the start if a model of --models cannot be loaded, instead of leaving it out', false)
+    .option('--strict-readiness', 'not ready while a model is left out, as Triton by default', false)
+    .option('--follow-links', 'let symbolic links of a model lead out of the repository, or of its own folder', false)
+    .option('--admin', `load and unload models over HTTP, with the token in ${TOKEN}`)
+    .option('--host <address>', 'address to listen on; 0.0.0.0 for every network', DEFAULTS.host)
+    .option('--port <n>', 'port, 0 for any free one', wholeNumber(0, 65_535), DEFAULTS.port)
+    .addOption(providerOption())
+    .option('--replicas <n>', 'inference processes a model', wholeNumber(1, 64), DEFAULTS.replicas)
+    .option(
+      '--threads <n>',
+      'threads of an inference process (default: the cores, divided by the replicas)',
+      wholeNumber(1, 1024),
+    )
+    .option(
+      '--batch <n>',
+      'pictures that may share a run of the model (default: 8 on GPUs, 1 on the CPU)',
+      wholeNumber(1, 256),
+    )
+    .option(
+      '--batch-delay <ms>',
+      'wait for others to share a run, where fewer are there',
+      wholeNumber(0, 10_000),
+      DEFAULTS.batchDelayMs,
+    )
+    .option('--cache <bytes>', 'answers kept by picture, a model; 0 for none', wholeNumber(0), DEFAULTS.cacheBytes)
+    .option('--index <file>', 'made by "alexnet index" with one of the models, for nearest and strongest pictures')
+    .option(
+      '--queue <n>',
+      'requests of a model that may wait besides those in inference',
+      wholeNumber(0),
+      DEFAULTS.maxWaiting,
+    )
+    .option('--timeout <seconds>', 'time limit for an answer, waiting included', seconds, DEFAULTS.timeoutMs / 1000)
+    .option('--upload-timeout <seconds>', 'time limit for a request body', seconds, DEFAULTS.uploadTimeoutMs / 1000)
+    .option('--keep-alive <seconds>', 'how long idle connections stay open', seconds, DEFAULTS.keepAliveMs / 1000)
+    .option('--max-bytes <n>', 'largest encoded picture, bytes', wholeNumber(1), DEFAULTS.maxBytes)
+    .option(
+      '--max-in-flight <bytes>',
+      `request bodies held at once over all connections (default: ${IN_FLIGHT})`,
+      wholeNumber(1),
+    )
+    .option('--max-pixels <n>', 'largest picture, width × height', wholeNumber(1), DEFAULTS.maxPixels)
+    .addOption(
+      new Option('--log <format>', 'text for people; json for machines, with a line a request')
+        .choices(LOG_FORMATS)
+        .default('text'),
+    )
+    .action(serve);
+}
+
+async function serve(given: ServeFlags): Promise<void> {
+  const { model, models, admin, queue, timeout, uploadTimeout, keepAlive, cache, batchDelay, ...flags } = given;
+  if (!model && !models) throw new UsageError('expected --model FILE or --models FOLDER');
+  const log = openLog(flags.log);
+  const server = createServer({
+    ...flags,
+    files: model ?? [],
+    folder: models,
+    adminToken: admin ? adminToken() : undefined,
+    maxWaiting: queue,
+    timeoutMs: timeout * 1000,
+    uploadTimeoutMs: uploadTimeout * 1000,
+    keepAliveMs: keepAlive * 1000,
+    cacheBytes: cache,
+    batchDelayMs: batchDelay,
+    logRequests: flags.log === 'json',
+    log,
+  });
+  await serveUntilSignal(server, log);
+}
+
+/** @throws {UsageError} where there is none, or one that is easily guessed */
+function adminToken(): string {
+  const token = process.env[TOKEN] ?? '';
+  if (token.length >= MIN_TOKEN) return token;
+  throw new UsageError(
+    `--admin: expected a token of at least ${MIN_TOKEN} characters in ${TOKEN}, got ${token.length}`,
+  );
+}
+
+interface ClassifyFlags {
+  model: string;
+  top?: string;
+  json?: boolean;
+  provider: ProviderChoice;
+  maxPixels: number;
+}
+
+/** Exits with 1 when a picture cannot be read; the others are answered all the same. */
+export function classifyCommand(): Command {
+  return new Command('classify')
+    .description('Name what is on pictures, as the server would, without one.')
+    .argument('<image...>', 'JPEG, PNG or WebP files; - reads one from stdin')
+    .requiredOption('--model <file>', 'the .onnx file, exported with --head image')
+    .option('--top <n>', 'predictions a picture (default: 5, or all classes where fewer)')
+    .option('--json', 'print one JSON object')
+    .addOption(providerOption())
+    .option('--max-pixels <n>', 'largest picture, width × height', wholeNumber(1), DEFAULTS.maxPixels)
+    .action(async (images: string[], { model, top, json, provider, maxPixels }: ClassifyFlags) => {
+      const { classifyFiles, formatResults } = await import('../serve/classify-files.js');
+      const log = (line: string) => console.error(line);
+      const results = await classifyFiles(images, { file: model, provider, maxPixels, log, top });
+      console.log(json ? JSON.stringify(results) : formatResults(results));
+      if (results.results.some((result) => 'error' in result)) process.exitCode = 1;
+    });
+}
+
+function providerOption(): Option {
+  return new Option('--provider <name>', 'what computes; auto: cuda where it runs, else cpu')
+    .choices(PROVIDERS)
+    .default(DEFAULTS.provider);
+}
+
+function wholeNumber(low: number, high = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  const range = high === Number.MAX_SAFE_INTEGER ? `${low} or more` : `${low} to ${high}`;
+  return (text) => {
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= low && value <= high) return value;
+    throw new InvalidArgumentError(`expected a whole number, ${range}, got "${text}".`);
+  };
+}
+
+/** At most 24 days: longer timers overflow and fire at once. */
+const MAX_SECONDS = 2_000_000;
+
+function seconds(text: string): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  if (value > 0 && value <= MAX_SECONDS) return value;
+  throw new InvalidArgumentError(`expected seconds, more than 0 and at most ${MAX_SECONDS}, got "${text}".`);
+}

@@ -1,0 +1,235 @@
+/** The commands `alexnet train` and `alexnet evaluate`: flags in, progress on stderr, results on stdout. */
+import { Command, Option } from 'commander';
+import { UsageError } from '../base/errors.js';
+import { listenForInterrupt } from '../base/process/interrupt.js';
+import { exitCodeOf } from '../base/process/stop-signals.js';
+import { showProgress, silentProgress } from '../base/progress.js';
+import { DATA_HELP } from '../train/data/open-dataset.js';
+import { ALONE, type Communicator } from '../train/distributed/communicator.js';
+import { networkSpeed } from '../train/distributed/cost-model.js';
+import type { GradientType } from '../train/distributed/gradient-sum.js';
+import { describeJob, ENGINES, endJob, inProcess, join } from '../train/distributed/launched.js';
+import { type EvaluateRequest, type EvaluationReport, evaluateRun } from '../train/evaluate/evaluate-run.js';
+import { dryRun } from '../train/measure/dry-run.js';
+import { DEFAULTS, SCHEDULES, type Settings } from '../train/settings/config.js';
+import { lossOfGuessing } from '../train/start/few-images.js';
+import { startTraining, type Trained, type TrainRequest } from '../train/start/start.js';
+import { describeDryRun, dryRunJson } from './describe-dry-run.js';
+import { cropCount, nonNegativeNumber, positiveInteger, positiveNumber, risingIntegers } from './flag-types.js';
+import { useLargePages } from './large-pages.js';
+import {
+  backendOption,
+  CROPS_HELP,
+  networkOptions,
+  newRunRequest,
+  recipeDefault,
+  STREAM_HELP,
+  updateOptions,
+} from './training-flags.js';
+
+const NETWORK = '10Gb';
+
+type TrainFlags = Omit<TrainRequest, 'out' | 'settings'> &
+  Partial<Omit<Settings, 'classWeights'>> & {
+    out?: string;
+    distributed?: (typeof ENGINES)[number];
+    compressGradients: boolean;
+    ranks?: number;
+    network?: string;
+    dryRun: boolean;
+    json: boolean;
+  };
+
+/** Trains a network; a run that was interrupted or killed goes on with `--resume`. */
+export function trainCommand(): Command {
+  const command = new Command('train')
+    .description('Train a network on pictures. Ctrl-C saves first; --resume goes on from there, bit for bit.')
+    .option(
+      '--out <run>',
+      'folder of the run: config, metrics (.jsonl, .csv, events/ for TensorBoard), checkpoints last/ and best/',
+    );
+  return updateOptions(scheduleOptions(networkOptions(command)))
+    .option('--resume', 'go on with the run in --out; other flags may be left out', false)
+    .option('--force', 'replace the run in --out; with --resume: go on under the settings given, though others', false)
+    .option(
+      '--dry-run',
+      'write nothing: measure a few steps and print images/s, hours, memory and disk that the run would take',
+      false,
+    )
+    .addOption(
+      new Option(
+        '--distributed <engine>',
+        'train as one of the processes that a launcher started, e.g. mpirun -np 2 alexnet train …: each computes its part of every batch (default: alone)',
+      ).choices(ENGINES),
+    )
+    .option(
+      '--ranks <n>',
+      'with --dry-run: processes that the run is for, on a machine each (default: 1)',
+      positiveInteger,
+    )
+    .option('--network <speed>', `with --dry-run --ranks: of a machine's link, e.g. 25Gb, 800Mb (default: ${NETWORK})`)
+    .option('--compress-gradients', 'send gradients as float16 between processes: half the bytes', false)
+    .option('--checkpoint-minutes <m>', 'minutes between checkpoints within an epoch', positiveNumber, 5)
+    .option('--json', 'print the result as one JSON object', false)
+    .action((flags: TrainFlags) => (flags.dryRun ? runDry(flags) : runTrain(flags)));
+}
+
+/** How long, and how the learning rate falls. */
+function scheduleOptions(command: Command): Command {
+  return command
+    .option('--epochs <n>', `passes over the training pictures ${recipeDefault(DEFAULTS.epochs)}`, positiveInteger)
+    .option('--lr, --learning-rate <rate>', `learning rate ${recipeDefault(DEFAULTS.learningRate)}`, positiveNumber)
+    .addOption(
+      new Option('--schedule <name>', `how the rate falls ${recipeDefault(DEFAULTS.schedule)}`).choices(SCHEDULES),
+    )
+    .option('--milestones <epochs>', 'step: epochs after which the rate is divided by 10, e.g. 30,60', risingIntegers)
+    .option(
+      '--patience <epochs>',
+      `plateau: epochs to wait for a better error (default: ${DEFAULTS.patience})`,
+      positiveInteger,
+    )
+    .option(
+      '--early-stop <epochs>',
+      'end when the validation error has not improved for so many epochs, under every schedule (default: never)',
+      positiveInteger,
+    )
+    .option('--warmup-epochs <n>', 'epochs over which the rate climbs from 0 (default: 0)', nonNegativeNumber);
+}
+
+async function runTrain(flags: TrainFlags): Promise<void> {
+  // Checked here and not by commander, which would complain of this before a misspelt flag.
+  if (flags.out === undefined) throw new UsageError('--out RUN is missing: the folder of the run');
+  if (flags.ranks ?? flags.network) throw new UsageError('--ranks and --network belong to --dry-run');
+  if (flags.compressGradients && !flags.distributed) throw new UsageError('--compress-gradients needs --distributed');
+  const advice = useLargePages();
+  const group = flags.distributed ? join() : ALONE;
+  try {
+    await trainInGroup(flags as TrainFlags & { out: string }, group, advice);
+    group.finalize();
+  } catch (error) {
+    endJob(group, error);
+    throw inProcess(group, error);
+  }
+}
+
+/** As one of the processes of a job; the first alone talks to people. */
+async function trainInGroup(
+  flags: TrainFlags & { out: string },
+  group: Communicator,
+  advice: string | undefined,
+): Promise<void> {
+  const talks = group.rank === 0;
+  const progress = talks ? showProgress() : silentProgress;
+  if (advice) progress.note(advice);
+  if (flags.distributed) progress.note(await describeJob(group));
+  const onFirst = (signal: string) => progress.note(`${signal}: saving after this step; once more ends at once`);
+  // An exit would wait for the thread that is inside MPI.
+  const kill = () => process.kill(process.pid, 'SIGKILL');
+  const interrupt = listenForInterrupt(onFirst, group.size > 1 ? kill : undefined);
+  try {
+    const { out, backend, resume, force, checkpointMinutes } = flags;
+    const request = { ...newRunRequest(flags), out, backend, resume, force, checkpointMinutes };
+    const trained = await startTraining(request, progress, interrupt, { group, gradientType: gradientTypeOf(flags) });
+    if (trained.interruptedBy) {
+      process.exitCode = exitCodeOf(trained.interruptedBy);
+      progress.note(`saved step ${trained.state.step}; go on with: alexnet train --resume --out ${out}`);
+    }
+    if (talks) console.log(flags.json ? JSON.stringify(trainJson(trained)) : describeTrained(trained));
+  } finally {
+    progress.stop();
+    interrupt.close();
+  }
+}
+
+const gradientTypeOf = ({ compressGradients }: TrainFlags): GradientType => (compressGradients ? 'float16' : 'float32');
+
+async function runDry(flags: TrainFlags): Promise<void> {
+  if (flags.resume) throw new UsageError('--dry-run measures a new run; leave --resume out');
+  if (flags.distributed)
+    throw new UsageError(
+      '--dry-run reckons with --ranks what one process measures; leave --distributed and mpirun out',
+    );
+  const advice = useLargePages();
+  const progress = showProgress();
+  if (advice) progress.note(advice);
+  try {
+    const { backend, ranks = 1 } = flags;
+    const network = networkSpeed(flags.network ?? NETWORK);
+    const gradientType = gradientTypeOf(flags);
+    const measured = await dryRun({ ...newRunRequest(flags), backend, ranks, network, gradientType }, progress);
+    progress.stop();
+    console.log(flags.json ? JSON.stringify(dryRunJson(measured)) : describeDryRun(measured));
+  } finally {
+    progress.stop();
+  }
+}
+
+function trainJson({ run, state, imagesPerSecond, backend, delegated }: Trained): object {
+  const { bestValidation: best } = state;
+  return {
+    run: run.path,
+    epochs: state.epoch,
+    steps: state.step,
+    images_per_second: imagesPerSecond,
+    train_loss: state.trainLoss,
+    val: best && { top1_error: best.top1Error, top5_error: best.top5Error, epoch: best.epoch },
+    backend,
+    delegated_kernels: Object.values(delegated).reduce((sum, count) => sum + count, 0),
+  };
+}
+
+function describeTrained({ run, state, imagesPerSecond, delegated }: Trained): string {
+  const { bestValidation: best } = state;
+  const lines = [`${run.path}: ${state.epoch} epochs, ${state.step} steps, ${imagesPerSecond.toFixed(1)} images/s`];
+  if (best)
+    lines.push(
+      `best validation error, epoch ${best.epoch}: top-1 ${percent(best.top1Error)}, top-5 ${percent(best.top5Error)}`,
+    );
+  if (state.trainLoss !== null && state.trainLoss >= lossOfGuessing(run.labels.length))
+    lines.push('nothing was learnt: the training loss ended no better than that of guessing');
+  const kernels = Object.entries(delegated).map(([kernel, count]) => `${kernel} ${count}`);
+  if (kernels.length > 0) lines.push(`kernels without a rule, computed by the slow cpu backend: ${kernels.join(', ')}`);
+  return lines.join('\n');
+}
+
+/** Measures the errors of a checkpoint or an exported file. */
+export function evaluateCommand(): Command {
+  return new Command('evaluate')
+    .description('Measure top-1 and top-5 errors of a checkpoint or an exported file.')
+    .option('--run <run>', 'folder that "alexnet train" made')
+    .addOption(new Option('--checkpoint <which>', 'checkpoint of the run').choices(['best', 'last']).default('best'))
+    .option('--onnx <file>', 'file that "alexnet export" made, with the image head')
+    .option('--data <data>', `${DATA_HELP} (default: that of the run)`)
+    .option('--split <name>', 'train, val, test or another split of the data set', 'test')
+    .option('--crops <n>', `crops averaged an image: ${CROPS_HELP} (default: 1; of a file those inside it)`, cropCount)
+    .option('--images <n>', 'images to evaluate, spread evenly over the split (default: all)', positiveInteger)
+    .option('--batch <n>', 'pictures at once', positiveInteger)
+    .addOption(backendOption())
+    .option('--stream', STREAM_HELP, false)
+    .option('--predictions <file>', 'write one JSON line a picture: name, label, top5, probability, loss')
+    .option('--json', 'print the result as one JSON object', false)
+    .action(runEvaluate);
+}
+
+async function runEvaluate(flags: EvaluateRequest & { json: boolean }): Promise<void> {
+  const progress = showProgress();
+  try {
+    const report = await evaluateRun(flags, progress);
+    progress.stop();
+    console.log(flags.json ? JSON.stringify(evaluateJson(report)) : describeEvaluation(report));
+  } finally {
+    progress.stop();
+  }
+}
+
+function evaluateJson({ images, top1Error, top5Error, ...rest }: EvaluationReport): object {
+  return { images, top1_error: top1Error, top5_error: top5Error, ...rest };
+}
+
+function describeEvaluation({ model, data, split, images, crops, top1Error, top5Error }: EvaluationReport): string {
+  return `${model} on ${data}, ${images} ${split} pictures, ${crops} crop(s): top-1 error ${percent(top1Error)}, top-5 ${percent(top5Error)}`;
+}
+
+function percent(fraction: number): string {
+  return `${(100 * fraction).toFixed(2)} %`;
+}

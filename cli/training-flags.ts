@@ -1,0 +1,89 @@
+/** Flags that commands which train share: `train` and `find-lr`. */
+import { type Command, Option } from 'commander';
+import { NETWORKS } from '../model/registry.js';
+import { BACKENDS } from '../onnx/backend/select-backend.js';
+import { DATA_HELP } from '../train/data/open-dataset.js';
+import { DEFAULTS, type Settings } from '../train/settings/config.js';
+import { RECIPES } from '../train/settings/recipes.js';
+import type { NewRunRequest } from '../train/start/new-run.js';
+import { fractionBelowOne, nonNegativeNumber, positiveInteger, positiveNumber, wholeNumber } from './flag-types.js';
+
+/** What a default is, in a flag's help. */
+export const recipeDefault = (value: unknown) => `(default: ${value}, or the network's recipe)`;
+
+export const backendOption = () => new Option('--backend <name>', 'what computes').choices(BACKENDS).default('auto');
+
+export const CROPS_HELP = '1, the centre; 2, and its mirror image; 5, corners and centre; 10, and their mirror images';
+
+export const STREAM_HELP =
+  'decode pictures anew at every use, as is done by itself where they would fill more than half of the free memory';
+
+/** Data set, network and first weights. */
+export function networkOptions(command: Command): Command {
+  return command
+    .option('--data <data>', DATA_HELP)
+    .option('--stream', STREAM_HELP, false)
+    .option('--model <name>', `network: ${Object.keys(NETWORKS).join(', ')} (default: that of --from)`)
+    .option(
+      '--from <run>',
+      'fine-tune: start with weights (best/, else last/) and mean of another run, trained or imported; the last layer is drawn anew unless the labels are equal',
+    )
+    .option('--classes <n>', "stop unless the data has so many classes (default: the data's number)", positiveInteger)
+    .option(
+      '--freeze <layers>',
+      'layers whose weights stay as they are, e.g. conv1..conv5 or conv1,fc6 (default: none)',
+      words,
+    )
+    .addOption(
+      new Option(
+        '--recipe <name>',
+        "published settings instead of the network's recipe: of the paper, of its authors' code, of Caffe; flags stand over them (default: none)",
+      ).choices(RECIPES),
+    );
+}
+
+/** What decides an update, but for the learning rate. */
+export function updateOptions(command: Command): Command {
+  return command
+    .option('--batch <n>', `pictures an update ${recipeDefault(DEFAULTS.batch)}`, positiveInteger)
+    .option('--micro-batch <n>', 'pictures computed at once, to bound memory (default: the batch)', positiveInteger)
+    .option('--momentum <m>', `share of the velocity kept ${recipeDefault(DEFAULTS.momentum)}`, fractionBelowOne)
+    .option('--weight-decay <d>', `decay of kernels ${recipeDefault(DEFAULTS.weightDecay)}`, nonNegativeNumber)
+    .option('--bias-learning-rate-factor <f>', `biases learn at this times --lr ${recipeDefault(1)}`, nonNegativeNumber)
+    .option('--clip-norm <norm>', 'scale gradients down to this norm (default: never)', positiveNumber)
+    .addOption(
+      new Option('--lrn <convention>', 'α of response normalisation as printed or as in the code').choices([
+        'printed',
+        'code',
+      ]),
+    )
+    .option('--mirror', "mirror half of the pictures (default: the network's recipe)")
+    .option('--no-mirror', 'never mirror')
+    .option('--random-crop', "crop at random places (default: the network's recipe)")
+    .option('--no-random-crop', 'crop the centre')
+    .option(
+      '--colour-noise <deviation>',
+      `shift colours along their principal components, 0: never ${recipeDefault(DEFAULTS.colourNoise)}`,
+      nonNegativeNumber,
+    )
+    .option(
+      '--class-weights <weights>',
+      'weigh the loss by class: balanced, so that rare classes count as much as frequent ones, or a JSON file of weights by label (default: none)',
+    )
+    .option('--seed <n>', `names all random numbers (default: ${DEFAULTS.seed})`, wholeNumber)
+    .addOption(backendOption());
+}
+
+/** The flags that are settings, put together. */
+export function newRunRequest(
+  flags: Omit<NewRunRequest, 'settings'> & Partial<Omit<Settings, 'classWeights'>>,
+): NewRunRequest {
+  const { data, stream, model, from, classes, classWeights, recipe, ...others } = flags;
+  const settings = Object.entries(others).filter(([key, value]) => key in DEFAULTS && value !== undefined);
+  return { data, stream, model, from, classes, classWeights, recipe, settings: Object.fromEntries(settings) };
+}
+
+/** Parts between commas. */
+function words(text: string): string[] {
+  return text.split(',').map((word) => word.trim());
+}

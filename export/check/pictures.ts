@@ -1,0 +1,35 @@
+/** Opens the pictures of `--calibrate`: some to calibrate on, others to compare on. */
+
+import type { Split } from '../../train/data/dataset.js';
+import { openDataset } from '../../train/data/open-dataset.js';
+import { reportDataset } from '../../train/start/open-data.js';
+import type { Feeds } from '../precision/calibrate.js';
+import type { Pictures } from '../write-checked.js';
+
+export interface PictureRequest {
+  /** Data set, as `--data` takes it. */
+  calibrate?: string;
+  /** Pictures of `train` to calibrate on; default 256. */
+  calibrationPictures?: number;
+  /** Pictures of `test` or `val` to compare on; default 1000. */
+  comparePictures?: number;
+}
+
+/**
+ * @param imagePx  side of the decoded pictures, pixels
+ * @throws {UserError} see `openDataset`
+ */
+export async function openPictures(
+  { calibrate, calibrationPictures = 256, comparePictures = 1000 }: PictureRequest,
+  imagePx: number,
+  feedsOf: (split: Split, count: number) => Feeds,
+  note: (line: string) => void,
+): Promise<Pictures | undefined> {
+  if (calibrate === undefined) return undefined;
+  const dataset = await openDataset(calibrate, { imagePx });
+  reportDataset(dataset, { note });
+  const { splits } = dataset;
+  const held = splits.test ?? splits.val ?? splits.train;
+  const seen = splits.train?.length ? splits.train : held;
+  return { calibration: feedsOf(seen, calibrationPictures), comparison: feedsOf(held, comparePictures) };
+}

@@ -1,0 +1,63 @@
+/** A trained classifier of this project's kind as an ONNX model with one of the two heads. */
+import type * as tfl from '@tensorflow/tfjs-layers';
+import { type CropCount, cropsOf } from '../base/crops.js';
+import { type ModelMetadata, metadataToProps } from '../onnx/file/metadata.js';
+import { OnnxModel } from '../onnx/file/onnx-model.js';
+import { compileProgram } from '../onnx/program.js';
+import { inferencePass, trace, weightNames } from './compile/trace.js';
+import { type ImageHead, imageHead, tensorHead } from './heads.js';
+
+export interface ClassifierOptions extends ImageHead {
+  head: 'image' | 'tensor';
+  /** Crops that the image head averages, see `cropsOf`; default 10, the paper's. */
+  crops?: CropCount;
+  /** ONNX operator set, 13 to 22. */
+  opset: number;
+  /** Response normalisation as ONNX's operator (default) or as a band convolution, equal to 1e-6. */
+  lrn?: 'op' | 'conv';
+  metadata: Omit<ModelMetadata, 'head' | 'crops' | 'imagePx' | 'inputPx'>;
+}
+
+/** The model, and its metadata as the file states them. */
+export interface ExportedClassifier {
+  model: OnnxModel;
+  metadata: ModelMetadata;
+}
+
+/**
+ * Exports a network from one float32 NHWC picture to logits. Equal networks give equal bytes.
+ * @throws {UserError} see `compileProgram`
+ */
+export async function exportClassifier(
+  model: tfl.LayersModel,
+  options: ClassifierOptions,
+): Promise<ExportedClassifier> {
+  const { head, opset, lrn = 'op', inputPx, imagePx } = options;
+  const crops = cropsOf(head === 'image' ? (options.crops ?? 10) : 1, imagePx, inputPx);
+  const run = inferencePass(model);
+  const parts = await compileProgram({
+    trace: (batch) => trace(run, [{ shape: [batch * crops.length, inputPx, inputPx, 3], dtype: 'float32' }]),
+    weightNames: () => weightNames(model),
+    build: (g, batch, network) => {
+      const logits = (input: Parameters<typeof network>[0][number]) => network([input])[0];
+      return head === 'image' ? imageHead(g, batch, options, crops, logits) : tensorHead(g, batch, inputPx, logits);
+    },
+    outputNames: head === 'image' ? ['probabilities'] : ['logits', 'probabilities'],
+    target: { opset, lrn, finite: true },
+  });
+  const metadata: ModelMetadata = { ...options.metadata, head, crops: crops.length, imagePx, inputPx };
+  const described = {
+    graphName: metadata.model,
+    doc: describe(metadata),
+    metadata: metadataToProps(metadata),
+    producerVersion: metadata.toolVersion,
+  };
+  return { model: new OnnxModel({ ...parts, ...described }), metadata };
+}
+
+function describe({ model, head, crops, imagePx, inputPx, labels }: ModelMetadata): string {
+  const averaged = crops > 1 ? `mean over ${crops} crops` : 'one crop';
+  return head === 'image'
+    ? `${model}: image uint8 [N, ${imagePx}, ${imagePx}, 3] RGB → probabilities of ${labels.length} classes, ${averaged} of ${inputPx} pixels`
+    : `${model}: input float32 [N, 3, ${inputPx}, ${inputPx}] RGB 0–255, mean subtracted → logits and probabilities of ${labels.length} classes`;
+}

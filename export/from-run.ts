@@ -1,0 +1,123 @@
+/** A run's checkpoint as a checked `.onnx` file. */
+import type * as tfl from '@tensorflow/tfjs-layers';
+import { type Crop, type CropCount, cropsOf } from '../base/crops.js';
+import { UserError } from '../base/errors.js';
+import '../model/index.js'; // registers the layers that a checkpoint's topology names
+import type { Progress } from '../base/progress.js';
+import { toolVersion } from '../base/tool-version.js';
+import { selectBackend } from '../onnx/backend/select-backend.js';
+import { type ModelMetadata, metadataToProps } from '../onnx/file/metadata.js';
+import { checkModelPlace } from '../onnx/file/onnx-model.js';
+import { meanColour } from '../train/data/batches/mean.js';
+import type { Split } from '../train/data/dataset.js';
+import { hasCheckpoint, loadCheckpoint } from '../train/run/load-checkpoint.js';
+import { openRun, type Run } from '../train/run/run-folder.js';
+import { checkDifference } from './check/difference.js';
+import { classifierFeeds } from './check/feeds.js';
+import { checkOnCpu, checkParity, type Parity, TOLERANCE } from './check/parity.js';
+import { openPictures, type PictureRequest } from './check/pictures.js';
+import { exportClassifier } from './classifier.js';
+import { cropsOfRun } from './crops-of-run.js';
+import { type MeasureRequest, measureFile, openValidation } from './measure-file.js';
+import { type WriteReport, type WriteRequest, writeChecked } from './write-checked.js';
+
+/** Weights up to which a crop is computed on tfjs's cpu backend too: AlexNet's would take half a minute. */
+const LARGEST_ON_CPU = 1e7;
+
+/** What a person asked for. */
+export interface ExportRunRequest extends WriteRequest, PictureRequest, MeasureRequest {
+  run: string;
+  head: 'image' | 'tensor';
+  /** Crops that the image head averages; default: see `cropsOfRun`. */
+  crops?: CropCount;
+  opset: number;
+  lrn?: 'op' | 'conv';
+  checkpoint?: 'best' | 'last';
+}
+
+export interface ExportRunReport extends WriteReport {
+  /** Folder of the checkpoint. */
+  checkpoint: string;
+  /** What the file states. */
+  metadata: ModelMetadata;
+}
+
+/**
+ * @throws {UserError} when run or checkpoint are damaged, the file cannot be written, or it does not compute what tfjs does
+ */
+export async function exportRun(request: ExportRunRequest, progress: Progress): Promise<ExportRunReport> {
+  const { head } = request;
+  await checkModelPlace(request.out, request.externalData);
+  const run = await openRun(request.run);
+  const folder = checkpointFolder(run, request.checkpoint);
+  await selectBackend('onnxruntime');
+  const { model, state, weightsSha256 } = await loadCheckpoint(folder);
+  progress.note(`${folder}: ${run.config.model} after epoch ${state.epoch}, step ${state.step}`);
+  const { imagePx, inputPx, mean } = run;
+  const geometry = { imagePx, inputPx, mean };
+  const crops = head === 'image' ? cropsAsked(request, run, progress) : 1;
+  const validation = await openValidation(run, request, progress);
+  const exported = await exportClassifier(model, {
+    ...request,
+    ...geometry,
+    crops,
+    metadata: {
+      model: run.config.model,
+      labels: run.labels,
+      synsets: run.synsets,
+      meanRgb: meanColour(mean),
+      dataset: run.config.data,
+      checkpoint: weightsSha256,
+      toolVersion: toolVersion(),
+    },
+  });
+  const feeds = (split: Split, count: number) => classifierFeeds(split, count, head, geometry);
+  const pictures = await openPictures(request, imagePx, feeds, progress.note);
+  let { metadata } = exported;
+  const checks = {
+    parity: (file: string) =>
+      checkRun(file, run, model, head === 'image' ? cropsOf(crops, imagePx, inputPx) : undefined, progress),
+    metadata: async (file: string) => {
+      if (!validation) return undefined;
+      metadata = { ...metadata, ...(await measureFile(file, metadata, validation, request, progress)) };
+      return metadataToProps(metadata);
+    },
+  };
+  const report = await writeChecked(exported.model, request, checks, pictures, progress.note);
+  model.dispose();
+  return { ...report, checkpoint: folder, metadata };
+}
+
+function cropsAsked({ crops: asked }: ExportRunRequest, run: Run, { note }: Progress): CropCount {
+  const { crops, reason } = asked === undefined ? cropsOfRun(run) : { crops: asked, reason: 'as asked' };
+  const count = cropsOf(crops, run.imagePx, run.inputPx).length;
+  note(
+    `${count === 1 ? 'one crop' : `${count} crops averaged`}: ${reason}${asked ? '' : ' (--crops takes another number)'}`,
+  );
+  return crops;
+}
+
+/** @param crops  of the image head */
+async function checkRun(
+  file: string,
+  { imagePx, inputPx, mean, samples }: Run,
+  model: tfl.LayersModel,
+  crops: Crop[] | undefined,
+  { note }: Progress,
+): Promise<Parity> {
+  const geometry = { imagePx, inputPx, mean };
+  const parity = await checkParity(file, model, { ...geometry, crops }, samples);
+  if (model.countParams() > LARGEST_ON_CPU) return parity;
+  const onCpu = await checkOnCpu(model, geometry, samples.subarray(0, imagePx ** 2 * 3));
+  checkDifference(onCpu, TOLERANCE);
+  note(`tfjs's own cpu backend, one crop: largest difference ${onCpu.maxRel.toExponential(1)} of the largest logit`);
+  return parity;
+}
+
+/** The best checkpoint, unless there is only the last or that was asked for. */
+function checkpointFolder(run: Run, wanted: 'best' | 'last' | undefined): string {
+  if (wanted) return run[wanted];
+  if (hasCheckpoint(run.best)) return run.best;
+  if (hasCheckpoint(run.last)) return run.last;
+  throw new UserError(`${run.path}: no checkpoint yet; go on with "alexnet train --resume --out ${run.path}"`);
+}

@@ -1,0 +1,23 @@
+/** Which of tfjs's kernels have a rule, as Markdown for the README: `node dist/onnx/backend/kernel-table.js` prints it. */
+import '@tensorflow/tfjs-backend-cpu';
+import { fileURLToPath } from 'node:url';
+import { getKernelsForBackend } from '@tensorflow/tfjs-core';
+import { LOWERINGS } from '../lowerings/index.js';
+
+/** Every kernel of tfjs's cpu backend once, and our own. */
+export function kernelTable(): string {
+  const onCpu = getKernelsForBackend('cpu').map(({ kernelName }) => kernelName);
+  const names = (kernels: Iterable<string>) => [...kernels].sort().join(', ');
+  const lowered = onCpu.filter((kernel) => LOWERINGS.has(kernel));
+  const delegated = onCpu.filter((kernel) => !LOWERINGS.has(kernel));
+  const own = [...LOWERINGS.keys()].filter((kernel) => !onCpu.includes(kernel));
+  return [
+    '| | kernels | |',
+    '| --- | --: | --- |',
+    `| rule | ${lowered.length} of ${onCpu.length} | ${names(lowered)} |`,
+    `| delegated | ${delegated.length} | ${names(delegated)} |`,
+    `| our own | ${own.length} | ${names(own)} |`,
+  ].join('\n');
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) console.log(kernelTable());

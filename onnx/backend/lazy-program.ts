@@ -1,0 +1,185 @@
+/** Kernel calls recorded and not yet run, and the run that computes them all. */
+import { UserError } from '../../base/errors.js';
+import { withMemory } from '../../base/out-of-memory.js';
+import { type Attrs, type KernelCall, type Operand, type TensorSpec, textOf } from '../kernel-call.js';
+import { isIdentity, type TensorData } from '../layout.js';
+import { neededCalls } from '../lower.js';
+import { BufferPool } from './buffer-pool.js';
+import { type CompiledProgram, compiled, describe, programBytes } from './compile.js';
+import { TensorRecord } from './record.js';
+
+/** A loop that never reads a value would grow the program without bound; a step of AlexNet is about 300 calls. */
+const MAX_PENDING = 4096;
+
+/** Why a program cannot be traced. */
+export const DEPENDS_ON_DATA =
+  'a value was read while the program was being traced, so its graph depends on data; compute with tensors throughout';
+
+interface PendingCall extends KernelCall {
+  inputs: readonly (TensorRecord | undefined)[];
+  results: TensorRecord[];
+}
+
+/** What is kept while a program is traced. */
+export interface Tracing {
+  /** Layer whose kernels are being recorded. */
+  scope: string;
+  /** Kernels without a rule, by name and reason, with the scopes that called them. */
+  readonly missing: Map<string, Set<string>>;
+}
+
+export class LazyProgram {
+  private pending: PendingCall[] = [];
+  private readonly pool = new BufferPool();
+  /** Session runs since the process started. */
+  runs = 0;
+  /** Kernel calls run in ONNX. */
+  kernels = 0;
+  /** Goes with every call recorded from now on, into the names of its nodes: for profiles. */
+  label = '';
+  /** While set, a program is being traced: only what does not depend on its inputs may be computed. */
+  tracing?: Tracing;
+
+  /** One function for all records. Made in `record`, it would hold that call's scope, and through it every earlier step's tensors. */
+  readonly compute = (record: TensorRecord) => (this.tracing ? this.computeConstant(record) : this.flush());
+
+  /** Records a call. The results are pending. */
+  record(
+    kernel: string,
+    inputs: readonly (TensorRecord | undefined)[],
+    attrs: Attrs,
+    outputs: readonly TensorSpec[],
+  ): TensorRecord[] {
+    if (this.pending.length >= MAX_PENDING && !this.tracing) this.flush();
+    const results = outputs.map((output) => new TensorRecord(output.shape, output.dtype, this.compute));
+    const signature = `${kernel}${textOf(attrs)}`;
+    const call: PendingCall = {
+      kernel,
+      inputs,
+      attrs,
+      outputs,
+      signature,
+      scope: this.tracing?.scope ?? this.label,
+      results,
+    };
+    results.forEach((record, output) => {
+      record.source = { call, output };
+    });
+    for (const input of inputs) if (input) input.readers += 1;
+    this.pending.push(call);
+    return results;
+  }
+
+  /** The calls that `outputs` depend on, for a tracer. */
+  callsFor(outputs: readonly Operand[]): KernelCall[] {
+    return neededCalls(this.pending, outputs);
+  }
+
+  /** Forgets what is pending. */
+  discard(): void {
+    this.discardReaders(this.pending);
+    this.pending = [];
+  }
+
+  private discardReaders(calls: readonly PendingCall[]): void {
+    for (const call of calls) for (const input of call.inputs) if (input) this.release(input, -1);
+  }
+
+  /** True where the values depend on an input of the program that is being traced. */
+  dependsOnInput(record: TensorRecord): boolean {
+    if (!record.source) return record.failed;
+    const leaves = neededCalls(this.pending, [record]).flatMap((call) => call.inputs as readonly TensorRecord[]);
+    return leaves.some((leaf) => leaf && !leaf.source && leaf.failed);
+  }
+
+  /** Computes one tensor of a program that is being traced; the program keeps its calls. */
+  private computeConstant(record: TensorRecord): void {
+    if (this.dependsOnInput(record)) throw new UserError(`${this.tracing!.scope}: ${DEPENDS_ON_DATA}`);
+    this.run(neededCalls(this.pending, [record]), [record]);
+  }
+
+  /** Computes every pending tensor that is still alive, in one run. */
+  flush(): void {
+    const calls = this.pending;
+    this.pending = [];
+    this.settle(
+      calls,
+      calls.flatMap((call) => call.results.filter((record) => record.refCount > 0)),
+    );
+  }
+
+  /**
+   * Computes these tensors in one run, with what they depend on; all else stays pending.
+   * @param memory  where one is to lie, if it comes in tfjs's order
+   */
+  computeOnly(memory: ReadonlyMap<TensorRecord, TensorData>): void {
+    const calls = neededCalls(this.pending, [...memory.keys()]) as PendingCall[];
+    const needed = new Set(calls);
+    this.pending = this.pending.filter((call) => !needed.has(call));
+    const read = new Set(this.pending.flatMap((call) => call.inputs));
+    const isKept = (record: TensorRecord) => record.refCount > 0 || read.has(record);
+    this.settle(
+      calls,
+      calls.flatMap((call) => call.results.filter(isKept)),
+      memory,
+    );
+  }
+
+  /** Runs calls that are pending no more. */
+  private settle(
+    calls: readonly PendingCall[],
+    kept: readonly TensorRecord[],
+    memory?: ReadonlyMap<TensorRecord, TensorData>,
+  ): void {
+    try {
+      if (kept.length > 0) this.run(neededCalls(calls, kept), kept, memory);
+    } catch (cause) {
+      // Whoever reads one of these tensors learns why it has no value; the rest of the program goes on.
+      for (const record of kept) record.fail(cause as Error);
+    }
+    this.discardReaders(calls);
+  }
+
+  private run(
+    calls: readonly KernelCall[],
+    alive: readonly TensorRecord[],
+    memory?: ReadonlyMap<TensorRecord, TensorData>,
+  ): void {
+    const { key, leaves } = describe(calls, alive);
+    try {
+      this.runOn(compiled(key, calls, leaves, alive), leaves as TensorRecord[], alive, memory);
+    } catch (error) {
+      throw withMemory(error, programBytes(calls, leaves));
+    }
+    this.runs += 1;
+    this.kernels += calls.length;
+    this.pool.age();
+  }
+
+  private runOn(
+    program: CompiledProgram,
+    leaves: readonly TensorRecord[],
+    alive: readonly TensorRecord[],
+    memory?: ReadonlyMap<TensorRecord, TensorData>,
+  ): void {
+    const read = leaves.map((leaf, i) => [`i${i}`, leaf.tensor] as const).filter((_, i) => program.reads[i]);
+    alive.forEach((record, i) => {
+      const layout = program.layouts[i];
+      const given = isIdentity(layout) ? memory?.get(record) : undefined;
+      const length = record.shape.reduce((product, side) => product * side, 1);
+      record.setData(given ?? this.pool.take(record.dtype, length), layout, given !== undefined);
+    });
+    program.graph.run(
+      Object.fromEntries(read),
+      Object.fromEntries(alive.map((record, i) => [program.names[i], record.tensor])),
+    );
+  }
+
+  /** A tensor lost a reader or, with 0, its last tfjs reference: once it has neither, its memory is free for others. */
+  release(record: TensorRecord, readers: number): void {
+    record.readers += readers;
+    if (record.refCount > 0 || record.readers > 0 || !record.data || record.shared) return;
+    this.pool.give(record.dtype, record.data);
+    record.data = undefined;
+  }
+}

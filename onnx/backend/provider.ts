@@ -1,0 +1,29 @@
+/** The onnxruntime execution provider that computes: `ALEXNET_PROVIDER` = cpu (default), webgpu or cuda. */
+import { UserError } from '../../base/errors.js';
+import type { GraphNode } from '../graph.js';
+
+export const PROVIDERS = ['cpu', 'webgpu', 'cuda'] as const;
+export type Provider = (typeof PROVIDERS)[number];
+
+/**
+ * @param value  of the environment variable
+ * @throws {UserError} when it names no provider
+ */
+export function providerNamed(value: string | undefined): Provider {
+  const provider = PROVIDERS.find((name) => name === (value || 'cpu'));
+  if (provider) return provider;
+  throw new UserError(`ALEXNET_PROVIDER: expected one of ${PROVIDERS.join(', ')}, got "${value}"`);
+}
+
+/** What to do where a provider does not run. */
+export const PROVIDER_ADVICE: Record<Provider, string> = {
+  cpu: 'reinstall onnxruntime-node',
+  webgpu: 'it needs a GPU with a Vulkan driver; unset ALEXNET_PROVIDER to train on the CPU',
+  cuda: 'it needs CUDA 12, cuDNN 9 and the libraries that the command under "CUDA" in the README fetches; unset ALEXNET_PROVIDER to train on the CPU',
+};
+
+/** Nodes that the provider takes and then fails on: WebGPU's `MaxPool` has no second output (onnxruntime 1.30). */
+export function nodesForCpu(provider: Provider, nodes: readonly GraphNode[]): GraphNode[] {
+  if (provider !== 'webgpu') return [];
+  return nodes.filter(({ op, outputs }) => op === 'MaxPool' && outputs.length > 1);
+}

@@ -1,0 +1,183 @@
+/** Registers the backend `onnxruntime` and, for it, every kernel of the cpu backend: lowered where a rule takes it, else delegated. */
+import '@tensorflow/tfjs-backend-cpu';
+import {
+  getKernel,
+  getKernelsForBackend,
+  type KernelConfig,
+  type KernelFunc,
+  type NamedTensorInfoMap,
+  registerBackend,
+  registerKernel,
+  type TensorInfo,
+  util,
+} from '@tensorflow/tfjs-core';
+import { UserError } from '../../base/errors.js';
+import type { Attrs, TensorSpec } from '../kernel-call.js';
+import type { TensorData } from '../layout.js';
+import { LOWERINGS } from '../lowerings/index.js';
+import type { Rule } from '../rule.js';
+import { DEPENDS_ON_DATA, type Tracing } from './lazy-program.js';
+import { OnnxruntimeBackend, program } from './onnxruntime-backend.js';
+import { isNumeric, type TensorRecord } from './record.js';
+
+export const BACKEND_NAME = 'onnxruntime';
+
+/** Above wasm (2) and webgl (2): importing this module makes it tfjs's default. */
+const PRIORITY = 3;
+
+/** `ALEXNET_DELEGATION=off`: a call that a rule refuses is an error, so that a test shows how far the rules reach by themselves. */
+const DELEGATION_OFF = process.env.ALEXNET_DELEGATION === 'off';
+
+const delegated = new Map<string, number>();
+
+/** What ran where, since the process started. */
+export interface KernelCounts {
+  /** Kernel calls computed by onnxruntime. */
+  onnx: number;
+  /** Calls left to tfjs's cpu backend, by kernel (and reason, where a rule exists but refused). */
+  delegated: Record<string, number>;
+  /** Session runs. */
+  runs: number;
+}
+
+export function kernelCounts(): KernelCounts {
+  return { onnx: program.kernels, delegated: Object.fromEntries(delegated), runs: program.runs };
+}
+
+/** The tensor as an operand; delegated kernels may show one record under another shape or type. */
+function operandOf(backend: OnnxruntimeBackend, { dataId, shape, dtype }: TensorInfo): TensorRecord {
+  let record = backend.recordOf(dataId);
+  if (record.dtype !== dtype)
+    [record] = program.record('Cast', [record], { dtype }, [
+      { shape: record.shape, dtype: dtype as TensorSpec['dtype'] },
+    ]);
+  const sameShape =
+    record.shape.length === shape.length && record.shape.every((length, axis) => length === shape[axis]);
+  return sameShape ? record : program.record('Reshape', [record], { shape }, [{ shape, dtype: record.dtype }])[0];
+}
+
+/** Kernel inputs in the rule's order, absent ones as undefined. */
+function ordered(rule: Rule, inputs: NamedTensorInfoMap): (TensorInfo | undefined)[] {
+  if (rule.inputs === '*') return Object.values(inputs) as TensorInfo[];
+  return rule.inputs.map((name) => inputs[name.replace('?', '')] ?? undefined);
+}
+
+function refusal(rule: Rule, inputs: (TensorInfo | undefined)[], attrs: Attrs): string | undefined {
+  for (const input of inputs) {
+    if (input && !isNumeric(input.dtype)) return `dtype ${input.dtype}`;
+    if (input?.shape.includes(0)) return 'empty tensor';
+  }
+  const refused = rule.refuses?.(inputs as TensorSpec[], attrs);
+  if (refused) return refused;
+  return rule.outputs(inputs as TensorSpec[], attrs).some((output) => output.shape.includes(0))
+    ? 'empty result'
+    : undefined;
+}
+
+function refusalOfValues(
+  backend: OnnxruntimeBackend,
+  rule: Rule,
+  inputs: (TensorInfo | undefined)[],
+  attrs: Attrs,
+): string | undefined {
+  if (program.tracing) return undefined;
+  const values = (input: number) => backend.recordOf(inputs[input]!.dataId).values as TensorData;
+  return rule.refusesValues?.(values, inputs as TensorSpec[], attrs);
+}
+
+type KernelCallArguments = Parameters<KernelFunc>[0];
+
+function inputRecords({ inputs, backend }: KernelCallArguments): TensorRecord[] {
+  const infos = Object.values(inputs).flat() as (TensorInfo | undefined)[];
+  return infos.flatMap((info) => (info ? [(backend as OnnxruntimeBackend).recordOf(info.dataId)] : []));
+}
+
+function dependsOnInput(call: KernelCallArguments): boolean {
+  return inputRecords(call).some((record) => program.dependsOnInput(record));
+}
+
+/**
+ * A kernel that cannot be exported, met while tracing: noted, and the program goes on with results of the shape that zeros give, so that
+ * one error names all such kernels.
+ */
+function standIn(
+  { missing, scope }: Tracing,
+  kernel: string,
+  onCpu: KernelFunc | undefined,
+  call: KernelCallArguments,
+): ReturnType<KernelFunc> {
+  missing.set(kernel, (missing.get(kernel) ?? new Set()).add(scope));
+  const backend = call.backend as OnnxruntimeBackend;
+  const zeros = ({ shape, dtype }: TensorInfo): TensorInfo => {
+    if (dtype !== 'complex64') return backend.makeTensorInfo(shape, dtype, new Float32Array(util.sizeFromShape(shape)));
+    const part: TensorInfo = { dataId: {}, shape, dtype: 'float32' };
+    return getKernel('Complex', 'cpu').kernelFunc({
+      inputs: { real: zeros(part), imag: zeros(part) },
+      backend,
+    }) as TensorInfo;
+  };
+  const inputs = Object.fromEntries(
+    Object.entries(call.inputs).map(([name, info]) => [name, info && zeros(info as TensorInfo)]),
+  );
+  try {
+    const results = onCpu!({ ...call, inputs });
+    for (const { dataId } of [results].flat())
+      backend.recordOf(dataId).fail(new UserError(`${scope}: ${DEPENDS_ON_DATA}`));
+    return results;
+  } catch {
+    throw missingKernels(missing); // what comes after it has no known shape
+  }
+}
+
+/** The error that names every kernel without a rule and where it was called. */
+export function missingKernels(missing: Tracing['missing']): UserError {
+  const lines = [...missing].map(([kernel, scopes]) => {
+    const layers = [...scopes].filter((scope) => scope !== '');
+    return `  ${kernel}${layers.length > 0 ? ` in ${layers.join(', ')}` : ''}`;
+  });
+  return new UserError(
+    `no ONNX lowering for ${missing.size === 1 ? 'a tfjs kernel' : `${missing.size} tfjs kernels`} of this program; ` +
+      `replace the layers that call ${missing.size === 1 ? 'it' : 'them'}:\n${lines.join('\n')}`,
+  );
+}
+
+function kernelFunc(kernelName: string, rule: Rule | undefined, onCpu: KernelFunc | undefined): KernelFunc {
+  const delegate: (reason: string, ...call: Parameters<KernelFunc>) => ReturnType<KernelFunc> = (reason, call) => {
+    if (program.tracing && dependsOnInput(call))
+      return standIn(program.tracing, reason ? `${kernelName} (${reason})` : kernelName, onCpu, call);
+    if (!onCpu)
+      throw new Error(
+        `${kernelName}: the onnxruntime backend cannot take ${reason}, and the cpu backend has no such kernel`,
+      );
+    if (DELEGATION_OFF && reason) throw new Error(`delegation is off: ${kernelName} (${reason})`);
+    const name = reason ? `${kernelName} (${reason})` : kernelName;
+    delegated.set(name, (delegated.get(name) ?? 0) + 1);
+    return onCpu(call);
+  };
+  if (!rule) return (call) => delegate('', call);
+  return (call) => {
+    const backend = call.backend as OnnxruntimeBackend;
+    const attrs = (call.attrs ?? {}) as Attrs;
+    const inputs = ordered(rule, call.inputs);
+    const reason = refusal(rule, inputs, attrs) ?? refusalOfValues(backend, rule, inputs, attrs);
+    if (reason) return delegate(reason, call);
+    const outputs = rule.outputs(inputs as TensorSpec[], attrs);
+    const operands = inputs.map((input) => input && operandOf(backend, input));
+    const results = program.record(kernelName, operands, attrs, outputs).map((record) => backend.register(record));
+    return results.length === 1 && !rule.list ? results[0] : results;
+  };
+}
+
+function register(): void {
+  registerBackend(BACKEND_NAME, () => new OnnxruntimeBackend(), PRIORITY);
+  const onCpu = new Map<string, KernelConfig>(getKernelsForBackend('cpu').map((config) => [config.kernelName, config]));
+  for (const kernelName of new Set([...onCpu.keys(), ...LOWERINGS.keys()])) {
+    const config = onCpu.get(kernelName);
+    const lowered = kernelFunc(kernelName, LOWERINGS.get(kernelName), config?.kernelFunc);
+    // A clone is a second reference to the same data: nothing to compute, and tfjs counts data to find leaks.
+    const func = kernelName === 'Identity' ? config!.kernelFunc : lowered;
+    registerKernel({ ...config, kernelName, backendName: BACKEND_NAME, kernelFunc: func });
+  }
+}
+
+register();

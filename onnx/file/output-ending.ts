@@ -1,0 +1,169 @@
+/**
+ * What a graph of any origin ends with: whether the values of an output are probabilities already, and of which kind. Told only where the graph
+ * leaves no doubt; what it does not tell, the numbers it gives may.
+ */
+import { attribute } from './onnx-graph.js';
+
+type GraphProto = import('onnx-proto').onnx.IGraphProto;
+type NodeProto = import('onnx-proto').onnx.INodeProto;
+type TensorProto = import('onnx-proto').onnx.ITensorProto;
+
+export interface Ending {
+  /** `softmax`: probabilities that sum to 1. `sigmoid`: each for itself. `logSoftmax`: logarithms of the former. `logits`: unbounded. */
+  kind: 'softmax' | 'sigmoid' | 'logSoftmax' | 'logits';
+  /** Operator that gives them. */
+  op: string;
+  /** The value that it gives; the output holds the same numbers, or means of them. */
+  value: string;
+  /** The output may hold less or more than one row of it: a slice, or several joined. */
+  partial: boolean;
+}
+
+const ENDINGS: Record<string, Ending['kind']> = {
+  Softmax: 'softmax',
+  QLinearSoftmax: 'softmax',
+  LogSoftmax: 'logSoftmax',
+  Sigmoid: 'sigmoid',
+  HardSigmoid: 'sigmoid',
+  QLinearSigmoid: 'sigmoid',
+};
+for (const op of ['Gemm', 'MatMul', 'Conv', 'ConvTranspose', 'Einsum', 'MatMulInteger', 'ConvInteger']) {
+  ENDINGS[op] = 'logits';
+}
+for (const op of ['QGemm', 'QLinearMatMul', 'QLinearConv', 'FusedMatMul']) ENDINGS[op] = 'logits';
+
+/** Of operators whose meaning is known by their names. */
+const DOMAINS = new Set(['', 'ai.onnx', 'com.microsoft']);
+
+/** Their output holds the values of their first input, or means of them. */
+const KEEPS = new Set(['Identity', 'Reshape', 'Squeeze', 'Unsqueeze', 'Flatten', 'Transpose', 'Cast', 'Dropout']);
+for (const op of ['QuantizeLinear', 'DequantizeLinear', 'ReduceMean', 'AveragePool', 'GlobalAveragePool'])
+  KEEPS.add(op);
+
+/** Some of the values of their first input. */
+const PICKS = new Set(['Slice', 'Gather', 'Split']);
+
+/** Logits stay logits through these, and nothing else stays what it was. */
+const BENDS = new Set(['Relu', 'LeakyRelu', 'PRelu', 'Elu', 'BatchNormalization', 'LayerNormalization', 'Clip', 'Neg']);
+for (const op of ['Add', 'Sub', 'Mul', 'Div', 'MaxPool', 'GlobalMaxPool', 'ReduceMax', 'ReduceSum']) BENDS.add(op);
+
+/** Clipping as near as this to 0 and 1 keeps probabilities: Keras clips them by 1e-7. */
+const NEARLY = 0.01;
+
+/** @returns undefined where the graph leaves it open */
+export function endingOf(graph: GraphProto, output: string): Ending | undefined {
+  return new Walk(graph).from(output);
+}
+
+class Walk {
+  private readonly producers: ReadonlyMap<string, NodeProto>;
+  private readonly stored: ReadonlyMap<string, TensorProto>;
+
+  constructor({ node, initializer }: GraphProto) {
+    this.producers = new Map((node ?? []).flatMap((each) => (each.output ?? []).map((name) => [name, each])));
+    this.stored = new Map((initializer ?? []).map((tensor) => [tensor.name ?? '', tensor]));
+  }
+
+  from(output: string): Ending | undefined {
+    let [partial, bent] = [false, false];
+    for (let name = output; ; ) {
+      const node = this.producers.get(name);
+      if (!node?.opType || !DOMAINS.has(node.domain ?? '')) return undefined;
+      const { opType: op } = node;
+      const [source = ''] = node.input ?? [];
+      const found = this.endingAt(node, name);
+      if (found) return bent && found.kind !== 'logits' ? undefined : { ...found, partial: partial || found.partial };
+      if (this.keeps(node)) name = source;
+      else if (PICKS.has(op)) [name, partial] = [source, true];
+      else if (BENDS.has(op)) {
+        const varying = (node.input ?? []).filter((input) => input !== '' && !this.isConstant(input));
+        if (varying.length !== 1 || this.isLimitedTo01(node)) return undefined;
+        [name, bent] = [varying[0], true];
+      } else return undefined;
+    }
+  }
+
+  private endingAt(node: NodeProto, value: string): Ending | undefined {
+    const { opType = '', input } = node;
+    const kind = ENDINGS[opType ?? ''];
+    if (kind) return { kind, op: opType ?? '', value, partial: false };
+    if (opType === 'Concat') return this.joined(input ?? []);
+    if (this.isNormalisedExp(node)) return { kind: 'softmax', op: 'Exp and ReduceSum', value, partial: false };
+    const before = opType === 'Exp' || opType === 'Log' ? this.from(input?.[0] ?? '') : undefined;
+    if (opType === 'Exp' && before?.kind === 'logSoftmax') return { ...before, kind: 'softmax', value };
+    if (opType === 'Log' && before?.kind === 'softmax') return { ...before, kind: 'logSoftmax', value };
+    return undefined;
+  }
+
+  /** Of several that are alike; rows may have become longer by it. */
+  private joined(inputs: readonly string[]): Ending | undefined {
+    const [first, ...others] = inputs.map((name) => this.from(name));
+    if (!first || others.some((other) => other?.kind !== first.kind)) return undefined;
+    return { ...first, partial: true };
+  }
+
+  private keeps(node: NodeProto): boolean {
+    if (node.opType !== 'Clip') return KEEPS.has(node.opType ?? '');
+    const { min, max } = this.limits(node);
+    return min <= NEARLY && max >= 1 - NEARLY && max <= 1 + NEARLY;
+  }
+
+  /** Whatever comes in, it may be a probability afterwards. */
+  private isLimitedTo01(node: NodeProto): boolean {
+    if (node.opType !== 'Clip') return false;
+    const { min, max } = this.limits(node);
+    return min >= 0 && max <= 1 + NEARLY;
+  }
+
+  private limits(node: NodeProto): { min: number; max: number } {
+    const limit = (name: string, at: number, absent: number) =>
+      attribute(node, name)?.f ?? this.scalar(node.input?.[at]) ?? absent;
+    return { min: limit('min', 1, -Infinity), max: limit('max', 2, Infinity) };
+  }
+
+  private isConstant(name: string): boolean {
+    if (this.stored.has(name)) return true;
+    const node = this.producers.get(name);
+    if (!node) return false;
+    return (
+      node.opType === 'Constant' || (node.opType !== undefined && (node.input ?? []).every((n) => this.isConstant(n)))
+    );
+  }
+
+  private scalar(name: string | undefined): number | undefined {
+    const tensor = this.stored.get(name ?? '') ?? attribute(this.producers.get(name ?? '') ?? {}, 'value')?.t;
+    if (!tensor) return undefined;
+    if (tensor.floatData?.length) return tensor.floatData[0];
+    const raw = tensor.rawData;
+    return raw?.length === 4 ? new DataView(raw.buffer, raw.byteOffset, 4).getFloat32(0, true) : undefined;
+  }
+
+  /** e / Σ e for e = exp(…), the sum perhaps reshaped or a little raised; or e · (1 / Σ e). */
+  private isNormalisedExp({ opType, input = [] }: NodeProto): boolean {
+    const [a = '', b = ''] = input ?? [];
+    if (opType === 'Div') return this.isExp(a) && this.isSumOf(b, a);
+    if (opType !== 'Mul') return false;
+    return [
+      [a, b],
+      [b, a],
+    ].some(([e, r]) => {
+      const node = this.producers.get(r);
+      return node?.opType === 'Reciprocal' && this.isExp(e) && this.isSumOf(node.input?.[0] ?? '', e);
+    });
+  }
+
+  private isExp(name: string): boolean {
+    return this.producers.get(name)?.opType === 'Exp';
+  }
+
+  private isSumOf(sum: string, of: string): boolean {
+    for (let name = sum; ; ) {
+      const node = this.producers.get(name);
+      const op = node?.opType ?? '';
+      const varying = (node?.input ?? []).filter((input) => input !== '' && !this.isConstant(input));
+      if (op === 'ReduceSum' || op === 'ReduceL1') return node?.input?.[0] === of;
+      if (varying.length !== 1 || !(KEEPS.has(op) || ['Add', 'Max', 'Clip', 'Expand'].includes(op))) return false;
+      [name] = varying;
+    }
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * From a tensor program to the parts of a model file: traced for two batch sizes, lowered, its batch axis freed, constants folded,
+ * values named.
+ */
+
+import { allFinite } from '../base/all-finite.js';
+import { UserError } from '../base/errors.js';
+import { fixedBatch, freeBatch, type LoweredProgram } from '../export/compile/free-batch.js';
+import type { Trace } from '../export/compile/trace.js';
+import type { ModelParts, ValueInfo } from './file/proto.js';
+import { foldConstants } from './fold-constants.js';
+import { Graph, type GraphNode, type Target, type Value } from './graph.js';
+import type { KernelCall, Operand } from './kernel-call.js';
+import { distinctOutputs, liveNodes, lower } from './lower.js';
+import { LOWERINGS } from './lowerings/index.js';
+import { nameGraph } from './names.js';
+
+/** Operator sets that can be written. */
+export const OPSETS = { lowest: 13, highest: 22, default: 13 } as const;
+
+/**
+ * Batch sizes that programs are traced with where the axis is to be free. Not 1: an axis of length 1 moves without a `Transpose`. Primes
+ * that few layers have as a length, so that nothing is equal by accident in one of the two graphs.
+ */
+const TRACED_BATCHES = [53, 59] as const;
+
+/** Lowers the traced calls on these inputs. */
+export type Network = (inputs: Value[]) => Value[];
+
+/** What is to be written. */
+export interface Program {
+  /** Records the calls for `batch` rows. */
+  trace(batch: number): Promise<Trace>;
+  /** Names of stored tensors, e.g. `conv1/kernel`; asked after the first trace. */
+  weightNames(): ReadonlyMap<Operand, string>;
+  /** Makes the graph's inputs, lowers the network on them, makes the outputs. */
+  build(g: Graph, batch: number, network: Network): { inputs: Value[]; outputs: Value[] };
+  /** Default: `output`, `output1`, … */
+  outputNames?: readonly string[];
+  target: Target;
+  /** Rows where their number is fixed; otherwise the first axis is free. */
+  batch?: number;
+}
+
+/** What all files share; name, doc and metadata are the caller's. */
+export type ProgramParts = Pick<
+  ModelParts,
+  'opset' | 'nodes' | 'nodeDoc' | 'initializers' | 'inputs' | 'outputs' | 'valueInfo'
+>;
+
+/**
+ * @throws {UserError} naming all kernels that have no lowering rule, or none at this operator set; where the graph depends on data or on
+ *                     the number of rows; for an operator set out of range
+ */
+export async function compileProgram(program: Program): Promise<ProgramParts> {
+  const { opset } = program.target;
+  if (!Number.isInteger(opset) || opset < OPSETS.lowest || opset > OPSETS.highest) {
+    throw new UserError(`opset: expected ${OPSETS.lowest} to ${OPSETS.highest}, got ${opset}`);
+  }
+  const first = await lowered(program, program.batch ?? TRACED_BATCHES[0]);
+  const free =
+    program.batch === undefined
+      ? freeBatch(first, await lowered(program, TRACED_BATCHES[1]), TRACED_BATCHES)
+      : fixedBatch(first);
+  const { initializers } = first.g;
+  const outputNames = namesOfOutputs(free.outputs.length, program.outputNames);
+  const nodes = await foldConstants({ ...free, initializers }, opset);
+  const named = nameGraph(nodes, initializers, free.inputs, free.outputs, outputNames);
+  const shapes = new Map([...free.dims].map(([name, dims]) => [named.names.get(name), dims]));
+  const info = ({ name, dtype }: Value): ValueInfo => ({ name, dtype, dims: shapes.get(name)! });
+  const isOutput = new Set(named.outputs.map((value) => value.name));
+  const between = named.nodes.flatMap((node) => node.outputs).filter((value) => !isOutput.has(value.name));
+  return {
+    opset,
+    nodes: named.nodes,
+    nodeDoc: (node) => shapesOf(node, shapes),
+    initializers: named.initializers,
+    inputs: named.inputs.map(info),
+    outputs: named.outputs.map(info),
+    valueInfo: between.map(info),
+  };
+}
+
+function namesOfOutputs(count: number, names: readonly string[] | undefined): readonly string[] {
+  const given = names ?? Array.from({ length: count }, (_, i) => (i === 0 ? 'output' : `output${i}`));
+  if (given.length === count && new Set(given).size === count) return given;
+  throw new UserError(`outputs: expected ${count} different names, got ${given.join(', ')}`);
+}
+
+/** `[N, 3, 227, 227] → [N, 96, 55, 55]`, for readers of the graph. */
+function shapesOf(node: GraphNode, shapes: ReadonlyMap<string | undefined, readonly (number | string)[]>): string {
+  const text = (values: readonly (Value | undefined)[]) =>
+    values.flatMap((value) => (value && shapes.has(value.name) ? [`[${shapes.get(value.name)!.join(', ')}]`] : []));
+  return `${text(node.inputs).join(', ')} → ${text(node.outputs).join(', ')}`;
+}
+
+async function lowered(program: Program, batch: number): Promise<LoweredProgram> {
+  const traced = await program.trace(batch);
+  checkOpset(traced.calls, program.target.opset);
+  const names = program.weightNames();
+  const g = new Graph(program.target);
+  const { inputs, outputs } = program.build(g, batch, (values) => {
+    const leaves = new Map(traced.inputs.map((operand, i) => [operand, values[i]]));
+    return lower(g, traced.calls, traced.outputs, (operand) => {
+      const value = leaves.get(operand) ?? stored(g, operand, names.get(operand));
+      leaves.set(operand, value);
+      return value;
+    });
+  });
+  const computed = distinctOutputs(g, outputs);
+  return { g, nodes: liveNodes(g, computed), inputs: inputs.map((value) => g.memory(value)), outputs: computed };
+}
+
+/** A tensor that the program uses and does not compute: a named weight, or a constant that the program made. */
+function stored(g: Graph, { dtype, shape, data, layout }: Operand, weight: string | undefined): Value {
+  if (weight !== undefined && !allFinite(data!))
+    throw new UserError(`weight ${weight} holds NaN or infinity: the model is broken, and was not exported`);
+  const name = weight ?? 'constant';
+  let unique = name;
+  for (let n = 2; g.initializers.has(unique); n++) unique = `${name}.${n}`;
+  return g.initializer(unique, dtype, shape, data!, layout, data);
+}
+
+function checkOpset(calls: readonly KernelCall[], opset: number): void {
+  const late = calls.filter(({ kernel }) => (LOWERINGS.get(kernel)?.since ?? 0) > opset);
+  if (late.length === 0) return;
+  const needs = new Set(
+    late.map(({ kernel, scope }) => {
+      const { since } = LOWERINGS.get(kernel)!;
+      return `${kernel}${scope && ` in ${scope}`} needs ${since}`;
+    }),
+  );
+  throw new UserError(
+    `opset ${opset} is too old for this program: ${[...needs].join('; ')}; export with a later --opset`,
+  );
+}

@@ -1,0 +1,129 @@
+/** The server's own routes: `POST /classify`, and `GET /metrics`. */
+import type { RequestHandler } from 'express';
+import { z } from 'zod';
+import { namedCrops } from '../../crops.js';
+import { RequestError } from '../../errors.js';
+import type { Classified } from '../../hosting/model-host.js';
+import { parseTop, topPredictions } from '../../served-model.js';
+import { readPicture } from '../body.js';
+import type { ErrorShape, Protocol } from '../protocol.js';
+import { ClassifyAnswer, OwnError, Top } from '../schemas.js';
+import { type AppDeps, answerPicture, openForPictures } from './answer-picture.js';
+
+/** Faults that any picture may meet, on the routes of every protocol. */
+export const PICTURE_ERRORS = [
+  'EMPTY_BODY',
+  'INVALID_IMAGE',
+  'MODEL_NOT_FOUND',
+  'MODEL_UNAVAILABLE',
+  'IMAGE_TOO_LARGE',
+  'UNSUPPORTED_IMAGE_TYPE',
+  'INFERENCE_FAILED',
+  'QUEUE_FULL',
+  'DEADLINE_EXCEEDED',
+] as const;
+
+export const OWN_ERROR: ErrorShape = {
+  schema: OwnError,
+  body: ({ code, message }) => ({ error: { code, message } }),
+};
+
+export function ownRoutes(deps: AppDeps): Protocol {
+  return {
+    name: 'alexnet',
+    description: 'Send a picture, get its most probable classes.',
+    error: OWN_ERROR,
+    routes: [
+      {
+        method: 'post',
+        path: '/classify',
+        handler: classify(deps),
+        doc: {
+          summary: 'Classify a JPEG, PNG or WebP picture',
+          query: {
+            top: { description: 'Default: 5', schema: Top },
+            model: { description: 'Needed where several models are served', schema: z.string() },
+            version: { description: 'Default: the latest', schema: z.string() },
+            by_crop: { description: '`true`: what each crop alone gives as well', schema: z.boolean() },
+          },
+          body: {
+            'image/*': 'binary',
+            'application/octet-stream': 'binary',
+            'multipart/form-data': z.object({ image: z.string().meta({ format: 'binary' }) }),
+          },
+          answer: { 'application/json': ClassifyAnswer },
+          errors: [
+            ...PICTURE_ERRORS,
+            'BAD_FORM',
+            'IMAGE_FIELD_MISSING',
+            'INVALID_TOP',
+            'MODEL_AMBIGUOUS',
+            'VIEW_UNAVAILABLE',
+          ],
+        },
+      },
+      {
+        method: 'get',
+        path: '/metrics',
+        handler: metrics(deps),
+        doc: { summary: 'Counters in Prometheus’ text format', answer: { 'text/plain': 'text' } },
+      },
+    ],
+  };
+}
+
+function classify(deps: AppDeps): RequestHandler {
+  return async (request, response) => {
+    const open = () => openForPictures(deps, single(request.query, 'model'), single(request.query, 'version'));
+    parseTop(request.query.top, open().model); // refuses before the inference
+    const byCrop = single(request.query, 'by_crop') === 'true';
+    const bytes = await readPicture(request, deps);
+    const classified = await answerPicture(open(), bytes, response, { byCrop });
+    const { probabilities, timings, model } = classified;
+    const top = parseTop(request.query.top, model);
+    response.json({
+      predictions: topPredictions(probabilities, model, top),
+      model: { name: model.name, version: model.version },
+      crops: model.crops,
+      multi_label: model.activation.multiLabel,
+      timings_ms: {
+        queue: milliseconds(timings.queue),
+        decode: milliseconds(timings.decode),
+        inference: milliseconds(timings.inference),
+        total: milliseconds(timings.total),
+      },
+      ...(byCrop && cropsOf(classified, top)),
+    } satisfies z.infer<typeof ClassifyAnswer>);
+  };
+}
+
+/** @throws {RequestError} VIEW_UNAVAILABLE */
+function cropsOf({ model, byCrop }: Classified, top: number) {
+  const crops = namedCrops(model);
+  const classes = model.labels.length;
+  if (!crops || byCrop?.length !== crops.length * classes) {
+    throw new RequestError('VIEW_UNAVAILABLE', 'the file of this model does not give its crops one by one');
+  }
+  const answers = crops.map((crop, i) => {
+    return { ...crop, predictions: topPredictions(byCrop.subarray(i * classes, (i + 1) * classes), model, top) };
+  });
+  return { image_px: model.imagePx, image_height: model.imageHeight, image_fit: model.fit, by_crop: answers };
+}
+
+/** @throws {RequestError} where a parameter is given twice */
+export function single(query: Record<string, unknown>, name: string): string | undefined {
+  const value = query[name];
+  if (value === undefined || typeof value === 'string') return value;
+  throw new RequestError('BAD_REQUEST', `${name}: expected it once, as text`);
+}
+
+function milliseconds(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}
+
+function metrics(deps: AppDeps): RequestHandler {
+  return async (_request, response) => {
+    const { type, body } = await deps.metrics.text();
+    response.set('content-type', type).send(body);
+  };
+}

@@ -1,0 +1,96 @@
+/** From a decoded picture to what a model takes: crops cut out, colours scaled and centred, channels and axes in the model's order. */
+import { type Crop, type CropCount, centreCrop, cropsOf } from '../../../base/crops.js';
+import type { Decoding } from './decode.js';
+
+/** A model's channels, in its order. */
+export const CHANNELS = { RGB: 3, BGR: 3, GREY: 1, RGBA: 4 } as const;
+export type Channels = keyof typeof CHANNELS;
+
+/** How pictures become a model's input. Its values are (x · scale − mean) / std for x in 0 … 255, or x itself where it takes uint8. */
+export interface PictureRecipe {
+  datatype: 'UINT8' | 'FP32';
+  layout: 'NHWC' | 'NCHW';
+  channels: Channels;
+  /** What pictures are decoded to. */
+  decoding: Decoding;
+  /** The model's input, pixels; at most that of the decoded picture. */
+  input: Size;
+  /** Crops cut here, averaged afterwards (paper, §4.1); see `cropsOf`. More than one needs squares. */
+  crops: CropCount;
+  scale: number;
+  /** By channel: R, G, B, A, or grey; as `std`. */
+  mean: readonly number[];
+  std: readonly number[];
+}
+
+/** Pixels. */
+export interface Size {
+  width: number;
+  height: number;
+}
+
+/** Shape of one row of a model's input. */
+export function rowShape({ layout, channels, input: { width, height } }: PictureRecipe): number[] {
+  return layout === 'NCHW' ? [CHANNELS[channels], height, width] : [height, width, CHANNELS[channels]];
+}
+
+/** Grey is luminance by ITU-R BT.601, rounded as Pillow's `convert('L')` does. */
+function luminance(pixels: Uint8Array, at: number): number {
+  return (pixels[at] * 19595 + pixels[at + 1] * 38470 + pixels[at + 2] * 7471 + 0x8000) >> 16;
+}
+
+export class PictureTensor {
+  private readonly crops: readonly Crop[];
+  /** Value of every level by channel, as `mean`. */
+  private readonly values: Float32Array[];
+  /** Elements of one crop. */
+  private readonly size: number;
+
+  constructor(private readonly recipe: PictureRecipe) {
+    const { decoding, input, crops, scale, mean, std, channels } = recipe;
+    this.crops = crops === 1 ? [centreOf(decoding, input)] : cropsOf(crops, decoding.width, input.width);
+    this.values = mean.map((_, c) => Float32Array.from({ length: 256 }, (_, x) => (x * scale - mean[c]) / std[c]));
+    this.size = input.width * input.height * CHANNELS[channels];
+  }
+
+  /** Rows of the model's input that one picture takes. */
+  get rows(): number {
+    return this.crops.length;
+  }
+
+  /** @param pixels  uint8 as `decodePicture` gives it */
+  of(pixels: Uint8Array): Uint8Array | Float32Array {
+    const { datatype, layout, channels, decoding, input } = this.recipe;
+    const isWhole = this.rows === 1 && decoding.width === input.width && decoding.height === input.height;
+    if (isWhole && datatype === 'UINT8' && layout === 'NHWC' && channels === 'RGB') return pixels;
+    const out = datatype === 'UINT8' ? new Uint8Array(this.size * this.rows) : new Float32Array(this.size * this.rows);
+    this.crops.forEach((crop, row) => {
+      this.cut(pixels, crop, out.subarray(row * this.size, (row + 1) * this.size));
+    });
+    return out;
+  }
+
+  private cut(pixels: Uint8Array, { top, left, mirror }: Crop, out: Uint8Array | Float32Array): void {
+    const { datatype, layout, channels, decoding, input } = this.recipe;
+    const count = CHANNELS[channels];
+    const [pixelStep, channelStep] = layout === 'NCHW' ? [1, input.width * input.height] : [count, 1];
+    const step = decoding.channels;
+    const direction = mirror ? -step : step;
+    for (let c = 0; c < count; c++) {
+      const values = this.values[c];
+      let to = (channels === 'BGR' ? 2 - c : c) * channelStep;
+      for (let y = 0; y < input.height; y++) {
+        let from = ((top + y) * decoding.width + left + (mirror ? input.width - 1 : 0)) * step;
+        for (let x = 0; x < input.width; x++, from += direction, to += pixelStep) {
+          const level = channels === 'GREY' ? luminance(pixels, from) : pixels[from + c];
+          out[to] = datatype === 'UINT8' ? level : values[level];
+        }
+      }
+    }
+  }
+}
+
+function centreOf(picture: Size, { width, height }: Size): Crop {
+  const { left } = centreCrop(picture.width, width);
+  return { top: centreCrop(picture.height, height).top, left, mirror: false };
+}

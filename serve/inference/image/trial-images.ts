@@ -1,0 +1,30 @@
+/** Images that a model is tried on before it answers anybody: unlike each other, none of one colour, the same on every machine. */
+import { random } from '../../../base/random.js';
+import type { PictureRecipe } from './picture-tensor.js';
+
+/** Frequency of the waves across the image, strength of the noise on them, and brightness, by number. */
+const KINDS = [
+  { waves: 1, noise: 40, level: 128 },
+  { waves: 0, noise: 255, level: 128 },
+  { waves: 3, noise: 10, level: 90 },
+  { waves: 8, noise: 25, level: 170 },
+  { waves: 2, noise: 60, level: 60 },
+  { waves: 0.5, noise: 5, level: 200 },
+];
+
+/** @returns as `decodePicture` gives a picture */
+export function trialImage(number: number, { decoding }: Pick<PictureRecipe, 'decoding'>): Uint8Array {
+  const { width, height, channels } = decoding;
+  const { waves, noise, level } = KINDS[number % KINDS.length];
+  const stream = random('trial image', number);
+  const phases = Array.from({ length: channels }, () => 2 * Math.PI * stream.uniform());
+  const [across, down] = [stream.uniform(), stream.uniform()];
+  const image = new Uint8ClampedArray(width * height * channels);
+  for (let i = 0; i < image.length; i++) {
+    const c = i % channels;
+    const [y, x] = [Math.floor(i / channels / width) / height, (Math.floor(i / channels) % width) / width];
+    const wave = waves * Math.sin(2 * Math.PI * waves * (across * x + down * y) + phases[c]);
+    image[i] = level + (waves > 0 ? (80 / waves) * wave : 0) + noise * (stream.uniform() - 0.5);
+  }
+  return new Uint8Array(image.buffer);
+}

@@ -1,0 +1,113 @@
+/** How pictures become the input of a model that config.json describes. */
+import { UserError } from '../../../base/errors.js';
+import { describe, type TensorSpec } from '../../tensors.js';
+import type { Decoding } from '../image/decode.js';
+import { CHANNELS, type Channels, type PictureRecipe, type Size } from '../image/picture-tensor.js';
+import type { ModelConfig } from './model-config.js';
+
+/** Channels by their number. */
+const BY_COUNT: Record<number, Channels> = { 1: 'GREY', 3: 'RGB', 4: 'RGBA' };
+
+/** @throws {UserError} where the input is no picture's, or is not what config.json says */
+export function pictureRecipe(config: ModelConfig, spec: TensorSpec, file: string): PictureRecipe {
+  const { datatype, shape } = spec;
+  if (shape.length !== 4 || !(datatype === 'UINT8' || datatype === 'FP32')) {
+    throw new UserError(`${file}: expected one input, float32 or uint8 with four axes, got ${describe(spec)}`);
+  }
+  const layout = config.input.layout ?? layoutOf(spec);
+  if (!layout) {
+    throw new UserError(
+      `${file}: the input ${describe(spec)} does not tell NCHW from NHWC; give input.layout in config.json`,
+    );
+  }
+  const [channelAxis, height, width] = layout === 'NCHW' ? [1, shape[2], shape[3]] : [3, shape[1], shape[2]];
+  const channels = channelsOf(config, shape[channelAxis], spec, file);
+  const input = inputSize({ width, height }, config, spec, file);
+  const decoding = decodingOf(config, input, channels, file);
+  if (config.crops !== 1 && (input.width !== input.height || decoding.width !== decoding.height)) {
+    throw new UserError(`${file}: config.json: crops: expected 1 for an input that is no square, got ${config.crops}`);
+  }
+  const count = CHANNELS[channels];
+  return {
+    datatype,
+    layout,
+    channels,
+    decoding,
+    input,
+    crops: config.crops,
+    scale: config.input.scale,
+    mean: perChannel('mean', config.input.mean, count, file),
+    std: perChannel('std', config.input.std, count, file),
+  };
+}
+
+function layoutOf({ shape }: TensorSpec): 'NCHW' | 'NHWC' | undefined {
+  for (const counts of [[3], [1, 4]]) {
+    const [first, last] = [counts.includes(shape[1]), counts.includes(shape[3])];
+    if (first !== last) return first ? 'NCHW' : 'NHWC';
+    if (first) return undefined;
+  }
+  return undefined;
+}
+
+function channelsOf({ input: { channels } }: ModelConfig, count: number, spec: TensorSpec, file: string): Channels {
+  const told = channels ?? (count === -1 ? 'RGB' : BY_COUNT[count]);
+  if (told && (count === -1 || CHANNELS[told] === count)) return told;
+  const expected = channels ? `${CHANNELS[channels]} channels, ${channels} in config.json` : '1, 3 or 4 channels';
+  throw new UserError(`${file}: expected ${expected}, got the input ${describe(spec)}`);
+}
+
+/** Lengths that the shape states, else config.json's. */
+function inputSize(stated: Size, { input: { size } }: ModelConfig, spec: TensorSpec, file: string): Size {
+  const width = stated.width === -1 ? (size?.width ?? stated.height) : stated.width;
+  const height = stated.height === -1 ? (size?.height ?? stated.width) : stated.height;
+  if (width === -1 || height === -1) {
+    throw new UserError(`${file}: leaves the size of its input free; give input.size in config.json`);
+  }
+  if (size && (size.width !== width || size.height !== height)) {
+    throw new UserError(
+      `${file}: the description beside it says ${size.width} × ${size.height} pixels (width × height), got the input ${describe(spec)}`,
+    );
+  }
+  return { width, height };
+}
+
+/** Short side of the picture to that of the input by default: 256 to 224. */
+const MARGIN = 256 / 224;
+
+function decodingOf({ input: given }: ModelConfig, input: Size, channels: Channels, file: string): Decoding {
+  const { resize, resampling, shortSide, oddMargin } = given;
+  if (resampling && channels === 'RGBA') {
+    throw new UserError(
+      `${file}: config.json: input.resample: expected none for an input with alpha, got ${resampling}`,
+    );
+  }
+  const rest = { channels: channels === 'RGBA' ? 4 : 3, resampling, oddMargin } as const;
+  if (resize === 'keep' || resize === 'exact') return { ...input, fit: resize, ...rest };
+  if (typeof resize === 'object') {
+    requireRoom(resize, input, file);
+    return { ...resize, fit: 'stretch', ...rest };
+  }
+  if (shortSide !== undefined) return { ...input, fit: 'cut', shortSide, ...rest };
+  const factor = resize === undefined ? MARGIN : resize / Math.min(input.width, input.height);
+  const image = { width: Math.round(input.width * factor), height: Math.round(input.height * factor) };
+  requireRoom(image, input, file);
+  return { ...image, fit: 'cut', ...rest };
+}
+
+function requireRoom(image: Size, input: Size, file: string): void {
+  if (image.width >= input.width && image.height >= input.height) return;
+  const [got, model] = [image, input].map(({ width, height }) => (width === height ? width : `${width} × ${height}`));
+  throw new UserError(
+    `${file}: the image is resized to ${got} pixels; expected at least the model's ${model}: see input.resize, or size and crop_size`,
+  );
+}
+
+/** One for all channels, or equal ones, fit any number of them. */
+function perChannel(name: string, values: readonly number[], count: number, file: string): number[] {
+  if (values.length === count) return [...values];
+  if (values.every((value) => value === values[0])) return Array(count).fill(values[0]);
+  throw new UserError(
+    `${file}: the description beside it: ${name}: expected ${count} numbers, one a channel, got ${values.length}`,
+  );
+}

@@ -1,0 +1,64 @@
+/**
+ * Reads the description beside a model: `config.json` in its folder or, in a repository, in the folder above. Either ours, or Hugging Face's
+ * (`id2label`, with `preprocessor_config.json`), as its exporter leaves them beside `model.onnx`.
+ */
+import { readFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { decodeText } from '../../../base/decode-text.js';
+import { UserError } from '../../../base/errors.js';
+import { type Roots, requireInside } from '../../../base/links.js';
+import { fromHuggingFace } from './hugging-face-files.js';
+import { type ModelConfig, OwnConfig, parse } from './model-config.js';
+
+/**
+ * @param model  path of the `.onnx` file
+ * @param roots  folders in which its files may lie
+ * @returns      undefined where there is none
+ * @throws {UserError} where it cannot be read or does not describe a classifier
+ */
+export async function readModelConfig(model: string, roots: Roots): Promise<ModelConfig | undefined> {
+  const folder = dirname(model);
+  const candidates = [folder, ...(/^\d+$/.test(basename(folder)) ? [dirname(folder)] : [])];
+  for (const candidate of candidates) {
+    const file = join(candidate, 'config.json');
+    const config = await readJson(file, roots);
+    if (config === undefined) continue;
+    if (typeof config === 'object' && config !== null && 'id2label' in config) {
+      const beside = join(candidate, 'preprocessor_config.json');
+      return fromHuggingFace(file, config, beside, await readJson(beside, roots));
+    }
+    const { labels, input, ...parsed } = parse(OwnConfig, file, config);
+    const { resample, size, ...colours } = input;
+    return {
+      ...parsed,
+      labels: typeof labels === 'string' ? await readLabels(join(candidate, basename(labels)), roots) : labels,
+      input: {
+        ...colours,
+        size: typeof size === 'number' ? { width: size, height: size } : size,
+        resampling: resample,
+      },
+      notes: [],
+    };
+  }
+  return undefined;
+}
+
+async function readJson(file: string, roots: Roots): Promise<unknown> {
+  try {
+    return JSON.parse(decodeText(await readFile(await requireInside(file, roots))));
+  } catch (cause) {
+    if (cause instanceof UserError) throw cause;
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new UserError(`${file}: cannot be read as JSON: ${(cause as Error).message}`, { cause });
+  }
+}
+
+async function readLabels(file: string, roots: Roots): Promise<string[]> {
+  try {
+    const lines = decodeText(await readFile(await requireInside(file, roots))).split(/\r?\n/);
+    return lines.at(-1) === '' ? lines.slice(0, -1) : lines;
+  } catch (cause) {
+    if (cause instanceof UserError) throw cause;
+    throw new UserError(`${file}: the labels cannot be read (${(cause as NodeJS.ErrnoException).code})`, { cause });
+  }
+}

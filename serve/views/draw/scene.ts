@@ -1,0 +1,128 @@
+/** A drawing of pictures and words, written as SVG, as PNG (pictures only: fonts differ by machine), or within an HTML page. */
+import { extname } from 'node:path';
+import sharp from 'sharp';
+import { writeFileAtomically } from '../../../base/atomic-file.js';
+import { UsageError } from '../../../base/errors.js';
+import { checkReplaceable, isMarked, MARK, MARKUP_MARK } from '../../../base/replaceable.js';
+
+/** RGB or RGBA, row by row. */
+export interface Pixels {
+  data: Uint8Array;
+  width: number;
+  height: number;
+  channels: 3 | 4;
+}
+
+/** Pixels of the drawing from its top left. */
+export interface Placed {
+  x: number;
+  y: number;
+}
+
+export interface Scene {
+  width: number;
+  height: number;
+  /** Enlarged without smoothing where they are smaller than their place; encoded pictures as they are, smoothed. */
+  images: (Placed & { width: number; height: number; picture: Pixels | Buffer; title?: string })[];
+  texts: (Placed & { text: string; bold?: boolean })[];
+}
+
+const FONT_PX = 13;
+
+export async function sceneToPng({ width, height, images }: Scene): Promise<Buffer> {
+  const layers = await Promise.all(
+    images.map(async ({ picture, x, y, width, height }) => {
+      const isEncoded = Buffer.isBuffer(picture);
+      const kernel = isEncoded ? 'lanczos3' : 'nearest';
+      const resized = open(picture).resize(width, height, { fit: isEncoded ? 'cover' : 'fill', kernel });
+      return { input: await resized.png().toBuffer(), left: x, top: y };
+    }),
+  );
+  return sharp({ create: { width, height, channels: 3, background: '#ffffff' } })
+    .composite(layers)
+    .withExif({ IFD0: { Software: MARK } })
+    .png()
+    .toBuffer();
+}
+
+export async function sceneToSvg({ width, height, images, texts }: Scene): Promise<string> {
+  const drawn = await Promise.all(
+    images.map(async ({ picture, x, y, width, height, title }) => {
+      const isEncoded = Buffer.isBuffer(picture);
+      const bytes = await open(picture).png().toBuffer();
+      const style = isEncoded ? '' : ' style="image-rendering:pixelated"';
+      const place = `x="${x}" y="${y}" width="${width}" height="${height}" preserveAspectRatio="${isEncoded ? 'xMidYMid slice' : 'none'}"`;
+      const inner = title === undefined ? '' : `<title>${escaped(title)}</title>`;
+      return `<image ${place}${style} href="data:image/png;base64,${bytes.toString('base64')}">${inner}</image>`;
+    }),
+  );
+  const written = texts.map(({ x, y, text, bold }) => {
+    const weight = bold ? ' font-weight="bold"' : '';
+    return `<text x="${x}" y="${y}"${weight}>${escaped(text)}</text>`;
+  });
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="sans-serif" font-size="${FONT_PX}">`,
+    '<rect width="100%" height="100%" fill="#fff"/>',
+    ...drawn,
+    ...written,
+    '</svg>\n',
+  ].join('\n');
+}
+
+/** A page of its own, without anything from elsewhere. @param rows  a table under the drawing, its heading first */
+export async function sceneToHtml(scene: Scene, title: string, rows: readonly string[][]): Promise<string> {
+  const cells = (row: readonly string[], tag: string) =>
+    row.map((cell) => `<${tag}>${escaped(cell)}</${tag}>`).join('');
+  const table = rows.map((row, i) => `<tr>${cells(row, i === 0 ? 'th' : 'td')}</tr>`).join('\n');
+  return `<!doctype html>
+${MARKUP_MARK}<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>${escaped(title)}</title>
+<style>body{font-family:sans-serif;margin:1.5rem}svg{max-width:100%;height:auto}td,th{text-align:left;padding:.1rem .8rem .1rem 0}</style>
+</head>
+<body>
+<h1>${escaped(title)}</h1>
+${await sceneToSvg(scene)}
+<table>
+${table}
+</table>
+</body>
+</html>
+`;
+}
+
+const FORMATS = ['.png', '.svg', '.html'];
+
+/**
+ * @throws {UsageError} where the name ends otherwise than a drawing's
+ * @throws {UserError} where there is a file that is no drawing of ours
+ */
+export async function requireDrawingPlace(file: string): Promise<void> {
+  if (!FORMATS.includes(extname(file).toLowerCase()))
+    throw new UsageError(`--out ${file}: expected a name that ends with ${FORMATS.join(', ')}`);
+  await checkReplaceable(file, 'a drawing of alexnet', isMarked);
+}
+
+/** In the format that the name's end says. */
+export async function writeScene(file: string, scene: Scene, title: string, rows: readonly string[][]): Promise<void> {
+  await requireDrawingPlace(file);
+  const write: Record<string, () => Promise<string | Buffer>> = {
+    '.png': () => sceneToPng(scene),
+    '.svg': async () => MARKUP_MARK + (await sceneToSvg(scene)),
+    '.html': () => sceneToHtml(scene, title, rows),
+  };
+  await writeFileAtomically(file, await write[extname(file).toLowerCase()]());
+}
+
+function open(picture: Pixels | Buffer) {
+  if (Buffer.isBuffer(picture)) return sharp(picture);
+  const { data, ...raw } = picture;
+  return sharp(data, { raw });
+}
+
+function escaped(text: string): string {
+  const allowed = Array.from(text, (c) => (c < ' ' && !'\t\n\r'.includes(c) ? ' ' : c)).join(''); // no others in XML
+  return allowed.replace(/[&<>"]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[c]!);
+}

@@ -1,0 +1,23 @@
+/** A split of a data set as pictures to be indexed. */
+import { UserError } from '../../../base/errors.js';
+import { random } from '../../../base/random.js';
+import type { Dataset } from '../../../train/data/dataset.js';
+import { loadPictures } from '../../../train/data/stream/read-ahead.js';
+import type { Pictures } from './build-index.js';
+
+/** @throws {UserError} where the set has no such split */
+export function splitPictures({ source, splits, labels }: Dataset, name: string): Pictures {
+  const split = splits[name];
+  if (!split) throw new UserError(`${source}: has no split "${name}"; choose another with --split`);
+  return {
+    data: source,
+    split: name,
+    length: split.length,
+    name: (index) => split.name(index),
+    label: (index) => labels[split.labels[index]],
+    pixels: async (index) => {
+      const pictures = await loadPictures(split, Uint32Array.of(index));
+      return pictures.pixels(index, random('index', index)); // drawn pictures: the same at every use
+    },
+  };
+}

@@ -1,0 +1,52 @@
+/** Views for the command line: the same as the server's, computed in this process. */
+import { readFile } from 'node:fs/promises';
+import { UsageError, UserError } from '../../base/errors.js';
+import { RequestError } from '../errors.js';
+import { requirePicture } from '../inference/image/picture-kind.js';
+import type { ExplainOptions, ViewPart, ViewRequest } from './process/messages.js';
+import { Explainer } from './process/viewer.js';
+
+export type Look = (request: ViewRequest) => AsyncGenerator<ViewPart>;
+
+/**
+ * Opens a model, hands it to `use`, closes it.
+ * @throws {UserError} in place of what a request would be refused with
+ */
+export async function lookInto<T>(
+  options: ExplainOptions,
+  use: (look: Look, explainer: Explainer) => Promise<T>,
+): Promise<T> {
+  const explainer = await Explainer.open(options);
+  try {
+    return await use((request) => explainer.view(request), explainer);
+  } catch (error) {
+    if (!(error instanceof RequestError)) throw error;
+    const Kind = error.code === 'BAD_REQUEST' ? UsageError : UserError;
+    throw new Kind(error.message, { cause: error });
+  } finally {
+    await explainer.release();
+  }
+}
+
+/** The JSON of a view with one part. */
+export async function jsonOf<T>(parts: AsyncGenerator<ViewPart>): Promise<T> {
+  for await (const part of parts) if ('json' in part) return part.json as T;
+  throw new Error('the view gave no JSON');
+}
+
+/** The bytes of a view with one part. */
+export async function bytesOf(parts: AsyncGenerator<ViewPart>): Promise<Buffer> {
+  for await (const part of parts) if ('bytes' in part) return Buffer.from(part.bytes);
+  throw new Error('the view gave no bytes');
+}
+
+/** @throws {UserError} where the file is no picture; what the file system throws */
+export async function readPictureFile(file: string): Promise<Buffer> {
+  const bytes = await readFile(file);
+  try {
+    requirePicture(bytes);
+  } catch (error) {
+    throw new UserError(`${file}: ${(error as Error).message}`, { cause: error });
+  }
+  return bytes;
+}

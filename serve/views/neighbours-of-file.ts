@@ -1,0 +1,48 @@
+/** `alexnet neighbours`: the nearest pictures of an index to a picture file, as numbers and as a drawing. */
+import { drawNeighbours } from './draw/draw-neighbours.js';
+import { requireDrawingPlace, writeScene } from './draw/scene.js';
+import { bytesOf, jsonOf, lookInto, readPictureFile } from './look.js';
+import type { ExplainOptions } from './process/messages.js';
+
+export interface NeighboursReport {
+  image: string;
+  out?: string;
+  layer: string;
+  dimension: number;
+  metric: string;
+  method: 'exact' | 'hnsw';
+  indexed: number;
+  data: string;
+  neighbours: { name: string; label: string; distance: number }[];
+}
+
+type Answer = Omit<NeighboursReport, 'image' | 'out' | 'neighbours'> & {
+  neighbours: { name: string; label: string; distance: number; thumbnail?: string }[];
+};
+
+/** @throws {UserError} where the model, the index or the picture cannot be used */
+export async function neighboursOfFile(
+  options: ExplainOptions,
+  image: string,
+  k: number,
+  out?: string,
+): Promise<NeighboursReport> {
+  if (out !== undefined) await requireDrawingPlace(out);
+  return lookInto(options, async (look) => {
+    const bytes = await readPictureFile(image);
+    const answer = await jsonOf<Answer>(look({ view: 'neighbours', bytes, k }));
+    if (out !== undefined) {
+      const drawn = answer.neighbours.map(({ thumbnail, ...told }) => ({ ...told, thumbnail: jpegOf(thumbnail) }));
+      const scene = drawNeighbours(await bytesOf(look({ view: 'picture', bytes })), drawn);
+      const rows = answer.neighbours.map(({ name, label, distance }) => [name, label, String(distance)]);
+      const title = `${image}: nearest of ${answer.indexed} pictures in ${answer.layer}`;
+      await writeScene(out, scene, title, [['picture', 'label', 'distance'], ...rows]);
+    }
+    const neighbours = answer.neighbours.map(({ name, label, distance }) => ({ name, label, distance }));
+    return { image, out, ...answer, neighbours };
+  });
+}
+
+function jpegOf(url: string | undefined): Buffer | undefined {
+  return url === undefined ? undefined : Buffer.from(url.slice(url.indexOf(',') + 1), 'base64');
+}

@@ -1,0 +1,46 @@
+/**
+ * What the server and its process for views say to each other. A view is computed in steps, each asked for by the server: it can wait where
+ * pictures are being classified, and stop where nobody looks any more.
+ */
+import type { ErrorCode } from '../../errors.js';
+
+/** Pictures are encoded bytes; `crop` is a position in the model's list of crops, default the centre. */
+export type ViewRequest =
+  | { view: 'layers' | 'graph' | 'metadata' }
+  | { view: 'picture'; bytes: Uint8Array; crop?: number }
+  | { view: 'activations'; bytes: Uint8Array; crop?: number; layers?: string[] }
+  | { view: 'lrn'; bytes: Uint8Array; crop?: number; layer: string; channel?: number; y?: number; x?: number }
+  | { view: 'kernels'; layer?: string; format: 'png' | 'svg' | 'safetensors' }
+  | { view: 'occlusion'; bytes: Uint8Array; crop?: number; class?: number; patch?: number; stride?: number }
+  | { view: 'neighbours'; bytes: Uint8Array; k: number }
+  | { view: 'strongest'; layer: string; channel: number };
+
+/** JSON, or bytes of a content type with JSON about them. */
+export type ViewPart = { json: object } | { type: string; bytes: Uint8Array; about?: object };
+
+/** Given to the process as JSON in its first argument. */
+export interface ExplainOptions {
+  /** Path of the `.onnx` file. */
+  file: string;
+  /** Folders in which the files of the model may lie, as real paths; undefined for its own. */
+  roots?: readonly string[];
+  /** As the file was when the model was loaded; see file-signature.ts. */
+  signature?: string;
+  /** Path of an index made by `alexnet index`. */
+  index?: string;
+  /** Width × height above which a picture is refused. */
+  maxPixels: number;
+  /** Threads; undefined for one a core. */
+  threads?: number;
+}
+
+export type ToExplainer =
+  /** Becomes the view that `step` goes on with. */
+  { type: 'view'; id: number; request: ViewRequest } | { type: 'step'; id: number } | { type: 'cancel'; id: number };
+
+export type FromExplainer =
+  /** Of a step; `done`: there was no more. */
+  | { type: 'part'; id: number; part?: ViewPart; done: boolean }
+  | { type: 'refused'; id: number; code: ErrorCode; message: string }
+  /** For people who read the log. */
+  | { type: 'fault'; line: string };

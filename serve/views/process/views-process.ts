@@ -1,0 +1,13 @@
+/**
+ * The forked process that computes what people look at. At the lowest priority: where a core is wanted by classification, it waits. It is no
+ * part of the inference process, so that a view never stands between two pictures there.
+ */
+import '../../../base/few-open-files.js';
+import { constants, setPriority } from 'node:os';
+import type { ExplainOptions } from './messages.js';
+import { runExplainLoop } from './views-loop.js';
+
+setPriority(constants.priority.PRIORITY_LOW); // before onnxruntime starts its threads, which inherit it
+
+const options = JSON.parse(process.argv[2]) as ExplainOptions;
+runExplainLoop(async () => (await import('./viewer.js')).Explainer.open(options));

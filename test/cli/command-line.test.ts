@@ -1,0 +1,280 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import * as tf from '@tensorflow/tfjs-core';
+import sharp from 'sharp';
+import '../../model/index.js'; // registers the layers that a checkpoint's topology names
+import { selectBackend } from '../../onnx/backend/select-backend.js';
+import { saveCheckpoint } from '../../train/run/checkpoint.js';
+import { loadCheckpoint } from '../../train/run/load-checkpoint.js';
+
+const cli = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
+let folder: string;
+let data: string;
+
+/** Two classes of four pictures, red and blue, to train and to validate on. */
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'alexnet-cli-'));
+  data = join(folder, 'data');
+  for (const split of ['train', 'val']) {
+    for (const [name, background] of Object.entries({ cat: 'red', dog: 'blue' })) {
+      await mkdir(join(data, split, name), { recursive: true });
+      for (let i = 0; i < 4; i++) {
+        const create = { width: 40 + i, height: 36, channels: 3, background } as const;
+        await sharp({ create })
+          .png()
+          .toFile(join(data, split, name, `${i}.png`));
+      }
+    }
+  }
+});
+after(() => rm(folder, { recursive: true }));
+
+interface Ended {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs the real command; `onOutput` sees stderr as it grows. */
+async function alexnet(
+  words: string[],
+  options: { node?: string[]; onStderr?: (all: string, kill: (signal: NodeJS.Signals) => void) => void } = {},
+) {
+  const child = spawn(process.execPath, [...(options.node ?? []), cli, ...words]);
+  const ended: Ended = { code: null, stdout: '', stderr: '' };
+  child.stdout.on('data', (chunk) => {
+    ended.stdout += chunk;
+  });
+  child.stderr.on('data', (chunk) => {
+    ended.stderr += chunk;
+    options.onStderr?.(ended.stderr, (signal) => child.kill(signal));
+  });
+  ended.code = await new Promise((resolve) => child.on('close', resolve));
+  return ended;
+}
+
+const lastLine = (text: string) => JSON.parse(text.trim().split('\n').at(-1)!);
+const trainWords = (run: string, ...more: string[]) => [
+  'train',
+  '--data',
+  data,
+  '--model',
+  'cifar10-quick',
+  '--batch',
+  '4',
+  '--backend',
+  'onnxruntime',
+  '--out',
+  run,
+  ...more,
+];
+
+for (const { words, says } of [
+  {
+    words: ['train', '--lerning-rate', '1'],
+    says: /unknown option '--lerning-rate'\n\(Did you mean --learning-rate\?\)/,
+  },
+  { words: ['trian'], says: /unknown command 'trian'\n\(Did you mean train\?\)/ },
+  { words: [], says: /Usage: alexnet/ },
+  {
+    words: ['train', '--out', 'x', '--batch', '0'],
+    says: /'--batch <n>' argument '0' is invalid\. Expected a whole number of at least 1/,
+  },
+  {
+    words: ['train', '--out', 'x', '--backend', 'gpu'],
+    says: /Allowed choices are auto, tensorflow, onnxruntime, cpu/,
+  },
+  { words: ['train', '--out', 'x'], says: /alexnet train: a new run needs --data and --model/ },
+  { words: ['train'], says: /alexnet train: --out RUN is missing/ },
+  { words: ['evaluate'], says: /alexnet evaluate: give either --run RUN or --onnx FILE/ },
+]) {
+  test(`exits with 2 on wrong usage: alexnet ${words.join(' ')}`, async () => {
+    const { code, stdout, stderr } = await alexnet(words);
+    assert.equal(code, 2, stderr);
+    assert.equal(stdout, '');
+    assert.match(stderr, says);
+    assert.doesNotMatch(stderr, /\n\s+at /);
+  });
+}
+
+test('shows help and version with exit code 0 and without loading TensorFlow.js', async () => {
+  const watch =
+    "import m from 'node:module'; process.on('exit', () => console.error(Object.keys(m._cache).some((f) => /tfjs|onnxruntime/.test(f))));";
+  const { code, stdout, stderr } = await alexnet(['--help'], { node: ['--import', `data:text/javascript,${watch}`] });
+  assert.equal(code, 0);
+  assert.match(
+    stdout,
+    /train .*\n.*find-lr .*\n.*prepare .*\n.*evaluate .*\n.*report .*\n.*reproduce .*\n.*export .*\n.*inspect .*\n.*import .*\n.*serve .*\n.*classify .*\n.*filters .*\n.*occlude .*\n.*index .*\n.*neighbours .*\n.*demo /,
+  );
+  assert.equal(stderr, 'false\n');
+  const { version } = JSON.parse(await readFile(new URL('../../../package.json', import.meta.url), 'utf8'));
+  assert.equal((await alexnet(['--version'])).stdout, `${version}\n`);
+});
+
+test('exits with 1 and one line without a stack when the data set is not there', async () => {
+  const { code, stderr } = await alexnet([
+    'train',
+    '--data',
+    join(folder, 'nowhere'),
+    '--model',
+    'alexnet',
+    '--out',
+    join(folder, 'x'),
+  ]);
+  assert.equal(code, 1);
+  assert.match(stderr, /alexnet train: .*nowhere: no such file or folder/);
+  assert.doesNotMatch(stderr, /\n\s+at /);
+});
+
+test('trains, evaluates, refuses to overwrite, and reports as JSON on stdout', async () => {
+  const run = join(folder, 'run');
+  const trained = await alexnet(trainWords(run, '--epochs', '2', '--json'));
+  assert.equal(trained.code, 0, trained.stderr);
+  const result = lastLine(trained.stdout);
+  assert.deepEqual(Object.keys(result), [
+    'run',
+    'epochs',
+    'steps',
+    'images_per_second',
+    'train_loss',
+    'val',
+    'backend',
+    'delegated_kernels',
+  ]);
+  assert.deepEqual([result.run, result.epochs, result.steps, result.delegated_kernels], [run, 2, 4, 0]);
+
+  const predictions = join(folder, 'predictions.jsonl');
+  const evaluated = await alexnet(['evaluate', '--run', run, '--split', 'val', '--json', '--predictions', predictions]);
+  assert.equal(evaluated.code, 0, evaluated.stderr);
+  const { images, top1_error, top5_error } = lastLine(evaluated.stdout);
+  assert.deepEqual({ images, top1_error, top5_error }, { images: 8, top1_error: result.val.top1_error, top5_error: 0 });
+  const lines = (await readFile(predictions, 'utf8'))
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  assert.equal(lines.length, 8);
+  assert.equal(lines.filter(({ label, top5 }) => top5[0] !== label).length / 8, top1_error);
+
+  const nowhere = await alexnet([
+    'evaluate',
+    '--run',
+    run,
+    '--split',
+    'val',
+    '--predictions',
+    join(folder, 'no', 'p.jsonl'),
+  ]);
+  assert.equal(nowhere.code, 1);
+  assert.match(nowhere.stderr, /^alexnet evaluate: .*no\/p\.jsonl: cannot be written: ENOENT/m);
+
+  const again = await alexnet(trainWords(run));
+  assert.equal(again.code, 1);
+  assert.match(again.stderr, /holds a run already; --resume goes on with it/);
+  const other = await alexnet(['train', '--out', run, '--resume', '--lr', '3']);
+  assert.equal(other.code, 1);
+  assert.match(other.stderr, /cannot resume with other settings: learningRate was 0.001, now 3/);
+});
+
+test('saves on SIGINT and exits with 130, goes on after SIGKILL, and ends with the weights of an uninterrupted run', async () => {
+  const [whole, run] = [join(folder, 'whole'), join(folder, 'interrupted')];
+  const epochs = ['--epochs', '24'];
+  assert.equal((await alexnet(trainWords(whole, ...epochs))).code, 0);
+
+  const stopAtEpoch = (epoch: number, signal: NodeJS.Signals) => {
+    let sent = false;
+    return (all: string, kill: (signal: NodeJS.Signals) => void) => {
+      if (sent || !all.includes(`epoch ${epoch}/24:`)) return;
+      sent = true;
+      kill(signal);
+    };
+  };
+  const interrupted = await alexnet(trainWords(run, ...epochs), { onStderr: stopAtEpoch(4, 'SIGINT') });
+  assert.equal(interrupted.code, 130, interrupted.stderr);
+  assert.match(interrupted.stderr, new RegExp(`saved step \\d+; go on with: alexnet train --resume --out ${run}`));
+  const killed = await alexnet(['train', '--resume', '--out', run, '--backend', 'onnxruntime'], {
+    onStderr: stopAtEpoch(11, 'SIGKILL'),
+  });
+  assert.equal(killed.code, null);
+  const resumed = await alexnet(['train', '--resume', '--out', run, '--backend', 'onnxruntime']);
+  assert.equal(resumed.code, 0, resumed.stderr);
+
+  const hashes = async (path: string) =>
+    JSON.parse(await readFile(join(path, 'last', 'model.json'), 'utf8')).alexnet.files;
+  assert.deepEqual(await hashes(run), await hashes(whole));
+});
+
+test('names a damaged checkpoint and goes on once best/ is put in its place', async () => {
+  const run = join(folder, 'damaged');
+  await cp(join(folder, 'run'), run, { recursive: true });
+  await cp(join(run, 'config.json'), join(run, 'last', 'model.json'));
+  const words = ['train', '--resume', '--out', run, '--backend', 'onnxruntime'];
+  const refused = await alexnet(words);
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /alexnet train: .*model.json: a tfjs model without the state of a run/);
+  await rm(join(run, 'last'), { recursive: true });
+  await cp(join(run, 'best'), join(run, 'last'), { recursive: true });
+  assert.equal((await alexnet(words)).code, 0);
+});
+
+test('never takes an epoch whose validation loss is not finite for the best, nor saves it', async () => {
+  const run = join(folder, 'diverged');
+  // One step an epoch: its own loss is from before the update, so validation is the first to see weights that are too large.
+  const words = [...trainWords(run), '--batch', '8', '--epochs', '3'];
+  const { code, stderr } = await alexnet([...words, '--lr', '1e20', '--schedule', 'constant']);
+  assert.equal(code, 1, stderr);
+  assert.match(stderr, /training diverged at step 1, learning rate 1\.00e\+20: the validation loss is not finite; no /);
+  assert.doesNotMatch(stderr, /best so far/);
+  assert.deepEqual(
+    (await readdir(run)).filter((name) => ['best', 'last'].includes(name)),
+    [],
+  );
+  assert.equal((await readFile(join(run, 'metrics.csv'), 'utf8')).trim().split('\n').length, 1);
+  const good = await alexnet([...trainWords(run), '--force', '--batch', '8', '--epochs', '1']);
+  assert.equal(good.code, 0, good.stderr);
+  const resumed = await alexnet(['train', '--resume', '--force', '--out', run, '--epochs', '3', '--lr', '1e20']);
+  assert.equal(resumed.code, 1, resumed.stderr);
+  assert.match(resumed.stderr, new RegExp(`the last good checkpoint is ${join(run, 'last')}`));
+  const { state } = JSON.parse(await readFile(join(run, 'last', 'model.json'), 'utf8')).alexnet;
+  assert.deepEqual([state.step, state.bestValidation.epoch], [1, 1]);
+});
+
+test('says that a network computes NaN instead of giving errors, a report, a rate or a file', async () => {
+  const run = join(folder, 'huge');
+  await cp(join(folder, 'run'), run, { recursive: true });
+  await selectBackend('cpu');
+  const { model, state } = await loadCheckpoint(join(run, 'best'));
+  for (const weight of model.weights) weight.write(tf.fill(weight.shape as number[], 1e30));
+  await saveCheckpoint(join(run, 'best'), model, [], state);
+  const evaluated = await alexnet(['evaluate', '--run', run, '--split', 'val', '--json']);
+  assert.deepEqual([evaluated.code, evaluated.stdout], [1, '']);
+  assert.match(
+    evaluated.stderr,
+    /alexnet evaluate: .*huge, best\/: its probabilities of some images are NaN or infinite/,
+  );
+  const reported = await alexnet(['report', run, '--json']);
+  assert.equal(reported.code, 0, reported.stderr);
+  assert.match(lastLine(reported.stdout).missing.join(), /^Errors and pictures: .*NaN or infinite/);
+  const searched = await alexnet(['find-lr', '--from', run, '--data', data, '--batch', '4']);
+  assert.equal(searched.code, 1);
+  assert.match(searched.stderr, /alexnet find-lr: .*huge: the loss is NaN before any update/);
+  const exported = await alexnet(['export', '--run', run, '--out', join(folder, 'huge.onnx')]);
+  assert.equal(exported.code, 1);
+  assert.match(exported.stderr, /alexnet export: .* the weights hold NaN or are too large/);
+});
+
+test('says before a large network starts on few images what works instead', async () => {
+  const words = trainWords(join(folder, 'few')).with(4, 'alexnet');
+  const { stderr } = await alexnet(words, { onStderr: (all, kill) => all.includes('warning:') && kill('SIGKILL') });
+  assert.match(
+    stderr,
+    /warning: 8 training images are too few for the 57 million weights of alexnet.*--from RUN.*--model /,
+  );
+  assert.doesNotMatch(stderr, /epoch 1\/\d+ /);
+  const small = await alexnet(trainWords(join(folder, 'few small'), '--epochs', '1'));
+  assert.doesNotMatch(small.stderr, /too few/);
+});

@@ -1,0 +1,201 @@
+/** `alexnet export` of TensorFlow.js models on disk, as a person runs it. */
+import assert from 'node:assert/strict';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { loadGraphModel } from '@tensorflow/tfjs-converter';
+import * as tf from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-backend-cpu';
+import onnxProto from 'onnx-proto';
+import { exportOnnx, loadGraphModelFile, loadLayersModelFile } from '../../export/index.js';
+import * as ort from '../../onnx/onnxruntime.js';
+import { MODELS, withWeights } from '../export/five-models.js';
+import { saveGraphModel, saveLayersModel } from '../export/saved-models.js';
+import { numbers } from '../onnx/on-both.js';
+import { alexnet, json } from '../real/command.js';
+
+const { onnx } = onnxProto;
+
+interface Report {
+  file: string;
+  bytes: number;
+  data_file?: string;
+  opset: number;
+  parity: { images: number; max_abs: number; max_rel: number; worst?: { output: string; index: number[] } };
+}
+
+/** Begins as what the command writes, so that it may be replaced. */
+const OLD = '\x08\x07\x12\x07alexnet, precious';
+
+describe('alexnet export of a model on disk', () => {
+  let folder: string;
+  const at = (...names: string[]) => join(folder, ...names);
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'alexnet-export-'));
+    await tf.setBackend('cpu');
+    await saveLayersModel(at('residual'), withWeights(MODELS.residual()));
+    await saveLayersModel(at('sequence'), withWeights(MODELS.recurrent()));
+    await saveGraphModel(at('graph'), numbers);
+  });
+  after(() => rm(folder, { recursive: true }));
+
+  it('writes a layers model and says where the largest difference to tfjs is', async () => {
+    const out = at('residual.onnx');
+    const report = await json<Report>(
+      'export',
+      '--layers-model',
+      at('residual', 'model.json'),
+      '--out',
+      out,
+      '--opset',
+      '17',
+    );
+    assert.equal(report.opset, 17);
+    assert.equal(report.bytes, (await stat(out)).size);
+    assert.equal(report.parity.images, 4);
+    assert.ok(report.parity.max_rel > 0 && report.parity.max_rel < 1e-4, `difference ${report.parity.max_rel}`);
+    assert.equal(report.parity.worst?.index.length, 2);
+  });
+
+  it('keeps large tensors in a file beside the model where that is asked for', async () => {
+    const out = at('outside.onnx');
+    const report = await json<Report>(
+      'export',
+      '--layers-model',
+      at('residual', 'model.json'),
+      '--out',
+      out,
+      '--external-data',
+    );
+    assert.equal(report.data_file, `${out}.data`);
+    const model = onnx.ModelProto.decode(await readFile(out));
+    const outside = model.graph!.initializer!.filter((tensor) => tensor.dataLocation === 1);
+    assert.ok(outside.length > 3);
+    for (const { externalData } of outside) {
+      const entries = Object.fromEntries(externalData!.map(({ key, value }) => [key, value]));
+      assert.equal(entries.location, 'outside.onnx.data');
+      assert.equal(Number(entries.offset) % 4096, 0);
+    }
+    const session = await ort.InferenceSession.create(out);
+    const input = new ort.Tensor('float32', numbers(17 * 19 * 5), [1, 17, 19, 5]);
+    const inside = await ort.InferenceSession.create(
+      (await exportOnnx(await loadLayersModelFile(at('residual', 'model.json')))).encode(),
+    );
+    const [a, b] = [
+      await session.run({ [session.inputNames[0]]: input }),
+      await inside.run({ [inside.inputNames[0]]: input }),
+    ];
+    assert.deepEqual(a[session.outputNames[0]].data, b[inside.outputNames[0]].data);
+    await session.release();
+    await inside.release();
+  });
+
+  it('writes a graph model with a free batch, normalisation folded, nodes named after those of TensorFlow', async () => {
+    const out = at('graph.onnx');
+    await json<Report>('export', '--graph-model', at('graph', 'model.json'), '--out', out);
+    const graph = onnx.ModelProto.decode(await readFile(out)).graph!;
+    const operators = graph.node!.map(({ opType }) => opType);
+    assert.deepEqual(operators, ['Transpose', 'Conv', 'Relu', 'MaxPool', 'Reshape', 'Gemm', 'Softmax']);
+    assert.ok(graph.initializer!.some(({ name }) => name === 'conv/kernel'));
+    assert.deepEqual(
+      [graph.input!, graph.output!].flat().map(({ name }) => name),
+      ['picture', 'probabilities'],
+    );
+    const session = await ort.InferenceSession.create(out);
+    const pictures = numbers(2 * 11 * 9 * 3, 9);
+    const { probabilities } = await session.run({ picture: new ort.Tensor('float32', pictures, [2, 11, 9, 3]) });
+    await tf.setBackend('cpu');
+    const model = await loadGraphModelFile(at('graph', 'model.json'));
+    const expected = (model.predict(tf.tensor4d(pictures, [2, 11, 9, 3])) as tf.Tensor).dataSync();
+    assert.deepEqual(probabilities.dims, [2, 4]);
+    for (const [i, value] of expected.entries())
+      assert.ok(Math.abs(value - (probabilities.data[i] as number)) < 1e-6, `${i}: ${probabilities.data[i]}, ${value}`);
+    await session.release();
+  });
+
+  it('reads quantised weights as tfjs reads them', async () => {
+    for (const quantization of ['uint8', 'uint16', 'float16'] as const) {
+      await tf.setBackend('cpu');
+      const original = withWeights(MODELS.perceptron());
+      const file = await saveLayersModel(at(quantization), original, quantization);
+      const read = await loadLayersModelFile(file);
+      const kernels = [original, read].map((model) => model.getWeights()[0].dataSync());
+      const error = { uint8: 0.01, uint16: 1e-4, float16: 2e-3 }[quantization];
+      for (const [i, value] of kernels[0].entries()) {
+        assert.ok(Math.abs(kernels[1][i] - value) <= error * Math.max(1, Math.abs(value)), `${quantization} ${i}`);
+      }
+      assert.notDeepEqual(kernels[1], kernels[0]);
+      const report = await json<Report>('export', '--layers-model', file, '--out', at(`${quantization}.onnx`));
+      assert.ok(report.parity.max_rel < 1e-5);
+    }
+  });
+
+  it('takes the length of a free axis', async () => {
+    const model = at('sequence', 'model.json');
+    const report = await json<Report>('export', '--layers-model', model, '--out', at('s.onnx'), '--input-shape', 'N,5');
+    assert.ok(report.parity.max_rel < 1e-5);
+    const fixed = await json<Report>('export', '--layers-model', model, '--out', at('s2.onnx'), '--batch', '2');
+    assert.equal(fixed.parity.images, 2);
+  });
+
+  it('says what is wrong, and leaves an older file as it was', async () => {
+    const [old, broken] = [at('old.onnx'), at('broken')];
+    await writeFile(old, OLD);
+    const model = await saveLayersModel(broken, withWeights(MODELS.perceptron()));
+    const contents = JSON.parse(await readFile(model, 'utf8'));
+    const variant = async (name: string, json: object | string) => {
+      await writeFile(join(broken, name), typeof json === 'string' ? json : JSON.stringify(json));
+      return join(broken, name);
+    };
+    const custom = structuredClone(contents);
+    custom.modelTopology.config.layers[2].class_name = 'MyOwnLayer';
+    const shards = [{ paths: ['group1-shard1of2.bin'], weights: contents.weightsManifest[0].weights }];
+    const cases: [string[], number, RegExp][] = [
+      [['--layers-model', at('absent.json')], 1, /absent\.json: no such file; expected the model\.json/],
+      [['--layers-model', folder], 1, /is a folder/],
+      [['--layers-model', await variant('cut.json', '{"format": "lay')], 1, /cut\.json: not JSON, so cut short/],
+      [['--layers-model', await variant('other.json', { a: 1 })], 1, /expected the keys modelTopology/],
+      [['--layers-model', at('graph', 'model.json')], 1, /format graph-model; give it with --graph-model/],
+      [['--graph-model', model], 1, /format layers-model; give it with --layers-model/],
+      [['--layers-model', await variant('custom.json', custom)], 1, /layer class MyOwnLayer is not known/],
+      [
+        ['--layers-model', await variant('short.json', { ...contents, weightsManifest: shards })],
+        1,
+        /weights cut short: expected \d+ bytes in the shards, got \d+/,
+      ],
+      [['--layers-model', model, '--opset', '12'], 1, /opset: expected 13 to 22, got 12/],
+      [['--layers-model', model, '--input-shape', 'N,12'], 1, /shape \[\?, 12\] does not fit the model's/],
+      [['--layers-model', model, '--input-shape', 'N,x'], 2, /Expected lengths such as N,32,64/],
+      [['--layers-model', model, '--run', folder], 2, /give one of --run/],
+      [
+        ['--layers-model', model, '--head', 'image'],
+        2,
+        /--head, --checkpoint, --crops, --data and --measure-images belong to --run/,
+      ],
+      [['--layers-model', model, '--precision', 'int8'], 2, /needs --calibrate DATA/],
+    ];
+    for (const [words, code, message] of cases) {
+      const ended = await alexnet('export', ...words, '--out', old);
+      assert.match(ended.stderr, message, words.join(' '));
+      assert.equal(ended.code, code, words.join(' '));
+      assert.ok(!/ {4}at /.test(ended.stderr), `a stack: ${ended.stderr}`);
+    }
+    assert.equal(await readFile(old, 'utf8'), OLD);
+    assert.deepEqual(
+      (await readdir(folder)).filter((name) => name.includes('.old.onnx')),
+      [],
+    );
+  });
+
+  it('names an operator of a graph model that has no rule by its node', async () => {
+    const file = await saveGraphModel(at('tan'), numbers, 'Tan');
+    const model = await loadGraphModel({ load: async () => JSON.parse(await readFile(file, 'utf8')) }).catch(
+      () => undefined,
+    );
+    assert.equal(model, undefined); // weights are needed
+    const ended = await alexnet('export', '--graph-model', file, '--out', at('tan.onnx'));
+    assert.equal(ended.code, 1);
+    assert.match(ended.stderr, /no ONNX lowering for a tfjs kernel .*\n {2}Tan in active/);
+  });
+});

@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict';
+import { truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { before, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { UserError } from '../../../base/errors.js';
+import { openDataset } from '../../../train/data/open-dataset.js';
+import { type Files, plainPng, tarBytes, temporaryFolder, writeArchive, writeFiles } from './tiny-pictures.js';
+
+const imagePx = 4;
+let png: Buffer;
+before(async () => {
+  png = await plainPng(10, 120, 230);
+});
+
+/** Opening must fail with a UserError that begins with the source and matches every pattern. */
+async function refuses(source: string, ...patterns: RegExp[]): Promise<void> {
+  await assert.rejects(openDataset(source, { imagePx }), (error: Error) => {
+    assert.ok(error instanceof UserError, `${error.name}: ${error.stack}`);
+    assert.ok(error.message.startsWith(`${source}: `), error.message);
+    for (const pattern of patterns) assert.match(error.message, pattern);
+    return true;
+  });
+}
+
+const manyMembers = (): Files =>
+  Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`${i % 2 ? 'cat' : 'dog'}/${i}.png`, png]));
+
+test('names a path that does not exist and says what --data takes', () =>
+  refuses(
+    '/no/such/data.tar',
+    /no such file or folder; --data takes a folder, a \.tar, a \.tar\.gz, cifar10:DIR, idx:DIR, ilsvrc2012:DIR, webdataset:DIR or the word emoji/,
+  ));
+
+test('refuses a file that is no archive', async (t) => {
+  const folder = await temporaryFolder(t);
+  const file = join(folder, 'notes.tar');
+  await writeFile(file, 'not an archive, only text '.repeat(100));
+  await refuses(file, /this is no tar archive/);
+  await writeFile(file, 'short');
+  await refuses(file, /this is no tar archive/);
+  await writeFile(file, '');
+  await refuses(file, /this is no tar archive/);
+  await writeFile(file, gzipSync('compressed text, no archive '.repeat(100)));
+  await refuses(file, /damaged after 0 members/);
+});
+
+for (const { ending, start, says } of [
+  {
+    ending: 'tar.bz2',
+    start: 'BZh9',
+    says: /compressed with bzip2; .* with "bzip2 -dc \S+ > \S+my\.tar" and name \S+my\.tar$/,
+  },
+  { ending: 'tar.xz', start: '\xfd7zXZ\0', says: /compressed with xz; .*"xz -dc / },
+  { ending: 'tzst', start: '\x28\xb5\x2f\xfd', says: /compressed with Zstandard; .*"zstd -dc \S+ > \S+my\.tar"/ },
+  { ending: 'zip', start: 'PK\x03\x04', says: /a ZIP archive; unpack it with "unzip \S+my\.zip" and name the folder/ },
+  { ending: '7z', start: "7z\xbc\xaf'\x1c", says: /a 7z archive; unpack it with "7z x / },
+  { ending: 'rar', start: 'Rar!\x1a\x07', says: /a RAR archive; / },
+]) {
+  test(`names a .${ending} and the command that unpacks it`, async (t) => {
+    const file = join(await temporaryFolder(t), `my.${ending}`);
+    await writeFile(file, Buffer.from(`${start} and so on`, 'latin1'));
+    await refuses(file, /expected a folder, a \.tar or a \.tar\.gz, got /, says);
+  });
+}
+
+test('refuses an archive cut short inside a member, between members, and without its end', async (t) => {
+  const bytes = await tarBytes(manyMembers());
+  const member = 512 + Math.ceil(png.length / 512) * 512;
+  const file = await writeArchive(t, 'cut.tar', bytes);
+  await truncate(file, 10 * member + 512 + 20);
+  await refuses(file, /cut short or damaged after 10 members in 0\.0 MB/, /fetch or pack it again/);
+  await truncate(file, 8 * member);
+  await refuses(file, /cut short or damaged after 8 members/, /closing blocks/);
+  await truncate(file, 200);
+  await refuses(file, /this is no tar archive/);
+});
+
+test('refuses a compressed archive that is cut short or damaged', async (t) => {
+  const bytes = gzipSync(await tarBytes({ ...manyMembers(), 'cat/noise.txt': Buffer.from(noise(200_000)) }));
+  const file = join(await temporaryFolder(t), 'cut.tar.gz');
+  await writeFile(file, bytes.subarray(0, bytes.length / 2));
+  await refuses(file, /cut short or damaged after \d+ members in 0\.\d MB \(unexpected end of file\)/);
+  const flipped = Buffer.from(bytes);
+  flipped[flipped.length >> 1] ^= 0xff;
+  await writeFile(file, flipped);
+  await refuses(file, /cut short or damaged after \d+ members/);
+});
+
+/** Bytes that do not compress. */
+function noise(length: number): Uint8Array {
+  let state = 1;
+  return Uint8Array.from({ length }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state >>> 24;
+  });
+}
+
+test('refuses a source without pictures', async (t) => {
+  await refuses(await writeFiles(t, { 'a/1.txt': 'x', 'b/2.bmp': 'x' }), /no pictures found \(\.jpg.*\)/, /1 \.bmp/);
+  await refuses(await writeArchive(t, 'empty.tar', await tarBytes({})), /no pictures found/);
+});
+
+test('names an empty class folder', async (t) => {
+  const files = { 'train/cat/1.png': png, 'train/dog/1.png': png, 'train/eel/old/': null, 'train/eel/a.txt': 'x' };
+  for (const source of [
+    await writeFiles(t, files),
+    await writeArchive(t, 'e.tar', await tarBytes({ 'train/eel/': null, ...files })),
+  ]) {
+    await refuses(source, /no pictures in class folder train\/eel; fill or remove it/);
+  }
+  await refuses(await writeFiles(t, { 'cat/1.png': png, 'dog/1.png': png, 'eel/': null }), /in class folder eel;/);
+});
+
+test('refuses a single class', async (t) => {
+  await refuses(await writeFiles(t, { 'cat/1.png': png, 'cat/2.png': png }), /only one class, cat\//);
+  await refuses(await writeFiles(t, { 'train/cat/1.png': png, 'val/cat/2.png': png }), /only one class, cat\//);
+});
+
+test('names the classes that one split lacks', async (t) => {
+  const train = { 'train/ant/1.png': png, 'train/bee/1.png': png, 'train/cat/1.png': png };
+  await refuses(await writeFiles(t, { ...train, 'test/ant/1.png': png }), /test\/ lacks bee, cat, which train\/ has/);
+  const extra = { 'val/ant/1.png': png, 'val/bee/1.png': png, 'val/cat/1.png': png, 'val/dog/1.png': png };
+  await refuses(await writeFiles(t, { ...train, ...extra }), /train\/ lacks dog, which val\/ has/);
+});
+
+test('names a split folder without pictures', async (t) => {
+  const train = { 'train/ant/1.png': png, 'train/bee/1.png': png };
+  await refuses(await writeFiles(t, { ...train, 'val/': null }), /no pictures in val\/; fill or remove it/);
+  await refuses(
+    await writeArchive(
+      t,
+      'v.tar',
+      await tarBytes({ 'set/test/': null, 'set/train/a/1.png': png, 'set/train/b/1.png': png }),
+    ),
+    /no pictures in set\/test\//,
+  );
+  const elsewhere = await writeFiles(t, { ...train, 'val/ant/1.png': png, 'val/bee/1.png': png, 'docs/test/': null });
+  assert.equal((await openDataset(elsewhere, { imagePx })).splits.val.length, 2);
+});
+
+test('refuses classes that are one text in two Unicode forms, or one synset', async (t) => {
+  const [composed, decomposed] = ['caf\u00e9', 'cafe\u0301'];
+  const twice = { [`${composed}/1.png`]: png, [`${decomposed}/1.png`]: png, 'bar/1.png': png };
+  const says =
+    /classes "cafe\\u\{301\}" and "caf\\u\{e9\}" are one text, caf\u00e9, in two Unicode forms; give their folders one name/;
+  await refuses(await writeArchive(t, 'forms.tar', await tarBytes(twice)), says);
+  const across = { 'train/bar/1.png': png, 'val/bar/1.png': png };
+  await refuses(
+    await writeArchive(
+      t,
+      'across.tar',
+      await tarBytes({ ...across, [`train/${composed}/1.png`]: png, [`val/${decomposed}/1.png`]: png }),
+    ),
+    says,
+  );
+  await refuses(
+    await writeFiles(t, { 'n00000001_cat/1.png': png, 'n00000001_big_cat/1.png': png, 'n00000002_dog/1.png': png }),
+    /classes n00000001_big_cat and n00000001_cat have one synset; give their folders one name/,
+  );
+});
+
+test('names a class of which no picture can be read', async (t) => {
+  const files = manyMembers();
+  for (let i = 40; i < 130; i++) files[`${i % 2 ? 'cat' : 'dog'}/${i}.png`] = png;
+  await refuses(
+    await writeFiles(t, { ...files, 'eel/1.png': 'no picture' }),
+    /no picture of eel among train can be read; remove or mend them/,
+  );
+});
+
+test('refuses pictures without class folders', async (t) => {
+  await refuses(
+    await writeFiles(t, { 'a.png': png, 'b.png': png }),
+    /a\.png lies in no class folder; expected <class>\/a\.png/,
+  );
+  await refuses(
+    await writeFiles(t, { 'train/1.png': png, 'test/1.png': png }),
+    /1\.png lies in no class folder; expected (train|test)\/<class>\/<image>/,
+  );
+});
+
+test('refuses two sets of splits side by side', async (t) => {
+  const files = {
+    'old/train/a/1.png': png,
+    'old/train/b/1.png': png,
+    'new/train/a/1.png': png,
+    'new/train/b/1.png': png,
+  };
+  await refuses(await writeFiles(t, files), /found them in (old\/ and new\/|new\/ and old\/); name one of them/);
+});
+
+test('skips and lists unreadable pictures up to one percent, and stops above', async (t) => {
+  const files: Files = Object.fromEntries(
+    Array.from({ length: 199 }, (_, i) => [`${i % 2 ? 'cat' : 'dog'}/${String(i).padStart(3, '0')}.png`, png]),
+  );
+  files['dog/broken.jpg'] = 'no picture';
+  const folder = await writeFiles(t, files);
+  const dataset = await openDataset(folder, { imagePx });
+  assert.equal(dataset.splits.train.length, 199);
+  assert.deepEqual(
+    dataset.skipped.map(({ name }) => name),
+    ['dog/broken.jpg'],
+  );
+  assert.match(dataset.skipped[0].reason, /unsupported image format/);
+
+  files['cat/empty.png'] = '';
+  files['cat/cut.png'] = png.subarray(0, png.length - 30);
+  const archive = await writeArchive(t, 'broken.tgz', await tarBytes(files));
+  await refuses(
+    archive,
+    /3 of 202 pictures are unreadable, at most 1 % may be: cat\/cut\.png \(.+\); cat\/empty\.png \(.+\); dog\/broken\.jpg \(.+\)/,
+  );
+});

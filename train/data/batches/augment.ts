@@ -1,0 +1,110 @@
+/**
+ * Batches for the network: pictures cropped, mirrored, mean subtracted, as float32. Source: Krizhevsky et al. 2012, §4.1 (random
+ * 224×224 patches and their reflections, each picture on its own draw) and §2 (mean activity subtracted from each pixel, so the
+ * mean is cropped and mirrored along with the picture); colours are shifted as in `colour.ts`.
+ */
+import { type Crop, centreCrop, cutOut } from '../../../base/crops.js';
+import { random } from '../../../base/random.js';
+import type { Split } from '../dataset.js';
+import { type ColourStatistics, colourShift, type Rgb } from './colour.js';
+
+export interface BatchOptions {
+  /** Side of the network's input, pixels; at most that of the pictures. */
+  inputPx: number;
+  /** Mirror left to right with probability one half. */
+  mirror: boolean;
+  /** Crop anywhere; else the centre. */
+  randomCrop: boolean;
+  /** Deviation of the colour shift; 0 or undefined: none. */
+  colourNoise?: number;
+  /** Of the training pictures; needed for the shift. */
+  colours?: ColourStatistics;
+  seed: number;
+  epoch: number;
+}
+
+/** Pictures NHWC [n, inputPx, inputPx, 3], mean subtracted, about −128 … 128, and their class indices [n]. */
+export interface Batch {
+  images: Float32Array;
+  labels: Int32Array;
+}
+
+/** Where batches are made one after another: memory asked for anew is mapped page by page, which takes as long as filling it. */
+export interface BatchMemory {
+  images?: Float32Array;
+}
+
+/**
+ * A training batch. A picture's draws depend on seed, epoch and its index alone, not on the batch it is in.
+ *
+ * @param mean    [imagePx, imagePx, 3], see `meanImage`
+ * @param order   indices of this batch's pictures in the split
+ * @param memory  holds its images, until the next batch is made there; default: its own
+ */
+export function trainingBatch(
+  split: Split,
+  imagePx: number,
+  mean: Float32Array,
+  order: Uint32Array,
+  options: BatchOptions,
+  memory: BatchMemory = {},
+): Batch {
+  const { inputPx, seed, epoch } = options;
+  const room = imagePx - inputPx; // offsets 0 … room, both included
+  const centre = centreCrop(imagePx, inputPx);
+  return makeBatch(split, imagePx, mean, order, inputPx, memory, (index) => {
+    const stream = random(seed, 'augment', epoch, index);
+    const pixels = split.pixels(index, stream);
+    const top = options.randomCrop ? stream.integer(room + 1) : centre.top;
+    const left = options.randomCrop ? stream.integer(room + 1) : centre.left;
+    const crop = { top, left, mirror: options.mirror && stream.uniform() < 0.5 };
+    const { colourNoise = 0, colours } = options;
+    return { pixels, crop, shift: colourNoise > 0 && colours ? colourShift(colours, colourNoise, stream) : undefined };
+  });
+}
+
+/**
+ * The same crop of every picture, for evaluation.
+ * @param streamSeed  names the draws of pictures that are made anew at each use; fixed draws and photographs ignore it
+ */
+export function croppedBatch(
+  split: Split,
+  imagePx: number,
+  mean: Float32Array,
+  indices: ArrayLike<number>,
+  crop: Crop,
+  inputPx: number,
+  streamSeed: number,
+): Batch {
+  return makeBatch(split, imagePx, mean, indices, inputPx, {}, (index) => ({
+    pixels: evaluationPixels(split, index, streamSeed),
+    crop,
+  }));
+}
+
+/** A picture as evaluation sees it before cropping, uint8 [imagePx, imagePx, 3]; it may be the data set's own memory. */
+export function evaluationPixels(split: Split, index: number, streamSeed: number): Uint8Array {
+  return split.pixels(index, random(streamSeed, 'evaluate', index));
+}
+
+function makeBatch(
+  split: Split,
+  imagePx: number,
+  mean: Float32Array,
+  indices: ArrayLike<number>,
+  inputPx: number,
+  memory: BatchMemory,
+  draw: (index: number) => { pixels: Uint8Array; crop: Crop; shift?: Rgb },
+): Batch {
+  const pictureLength = inputPx * inputPx * 3;
+  const length = indices.length * pictureLength;
+  if (memory.images === undefined || memory.images.length < length) memory.images = new Float32Array(length);
+  const images = memory.images.subarray(0, length);
+  const labels = new Int32Array(indices.length);
+  for (let n = 0; n < indices.length; n++) {
+    const { pixels, crop, shift } = draw(indices[n]);
+    labels[n] = split.labels[indices[n]];
+    cutOut(pixels, mean, imagePx, crop, inputPx, images, n * pictureLength, shift);
+  }
+  return { images, labels };
+}

@@ -1,0 +1,69 @@
+/** Builds the splits of a data set of the pictures that were read. */
+import { UserError } from '../../../base/errors.js';
+import type { PictureSink, Split, Streamed } from '../dataset.js';
+import { loadedPart } from '../stream/read-ahead.js';
+import type { Layout } from './find-layout.js';
+import { nameSome } from './picture-classes.js';
+
+/**
+ * The splits in the order of paths, `val` and `test` standing in for one another.
+ * @param source   for messages
+ * @param classes  names in index order
+ * @throws {UserError} when nothing of a class could be read
+ */
+export function makeSplits(
+  source: string,
+  store: PictureSink,
+  layout: Layout,
+  classes: string[],
+): Record<string, Split> {
+  const slots = new Map<string, number[]>();
+  const order = store.names.map((_, slot) => slot).sort((a, b) => (store.names[a] < store.names[b] ? -1 : 1));
+  for (const slot of order) {
+    const place = layout.placeOf(store.names[slot]);
+    if (place === undefined || !store.has(slot)) continue;
+    const split = place.split ?? 'train';
+    if (!slots.has(split)) slots.set(split, []);
+    slots.get(split)!.push(slot);
+  }
+  const indexOf = new Map(classes.map((name, index) => [name, index]));
+  const splits: Record<string, Split> = {};
+  for (const [name, members] of slots) {
+    const labels = Uint16Array.from(members, (slot) => indexOf.get(layout.placeOf(store.names[slot])!.className)!);
+    const split: Split = {
+      length: members.length,
+      labels,
+      places: Uint32Array.from(members),
+      name: (index) => store.names[members[index]],
+      pixels: (index) => store.pixels(members[index]),
+    };
+    splits[name] = store.streamed ? streamedSplit(split, store.streamed) : split;
+  }
+  checkNoneUnread(source, splits, classes);
+  if (splits.val === undefined && splits.test !== undefined) splits.val = splits.test;
+  if (splits.test === undefined && splits.val !== undefined) splits.test = splits.val;
+  return splits;
+}
+
+function checkNoneUnread(source: string, splits: Record<string, Split>, classes: string[]): void {
+  for (const [split, { labels }] of Object.entries(splits)) {
+    const read = new Set(labels);
+    const unread = classes.filter((_, label) => !read.has(label));
+    if (unread.length === 0) continue;
+    throw new UserError(`${source}: no picture of ${nameSome(unread)} among ${split} can be read; remove or mend them`);
+  }
+}
+
+function streamedSplit(split: Split, streamed: Streamed): Split {
+  return {
+    ...split,
+    shards: streamed.shards(Array.from(split.places!)),
+    pixels: (index) => {
+      throw new Error(`${split.name(index)} is streamed and was not loaded`);
+    },
+    load: async (indices) => {
+      const slots = Array.from(indices, (index) => split.places![index]);
+      return loadedPart(split, indices, await streamed.load(slots));
+    },
+  };
+}

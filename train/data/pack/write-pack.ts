@@ -1,0 +1,333 @@
+/**
+ * Decodes a data set once and keeps it as a pack (`pack-format.ts`). Memory does not grow with the set. What is whole of an earlier try is kept: shards
+ * are renamed into place when their last picture is written.
+ */
+import { type FileHandle, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { moveFile, writeFileAtomically } from '../../../base/atomic-file.js';
+import { DiskFullError, writeError } from '../../../base/disk-full.js';
+import { UserError } from '../../../base/errors.js';
+import { foreignFile, refuseForeign, startOf } from '../../../base/replaceable.js';
+import { colourStatistics } from '../batches/colour.js';
+import { meanImage } from '../batches/mean.js';
+import type { Dataset, Encoded, Picture, PictureSink } from '../dataset.js';
+import { decodePicture, reasonOf } from '../decode.js';
+import { ShardReader } from '../stream/shard-reader.js';
+import {
+  CHECKSUM_LENGTH,
+  checksum,
+  fullChecksum,
+  NO_PICTURE,
+  PACK_FORMAT,
+  type PackRecord,
+  type ShardRecord,
+  shardFile,
+} from './pack-format.js';
+
+/** About what a shard holds, and so what a second try may have to decode again. */
+const SHARD_BYTES = 400_000_000;
+
+interface Shard {
+  number: number;
+  file: FileHandle;
+}
+
+export interface PackOptions {
+  shardBytes?: number;
+  /** Whether the folder's set is to be removed, once there is a picture to put in its place. */
+  replace?: boolean;
+}
+
+/** Writes pictures into shards in the order of `add`. */
+export class PackWriter implements PictureSink {
+  readonly names: string[] = [];
+  readonly recordsPerShard: number;
+  /** Pictures taken over from an earlier try. */
+  kept = 0;
+  /** Pictures decoded by this one. */
+  decoded = 0;
+  private readonly checksums: string[] = [];
+  /** Why a picture could not be read, by slot. */
+  private readonly reasons = new Map<number, string>();
+  /** Names of pictures by shard. */
+  private readonly keptShards = new Map<number, string[]>();
+  /** Kept shards with a picture that can be read now. */
+  private readonly mended = new Set<number>();
+  private readonly running = new Set<Promise<void>>();
+  private readonly recordBytes: number;
+  private current?: Shard;
+  private fault?: Error;
+  private reader?: ShardReader;
+  private replace: boolean;
+
+  private constructor(
+    readonly folder: string,
+    readonly imagePx: number,
+    { shardBytes = SHARD_BYTES, replace = false }: PackOptions,
+  ) {
+    this.replace = replace;
+    this.recordBytes = imagePx * imagePx * 3;
+    this.recordsPerShard = Math.max(1, Math.floor(shardBytes / this.recordBytes));
+  }
+
+  /** Takes over what an earlier try has finished. */
+  static async open(folder: string, imagePx: number, options: PackOptions = {}): Promise<PackWriter> {
+    const writer = new PackWriter(folder, imagePx, options);
+    await mkdir(folder, { recursive: true });
+    if (options.replace) return writer;
+    for (const shard of await shardsIn(folder)) await writer.takeOver(shard);
+    writer.kept = writer.keptShards.size * writer.recordsPerShard;
+    return writer;
+  }
+
+  get skipped(): { name: string; reason: string }[] {
+    return this.skippedOf(0, this.names.length);
+  }
+
+  get shards(): number {
+    return Math.ceil(this.names.length / this.recordsPerShard);
+  }
+
+  /** @throws {UserError} when the disk is full, or an earlier try read other pictures */
+  async add({ path: name, read }: Picture): Promise<void> {
+    if (this.fault) throw this.fault;
+    if (this.replace) await removePack(this.folder);
+    this.replace = false;
+    const slot = this.names.push(name) - 1;
+    const record = slot % this.recordsPerShard;
+    const number = Math.floor(slot / this.recordsPerShard);
+    const kept = this.keptShards.get(number);
+    if (kept && !this.isToBeReadAgain(slot, name, kept[record])) return;
+    const work = kept ? this.readAgain(number, slot, read()) : this.write(await this.shardOf(number), slot, read());
+    const task: Promise<void> = work.finally(() => this.running.delete(task));
+    this.running.add(task);
+    if (this.running.size >= 2 * availableParallelism()) await Promise.race(this.running);
+  }
+
+  async settle(): Promise<void> {
+    await Promise.all(this.running);
+    if (this.fault) throw this.fault;
+    if (this.current) await this.close(this.current);
+    this.current = undefined;
+    for (const number of this.mended) await this.writeRecord(number);
+    this.reader = new ShardReader(this.folder, this.recordBytes, this.recordsPerShard);
+  }
+
+  has(slot: number): boolean {
+    return this.checksums[slot] !== NO_PICTURE;
+  }
+
+  pixels(slot: number): Uint8Array {
+    return this.reader!.pixels(slot, this.names[slot], this.checksums[slot]);
+  }
+
+  /** Closes what is open; the shard under way is left for the next try to replace. */
+  async abandon(): Promise<void> {
+    await Promise.allSettled(this.running);
+    await this.current?.file.close().catch(() => undefined);
+    this.reader?.close();
+  }
+
+  /** Reads what an earlier try says of a shard, where that is whole. */
+  private async takeOver(number: number): Promise<void> {
+    const record = JSON.parse(await readFile(shardFile(this.folder, number, 'json'), 'utf8')) as ShardRecord;
+    const { size } = await stat(shardFile(this.folder, number, 'bin')).catch(() => ({ size: -1 }));
+    const whole = record.names.length === this.recordsPerShard && size === this.recordsPerShard * this.recordBytes;
+    if (!whole) return;
+    for (let i = 0; i < record.names.length; i++) {
+      const checksum = record.checksums.slice(i * CHECKSUM_LENGTH, (i + 1) * CHECKSUM_LENGTH);
+      this.checksums[number * this.recordsPerShard + i] = checksum;
+    }
+    this.keptShards.set(number, record.names);
+  }
+
+  /** What could not be read may be mended by now; the first of every shard tells whether these are the same pictures. */
+  private isToBeReadAgain(slot: number, name: string, keptName: string): boolean {
+    if (name !== keptName) throw this.otherPictures(`picture ${slot} was ${keptName}, now ${name}`);
+    return slot % this.recordsPerShard === 0 || this.checksums[slot] === NO_PICTURE;
+  }
+
+  private otherPictures(what: string): UserError {
+    return new UserError(
+      `${this.folder}: was begun with other pictures: ${what}; remove the folder, or name another with --out`,
+    );
+  }
+
+  private async readAgain(number: number, slot: number, bytes: Promise<Encoded>): Promise<void> {
+    const before = this.checksums[slot];
+    let pixels: Uint8Array;
+    try {
+      pixels = await decodePicture(await bytes, this.imagePx);
+    } catch (error) {
+      if (before === NO_PICTURE) this.reasons.set(slot, reasonOf(error));
+      return;
+    }
+    const now = checksum(pixels);
+    if (now === before) return;
+    if (before !== NO_PICTURE) {
+      this.fault ??= this.otherPictures(`${this.names[slot]} has other pixels now`);
+      return;
+    }
+    try {
+      const file = await open(shardFile(this.folder, number, 'bin'), 'r+');
+      const written = this.put(file, slot, pixels).then(() => file.sync());
+      await written.finally(() => file.close());
+    } catch (error) {
+      this.fault ??= packError(this.folder, error);
+      return;
+    }
+    this.decoded += 1;
+    this.checksums[slot] = now;
+    this.mended.add(number);
+  }
+
+  private async put(file: FileHandle, slot: number, pixels: Uint8Array): Promise<void> {
+    await file.write(pixels, 0, this.recordBytes, (slot % this.recordsPerShard) * this.recordBytes);
+  }
+
+  private async shardOf(number: number): Promise<Shard> {
+    if (this.current?.number === number) return this.current;
+    if (this.current) await this.close(this.current);
+    const file = await open(`${shardFile(this.folder, number, 'bin')}.part`, 'w');
+    this.current = { number, file };
+    return this.current;
+  }
+
+  private async write(shard: Shard, slot: number, bytes: Promise<Encoded>): Promise<void> {
+    this.decoded += 1;
+    let pixels: Uint8Array;
+    try {
+      pixels = await decodePicture(await bytes, this.imagePx);
+      this.checksums[slot] = checksum(pixels);
+    } catch (error) {
+      this.reasons.set(slot, reasonOf(error));
+      this.checksums[slot] = NO_PICTURE;
+      pixels = new Uint8Array(this.recordBytes);
+    }
+    try {
+      await this.put(shard.file, slot, pixels);
+    } catch (error) {
+      this.fault ??= packError(this.folder, error);
+    }
+  }
+
+  private async close({ number, file }: Shard): Promise<void> {
+    await Promise.all(this.running);
+    if (this.fault) throw this.fault;
+    try {
+      await file.sync();
+      await file.close();
+      const whole = shardFile(this.folder, number, 'bin');
+      await moveFile(`${whole}.part`, whole);
+      await this.writeRecord(number);
+    } catch (error) {
+      throw packError(this.folder, error);
+    }
+  }
+
+  private async writeRecord(number: number): Promise<void> {
+    const [start, end] = [number, number + 1].map((shard) => shard * this.recordsPerShard);
+    const record: ShardRecord = {
+      names: this.names.slice(start, end),
+      checksums: this.checksums.slice(start, end).join(''),
+      skipped: this.skippedOf(start, end),
+    };
+    await writeFileAtomically(shardFile(this.folder, number, 'json'), JSON.stringify(record));
+  }
+
+  private skippedOf(start: number, end: number): ShardRecord['skipped'] {
+    const slots = [...this.reasons].filter(([slot]) => slot >= start && slot < end);
+    return slots.map(([slot, reason]) => ({ name: this.names[slot], reason }));
+  }
+}
+
+/** What a folder without a set, whole or begun, has under the names that a set would take. @param names  of what is about to be written */
+export async function foreignToPack(folder: string, names: readonly string[] = PACK_FILES): Promise<string[]> {
+  const isBegun = isShardRecord(await startOf(shardFile(folder, 0, 'json')));
+  const isOwn = isBegun || isPackRecord(await startOf(join(folder, 'pack.json')));
+  const shards = (await readdir(folder).catch(() => [])).filter((name) => SHARD_RECORD.test(name));
+  const found = [
+    ...names.map((name) => foreignFile(join(folder, name), () => isOwn)),
+    ...shards.map((name) => foreignFile(join(folder, name), isShardRecord)),
+  ];
+  return (await Promise.all(found)).flat();
+}
+
+const PACK_FILES = ['pack.json', 'mean.bin', 'train.bin', 'val.bin', 'test.bin'];
+const SHARD_RECORD = /^pictures-(\d{5})\.json$/;
+const isShardRecord = (start: Buffer) => start.subarray(0, 10).equals(Buffer.from('{"names":['));
+const isPackRecord = (start: Buffer) => start.subarray(0, 10).equals(Buffer.from('{"format":'));
+
+/** Numbers of the shards that were finished, in their order. */
+async function shardsIn(folder: string): Promise<number[]> {
+  const files = await readdir(folder);
+  const numbers = files.flatMap((file) => SHARD_RECORD.exec(file)?.slice(1) ?? []);
+  return numbers.map(Number).sort((a, b) => a - b);
+}
+
+async function removePack(folder: string): Promise<void> {
+  const files = await readdir(folder);
+  const own = files.filter((file) => file === 'pack.json' || /^pictures-\d{5}\.(bin|json|bin\.part)$/.test(file));
+  for (const file of own.sort()) await rm(join(folder, file)); // pack.json first: it says that the rest is whole
+}
+
+/** @param error  of a write to the folder */
+function packError(folder: string, error: unknown): Error {
+  const known = writeError(folder, error) as Error;
+  if (!(known instanceof DiskFullError)) return known;
+  return new UserError(`${folder}: ${known.reason}; make room and give the same command again: it goes on from here`, {
+    cause: error,
+  });
+}
+
+/**
+ * Writes what makes the shards a data set: splits, mean, colours, and `pack.json` last.
+ * @param dataset  read through `writer`
+ */
+export async function finishPack(writer: PackWriter, dataset: Dataset): Promise<PackRecord> {
+  const { folder, imagePx, recordsPerShard, shards } = writer;
+  const { source, labels, synsets, skipped, notes } = dataset;
+  const splits: Record<string, number> = {};
+  const sha256: Record<string, string> = {};
+  const write = async (name: string, bytes: Uint8Array) => {
+    refuseForeign(await foreignToPack(folder, [name]), 'alexnet prepare');
+    await writeFileAtomically(join(folder, name), bytes);
+    sha256[name] = fullChecksum(bytes);
+  };
+  // `val` and `test` may be one split under two names.
+  const distinct = Object.entries(dataset.splits).filter(
+    ([, split], i, all) => all.findIndex(([, other]) => other === split) === i,
+  );
+  for (const [name, { length, labels: classes, places }] of distinct) {
+    if (!places) throw new UserError(`${source}: its pictures are made anew at every use and cannot be prepared`);
+    const bytes = Buffer.concat(
+      [places, classes].map((array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength)),
+    );
+    await write(`${name}.bin`, bytes);
+    splits[name] = length;
+  }
+  const train = dataset.splits.train ?? dataset.splits.val;
+  const mean = meanImage(train, 0);
+  await write('mean.bin', new Uint8Array(mean.buffer));
+  const colours = colourStatistics(train, 0);
+  const record: PackRecord = {
+    format: PACK_FORMAT,
+    source,
+    imagePx,
+    recordsPerShard,
+    shards,
+    labels,
+    synsets,
+    splits,
+    colours,
+    skipped,
+    notes,
+    sha256,
+  };
+  for (const number of await shardsIn(folder)) {
+    if (number >= shards) await rm(shardFile(folder, number, 'json')); // of an earlier, longer try
+  }
+  await writeFileAtomically(join(folder, 'pack.json'), `${JSON.stringify(record)}\n`);
+  return record;
+}

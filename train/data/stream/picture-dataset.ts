@@ -1,0 +1,125 @@
+/**
+ * Makes a data set of the members of a folder or archive: decodes the pictures wanted, finds layout and classes.
+ */
+import { UserError } from '../../../base/errors.js';
+import { Contents } from '../archive/contents.js';
+import type { Dataset, Member, OpenOptions, PictureSink, Source } from '../dataset.js';
+import { findLayout, type Layout, SPLITS_FIRST } from '../layout/find-layout.js';
+import { classLabels, classNotes, listClasses } from '../layout/picture-classes.js';
+import { isPicture } from '../layout/picture-places.js';
+import { makeSplits } from '../layout/picture-splits.js';
+import { PictureStore } from './picture-store.js';
+
+/** Above this share of unreadable pictures the data set is taken to be broken. */
+const MAX_UNREADABLE = 0.01;
+
+/** The split that a member is to be decoded for; undefined where it is no picture of one that was asked for. */
+function wantedFor({ path, kind }: Member, layout: Layout, { splits }: OpenOptions): string | undefined {
+  const place = kind === 'file' && isPicture(path) ? layout.placeOf(path) : undefined;
+  if (place === undefined) return undefined;
+  if (splits === undefined || place.split === undefined) return place.split ?? 'train';
+  const isWanted = place.split === 'train' ? splits.includes('train') : splits.some((wanted) => wanted !== 'train');
+  return isWanted ? place.split : undefined;
+}
+
+/**
+ * Of a source whose members are known before any is decoded: what is wrong with them is found first.
+ * @param listed   all of them
+ * @param members  the same, to be read; default: those listed
+ * @throws {UserError} see `openDataset`
+ */
+export async function readListed(
+  source: string,
+  { listed, members = listed }: { listed: Member[]; members?: Source['members'] },
+  options: OpenOptions,
+  store?: PictureSink,
+): Promise<Dataset> {
+  const contents = new Contents();
+  for (const member of listed) contents.add(member);
+  contents.check(source);
+  const layout = findLayout(source, contents.paths);
+  listClasses(source, layout, contents.paths, contents.folders);
+  const total = listed.filter((member) => wantedFor(member, layout, options) !== undefined).length;
+  const isStreamable = members === listed;
+  return readPictures(
+    source,
+    { members, layout },
+    options,
+    store ?? new PictureStore(options, isStreamable ? total : 0),
+    total,
+  );
+}
+
+/**
+ * @param source  for messages
+ * @param store   where the pictures go; default: memory
+ * @param total   number of pictures wanted, where it is known beforehand
+ * @throws {UserError} see `openDataset`
+ */
+export async function readPictures(
+  source: string,
+  { members, layout = SPLITS_FIRST, classes: order }: Source,
+  options: OpenOptions,
+  store: PictureSink = new PictureStore(options),
+  total?: number,
+): Promise<Dataset> {
+  const contents = new Contents();
+  for await (const member of members) {
+    contents.add(member);
+    const split = wantedFor(member, layout, options);
+    if (split === undefined) continue;
+    if (options.stream === 'always' && member.later === undefined) throw readOnce(source);
+    await store.add({ ...member, split });
+    options.onProgress?.(store.names.length, total);
+  }
+  await store.settle();
+  contents.check(source);
+  const { paths, folders } = contents;
+  const classes = listClasses(source, layout, paths, folders, order);
+  const notes = [...contents.notes, ...layout.notes, ...classNotes(classes, order)];
+  checkUnreadable(source, store);
+  const stray = paths.filter((path) => layout.placeOf(path) === undefined);
+  if (stray.length > 0) notes.push(`outside train/, val/ and test/ and left out: ${stray.length}, such as ${stray[0]}`);
+  const splits = makeSplits(source, store, layout, classes);
+  if (splits.train !== undefined && !paths.some((path) => isHeldOut(layout, path))) {
+    notes.push(
+      'no val/ or test/ folder: the pictures trained on also serve as val and test, so errors are training errors',
+    );
+    splits.val = splits.train;
+    splits.test = splits.train;
+  }
+  const { streamed } = store;
+  return {
+    source,
+    imagePx: options.imagePx,
+    ...classLabels(classes),
+    splits,
+    skipped: store.skipped.toSorted(byName),
+    notes,
+    streamed: streamed?.why,
+    ...(splits.train && streamed?.statistics()),
+  };
+}
+
+function readOnce(source: string): UserError {
+  return new UserError(
+    `${source}: compressed, so its pictures cannot be decoded anew at every use (--stream); unpack it, or decode it once with "alexnet prepare"`,
+  );
+}
+
+const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1);
+
+function isHeldOut(layout: Layout, path: string): boolean {
+  const split = layout.placeOf(path)?.split;
+  return split === 'val' || split === 'test';
+}
+
+function checkUnreadable(source: string, store: PictureSink): void {
+  const { skipped, names } = store;
+  if (skipped.length <= MAX_UNREADABLE * names.length) return;
+  const first = skipped.toSorted(byName).slice(0, 3);
+  throw new UserError(
+    `${source}: ${skipped.length} of ${names.length} pictures are unreadable, at most 1 % may be: ` +
+      `${first.map(({ name, reason }) => `${name} (${reason})`).join('; ')}${skipped.length > 3 ? '; …' : ''}. Remove or mend them`,
+  );
+}

@@ -1,0 +1,115 @@
+/**
+ * Decoded pictures of one data set, in memory, in blocks of one size, so that the store grows without ever copying what it holds. Where they
+ * would fill too much of it, they are let go of, to be decoded anew at every use. Decoding runs a bounded number of pictures at once.
+ */
+import { availableParallelism } from 'node:os';
+import { setImmediate } from 'node:timers/promises';
+import { UserError } from '../../../base/errors.js';
+import { freeMemory } from '../../../base/out-of-memory.js';
+import type { Encoded, OpenOptions, Picture, PictureSink } from '../dataset.js';
+import { decodePicture, reasonOf } from '../decode.js';
+import { PictureStream } from './picture-stream.js';
+
+const BLOCK_BYTES = 32 * 2 ** 20;
+/** The rest is for the network: AlexNet takes 4.8 GB at batch 128. */
+const HELD_SHARE = 0.5;
+
+/** Room for pictures of one size, filled in any order. */
+export class PictureStore implements PictureSink {
+  readonly names: string[] = [];
+  readonly skipped: { name: string; reason: string }[] = [];
+  streamed?: PictureStream;
+  private readonly failed = new Set<number>();
+  private readonly blocks: Uint8Array[] = [];
+  private readonly pictureBytes: number;
+  private readonly picturesPerBlock: number;
+  private readonly heldBytes: number;
+  private readonly running = new Set<Promise<void>>();
+  /** How each picture is read again, and what it is for. */
+  private readonly sources: Pick<Picture, 'later' | 'shard' | 'split'>[] = [];
+
+  /** @param total  number of pictures to come, where it is known */
+  constructor(
+    private readonly options: Pick<OpenOptions, 'imagePx' | 'stream' | 'heldBytes'>,
+    total = 0,
+  ) {
+    const { imagePx, stream, heldBytes = HELD_SHARE * freeMemory() } = options;
+    this.pictureBytes = imagePx * imagePx * 3;
+    this.picturesPerBlock = Math.max(1, Math.floor(BLOCK_BYTES / this.pictureBytes));
+    this.heldBytes = heldBytes;
+    if (stream === 'always') this.streamed = this.newStream('');
+    else if (stream && total * this.pictureBytes > heldBytes) this.streamed = this.newStream(this.tooLarge);
+  }
+
+  /** @throws {UserError} when memory is about to run out */
+  async add({ path, read, later, shard, split }: Picture): Promise<void> {
+    const slot = this.names.length;
+    const { stream } = this.options;
+    if (!this.streamed && stream && later && (slot + 1) * this.pictureBytes > this.heldBytes) await this.letGo();
+    if (!this.streamed && slot % this.picturesPerBlock === 0) this.blocks.push(this.newBlock(slot));
+    this.names.push(path);
+    this.sources.push({ later, shard, split });
+    const task: Promise<void> = this.fill(slot, read()).finally(() => this.running.delete(task));
+    this.running.add(task);
+    if (this.running.size >= 2 * availableParallelism()) await Promise.race(this.running);
+  }
+
+  async settle(): Promise<void> {
+    await Promise.all(this.running);
+  }
+
+  has(slot: number): boolean {
+    return !this.failed.has(slot);
+  }
+
+  /** The picture itself, no copy. */
+  pixels(slot: number): Uint8Array {
+    const start = (slot % this.picturesPerBlock) * this.pictureBytes;
+    return this.blocks[Math.floor(slot / this.picturesPerBlock)].subarray(start, start + this.pictureBytes);
+  }
+
+  private async fill(slot: number, bytes: Promise<Encoded>): Promise<void> {
+    try {
+      const pixels = await decodePicture(await bytes, this.options.imagePx);
+      if (this.streamed) this.streamed.count(slot, pixels);
+      else this.pixels(slot).set(pixels);
+    } catch (error) {
+      this.failed.add(slot);
+      this.skipped.push({ name: this.names[slot], reason: reasonOf(error) });
+    }
+  }
+
+  /** Goes over to streaming, with what was held counted. */
+  private async letGo(): Promise<void> {
+    await this.settle();
+    const stream = this.newStream(this.tooLarge);
+    for (let slot = 0; slot < this.names.length; slot++) {
+      if (this.has(slot)) stream.count(slot, this.pixels(slot));
+      if (slot % 100 === 0) await setImmediate(); // lets signals in
+    }
+    this.blocks.length = 0;
+    this.streamed = stream;
+  }
+
+  private newStream(reason: string): PictureStream {
+    const why = `${reason}pictures are decoded anew at every use; "alexnet prepare" decodes them once`;
+    return new PictureStream(this.options.imagePx, this.names, this.sources, why);
+  }
+
+  private get tooLarge(): string {
+    return `decoded pictures would fill more than ${(this.heldBytes / 1e9).toFixed(1)} GB, half of the free memory: `;
+  }
+
+  private newBlock(held: number): Uint8Array {
+    const free = freeMemory();
+    if (free < 4 * BLOCK_BYTES) {
+      const { imagePx } = this.options;
+      const gigabytes = ((held * this.pictureBytes) / 1e9).toFixed(1);
+      throw new UserError(
+        `memory: ${held} pictures of ${imagePx}×${imagePx} pixels fill ${gigabytes} GB and ${(free / 1e9).toFixed(1)} GB are left; ` +
+          'decode them once with "alexnet prepare", which needs little memory, or unpack the archive',
+      );
+    }
+    return new Uint8Array(this.picturesPerBlock * this.pictureBytes);
+  }
+}

@@ -1,0 +1,207 @@
+/** Evaluates a checkpoint or an exported file on a data set, and writes what it said of each picture. */
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { finished } from 'node:stream/promises';
+import type * as tfl from '@tensorflow/tfjs-layers';
+import { type CropCount, cropsOf } from '../../base/crops.js';
+import { UsageError, UserError } from '../../base/errors.js';
+import '../../model/index.js'; // registers the layers that a checkpoint's topology names
+import { writeError } from '../../base/disk-full.js';
+import type { Progress } from '../../base/progress.js';
+import { checkReplaceable } from '../../base/replaceable.js';
+import { type BackendName, selectBackend } from '../../onnx/backend/select-backend.js';
+import type { Dataset, Split } from '../data/dataset.js';
+import { NotFiniteError } from '../run/checkpoint.js';
+import { loadCheckpoint } from '../run/load-checkpoint.js';
+import { openRun, type Run, UNKNOWN_DATA } from '../run/run-folder.js';
+import { openStreamable } from '../start/open-data.js';
+import { dataOf } from '../start/training-data.js';
+import { type Evaluation, evaluate, type Predict } from './evaluate.js';
+import { checkpointPredictor } from './predict-checkpoint.js';
+
+/** What a person asked for: `run` or `onnx`, one of them. */
+export interface EvaluateRequest {
+  run?: string;
+  /** Which checkpoint of the run; default: best. */
+  checkpoint?: 'best' | 'last';
+  onnx?: string;
+  /** Data set; default for a run: its own. */
+  data?: string;
+  split: string;
+  /** Crops averaged a picture; of an exported file those inside it. Default for a run: 1. */
+  crops?: CropCount;
+  /** Pictures to evaluate, spread evenly over the split; default: all. */
+  images?: number;
+  /** Of a run; default: auto. */
+  backend?: BackendName;
+  batch?: number;
+  /** File for one JSON line a picture. */
+  predictions?: string;
+  /** Decode pictures anew at every use, also where they fit in memory. */
+  stream?: boolean;
+}
+
+/** `crops` is what was averaged in fact: 2 for 10, and 1 for 5, where the network sees the whole picture. */
+export interface EvaluationReport extends Evaluation {
+  model: string;
+  data: string;
+  split: string;
+  crops: number;
+  backend: string;
+}
+
+interface Subject {
+  dataset: Dataset;
+  split: Split;
+  predict: Predict;
+  batch: number;
+  report: Omit<EvaluationReport, keyof Evaluation>;
+  release?(): Promise<void>;
+}
+
+/** @throws {UserError} for anything about the request, the files or the data set that does not fit */
+export async function evaluateRun(request: EvaluateRequest, progress: Progress): Promise<EvaluationReport> {
+  if ((request.run === undefined) === (request.onnx === undefined))
+    throw new UsageError('give either --run RUN or --onnx FILE');
+  if (request.predictions !== undefined) {
+    await checkReplaceable(request.predictions, 'a file of predictions', isPredictions, { inPlace: true });
+  }
+  const { split, predict, batch, report, release } = await (request.run
+    ? ofRun(request, progress)
+    : ofOnnx(request, progress));
+  const lines = request.predictions === undefined ? undefined : await openLines(request.predictions);
+  const evaluation = await evaluate(predict, split, {
+    batch,
+    images: request.images,
+    onPicture: lines?.add,
+    onProgress: (done, total) => progress.work('evaluating', done, total),
+  });
+  await lines?.end();
+  await release?.();
+  checkFinite(evaluation!, request.onnx ?? `${request.run}, ${request.checkpoint}/`);
+  return { ...evaluation!, ...report };
+}
+
+/** @throws {NotFiniteError} where a network computes NaN, so that its errors mean nothing */
+export function checkFinite({ loss }: Evaluation, subject: string): void {
+  if (Number.isFinite(loss)) return;
+  throw new NotFiniteError(
+    `${subject}: its probabilities of some images are NaN or infinite, so it has no errors: its training diverged; ` +
+      'take another checkpoint, or train again at a lower --lr',
+  );
+}
+
+/** By the keys of the first line, see `PicturePrediction`. */
+function isPredictions(start: Buffer): boolean {
+  return /^\{"name":".*","label":\d+,"top5":\[/.test(start.toString('utf8', 0, start.indexOf(10)));
+}
+
+interface Lines {
+  add(line: object): void;
+  /** Once all is written. */
+  end(): Promise<void>;
+}
+
+/** A new file of JSON lines. @throws {UserError} from any of its functions, where it cannot be written */
+async function openLines(path: string): Promise<Lines> {
+  const file = createWriteStream(path);
+  const written = finished(file);
+  written.catch(() => undefined); // seen by the next call
+  const failed = (error: unknown) => {
+    throw writeError(path, error);
+  };
+  await once(file, 'open').catch(failed);
+  return {
+    add: (line) => {
+      if (file.errored) failed(file.errored);
+      file.write(`${JSON.stringify(line)}\n`);
+    },
+    end: async () => {
+      file.end();
+      await written.catch(failed);
+    },
+  };
+}
+
+async function ofRun(request: EvaluateRequest, progress: Progress): Promise<Subject> {
+  const run = await openRun(request.run!);
+  const backend = await selectBackend(request.backend ?? 'auto');
+  const { model } = await loadCheckpoint(run[request.checkpoint ?? 'best']);
+  const { data, dataset, split } = await openRunPictures(run, request, progress);
+  const { predict, batch, crops } = runPredictor(run, model, split, request.crops ?? 1, request.batch);
+  const report = { model: run.config.model, data, split: request.split, crops, backend: backend.name };
+  return { dataset, split, predict, batch, report };
+}
+
+/**
+ * Pictures to measure a run on.
+ * @param data  default: what it was trained on
+ * @throws {UserError} where there is no such data set or split, or its classes are others
+ */
+export async function openRunPictures(
+  run: Run,
+  request: Pick<EvaluateRequest, 'data' | 'split' | 'stream'>,
+  progress: Progress,
+): Promise<{ data: string; dataset: Dataset; split: Split }> {
+  const { data } = request;
+  if (data === undefined && run.config.data === UNKNOWN_DATA)
+    throw new UsageError(`${run.path}: imported, and its file does not say what it was trained on; give --data DATA`);
+  const { dataset, split } = await openSplit(data ?? dataOf(run), run.imagePx, request, progress);
+  checkLabels(dataset, run.labels, run.path);
+  return { data: data ?? run.config.data, dataset, split };
+}
+
+/** `crops` is what is averaged in fact, see `EvaluationReport`; `batch` at most what was trained with or asked for. */
+export function runPredictor(
+  { config, imagePx, inputPx, mean }: Run,
+  model: tfl.LayersModel,
+  split: Split,
+  wantedCrops: CropCount,
+  wantedBatch = config.microBatch ?? config.batch,
+): { predict: Predict; batch: number; crops: number } {
+  const crops = cropsOf(wantedCrops, imagePx, inputPx);
+  const batch = Math.min(wantedBatch, split.length);
+  const predict = checkpointPredictor(model, { imagePx, mean, crops, batch, seed: config.seed });
+  return { predict, batch, crops: crops.length };
+}
+
+async function ofOnnx(request: EvaluateRequest, progress: Progress): Promise<Subject> {
+  const file = request.onnx!;
+  if (request.data === undefined) throw new UsageError('--onnx needs --data DATA');
+  const { readMetadata } = await import('../../onnx/file/model-file.js');
+  const { ONNX_BATCH, onnxPredictor } = await import('./predict-onnx.js');
+  const metadata = await readMetadata(file);
+  const { imagePx, inputPx, crops = 1 } = metadata;
+  if (request.crops !== undefined && cropsOf(request.crops, imagePx, inputPx).length !== crops) {
+    throw new UserError(
+      `${file}: ${crops === 1 ? 'takes one crop' : `averages ${crops} crops inside the file`}, not the ${request.crops} of --crops; ` +
+        `leave --crops out, or export the run again with "alexnet export --crops ${request.crops}"`,
+    );
+  }
+  const { dataset, split } = await openSplit(request.data, imagePx, request, progress);
+  checkLabels(dataset, metadata.labels, file);
+  const { predict, release } = await onnxPredictor(file, metadata);
+  const report = { model: metadata.model, data: request.data, split: request.split, crops, backend: 'onnx' };
+  return { dataset, split, predict, batch: request.batch ?? ONNX_BATCH, report, release };
+}
+
+async function openSplit(
+  source: string,
+  imagePx: number,
+  { split: name, stream }: Pick<EvaluateRequest, 'split' | 'stream'>,
+  progress: Progress,
+): Promise<{ dataset: Dataset; split: Split }> {
+  const dataset = await openStreamable(source, { imagePx, splits: [name] }, stream, progress);
+  const split = dataset.splits[name];
+  if (split?.length) return { dataset, split };
+  throw new UserError(`${source}: no split "${name}"; there are: ${Object.keys(dataset.splits).join(', ')}`);
+}
+
+function checkLabels({ labels, source }: Dataset, expected: string[], subject: string): void {
+  if (labels.length === expected.length && labels.every((label, index) => label === expected[index])) return;
+  const index = expected.findIndex((label, i) => label !== labels[i]);
+  throw new UserError(
+    `${source}: its classes are not those of ${subject}: expected ${expected.length} classes, got ${labels.length}; ` +
+      `class ${Math.max(index, 0)} is "${expected[index]}" there and "${labels[index]}" here`,
+  );
+}

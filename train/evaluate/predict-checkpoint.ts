@@ -1,0 +1,37 @@
+/** Probabilities from a tfjs model: softmax of its logits, averaged over crops (Krizhevsky et al. 2012, §4.1: ten crops). */
+import * as tf from '@tensorflow/tfjs-core';
+import type * as tfl from '@tensorflow/tfjs-layers';
+import type { Crop } from '../../base/crops.js';
+import { croppedBatch } from '../data/batches/augment.js';
+import type { Predict } from './evaluate.js';
+
+/** How pictures are cut and fed. */
+export interface CropOptions {
+  imagePx: number;
+  /** float32 [imagePx, imagePx, 3], subtracted from each picture. */
+  mean: Float32Array;
+  crops: Crop[];
+  /** Pictures a call, fixed: a smaller last batch is filled up, so that a compiling backend compiles once. */
+  batch: number;
+  seed: number;
+}
+
+export function checkpointPredictor(model: tfl.LayersModel, options: CropOptions): Predict {
+  const inputPx = model.inputs[0].shape[1]!;
+  const { imagePx, mean, crops, batch, seed } = options;
+  return async (indices, pictures) => {
+    const filled = Uint32Array.from({ length: batch }, (_, i) => indices[Math.min(i, indices.length - 1)]);
+    let sum: Float64Array | undefined;
+    for (const crop of crops) {
+      const { images } = croppedBatch(pictures, imagePx, mean, filled, crop, inputPx, seed);
+      const probabilities = tf.tidy(() => {
+        const input = tf.tensor(images, [batch, inputPx, inputPx, 3]);
+        return tf.softmax(model.apply(input, { training: false }) as tf.Tensor2D).dataSync();
+      });
+      sum ??= new Float64Array(probabilities.length);
+      for (let i = 0; i < sum.length; i++) sum[i] += probabilities[i] / crops.length;
+    }
+    const classes = sum!.length / batch;
+    return Float32Array.from(sum!.subarray(0, indices.length * classes));
+  };
+}

@@ -1,0 +1,144 @@
+/**
+ * The settings of a training run: the defaults with their source, the network's recipe over them, a published recipe (`recipes.ts`)
+ * where one is named, a person's flags over all.
+ * "Paper" is Krizhevsky, Sutskever, Hinton 2012.
+ */
+import { UsageError } from '../../base/errors.js';
+import type { LrnChoice } from '../../model/spec.js';
+import type { RecipeName } from './recipes.js';
+
+/** How the learning rate falls; see `schedule.ts`. */
+export const SCHEDULES = ['plateau', 'step', 'cosine', 'constant'] as const;
+export type ScheduleName = (typeof SCHEDULES)[number];
+
+/** What decides the result of a run, apart from the data set and the network. */
+export interface Settings {
+  /** Names every stream of random numbers: initial weights, order, crops, dropout. */
+  seed: number;
+  /** Passes over the training pictures; `plateau` may end before. */
+  epochs: number;
+  /** Pictures an update. */
+  batch: number;
+  /** Pictures computed at once, to bound memory; null: the whole batch. The update is the same up to rounding. */
+  microBatch: number | null;
+  learningRate: number;
+  momentum: number;
+  /** Decay of weights (kernels); biases do not decay. */
+  weightDecay: number;
+  /** Decay for single layers, by layer name. */
+  weightDecayByLayer: Record<string, number>;
+  /** Biases learn at this times the learning rate. */
+  biasLearningRateFactor: number;
+  /** Gradients are scaled down to this norm over all weights together; null: never. */
+  clipNorm: number | null;
+  schedule: ScheduleName;
+  /** `step`: epochs after which the rate is divided by 10. */
+  milestones: number[];
+  /** `plateau`: epochs without a better validation error before the rate is divided by 10. */
+  patience: number;
+  /** The run ends when the validation error has not improved for so many epochs; null: at its last epoch. */
+  earlyStop: number | null;
+  /** The rate climbs linearly from 0 over this many epochs. */
+  warmupEpochs: number;
+  /** A window at a random place (else the centre) where pictures are larger than the network's input. */
+  randomCrop: boolean;
+  /** Half of the pictures mirrored, drawn anew each epoch. */
+  mirror: boolean;
+  /** Pictures' colours are shifted along their principal components, by normal draws of this deviation; 0: never. */
+  colourNoise: number;
+  /** Weights in the loss by class index, of mean 1 over the training pictures, see `data/class-weights.ts`; null: all 1. */
+  classWeights: number[] | null;
+  /**
+   * How α of the response normalisation is read, where the network has that choice, see `model/alexnet.ts`; or the constants of each such layer,
+   * as an imported file has them; null: as the network says.
+   */
+  lrn: LrnChoice | null;
+  /** Layers whose weights stay as they are: no update, no decay, no gradient. */
+  freeze: string[];
+}
+
+/** A run's settings with the data set and the network they apply to: what `config.json` keeps. */
+export interface TrainConfig extends Settings {
+  /** Data set as given to `--data`. */
+  data: string;
+  /** Network's name. */
+  model: string;
+  /** Published recipe that was named. */
+  recipe?: RecipeName;
+  /** Run that the first weights come from, as given to `--from`, and the SHA-256 of their file; absent where they were drawn. */
+  from?: string;
+  fromWeights?: string;
+}
+
+export const DEFAULTS: Settings = {
+  seed: 0,
+  epochs: 90, // §5: "roughly 90 cycles through the training set"
+  batch: 128, // §5
+  microBatch: null,
+  learningRate: 0.01, // §5
+  momentum: 0.9, // §5
+  weightDecay: 0.0005, // §5; on weights, as the formula has it
+  weightDecayByLayer: {},
+  biasLearningRateFactor: 1, // §5: "an equal learning rate for all layers"
+  clipNorm: null,
+  schedule: 'plateau', // §5: divided by 10 when the validation error stopped improving, three times before the end
+  milestones: [],
+  patience: 5, // the paper judged by eye
+  earlyStop: null,
+  warmupEpochs: 0,
+  randomCrop: true, // §4.1
+  mirror: true, // §4.1
+  colourNoise: 0.1, // §4.1
+  classWeights: null,
+  lrn: null,
+  freeze: [],
+};
+
+/**
+ * The defaults, the network's recipe over them, and `flags` over both. `--weight-decay` replaces the recipe's decay of single
+ * layers too.
+ * @throws {UsageError} when they contradict each other
+ */
+export function resolveSettings(recipe: Partial<Settings>, flags: Partial<Settings>): Settings {
+  const settings = structuredClone(DEFAULTS);
+  for (const source of [recipe, flags]) {
+    for (const key of Object.keys(DEFAULTS) as (keyof Settings)[]) {
+      if (source[key] !== undefined) Object.assign(settings, { [key]: source[key] });
+    }
+  }
+  if (flags.weightDecay !== undefined && flags.weightDecayByLayer === undefined) settings.weightDecayByLayer = {};
+  checkSettings(settings);
+  return settings;
+}
+
+/** @throws {UsageError} when they contradict each other */
+export function checkSettings({ schedule, milestones, warmupEpochs, epochs }: Settings): void {
+  if (schedule === 'step' && milestones.length === 0) {
+    throw new UsageError(
+      'schedule step needs --milestones, the epochs after which the rate falls, e.g. --milestones 30,60',
+    );
+  }
+  if (warmupEpochs > epochs) throw new UsageError(`--warmup-epochs ${warmupEpochs} is more than --epochs ${epochs}`);
+}
+
+/**
+ * @param flags     what a person asked for
+ * @param settings  what it led to
+ * @throws {UsageError} where a flag would have no effect
+ */
+export function checkFlags({ milestones, patience }: Partial<Settings>, { schedule }: Settings): void {
+  for (const [flag, value, needed] of [
+    ['--milestones', milestones, 'step'],
+    ['--patience', patience, 'plateau'],
+  ] as const) {
+    if (value !== undefined && schedule !== needed)
+      throw new UsageError(
+        `${flag} counts under --schedule ${needed} alone, and the schedule is ${schedule}; leave one out`,
+      );
+  }
+}
+
+/** Updates of one pass over so many training pictures; the last may have fewer than `batch`. */
+export function stepsPerEpoch(pictures: number, batch: number): number {
+  return Math.ceil(pictures / Math.min(batch, pictures));
+}

@@ -1,0 +1,34 @@
+/** Which layers `--freeze` means. */
+import { UsageError } from '../../base/errors.js';
+import type { NetworkSpec } from '../../model/spec.js';
+
+/** Names of the layers that have weights, in order. */
+function layersWithWeights(spec: NetworkSpec): string[] {
+  return spec.rows.filter((row) => 'stddev' in row).map(({ name }) => name);
+}
+
+/**
+ * @param words  names of layers, or ranges `conv1..conv5` in the network's order, both ends included
+ * @returns      names in the network's order, each once
+ * @throws {UsageError} for a name the network has not, a range that runs backwards, or where no layer is left to train
+ */
+export function frozenLayers(spec: NetworkSpec, words: readonly string[]): string[] {
+  const names = layersWithWeights(spec);
+  const place = (name: string) => {
+    const index = names.indexOf(name);
+    if (index >= 0) return index;
+    throw new UsageError(`--freeze: ${spec.name} has no layer "${name}" with weights; there are: ${names.join(', ')}`);
+  };
+  const frozen = new Set<string>();
+  for (const word of words) {
+    const [first, last = first, ...more] = word.split('..').map((name) => place(name.trim()));
+    if (more.length > 0 || last < first) {
+      throw new UsageError(`--freeze: expected FIRST..LAST in the order ${names.join(', ')}, got "${word}"`);
+    }
+    for (const name of names.slice(first, last + 1)) frozen.add(name);
+  }
+  if (frozen.size === names.length) {
+    throw new UsageError(`--freeze: leaves nothing to train: ${spec.name} has no layers but ${names.join(', ')}`);
+  }
+  return names.filter((name) => frozen.has(name));
+}

@@ -1,0 +1,139 @@
+/** A new run put together, not yet on disk: data set, network with its initial weights, settings, mean picture, colours. */
+import type * as tfl from '@tensorflow/tfjs-layers';
+import { UsageError } from '../../base/errors.js';
+import type { Progress } from '../../base/progress.js';
+import { random } from '../../base/random.js';
+import { packageVersions } from '../../base/versions.js';
+import { buildNetwork } from '../../model/network.js';
+import { findNetwork } from '../../model/registry.js';
+import { classWeights } from '../data/batches/class-weights.js';
+import { colourStatistics } from '../data/batches/colour.js';
+import { isReadByShards } from '../data/batches/epoch-batches.js';
+import { meanImage } from '../data/batches/mean.js';
+import type { Dataset } from '../data/dataset.js';
+import { loadPictures } from '../data/stream/read-ahead.js';
+import type { Run, RunLabels, RunRecord } from '../run/run-folder.js';
+import { checkFlags, resolveSettings, type Settings, type TrainConfig } from '../settings/config.js';
+import { frozenLayers } from '../settings/freeze.js';
+import { describeRecipe, publishedRecipe, type RecipeName } from '../settings/recipes.js';
+import { modelFromOrigin, networkOfOrigin, type Origin, openOrigin } from './fine-tune.js';
+import { absolutePaths, checkClasses, countPictures, openForTraining, pictureNames } from './training-data.js';
+
+/** Pictures kept for checking exports. */
+const SAMPLES = 8;
+
+/** What a person asks of a new run. */
+export interface NewRunRequest {
+  /** Data set and network; needed for a new run, as stored for one that is resumed. */
+  data?: string;
+  model?: string;
+  /** `data` opened already, with the splits train and val, at the size that the network takes. */
+  dataset?: Dataset;
+  /** Run whose weights and mean a new run starts with. */
+  from?: string;
+  /** Decode pictures anew at every use, also where they fit in memory. */
+  stream?: boolean;
+  /** Number of classes that the data set must have. */
+  classes?: number;
+  /** `balanced` or a file of weights by label, see `data/class-weights.ts`. */
+  classWeights?: string;
+  /** Published recipe, over the network's. */
+  recipe?: RecipeName;
+  /** Settings given, over the recipe; `freeze` may hold ranges, see `freeze.ts`. */
+  settings: Partial<Settings>;
+}
+
+export interface NewRun {
+  record: RunRecord;
+  labels: RunLabels;
+  pictures: Pick<Run, 'mean' | 'samples'>;
+  dataset: Dataset;
+  /** The caller disposes it. */
+  model: tfl.LayersModel;
+}
+
+/**
+ * @param found  what was found out before, for the message
+ * @throws {UserError} where data set or network is missing, or there is no such network
+ */
+export function checkNewRun({ data, model, from }: NewRunRequest, found = ''): void {
+  if (data === undefined || (model === undefined && from === undefined)) {
+    throw new UsageError(`${found}a new run needs --data and --model${data === undefined ? '' : ' (or --from RUN)'}`);
+  }
+  if (model !== undefined) findNetwork(model);
+}
+
+/**
+ * @throws {UserError} for anything about request or data set that does not fit; see the functions called
+ */
+export async function prepareNewRun(request: NewRunRequest, progress: Progress): Promise<NewRun> {
+  if (request.from === undefined) return newRun(request, undefined, progress);
+  const origin = await openOrigin(request.from);
+  try {
+    return await newRun(request, origin, progress);
+  } finally {
+    origin.checkpoint.model.dispose();
+  }
+}
+
+async function newRun(request: NewRunRequest, origin: Origin | undefined, progress: Progress): Promise<NewRun> {
+  const { data, recipe, settings } = request;
+  const spec = findNetwork(origin ? networkOfOrigin(origin, request.model) : request.model!);
+  const freeze = frozenLayers(spec, settings.freeze ?? []);
+  const lrn = settings.lrn ?? origin?.run.config.lrn;
+  const published = recipe && publishedRecipe(recipe, spec);
+  if (published) progress.note(describeRecipe(recipe, published, { ...settings, lrn }));
+  const config: TrainConfig = {
+    data: data!,
+    model: spec.name,
+    ...(recipe && { recipe }),
+    ...(origin && { from: request.from, fromWeights: origin.checkpoint.weightsSha256 }),
+    ...resolveSettings({ ...spec.recipe, ...published?.settings }, { ...settings, freeze, lrn }),
+  };
+  checkFlags(settings, config);
+  const { imagePx, inputPx } = spec;
+  const { stream } = request;
+  const dataset = request.dataset ?? (await openForTraining(config.data, imagePx, { stream }, progress));
+  const { labels, synsets } = dataset;
+  checkClasses(dataset, request.classes);
+  const { train } = dataset.splits;
+  if (request.classWeights) config.classWeights = await classWeights(request.classWeights, labels, train.labels);
+  const mean = origin?.run.mean ?? dataset.mean ?? meanImage(train, config.seed);
+  const colours = config.colourNoise > 0 ? (dataset.colours ?? colourStatistics(train, config.seed)) : undefined;
+  const byShards = isReadByShards(train);
+  const record = {
+    config,
+    paths: absolutePaths(config),
+    imagePx,
+    inputPx,
+    pictures: countPictures(dataset),
+    pictureNames: pictureNames(dataset),
+    byShards,
+    versions: packageVersions(),
+    colours,
+  };
+  const model = origin ? modelFromOrigin(origin, config, labels) : initialModel(config, labels);
+  const samples = await samplePictures(dataset);
+  return { record, labels: { labels, synsets }, pictures: { mean, samples }, dataset, model };
+}
+
+/** Validation pictures spread over the split, and so over the classes. */
+export async function samplePictures({ splits: { val }, imagePx }: Dataset): Promise<Uint8Array> {
+  const count = Math.min(SAMPLES, val.length);
+  const indices = Uint32Array.from({ length: count }, (_, i) => Math.floor((i * val.length) / count));
+  const pictures = await loadPictures(val, indices);
+  const samples = new Uint8Array(count * imagePx ** 2 * 3);
+  for (const [i, index] of indices.entries()) {
+    samples.set(pictures.pixels(index, random(0, 'sample', index)), i * imagePx ** 2 * 3);
+  }
+  return samples;
+}
+
+/** The network with weights drawn from the run's seed. */
+export function initialModel(config: TrainConfig, labels: string[]): tfl.LayersModel {
+  return buildNetwork(findNetwork(config.model), {
+    classes: labels.length,
+    seed: config.seed,
+    lrn: config.lrn ?? undefined,
+  });
+}

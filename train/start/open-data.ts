@@ -1,0 +1,30 @@
+/** Opens data sets for commands that can stream them, and tells people what was found. */
+
+import type { Progress } from '../../base/progress.js';
+import type { Dataset, OpenOptions } from '../data/dataset.js';
+import { openDataset } from '../data/open-dataset.js';
+
+/**
+ * @param always  decode pictures anew at every use also where they fit in memory
+ * @throws {UserError} see `openDataset`
+ */
+export async function openStreamable(
+  source: string,
+  options: OpenOptions,
+  always: boolean | undefined,
+  progress: Progress,
+): Promise<Dataset> {
+  const onProgress = (done: number, total?: number) => progress.work('reading pictures', done, total);
+  const dataset = await openDataset(source, { ...options, stream: always ? 'always' : 'large', onProgress });
+  reportDataset(dataset, progress);
+  if (dataset.streamed) progress.note(`${source}: ${dataset.streamed}`);
+  return dataset;
+}
+
+export function reportDataset(
+  { skipped, notes }: Pick<Dataset, 'skipped' | 'notes'>,
+  progress: Pick<Progress, 'note'>,
+): void {
+  for (const { name, reason } of skipped) progress.note(`warning: skipped ${name}: ${reason}`);
+  for (const note of notes) progress.note(`warning: ${note}`);
+}

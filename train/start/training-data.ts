@@ -1,0 +1,115 @@
+/** The data set of a run: opened with what training needs, and told apart from others. */
+import { createHash } from 'node:crypto';
+import { resolve } from 'node:path';
+import { UserError } from '../../base/errors.js';
+import type { Progress } from '../../base/progress.js';
+import { isReadByShards } from '../data/batches/epoch-batches.js';
+import type { Dataset, Split } from '../data/dataset.js';
+import { absoluteSource, isThere } from '../data/open-dataset.js';
+import { holdsRun, type Run, type RunRecord } from '../run/run-folder.js';
+import { openStreamable } from './open-data.js';
+
+export interface TrainingDataOptions {
+  /** Decode pictures anew at every use also where they fit in memory. */
+  stream?: boolean;
+  /** Whether a run that goes on began with its epochs in an order of shards, see `epoch-batches.ts`; default: as these pictures are read. */
+  byShards?: boolean;
+}
+
+/** @throws {UserError} where there is nothing to train on */
+export async function openForTraining(
+  source: string,
+  imagePx: number,
+  { stream, byShards }: TrainingDataOptions,
+  progress: Progress,
+): Promise<Dataset> {
+  const dataset = await openStreamable(source, { imagePx, splits: ['train', 'val'] }, stream || byShards, progress);
+  for (const split of ['train', 'val']) {
+    if (!dataset.splits[split]?.length)
+      throw new UserError(`${source}: no ${split}/ pictures; training needs train/ and val/ or test/`);
+  }
+  if (byShards === false && isReadByShards(dataset.splits.train)) {
+    progress.note(
+      `warning: ${source}: pictures are read one by one, in the order in which the run began: with its pictures in memory`,
+    );
+    dataset.splits.train = { ...dataset.splits.train, shards: undefined };
+  }
+  return dataset;
+}
+
+export function countPictures({ splits }: Dataset): Record<string, number> {
+  return { train: splits.train.length, val: splits.val.length };
+}
+
+/** SHA-256 of the names and classes of a split's pictures, in their order. */
+function namesOf({ length, labels, name }: Split): string {
+  const hash = createHash('sha256');
+  for (let i = 0; i < length; i++) hash.update(`${labels[i]} ${name(i)}\n`);
+  return hash.digest('hex');
+}
+
+/** Tells where pictures were moved, which numbers do not. */
+export function pictureNames({ splits }: Dataset): Record<string, string> {
+  const train = namesOf(splits.train);
+  return { train, val: splits.val === splits.train ? train : namesOf(splits.val) };
+}
+
+/** What `--data` and `--from` name, from any folder. */
+export function absolutePaths({
+  data,
+  from,
+}: Pick<RunRecord['config'], 'data' | 'from'>): NonNullable<RunRecord['paths']> {
+  return { data: absoluteSource(data), ...(from !== undefined && { from: resolve(from) }) };
+}
+
+/** What to open for a run: the path it was given, from any folder; where the project has moved since, what was typed. */
+export function dataOf({ config, paths }: Pick<RunRecord, 'config' | 'paths'>): string {
+  return paths && (isThere(paths.data) || !isThere(config.data)) ? paths.data : config.data;
+}
+
+/** The run that a run's first weights are from, likewise. */
+export function originOf({ config, paths }: Pick<RunRecord, 'config' | 'paths'>): string | undefined {
+  return paths?.from !== undefined && holdsRun(paths.from) ? paths.from : config.from;
+}
+
+/** For people. */
+export function describeData({ pictures, labels }: { pictures: Record<string, number>; labels: string[] }): string {
+  return `${pictures.train} train and ${pictures.val} val pictures of ${labels.length} classes`;
+}
+
+/** @throws {UserError} where the data set has another number of classes than is wanted */
+export function checkClasses({ source, labels }: Dataset, wanted: number | undefined): void {
+  if (wanted === undefined || wanted === labels.length) return;
+  throw new UserError(
+    `--classes ${wanted}: ${source} has ${labels.length} classes; both must be equal, or leave --classes out`,
+  );
+}
+
+/**
+ * @param force  other pictures of the same classes will do
+ * @throws {UserError} where it is not the one that the run was trained on: numbers of pictures, their names or classes, or labels differ
+ */
+export function checkSameData(run: Run, dataset: Dataset, names: Record<string, string>, force: boolean): void {
+  const found = { pictures: countPictures(dataset), labels: dataset.labels };
+  const stored = { pictures: force ? found.pictures : run.pictures, labels: run.labels };
+  if (JSON.stringify(found) !== JSON.stringify(stored)) {
+    throw new UserError(
+      `${run.config.data}: not the data set that ${run.path} was trained on: expected ` +
+        `${describeData(stored)}, found ${describeData(found)}${found.labels.length === stored.labels.length ? '; labels must be equal too' : ''}`,
+    );
+  }
+  const moved = movedSplits(run, names);
+  if (force || moved.length === 0) return;
+  throw new UserError(
+    `${run.config.data}: not the data set that ${run.path} was trained on: as many images of ${moved.join(' and ')}, but with other names ` +
+      'or in other classes; put them back, or add --force to go on with them as they are',
+  );
+}
+
+/** Splits whose pictures were renamed or moved to other classes since the run began, as far as it is known. */
+export function movedSplits(
+  { pictureNames: stored = {} }: Pick<RunRecord, 'pictureNames'>,
+  names: Record<string, string>,
+) {
+  return Object.keys(stored).filter((split) => stored[split] !== names[split]);
+}

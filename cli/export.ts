@@ -4,10 +4,10 @@ import { UsageError } from '../base/errors.js';
 import { type Progress, showProgress } from '../base/progress.js';
 import type { ExportFileRequest } from '../export/compile/export-model-file.js';
 import { LAYOUTS } from '../export/compile/export-onnx.js';
+import { OPSETS } from '../export/compile/program.js';
 import type { ExportRunReport, ExportRunRequest } from '../export/from-run.js';
 import { CALIBRATIONS } from '../export/precision/calibrate.js';
 import { PRECISIONS, type WriteReport } from '../export/write-checked.js';
-import { OPSETS } from '../onnx/program.js';
 import { cropCount, positiveInteger, wholeNumber } from './flag-types.js';
 import { CROPS_HELP } from './training-flags.js';
 

@@ -3,7 +3,7 @@ import type * as tfl from '@tensorflow/tfjs-layers';
 import { type CropCount, cropsOf } from '../base/crops.js';
 import { type ModelMetadata, metadataToProps } from '../onnx/file/metadata.js';
 import { OnnxModel } from '../onnx/file/onnx-model.js';
-import { compileProgram } from '../onnx/program.js';
+import { compileProgram } from './compile/program.js';
 import { inferencePass, trace, weightNames } from './compile/trace.js';
 import { type ImageHead, imageHead, tensorHead } from './heads.js';
 

@@ -5,11 +5,11 @@ export { type ModelMetadata, metadataToProps, propsToMetadata } from '../onnx/fi
 export { readMetadata } from '../onnx/file/model-file.js';
 export { OnnxModel, type SavedModel, type SaveOptions, saveModel } from '../onnx/file/onnx-model.js';
 export { LOWERINGS } from '../onnx/lowerings/index.js';
-export { OPSETS } from '../onnx/program.js';
 export { type ClassifierOptions, type ExportedClassifier, exportClassifier } from './classifier.js';
 export { exportOnnx, type OnnxOptions } from './compile/export-onnx.js';
 export { loadGraphModelFile, loadLayersModelFile } from './compile/load-tfjs.js';
 export type { InputSpec, TensorFunction } from './compile/model-source.js';
+export { OPSETS } from './compile/program.js';
 export { type Trace, trace } from './compile/trace.js';
 export type { Calibration, Feeds } from './precision/calibrate.js';
 export { toFloat16 } from './precision/float16.js';

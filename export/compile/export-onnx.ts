@@ -5,7 +5,6 @@ import { UserError } from '../../base/errors.js';
 import { OnnxModel } from '../../onnx/file/onnx-model.js';
 import type { Graph, Value } from '../../onnx/graph.js';
 import { identity, type Layout, NCHW } from '../../onnx/layout.js';
-import { compileProgram, OPSETS } from '../../onnx/program.js';
 import {
   functionSource,
   graphModelSource,
@@ -14,6 +13,7 @@ import {
   type ModelSource,
   type TensorFunction,
 } from './model-source.js';
+import { compileProgram, OPSETS } from './program.js';
 import { trace } from './trace.js';
 
 /** Order of a picture's axes at inputs and outputs: as the model has it, channels last, channels first. */

@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { UserError } from '../../base/errors.js';
 import type { OnnxruntimeBackend } from '../../onnx/backend/onnxruntime-backend.js';
-import { program } from '../../onnx/backend/onnxruntime-backend.js';
+import { recorder } from '../../onnx/backend/onnxruntime-backend.js';
 import type { DType, Operand } from '../../onnx/kernel-call.js';
 import { inferencePass, weightNames } from './trace.js';
 
@@ -104,7 +104,7 @@ function labelNodes(model: GraphModel): void {
     Object.defineProperty(node, 'category', {
       configurable: true,
       get: () => {
-        if (program.tracing) program.tracing.scope = name;
+        recorder.enterScope(name);
         return category;
       },
     });

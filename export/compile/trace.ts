@@ -5,9 +5,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { UserError } from '../../base/errors.js';
-import { DEPENDS_ON_DATA } from '../../onnx/backend/lazy-program.js';
-import { type OnnxruntimeBackend, program } from '../../onnx/backend/onnxruntime-backend.js';
+import { type OnnxruntimeBackend, recorder } from '../../onnx/backend/onnxruntime-backend.js';
 import type { TensorRecord } from '../../onnx/backend/record.js';
+import { DEPENDS_ON_DATA } from '../../onnx/backend/recorder.js';
 import { BACKEND_NAME, missingKernels } from '../../onnx/backend/register.js';
 import type { KernelCall, Operand, TensorSpec } from '../../onnx/kernel-call.js';
 
@@ -27,29 +27,26 @@ export interface Trace {
 export async function trace(run: (inputs: tf.Tensor[]) => tf.Tensor[], inputs: readonly TensorSpec[]): Promise<Trace> {
   await tf.setBackend(BACKEND_NAME);
   const backend = tf.backend() as OnnxruntimeBackend;
-  program.flush();
   const recordOf = (tensor: tf.Tensor) => backend.recordOf(tensor.dataId);
-  const tracing = { scope: '', missing: new Map<string, Set<string>>() };
-  program.tracing = tracing;
-  tf.engine().startScope('trace');
-  try {
-    const placeholders = inputs.map(({ shape, dtype }) =>
-      tf.engine().makeTensorFromTensorInfo(backend.makeTensorInfo([...shape], dtype)),
-    );
-    const fed = placeholders.map(recordOf);
-    for (const record of fed) record.fail(new UserError(DEPENDS_ON_DATA));
-    const outputs = run(placeholders).map(recordOf);
-    if (tracing.missing.size > 0) throw missingKernels(tracing.missing);
-    const calls = program.callsFor(outputs);
-    // Whoever holds the trace holds these arrays: no later tensor may be computed into them.
-    for (const leaf of calls.flatMap((call) => call.inputs as readonly TensorRecord[]))
-      if (leaf?.data) leaf.shared = true;
-    return { inputs: fed, outputs, calls };
-  } finally {
-    tf.engine().endScope();
-    program.discard();
-    program.tracing = undefined;
-  }
+  return recorder.trace(({ missing }) => {
+    tf.engine().startScope('trace');
+    try {
+      const placeholders = inputs.map(({ shape, dtype }) =>
+        tf.engine().makeTensorFromTensorInfo(backend.makeTensorInfo([...shape], dtype)),
+      );
+      const fed = placeholders.map(recordOf);
+      for (const record of fed) record.fail(new UserError(DEPENDS_ON_DATA));
+      const outputs = run(placeholders).map(recordOf);
+      if (missing.size > 0) throw missingKernels(missing);
+      const calls = recorder.callsFor(outputs);
+      // Whoever holds the trace holds these arrays: no later tensor may be computed into them.
+      for (const leaf of calls.flatMap((call) => call.inputs as readonly TensorRecord[]))
+        if (leaf?.data) leaf.shared = true;
+      return { inputs: fed, outputs, calls };
+    } finally {
+      tf.engine().endScope();
+    }
+  });
 }
 
 /**
@@ -81,14 +78,7 @@ function labelLayers(model: tfl.LayersModel, prefix: string): (() => void)[] {
 function labelCalls(layer: tfl.layers.Layer, name: string): () => void {
   const call = layer.call;
   layer.call = function (...args) {
-    if (!program.tracing) return call.apply(this, args);
-    const outer = program.tracing.scope;
-    program.tracing.scope = name;
-    try {
-      return call.apply(this, args);
-    } finally {
-      program.tracing.scope = outer;
-    }
+    return recorder.inScope(name, () => call.apply(this, args));
   };
   return () => {
     layer.call = call;

@@ -7,13 +7,14 @@ import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu';
 import type { TensorData } from '@tensorflow/tfjs-backend-cpu/dist/backend_cpu.js';
 import { type backend_util, type DataType, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import type { DType } from '../kernel-call.js';
-import { LazyProgram } from './lazy-program.js';
+
 import { TensorRecord } from './record.js';
+import { Recorder } from './recorder.js';
 
 type DataId = object;
 
 /** Outlives backend instances: tfjs throws them away on `reset()`. */
-export const program = new LazyProgram();
+export const recorder = new Recorder();
 
 export class OnnxruntimeBackend extends MathBackendCPU {
   /** Copies: the caller may change its array afterwards. */
@@ -65,7 +66,7 @@ export class OnnxruntimeBackend extends MathBackendCPU {
    */
   computeInto(tensors: readonly TensorInfo[], memory: readonly Float32Array[]): boolean[] {
     const records = tensors.map(({ dataId }) => this.recordOf(dataId));
-    program.computeOnly(new Map(records.map((record, i) => [record, memory[i]])));
+    recorder.computeOnly(new Map(records.map((record, i) => [record, memory[i]])));
     return records.map(({ data }, i) => data === memory[i]);
   }
 
@@ -74,13 +75,13 @@ export class OnnxruntimeBackend extends MathBackendCPU {
     const gone = super.disposeData(dataId, force);
     if (gone && record) {
       record.refCount = 0;
-      program.release(record, 0);
+      recorder.release(record, 0);
     }
     return gone;
   }
 
   private newRecord(values: backend_util.BackendValues | undefined, shape: number[], dtype: DataType): TensorRecord {
-    const record = new TensorRecord(shape, dtype as DType, program.compute);
+    const record = new TensorRecord(shape, dtype as DType, recorder.compute);
     record.values = values;
     return record;
   }

@@ -16,9 +16,9 @@ import type { Attrs, TensorSpec } from '../kernel-call.js';
 import type { TensorData } from '../layout.js';
 import { LOWERINGS } from '../lowerings/index.js';
 import type { Rule } from '../rule.js';
-import { DEPENDS_ON_DATA, type Tracing } from './lazy-program.js';
-import { OnnxruntimeBackend, program } from './onnxruntime-backend.js';
+import { OnnxruntimeBackend, recorder } from './onnxruntime-backend.js';
 import { isNumeric, type TensorRecord } from './record.js';
+import { DEPENDS_ON_DATA, type Tracing } from './recorder.js';
 
 export const BACKEND_NAME = 'onnxruntime';
 
@@ -41,19 +41,19 @@ export interface KernelCounts {
 }
 
 export function kernelCounts(): KernelCounts {
-  return { onnx: program.kernels, delegated: Object.fromEntries(delegated), runs: program.runs };
+  return { onnx: recorder.kernels, delegated: Object.fromEntries(delegated), runs: recorder.runs };
 }
 
 /** The tensor as an operand; delegated kernels may show one record under another shape or type. */
 function operandOf(backend: OnnxruntimeBackend, { dataId, shape, dtype }: TensorInfo): TensorRecord {
   let record = backend.recordOf(dataId);
   if (record.dtype !== dtype)
-    [record] = program.record('Cast', [record], { dtype }, [
+    [record] = recorder.record('Cast', [record], { dtype }, [
       { shape: record.shape, dtype: dtype as TensorSpec['dtype'] },
     ]);
   const sameShape =
     record.shape.length === shape.length && record.shape.every((length, axis) => length === shape[axis]);
-  return sameShape ? record : program.record('Reshape', [record], { shape }, [{ shape, dtype: record.dtype }])[0];
+  return sameShape ? record : recorder.record('Reshape', [record], { shape }, [{ shape, dtype: record.dtype }])[0];
 }
 
 /** Kernel inputs in the rule's order, absent ones as undefined. */
@@ -80,7 +80,7 @@ function refusalOfValues(
   inputs: (TensorInfo | undefined)[],
   attrs: Attrs,
 ): string | undefined {
-  if (program.tracing) return undefined;
+  if (recorder.tracing) return undefined;
   const values = (input: number) => backend.recordOf(inputs[input]!.dataId).values as TensorData;
   return rule.refusesValues?.(values, inputs as TensorSpec[], attrs);
 }
@@ -93,7 +93,7 @@ function inputRecords({ inputs, backend }: KernelCallArguments): TensorRecord[] 
 }
 
 function dependsOnInput(call: KernelCallArguments): boolean {
-  return inputRecords(call).some((record) => program.dependsOnInput(record));
+  return inputRecords(call).some((record) => recorder.dependsOnInput(record));
 }
 
 /**
@@ -143,8 +143,8 @@ export function missingKernels(missing: Tracing['missing']): UserError {
 
 function kernelFunc(kernelName: string, rule: Rule | undefined, onCpu: KernelFunc | undefined): KernelFunc {
   const delegate: (reason: string, ...call: Parameters<KernelFunc>) => ReturnType<KernelFunc> = (reason, call) => {
-    if (program.tracing && dependsOnInput(call))
-      return standIn(program.tracing, reason ? `${kernelName} (${reason})` : kernelName, onCpu, call);
+    if (recorder.tracing && dependsOnInput(call))
+      return standIn(recorder.tracing, reason ? `${kernelName} (${reason})` : kernelName, onCpu, call);
     if (!onCpu)
       throw new Error(
         `${kernelName}: the onnxruntime backend cannot take ${reason}, and the cpu backend has no such kernel`,
@@ -163,7 +163,7 @@ function kernelFunc(kernelName: string, rule: Rule | undefined, onCpu: KernelFun
     if (reason) return delegate(reason, call);
     const outputs = rule.outputs(inputs as TensorSpec[], attrs);
     const operands = inputs.map((input) => input && operandOf(backend, input));
-    const results = program.record(kernelName, operands, attrs, outputs).map((record) => backend.register(record));
+    const results = recorder.record(kernelName, operands, attrs, outputs).map((record) => backend.register(record));
     return results.length === 1 && !rule.list ? results[0] : results;
   };
 }

@@ -9,19 +9,19 @@ import { random } from '../../base/random.js';
 import { reseedDropout } from '../../model/dropout.js';
 import { buildNetwork } from '../../model/network.js';
 import { findNetwork } from '../../model/registry.js';
-import { program } from '../../onnx/backend/onnxruntime-backend.js';
+import { recorder } from '../../onnx/backend/onnxruntime-backend.js';
 import { modelWeights } from '../../train/run/weights.js';
 import { Sgd } from '../../train/sgd.js';
 import { TrainingStep } from '../../train/step.js';
 
 /** Runs `work` with every kernel call recorded under `label`. */
 function labelled<T>(label: string, work: () => T): T {
-  const outer = program.label;
-  program.label = label;
+  const outer = recorder.label;
+  recorder.label = label;
   try {
     return work();
   } finally {
-    program.label = outer;
+    recorder.label = outer;
   }
 }
 
@@ -40,7 +40,7 @@ function labelGradients(): void {
     addTapeNode(...words);
     const node = engine.state.activeTape.at(-1)!;
     const { gradient } = node;
-    const label = program.label.replace('forward', 'backward');
+    const label = recorder.label.replace('forward', 'backward');
     if (!gradient) return;
     node.gradient = (dys) => {
       const parts = labelled(label, () => gradient(dys));

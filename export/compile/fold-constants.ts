@@ -1,8 +1,8 @@
 /** Computes what does not depend on an input once and for all, with onnxruntime itself. */
 
-import { encodeModel } from './file/proto.js';
-import type { Constant, ElementType, GraphNode, Numbers, Value } from './graph.js';
-import * as ort from './onnxruntime.js';
+import { encodeModel } from '../../onnx/file/proto.js';
+import type { Constant, ElementType, GraphNode, Numbers, Value } from '../../onnx/graph.js';
+import * as ort from '../../onnx/onnxruntime.js';
 
 /** What `foldConstants` changes. */
 interface Foldable {

@@ -1,4 +1,4 @@
-/** Kernel calls recorded and not yet run, and the run that computes them all. */
+/** Records kernel calls: pending ones are computed all at once when a value is read, or handed to a tracer, which writes a file of them. */
 import { UserError } from '../../base/errors.js';
 import { withMemory } from '../../base/out-of-memory.js';
 import { type Attrs, type KernelCall, type Operand, type TensorSpec, textOf } from '../kernel-call.js';
@@ -28,7 +28,7 @@ export interface Tracing {
   readonly missing: Map<string, Set<string>>;
 }
 
-export class LazyProgram {
+export class Recorder {
   private pending: PendingCall[] = [];
   private readonly pool = new BufferPool();
   /** Session runs since the process started. */
@@ -37,8 +37,7 @@ export class LazyProgram {
   kernels = 0;
   /** Goes with every call recorded from now on, into the names of its nodes: for profiles. */
   label = '';
-  /** While set, a program is being traced: only what does not depend on its inputs may be computed. */
-  tracing?: Tracing;
+  private current?: Tracing;
 
   /** One function for all records. Made in `record`, it would hold that call's scope, and through it every earlier step's tensors. */
   readonly compute = (record: TensorRecord) => (this.tracing ? this.computeConstant(record) : this.flush());
@@ -70,13 +69,46 @@ export class LazyProgram {
     return results;
   }
 
+  /** Set while a program is traced: only what does not depend on its inputs may be computed. */
+  get tracing(): Tracing | undefined {
+    return this.current;
+  }
+
+  /** Calls `body` with recording for a tracer: nothing is computed that depends on an input, and what it recorded is forgotten at its end. */
+  trace<T>(body: (tracing: Tracing) => T): T {
+    this.flush();
+    this.current = { scope: '', missing: new Map() };
+    try {
+      return body(this.current);
+    } finally {
+      this.discard();
+      this.current = undefined;
+    }
+  }
+
+  /** While traced, calls that `body` records carry the name of a layer. */
+  inScope<T>(name: string, body: () => T): T {
+    const outer = this.current?.scope ?? '';
+    this.enterScope(name);
+    try {
+      return body();
+    } finally {
+      this.enterScope(outer);
+    }
+  }
+
+  /** While traced, calls recorded from now on carry this name. */
+  enterScope(name: string): void {
+    if (this.current) this.current.scope = name;
+  }
+
   /** The calls that `outputs` depend on, for a tracer. */
   callsFor(outputs: readonly Operand[]): KernelCall[] {
     return neededCalls(this.pending, outputs);
   }
 
   /** Forgets what is pending. */
-  discard(): void {
+  private discard(): void {
     this.discardReaders(this.pending);
     this.pending = [];
   }

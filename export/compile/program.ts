@@ -3,17 +3,17 @@
  * values named.
  */
 
-import { allFinite } from '../base/all-finite.js';
-import { UserError } from '../base/errors.js';
-import { fixedBatch, freeBatch, type LoweredProgram } from '../export/compile/free-batch.js';
-import type { Trace } from '../export/compile/trace.js';
-import type { ModelParts, ValueInfo } from './file/proto.js';
+import { allFinite } from '../../base/all-finite.js';
+import { UserError } from '../../base/errors.js';
+import type { ModelParts, ValueInfo } from '../../onnx/file/proto.js';
+import { Graph, type GraphNode, type Target, type Value } from '../../onnx/graph.js';
+import type { KernelCall, Operand } from '../../onnx/kernel-call.js';
+import { distinctOutputs, liveNodes, lower } from '../../onnx/lower.js';
+import { LOWERINGS } from '../../onnx/lowerings/index.js';
 import { foldConstants } from './fold-constants.js';
-import { Graph, type GraphNode, type Target, type Value } from './graph.js';
-import type { KernelCall, Operand } from './kernel-call.js';
-import { distinctOutputs, liveNodes, lower } from './lower.js';
-import { LOWERINGS } from './lowerings/index.js';
+import { fixedBatch, freeBatch, type LoweredProgram } from './free-batch.js';
 import { nameGraph } from './names.js';
+import type { Trace } from './trace.js';
 
 /** Operator sets that can be written. */
 export const OPSETS = { lowest: 13, highest: 22, default: 13 } as const;

@@ -2,7 +2,7 @@
  * Names in exported files: the value a layer ends with is called as the layer, what leads to it `layer.operator`, and a stored tensor
  * as the weight it came from, so that one search finds a tensor in code, checkpoint and graph.
  */
-import type { Constant, GraphNode, Value } from './graph.js';
+import type { Constant, GraphNode, Value } from '../../onnx/graph.js';
 
 /** Nodes, stored tensors, inputs and outputs under their final names. */
 export interface NamedGraph {

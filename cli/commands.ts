@@ -26,7 +26,7 @@ const COMMANDS: Record<string, { description: string; load: () => Promise<Comman
   },
   evaluate: {
     description: 'measure the errors of a checkpoint or an exported file',
-    load: async () => (await import('./train.js')).evaluateCommand(),
+    load: async () => (await import('./evaluate.js')).evaluateCommand(),
   },
   report: {
     description: 'write what there is to say of a run as one HTML page',
@@ -54,23 +54,23 @@ const COMMANDS: Record<string, { description: string; load: () => Promise<Comman
   },
   classify: {
     description: 'name what is on pictures',
-    load: async () => (await import('./serve.js')).classifyCommand(),
+    load: async () => (await import('./classify.js')).classifyCommand(),
   },
   filters: {
     description: "draw the first layer's kernels",
-    load: async () => (await import('./views.js')).filtersCommand(),
+    load: async () => (await import('./filters.js')).filtersCommand(),
   },
   occlude: {
     description: 'show which part of a picture a class rests on',
-    load: async () => (await import('./views.js')).occludeCommand(),
+    load: async () => (await import('./occlude.js')).occludeCommand(),
   },
   index: {
     description: 'keep the features of a data set, to find pictures by',
-    load: async () => (await import('./views.js')).indexCommand(),
+    load: async () => (await import('./index.js')).indexCommand(),
   },
   neighbours: {
     description: 'find the pictures most like one',
-    load: async () => (await import('./views.js')).neighboursCommand(),
+    load: async () => (await import('./neighbours.js')).neighboursCommand(),
   },
   demo: {
     description: 'the whole path on embedded pictures, in minutes',

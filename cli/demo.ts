@@ -2,6 +2,7 @@
  * The whole path on embedded pictures, in minutes: train a small network on six vendors' emoji, export it, measure the file on a seventh's,
  * serve it, post a picture.
  */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
@@ -9,6 +10,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { UserError } from '../base/errors.js';
+import { percent } from '../base/format.js';
 import { listenForInterrupt } from '../base/process/interrupt.js';
 import { exitCodeOf, onStopSignal } from '../base/process/stop-signals.js';
 import { type Progress, showProgress } from '../base/progress.js';
@@ -111,7 +113,9 @@ async function measure(file: string, progress: Progress): Promise<void> {
   heading(progress, "Errors of the file on a seventh vendor's drawings, none of which was trained on");
   const dataset = await openDataset(DATA, { imagePx: 32 });
   const line = (what: string, { top1Error, top5Error }: { top1Error: number; top5Error: number }) =>
-    console.log(`  ${what.padEnd(44)} top-1 ${percent(top1Error)}   top-5 ${percent(top5Error)}`);
+    console.log(
+      `  ${what.padEnd(44)} top-1 ${percent(top1Error, 1).padStart(7)}   top-5 ${percent(top5Error, 1).padStart(7)}`,
+    );
   for (const [split, title] of [
     ['test-centred', 'centred on white'],
     ['test-random', 'random place, size and background'],
@@ -121,10 +125,6 @@ async function measure(file: string, progress: Progress): Promise<void> {
     line(`${title}: network`, net);
     line(`${title}: nearest neighbour`, nearestNeighbour(dataset.splits.train, dataset.splits[split], 32, { seed: 1 }));
   }
-}
-
-function percent(fraction: number): string {
-  return `${(100 * fraction).toFixed(1).padStart(5)} %`;
 }
 
 async function exportFile(out: string, progress: Progress): Promise<string> {
@@ -138,7 +138,7 @@ async function exportFile(out: string, progress: Progress): Promise<string> {
   const { top1Error, top5Error, measuredOn, crops } = report.metadata;
   console.log(
     `  its errors on the ${measuredOn!.images} validation images, ${crops} crop(s): ` +
-      `top-1 ${percent(top1Error!).trim()}, top-5 ${percent(top5Error!).trim()}`,
+      `top-1 ${percent(top1Error!, 1)}, top-5 ${percent(top5Error!, 1)}`,
   );
   return file;
 }

@@ -1,6 +1,8 @@
 /** The command `alexnet export`: a run's checkpoint, or any TensorFlow.js model on disk, as a checked `.onnx` file. */
+
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { UsageError } from '../base/errors.js';
+import { percent } from '../base/format.js';
 import { type Progress, showProgress } from '../base/progress.js';
 import type { ExportFileRequest } from '../export/compile/export-model-file.js';
 import { LAYOUTS } from '../export/compile/export-onnx.js';
@@ -214,9 +216,8 @@ function describeErrors({ file, metadata }: ExportRunReport): string[] {
   const { crops, top1Error, top5Error, measuredOn, dataset } = metadata;
   if (!measuredOn) return [];
   const { images, split, data = dataset } = measuredOn;
-  const percent = (fraction = 0) => `${(100 * fraction).toFixed(2)} %`;
   return [
-    `${file} itself on ${images} ${split} images of ${data}, ${crops} crop(s): top-1 error ${percent(top1Error)}, top-5 ${percent(top5Error)}`,
+    `${file} itself on ${images} ${split} images of ${data}, ${crops} crop(s): top-1 error ${percent(top1Error!)}, top-5 ${percent(top5Error!)}`,
   ];
 }
 

@@ -2,11 +2,11 @@
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { writeFileAtomically } from '../base/atomic-file.js';
+import { count, percent } from '../base/format.js';
 import { showProgress } from '../base/progress.js';
 import { checkReplaceable, isMarked } from '../base/replaceable.js';
 import { BACKENDS } from '../onnx/backend/select-backend.js';
 import { DATA_HELP } from '../train/data/open-dataset.js';
-import { count, percent } from '../train/report/format.js';
 import { gather, type Report, type ReportRequest } from '../train/report/gather.js';
 import type { CropErrors } from '../train/report/measure.js';
 import { page } from '../train/report/page.js';

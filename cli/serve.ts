@@ -1,11 +1,12 @@
-/** The commands `alexnet serve` and `alexnet classify`. */
-import { Command, InvalidArgumentError, Option } from 'commander';
+/** The command `alexnet serve`. */
+import { Command, Option } from 'commander';
 import { UsageError } from '../base/errors.js';
 import { VERSION_POLICIES, type VersionPolicy } from '../serve/hosting/find-models.js';
-import { PROVIDERS, type ProviderChoice } from '../serve/inference/provider.js';
+import type { ProviderChoice } from '../serve/inference/provider.js';
 import { LOG_FORMATS, type LogFormat, openLog } from '../serve/log.js';
 import { serveUntilSignal } from '../serve/serve-until-signal.js';
 import { createServer, DEFAULTS, IN_FLIGHT } from '../serve/server.js';
+import { providerOption, seconds, wholeNumber } from './serving-flags.js';
 
 interface ServeFlags {
   model?: string[];
@@ -127,55 +128,4 @@ function adminToken(): string {
   throw new UsageError(
     `--admin: expected a token of at least ${MIN_TOKEN} characters in ${TOKEN}, got ${token.length}`,
   );
-}
-
-interface ClassifyFlags {
-  model: string;
-  top?: string;
-  json?: boolean;
-  provider: ProviderChoice;
-  maxPixels: number;
-}
-
-/** Exits with 1 when a picture cannot be read; the others are answered all the same. */
-export function classifyCommand(): Command {
-  return new Command('classify')
-    .description('Name what is on pictures, as the server would, without one.')
-    .argument('<image...>', 'JPEG, PNG or WebP files; - reads one from stdin')
-    .requiredOption('--model <file>', 'the .onnx file, exported with --head image')
-    .option('--top <n>', 'predictions a picture (default: 5, or all classes where fewer)')
-    .option('--json', 'print one JSON object')
-    .addOption(providerOption())
-    .option('--max-pixels <n>', 'largest picture, width × height', wholeNumber(1), DEFAULTS.maxPixels)
-    .action(async (images: string[], { model, top, json, provider, maxPixels }: ClassifyFlags) => {
-      const { classifyFiles, formatResults } = await import('../serve/classify-files.js');
-      const log = (line: string) => console.error(line);
-      const results = await classifyFiles(images, { file: model, provider, maxPixels, log, top });
-      console.log(json ? JSON.stringify(results) : formatResults(results));
-      if (results.results.some((result) => 'error' in result)) process.exitCode = 1;
-    });
-}
-
-function providerOption(): Option {
-  return new Option('--provider <name>', 'what computes; auto: cuda where it runs, else cpu')
-    .choices(PROVIDERS)
-    .default(DEFAULTS.provider);
-}
-
-function wholeNumber(low: number, high = Number.MAX_SAFE_INTEGER): (text: string) => number {
-  const range = high === Number.MAX_SAFE_INTEGER ? `${low} or more` : `${low} to ${high}`;
-  return (text) => {
-    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-    if (value >= low && value <= high) return value;
-    throw new InvalidArgumentError(`expected a whole number, ${range}, got "${text}".`);
-  };
-}
-
-/** At most 24 days: longer timers overflow and fire at once. */
-const MAX_SECONDS = 2_000_000;
-
-function seconds(text: string): number {
-  const value = text.trim() === '' ? Number.NaN : Number(text);
-  if (value > 0 && value <= MAX_SECONDS) return value;
-  throw new InvalidArgumentError(`expected seconds, more than 0 and at most ${MAX_SECONDS}, got "${text}".`);
 }

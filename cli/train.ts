@@ -1,31 +1,23 @@
-/** The commands `alexnet train` and `alexnet evaluate`: flags in, progress on stderr, results on stdout. */
+/** The command `alexnet train`: flags in, progress on stderr, results on stdout. */
+
 import { Command, Option } from 'commander';
 import { UsageError } from '../base/errors.js';
+import { percent } from '../base/format.js';
 import { listenForInterrupt } from '../base/process/interrupt.js';
 import { exitCodeOf } from '../base/process/stop-signals.js';
 import { showProgress, silentProgress } from '../base/progress.js';
-import { DATA_HELP } from '../train/data/open-dataset.js';
 import { ALONE, type Communicator } from '../train/distributed/communicator.js';
 import { networkSpeed } from '../train/distributed/cost-model.js';
 import type { GradientType } from '../train/distributed/gradient-sum.js';
 import { describeJob, ENGINES, endJob, inProcess, join } from '../train/distributed/launched.js';
-import { type EvaluateRequest, type EvaluationReport, evaluateRun } from '../train/evaluate/evaluate-run.js';
 import { dryRun } from '../train/measure/dry-run.js';
 import { DEFAULTS, SCHEDULES, type Settings } from '../train/settings/config.js';
 import { lossOfGuessing } from '../train/start/few-images.js';
 import { startTraining, type Trained, type TrainRequest } from '../train/start/start.js';
 import { describeDryRun, dryRunJson } from './describe-dry-run.js';
-import { cropCount, nonNegativeNumber, positiveInteger, positiveNumber, risingIntegers } from './flag-types.js';
+import { nonNegativeNumber, positiveInteger, positiveNumber, risingIntegers } from './flag-types.js';
 import { useLargePages } from './large-pages.js';
-import {
-  backendOption,
-  CROPS_HELP,
-  networkOptions,
-  newRunRequest,
-  recipeDefault,
-  STREAM_HELP,
-  updateOptions,
-} from './training-flags.js';
+import { networkOptions, newRunRequest, recipeDefault, updateOptions } from './training-flags.js';
 
 const NETWORK = '10Gb';
 
@@ -190,46 +182,4 @@ function describeTrained({ run, state, imagesPerSecond, delegated }: Trained): s
   const kernels = Object.entries(delegated).map(([kernel, count]) => `${kernel} ${count}`);
   if (kernels.length > 0) lines.push(`kernels without a rule, computed by the slow cpu backend: ${kernels.join(', ')}`);
   return lines.join('\n');
-}
-
-/** Measures the errors of a checkpoint or an exported file. */
-export function evaluateCommand(): Command {
-  return new Command('evaluate')
-    .description('Measure top-1 and top-5 errors of a checkpoint or an exported file.')
-    .option('--run <run>', 'folder that "alexnet train" made')
-    .addOption(new Option('--checkpoint <which>', 'checkpoint of the run').choices(['best', 'last']).default('best'))
-    .option('--onnx <file>', 'file that "alexnet export" made, with the image head')
-    .option('--data <data>', `${DATA_HELP} (default: that of the run)`)
-    .option('--split <name>', 'train, val, test or another split of the data set', 'test')
-    .option('--crops <n>', `crops averaged an image: ${CROPS_HELP} (default: 1; of a file those inside it)`, cropCount)
-    .option('--images <n>', 'images to evaluate, spread evenly over the split (default: all)', positiveInteger)
-    .option('--batch <n>', 'pictures at once', positiveInteger)
-    .addOption(backendOption())
-    .option('--stream', STREAM_HELP, false)
-    .option('--predictions <file>', 'write one JSON line a picture: name, label, top5, probability, loss')
-    .option('--json', 'print the result as one JSON object', false)
-    .action(runEvaluate);
-}
-
-async function runEvaluate(flags: EvaluateRequest & { json: boolean }): Promise<void> {
-  const progress = showProgress();
-  try {
-    const report = await evaluateRun(flags, progress);
-    progress.stop();
-    console.log(flags.json ? JSON.stringify(evaluateJson(report)) : describeEvaluation(report));
-  } finally {
-    progress.stop();
-  }
-}
-
-function evaluateJson({ images, top1Error, top5Error, ...rest }: EvaluationReport): object {
-  return { images, top1_error: top1Error, top5_error: top5Error, ...rest };
-}
-
-function describeEvaluation({ model, data, split, images, crops, top1Error, top5Error }: EvaluationReport): string {
-  return `${model} on ${data}, ${images} ${split} pictures, ${crops} crop(s): top-1 error ${percent(top1Error)}, top-5 ${percent(top5Error)}`;
-}
-
-function percent(fraction: number): string {
-  return `${(100 * fraction).toFixed(2)} %`;
 }

@@ -3,8 +3,7 @@ import { type Command, Option } from 'commander';
 import { NETWORKS } from '../model/registry.js';
 import { BACKENDS } from '../onnx/backend/select-backend.js';
 import { DATA_HELP } from '../train/data/open-dataset.js';
-import { DEFAULTS, type Settings } from '../train/settings/config.js';
-import { RECIPES } from '../train/settings/recipes.js';
+import { DEFAULTS, RECIPES, type Settings } from '../train/settings/config.js';
 import type { NewRunRequest } from '../train/start/new-run.js';
 import { fractionBelowOne, nonNegativeNumber, positiveInteger, positiveNumber, wholeNumber } from './flag-types.js';
 

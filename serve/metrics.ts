@@ -5,9 +5,16 @@
 import type { RequestHandler } from 'express';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { type ErrorCode, RequestError } from './errors.js';
-import type { Timings } from './hosting/model-host.js';
 import { PROVIDERS, type Provider } from './inference/provider.js';
 import type { ServedModel } from './served-model.js';
+
+/** What a picture's answer says besides its classes, milliseconds. */
+export interface Timings {
+  queue: number;
+  decode: number;
+  inference: number;
+  total: number;
+}
 
 /** What is asked for when Prometheus reads. */
 export interface MetricsSource {

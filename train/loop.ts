@@ -2,10 +2,12 @@
  * The training loop, read top to bottom: steps of an epoch, validation, schedule, checkpoints. It goes on from any step of an
  * earlier run bit for bit, since order, crops and dropout are drawn from streams named by seed, epoch and step.
  */
+
 import { setImmediate } from 'node:timers/promises';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { DiskFullError } from '../base/disk-full.js';
 import { UserError } from '../base/errors.js';
+import { percent } from '../base/format.js';
 import { isOutOfMemory, withMemory } from '../base/out-of-memory.js';
 import type { Interrupt } from '../base/process/interrupt.js';
 import type { Progress } from '../base/progress.js';
@@ -246,8 +248,8 @@ class Loop {
     if (improved) state.bestValidation = validation;
 
     progress.note(
-      `epoch ${state.epoch}/${run.config.epochs}: loss ${trainLoss.toFixed(4)}, train top-1 error ${percent(trainTop1Error)}, ` +
-        `val loss ${loss.toFixed(4)}, top-1 ${percent(top1Error)}, top-5 ${percent(top5Error)}, learning rate ${lr.toPrecision(3)}${improved ? ', best so far' : ''}`,
+      `epoch ${state.epoch}/${run.config.epochs}: loss ${trainLoss.toFixed(4)}, train top-1 error ${percent(trainTop1Error, 1)}, ` +
+        `val loss ${loss.toFixed(4)}, top-1 ${percent(top1Error, 1)}, top-5 ${percent(top5Error, 1)}, learning rate ${lr.toPrecision(3)}${improved ? ', best so far' : ''}`,
     );
     this.tellOfChance(trainLoss);
     await this.metrics?.append({
@@ -353,8 +355,4 @@ class Loop {
     const { last } = this.training.run;
     return hasCheckpoint(last) ? `the last good checkpoint is ${last}` : 'no checkpoint was saved before';
   }
-}
-
-function percent(fraction: number): string {
-  return `${(100 * fraction).toFixed(1)} %`;
 }

@@ -8,7 +8,7 @@ import { LRUCache } from 'lru-cache';
 import type { Answer, InferenceOptions, Loaded, Work } from '../inference/messages.js';
 import type { Provider } from '../inference/provider.js';
 import type { Log } from '../log.js';
-import type { Metrics } from '../metrics.js';
+import type { Metrics, Timings } from '../metrics.js';
 import type { ServedModel } from '../served-model.js';
 import type { Tensor } from '../tensors.js';
 import { InferenceSupervisor } from './inference-supervisor.js';
@@ -33,14 +33,6 @@ export interface HostOptions
   inferenceModule?: string;
   /** The same for the process for views. */
   viewModule?: string;
-}
-
-/** What a picture's answer says besides its classes, milliseconds. */
-export interface Timings {
-  queue: number;
-  decode: number;
-  inference: number;
-  total: number;
 }
 
 export interface Classified {

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import express, { type Express, type RequestHandler } from 'express';
 import { RequestError } from '../errors.js';
-import { huggingFace } from './hugging-face.js';
+import { huggingFace } from './hugging-face/routes.js';
 import { openInference } from './open-inference/routes.js';
 import { openApiPages } from './openapi.js';
 import type { AppDeps } from './own/answer-picture.js';

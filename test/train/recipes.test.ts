@@ -9,8 +9,8 @@ import { UsageError } from '../../base/errors.js';
 import { NETWORKS } from '../../model/registry.js';
 import type { NetworkName } from '../../model/spec.js';
 import { learningRateAt, startSchedule } from '../../train/schedule.js';
-import { DEFAULTS, resolveSettings } from '../../train/settings/config.js';
-import { publishedRecipe, RECIPES, type RecipeName } from '../../train/settings/recipes.js';
+import { DEFAULTS, RECIPES, type RecipeName, resolveSettings } from '../../train/settings/config.js';
+import { publishedRecipe } from '../../train/settings/recipes.js';
 import { alexnet } from '../real/command.js';
 
 let folder: string;

@@ -2,9 +2,18 @@
  * What training and evaluation need of a data set, opened through `open-dataset.ts`.
  */
 import type { Random } from '../../base/random.js';
-import type { ColourStatistics } from './batches/colour.js';
 import type { Layout } from './layout/find-layout.js';
 import type { RemoteOptions } from './remote/options.js';
+
+/** Of the colours of training images: principal components (Krizhevsky et al. 2012, §4.1). */
+export interface ColourStatistics {
+  /** Variances along the components, largest first; squares of levels in 0 … 255. */
+  eigenvalues: [number, number, number];
+  /** Components as rows, R, G, B; each of length 1. */
+  eigenvectors: [Rgb, Rgb, Rgb];
+}
+
+export type Rgb = [number, number, number];
 
 /** Pictures with labels, addressed by position. */
 export interface Split {

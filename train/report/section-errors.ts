@@ -1,6 +1,7 @@
 /** Errors of a checkpoint: by crops, by class, and which class was taken for which. */
+
+import { count, percent, standardError } from '../../base/format.js';
 import type { ClassErrors, Confusion } from './confusion.js';
-import { count, percent, standardError } from './format.js';
 import type { Report } from './gather.js';
 import { type Html, html, scrolling, table } from './html.js';
 import type { CropErrors, Measured } from './measure.js';

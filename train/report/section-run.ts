@@ -1,9 +1,10 @@
 /** The head of a report: what was trained on what, by which version, and the figures that matter most. */
+
+import { count, counted, percent } from '../../base/format.js';
 import { findNetwork } from '../../model/registry.js';
 import { summarize } from '../../model/summary.js';
 import { endsEpoch } from '../metrics/metrics-file.js';
 import { UNKNOWN_DATA } from '../run/run-folder.js';
-import { count, counted, percent } from './format.js';
 import type { Report } from './gather.js';
 import { type Content, type Html, html, table } from './html.js';
 

@@ -1,10 +1,10 @@
 /** The curves of a run: everything that `metrics.jsonl` says, drawn and as a table. */
 
+import { count, percent } from '../../base/format.js';
 import { endsEpoch, type MetricsLine } from '../metrics/metrics-file.js';
 import { type LinePlot, linePlot } from '../plot/line-plot.js';
 import type { Run } from '../run/run-folder.js';
 import { stepsPerEpoch } from '../settings/config.js';
-import { count, percent } from './format.js';
 import type { Report } from './gather.js';
 import { Html, html, table } from './html.js';
 

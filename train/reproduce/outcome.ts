@@ -1,5 +1,6 @@
 /** What came out of an experiment: read from its runs' metrics, put into a table and a plot. */
 
+import { percent } from '../../base/format.js';
 import { formatDuration } from '../../base/progress.js';
 import { endsEpoch, type MetricsLine, readMetrics } from '../metrics/metrics-file.js';
 import type { PlotSeries } from '../plot/line-plot.js';
@@ -105,9 +106,9 @@ export function describeOutcome(experiment: Experiment, outcomes: Outcome[]): st
     String(one.learningRate),
     String(one.epochs),
     ...(race ? [one.epochsToTarget?.toFixed(1) ?? 'not reached'] : []),
-    one.diverged ? 'diverged' : percent(one.trainError),
-    one.diverged ? 'diverged' : percent(one.testError),
-    ...(ten ? [one.tenCropError === undefined ? '' : percent(one.tenCropError)] : []),
+    one.diverged ? 'diverged' : percent(one.trainError, 1),
+    one.diverged ? 'diverged' : percent(one.testError, 1),
+    ...(ten ? [one.tenCropError === undefined ? '' : percent(one.tenCropError, 1)] : []),
     formatDuration(one.seconds),
   ]);
   const line = (cells: string[]) => `| ${cells.join(' | ')} |`;
@@ -123,7 +124,7 @@ function finding({ until }: Experiment, outcomes: Outcome[]): string {
   const others = rest.filter(({ diverged }) => !diverged);
   const lost = gone.map(({ variant, epochs }) => `${variant} diverged in epoch ${epochs + 1}`);
   if (until !== 'equal') {
-    const aim = percent(until.trainTop1Error);
+    const aim = percent(until.trainTop1Error, 1);
     return `${[...others.map((other) => compareRace(first, other, aim)), ...lost].join('; ')}.`;
   }
   const error = (one: Outcome) => one.tenCropError ?? one.testError;
@@ -143,7 +144,7 @@ function compareRace(first: Outcome, other: Outcome, aim: string): string {
     return `${first.variant} reaches ${aim} in ${times} times fewer epochs than ${other.variant}`;
   }
   const times = (other.epochs / first.epochsToTarget).toFixed(1);
-  return `${first.variant} reaches ${aim} more than ${times} times faster than ${other.variant}, which had ${percent(other.trainError)} when its time was over`;
+  return `${first.variant} reaches ${aim} more than ${times} times faster than ${other.variant}, which had ${percent(other.trainError, 1)} when its time was over`;
 }
 
 /** Errors by epoch: training errors of a race, else test errors. */
@@ -162,10 +163,6 @@ export function plotOutcome({ title, until }: Experiment, outcomes: Outcome[]): 
     yLabel: until === 'equal' ? 'test error, %' : 'training error, %',
     series,
     yMin: 0,
-    levels: until === 'equal' ? [] : [{ y: 100 * until.trainTop1Error, label: percent(until.trainTop1Error) }],
+    levels: until === 'equal' ? [] : [{ y: 100 * until.trainTop1Error, label: percent(until.trainTop1Error, 1) }],
   });
-}
-
-function percent(fraction: number): string {
-  return `${(100 * fraction).toFixed(1)} %`;
 }

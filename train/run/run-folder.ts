@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { writeFileAtomically } from '../../base/atomic-file.js';
 import { UserError } from '../../base/errors.js';
 import { foreignFile, foreignFilesIn, refuseForeign } from '../../base/replaceable.js';
-import type { ColourStatistics } from '../data/batches/colour.js';
+import type { ColourStatistics } from '../data/dataset.js';
 import { isOwnEventFile } from '../metrics/event-file.js';
 import type { HistoryEntry } from '../settings/changed-settings.js';
 import type { TrainConfig } from '../settings/config.js';

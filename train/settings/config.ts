@@ -5,7 +5,10 @@
  */
 import { UsageError } from '../../base/errors.js';
 import type { LrnChoice } from '../../model/spec.js';
-import type { RecipeName } from './recipes.js';
+
+/** Published recipes, see `recipes.ts`. */
+export const RECIPES = ['paper', 'cuda-convnet', 'caffe'] as const;
+export type RecipeName = (typeof RECIPES)[number];
 
 /** How the learning rate falls; see `schedule.ts`. */
 export const SCHEDULES = ['plateau', 'step', 'cosine', 'constant'] as const;

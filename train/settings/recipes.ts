@@ -11,10 +11,7 @@ import { CIFAR10_11PCT, CIFAR10_18PCT, CIFAR10_QUICK } from '../../model/cifar10
 import { hasLrnChoice } from '../../model/geometry.js';
 import type { LrnConvention, NetworkName, NetworkSpec, Recipe } from '../../model/spec.js';
 import { baseName } from '../../model/variant.js';
-import type { Settings } from './config.js';
-
-export const RECIPES = ['paper', 'cuda-convnet', 'caffe'] as const;
-export type RecipeName = (typeof RECIPES)[number];
+import type { RecipeName, Settings } from './config.js';
 
 /** The values of a recipe for one network. */
 export interface PublishedRecipe {

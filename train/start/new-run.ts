@@ -13,9 +13,9 @@ import { meanImage } from '../data/batches/mean.js';
 import type { Dataset } from '../data/dataset.js';
 import { loadPictures } from '../data/stream/read-ahead.js';
 import type { Run, RunLabels, RunRecord } from '../run/run-folder.js';
-import { checkFlags, resolveSettings, type Settings, type TrainConfig } from '../settings/config.js';
+import { checkFlags, type RecipeName, resolveSettings, type Settings, type TrainConfig } from '../settings/config.js';
 import { frozenLayers } from '../settings/freeze.js';
-import { describeRecipe, publishedRecipe, type RecipeName } from '../settings/recipes.js';
+import { describeRecipe, publishedRecipe } from '../settings/recipes.js';
 import { modelFromOrigin, networkOfOrigin, type Origin, openOrigin } from './fine-tune.js';
 import { absolutePaths, checkClasses, countPictures, openForTraining, pictureNames } from './training-data.js';
 

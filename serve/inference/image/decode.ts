@@ -5,8 +5,7 @@
 import sharp, { type ResizeOptions, type Sharp } from 'sharp';
 import { toRgb } from '../../../base/preprocess.js';
 import { RequestError } from '../../errors.js';
-import type { Size } from './picture-tensor.js';
-import { type Resampling, resample } from './resample.js';
+import { type Resampling, resample, type Size } from './resample.js';
 
 /** What pictures are decoded to: uint8 interleaved [height, width, channels]. */
 export interface Decoding extends Size {

@@ -1,6 +1,7 @@
 /** From a decoded picture to what a model takes: crops cut out, colours scaled and centred, channels and axes in the model's order. */
 import { type Crop, type CropCount, centreCrop, cropsOf } from '../../../base/crops.js';
 import type { Decoding } from './decode.js';
+import type { Size } from './resample.js';
 
 /** A model's channels, in its order. */
 export const CHANNELS = { RGB: 3, BGR: 3, GREY: 1, RGBA: 4 } as const;
@@ -21,12 +22,6 @@ export interface PictureRecipe {
   /** By channel: R, G, B, A, or grey; as `std`. */
   mean: readonly number[];
   std: readonly number[];
-}
-
-/** Pixels. */
-export interface Size {
-  width: number;
-  height: number;
 }
 
 /** Shape of one row of a model's input. */

@@ -3,7 +3,11 @@
  * a weighted mean around its centre, with the filter widened where the image shrinks; rows first, then columns, rounded to 8 bits in between.
  * Source: Pillow's documentation of its filters, and the rounding of its libImaging.
  */
-import type { Size } from './picture-tensor.js';
+/** Pixels. */
+export interface Size {
+  width: number;
+  height: number;
+}
 
 /** In the order of Pillow's numbers for them, 0 to 5. */
 export const RESAMPLINGS = ['nearest', 'lanczos', 'bilinear', 'bicubic', 'box', 'hamming'] as const;

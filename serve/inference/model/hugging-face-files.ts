@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { UserError } from '../../../base/errors.js';
-import type { Size } from '../image/picture-tensor.js';
+import type { Size } from '../image/resample.js';
 import { RESAMPLINGS, type Resampling } from '../image/resample.js';
 import { Labels, type ModelConfig, NonZero, Pixels, parse } from './model-config.js';
 

@@ -2,7 +2,8 @@
 import { UserError } from '../../../base/errors.js';
 import { describe, type TensorSpec } from '../../tensors.js';
 import type { Decoding } from '../image/decode.js';
-import { CHANNELS, type Channels, type PictureRecipe, type Size } from '../image/picture-tensor.js';
+import { CHANNELS, type Channels, type PictureRecipe } from '../image/picture-tensor.js';
+import type { Size } from '../image/resample.js';
 import type { ModelConfig } from './model-config.js';
 
 /** Channels by their number. */

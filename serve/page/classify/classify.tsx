@@ -12,16 +12,10 @@ import { Bars } from './bars.js';
 import { Picked } from './picked.js';
 import { PictureInput } from './picture-input.js';
 import { Request } from './request-line.js';
+import { QUERY, type Result } from './result.js';
 import { Timings } from './timings.js';
 
 /** Besides the five labels that are given unasked: each crop's own. */
-export const QUERY = { by_crop: true };
-
-export interface Result {
-  answer: Classified;
-  /** From the request to the whole answer, as seen from here. */
-  roundTripMs: number;
-}
 
 interface ClassifyProps {
   subject: Subject;

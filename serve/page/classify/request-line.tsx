@@ -3,7 +3,7 @@ import { Copyable } from '../parts/copy.js';
 import type { Classified } from '../server/answers.js';
 import { path, type Target } from '../server/request.js';
 import type { Picture } from '../subject.js';
-import { QUERY } from './classify.js';
+import { QUERY } from './result.js';
 
 interface RequestProps {
   answer: Classified;

@@ -1,6 +1,6 @@
 /** Where the time went, on the server and on the way. */
 import { milliseconds } from '../parts/numbers.js';
-import type { Result } from './classify.js';
+import type { Result } from './result.js';
 
 export function Timings({ result: { answer, roundTripMs } }: { result: Result }) {
   const { queue, decode, inference, total } = answer.timings_ms;

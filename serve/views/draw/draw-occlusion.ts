@@ -1,4 +1,5 @@
 /** An occlusion map over its picture: red where covering the place takes the class's probability away, blue where it adds to it. */
+import { percent } from '../../../base/format.js';
 import type { OcclusionStart } from '../engine/occlusion.js';
 import type { Pixels, Scene } from './scene.js';
 
@@ -23,7 +24,6 @@ export function drawOcclusion(start: OcclusionStart, picture: Buffer, probabilit
   const left = GAP + side + GAP;
   // Every cell around the middle of its patch.
   const edge = Math.max(0, Math.round(((patch - step) / 2) * zoom));
-  const percent = (value: number) => `${(100 * value).toFixed(2)} %`;
   const lowest = Math.min(...probabilities);
   return {
     width: left + side + GAP,

@@ -5,8 +5,8 @@
  */
 import { type Crop, centreCrop, cutOut } from '../../../base/crops.js';
 import { random } from '../../../base/random.js';
-import type { Split } from '../dataset.js';
-import { type ColourStatistics, colourShift, type Rgb } from './colour.js';
+import type { ColourStatistics, Rgb, Split } from '../dataset.js';
+import { colourShift } from './colour.js';
 
 export interface BatchOptions {
   /** Side of the network's input, pixels; at most that of the pictures. */

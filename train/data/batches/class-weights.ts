@@ -7,7 +7,7 @@
 import { readFile } from 'node:fs/promises';
 import { decodeText } from '../../../base/decode-text.js';
 import { UserError } from '../../../base/errors.js';
-import { nameSome } from '../layout/picture-classes.js';
+import { nameSome } from '../../../base/name-some.js';
 
 /**
  * @param given    `balanced`, or a JSON file: an object of weights above 0 by label

@@ -3,16 +3,7 @@
  * shifts the colour of every training picture along them.
  */
 import { type Random, random } from '../../../base/random.js';
-import type { Split } from '../dataset.js';
-
-export interface ColourStatistics {
-  /** Variances along the components, largest first; squares of levels in 0 … 255. */
-  eigenvalues: [number, number, number];
-  /** Components as rows, R, G, B; each of length 1. */
-  eigenvectors: [Rgb, Rgb, Rgb];
-}
-
-export type Rgb = [number, number, number];
+import type { ColourStatistics, Rgb, Split } from '../dataset.js';
 
 /**
  * @param seed  names the draws of pictures that are made anew at each use

@@ -8,8 +8,8 @@
  * What could be read either way is refused.
  */
 import { UserError } from '../../../base/errors.js';
+import { nameSome } from '../../../base/name-some.js';
 import { classInName, type Folder, foldersIn, folderTree, onlyFolder } from '../archive/folder-tree.js';
-import { nameSome } from './picture-classes.js';
 import type { Place } from './picture-places.js';
 import { type SplitName, splitName } from './split-names.js';
 

@@ -2,6 +2,7 @@
  * The classes of a data set of folders: names in order, checks that every split has them all, labels for people.
  */
 import { UserError } from '../../../base/errors.js';
+import { nameSome } from '../../../base/name-some.js';
 import type { Layout } from './find-layout.js';
 
 const SYNSET = /^(n\d{8})(?:_(.+))?$/;
@@ -127,6 +128,3 @@ export function classLabels(classes: string[]): { labels: string[]; synsets?: st
 
 /** UTF-8 keeps the order of code points; JavaScript's own comparison goes by UTF-16 units. */
 export const byCodePoint = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
-
-export const nameSome = (names: string[]): string =>
-  names.slice(0, 3).join(', ') + (names.length > 3 ? ` and ${names.length - 3} more` : '');

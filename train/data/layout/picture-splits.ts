@@ -1,9 +1,9 @@
 /** Builds the splits of a data set of the pictures that were read. */
 import { UserError } from '../../../base/errors.js';
+import { nameSome } from '../../../base/name-some.js';
 import type { PictureSink, Split, Streamed } from '../dataset.js';
 import { loadedPart } from '../stream/read-ahead.js';
 import type { Layout } from './find-layout.js';
-import { nameSome } from './picture-classes.js';
 
 /**
  * The splits in the order of paths, `val` and `test` standing in for one another.

@@ -11,7 +11,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ColourStatistics } from '../batches/colour.js';
+import type { ColourStatistics } from '../dataset.js';
 import { fileIn } from '../remote/url.js';
 
 export const PACK_FORMAT = 1;

@@ -4,30 +4,15 @@
  */
 import type { RequestHandler } from 'express';
 import { z } from 'zod';
-import { RequestError } from '../errors.js';
-import { DEFAULT_TOP, type ServedModel, topPredictions } from '../served-model.js';
-import { parseJson, readJsonSized, readPicture, tooLarge } from './body.js';
-import { bytesOfBase64 } from './json/base64.js';
-import { type AppDeps, answerPicture, openForPictures, whenGone } from './own/answer-picture.js';
-import { PICTURE_ERRORS } from './own/classify.js';
-import { parseBody } from './parse-body.js';
-import type { Protocol } from './protocol.js';
-import { Probability } from './schemas.js';
+import { RequestError } from '../../errors.js';
+import { DEFAULT_TOP, type ServedModel, topPredictions } from '../../served-model.js';
+import { readJsonSized, readPicture } from '../body.js';
+import { type AppDeps, answerPicture, openForPictures, whenGone } from '../own/answer-picture.js';
+import { PICTURE_ERRORS } from '../own/classify.js';
+import type { Protocol } from '../protocol.js';
+import { Probability } from '../schemas.js';
+import { RequestBody } from './request.js';
 
-const RequestBody = z
-  .object({
-    inputs: z.string().meta({ description: 'The image in base64' }),
-    parameters: z
-      .object({
-        top_k: z.int().min(1).nullish().meta({ description: 'How many classes; all where there are fewer' }),
-        function_to_apply: z
-          .enum(['softmax', 'sigmoid', 'none'])
-          .nullish()
-          .meta({ description: 'What makes scores of the model’s output: the one that this model is served with' }),
-      })
-      .nullish(),
-  })
-  .meta({ id: 'HuggingFaceRequest' });
 const AnswerBody = z.array(z.object({ label: z.string(), score: Probability })).meta({ id: 'HuggingFaceAnswer' });
 const ErrorBody = z.object({
   error: z.string(),
@@ -86,21 +71,6 @@ function classify(deps: AppDeps): RequestHandler<{ model: string }> {
 
 function pictureIn(body: Buffer, { offLoop, maxBytes }: AppDeps, signal: AbortSignal) {
   return offLoop.run('picture', [body, maxBytes], body.length, signal);
-}
-
-/**
- * The image of a JSON body, and its parameters.
- * @throws {RequestError} BAD_REQUEST, IMAGE_TOO_LARGE
- */
-export function pictureOfJson(
-  body: Buffer,
-  maxBytes: number,
-): { bytes: Uint8Array; parameters: z.infer<typeof RequestBody>['parameters'] } {
-  const { inputs, parameters } = parseBody(RequestBody, parseJson(body));
-  const bytes = bytesOfBase64(inputs);
-  if (!bytes) throw new RequestError('BAD_REQUEST', 'inputs: expected the image in base64');
-  if (bytes.length > maxBytes) throw tooLarge(maxBytes);
-  return { bytes, parameters };
 }
 
 /** The scores are what the model is served with: others cannot be computed from them. @throws {RequestError} BAD_REQUEST */

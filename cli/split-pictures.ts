@@ -1,9 +1,9 @@
 /** A split of a data set as pictures to be indexed. */
-import { UserError } from '../../../base/errors.js';
-import { random } from '../../../base/random.js';
-import type { Dataset } from '../../../train/data/dataset.js';
-import { loadPictures } from '../../../train/data/stream/read-ahead.js';
-import type { Pictures } from './build-index.js';
+import { UserError } from '../base/errors.js';
+import { random } from '../base/random.js';
+import type { Pictures } from '../serve/views/index/build-index.js';
+import type { Dataset } from '../train/data/dataset.js';
+import { loadPictures } from '../train/data/stream/read-ahead.js';
 
 /** @throws {UserError} where the set has no such split */
 export function splitPictures({ source, splits, labels }: Dataset, name: string): Pictures {

@@ -1,0 +1,47 @@
+/** The command `alexnet evaluate`. */
+
+import { Command, Option } from 'commander';
+import { percent } from '../base/format.js';
+import { showProgress } from '../base/progress.js';
+import { DATA_HELP } from '../train/data/open-dataset.js';
+import { type EvaluateRequest, type EvaluationReport, evaluateRun } from '../train/evaluate/evaluate-run.js';
+import { cropCount, positiveInteger } from './flag-types.js';
+import { backendOption, CROPS_HELP, STREAM_HELP } from './training-flags.js';
+
+/** Measures the errors of a checkpoint or an exported file. */
+export function evaluateCommand(): Command {
+  return new Command('evaluate')
+    .description('Measure top-1 and top-5 errors of a checkpoint or an exported file.')
+    .option('--run <run>', 'folder that "alexnet train" made')
+    .addOption(new Option('--checkpoint <which>', 'checkpoint of the run').choices(['best', 'last']).default('best'))
+    .option('--onnx <file>', 'file that "alexnet export" made, with the image head')
+    .option('--data <data>', `${DATA_HELP} (default: that of the run)`)
+    .option('--split <name>', 'train, val, test or another split of the data set', 'test')
+    .option('--crops <n>', `crops averaged an image: ${CROPS_HELP} (default: 1; of a file those inside it)`, cropCount)
+    .option('--images <n>', 'images to evaluate, spread evenly over the split (default: all)', positiveInteger)
+    .option('--batch <n>', 'pictures at once', positiveInteger)
+    .addOption(backendOption())
+    .option('--stream', STREAM_HELP, false)
+    .option('--predictions <file>', 'write one JSON line a picture: name, label, top5, probability, loss')
+    .option('--json', 'print the result as one JSON object', false)
+    .action(runEvaluate);
+}
+
+async function runEvaluate(flags: EvaluateRequest & { json: boolean }): Promise<void> {
+  const progress = showProgress();
+  try {
+    const report = await evaluateRun(flags, progress);
+    progress.stop();
+    console.log(flags.json ? JSON.stringify(evaluateJson(report)) : describeEvaluation(report));
+  } finally {
+    progress.stop();
+  }
+}
+
+function evaluateJson({ images, top1Error, top5Error, ...rest }: EvaluationReport): object {
+  return { images, top1_error: top1Error, top5_error: top5Error, ...rest };
+}
+
+function describeEvaluation({ model, data, split, images, crops, top1Error, top5Error }: EvaluationReport): string {
+  return `${model} on ${data}, ${images} ${split} pictures, ${crops} crop(s): top-1 error ${percent(top1Error)}, top-5 ${percent(top5Error)}`;
+}

@@ -1,0 +1,50 @@
+/** The command `alexnet index`. */
+import { Command } from 'commander';
+import { showProgress } from '../base/progress.js';
+import { checkReplaceable } from '../base/replaceable.js';
+import { DATA_HELP, openDataset } from '../train/data/open-dataset.js';
+import { reportDataset } from '../train/start/open-data.js';
+import { MODEL_HELP, maxPixels } from './view-flags.js';
+
+interface IndexFlags {
+  model: string;
+  data: string;
+  split: string;
+  out: string;
+  json?: boolean;
+}
+
+export function indexCommand(): Command {
+  return new Command('index')
+    .description(
+      'Keep what a network makes of the pictures of a data set: for nearest pictures, and the strongest ones of each unit.',
+    )
+    .requiredOption('--model <file>', MODEL_HELP)
+    .requiredOption('--data <data>', DATA_HELP)
+    .requiredOption('--out <file>', 'file of the index')
+    .option('--split <name>', 'part of the data', 'train')
+    .option('--json', 'print one JSON object')
+    .action(async ({ model, data, split, out, json }: IndexFlags) => {
+      const { MAGIC } = await import('../serve/views/index/index-file.js');
+      const isIndex = (start: Buffer) => start.subarray(0, MAGIC.length).equals(MAGIC);
+      await checkReplaceable(out, 'an index of "alexnet index"', isIndex);
+      const { CropNetwork } = await import('../serve/views/engine/crop-network.js');
+      const { buildIndex } = await import('../serve/views/index/build-index.js');
+      const { splitPictures } = await import('./split-pictures.js');
+      const network = await CropNetwork.open({ file: model, maxPixels });
+      const progress = showProgress();
+      const dataset = await openDataset(data, { imagePx: network.model.imagePx, splits: [split] });
+      reportDataset(dataset, progress);
+      const pictures = splitPictures(dataset, split);
+      const onProgress = (done: number, total: number) => progress.work('pictures indexed', done, total);
+      const header = await buildIndex(network, pictures, out, { onProgress });
+      progress.stop();
+      await network.release();
+      const { layer, dimension, pictures: count, graph } = header;
+      const method = graph ? 'hnsw' : 'exact';
+      const report = { out, layer, dimension, pictures: count, data, split, method };
+      console.log(
+        json ? JSON.stringify(report) : `${out}: ${count} pictures, ${layer} of ${dimension} numbers, search ${method}`,
+      );
+    });
+}

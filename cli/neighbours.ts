@@ -1,0 +1,37 @@
+/** The command `alexnet neighbours`. */
+import { Command } from 'commander';
+import { UsageError } from '../base/errors.js';
+import { positiveInteger } from './flag-types.js';
+import { MODEL_HELP, maxPixels, OUT_HELP } from './view-flags.js';
+
+interface NeighboursFlags {
+  model: string;
+  index: string;
+  k: number;
+  out?: string;
+  json?: boolean;
+}
+
+const MOST = 50;
+
+export function neighboursCommand(): Command {
+  return new Command('neighbours')
+    .description('Find the pictures of an index that the network finds most like one, as in Figure 4 of the paper.')
+    .argument('<image>', 'JPEG, PNG or WebP file')
+    .requiredOption('--model <file>', MODEL_HELP)
+    .requiredOption('--index <file>', 'made by "alexnet index" with the same model')
+    .option('-k, --k <n>', `how many, at most ${MOST}`, positiveInteger, 9)
+    .option('--out <file>', OUT_HELP)
+    .option('--json', 'print one JSON object')
+    .action(async (image: string, { model, index, k, out, json }: NeighboursFlags) => {
+      if (k > MOST) throw new UsageError(`-k: expected at most ${MOST}, got ${k}`);
+      const { neighboursOfFile } = await import('../serve/views/neighbours-of-file.js');
+      const report = await neighboursOfFile({ file: model, index, maxPixels }, image, k, out);
+      const lines = report.neighbours.map(
+        ({ name, label, distance }) => `  ${distance.toPrecision(6).padStart(10)}  ${label}  ${name}`,
+      );
+      console.log(
+        json ? JSON.stringify(report) : [`${image}: ${report.layer}, ${report.indexed} pictures`, ...lines].join('\n'),
+      );
+    });
+}

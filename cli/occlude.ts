@@ -1,0 +1,42 @@
+/** The command `alexnet occlude`. */
+
+import { Command } from 'commander';
+import { percent } from '../base/format.js';
+import { showProgress } from '../base/progress.js';
+import { positiveInteger, wholeNumber } from './flag-types.js';
+import { MODEL_HELP, maxPixels, OUT_HELP } from './view-flags.js';
+
+interface OccludeFlags {
+  model: string;
+  out?: string;
+  class?: string;
+  crop?: number;
+  patch?: number;
+  stride?: number;
+  json?: boolean;
+}
+
+export function occludeCommand(): Command {
+  return new Command('occlude')
+    .description(
+      "Show what a class rests on: its probability while a grey patch covers each place of the picture's centre crop.",
+    )
+    .argument('<image>', 'JPEG, PNG or WebP file')
+    .requiredOption('--model <file>', MODEL_HELP)
+    .option('--out <file>', OUT_HELP)
+    .option('--class <name>', 'label or number of the class (default: the most probable)')
+    .option('--crop <n>', "position in the model's list of crops (default: the centre)", wholeNumber)
+    .option('--patch <pixels>', 'side of the patch (default: a seventh of the crop)', positiveInteger)
+    .option('--stride <pixels>', 'from one place to the next (default: half the patch)', positiveInteger)
+    .option('--json', 'print one JSON object with every probability')
+    .action(async (image: string, { model, json, ...flags }: OccludeFlags) => {
+      const { occludeFile } = await import('../serve/views/occlude-file.js');
+      const progress = showProgress();
+      const onProgress = (done: number, total: number) => progress.work('places covered', done, total);
+      const report = await occludeFile({ file: model, maxPixels }, image, { ...flags, onProgress });
+      progress.stop();
+      const { lowest, probability, x, y } = report;
+      const text = `${image}: ${report.class.label} ${percent(probability)}; ${percent(lowest.probability)} with the patch of ${report.patch} pixels at x ${x[lowest.column]}, y ${y[lowest.row]} of the crop`;
+      console.log(json ? JSON.stringify(report) : text);
+    });
+}

@@ -1,0 +1,10 @@
+/** What a classification asks for, and what comes of it. */
+import type { Classified } from '../server/answers.js';
+
+export const QUERY = { by_crop: true };
+
+export interface Result {
+  answer: Classified;
+  /** From the request to the whole answer, as seen from here. */
+  roundTripMs: number;
+}

@@ -74,13 +74,13 @@ describe('onnxruntime sends and keeps no telemetry', { concurrency: true }, () =
 
   it('since one module alone loads it', async () => {
     const files = (await readdir(DIST, { recursive: true })).filter((file) =>
-      /^(model|export|train|serve)\b.*\.js$/.test(file),
+      /^(base|model|onnx|train|export|serve|cli)\b.*\.js$/.test(file),
     );
     const loading: string[] = [];
     for (const file of files) {
       const text = await readFile(join(DIST, file), 'utf8');
       if (/(from |import\(|import |require\()['"]onnxruntime-node['"]/.test(text)) loading.push(file);
     }
-    assert.deepEqual(loading.sort(), [join('export', 'load-onnxruntime.js'), join('export', 'onnxruntime.js')]);
+    assert.deepEqual(loading.sort(), [join('onnx', 'load-onnxruntime.js'), join('onnx', 'onnxruntime.js')]);
   });
 });

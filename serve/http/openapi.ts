@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { Router } from 'express';
 import helmet from 'helmet';
+import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { toolVersion } from '../../base/tool-version.js';
 import { ERRORS, type ErrorCode } from '../errors.js';
@@ -151,10 +152,15 @@ const START = `SwaggerUIBundle({ url: 'openapi.json', dom_id: '#swagger-ui' });\
 export function openApiPages(protocols: readonly Protocol[]): Router {
   const router = Router();
   const document = openApiDocument(protocols);
+  // Kept, so that a client that asks many times and reads nothing makes no copies.
+  const texts = new LRUCache<string, Buffer>({
+    max: 8,
+    memoMethod: (url) => Buffer.from(JSON.stringify({ ...document, servers: [{ url }] })),
+  });
   const assets = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
   router.get('/openapi.json', (request, response) => {
     const prefix = request.get('x-forwarded-prefix')?.replace(/\/$/, '') ?? '';
-    response.json({ ...document, servers: [{ url: PREFIX.test(prefix) ? prefix : HERE }] });
+    response.type('json').send(texts.memo(PREFIX.test(prefix) ? prefix : HERE));
   });
   router.use(
     '/docs',

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
 import sharp from 'sharp';
 import '../../model/index.js'; // registers the layers that a checkpoint's topology names
@@ -114,6 +115,9 @@ test('shows help and version with exit code 0 and without loading TensorFlow.js'
   assert.equal(stderr, 'false\n');
   const { version } = JSON.parse(await readFile(new URL('../../../package.json', import.meta.url), 'utf8'));
   assert.equal((await alexnet(['--version'])).stdout, `${version}\n`);
+  if (process.platform === 'win32') return;
+  const link = fileURLToPath(new URL('../../../node_modules/.bin/alexnet', import.meta.url));
+  assert.equal((await promisify(execFile)(link, ['--version'])).stdout, `${version}\n`);
 });
 
 test('exits with 1 and one line without a stack when the data set is not there', async () => {

@@ -1,7 +1,6 @@
 /** The OpenAPI 3.1 document, made from the routes' own list and the schemas that check their bodies, and a page that shows it. */
 
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Router } from 'express';
 import helmet from 'helmet';
 import { LRUCache } from 'lru-cache';
@@ -148,6 +147,9 @@ const INDEX = `<!doctype html>
 `;
 const START = `SwaggerUIBundle({ url: 'openapi.json', dom_id: '#swagger-ui' });\n`;
 
+/** Where the build puts Swagger UI. */
+const ASSETS = fileURLToPath(new URL('../docs', import.meta.url));
+
 /** `/openapi.json`, and Swagger UI at `/docs`, all from this machine. */
 export function openApiPages(protocols: readonly Protocol[]): Router {
   const router = Router();
@@ -157,7 +159,6 @@ export function openApiPages(protocols: readonly Protocol[]): Router {
     max: 8,
     memoMethod: (url) => Buffer.from(JSON.stringify({ ...document, servers: [{ url }] })),
   });
-  const assets = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
   router.get('/openapi.json', (request, response) => {
     const prefix = request.get('x-forwarded-prefix')?.replace(/\/$/, '') ?? '';
     response.type('json').send(texts.memo(PREFIX.test(prefix) ? prefix : HERE));
@@ -176,7 +177,7 @@ export function openApiPages(protocols: readonly Protocol[]): Router {
   });
   router.get('/docs/start.js', (_request, response) => void response.type('js').send(START));
   for (const file of ['swagger-ui.css', 'swagger-ui-bundle.js']) {
-    router.get(`/docs/${file}`, (_request, response) => response.sendFile(join(assets, file), { maxAge: '1d' }));
+    router.get(`/docs/${file}`, (_request, response) => response.sendFile(file, { root: ASSETS, maxAge: '1d' }));
   }
   return router;
 }

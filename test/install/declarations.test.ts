@@ -45,3 +45,10 @@ for (const [entry, file] of Object.entries(exports)) {
     assert.deepEqual(missing, []);
   });
 }
+
+test('a user installs no package that reports installations to its makers', () => {
+  const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, { dev?: boolean }>;
+  };
+  assert.equal(packages['node_modules/@scarf/scarf']?.dev, true);
+});

@@ -19,7 +19,7 @@ export function providerNamed(value: string | undefined): Provider {
 export const PROVIDER_ADVICE: Record<Provider, string> = {
   cpu: 'reinstall onnxruntime-node',
   webgpu: 'it needs a GPU with a Vulkan driver; unset ALEXNET_PROVIDER to train on the CPU',
-  cuda: 'it needs CUDA 12, cuDNN 9 and the libraries that the command under "CUDA" in the README fetches; unset ALEXNET_PROVIDER to train on the CPU',
+  cuda: 'it needs CUDA 12, cuDNN 9 and the libraries that the command under "CUDA" in docs/gpu.md fetches; unset ALEXNET_PROVIDER to train on the CPU',
 };
 
 /** Nodes that the provider takes and then fails on: WebGPU's `MaxPool` has no second output (onnxruntime 1.30). */

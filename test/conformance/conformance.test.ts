@@ -5,7 +5,7 @@ import { kernelTable } from '../../onnx/backend/kernel-table.js';
 import { cannotRun, EXPECTED, reasons, runSuite } from './suite.js';
 
 const skip = cannotRun() ?? false;
-const readme = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8');
+const page = readFileSync(new URL('../../../docs/backend.md', import.meta.url), 'utf8');
 
 describe("tfjs-core's own test suite on the onnxruntime backend", () => {
   it('passes', { skip }, async () => {
@@ -15,14 +15,14 @@ describe("tfjs-core's own test suite on the onnxruntime backend", () => {
   });
 });
 
-describe('the README', () => {
+describe('the page on the backend', () => {
   it('quotes both figures of the suite', () => {
-    assert.ok(readme.includes(`${EXPECTED.passed} passed, ${EXPECTED.failed} failed`));
-    assert.ok(readme.includes(`${EXPECTED.passedWithoutDelegation} of them`));
+    assert.ok(page.includes(`${EXPECTED.passed} passed, ${EXPECTED.failed} failed`));
+    assert.ok(page.includes(`${EXPECTED.passedWithoutDelegation} of them`));
   });
 
   it('holds the table of kernels as the registry has it', () => {
-    const [, table] = /<!-- kernels -->\n([\s\S]*?)\n<!-- \/kernels -->/.exec(readme) ?? [];
+    const [, table] = /<!-- kernels -->\n([\s\S]*?)\n<!-- \/kernels -->/.exec(page) ?? [];
     assert.equal(table, kernelTable());
   });
 });

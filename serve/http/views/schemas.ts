@@ -1,4 +1,4 @@
-/** Answers of the views; what each field means is in the README. */
+/** Answers of the views; what the views show is in docs/serve.md. */
 import { z } from 'zod';
 import { CropSchema, PredictionSchema, Probability } from '../schemas.js';
 

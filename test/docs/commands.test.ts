@@ -9,17 +9,29 @@ import { promisify } from 'node:util';
 import { writeTinyModel } from '../serve/tiny-model.js';
 import { PAGES, type Page, ROOT, readPage, spansOf } from './pages.js';
 
-async function alexnet(words: readonly string[], cwd?: string): Promise<string> {
-  const run = promisify(execFile)(process.execPath, [join(ROOT, 'dist/cli/main.js'), ...words], { cwd });
-  return (await run).stdout;
+async function node(words: readonly string[], cwd?: string): Promise<string> {
+  return (await promisify(execFile)(process.execPath, words, { cwd })).stdout;
 }
 
-const helps = new Map<string, Promise<string>>();
+const alexnet = (words: readonly string[], cwd?: string) => node([join(ROOT, 'dist/cli/main.js'), ...words], cwd);
 
-/** Flags of a command, from its help; none if there is no such command. */
-async function flagsOf(command: string): Promise<Set<string>> {
-  if (!helps.has(command)) helps.set(command, alexnet([command, '--help']));
-  return new Set((await helps.get(command))!.match(/(?<![\w-])--?[a-z][\w-]*/g));
+/** The help of several commands, from one process. */
+const HELP = `
+const { runCommand } = await import(process.argv[1]);
+for (const name of process.argv.slice(2)) await runCommand([name, '--help']);
+`;
+
+/** Flags of every command, by its name. */
+async function readFlags(): Promise<Map<string, Set<string>>> {
+  const names = (await alexnet(['--help'])).match(/(?<=^ {2})[a-z][a-z-]*(?= )/gm)!;
+  const module = new URL('../../cli/commands.js', import.meta.url).href;
+  const helps = await node(['--input-type=module', '-e', HELP, module, ...names]);
+  return new Map(
+    helps
+      .split(/^Usage: alexnet /m)
+      .slice(1)
+      .map((help) => [help.split(' ', 1)[0], new Set(help.match(/(?<![\w-])--?[a-z][\w-]*/g))]),
+  );
 }
 
 /** `alexnet CMD …` wherever it is written: lines of blocks, continued ones joined, and code spans. */
@@ -35,15 +47,15 @@ function commandsOf(page: Page): string[] {
 const OF_OTHERS = new Set(['--bind-to', '--mca', '--exit', '--slow', '--verbose']);
 
 test('every flag that the docs give a command is in its help', async () => {
-  const names = (await alexnet(['--help'])).match(/(?<=^ {2})[a-z][a-z-]*(?= )/gm)!;
-  const all = new Set((await Promise.all(names.map(flagsOf))).flatMap((flags) => [...flags]));
+  const commands = await readFlags();
+  const all = new Set([...commands.values()].flatMap((flags) => [...flags]));
   const unknown: string[] = [];
   let found = 0;
   for (const page of PAGES) {
     for (const code of commandsOf(page)) {
       const [, command, ...words] = code.split(/\s+/);
-      if (!names.includes(command)) continue;
-      const flags = await flagsOf(command);
+      const flags = commands.get(command);
+      if (!flags) continue;
       const given = words.filter((word) => /^--?[a-z]/.test(word));
       found += given.length;
       unknown.push(

@@ -17,6 +17,7 @@ import { PicturesError } from './data/stream/read-ahead.js';
 import { ALONE, type Communicator, sumNumbers } from './distributed/communicator.js';
 import { broadcastValues, evaluationOfAll } from './distributed/exchange.js';
 import { inProcess } from './distributed/launched.js';
+import type { Together } from './distributed/together.js';
 import { DivergedError, DivergenceWatch } from './divergence.js';
 import { endedEarly } from './early-end.js';
 import { type Evaluation, evaluate } from './evaluate/evaluate.js';
@@ -27,7 +28,7 @@ import type { Run } from './run/run-folder.js';
 import { afterEpoch, learningRateAt } from './schedule.js';
 import type { Changes } from './settings/changed-settings.js';
 import { adviceAtChance, lossOfGuessing } from './start/few-images.js';
-import { type Batches, type Together, Trainer } from './trainer.js';
+import { type Batches, Trainer } from './trainer.js';
 
 /** `metrics.jsonl` gets a line every so many steps, and one an epoch. */
 const STEPS_PER_LINE = 10;

@@ -8,7 +8,8 @@ import { epochBatches } from './data/batches/epoch-batches.js';
 import type { Dataset, Split } from './data/dataset.js';
 import { type LoadedBatch, loadAhead } from './data/stream/read-ahead.js';
 import { ALONE, type Communicator, sumNumbers } from './distributed/communicator.js';
-import { GradientSum, type GradientType } from './distributed/gradient-sum.js';
+import { GradientSum } from './distributed/gradient-sum.js';
+import type { Together } from './distributed/together.js';
 import type { Predict } from './evaluate/evaluate.js';
 import { checkpointPredictor } from './evaluate/predict-checkpoint.js';
 import type { Run } from './run/run-folder.js';
@@ -33,12 +34,6 @@ export interface Batches {
   parts: AsyncIterator<LoadedBatch>;
   /** Of the next one, from 0. */
   position: number;
-}
-
-/** The processes that update together, and how they send each other gradients. */
-export interface Together {
-  group: Communicator;
-  gradientType: GradientType;
 }
 
 /** How an update went, and from how many pictures. */

@@ -2,9 +2,9 @@
 import { availableParallelism, cpus, hostname } from 'node:os';
 import { UsageError, UserError } from '../../base/errors.js';
 import { packageVersions } from '../../base/versions.js';
-import type { Together } from '../trainer.js';
 import { type Communicator, checkEqual, gatherJson } from './communicator.js';
 import { joinJob } from './mpi.js';
+import type { Together } from './together.js';
 
 export const ENGINES = ['mpi'] as const;
 

@@ -8,11 +8,11 @@ import { type BackendName, type SelectedBackend, selectBackend } from '../../onn
 import { ALONE, type Communicator } from '../distributed/communicator.js';
 import { checkSameJob } from '../distributed/launched.js';
 import { receiveRun, shareRun } from '../distributed/share-run.js';
+import type { Together } from '../distributed/together.js';
 import { type TrainResult, train } from '../loop.js';
 import type { RunState } from '../run/checkpoint.js';
 import { checkFree, checkResumable, createRun, holdsRun, type Run, updateRun } from '../run/run-folder.js';
 import { lockRun } from '../run/run-lock.js';
-import type { Together } from '../trainer.js';
 import { adviceForFewImages } from './few-images.js';
 import { checkNewRun, type NewRunRequest, prepareNewRun } from './new-run.js';
 import { type ResumedRun, resumeRun } from './resume-run.js';

@@ -4,7 +4,6 @@
  */
 
 import { setImmediate } from 'node:timers/promises';
-import type * as tfl from '@tensorflow/tfjs-layers';
 import { DiskFullError } from '../base/disk-full.js';
 import { UserError } from '../base/errors.js';
 import { percent } from '../base/format.js';
@@ -12,7 +11,6 @@ import { isOutOfMemory, withMemory } from '../base/out-of-memory.js';
 import type { Interrupt } from '../base/process/interrupt.js';
 import type { Progress } from '../base/progress.js';
 import { partOf } from './data/batches/epoch-batches.js';
-import type { Dataset } from './data/dataset.js';
 import { PicturesError } from './data/stream/read-ahead.js';
 import { ALONE, type Communicator, sumNumbers } from './distributed/communicator.js';
 import { broadcastValues, evaluationOfAll } from './distributed/exchange.js';
@@ -23,11 +21,10 @@ import { endedEarly } from './early-end.js';
 import { type Evaluation, evaluate } from './evaluate/evaluate.js';
 import { MetricsLog } from './metrics/metrics-log.js';
 import { NotFiniteError, type RunState, restoreValues, saveCheckpoint, startState } from './run/checkpoint.js';
-import { hasCheckpoint, type LoadedCheckpoint } from './run/load-checkpoint.js';
-import type { Run } from './run/run-folder.js';
+import { hasCheckpoint } from './run/load-checkpoint.js';
 import { afterEpoch, learningRateAt } from './schedule.js';
-import type { Changes } from './settings/changed-settings.js';
 import { adviceAtChance, lossOfGuessing } from './start/few-images.js';
+import type { PreparedRun } from './start/prepared-run.js';
 import { type Batches, Trainer } from './trainer.js';
 
 /** `metrics.jsonl` gets a line every so many steps, and one an epoch. */
@@ -36,16 +33,8 @@ const STEPS_PER_LINE = 10;
 /** So long after a signal a process tells that it waits for others; Open MPI kills it after a second. */
 const WAITING_MS = 400;
 
-/** Everything a run needs; `start.ts` brings it together. */
-export interface Training {
-  run: Run;
-  dataset: Dataset;
-  /** With initial weights, or those of `from`; the caller disposes it. */
-  model: tfl.LayersModel;
-  /** The checkpoint to go on from, if any. */
-  from?: Pick<LoadedCheckpoint, 'state' | 'readVelocities'>;
-  /** Settings that are others than before it. */
-  changes?: Changes;
+/** Everything the loop needs; `start.ts` brings it together. */
+export interface Training extends PreparedRun {
   progress: Progress;
   interrupt: Interrupt;
   /** The processes that train together, of which rank 0 alone writes; default: this one alone. */

@@ -31,7 +31,7 @@ export async function writeRun(
   const { imagePx, inputPx } = spec;
   const imported = { file: basename(file), sha256: await sha256Of(file), crops: own?.crops };
   const record = { config, imagePx, inputPx, pictures: { train: 0, val: 0 }, versions: packageVersions(), imported };
-  const run = await createRun(out, record, { labels, synsets }, { mean, samples: squarePictures(SAMPLES, imagePx) });
+  const run = await createRun(out, { ...record, labels, synsets, mean, samples: squarePictures(SAMPLES, imagePx) });
   const sgd = new Sgd(modelWeights(model, 'trainable'), config);
   try {
     for (const folder of [run.best, run.last]) await saveCheckpoint(folder, model, sgd.velocities, stateOf(own));

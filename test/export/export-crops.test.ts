@@ -176,7 +176,7 @@ async function writeRun(path: string, data: string, settings: Partial<Settings>)
   const record = { config, imagePx, inputPx, pictures: { train: 30, val: 30 }, versions: {} };
   const mean = Float32Array.from({ length: imagePx ** 2 * 3 }, (_, i) => 120 + (i % 17));
   const samples = Uint8Array.from({ length: 2 * imagePx ** 2 * 3 }, (_, i) => (i * 7919) % 256);
-  const run = await createRun(path, record, { labels: LABELS }, { mean, samples });
+  const run = await createRun(path, { ...record, labels: LABELS, mean, samples });
   const model = buildNetwork(NETWORK, { classes: LABELS.length, seed: 4, width: 0.125 });
   for (const { name, variable } of modelWeights(model, 'all')) {
     const stream = random('weights', name);

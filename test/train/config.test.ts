@@ -27,12 +27,8 @@ const stored: TrainConfig = { data: 'pictures.tar', model: 'alexnet', ...DEFAULT
 function makeRun(name: string) {
   const record = { config: stored, imagePx: 3, inputPx: 2, pictures: { train: 9, val: 4 }, versions: { node: '20' } };
   const mean = Float32Array.from({ length: 27 }, (_, i) => i / 4);
-  return createRun(
-    join(folder, name),
-    record,
-    { labels: ['cat', 'dog'] },
-    { mean, samples: Uint8Array.from({ length: 54 }, (_, i) => i) },
-  );
+  const samples = Uint8Array.from({ length: 54 }, (_, i) => i);
+  return createRun(join(folder, name), { ...record, labels: ['cat', 'dog'], mean, samples });
 }
 
 test('refuses a flag that would have no effect', () => {

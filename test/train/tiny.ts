@@ -69,7 +69,7 @@ export function tinyRun(path: string, { source, labels, splits }: Dataset, setti
   const pictures = { train: train.length, val: val.length };
   const record = { config, imagePx: IMAGE_PX, inputPx: INPUT_PX, pictures, versions: {} };
   const stored = { mean: meanImage(train, config.seed), samples: val.pixels(0, random(0)) };
-  return createRun(path, record, { labels }, stored);
+  return createRun(path, { ...record, ...stored, labels });
 }
 
 /** All weights as one array, in order. */

@@ -7,7 +7,7 @@ import type { RunState } from '../run/checkpoint.js';
 import { checkpointsOf, type Run, type RunLabels, type RunRecord } from '../run/run-folder.js';
 import type { Changes } from '../settings/changed-settings.js';
 import { initialModel, samplePictures } from '../start/new-run.js';
-import type { ResumedRun } from '../start/resume-run.js';
+import type { PreparedRun } from '../start/prepared-run.js';
 import { dataOf, openForTraining, pictureNames } from '../start/training-data.js';
 import { checkParts } from '../trainer.js';
 import { broadcastJson, bytesOf, type Communicator, checkEqual } from './communicator.js';
@@ -47,7 +47,7 @@ export async function receiveRun(
   group: Communicator,
   { out, data, stream }: { out: string; data?: string; stream?: boolean },
   progress: Progress,
-): Promise<ResumedRun> {
+): Promise<PreparedRun> {
   const [shared, { state, changes }] = await broadcastJson<[Shared, Progressed]>(group, undefined);
   const { config, imagePx, byShards, labels } = shared;
   const mean = new Float32Array(imagePx ** 2 * 3);

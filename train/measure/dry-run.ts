@@ -63,10 +63,10 @@ export async function dryRun(request: DryRunRequest, progress: Progress): Promis
   const { ranks, gradientType } = request;
   const backend = await selectBackend(request.backend);
   progress.note(`backend ${backend.name}: ${backend.why}`);
-  const { record, labels, pictures: mean, dataset, model } = await prepareNewRun(request, progress);
-  const { config, pictures } = record;
+  const { run, dataset, model } = await prepareNewRun(request, progress);
+  const { config, pictures, labels } = run;
   const rehearsal = new Rehearsal(ranks);
-  const trainer = new Trainer(model, dataset, { ...record, ...mean }, { group: rehearsal, gradientType });
+  const trainer = new Trainer(model, dataset, run, { group: rehearsal, gradientType });
   try {
     const computed = await trainingRate(trainer, (done, total) => {
       progress.work('measuring steps', done, total);
@@ -88,7 +88,7 @@ export async function dryRun(request: DryRunRequest, progress: Progress): Promis
       model: config.model,
       data: config.data,
       backend: backend.name,
-      classes: labels.labels.length,
+      classes: labels.length,
       parameters: modelWeights(model, 'all').reduce((sum, { variable }) => sum + variable.size, 0),
       pictures,
       batch: trainer.batch,

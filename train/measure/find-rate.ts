@@ -33,10 +33,10 @@ export async function findRate(request: FindRateRequest, progress: Progress): Pr
   checkNewRun(request);
   const backend = await selectBackend(request.backend);
   progress.note(`backend ${backend.name}: ${backend.why}`);
-  const { record, pictures, dataset, model } = await prepareNewRun(request, progress);
-  const trainer = new Trainer(model, dataset, { ...record, ...pictures });
+  const { run, dataset, model } = await prepareNewRun(request, progress);
+  const trainer = new Trainer(model, dataset, run);
   try {
-    const { config } = record;
+    const { config } = run;
     const points = await risingRate(trainer, request, progress);
     if (!Number.isFinite(points[0].loss)) {
       throw new NotFiniteError(

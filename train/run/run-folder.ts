@@ -49,13 +49,17 @@ export interface RunLabels {
   synsets?: string[];
 }
 
-/** A run on disk. */
-export interface Run extends RunRecord, RunLabels {
-  path: string;
+/** What a run is made of, on disk or not. */
+export interface RunContents extends RunRecord, RunLabels {
   /** Per-pixel mean of the training pictures, float32 [imagePx, imagePx, 3], 0 … 255. */
   mean: Float32Array;
   /** A few validation pictures, uint8 [n, imagePx, imagePx, 3]: an export is checked on them without the data set. */
   samples: Uint8Array;
+}
+
+/** A run on disk. */
+export interface Run extends RunContents {
+  path: string;
   /** Folders of the two checkpoints. */
   last: string;
   best: string;
@@ -119,17 +123,13 @@ async function foreignEntries(path: string): Promise<string[]> {
 }
 
 /** Writes a new run's files, in place of those of an earlier run. @throws {UserError} as `checkFree` with `force` */
-export async function createRun(
-  path: string,
-  record: RunRecord,
-  labels: RunLabels,
-  { mean, samples }: Pick<Run, 'mean' | 'samples'>,
-): Promise<Run> {
+export async function createRun(path: string, contents: RunContents): Promise<Run> {
+  const { mean, samples, labels, synsets, ...record } = contents;
   await checkFree(path, true);
   await removeEntries(path);
   await mkdir(path, { recursive: true });
   try {
-    await writeFileAtomically(join(path, 'labels.json'), toJson(labels));
+    await writeFileAtomically(join(path, 'labels.json'), toJson({ labels, synsets }));
     await writeFileAtomically(join(path, 'mean.bin'), new Uint8Array(mean.buffer, mean.byteOffset, mean.byteLength));
     await writeFileAtomically(join(path, 'samples.bin'), samples);
     await writeFileAtomically(join(path, 'config.json'), toJson(record));

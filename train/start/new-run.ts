@@ -1,4 +1,4 @@
-/** A new run put together, not yet on disk: data set, network with its initial weights, settings, mean picture, colours. */
+/** Puts a new run together, not yet on disk: data set, network with its initial weights, settings, mean picture, colours. */
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { UsageError } from '../../base/errors.js';
 import type { Progress } from '../../base/progress.js';
@@ -6,17 +6,19 @@ import { random } from '../../base/random.js';
 import { packageVersions } from '../../base/versions.js';
 import { buildNetwork } from '../../model/network.js';
 import { findNetwork } from '../../model/registry.js';
+import type { NetworkSpec } from '../../model/spec.js';
 import { classWeights } from '../data/batches/class-weights.js';
 import { colourStatistics } from '../data/batches/colour.js';
 import { isReadByShards } from '../data/batches/epoch-batches.js';
 import { meanImage } from '../data/batches/mean.js';
 import type { Dataset } from '../data/dataset.js';
 import { loadPictures } from '../data/stream/read-ahead.js';
-import type { Run, RunLabels, RunRecord } from '../run/run-folder.js';
+import type { RunContents } from '../run/run-folder.js';
 import { checkFlags, type RecipeName, resolveSettings, type Settings, type TrainConfig } from '../settings/config.js';
 import { frozenLayers } from '../settings/freeze.js';
 import { describeRecipe, publishedRecipe } from '../settings/recipes.js';
 import { modelFromOrigin, networkOfOrigin, type Origin, openOrigin } from './fine-tune.js';
+import type { PreparedRun } from './prepared-run.js';
 import { absolutePaths, checkClasses, countPictures, openForTraining, pictureNames } from './training-data.js';
 
 /** Pictures kept for checking exports. */
@@ -43,15 +45,6 @@ export interface NewRunRequest {
   settings: Partial<Settings>;
 }
 
-export interface NewRun {
-  record: RunRecord;
-  labels: RunLabels;
-  pictures: Pick<Run, 'mean' | 'samples'>;
-  dataset: Dataset;
-  /** The caller disposes it. */
-  model: tfl.LayersModel;
-}
-
 /**
  * @param found  what was found out before, for the message
  * @throws {UserError} where data set or network is missing, or there is no such network
@@ -66,31 +59,24 @@ export function checkNewRun({ data, model, from }: NewRunRequest, found = ''): v
 /**
  * @throws {UserError} for anything about request or data set that does not fit; see the functions called
  */
-export async function prepareNewRun(request: NewRunRequest, progress: Progress): Promise<NewRun> {
-  if (request.from === undefined) return newRun(request, undefined, progress);
+export async function prepareNewRun(request: NewRunRequest, progress: Progress): Promise<PreparedRun<RunContents>> {
+  if (request.from === undefined) return prepareFrom(undefined, request, progress);
   const origin = await openOrigin(request.from);
   try {
-    return await newRun(request, origin, progress);
+    return await prepareFrom(origin, request, progress);
   } finally {
     origin.checkpoint.model.dispose();
   }
 }
 
-async function newRun(request: NewRunRequest, origin: Origin | undefined, progress: Progress): Promise<NewRun> {
-  const { data, recipe, settings } = request;
+/** @param origin  the run whose weights it starts with, if any */
+async function prepareFrom(
+  origin: Origin | undefined,
+  request: NewRunRequest,
+  progress: Progress,
+): Promise<PreparedRun<RunContents>> {
   const spec = findNetwork(origin ? networkOfOrigin(origin, request.model) : request.model!);
-  const freeze = frozenLayers(spec, settings.freeze ?? []);
-  const lrn = settings.lrn ?? origin?.run.config.lrn;
-  const published = recipe && publishedRecipe(recipe, spec);
-  if (published) progress.note(describeRecipe(recipe, published, { ...settings, lrn }));
-  const config: TrainConfig = {
-    data: data!,
-    model: spec.name,
-    ...(recipe && { recipe }),
-    ...(origin && { from: request.from, fromWeights: origin.checkpoint.weightsSha256 }),
-    ...resolveSettings({ ...spec.recipe, ...published?.settings }, { ...settings, freeze, lrn }),
-  };
-  checkFlags(settings, config);
+  const config = configFrom(origin, request, spec, progress);
   const { imagePx, inputPx } = spec;
   const { stream } = request;
   const dataset = request.dataset ?? (await openForTraining(config.data, imagePx, { stream }, progress));
@@ -99,22 +85,43 @@ async function newRun(request: NewRunRequest, origin: Origin | undefined, progre
   const { train } = dataset.splits;
   if (request.classWeights) config.classWeights = await classWeights(request.classWeights, labels, train.labels);
   const mean = origin?.run.mean ?? dataset.mean ?? meanImage(train, config.seed);
-  const colours = config.colourNoise > 0 ? (dataset.colours ?? colourStatistics(train, config.seed)) : undefined;
-  const byShards = isReadByShards(train);
-  const record = {
+  const run = {
     config,
     paths: absolutePaths(config),
     imagePx,
     inputPx,
     pictures: countPictures(dataset),
     pictureNames: pictureNames(dataset),
-    byShards,
+    byShards: isReadByShards(train),
     versions: packageVersions(),
-    colours,
+    colours: config.colourNoise > 0 ? (dataset.colours ?? colourStatistics(train, config.seed)) : undefined,
+    labels,
+    synsets,
+    mean,
   };
   const model = origin ? modelFromOrigin(origin, config, labels) : initialModel(config, labels);
-  const samples = await samplePictures(dataset);
-  return { record, labels: { labels, synsets }, pictures: { mean, samples }, dataset, model };
+  return { run: { ...run, samples: await samplePictures(dataset) }, dataset, model };
+}
+
+function configFrom(
+  origin: Origin | undefined,
+  { data, from, recipe, settings }: NewRunRequest,
+  spec: NetworkSpec,
+  progress: Progress,
+): TrainConfig {
+  const freeze = frozenLayers(spec, settings.freeze ?? []);
+  const lrn = settings.lrn ?? origin?.run.config.lrn;
+  const published = recipe && publishedRecipe(recipe, spec);
+  if (published) progress.note(describeRecipe(recipe, published, { ...settings, lrn }));
+  const config: TrainConfig = {
+    data: data!,
+    model: spec.name,
+    ...(recipe && { recipe }),
+    ...(origin && { from, fromWeights: origin.checkpoint.weightsSha256 }),
+    ...resolveSettings({ ...spec.recipe, ...published?.settings }, { ...settings, freeze, lrn }),
+  };
+  checkFlags(settings, config);
+  return config;
 }
 
 /** Validation pictures spread over the split, and so over the classes. */

@@ -26,6 +26,7 @@ import type { TrainConfig } from '../settings/config.js';
 import { frozenLayers } from '../settings/freeze.js';
 import { modelFromOrigin, openOrigin } from './fine-tune.js';
 import { initialModel, type NewRunRequest, samplePictures } from './new-run.js';
+import type { PreparedRun } from './prepared-run.js';
 import {
   absolutePaths,
   checkClasses,
@@ -38,17 +39,6 @@ import {
   pictureNames,
 } from './training-data.js';
 
-export interface ResumedRun {
-  run: Run;
-  dataset: Dataset;
-  /** The caller disposes it. */
-  model: tfl.LayersModel;
-  /** Absent where the run was ended before its first checkpoint. */
-  from?: Pick<LoadedCheckpoint, 'state' | 'readVelocities'>;
-  /** Settings that are others from now on; absent where there are none. */
-  changes?: Changes;
-}
-
 /** What a person asks of a run to go on; `force` lets settings change. */
 export type ResumeRequest = NewRunRequest & { out: string; force: boolean };
 
@@ -56,7 +46,7 @@ export type ResumeRequest = NewRunRequest & { out: string; force: boolean };
  * Writes nothing: the caller stores the run's config where there are changes.
  * @throws {UserError} for anything about request, run, data set or checkpoint that does not fit; see the functions called
  */
-export async function resumeRun(request: ResumeRequest, progress: Progress): Promise<ResumedRun> {
+export async function resumeRun(request: ResumeRequest, progress: Progress): Promise<PreparedRun> {
   const { out, force } = request;
   const run = await openRun(out);
   if (run.imported) {

@@ -9,13 +9,14 @@ import { ALONE, type Communicator } from '../distributed/communicator.js';
 import { checkSameJob } from '../distributed/launched.js';
 import { receiveRun, shareRun } from '../distributed/share-run.js';
 import type { Together } from '../distributed/together.js';
-import { type TrainResult, train } from '../loop.js';
+import { type Training, type TrainResult, train } from '../loop.js';
 import type { RunState } from '../run/checkpoint.js';
 import { checkFree, checkResumable, createRun, holdsRun, type Run, updateRun } from '../run/run-folder.js';
 import { lockRun } from '../run/run-lock.js';
 import { adviceForFewImages } from './few-images.js';
 import { checkNewRun, type NewRunRequest, prepareNewRun } from './new-run.js';
-import { type ResumedRun, resumeRun } from './resume-run.js';
+import type { PreparedRun } from './prepared-run.js';
+import { resumeRun } from './resume-run.js';
 import { describeData } from './training-data.js';
 
 /** What a person asked for. */
@@ -50,61 +51,63 @@ export async function startTraining(
   interrupt: Interrupt,
   together: Together = { group: ALONE, gradientType: 'float32' },
 ): Promise<Trained> {
-  const starting = { request, progress, interrupt, together };
-  if (together.group.rank > 0) {
-    return startPrepared(starting, () => receiveRun(together.group, request, progress));
-  }
-  const { out, resume } = request;
-  const goesOn = resume && holdsRun(out);
-  await (goesOn ? checkResumable(out) : checkRequest(request));
-  const unlock = await lockRun(out);
+  const { group } = together;
+  const goesOn = request.resume && holdsRun(request.out);
+  const unlock = group.rank === 0 ? await claimFolder(request, goesOn, progress) : async () => {};
   try {
-    if (resume && !goesOn) progress.note(`${out}: no run here yet, starting one`);
-    return await startPrepared(starting, () => prepareFirst(starting, goesOn));
+    const backend = await selectBackend(request.backend);
+    progress.note(`backend ${backend.name}: ${backend.why}`);
+    await checkSameJob(together, request, `${backend.name}: ${backend.why}`);
+    const prepare = group.rank > 0 ? receiveRun : goesOn ? prepareResumed : prepareNew;
+    const prepared = await prepare(group, request, progress);
+    const { checkpointMinutes, stopWhen } = request;
+    return await trainOn(backend, { ...prepared, progress, interrupt, together, checkpointMinutes, stopWhen });
   } finally {
     await unlock();
   }
 }
 
-interface Starting {
-  request: TrainRequest;
-  progress: Progress;
-  interrupt: Interrupt;
-  together: Together;
+/** @returns unlocks the run's folder */
+async function claimFolder(request: TrainRequest, goesOn: boolean, progress: Progress): Promise<() => Promise<void>> {
+  const { out, resume } = request;
+  await (goesOn ? checkResumable(out) : checkRequest(request));
+  const unlock = await lockRun(out);
+  if (resume && !goesOn) progress.note(`${out}: no run here yet, starting one`);
+  return unlock;
 }
 
-async function startPrepared(starting: Starting, prepare: () => Promise<ResumedRun>): Promise<Trained> {
-  const { request, progress, interrupt, together } = starting;
-  const backend = await selectBackend(request.backend);
-  progress.note(`backend ${backend.name}: ${backend.why}`);
-  await checkSameJob(together, request, `${backend.name}: ${backend.why}`);
-
-  const prepared = await prepare();
-  const { checkpointMinutes, stopWhen } = request;
-  const delegatedBefore = await delegatedKernels(backend);
+async function trainOn(backend: SelectedBackend, training: Training): Promise<Trained> {
+  const { run, model } = training;
   try {
-    const result = await train({ ...prepared, progress, interrupt, together, checkpointMinutes, stopWhen });
-    return {
-      ...result,
-      run: prepared.run,
-      backend: backend.name,
-      delegated: subtract(await delegatedKernels(backend), delegatedBefore),
-    };
+    const before = await delegatedKernels(backend);
+    const result = await train(training);
+    return { ...result, run, backend: backend.name, delegated: subtract(await delegatedKernels(backend), before) };
   } finally {
-    prepared.model.dispose();
+    model.dispose();
   }
 }
 
-/** The run as the process with its folder finds or makes it, and shares it with the others. */
-async function prepareFirst({ request, progress, together }: Starting, goesOn: boolean): Promise<ResumedRun> {
-  if (!goesOn) return newRun(request, progress, together.group);
+/** The run that is in the folder, shared with the other processes. */
+async function prepareResumed(group: Communicator, request: TrainRequest, progress: Progress): Promise<PreparedRun> {
   const prepared = await resumeRun(request, progress);
   const { run, dataset, from, changes } = prepared;
-  await shareRun(together.group, run, dataset, { state: from?.state, changes });
+  await shareRun(group, run, dataset, { state: from?.state, changes });
   await updateRun(run);
   progress.note(describeConfig(run));
   progress.note(from ? `going on after step ${from.state.step}` : 'no checkpoint yet: starting at step 0');
   return prepared;
+}
+
+/** A new run, shared with the other processes and put into its folder. */
+async function prepareNew(group: Communicator, request: TrainRequest, progress: Progress): Promise<PreparedRun> {
+  const { run: contents, dataset, model } = await prepareNewRun(request, progress);
+  await shareRun(group, contents, dataset);
+  const run = await createRun(request.out, contents);
+  progress.note(describeConfig(run));
+  const { from, model: name } = run.config;
+  const advice = adviceForFewImages({ model: name, images: run.pictures.train, weights: model.countParams(), from });
+  if (advice) progress.note(advice);
+  return { run, dataset, model };
 }
 
 async function checkRequest(request: TrainRequest): Promise<void> {
@@ -120,17 +123,6 @@ async function checkRequest(request: TrainRequest): Promise<void> {
 
 /** Links followed; the path as it is where nothing is there. */
 const realFolder = (path: string) => realpath(path).catch(() => resolve(path));
-
-async function newRun(request: TrainRequest, progress: Progress, group: Communicator): Promise<ResumedRun> {
-  const { record, labels, pictures, dataset, model } = await prepareNewRun(request, progress);
-  await shareRun(group, { ...record, ...labels, mean: pictures.mean }, dataset);
-  const run = await createRun(request.out, record, labels, pictures);
-  progress.note(describeConfig(run));
-  const { from, model: name } = record.config;
-  const advice = adviceForFewImages({ model: name, images: run.pictures.train, weights: model.countParams(), from });
-  if (advice) progress.note(advice);
-  return { run, dataset, model };
-}
 
 function describeConfig({ config, labels, pictures, path }: Run): string {
   const weights = config.classWeights;

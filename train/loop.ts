@@ -4,10 +4,7 @@
  */
 
 import { setImmediate } from 'node:timers/promises';
-import { DiskFullError } from '../base/disk-full.js';
-import { UserError } from '../base/errors.js';
 import { percent } from '../base/format.js';
-import { isOutOfMemory, withMemory } from '../base/out-of-memory.js';
 import type { Interrupt } from '../base/process/interrupt.js';
 import type { Progress } from '../base/progress.js';
 import { partOf } from './data/batches/epoch-batches.js';
@@ -15,13 +12,14 @@ import { PicturesError } from './data/stream/read-ahead.js';
 import { ALONE, type Communicator, sumNumbers } from './distributed/communicator.js';
 import { broadcastValues, evaluationOfAll } from './distributed/exchange.js';
 import { inProcess } from './distributed/launched.js';
+import { watchForLostProcesses } from './distributed/lost-processes.js';
 import type { Together } from './distributed/together.js';
-import { DivergedError, DivergenceWatch } from './divergence.js';
+import { DivergenceWatch } from './divergence.js';
 import { endedEarly } from './early-end.js';
 import { type Evaluation, evaluate } from './evaluate/evaluate.js';
+import { describeFailure, diverged, goodBeforeEpoch, lastGood, savedBefore, waitingForOthers } from './failures.js';
 import { MetricsLog } from './metrics/metrics-log.js';
 import { NotFiniteError, type RunState, restoreValues, saveCheckpoint, startState } from './run/checkpoint.js';
-import { hasCheckpoint } from './run/load-checkpoint.js';
 import { afterEpoch, learningRateAt } from './schedule.js';
 import { adviceAtChance, lossOfGuessing } from './start/few-images.js';
 import type { PreparedRun } from './start/prepared-run.js';
@@ -29,9 +27,6 @@ import { type Batches, Trainer } from './trainer.js';
 
 /** `metrics.jsonl` gets a line every so many steps, and one an epoch. */
 const STEPS_PER_LINE = 10;
-
-/** So long after a signal a process tells that it waits for others; Open MPI kills it after a second. */
-const WAITING_MS = 400;
 
 /** Everything the loop needs; `start.ts` brings it together. */
 export interface Training extends PreparedRun {
@@ -79,7 +74,7 @@ class Loop {
   private metrics?: MetricsLog;
   /** The signal that ends the loop, in whichever process it came. */
   interruptedBy?: Interrupt['signal'];
-  private watch?: NodeJS.Timeout;
+  private endWatch = () => {};
   private savedAt = Date.now();
   /** Whether the last epoch's loss was that of guessing, or above. */
   private wasAtChance = false;
@@ -104,9 +99,10 @@ class Loop {
   }
 
   async run(): Promise<void> {
-    const { run, from, changes, progress } = this.training;
+    const { run, from, changes, progress, interrupt } = this.training;
     const { state, trainer } = this;
-    this.watch = this.watchForLosses();
+    const tellOfWait = () => progress.note(waitingForOthers(run, state.step + 1));
+    this.endWatch = watchForLostProcesses(this.group, interrupt, tellOfWait);
     if (from) restoreValues(trainer.velocities, await from.readVelocities());
     if (this.writes) this.metrics = await MetricsLog.open(run.path, state);
     if (changes) await this.metrics?.appendChanges(state, changes);
@@ -129,42 +125,13 @@ class Loop {
     else if (state.epoch < run.config.epochs) progress.note(`ended after epoch ${state.epoch}: ${this.endedEarly()}`);
   }
 
-  /** All processes of a job agree on the step after which they stop. */
-  private async listen(): Promise<void> {
-    const { signal } = this.training.interrupt;
-    const [signalled] = await sumNumbers(this.group, [signal ? 1 : 0]);
-    if (signalled === 0) return;
-    this.interruptedBy = signal ?? 'SIGTERM';
-    clearInterval(this.watch);
-  }
-
-  private get writes(): boolean {
-    return this.group.rank === 0;
-  }
-
-  /** Why the run is over before its last epoch; undefined while it is not. */
-  private endedEarly(): string | undefined {
-    const { run, stopWhen } = this.training;
-    const why = endedEarly(run.config, this.state);
-    return why ?? (this.state.position === 0 && stopWhen?.(this.state) ? 'as asked' : undefined);
-  }
-
-  get imagesPerSecond(): number {
-    return this.trainer.throughput.imagesPerSecond();
-  }
-
-  dispose(): void {
-    clearInterval(this.watch);
-    this.trainer.dispose();
-  }
-
   private async oneStep(batches: Batches): Promise<void> {
     const { run, progress } = this.training;
     const { state, trainer } = this;
     const learningRate = this.learningRate(this.scheduledStep());
     const { loss, right, pictures } = await trainer.update(batches, state, learningRate);
     const wrong = this.writes && this.divergence.observe(loss);
-    if (wrong) throw this.diverged(wrong, state.step + 1, learningRate);
+    if (wrong) throw diverged(wrong, state.step + 1, learningRate, lastGood(run));
 
     state.step += 1;
     state.position += 1;
@@ -179,30 +146,18 @@ class Loop {
     }
   }
 
-  /** A launcher that lost a process of the job signals the others, whose sums will never end, and kills them a little later. */
-  private watchForLosses(): NodeJS.Timeout | undefined {
-    if (this.group.size === 1) return undefined;
-    const { run, progress, interrupt } = this.training;
-    let signalledAt = Number.POSITIVE_INFINITY;
-    const timer = setInterval(() => {
-      if (interrupt.signal) signalledAt = Math.min(signalledAt, Date.now());
-      if (Date.now() - signalledAt < WAITING_MS) return;
-      clearInterval(timer);
-      progress.note(
-        `step ${this.state.step + 1}: signalled, and waiting for the other processes. If one has died, the launcher says which and ends the job: ` +
-          `${this.lastGood()}; go on with --resume --out ${run.path}, with as many processes as you like`,
-      );
-    }, WAITING_MS / 2);
-    return timer;
+  /** All processes of a job agree on the step after which they stop. */
+  private async listen(): Promise<void> {
+    const { signal } = this.training.interrupt;
+    const [signalled] = await sumNumbers(this.group, [signal ? 1 : 0]);
+    if (signalled === 0) return;
+    this.interruptedBy = signal ?? 'SIGTERM';
+    this.endWatch();
   }
 
-  /** Steps as this number of steps an epoch counts them, and seconds to the last epoch's end; validation counts once it was timed. */
-  private remaining(): { step: number; steps: number; etaSeconds: number } {
-    const { state, trainer } = this;
-    const epochs = this.training.run.config.epochs;
-    const [step, steps] = [this.scheduledStep(), epochs * trainer.stepsPerEpoch];
-    const training = ((steps - step) * trainer.batch) / this.imagesPerSecond;
-    return { step, steps, etaSeconds: training + (epochs - state.epoch) * this.validationSeconds };
+  private async saveWithinEpoch(): Promise<void> {
+    await this.save(this.training.run.last);
+    this.epochOfLast = this.state.epoch;
   }
 
   /** Errors on the validation pictures, one centre crop each, every process of a job its part of them; null when interrupted. */
@@ -220,13 +175,22 @@ class Loop {
     return own && !this.interruptedBy ? evaluationOfAll(this.group, own) : null;
   }
 
+  /** Why the run is over before its last epoch; undefined while it is not. */
+  private endedEarly(): string | undefined {
+    const { run, stopWhen } = this.training;
+    const why = endedEarly(run.config, this.state);
+    return why ?? (this.state.position === 0 && stopWhen?.(this.state) ? 'as asked' : undefined);
+  }
+
   private async endEpoch({ loss, top1Error, top5Error }: Evaluation): Promise<void> {
     const { run, progress } = this.training;
     const { state } = this;
     const lr = this.learningRate(this.scheduledStep() - 1);
     const trained = this.training.dataset.splits.train.length;
-    if (!Number.isFinite(loss))
-      throw this.diverged('the validation loss is not finite', state.step, lr, this.goodBefore(state.epoch));
+    if (!Number.isFinite(loss)) {
+      const good = this.epochOfLast === state.epoch ? goodBeforeEpoch(run) : lastGood(run);
+      throw diverged('the validation loss is not finite', state.step, lr, good);
+    }
     const validation = { epoch: state.epoch + 1, loss, top1Error, top5Error };
     const improved = state.bestValidation === null || top1Error < state.bestValidation.top1Error;
     const trainLoss = state.lossSum / trained;
@@ -267,6 +231,47 @@ class Loop {
     this.wasAtChance = isAtChance;
   }
 
+  private async save(folder: string): Promise<void> {
+    if (!this.writes) return;
+    const { run, model } = this.training;
+    const { state } = this;
+    try {
+      await saveCheckpoint(folder, model, this.trainer.velocities, state);
+    } catch (error) {
+      if (!(error instanceof NotFiniteError)) throw error;
+      throw diverged(error.message, state.step, this.learningRate(this.scheduledStep() - 1), lastGood(run));
+    }
+    this.savedAt = Date.now();
+  }
+
+  /** An error that ends the run as the person at it should read it; what was computed before a picture that cannot be loaded is saved. */
+  async failed(error: unknown): Promise<unknown> {
+    const { run } = this.training;
+    const { trainer, group } = this;
+    const microBatch = run.config.microBatch ?? trainer.batch / group.size;
+    const stop = { run, step: this.state.step, microBatch };
+    if (!(error instanceof PicturesError) || !this.writes) return describeFailure(error, stop);
+    try {
+      await this.save(run.last);
+    } catch (unsaved) {
+      return describeFailure(unsaved, stop);
+    }
+    return savedBefore(error, stop);
+  }
+
+  dispose(): void {
+    this.endWatch();
+    this.trainer.dispose();
+  }
+
+  private get writes(): boolean {
+    return this.group.rank === 0;
+  }
+
+  get imagesPerSecond(): number {
+    return this.trainer.throughput.imagesPerSecond();
+  }
+
   /** @param step  as `scheduledStep` counts them */
   private learningRate(step: number): number {
     return learningRateAt(this.training.run.config, this.state.schedule, step, this.trainer.stepsPerEpoch);
@@ -277,72 +282,12 @@ class Loop {
     return this.state.epoch * this.trainer.stepsPerEpoch + this.state.position;
   }
 
-  private async save(folder: string): Promise<void> {
-    if (!this.writes) return;
-    try {
-      await saveCheckpoint(folder, this.training.model, this.trainer.velocities, this.state);
-    } catch (error) {
-      const lastRate = this.learningRate(this.scheduledStep() - 1);
-      throw error instanceof NotFiniteError ? this.diverged(error.message, this.state.step, lastRate) : error;
-    }
-    this.savedAt = Date.now();
-  }
-
-  private async saveWithinEpoch(): Promise<void> {
-    await this.save(this.training.run.last);
-    this.epochOfLast = this.state.epoch;
-  }
-
-  private diverged(what: string, step: number, learningRate: number, good = this.lastGood()): DivergedError {
-    return new DivergedError(
-      `training diverged at step ${step}, learning rate ${learningRate.toPrecision(3)}: ${what}; ` +
-        `${good}. Try a lower --lr, a --warmup-epochs or a --clip-norm`,
-    );
-  }
-
-  /** An error that ends the run as the person at it should read it. */
-  async failed(error: unknown): Promise<unknown> {
-    const { run } = this.training;
-    const stops = `training stops after step ${this.state.step}`;
-    const resume = `alexnet train --resume --out ${run.path}`;
-    if (error instanceof DiskFullError) {
-      const { path, reason } = error;
-      return new UserError(
-        `${stops}: ${path} cannot be written: ${reason}; ${this.lastGood()}. Make room, then go on with: ${resume}`,
-      );
-    }
-    if (isOutOfMemory(error)) {
-      const { message } = withMemory(error);
-      const smaller = `${resume} --force --micro-batch ${this.smallerMicroBatch()}`;
-      return new UserError(
-        `${stops}: ${message}; ${this.lastGood()}. Compute fewer images at once, for the same updates: ${smaller}`,
-        { cause: error },
-      );
-    }
-    if (!(error instanceof PicturesError) || !this.writes) return error;
-    try {
-      await this.save(run.last);
-    } catch (unsaved) {
-      return this.failed(unsaved);
-    }
-    return new UserError(`${stops}, saved in ${run.last}: ${error.message}. Go on with: ${resume}`, { cause: error });
-  }
-
-  /** A quarter of what is computed at once takes little more than a quarter of the memory. */
-  private smallerMicroBatch(): number {
-    return Math.ceil((this.training.run.config.microBatch ?? this.trainer.batch / this.group.size) / 4);
-  }
-
-  /** The last good checkpoint where an epoch turned out to be bad, nobody knows from which step on. */
-  private goodBefore(epoch: number): string {
-    const { last, best } = this.training.run;
-    if (this.epochOfLast !== epoch) return this.lastGood();
-    const earlier = hasCheckpoint(best) ? `the last good checkpoint is ${best}` : 'no good checkpoint was saved';
-    return `${earlier}, since ${last} is from within this epoch`;
-  }
-
-  private lastGood(): string {
-    const { last } = this.training.run;
-    return hasCheckpoint(last) ? `the last good checkpoint is ${last}` : 'no checkpoint was saved before';
+  /** Steps as this number of steps an epoch counts them, and seconds to the last epoch's end; validation counts once it was timed. */
+  private remaining(): { step: number; steps: number; etaSeconds: number } {
+    const { state, trainer } = this;
+    const epochs = this.training.run.config.epochs;
+    const [step, steps] = [this.scheduledStep(), epochs * trainer.stepsPerEpoch];
+    const training = ((steps - step) * trainer.batch) / this.imagesPerSecond;
+    return { step, steps, etaSeconds: training + (epochs - state.epoch) * this.validationSeconds };
   }
 }

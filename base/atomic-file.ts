@@ -56,7 +56,8 @@ export async function moveFile(from: string, to: string): Promise<void> {
   }
 }
 
-async function writeChunks(
+/** Writes the chunks one after another and flushes them to the disk. */
+export async function writeChunks(
   path: string,
   chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
 ): Promise<Omit<WrittenFile, 'path'>> {

@@ -1,8 +1,6 @@
 /** An imported network as a run's folder, as `alexnet train` would leave it before its first step. */
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { basename } from 'node:path';
-import { pipeline } from 'node:stream/promises';
+import { sha256Of } from '../../base/sha256.js';
 import { packageVersions } from '../../base/versions.js';
 import type { NetworkSpec } from '../../model/spec.js';
 import { type RunState, saveCheckpoint, startState } from '../../train/run/checkpoint.js';
@@ -48,10 +46,4 @@ function stateOf(own: ImportedNetwork['own']): RunState {
   if (top1Error === undefined || top5Error === undefined || (measuredOn && crops > 1)) return state;
   const validation = { epoch: 0, loss: null, top1Error, top5Error };
   return { ...state, lastValidation: validation, bestValidation: validation };
-}
-
-async function sha256Of(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(file), hash);
-  return hash.digest('hex');
 }

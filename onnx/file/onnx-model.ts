@@ -1,8 +1,7 @@
 /** A model ready to be written, and the writing: to memory, or to a file with its large tensors inside or beside it. */
-import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, open, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { moveFile } from '../../base/atomic-file.js';
+import { moveFile, writeChunks } from '../../base/atomic-file.js';
 import { UserError } from '../../base/errors.js';
 import { checkReplaceable, startOf } from '../../base/replaceable.js';
 import { valuesOf } from '../graph.js';
@@ -107,9 +106,9 @@ export async function saveModel(model: OnnxModel, file: string, options: SaveOpt
   const temporary = await mkdtemp(join(folder, `.${basename(file)}.`));
   try {
     const external = isExternal(model, options) && externalData(model.parts, file);
-    const data = external && (await write(join(temporary, external.location), dataChunks(model.parts, external)));
+    const data = external && (await writeChunks(join(temporary, external.location), dataChunks(model.parts, external)));
     const written = join(temporary, basename(file));
-    const writeModel = (parts: ModelParts) => write(written, encodeChunks(parts, external || undefined));
+    const writeModel = (parts: ModelParts) => writeChunks(written, encodeChunks(parts, external || undefined));
     let { bytes, sha256 } = await writeModel(model.parts);
     const metadata = await options.check?.(written);
     if (metadata) ({ bytes, sha256 } = await writeModel({ ...model.parts, metadata }));
@@ -145,21 +144,4 @@ function* dataChunks(parts: ModelParts, { offsets }: ExternalData): Generator<Ui
     yield bytes;
     at = offset + bytes.length;
   }
-}
-
-async function write(path: string, chunks: Iterable<Uint8Array>): Promise<{ bytes: number; sha256: string }> {
-  const file = await open(path, 'w');
-  const hash = createHash('sha256');
-  let bytes = 0;
-  try {
-    for (const chunk of chunks) {
-      for (let start = 0; start < chunk.length; ) start += (await file.write(chunk, start)).bytesWritten;
-      hash.update(chunk);
-      bytes += chunk.length;
-    }
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  return { bytes, sha256: hash.digest('hex') };
 }

@@ -57,17 +57,16 @@ export function lower(
 }
 
 /** The nodes that the outputs depend on; outputs that nothing reads are cut from a node's end. */
-export function liveNodes(g: Graph, outputs: readonly Value[]): GraphNode[] {
+export function liveNodes(nodes: readonly GraphNode[], outputs: readonly Value[]): GraphNode[] {
   const live = new Set(outputs.map((value) => value.name));
-  const nodes: GraphNode[] = [];
-  for (let i = g.nodes.length - 1; i >= 0; i--) {
-    const node = g.nodes[i];
+  const kept: GraphNode[] = [];
+  for (const node of nodes.toReversed()) {
     const last = node.outputs.map((value) => live.has(value.name)).lastIndexOf(true);
     if (last < 0) continue;
-    nodes.push({ ...node, outputs: node.outputs.slice(0, last + 1) });
+    kept.push({ ...node, outputs: node.outputs.slice(0, last + 1) });
     for (const input of node.inputs) if (input) live.add(input.name);
   }
-  return nodes.reverse();
+  return kept.reverse();
 }
 
 /** Results as values that ONNX accepts as outputs: computed by a node, each named once. */

@@ -108,7 +108,7 @@ async function lowered(program: Program, batch: number): Promise<LoweredProgram>
     });
   });
   const computed = distinctOutputs(g, outputs);
-  return { g, nodes: liveNodes(g, computed), inputs: inputs.map((value) => g.memory(value)), outputs: computed };
+  return { g, nodes: liveNodes(g.nodes, computed), inputs: inputs.map((value) => g.memory(value)), outputs: computed };
 }
 
 /** A tensor that the program uses and does not compute: a named weight, or a constant that the program made. */

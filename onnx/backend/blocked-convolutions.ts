@@ -7,6 +7,7 @@
  * (onnxruntime/core/mlas/lib/snchwc.cpp and reorder.cpp, version pinned in package.json).
  */
 import type { Attributes, Graph, GraphNode, Value } from '../graph.js';
+import { liveNodes } from '../lower.js';
 
 export const BLOCKED_DOMAIN = 'com.microsoft.nchwc';
 
@@ -39,7 +40,7 @@ export function blockConvolutions(
     .filter((node) => !skipped.has(node))
     .flatMap((node) => (convolutions.has(node) ? blockedNodes(g, node, relus.get(node), blocked, block) : [node]));
   // What two convolutions share is made once.
-  return needed([...new Set(result)], outputs);
+  return liveNodes([...new Set(result)], outputs);
 }
 
 /**
@@ -126,15 +127,4 @@ function fusedRelus(
     if (alone && reader?.op === 'Relu') relus.set(node, reader);
   }
   return relus;
-}
-
-/** Leaves out nodes that nothing reads any more. */
-function needed(nodes: readonly GraphNode[], outputs: readonly Value[]): GraphNode[] {
-  const live = new Set(outputs.map((value) => value.name));
-  const kept = nodes.toReversed().filter((node) => {
-    if (!node.outputs.some((value) => live.has(value.name))) return false;
-    for (const input of node.inputs) if (input) live.add(input.name);
-    return true;
-  });
-  return kept.reverse();
 }

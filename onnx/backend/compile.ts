@@ -91,7 +91,7 @@ function compile(
   const inputs = new Map(leaves.map((leaf, i) => [leaf, g.input(`i${i}`, leaf.dtype, leaf.shape, leaf.layout)]));
   const results = lower(g, calls, outputs, (operand) => inputs.get(operand)!);
   const named = distinctOutputs(g, results);
-  const nodes = blockConvolutions(g, liveNodes(g, named), named, blockSize());
+  const nodes = blockConvolutions(g, liveNodes(g.nodes, named), named, blockSize());
   const read = new Set(nodes.flatMap((node) => node.inputs.map((value) => value?.name)));
   const reads = leaves.map((_, i) => read.has(`i${i}`));
   const model = encodeModel({

@@ -2,23 +2,17 @@
  * Local response normalisation (Krizhevsky et al. 2012, §3.3): b_i = a_i / s_i^β, s_i = k + α · Σ_j a_j² over 2·depthRadius + 1
  * channels. tfjs does not divide α by the window, ONNX does: size = 2·depthRadius + 1, α_onnx = α · size.
  */
+import { bandMatrix } from '../band-matrix.js';
 import type { Graph, Value } from '../graph.js';
 import type { Attrs } from '../kernel-call.js';
 import { NCHW } from '../layout.js';
 import { type Rule, refusesAllButFloat } from '../rule.js';
 
-/** Kernel [C, C, 1, 1] that sums `weight` times the channels within `radius`. */
-function band(g: Graph, channels: number, radius: number, weight: number): Value {
-  const data = new Float32Array(channels * channels);
-  for (let i = 0; i < channels; i++) {
-    for (let j = Math.max(0, i - radius); j <= Math.min(channels - 1, i + radius); j++) data[i * channels + j] = weight;
-  }
-  return g.constant('float32', [channels, channels, 1, 1], data);
-}
-
+/** Sums `weight` times the channels of each window. */
 function bandConv(g: Graph, x: Value, attrs: Attrs, weight: number, bias?: number): Value {
   const channels = x.dims[1];
-  const kernel = band(g, channels, attrs.depthRadius, weight);
+  const matrix = bandMatrix(channels, 2 * attrs.depthRadius + 1, weight);
+  const kernel = g.constant('float32', [channels, channels, 1, 1], matrix);
   const added = bias === undefined ? [] : [g.constant('float32', [channels], new Float32Array(channels).fill(bias))];
   const attributes = { dilations: [1, 1], group: 1, kernel_shape: [1, 1], pads: [0, 0, 0, 0], strides: [1, 1] };
   return g.node('Conv', [x, kernel, ...added], attributes, x.dims);

@@ -5,6 +5,7 @@
  * Only the model in memory changes; the file on disk keeps the operator.
  */
 import onnxProto from 'onnx-proto';
+import { bandMatrix } from '../../../onnx/band-matrix.js';
 
 const { onnx } = onnxProto;
 type ModelProto = import('onnx-proto').onnx.IModelProto;
@@ -125,7 +126,7 @@ function normalize(
     nodes.push({ opType, name: output, input, output: [output] });
     return output;
   };
-  const kernel = constant('band', [channels, channels, 1, 1], band(channels, size, alpha / size));
+  const kernel = constant('band', [channels, channels, 1, 1], bandMatrix(channels, size, alpha / size));
   const k = constant('bias', [channels], new Float32Array(channels).fill(bias));
   const s = op('Conv', [op('Mul', [x, x], named('square')), kernel, k], named('s'));
   let power: string;
@@ -135,15 +136,4 @@ function normalize(
   } else power = op('Pow', [s, constant('beta', [], Float32Array.of(beta))], named('power'));
   op('Div', [x, power], y);
   return nodes;
-}
-
-/** [C, C]: row c holds `value` from channel c − ⌊(size − 1)/2⌋ to c + ⌈(size − 1)/2⌉, as ONNX defines the window. */
-function band(channels: number, size: number, value: number): Float32Array {
-  const matrix = new Float32Array(channels * channels);
-  for (let c = 0; c < channels; c++) {
-    const first = Math.max(0, c - Math.floor((size - 1) / 2));
-    const last = Math.min(channels - 1, c + Math.ceil((size - 1) / 2));
-    matrix.fill(value, c * channels + first, c * channels + last + 1);
-  }
-  return matrix;
 }

@@ -1,11 +1,11 @@
 /** Flags of the commands that serve and classify. */
 import { InvalidArgumentError, Option } from 'commander';
-import { PROVIDERS } from '../serve/inference/provider.js';
+import { PROVIDER_CHOICES } from '../serve/inference/provider.js';
 import { DEFAULTS } from '../serve/server.js';
 
 export function providerOption(): Option {
   return new Option('--provider <name>', 'what computes; auto: cuda where it runs, else cpu')
-    .choices(PROVIDERS)
+    .choices(PROVIDER_CHOICES)
     .default(DEFAULTS.provider);
 }
 

@@ -4,8 +4,8 @@
  */
 import type { RequestHandler } from 'express';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { PROVIDERS, type Provider } from '../onnx/backend/provider.js';
 import { type ErrorCode, RequestError } from './errors.js';
-import { PROVIDERS, type Provider } from './inference/provider.js';
 import type { ServedModel } from './served-model.js';
 
 /** What a picture's answer says besides its classes, milliseconds. */

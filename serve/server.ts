@@ -2,13 +2,13 @@
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { UserError } from '../base/errors.js';
+import type { Provider } from '../onnx/backend/provider.js';
 import { Repository, type RepositoryOptions } from './hosting/repository.js';
 import { createApp } from './http/app.js';
 import { largestBody } from './http/body.js';
 import { UNFOLDING } from './http/json/few-values.js';
 import { OffLoop } from './http/json/off-loop.js';
 import { type UploadOptions, Uploads } from './http/uploads.js';
-import type { Provider } from './inference/provider.js';
 import type { Log } from './log.js';
 import { Metrics } from './metrics.js';
 import type { ServedModel } from './served-model.js';

@@ -5,8 +5,8 @@
 import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { LRUCache } from 'lru-cache';
+import type { Provider } from '../../onnx/backend/provider.js';
 import type { Answer, InferenceOptions, Loaded, Work } from '../inference/messages.js';
-import type { Provider } from '../inference/provider.js';
 import type { Log } from '../log.js';
 import type { Metrics, Timings } from '../metrics.js';
 import type { ServedModel } from '../served-model.js';

@@ -2,6 +2,8 @@
  * A model file opened for classification in this process: decode a picture, infer its probabilities. The server's child process and
  * `alexnet classify` share it, so that they answer alike. Loads onnxruntime and sharp.
  */
+
+import type { Provider } from '../../onnx/backend/provider.js';
 import * as ort from '../../onnx/onnxruntime.js';
 import { fittingName, type ServedModel } from '../served-model.js';
 import type { Tensor } from '../tensors.js';
@@ -11,7 +13,7 @@ import type { InferenceOptions } from './messages.js';
 import { describeActivation } from './model/activation.js';
 import { geometryOf, readModelFile } from './model/model-file.js';
 import { PictureInference } from './picture-inference.js';
-import { chooseProvider, type Provider } from './provider.js';
+import { chooseProvider } from './provider.js';
 import { openSession, runSession } from './session.js';
 
 export type ClassifierOptions = Pick<InferenceOptions, 'file' | 'provider' | 'maxPixels'> &

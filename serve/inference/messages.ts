@@ -2,10 +2,12 @@
  * What the server and its inference process say to each other. Encoded pictures travel, not pixels: the 6 MB tensor of ten crops costs
  * 447 ms per message, a photograph next to nothing. Each `classify` and `infer` is answered by exactly one reply, in order.
  */
+
+import type { Provider } from '../../onnx/backend/provider.js';
 import type { ErrorCode } from '../errors.js';
 import type { ServedModel } from '../served-model.js';
 import type { Tensor } from '../tensors.js';
-import type { Provider, ProviderChoice } from './provider.js';
+import type { ProviderChoice } from './provider.js';
 
 /** Given to the process as JSON in its first argument. */
 export interface InferenceOptions {

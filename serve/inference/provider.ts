@@ -3,10 +3,10 @@
  * provider works here (the first lists CUDA without its libraries, the second throws or silently drops it): only trying does.
  */
 import { UserError } from '../../base/errors.js';
+import { PROVIDERS, type Provider } from '../../onnx/backend/provider.js';
 
-export const PROVIDERS = ['auto', 'cuda', 'webgpu', 'cpu'] as const;
-export type ProviderChoice = (typeof PROVIDERS)[number];
-export type Provider = Exclude<ProviderChoice, 'auto'>;
+export type ProviderChoice = Provider | 'auto';
+export const PROVIDER_CHOICES: readonly ProviderChoice[] = ['auto', ...PROVIDERS.toReversed()];
 
 /** WebGPU only when named: where no GPU answers, it runs on a software rasteriser, slower than the CPU provider. */
 const AUTO: readonly Provider[] = ['cuda', 'cpu'];

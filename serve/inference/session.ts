@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
+import type { Provider } from '../../onnx/backend/provider.js';
 import type { TensorData } from '../../onnx/file/encode-edited.js';
 import { readAllExternalData, realLocations } from '../../onnx/file/external-data.js';
 import * as ort from '../../onnx/onnxruntime.js';
@@ -13,7 +14,6 @@ import { RequestError } from '../errors.js';
 import { bytesOf, DATATYPES, datatypeOf, numbersOf, type Tensor } from '../tensors.js';
 import type { ModelFile } from './model/model-file.js';
 import { rewriteLrn } from './model/rewrite-lrn.js';
-import type { Provider } from './provider.js';
 
 type ModelProto = import('onnx-proto').onnx.IModelProto;
 type TensorProto = import('onnx-proto').onnx.ITensorProto;

@@ -3,6 +3,7 @@
  * black or white at most; a weight of 0 is the grey in the middle.
  */
 import sharp from 'sharp';
+import { kernelColours } from '../../base/kernel-colours.js';
 
 /** Kernels of a convolution over RGB pictures: HWIO [size, size, 3, channels]. */
 export interface Kernels {
@@ -31,7 +32,7 @@ export async function kernelPicture(kernels: Kernels, first: number, count: numb
   const height = Math.ceil(count / COLUMNS) * pitch - GAP_PX;
   const pixels = new Uint8Array(width * height * 4);
   for (let n = 0; n < count; n++) {
-    const colours = kernelColours(kernels, first + n);
+    const colours = coloursOf(kernels, first + n);
     const [top, left] = [Math.floor(n / COLUMNS) * pitch, (n % COLUMNS) * pitch];
     for (let y = 0; y < kernels.size * scale; y++) {
       for (let x = 0; x < kernels.size * scale; x++) {
@@ -47,8 +48,6 @@ export async function kernelPicture(kernels: Kernels, first: number, count: numb
 }
 
 /** One kernel as RGB [size, size, 3], 0 … 255. */
-export function kernelColours({ values, size, channels }: Kernels, kernel: number): Uint8Array {
-  const weights = Float32Array.from({ length: size * size * 3 }, (_, i) => values[i * channels + kernel]);
-  const largest = weights.reduce((max, weight) => Math.max(max, Math.abs(weight)), 0);
-  return Uint8Array.from(weights, (weight) => Math.round(127.5 * (1 + (largest > 0 ? weight / largest : 0))));
+export function coloursOf({ values, size, channels }: Kernels, kernel: number): Uint8Array {
+  return kernelColours(Float32Array.from({ length: size * size * 3 }, (_, i) => values[i * channels + kernel]));
 }

@@ -1,4 +1,5 @@
 /** Kernels as tiles, sixteen a row as in Figure 3 of the paper, groups apart. Each is scaled by itself: grey is 0, black and white its largest value. */
+import { kernelColours } from '../../../base/kernel-colours.js';
 import type { KernelsView } from '../engine/kernels.js';
 import type { Pixels, Scene } from './scene.js';
 
@@ -58,11 +59,11 @@ export function drawKernels({ layer, groups, kernels }: KernelsView): { scene: S
 
 /** [3, height, width] of any range → RGB */
 function pixelsOf(kernel: Float32Array, width: number, height: number): Pixels {
-  const largest = kernel.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
+  const colours = kernelColours(kernel);
   const plane = width * height;
   const data = new Uint8Array(3 * plane);
   for (let i = 0; i < plane; i++) {
-    for (let c = 0; c < 3; c++) data[3 * i + c] = Math.round(127.5 + (127.5 * kernel[c * plane + i]) / largest);
+    for (let c = 0; c < 3; c++) data[3 * i + c] = colours[c * plane + i];
   }
   return { data, width, height, channels: 3 };
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import sharp from 'sharp';
-import { kernelColours, kernelPicture } from '../../../train/report/kernel-picture.js';
+import { coloursOf, kernelPicture } from '../../../train/report/kernel-picture.js';
 
 const SIZE = 2;
 
@@ -24,9 +24,9 @@ test('scales each kernel to its own largest weight, 0 being the middle grey', ()
   ];
   const kernels = kernelsOf(3, (y, x, c, k) => [table[2 * y + x][c], -100 * table[2 * y + x][c], 0][k]);
   // 127.5 · (1 + weight / 0.04)
-  assert.deepEqual([...kernelColours(kernels, 0)], [255, 128, 64, 159, 191, 223, 0, 128, 128, 128, 128, 128]);
-  assert.deepEqual([...kernelColours(kernels, 1)], [0, 128, 191, 96, 64, 32, 255, 128, 128, 128, 128, 128]);
-  assert.deepEqual([...kernelColours(kernels, 2)], new Array(12).fill(128), 'a kernel of zeros is grey');
+  assert.deepEqual([...coloursOf(kernels, 0)], [255, 128, 64, 159, 191, 223, 0, 128, 128, 128, 128, 128]);
+  assert.deepEqual([...coloursOf(kernels, 1)], [0, 128, 191, 96, 64, 32, 255, 128, 128, 128, 128, 128]);
+  assert.deepEqual([...coloursOf(kernels, 2)], new Array(12).fill(128), 'a kernel of zeros is grey');
 });
 
 test('lays sixteen kernels in a row, enlarged without smoothing, with transparent gaps', async () => {

@@ -7,7 +7,7 @@ import { LineChart } from 'echarts/charts';
 import { GridComponent, LegendComponent, MarkLineComponent, TitleComponent } from 'echarts/components';
 import * as echarts from 'echarts/core';
 import { SVGRenderer } from 'echarts/renderers';
-import { escapeMarkup, printable } from './markup.js';
+import { escapeMarkup, printable } from '../../base/markup.js';
 import { BACKGROUND } from './theme.js';
 
 echarts.use([LineChart, GridComponent, LegendComponent, MarkLineComponent, TitleComponent, SVGRenderer]);

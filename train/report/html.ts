@@ -1,5 +1,5 @@
 /** HTML from templates: what is put into one is escaped, unless it is HTML already. */
-import { escapeMarkup } from '../plot/markup.js';
+import { escapeMarkup } from '../../base/markup.js';
 
 /** Text that is HTML. */
 export class Html {

@@ -3,6 +3,7 @@ import { extname } from 'node:path';
 import sharp from 'sharp';
 import { writeFileAtomically } from '../../../base/atomic-file.js';
 import { UsageError } from '../../../base/errors.js';
+import { escapeMarkup } from '../../../base/markup.js';
 import { checkReplaceable, isMarked, MARK, MARKUP_MARK } from '../../../base/replaceable.js';
 
 /** RGB or RGBA, row by row. */
@@ -52,13 +53,13 @@ export async function sceneToSvg({ width, height, images, texts }: Scene): Promi
       const bytes = await open(picture).png().toBuffer();
       const style = isEncoded ? '' : ' style="image-rendering:pixelated"';
       const place = `x="${x}" y="${y}" width="${width}" height="${height}" preserveAspectRatio="${isEncoded ? 'xMidYMid slice' : 'none'}"`;
-      const inner = title === undefined ? '' : `<title>${escaped(title)}</title>`;
+      const inner = title === undefined ? '' : `<title>${escapeMarkup(title)}</title>`;
       return `<image ${place}${style} href="data:image/png;base64,${bytes.toString('base64')}">${inner}</image>`;
     }),
   );
   const written = texts.map(({ x, y, text, bold }) => {
     const weight = bold ? ' font-weight="bold"' : '';
-    return `<text x="${x}" y="${y}"${weight}>${escaped(text)}</text>`;
+    return `<text x="${x}" y="${y}"${weight}>${escapeMarkup(text)}</text>`;
   });
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="sans-serif" font-size="${FONT_PX}">`,
@@ -72,18 +73,18 @@ export async function sceneToSvg({ width, height, images, texts }: Scene): Promi
 /** A page of its own, without anything from elsewhere. @param rows  a table under the drawing, its heading first */
 export async function sceneToHtml(scene: Scene, title: string, rows: readonly string[][]): Promise<string> {
   const cells = (row: readonly string[], tag: string) =>
-    row.map((cell) => `<${tag}>${escaped(cell)}</${tag}>`).join('');
+    row.map((cell) => `<${tag}>${escapeMarkup(cell)}</${tag}>`).join('');
   const table = rows.map((row, i) => `<tr>${cells(row, i === 0 ? 'th' : 'td')}</tr>`).join('\n');
   return `<!doctype html>
 ${MARKUP_MARK}<html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
-<title>${escaped(title)}</title>
+<title>${escapeMarkup(title)}</title>
 <style>body{font-family:sans-serif;margin:1.5rem}svg{max-width:100%;height:auto}td,th{text-align:left;padding:.1rem .8rem .1rem 0}</style>
 </head>
 <body>
-<h1>${escaped(title)}</h1>
+<h1>${escapeMarkup(title)}</h1>
 ${await sceneToSvg(scene)}
 <table>
 ${table}
@@ -120,9 +121,4 @@ function open(picture: Pixels | Buffer) {
   if (Buffer.isBuffer(picture)) return sharp(picture);
   const { data, ...raw } = picture;
   return sharp(data, { raw });
-}
-
-function escaped(text: string): string {
-  const allowed = Array.from(text, (c) => (c < ' ' && !'\t\n\r'.includes(c) ? ' ' : c)).join(''); // no others in XML
-  return allowed.replace(/[&<>"]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[c]!);
 }

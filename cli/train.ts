@@ -69,11 +69,9 @@ export function trainCommand(): Command {
 /** How long, and how the learning rate falls. */
 function scheduleOptions(command: Command): Command {
   return command
-    .option('--epochs <n>', `passes over the training pictures ${recipeDefault(DEFAULTS.epochs)}`, positiveInteger)
-    .option('--lr, --learning-rate <rate>', `learning rate ${recipeDefault(DEFAULTS.learningRate)}`, positiveNumber)
-    .addOption(
-      new Option('--schedule <name>', `how the rate falls ${recipeDefault(DEFAULTS.schedule)}`).choices(SCHEDULES),
-    )
+    .option('--epochs <n>', `passes over the training pictures ${recipeDefault('epochs')}`, positiveInteger)
+    .option('--lr, --learning-rate <rate>', `learning rate ${recipeDefault('learningRate')}`, positiveNumber)
+    .addOption(new Option('--schedule <name>', `how the rate falls ${recipeDefault('schedule')}`).choices(SCHEDULES))
     .option('--milestones <epochs>', 'step: epochs after which the rate is divided by 10, e.g. 30,60', risingIntegers)
     .option(
       '--patience <epochs>',

@@ -1,14 +1,17 @@
 /** Flags that commands which train share: `train` and `find-lr`. */
 import { type Command, Option } from 'commander';
+import { ALEXNET } from '../model/alexnet.js';
 import { NETWORKS } from '../model/registry.js';
+import type { Recipe } from '../model/spec.js';
 import { BACKENDS } from '../onnx/backend/select-backend.js';
 import { DATA_HELP } from '../train/data/open-dataset.js';
 import { DEFAULTS, RECIPES, type Settings } from '../train/settings/config.js';
 import type { NewRunRequest } from '../train/start/new-run.js';
 import { fractionBelowOne, nonNegativeNumber, positiveInteger, positiveNumber, wholeNumber } from './flag-types.js';
 
-/** What a default is, in a flag's help. */
-export const recipeDefault = (value: unknown) => `(default: ${value}, or the network's recipe)`;
+/** The default of a flag whose value the network's recipe states, in its help. */
+export const recipeDefault = (name: keyof Recipe) =>
+  `(default: the network's recipe; ${ALEXNET.name}'s: ${ALEXNET.recipe[name]})`;
 
 export const backendOption = () => new Option('--backend <name>', 'what computes').choices(BACKENDS).default('auto');
 
@@ -44,11 +47,15 @@ export function networkOptions(command: Command): Command {
 /** What decides an update, but for the learning rate. */
 export function updateOptions(command: Command): Command {
   return command
-    .option('--batch <n>', `pictures an update ${recipeDefault(DEFAULTS.batch)}`, positiveInteger)
+    .option('--batch <n>', `pictures an update ${recipeDefault('batch')}`, positiveInteger)
     .option('--micro-batch <n>', 'pictures computed at once, to bound memory (default: the batch)', positiveInteger)
-    .option('--momentum <m>', `share of the velocity kept ${recipeDefault(DEFAULTS.momentum)}`, fractionBelowOne)
-    .option('--weight-decay <d>', `decay of kernels ${recipeDefault(DEFAULTS.weightDecay)}`, nonNegativeNumber)
-    .option('--bias-learning-rate-factor <f>', `biases learn at this times --lr ${recipeDefault(1)}`, nonNegativeNumber)
+    .option('--momentum <m>', `share of the velocity kept ${recipeDefault('momentum')}`, fractionBelowOne)
+    .option('--weight-decay <d>', `decay of kernels ${recipeDefault('weightDecay')}`, nonNegativeNumber)
+    .option(
+      '--bias-learning-rate-factor <f>',
+      `biases learn at this times --lr ${recipeDefault('biasLearningRateFactor')}`,
+      nonNegativeNumber,
+    )
     .option('--clip-norm <norm>', 'scale gradients down to this norm (default: never)', positiveNumber)
     .addOption(
       new Option('--lrn <convention>', 'α of response normalisation as printed or as in the code').choices([
@@ -62,7 +69,7 @@ export function updateOptions(command: Command): Command {
     .option('--no-random-crop', 'crop the centre')
     .option(
       '--colour-noise <deviation>',
-      `shift colours along their principal components, 0: never ${recipeDefault(DEFAULTS.colourNoise)}`,
+      `shift colours along their principal components, 0: never ${recipeDefault('colourNoise')}`,
       nonNegativeNumber,
     )
     .option(

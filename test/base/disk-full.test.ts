@@ -15,6 +15,7 @@ import sharp from 'sharp';
 import { append, writeFileAtomically } from '../../base/atomic-file.js';
 import { DiskFullError } from '../../base/disk-full.js';
 import { type Progress, silentProgress } from '../../base/progress.js';
+import { ALEXNET } from '../../model/alexnet.js';
 import { meanImage } from '../../train/data/batches/mean.js';
 import { train } from '../../train/loop.js';
 import { saveCheckpoint, startState } from '../../train/run/checkpoint.js';
@@ -93,7 +94,12 @@ for (const victim of ['weights-13-.bin', 'velocity-13-.bin', 'model.json']) {
 const dataset = tinyDataset();
 
 async function newRun(name: string): Promise<Run> {
-  const settings = resolveSettings({ epochs: 4, batch: 8, learningRate: 0.002, schedule: 'constant' }, {});
+  const settings = resolveSettings(ALEXNET.recipe, {
+    epochs: 4,
+    batch: 8,
+    learningRate: 0.002,
+    schedule: 'constant',
+  });
   const record = { imagePx: IMAGE_PX, inputPx: INPUT_PX, pictures: { train: 26, val: 11 }, versions: {} };
   const config = { data: 'tiny', model: 'tiny', ...settings };
   const pictures = { mean: meanImage(dataset.splits.train, 0), samples: new Uint8Array(0) };

@@ -1,6 +1,6 @@
 /** Run by `distributed.ts` in each of two processes: prints, from rank 0, a JSON line a round. */
-
 import { random } from '../../base/random.js';
+import { ALEXNET } from '../../model/alexnet.js';
 import { buildNetwork } from '../../model/network.js';
 import { findNetwork } from '../../model/registry.js';
 import { selectBackend } from '../../onnx/backend/select-backend.js';
@@ -30,7 +30,7 @@ const group = joinJob();
 await selectBackend('onnxruntime');
 const spec = findNetwork('alexnet');
 const { imagePx, inputPx } = spec;
-const config = { data: 'noise', model: 'alexnet', ...resolveSettings({}, { batch, colourNoise: 0 }) };
+const config = { data: 'noise', model: 'alexnet', ...resolveSettings(ALEXNET.recipe, { batch, colourNoise: 0 }) };
 const stream = random('noise');
 const noise = Uint8Array.from({ length: 3 * imagePx ** 2 }, () => stream.integer(256));
 const split: Split = {

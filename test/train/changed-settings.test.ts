@@ -5,14 +5,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import sharp from 'sharp';
+import { ALEXNET } from '../../model/alexnet.js';
 import { endedEarly } from '../../train/early-end.js';
 import { readMetrics } from '../../train/metrics/metrics-file.js';
 import { startState } from '../../train/run/checkpoint.js';
 import { afterChanges, changesOf, checkChanges } from '../../train/settings/changed-settings.js';
-import { DEFAULTS, type TrainConfig } from '../../train/settings/config.js';
+import { resolveSettings, type TrainConfig } from '../../train/settings/config.js';
 import { alexnet } from '../real/command.js';
 
-const stored: TrainConfig = { data: 'pictures.tar', model: 'alexnet', ...DEFAULTS, batch: 64, seed: 3 };
+const PAPER = resolveSettings(ALEXNET.recipe, {});
+
+const stored: TrainConfig = { data: 'pictures.tar', model: 'alexnet', ...PAPER, batch: 64, seed: 3 };
 const check = (wanted: Partial<TrainConfig>, force = false, config = stored) =>
   checkChanges('RUN', config, changesOf(config, wanted), force);
 

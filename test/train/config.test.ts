@@ -12,9 +12,12 @@ import {
   risingIntegers,
   wholeNumber,
 } from '../../cli/flag-types.js';
+import { ALEXNET } from '../../model/alexnet.js';
 import { CIFAR10_18PCT } from '../../model/cifar10.js';
 import { checkFree, createRun, openRun } from '../../train/run/run-folder.js';
-import { checkFlags, DEFAULTS, resolveSettings, type TrainConfig } from '../../train/settings/config.js';
+import { checkFlags, resolveSettings, type TrainConfig } from '../../train/settings/config.js';
+
+const PAPER = resolveSettings(ALEXNET.recipe, {});
 
 let folder: string;
 before(async () => {
@@ -22,7 +25,7 @@ before(async () => {
 });
 after(() => rm(folder, { recursive: true }));
 
-const stored: TrainConfig = { data: 'pictures.tar', model: 'alexnet', ...DEFAULTS, batch: 64, seed: 3 };
+const stored: TrainConfig = { data: 'pictures.tar', model: 'alexnet', ...PAPER, batch: 64, seed: 3 };
 
 function makeRun(name: string) {
   const record = { config: stored, imagePx: 3, inputPx: 2, pictures: { train: 9, val: 4 }, versions: { node: '20' } };
@@ -32,16 +35,16 @@ function makeRun(name: string) {
 }
 
 test('refuses a flag that would have no effect', () => {
-  assert.throws(() => checkFlags({ milestones: [3] }, DEFAULTS), {
+  assert.throws(() => checkFlags({ milestones: [3] }, PAPER), {
     name: 'UsageError',
     message: '--milestones counts under --schedule step alone, and the schedule is plateau; leave one out',
   });
-  assert.throws(() => checkFlags({ patience: 2 }, { ...DEFAULTS, schedule: 'cosine' }), /--patience counts under/);
-  checkFlags({ patience: 2, epochs: 4 }, DEFAULTS);
+  assert.throws(() => checkFlags({ patience: 2 }, { ...PAPER, schedule: 'cosine' }), /--patience counts under/);
+  checkFlags({ patience: 2, epochs: 4 }, PAPER);
 });
 
-test('has the defaults of the paper', () => {
-  const { learningRate, momentum, weightDecay, batch, epochs, schedule } = resolveSettings({}, {});
+test('trains alexnet as the paper says', () => {
+  const { learningRate, momentum, weightDecay, batch, epochs, schedule } = resolveSettings(ALEXNET.recipe, {});
   assert.deepEqual(
     [learningRate, momentum, weightDecay, batch, epochs, schedule],
     [0.01, 0.9, 0.0005, 128, 90, 'plateau'],
@@ -65,14 +68,14 @@ test('lets --weight-decay replace the recipe’s decay of single layers too', ()
 
 test('refuses settings that contradict each other', () => {
   assert.throws(
-    () => resolveSettings({}, { schedule: 'step' }),
+    () => resolveSettings(ALEXNET.recipe, { schedule: 'step' }),
     (error: Error) => {
       assert.ok(error instanceof UsageError);
       assert.match(error.message, /^schedule step needs --milestones/);
       return true;
     },
   );
-  assert.throws(() => resolveSettings({}, { epochs: 2, warmupEpochs: 3 }), {
+  assert.throws(() => resolveSettings(ALEXNET.recipe, { epochs: 2, warmupEpochs: 3 }), {
     message: '--warmup-epochs 3 is more than --epochs 2',
   });
 });

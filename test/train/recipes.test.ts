@@ -6,12 +6,15 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import sharp from 'sharp';
 import { UsageError } from '../../base/errors.js';
+import { ALEXNET } from '../../model/alexnet.js';
 import { NETWORKS } from '../../model/registry.js';
 import type { NetworkName } from '../../model/spec.js';
 import { learningRateAt, startSchedule } from '../../train/schedule.js';
-import { DEFAULTS, RECIPES, type RecipeName, resolveSettings } from '../../train/settings/config.js';
+import { RECIPES, type RecipeName, resolveSettings } from '../../train/settings/config.js';
 import { publishedRecipe } from '../../train/settings/recipes.js';
 import { alexnet } from '../real/command.js';
+
+const PAPER = resolveSettings(ALEXNET.recipe, {});
 
 let folder: string;
 before(async () => {
@@ -29,9 +32,9 @@ const of = (recipe: RecipeName, network: NetworkName) => {
   return resolveSettings({ ...spec.recipe, ...publishedRecipe(recipe, spec).settings }, {});
 };
 
-test('paper is what the defaults are, for every network', () => {
+test('paper is the recipe of alexnet, for every network', () => {
   for (const network of Object.keys(NETWORKS) as NetworkName[]) {
-    assert.deepEqual(of('paper', network), { ...DEFAULTS, lrn: network === 'alexnet' ? 'printed' : null });
+    assert.deepEqual(of('paper', network), { ...PAPER, lrn: network === 'alexnet' ? 'printed' : null });
   }
 });
 

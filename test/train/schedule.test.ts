@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ALEXNET } from '../../model/alexnet.js';
 import { afterEpoch, learningRateAt, type ScheduleSettings, startSchedule } from '../../train/schedule.js';
-import { DEFAULTS } from '../../train/settings/config.js';
+import { resolveSettings } from '../../train/settings/config.js';
+
+const PAPER = resolveSettings(ALEXNET.recipe, {});
 
 const settings = (changes: Partial<ScheduleSettings>): ScheduleSettings => ({
-  ...DEFAULTS,
+  ...PAPER,
   learningRate: 0.08,
   ...changes,
 });

@@ -1,6 +1,7 @@
 /** A network, a data set and a run small enough to train in milliseconds on plain JavaScript. */
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
+import { ALEXNET } from '../../model/alexnet.js';
 import '@tensorflow/tfjs-backend-cpu';
 import { random } from '../../base/random.js';
 import { SeededDropout } from '../../model/dropout.js';
@@ -65,7 +66,7 @@ export function tinyDataset(): Dataset {
 /** A run of the tiny network on `dataset` that has no checkpoint yet. */
 export function tinyRun(path: string, { source, labels, splits }: Dataset, settings: Partial<Settings>): Promise<Run> {
   const { train, val } = splits;
-  const config = { data: source, model: 'tiny', ...resolveSettings({}, settings) };
+  const config = { data: source, model: 'tiny', ...resolveSettings(ALEXNET.recipe, settings) };
   const pictures = { train: train.length, val: val.length };
   const record = { config, imagePx: IMAGE_PX, inputPx: INPUT_PX, pictures, versions: {} };
   const stored = { mean: meanImage(train, config.seed), samples: val.pixels(0, random(0)) };

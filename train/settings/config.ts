@@ -1,10 +1,9 @@
 /**
- * The settings of a training run: the defaults with their source, the network's recipe over them, a published recipe (`recipes.ts`)
- * where one is named, a person's flags over all.
- * "Paper" is Krizhevsky, Sutskever, Hinton 2012.
+ * The settings of a training run: defaults, the network's recipe over them, a published recipe (`recipes.ts`) where one is named, a
+ * person's flags over all.
  */
 import { UsageError } from '../../base/errors.js';
-import type { LrnChoice } from '../../model/spec.js';
+import type { LrnChoice, Recipe } from '../../model/spec.js';
 
 /** Published recipes, see `recipes.ts`. */
 export const RECIPES = ['paper', 'cuda-convnet', 'caffe'] as const;
@@ -73,41 +72,42 @@ export interface TrainConfig extends Settings {
   fromWeights?: string;
 }
 
-export const DEFAULTS: Settings = {
+/** Settings that every network's recipe states. */
+type Stated = Exclude<keyof Recipe, 'weightDecayByLayer' | 'milestones'>;
+
+/** Every setting; those that a recipe states have no default. */
+export const DEFAULTS: Omit<Settings, Stated> & Record<Stated, undefined> = {
   seed: 0,
-  epochs: 90, // §5: "roughly 90 cycles through the training set"
-  batch: 128, // §5
+  epochs: undefined,
+  batch: undefined,
   microBatch: null,
-  learningRate: 0.01, // §5
-  momentum: 0.9, // §5
-  weightDecay: 0.0005, // §5; on weights, as the formula has it
+  learningRate: undefined,
+  momentum: undefined,
+  weightDecay: undefined,
   weightDecayByLayer: {},
-  biasLearningRateFactor: 1, // §5: "an equal learning rate for all layers"
+  biasLearningRateFactor: undefined,
   clipNorm: null,
-  schedule: 'plateau', // §5: divided by 10 when the validation error stopped improving, three times before the end
+  schedule: undefined,
   milestones: [],
   patience: 5, // the paper judged by eye
   earlyStop: null,
   warmupEpochs: 0,
-  randomCrop: true, // §4.1
-  mirror: true, // §4.1
-  colourNoise: 0.1, // §4.1
+  randomCrop: undefined,
+  mirror: undefined,
+  colourNoise: undefined,
   classWeights: null,
   lrn: null,
   freeze: [],
 };
 
 /**
- * The defaults, the network's recipe over them, and `flags` over both. `--weight-decay` replaces the recipe's decay of single
- * layers too.
+ * The recipe over the defaults, and `flags` over both. `--weight-decay` replaces the recipe's decay of single layers too.
  * @throws {UsageError} when they contradict each other
  */
-export function resolveSettings(recipe: Partial<Settings>, flags: Partial<Settings>): Settings {
-  const settings = structuredClone(DEFAULTS);
-  for (const source of [recipe, flags]) {
-    for (const key of Object.keys(DEFAULTS) as (keyof Settings)[]) {
-      if (source[key] !== undefined) Object.assign(settings, { [key]: source[key] });
-    }
+export function resolveSettings(recipe: Recipe & Partial<Settings>, flags: Partial<Settings>): Settings {
+  const settings: Settings = { ...structuredClone(DEFAULTS), ...recipe };
+  for (const key of Object.keys(DEFAULTS) as (keyof Settings)[]) {
+    if (flags[key] !== undefined) Object.assign(settings, { [key]: flags[key] });
   }
   if (flags.weightDecay !== undefined && flags.weightDecayByLayer === undefined) settings.weightDecayByLayer = {};
   checkSettings(settings);

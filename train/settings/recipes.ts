@@ -17,7 +17,7 @@ import type { RecipeName, Settings } from './config.js';
 export interface PublishedRecipe {
   /** Paper or file. */
   source: string;
-  settings: Partial<Settings>;
+  settings: Recipe & Partial<Settings>;
 }
 
 /**

@@ -36,13 +36,59 @@ const EXTENSIONS = ['binary_tensor_data', 'classification', 'model_repository'];
 type Json<T extends z.ZodType> = z.infer<T>;
 
 export function openInference(deps: AppDeps): Protocol {
-  const json = (summary: string, schema: z.ZodType, errors: ErrorCode[] = []): RouteDoc => ({
-    summary,
-    answer: { 'application/json': schema },
-    errors,
-  });
-  const get = (path: string, handler: RequestHandler, doc: RouteDoc): Route => ({ method: 'get', path, handler, doc });
-  const ofModel = ['/v2/models/:model', '/v2/models/:model/versions/:version'].flatMap((path): Route[] => [
+  return {
+    name: 'Open Inference Protocol',
+    description:
+      'Version 2 as KServe and Triton speak it, with binary tensor data, classification and the model repository.',
+    prefixes: ['/v2'],
+    error: { schema: ProtocolError, body: ({ message }) => ({ error: message }) },
+    routes: [
+      ...serverRoutes(deps),
+      ...['/v2/models/:model', '/v2/models/:model/versions/:version'].flatMap((path) => modelRoutes(deps, path)),
+      ...repositoryRoutes(deps),
+    ],
+  };
+}
+
+const get = (path: string, handler: RequestHandler, doc: RouteDoc): Route => ({ method: 'get', path, handler, doc });
+
+const json = (summary: string, schema: z.ZodType, errors: ErrorCode[] = []): RouteDoc => ({
+  summary,
+  answer: { 'application/json': schema },
+  errors,
+});
+
+function serverRoutes(deps: AppDeps): Route[] {
+  return [
+    get(
+      '/v2',
+      (_request, response) =>
+        void response.json({ name: 'alexnet', version: toolVersion(), extensions: EXTENSIONS } satisfies Json<
+          typeof ServerMetadata
+        >),
+      json('What this server is', ServerMetadata),
+    ),
+    get(
+      '/v2/health/live',
+      (_request, response) => void response.json({ live: true } satisfies Json<typeof Live>),
+      json('Whether the server runs', Live),
+    ),
+    get('/v2/health/ready', ready(deps), {
+      ...json('Whether every model answers', Ready),
+      others: { 503: { description: 'Not just now', schema: Ready } },
+    }),
+    get(
+      '/v2/models',
+      (_request, response) =>
+        void response.json({ models: deps.models.all.map(({ model }) => model.name) } satisfies Json<typeof Models>),
+      json('Names of the models', Models),
+    ),
+  ];
+}
+
+/** @param path  of a model, or of a version of it */
+function modelRoutes(deps: AppDeps, path: string): Route[] {
+  return [
     get(
       path,
       metadata(deps),
@@ -70,71 +116,39 @@ export function openInference(deps: AppDeps): Protocol {
         errors: [...PICTURE_ERRORS, 'BAD_REQUEST', 'JSON_TOO_LARGE'],
       },
     },
-  ]);
-  return {
-    name: 'Open Inference Protocol',
-    description:
-      'Version 2 as KServe and Triton speak it, with binary tensor data, classification and the model repository.',
-    prefixes: ['/v2'],
-    error: { schema: ProtocolError, body: ({ message }) => ({ error: message }) },
-    routes: [
-      get(
-        '/v2',
-        (_request, response) =>
-          void response.json({ name: 'alexnet', version: toolVersion(), extensions: EXTENSIONS } satisfies Json<
-            typeof ServerMetadata
-          >),
-        json('What this server is', ServerMetadata),
-      ),
-      get(
-        '/v2/health/live',
-        (_request, response) => void response.json({ live: true } satisfies Json<typeof Live>),
-        json('Whether the server runs', Live),
-      ),
-      get('/v2/health/ready', ready(deps), {
-        ...json('Whether every model answers', Ready),
-        others: { 503: { description: 'Not just now', schema: Ready } },
-      }),
-      get(
-        '/v2/models',
-        (_request, response) =>
-          void response.json({ models: deps.models.all.map(({ model }) => model.name) } satisfies Json<typeof Models>),
-        json('Names of the models', Models),
-      ),
-      ...ofModel,
-      {
-        method: 'post',
-        path: '/v2/repository/index',
-        handler: index(deps),
-        doc: {
-          ...json('Every model and version with its state', Index, ['BAD_REQUEST', 'BODY_TOO_LARGE']),
-          body: { 'application/json': IndexRequest },
-        },
+  ];
+}
+
+function repositoryRoutes(deps: AppDeps): Route[] {
+  return [
+    {
+      method: 'post',
+      path: '/v2/repository/index',
+      handler: index(deps),
+      doc: {
+        ...json('Every model and version with its state', Index, ['BAD_REQUEST', 'BODY_TOO_LARGE']),
+        body: { 'application/json': IndexRequest },
       },
-      ...(['load', 'unload'] as const).map(
-        (action): Route => ({
-          method: 'post',
-          path: `/v2/repository/models/:model/${action}`,
-          handler: change(deps, action),
-          doc: {
-            summary:
-              action === 'load'
-                ? 'Read a model’s versions from disk again; the old ones answer until the new ones do'
-                : 'Answer what is in line for a model, then end it',
-            body: { 'application/json': LoadRequest },
-            errors: [
-              'BAD_REQUEST',
-              'BODY_TOO_LARGE',
-              'UNAUTHORIZED',
-              'ADMIN_OFF',
-              'MODEL_NOT_FOUND',
-              ...(action === 'load' ? ['LOAD_FAILED' as const] : []),
-            ],
-            guarded: true,
-          },
-        }),
-      ),
-    ],
+    },
+    changeRoute(deps, 'load', {
+      summary: 'Read a model’s versions from disk again; the old ones answer until the new ones do',
+      errors: [...CHANGE_ERRORS, 'LOAD_FAILED'],
+    }),
+    changeRoute(deps, 'unload', {
+      summary: 'Answer what is in line for a model, then end it',
+      errors: [...CHANGE_ERRORS],
+    }),
+  ];
+}
+
+const CHANGE_ERRORS = ['BAD_REQUEST', 'BODY_TOO_LARGE', 'UNAUTHORIZED', 'ADMIN_OFF', 'MODEL_NOT_FOUND'] as const;
+
+function changeRoute(deps: AppDeps, action: 'load' | 'unload', doc: RouteDoc): Route {
+  return {
+    method: 'post',
+    path: `/v2/repository/models/:model/${action}`,
+    handler: change(deps, action),
+    doc: { ...doc, body: { 'application/json': LoadRequest }, guarded: true },
   };
 }
 

@@ -41,110 +41,146 @@ const ERRORS = [
 const OF_PICTURE = ['EMPTY_BODY', 'INVALID_IMAGE', 'IMAGE_TOO_LARGE', 'UNSUPPORTED_IMAGE_TYPE'] as const;
 const BINARY = { 'application/octet-stream': 'binary' } as const;
 
-export function explainRoutes(deps: AppDeps): Protocol {
-  const view = <T extends QueryDoc>(
-    method: 'get' | 'post',
-    name: string,
-    summary: string,
-    answer: RouteDoc['answer'],
-    own: T,
-    request: (query: Parsed<T>, bytes: Uint8Array) => ViewRequest,
-    send: SendView = sendWhole,
-  ): Route => ({
+const PNG = { 'image/png': 'binary' } as const;
+
+const json = (schema: z.ZodType) => ({ 'application/json': schema });
+
+/** A view of the engine as a route. */
+interface View<T extends QueryDoc> {
+  /** `post` where the body is a picture. */
+  method: 'get' | 'post';
+  name: string;
+  summary: string;
+  answer: RouteDoc['answer'];
+  /** Besides the model. */
+  query: T;
+  request: (query: Parsed<T>, bytes: Uint8Array) => ViewRequest;
+  /** Default: as a whole. */
+  send?: SendView;
+}
+
+function view<T extends QueryDoc>({ method, name, summary, answer, query, request, send = sendWhole }: View<T>) {
+  const ofPicture = method === 'post';
+  return (deps: AppDeps): Route => ({
     method,
     path: `/explain/${name}`,
-    handler: show(deps, own, request, send),
+    handler: show(deps, query, request, send),
     doc: {
       summary,
-      query: { ...own, ...MODEL },
+      query: { ...query, ...MODEL },
       answer,
-      ...(method === 'post' && { body: { 'image/*': 'binary', ...BINARY } }),
-      errors: [...ERRORS, ...(method === 'post' ? OF_PICTURE : [])],
+      ...(ofPicture && { body: { 'image/*': 'binary', ...BINARY } }),
+      errors: [...ERRORS, ...(ofPicture ? OF_PICTURE : [])],
     },
   });
-  const json = (schema: z.ZodType) => ({ 'application/json': schema });
+}
+
+const VIEWS: readonly ((deps: AppDeps) => Route)[] = [
+  view({
+    method: 'get',
+    name: 'layers',
+    summary: 'The layer table with the size formula filled in',
+    answer: json(Layers),
+    query: {},
+    request: () => ({ view: 'layers' }),
+  }),
+  view({
+    method: 'get',
+    name: 'graph',
+    summary: 'The graph as nodes and values',
+    answer: json(GraphAnswer),
+    query: {},
+    request: () => ({ view: 'graph' }),
+  }),
+  view({
+    method: 'get',
+    name: 'metadata',
+    summary: 'What the file says of itself',
+    answer: json(MetadataAnswer),
+    query: {},
+    request: () => ({ view: 'metadata' }),
+  }),
+  view({
+    method: 'post',
+    name: 'picture',
+    summary: 'The picture, or a crop of it, as the network sees it',
+    answer: PNG,
+    query: { crop: optional('Position in `crops` of /explain/layers; default: the whole square') },
+    request: (query, bytes) => ({ view: 'picture', bytes, ...query }),
+  }),
+  view({
+    method: 'post',
+    name: 'activations',
+    summary: 'Values of layers for one crop, as safetensors',
+    answer: BINARY,
+    query: { ...CROP, layers: text('Names with commas between; default: all') },
+    request: ({ crop, layers }, bytes) => ({ view: 'activations', bytes, crop, layers: namesOf(layers) }),
+  }),
+  view({
+    method: 'post',
+    name: 'lrn',
+    summary: 'Response normalisation at one place',
+    answer: json(LrnAnswer),
+    query: {
+      ...LAYER,
+      ...CROP,
+      channel: optional('Default: where the largest value is'),
+      y: optional('As channel'),
+      x: optional('As channel'),
+    },
+    request: (query, bytes) => ({ view: 'lrn', bytes, ...query }),
+  }),
+  view({
+    method: 'get',
+    name: 'kernels',
+    summary: 'Kernels of the layer that reads colours',
+    answer: { ...PNG, 'image/svg+xml': 'text', ...BINARY },
+    query: {
+      layer: text('Default: the first that reads colours'),
+      format: { description: 'Default: png', schema: z.enum(['png', 'svg', 'safetensors']).default('png') },
+    },
+    request: (query) => ({ view: 'kernels', ...query }),
+  }),
+  view({
+    method: 'post',
+    name: 'occlusion',
+    summary: 'The probability of a class while a grey patch covers each place of a crop',
+    answer: { 'application/x-ndjson': OcclusionLine },
+    query: {
+      ...CROP,
+      class: optional('Default: the most probable class'),
+      patch: optional('Side in pixels; default: a seventh of the crop'),
+      stride: optional('Pixels from one place to the next; default: half a patch'),
+    },
+    request: (query, bytes) => ({ view: 'occlusion', bytes, ...query }),
+    send: sendLines,
+  }),
+  view({
+    method: 'post',
+    name: 'neighbours',
+    summary: 'Nearest pictures of the index in the features of the last hidden layer',
+    answer: json(Neighbours),
+    query: { k: { description: 'How many; default: 9', schema: z.int().min(1).max(50).default(9) } },
+    request: ({ k }, bytes) => ({ view: 'neighbours', bytes, k }),
+  }),
+  view({
+    method: 'get',
+    name: 'strongest',
+    summary: 'Pictures of the index that excite a unit most',
+    answer: json(Strongest),
+    query: { ...LAYER, channel: wanted('Channel of the layer, or unit') },
+    request: (query) => ({ view: 'strongest', ...query }),
+  }),
+];
+
+export function explainRoutes(deps: AppDeps): Protocol {
   return {
     name: 'Views',
     description: 'What the network does with a picture, and why; one view at a time, after classification.',
     prefixes: ['/explain'],
     error: OWN_ERROR,
     routes: [
-      view('get', 'layers', 'The layer table with the size formula filled in', json(Layers), {}, () => ({
-        view: 'layers',
-      })),
-      view('get', 'graph', 'The graph as nodes and values', json(GraphAnswer), {}, () => ({ view: 'graph' })),
-      view('get', 'metadata', 'What the file says of itself', json(MetadataAnswer), {}, () => ({ view: 'metadata' })),
-      view(
-        'post',
-        'picture',
-        'The picture, or a crop of it, as the network sees it',
-        { 'image/png': 'binary' },
-        { crop: optional('Position in `crops` of /explain/layers; default: the whole square') },
-        (query, bytes) => ({ view: 'picture', bytes, ...query }),
-      ),
-      view(
-        'post',
-        'activations',
-        'Values of layers for one crop, as safetensors',
-        BINARY,
-        { ...CROP, layers: text('Names with commas between; default: all') },
-        ({ crop, layers }, bytes) => ({ view: 'activations', bytes, crop, layers: namesOf(layers) }),
-      ),
-      view(
-        'post',
-        'lrn',
-        'Response normalisation at one place',
-        json(LrnAnswer),
-        {
-          ...LAYER,
-          ...CROP,
-          channel: optional('Default: where the largest value is'),
-          y: optional('As channel'),
-          x: optional('As channel'),
-        },
-        (query, bytes) => ({ view: 'lrn', bytes, ...query }),
-      ),
-      view(
-        'get',
-        'kernels',
-        'Kernels of the layer that reads colours',
-        { 'image/png': 'binary', 'image/svg+xml': 'text', ...BINARY },
-        {
-          layer: text('Default: the first that reads colours'),
-          format: { description: 'Default: png', schema: z.enum(['png', 'svg', 'safetensors']).default('png') },
-        },
-        (query) => ({ view: 'kernels', ...query }),
-      ),
-      view(
-        'post',
-        'occlusion',
-        'The probability of a class while a grey patch covers each place of a crop',
-        { 'application/x-ndjson': OcclusionLine },
-        {
-          ...CROP,
-          class: optional('Default: the most probable class'),
-          patch: optional('Side in pixels; default: a seventh of the crop'),
-          stride: optional('Pixels from one place to the next; default: half a patch'),
-        },
-        (query, bytes) => ({ view: 'occlusion', bytes, ...query }),
-        sendLines,
-      ),
-      view(
-        'post',
-        'neighbours',
-        'Nearest pictures of the index in the features of the last hidden layer',
-        json(Neighbours),
-        { k: { description: 'How many; default: 9', schema: z.int().min(1).max(50).default(9) } },
-        ({ k }, bytes) => ({ view: 'neighbours', bytes, k }),
-      ),
-      view(
-        'get',
-        'strongest',
-        'Pictures of the index that excite a unit most',
-        json(Strongest),
-        { ...LAYER, channel: wanted('Channel of the layer, or unit') },
-        (query) => ({ view: 'strongest', ...query }),
-      ),
+      ...VIEWS.map((route) => route(deps)),
       {
         method: 'get',
         path: '/explain/stats',

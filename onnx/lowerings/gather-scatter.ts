@@ -77,8 +77,7 @@ function scatterInfo(updates: Shaped, indices: Shaped, shape: readonly number[])
 function scatterRows(
   g: Graph,
   target: Value,
-  indices: Value,
-  updates: Value,
+  { indices, updates }: { indices: Value; updates: Value },
   s: Scatter,
   reduction: 'add' | 'none',
 ): Value {
@@ -147,7 +146,7 @@ export const GATHER_SCATTER: Record<string, Rule> = {
       const s = scatterInfo(updates, indices, shape);
       return [
         g.reshape(
-          scatterRows(g, filled(g, s, updates.dtype as TensorSpec['dtype']), indices, updates, s, 'add'),
+          scatterRows(g, filled(g, s, updates.dtype as TensorSpec['dtype']), { indices, updates }, s, 'add'),
           shape,
         ),
       ];
@@ -166,7 +165,7 @@ export const GATHER_SCATTER: Record<string, Rule> = {
     lower: (g, [tensor, indices, updates]) => {
       const s = scatterInfo(updates, indices, tensor.shape);
       const target = g.memory(g.reshape(tensor, [s.rows, s.length]));
-      return [g.reshape(scatterRows(g, target, indices, updates, s, 'none'), tensor.shape)];
+      return [g.reshape(scatterRows(g, target, { indices, updates }, s, 'none'), tensor.shape)];
     },
   },
   SparseToDense: {
@@ -184,7 +183,7 @@ export const GATHER_SCATTER: Record<string, Rule> = {
       const dims = [s.rows, s.length];
       const first = g.memory(g.reshape(value, []));
       const target = g.node('Expand', [first, g.int64s(dims)], {}, dims);
-      return [g.reshape(scatterRows(g, target, indices, updates, s, 'none'), outputShape)];
+      return [g.reshape(scatterRows(g, target, { indices, updates }, s, 'none'), outputShape)];
     },
   },
   /** How many entries of a sorted row lie before each value. */

@@ -48,7 +48,7 @@ export async function measure(
   const confusion = new Confusion(run.labels.length);
   const worst = new WorstAnswers(WORST);
   const errors = (crops: 1 | 10, onPicture?: (prediction: PicturePrediction, index: number) => void) =>
-    cropErrors(run, model, split, crops, progress, onPicture);
+    cropErrors({ run, model, split, progress }, crops, onPicture);
   const single = await errors(1, (prediction, index) => {
     confusion.add(prediction.label, prediction.top5[0]);
     worst.add(prediction, index);
@@ -67,11 +67,8 @@ export async function measure(
 }
 
 async function cropErrors(
-  run: Run,
-  model: tfl.LayersModel,
-  split: Split,
+  { run, model, split, progress }: { run: Run; model: tfl.LayersModel; split: Split; progress: Progress },
   wanted: 1 | 10,
-  progress: Progress,
   onPicture?: (prediction: PicturePrediction, index: number) => void,
 ): Promise<CropErrors> {
   const { predict, batch, crops } = runPredictor(run, model, split, wanted);

@@ -50,7 +50,7 @@ function checkedMargin(imagePx: number, inputPx: number): number {
 }
 
 /**
- * Writes one crop of a picture, mean subtracted, to `out` from `start` on. Plain loops: this runs beside training.
+ * Writes one crop of a picture, mean subtracted, to `out` from `start` on. Plain loops: this runs during training.
  *
  * @param pixels  uint8 RGB [imagePx, imagePx, 3]
  * @param mean    per-pixel mean of the same shape, 0 … 255

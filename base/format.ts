@@ -15,7 +15,7 @@ export function counted(value: number, what: string): string {
   return `${count(value)} ${what}${value === 1 ? '' : 's'}`;
 }
 
-/** The standard error of a fraction that was counted on so many pictures. */
+/** The standard error of a fraction counted on `images` images. */
 export function standardError(fraction: number, images: number): number {
   return Math.sqrt((fraction * (1 - fraction)) / images);
 }

@@ -123,7 +123,7 @@ function isSystemError(error: unknown): error is NodeJS.ErrnoException {
 /** Runs a command to its end; sets the exit code. */
 export async function runCommand(words: string[]): Promise<void> {
   outliveReaders();
-  if (startedByNohup()) process.on('SIGHUP', () => undefined); // every command goes on
+  if (startedByNohup()) process.on('SIGHUP', () => undefined); // every command continues
   try {
     await main(words);
   } catch (error) {

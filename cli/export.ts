@@ -77,7 +77,7 @@ export function exportCommand(): Command {
       inputShape,
       {},
     )
-    .option('--external-data', 'weights in FILE.data beside the file (default: above 2 GB)')
+    .option('--external-data', 'weights in FILE.data next to the file (default: above 2 GB)')
     .addOption(
       new Option('--precision <type>', 'float32; float16 weights and computation; 8-bit integers')
         .choices(PRECISIONS)

@@ -78,7 +78,7 @@ async function importInto({ file, out, force: _, ...options }: ImportRequest): P
 const DETAILS = `
 Files:
   .onnx         of "alexnet export": weights, labels and mean come back bit for bit. Of another program, such as the ONNX Model Zoo's bvlc_alexnet
-                and caffenet: layers are found by the graph's structure, not by name; external data beside the file is read.
+                and caffenet: layers are found by the graph's structure, not by name; external data next to the file is read.
   .safetensors  state dict of torchvision's alexnet, or tensors called as the network's layers, conv1.weight or conv1/kernel, in PyTorch's order.
 Floats of 16, 32 and 64 bits are read; weights are kept as float32.
 

@@ -32,7 +32,7 @@ export function prepareCommand(): Command {
   const sizes = [...new Set(Object.values(NETWORKS).map(({ imagePx }) => imagePx))].sort((a, b) => a - b);
   return new Command('prepare')
     .description(
-      'Decode a data set once and keep it on disk: for sets that do not fit in memory. Goes on where it was ended.',
+      'Decode a data set once and keep it on disk: for sets that do not fit in memory. Continues where it was stopped.',
     )
     .option('--data <data>', DATA_HELP)
     .option('--out <pack>', 'folder of the prepared set: --data of train and evaluate')
@@ -72,7 +72,7 @@ export async function prepare(
   }
   const writer = await PackWriter.open(out, imagePx, { shardBytes, replace: there && force });
   try {
-    if (writer.kept > 0) progress.note(`${out}: ${writer.kept} pictures are there already, going on after them`);
+    if (writer.kept > 0) progress.note(`${out}: ${writer.kept} pictures are there already, continuing after them`);
     const started = performance.now();
     const onProgress = (done: number, total?: number) => progress.work('decoding', done, total);
     const dataset = await openDataset(data, { imagePx, onProgress }, writer);
@@ -87,7 +87,7 @@ export async function prepare(
   }
 }
 
-/** Of a prepared set, e.g. since they were damaged and deleted: then they are made anew. */
+/** Of a prepared set, e.g. since they were damaged and deleted: then they are made again. */
 async function lacksShards(folder: string, imagePx: number): Promise<boolean> {
   const pack = JSON.parse(await readFile(join(folder, 'pack.json'), 'utf8')) as PackRecord;
   const numbers = Array.from({ length: pack.shards }, (_, shard) => shard);

@@ -54,7 +54,7 @@ async function reproduce(name: string, flags: ReproduceFlags): Promise<void> {
     progress.stop();
     if (result === undefined) {
       process.exitCode = exitCodeOf(interrupt.signal!);
-      progress.note(`saved; the same command goes on`);
+      progress.note(`saved; the same command continues`);
     } else {
       progress.note(`written: ${out}/table.md, plot.svg, result.json`);
       console.log(json ? JSON.stringify({ experiment: name, out, variants: result.outcomes }) : result.text);

@@ -43,7 +43,7 @@ const MIN_TOKEN = 16;
 export function serveCommand(): Command {
   return new Command('serve')
     .description('Answer pictures over HTTP: POST /classify. Needs --model or --models.')
-    .option('--model <file...>', 'one or more .onnx files, ours or with a config.json beside')
+    .option('--model <file...>', 'one or more .onnx files, ours or with a config.json next to it')
     .option('--models <folder>', 'a repository of models: <name>/<version>/model.onnx')
     .addOption(
       new Option('--versions <which>', 'versions of a repository that are served')

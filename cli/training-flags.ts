@@ -15,7 +15,7 @@ export const backendOption = () => new Option('--backend <name>', 'what computes
 export const CROPS_HELP = '1, the centre; 2, and its mirror image; 5, corners and centre; 10, and their mirror images';
 
 export const STREAM_HELP =
-  'decode pictures anew at every use, as is done by itself where they would fill more than half of the free memory';
+  'decode pictures at every use, as is done by itself where they would fill more than half of the free memory';
 
 /** Data set, network and first weights. */
 export function networkOptions(command: Command): Command {
@@ -25,9 +25,9 @@ export function networkOptions(command: Command): Command {
     .option('--model <name>', `network: ${Object.keys(NETWORKS).join(', ')} (default: that of --from)`)
     .option(
       '--from <run>',
-      'fine-tune: start with weights (best/, else last/) and mean of another run, trained or imported; the last layer is drawn anew unless the labels are equal',
+      'fine-tune: start with weights (best/, else last/) and mean of another run, trained or imported; the last layer is initialised from scratch unless the labels are equal',
     )
-    .option('--classes <n>', "stop unless the data has so many classes (default: the data's number)", positiveInteger)
+    .option('--classes <n>', "stop unless the data has N classes (default: the data's number)", positiveInteger)
     .option(
       '--freeze <layers>',
       'layers whose weights stay as they are, e.g. conv1..conv5 or conv1,fc6 (default: none)',
@@ -36,7 +36,7 @@ export function networkOptions(command: Command): Command {
     .addOption(
       new Option(
         '--recipe <name>',
-        "published settings instead of the network's recipe: of the paper, of its authors' code, of Caffe; flags stand over them (default: none)",
+        "published settings instead of the network's recipe: of the paper, of its authors' code, of Caffe; flags override them (default: none)",
       ).choices(RECIPES),
     );
 }

@@ -119,5 +119,5 @@ function checkpointFolder(run: Run, wanted: 'best' | 'last' | undefined): string
   if (wanted) return run[wanted];
   if (hasCheckpoint(run.best)) return run.best;
   if (hasCheckpoint(run.last)) return run.last;
-  throw new UserError(`${run.path}: no checkpoint yet; go on with "alexnet train --resume --out ${run.path}"`);
+  throw new UserError(`${run.path}: no checkpoint yet; continue with "alexnet train --resume --out ${run.path}"`);
 }

@@ -3,7 +3,7 @@ import { RequestError } from './errors.js';
 import type { Activation } from './inference/model/activation.js';
 import type { TensorSpec } from './tensors.js';
 
-/** A model as its file, or the description beside that, states it. */
+/** A model as its file, or the description next to that, states it. */
 export interface Classifying {
   /** By class index. */
   labels: string[];

@@ -2,7 +2,7 @@
 import type { RunState } from './run/checkpoint.js';
 import type { Settings } from './settings/config.js';
 
-/** @returns why it is over, for people; undefined where it goes on */
+/** @returns why it is over, for people; undefined if it continues */
 export function endedEarly(
   { earlyStop }: Partial<Pick<Settings, 'earlyStop'>>,
   { epoch, schedule, bestValidation }: Pick<RunState, 'epoch' | 'schedule' | 'bestValidation'>,

@@ -1,5 +1,5 @@
 /**
- * The training loop, read top to bottom: steps of an epoch, validation, schedule, checkpoints. It goes on from any step of an
+ * The training loop, read top to bottom: steps of an epoch, validation, schedule, checkpoints. It continues from any step of an
  * earlier run bit for bit, since order, crops and dropout are drawn from streams named by seed, epoch and step.
  */
 
@@ -29,7 +29,7 @@ import type { Changes } from './settings/changed-settings.js';
 import { adviceAtChance, lossOfGuessing } from './start/few-images.js';
 import { type Batches, type Together, Trainer } from './trainer.js';
 
-/** `metrics.jsonl` gets a line every so many steps, and one an epoch. */
+/** Steps between two lines of `metrics.jsonl`, which also gets one an epoch. */
 const STEPS_PER_LINE = 10;
 
 /** So long after a signal a process tells that it waits for others; Open MPI kills it after a second. */
@@ -41,7 +41,7 @@ export interface Training {
   dataset: Dataset;
   /** With initial weights, or those of `from`; the caller disposes it. */
   model: tfl.LayersModel;
-  /** The checkpoint to go on from, if any. */
+  /** The checkpoint to continue from, if any. */
   from?: Pick<LoadedCheckpoint, 'state' | 'readVelocities'>;
   /** Settings that are others than before it. */
   changes?: Changes;
@@ -200,7 +200,7 @@ class Loop {
       clearInterval(timer);
       progress.note(
         `step ${this.state.step + 1}: signalled, and waiting for the other processes. If one has died, the launcher says which and ends the job: ` +
-          `${this.lastGood()}; go on with --resume --out ${run.path}, with as many processes as you like`,
+          `${this.lastGood()}; continue with --resume --out ${run.path}, with as many processes as you like`,
       );
     }, WAITING_MS / 2);
     return timer;
@@ -318,7 +318,7 @@ class Loop {
     if (error instanceof DiskFullError) {
       const { path, reason } = error;
       return new UserError(
-        `${stops}: ${path} cannot be written: ${reason}; ${this.lastGood()}. Make room, then go on with: ${resume}`,
+        `${stops}: ${path} cannot be written: ${reason}; ${this.lastGood()}. Make room, then continue with: ${resume}`,
       );
     }
     if (isOutOfMemory(error)) {
@@ -335,7 +335,9 @@ class Loop {
     } catch (unsaved) {
       return this.failed(unsaved);
     }
-    return new UserError(`${stops}, saved in ${run.last}: ${error.message}. Go on with: ${resume}`, { cause: error });
+    return new UserError(`${stops}, saved in ${run.last}: ${error.message}. Continue with: ${resume}`, {
+      cause: error,
+    });
   }
 
   /** A quarter of what is computed at once takes little more than a quarter of the memory. */

@@ -31,7 +31,7 @@ export function startSchedule(): ScheduleState {
 
 /**
  * Learning rate of one step.
- * @param step  from 0, over the whole run as if every epoch had so many steps
+ * @param step  from 0, over the whole run as if every epoch had `stepsPerEpoch` steps
  */
 export function learningRateAt(
   settings: ScheduleSettings,

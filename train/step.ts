@@ -62,7 +62,7 @@ export class TrainingStep {
     tf.dispose(this.sums);
   }
 
-  /** Of this batch's share in a batch of so many pictures: gradients by variable name, some the variables `sums`, and [share · loss, number right]. */
+  /** Of this batch's share in a batch of `pictures`: gradients by variable name, some the variables `sums`, and [share · loss, number right]. */
   private gradientsOf(batch: Batch, pictures: number): Gradients {
     const own = batch.labels.length;
     if (own === 0) return this.none();

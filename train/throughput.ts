@@ -24,7 +24,7 @@ export class Throughput {
     this.startedAt = performance.now();
   }
 
-  /** Ends a step of so many pictures. */
+  /** Ends a step of this many pictures. */
   stop(pictures: number): void {
     this.steps += 1;
     // Up to the first warm step keep the latest alone, so that short runs have a figure too.

@@ -104,7 +104,7 @@ export class Trainer {
     this.throughput.start();
     const { indices, pictures } = (await batches.parts.next()).value as LoadedBatch;
     const count = Math.min(this.batch, this.pictures.length - this.batch * batches.position++);
-    // Masks are drawn anew in every process; alone by the names that they had before.
+    // Every process draws masks of its own; alone by the names that they had before.
     reseedDropout(this.model, config.seed, step, ...(this.gradientSum ? [this.group.rank] : []));
     const options = { ...config, inputPx, colours, epoch };
     const batch = trainingBatch(pictures, imagePx, mean, indices, options, this.memory);

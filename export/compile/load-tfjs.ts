@@ -1,4 +1,4 @@
-/** Reads a TensorFlow.js model from files: `model.json` with its weight shards beside it, as the converter and `model.save` write it. */
+/** Reads a TensorFlow.js model from files: `model.json` with its weight shards next to it, as the converter and `model.save` write it. */
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type GraphModel, loadGraphModel } from '@tensorflow/tfjs-converter';

@@ -1,4 +1,4 @@
-/** Runs a file's own graph in onnxruntime beside the network that its weights went into, on the same pictures. */
+/** Runs a file's own graph in onnxruntime alongside the network that its weights went into, on the same pictures. */
 import { dirname } from 'node:path';
 import { Float16Array } from '@petamoriken/float16';
 import * as tf from '@tensorflow/tfjs-core';

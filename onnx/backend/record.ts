@@ -72,7 +72,7 @@ export class TensorRecord implements Operand {
     this.data = undefined;
   }
 
-  /** Its values cannot be had: it stands for an input while a program is traced, or computing it failed. */
+  /** Its values are not available: it stands for an input while a program is traced, or computing it failed. */
   get failed(): boolean {
     return this.failure !== undefined;
   }

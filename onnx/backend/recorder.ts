@@ -166,7 +166,7 @@ export class Recorder {
     try {
       if (kept.length > 0) this.run(neededCalls(calls, kept), kept, memory);
     } catch (cause) {
-      // Whoever reads one of these tensors learns why it has no value; the rest of the program goes on.
+      // Whoever reads one of these tensors learns why it has no value; the rest of the program continues.
       for (const record of kept) record.fail(cause as Error);
     }
     this.discardReaders(calls);

@@ -97,7 +97,7 @@ function dependsOnInput(call: KernelCallArguments): boolean {
 }
 
 /**
- * A kernel that cannot be exported, met while tracing: noted, and the program goes on with results of the shape that zeros give, so that
+ * A kernel that cannot be exported, met while tracing: noted, and the program continues with results of the shape that zeros give, so that
  * one error names all such kernels.
  */
 function standIn(

@@ -1,4 +1,4 @@
-/** Tensors of an ONNX model that lie in a file beside it (`data_location` EXTERNAL, onnx/docs/ExternalData.md). */
+/** Tensors of an ONNX model that lie in a file next to it (`data_location` EXTERNAL, onnx/docs/ExternalData.md). */
 import { open, realpath, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative } from 'node:path';
 import onnxProto from 'onnx-proto';
@@ -81,7 +81,7 @@ export async function realLocations(
   return { folder, locations };
 }
 
-/** The values of all tensors of a model that lie in files beside it. */
+/** The values of all tensors of a model that lie in files next to it. */
 export async function readAllExternalData(
   path: string,
   model: ModelProto,

@@ -1,4 +1,4 @@
-/** A model ready to be written, and the writing: to memory, or to a file with its large tensors inside or beside it. */
+/** A model ready to be written, and the writing: to memory, or to a file with its large tensors inside or next to it. */
 import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, open, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -20,7 +20,7 @@ import {
 const LARGEST_FILE = 2 ** 31 - 1;
 /** Tensors of fewer bytes stay in the model file. */
 const SMALLEST_EXTERNAL = 1024;
-/** Tensors beside the model begin at multiples of a memory page, so that runtimes can map them. */
+/** Tensors next to the model begin at multiples of a memory page, so that runtimes can map them. */
 const PAGE = 4096;
 
 /** An ONNX model. */
@@ -47,7 +47,7 @@ export class OnnxModel {
 
 /** How to write. */
 export interface SaveOptions {
-  /** Tensors of 1 KiB and more go to `FILE.data` beside the file. Default: where the file would pass protobuf's 2 GB. */
+  /** Tensors of 1 KiB and more go to `FILE.data` next to the file. Default: where the file would pass protobuf's 2 GB. */
   externalData?: boolean;
   /**
    * Called with the path of the written file before it takes its place; what it throws stops the export.
@@ -95,7 +95,7 @@ export function isExternal(model: OnnxModel, { externalData }: SaveOptions): boo
 }
 
 /**
- * Writes a model. Files are written beside their place, checked, and only then take it: what was there before stays as it was when
+ * Writes a model. Files are written next to their place, checked, and only then take it: what was there before stays as it was when
  * anything fails.
  * @throws {UserError} where `file` cannot be written
  */

@@ -85,7 +85,7 @@ function varintAt(source: Bytes, from: number, end: number): { value: number; en
 
 function within(from: number, to: number, end: number): number {
   if (to <= end) return to;
-  throw new NotProtobuf(`goes on to byte ${to}, ends at ${end}`, from, to);
+  throw new NotProtobuf(`runs to byte ${to}, ends at ${end}`, from, to);
 }
 
 /** A field that holds bytes, in pieces. */

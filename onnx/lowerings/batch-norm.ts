@@ -83,7 +83,7 @@ function intoWeights(g: Graph, x: Value, { factor, summand, name }: Affine): Val
   return g.view(result, x.layout);
 }
 
-/** `conv1/bias` beside `conv1/kernel`. */
+/** `conv1/bias` for `conv1/kernel`. */
 const biasName = (kernel: string) => `${kernel.replace(/\/[^/]*$/, '')}/bias`;
 
 function lowerVectors(g: Graph, x: Value, [mean, variance, offset, scale]: Parameters, epsilon: number): Value {

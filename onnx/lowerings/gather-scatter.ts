@@ -193,7 +193,7 @@ export const GATHER_SCATTER: Record<string, Rule> = {
     inputs: ['sortedSequence', 'values'],
     refuses: ([sorted, values]) => {
       if (sorted.dtype !== values.dtype || sorted.dtype === 'bool') return `dtypes ${sorted.dtype} and ${values.dtype}`;
-      return size(sorted.shape) * values.shape[1] > MAX_COMPARISONS ? 'so many comparisons' : undefined;
+      return size(sorted.shape) * values.shape[1] > MAX_COMPARISONS ? 'too many comparisons' : undefined;
     },
     outputs: ([, values]) => [{ shape: values.shape, dtype: 'int32' }],
     lower: (g, [sorted, values], { side }) => {

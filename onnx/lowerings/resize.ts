@@ -98,7 +98,7 @@ export const RESIZE: Record<string, Rule> = {
     outputs: resized,
     lower: (g, [images], attrs) => [lowerBilinear(g, images, attrs)],
   },
-  /** ONNX's `Resize` finds the pixel in float32 and would fall beside it where the quotient is whole. */
+  /** ONNX's `Resize` finds the pixel in float32 and would miss it where the quotient is whole. */
   ResizeNearestNeighbor: {
     since: 13,
     inputs: ['images'],

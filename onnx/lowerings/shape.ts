@@ -32,7 +32,7 @@ function splitSizes(x: { shape: readonly number[] }, { numOrSizeSplits, axis }: 
 export const withLength = (shape: readonly number[], axis: number, length: number) =>
   shape.map((old, a) => (a === axis ? length : old));
 
-/** Moves no numbers: the axes are named anew, and memory stays as it is. */
+/** Moves no values: only the axes get other names, and memory stays as it is. */
 export function transposed(g: Graph, x: Value, perm: readonly number[]): Value {
   const renamed = inverse(perm);
   return g.view(

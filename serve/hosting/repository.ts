@@ -1,5 +1,5 @@
 /**
- * All models of a server, by name and version. A version that is loaded anew answers from its old process until the new one has run once;
+ * All models of a server, by name and version. A version that is reloaded answers from its old process until the new one has run once;
  * one that fails to load leaves things as they were.
  */
 import { dirname, resolve } from 'node:path';
@@ -179,7 +179,7 @@ export class Repository {
 
   /**
    * Reads a model from disk again: versions that are new or changed are loaded, those that are gone end. One model at a time.
-   * @throws {RequestError} MODEL_NOT_FOUND, or LOAD_FAILED with the reason: what answered before goes on
+   * @throws {RequestError} MODEL_NOT_FOUND, or LOAD_FAILED with the reason: what answered before keeps answering
    */
   load(name: string): Promise<void> {
     return this.inTurn(async () => {
@@ -203,7 +203,7 @@ export class Repository {
   }
 
   /**
-   * Its requests are answered yet, then its processes end.
+   * It finishes pending requests, then its processes end.
    * @throws {RequestError} MODEL_NOT_FOUND
    */
   unload(name: string): Promise<void> {

@@ -128,7 +128,7 @@ export class ViewHost {
     if (this.stopped) throw ending();
     if (!this.child) throw new RequestError('VIEW_FAILED');
     const hang = setTimeout(() => {
-      this.log(`a view has not gone on for ${HANG_MS / 1000} s; ending its process`, 'error');
+      this.log(`a view made no progress for ${HANG_MS / 1000} s; ending its process`, 'error');
       this.child?.kill('SIGKILL');
     }, HANG_MS);
     try {

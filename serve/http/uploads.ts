@@ -6,7 +6,7 @@ import { RequestError } from '../errors.js';
 const MIN_BYTES_PER_SECOND = 240;
 const GRACE_MS = 10_000;
 const CHECK_MS = 1000;
-/** For a body of unknown length, bytes; doubled as it comes. */
+/** For a body of unknown length, bytes; doubled as more arrives. */
 const FIRST_CAPACITY = 65_536;
 
 export interface UploadOptions {

@@ -60,7 +60,7 @@ export class PictureInference {
     for (let number = 0; number < TRIALS; number++) {
       if (this.mean(await trial(number)).every(Number.isFinite)) return;
     }
-    throw new UserError(`the output ${this.file.output} has numbers that are not finite, whatever the image`);
+    throw new UserError(`the output ${this.file.output} has non-finite numbers, whatever the image`);
   }
 
   async infer(pictures: readonly Uint8Array[]): Promise<Float32Array[]> {
@@ -129,7 +129,7 @@ export class PictureInference {
 
   private answer(rows: Float32Array): Float32Array {
     const mean = this.mean(rows);
-    if (!mean.every(Number.isFinite)) throw new Error('the model gave probabilities that are no numbers');
+    if (!mean.every(Number.isFinite)) throw new Error('the model gave non-finite probabilities');
     return mean;
   }
 }

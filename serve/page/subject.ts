@@ -29,6 +29,6 @@ export interface Subject {
   /** What the picture becomes before it is cut into crops. */
   shape?: Shape;
   answer?: Classified;
-  /** Changes when the server has come back or has loaded the model anew: what was learnt of it is asked for again. */
+  /** Changes when the server has come back or has reloaded the model: what was learnt of it is asked for again. */
   epoch: string;
 }

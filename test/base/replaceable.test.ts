@@ -72,7 +72,7 @@ describe('a place that holds something of somebody', () => {
     await refuses(linked, ['mean.bin'], ...words.with(-1, linked));
   });
 
-  it('is kept inside of a run that is replaced, imported over or goes on', async () => {
+  it('is kept inside a run that is replaced, imported over or resumed', async () => {
     const out = join(folder, 'mine');
     await cp(run, out, { recursive: true });
     await written('mine', { 'last/thesis.txt': 'x', 'best/weights-before.bin': 'y' });

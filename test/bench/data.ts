@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- data`: how fast photographs become a prepared set, beside PIL doing the same on one core, and for what share of its time a
+ * `npm run bench -- data`: how fast photographs become a prepared set, next to PIL doing the same on one core, and for what share of its time a
  * training step waits for data. Photographs are those of ../shared/data/imagenet-samples.tar (or ALEXNET_DATA), several times over.
  */
 import { execFileSync } from 'node:child_process';
@@ -70,7 +70,7 @@ export async function data(rounds: number, steps: number): Promise<void> {
       [
         ['from memory', folder, undefined],
         ['from the prepared set', pack, undefined],
-        ['JPEG decoded anew', folder, 'always'],
+        ['JPEG decoded at each use', folder, 'always'],
       ],
       steps,
     );

@@ -9,7 +9,7 @@ export interface LoadOptions {
   pictures: readonly Buffer[];
   clients: number;
   seconds: number;
-  /** It goes on until this is done, too. */
+  /** It runs until this is done, too. */
   during?: Promise<unknown>;
 }
 

@@ -1,6 +1,6 @@
 /**
  * `npm run bench -- replicas`: ten-crop AlexNet from two servers of one thread each behind nginx, with and without a rolling restart
- * meanwhile, beside one server with two inference processes of one thread each, without nginx, in turn. Pictures as for `serve`.
+ * meanwhile, compared with one server with two inference processes of one thread each, without nginx, in turn. Pictures as for `serve`.
  */
 import { type ChildProcess, execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
@@ -17,7 +17,7 @@ import { startServer } from './start-server.js';
 const SERVERS = 2;
 const CLIENTS = 4;
 
-/** @param seconds  of load in every turn; the one with restarts goes on until they are done */
+/** @param seconds  of load in every turn; the one with restarts runs until they are done */
 export async function replicas(rounds: number, seconds: number): Promise<void> {
   if (!hasNginx) return console.log('skipped: needs nginx (Debian: apt-get install nginx-light)');
   if (!existsSync(PICTURES)) return console.log(`skipped: needs ${PICTURES}`);

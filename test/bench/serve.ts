@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- serve`: ten-crop AlexNet over HTTP beside the server that one would write first (../shared/peers/plain_server.mjs, or
- * ALEXNET_PEERS) and beside bare `session.run` in one process, in turn, as medians of ratios. Pictures are the photographs in
+ * `npm run bench -- serve`: ten-crop AlexNet over HTTP compared with the server that one would write first (../shared/peers/plain_server.mjs, or
+ * ALEXNET_PEERS) and with bare `session.run` in one process, in turn, as medians of ratios. Pictures are the photographs in
  * ../shared/data/imagenet-samples.tar (or ALEXNET_DATA).
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';

@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- views`: what classification with ten-crop AlexNet costs while occlusion maps are computed without a break, beside the same
+ * `npm run bench -- views`: what classification with ten-crop AlexNet costs while occlusion maps are computed without a break, compared with the same
  * without, in turn. Pictures are the photographs in ../shared/data/imagenet-samples.tar (or ALEXNET_DATA).
  */
 import { type ChildProcess, execFileSync } from 'node:child_process';

@@ -174,13 +174,13 @@ test('trains, evaluates, refuses to overwrite, and reports as JSON on stdout', a
 
   const again = await alexnet(trainWords(run));
   assert.equal(again.code, 1);
-  assert.match(again.stderr, /holds a run already; --resume goes on with it/);
+  assert.match(again.stderr, /holds a run already; --resume continues it/);
   const other = await alexnet(['train', '--out', run, '--resume', '--lr', '3']);
   assert.equal(other.code, 1);
   assert.match(other.stderr, /cannot resume with other settings: learningRate was 0.001, now 3/);
 });
 
-test('saves on SIGINT and exits with 130, goes on after SIGKILL, and ends with the weights of an uninterrupted run', async () => {
+test('saves on SIGINT and exits with 130, resumes after SIGKILL, and ends with the weights of an uninterrupted run', async () => {
   const [whole, run] = [join(folder, 'whole'), join(folder, 'interrupted')];
   const epochs = ['--epochs', '24'];
   assert.equal((await alexnet(trainWords(whole, ...epochs))).code, 0);
@@ -195,7 +195,7 @@ test('saves on SIGINT and exits with 130, goes on after SIGKILL, and ends with t
   };
   const interrupted = await alexnet(trainWords(run, ...epochs), { onStderr: stopAtEpoch(4, 'SIGINT') });
   assert.equal(interrupted.code, 130, interrupted.stderr);
-  assert.match(interrupted.stderr, new RegExp(`saved step \\d+; go on with: alexnet train --resume --out ${run}`));
+  assert.match(interrupted.stderr, new RegExp(`saved step \\d+; continue with: alexnet train --resume --out ${run}`));
   const killed = await alexnet(['train', '--resume', '--out', run, '--backend', 'onnxruntime'], {
     onStderr: stopAtEpoch(11, 'SIGKILL'),
   });
@@ -208,7 +208,7 @@ test('saves on SIGINT and exits with 130, goes on after SIGKILL, and ends with t
   assert.deepEqual(await hashes(run), await hashes(whole));
 });
 
-test('names a damaged checkpoint and goes on once best/ is put in its place', async () => {
+test('names a damaged checkpoint and continues once best/ is put in its place', async () => {
   const run = join(folder, 'damaged');
   await cp(join(folder, 'run'), run, { recursive: true });
   await cp(join(run, 'config.json'), join(run, 'last', 'model.json'));

@@ -39,7 +39,7 @@ function unknownFlags([, command, ...words]: string[]): string[] {
   return trainCommand().exitOverride().parseOptions(words).unknown;
 }
 
-test('the MPIJob starts a process a worker, all with the data and the run mounted, which goes on after a restart', () => {
+test('the MPIJob starts a process a worker, all with the data and the run mounted, which continues after a restart', () => {
   const { replicas, template } = Worker!;
   assert.equal(Number(argumentOf(mpirun, '-np')), replicas! * job.spec.slotsPerWorker!);
   assert.equal(Number(argumentOf(training, '--batch')), 128 * replicas!);

@@ -125,7 +125,7 @@ test('summary --json prints one JSON object with the published number of classes
   assert.deepEqual(summary.layers.at(-1), { name: 'fc10', type: 'fc', output: [10], parameters: 10_250, macs: 10_240 });
 });
 
-test('summary refuses a number of classes that is no number', async () => {
+test('summary refuses a number of classes that is not a number', async () => {
   const command = summaryCommand()
     .exitOverride()
     .configureOutput({ writeErr: () => undefined });

@@ -1,6 +1,6 @@
 /**
  * The full-size AlexNet on the backend `onnxruntime` against PyTorch, every element of every tensor: runs the peer network
- * (torch_alexnet.py in the folder ALEXNET_PEERS, else ../shared/peers beside the repository) with PyTorch's own initial weights and
+ * (torch_alexnet.py in the folder ALEXNET_PEERS, else ../shared/peers next to the repository) with PyTorch's own initial weights and
  * normal noise as pictures. Needs Debian's python3-torch (or another python in ALEXNET_PYTHON) and 0.8 GB in the temp folder.
  */
 import assert from 'node:assert/strict';

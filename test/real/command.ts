@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 const CLI = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
 const ROOT = new URL('../../../', import.meta.url);
 
-/** A file of the folder `../shared/data` beside the repository, or ALEXNET_DATA; undefined where it is absent. */
+/** A file of the folder `../shared/data` next to the repository, or ALEXNET_DATA; undefined where it is absent. */
 export function realData(name: string): string | undefined {
   const folder = process.env.ALEXNET_DATA ?? fileURLToPath(new URL('../shared/data', ROOT));
   const file = `${folder}/${name}`;

@@ -11,7 +11,7 @@ const root = mkdtempSync(join(tmpdir(), 'alexnet-any-'));
 after(() => rmSync(root, { recursive: true }));
 let folders = 0;
 
-/** A model that does not describe itself, and the files beside it. */
+/** A model that does not describe itself, and the files next to it. */
 function beside(model: TinyModel, files: Record<string, object | string>): string {
   const folder = join(root, String(folders++));
   mkdirSync(folder);
@@ -116,7 +116,7 @@ test('serves a network that takes uint8, and one that was learnt on BGR', async 
   );
 });
 
-test('reads labels from a file beside, and the folder above a version', async () => {
+test('reads labels from a file next to it, and the folder above a version', async () => {
   const folder = join(root, 'named');
   mkdirSync(join(folder, '3'), { recursive: true });
   writeFileSync(join(folder, 'config.json'), JSON.stringify({ labels: 'labels.txt', input }));
@@ -125,7 +125,7 @@ test('reads labels from a file beside, and the folder above a version', async ()
   assert.deepEqual(model.labels, ['un', 'deux', 'trois', 'quatre']);
 });
 
-test('understands what Hugging Face’s exporter leaves beside a model', async () => {
+test('understands what Hugging Face’s exporter leaves next to a model', async () => {
   const id2label = { 0: 'a', 1: 'b', 2: 'c', 3: 'd' };
   const preprocessor = {
     do_resize: true,
@@ -154,7 +154,7 @@ test('decodes a picture to the square that the crops are cut from', async () => 
 
 const labelled = { labels: QUARTERS };
 const BAD: Record<string, [TinyModel, Record<string, object | string>, RegExp]> = {
-  'no description': [{}, {}, /put a config\.json beside it/],
+  'no description': [{}, {}, /put a config\.json next to it/],
   'a description that is no JSON': [{}, { 'config.json': '{' }, /config\.json: cannot be read as JSON/],
   'a misspelt key': [{}, { 'config.json': { label: QUARTERS } }, /config\.json: the whole: Unrecognized key: "label"/],
   'a std of 0': [
@@ -175,7 +175,7 @@ const BAD: Record<string, [TinyModel, Record<string, object | string>, RegExp]> 
   'another size than the model’s': [
     {},
     { 'config.json': { ...labelled, input: { size: 9 } } },
-    /description beside it says 9 × 9 pixels \(width × height\), got the input image UINT8 \[N, 8, 8, 3\]/,
+    /description next to it says 9 × 9 pixels \(width × height\), got the input image UINT8 \[N, 8, 8, 3\]/,
   ],
   'a picture smaller than the input': [
     {},

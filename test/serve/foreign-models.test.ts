@@ -90,7 +90,7 @@ const NAMING: ColourModel = {
   ],
 };
 
-test('serves the float output of a model beside strings and maps, named or the only one', async () => {
+test('serves the float output of a model next to strings and maps, named or the only one', async () => {
   for (const output of [{}, { name: 'y' }]) {
     const { classify, model } = await open(beside(NAMING, { output }));
     close(await classify(await plain(COLOUR)), softmax(LOGITS));
@@ -175,7 +175,7 @@ const BY_CONTRAST: ColourModel = {
 test('warms up a model that normalises by contrast, and refuses one that never gives a number', async () => {
   await open(beside(BY_CONTRAST, {}));
   const never: ColourModel = { nodes: [node('Sub', ['logits', 'logits'], '0'), node('Div', ['0', '0'], 'y')] };
-  await assert.rejects(open(beside(never, {})), /output y has numbers that are not finite, whatever the image/);
+  await assert.rejects(open(beside(never, {})), /output y has non-finite numbers, whatever the image/);
 });
 
 const TAKEN = [
@@ -190,7 +190,7 @@ test('reads config.json where another program uses our keys for its metadata', a
   const { model: served } = await open(beside({ model }, { labels: ['r', 'g', 'b'] }));
   assert.deepEqual(served.labels, ['r', 'g', 'b']);
   const bare = writeColourModel(join(root, 'bare.onnx'), { model });
-  await assert.rejects(open(bare), /does not say how pictures become its input; put a config\.json beside it/);
+  await assert.rejects(open(bare), /does not say how pictures become its input; put a config\.json next to it/);
 });
 
 test('classify keeps labels with a byte order mark, or in Latin-1, as they were meant', async () => {

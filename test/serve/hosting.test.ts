@@ -91,7 +91,7 @@ test('waits for others to share a run, for as long as it may', async () => {
   assert.equal(await sample(url, 'nv_inference_exec_count'), 2);
 });
 
-test('answers from several processes at once, and goes on while one is gone', async () => {
+test('answers from several processes at once, and keeps answering while one is gone', async () => {
   const { url } = await obedient({ replicas: 2 });
   const both = async () => new Set(await Promise.all([1, 2].map(() => result(post(url, order('pid'))))));
   let pids = new Set<number>(); // the server is ready with the first process; quick requests may meet one only

@@ -163,7 +163,7 @@ test('refuses a million inputs, and as many strings in binary, without reading e
   assert.match(strings.text, /expected 2 pictures for the shape, got more/);
 });
 
-test('answers 504 where reading takes longer than --timeout, and goes on', async () => {
+test('answers 504 where reading takes longer than --timeout, and keeps serving', async () => {
   const late = await obedient({ timeoutMs: 1 });
   const body = JSON.stringify({ inputs: [input([1, 8, 8, 3], 'UINT8', { data: Array(1_000_000).fill(1) })] });
   for (let i = 0; i < 2; i++) {

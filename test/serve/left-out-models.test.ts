@@ -213,7 +213,7 @@ test('does not start where no model is left, where strict, or where a file given
   }
 });
 
-/** The tiny model with a stored tensor above a megabyte, within the file or in `data` beside it. */
+/** The tiny model with a stored tensor above a megabyte, within the file or in `data` next to it. */
 function heavyModel(data?: string): Uint8Array {
   const { onnx } = onnxProto;
   const model = onnx.ModelProto.decode(tinyModel());
@@ -316,7 +316,7 @@ test("takes a file from Hugging Face's cache, where every file is a link to a bl
   }
 });
 
-test('a single file is as careful with what lies beside it', async () => {
+test('a single file is as careful with what lies next to it', async () => {
   const beside = folder('beside');
   cpSync(join(linked, 'labels', '1', 'model.onnx'), join(beside, 'model.onnx'));
   put('{"labels": "labels.txt"}', 'beside', 'config.json');

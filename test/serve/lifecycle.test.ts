@@ -80,7 +80,7 @@ for (const [how, command] of Object.entries({
   'nohup, from a shell': ['bash', '-c', 'nohup "$@"', 'bash'],
   'a script under nohup': ['nohup', 'sh', '-c', '"$@"; exit $?', 'sh'],
 })) {
-  test(`goes on after SIGHUP, its inference process too, when started by ${how}`, {
+  test(`survives SIGHUP, its inference process too, when started by ${how}`, {
     skip:
       spawnSync('nohup', ['--version']).status === 0 && spawnSync('bash', ['--version']).status === 0
         ? false
@@ -118,7 +118,7 @@ test('answers what waits and ends when the npx that started it is killed', {
 });
 
 for (const format of ['text', 'json']) {
-  test(`goes on when nobody reads its stdout and stderr any more, --log ${format}`, async () => {
+  test(`keeps running when nobody reads its stdout and stderr any more, --log ${format}`, async () => {
     const server = alexnet('serve', '--model', file, '--port', '0', '--log', format);
     const { url } = JSON.parse(await server.line) as { url: string };
     server.process.stdout!.destroy();

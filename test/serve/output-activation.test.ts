@@ -14,7 +14,7 @@ let folders = 0;
 
 const LABELS = ['r', 'g', 'b'];
 
-/** The model, and the files beside it. */
+/** The model, and the files next to it. */
 function beside(model: ColourModel, files: Record<string, object>): string {
   const folder = join(root, String(folders++));
   mkdirSync(folder);

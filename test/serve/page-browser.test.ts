@@ -119,7 +119,7 @@ test('shows a picture of one pixel', { skip }, async () => {
   assert.equal((await bars(page)).length, 4);
 });
 
-test('goes on by itself when the server has been away, and shows what its new model says', { skip }, async () => {
+test('recovers by itself when the server has been away, and shows what its new model says', { skip }, async () => {
   const first = createServer({ port: 0, provider: 'cpu', files: [file] });
   const { url: own } = await first.start();
   const { page } = await visit(own);
@@ -157,7 +157,7 @@ test('shows an image stretched where the model stretches it, and that labels are
   assert.ok(Math.abs(width / height - 2) < 0.02, `${width} × ${height}`);
 });
 
-test('notices that the model was loaded anew, and asks it again', { skip }, async () => {
+test('notices that the model was reloaded, and asks it again', { skip }, async () => {
   const version = join(folder, 'models/quarters/1');
   await mkdir(version, { recursive: true });
   await copyFile(file, join(version, 'model.onnx'));

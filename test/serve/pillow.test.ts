@@ -186,7 +186,7 @@ const REFUSED: Record<string, [object, RegExp]> = {
   'a filter that Pillow does not have': [{ size: 8, resample: 6 }, /resample/],
   'a mean that is not there': [{ size: 8, do_normalize: true, image_std: 1 }, /do_normalize: expected image_mean/],
   'a crop larger than the image': [{ size: 8, do_center_crop: true, crop_size: 9 }, /9 × 9 pixels|expected at least/],
-  'another size than the model’s': [{ size: 9 }, /description beside it says 9 × 9 pixels/],
+  'another size than the model’s': [{ size: 9 }, /description next to it says 9 × 9 pixels/],
 };
 for (const [name, [preprocessor, message]] of Object.entries(REFUSED)) {
   test(`refuses a preprocessor with ${name}`, () =>

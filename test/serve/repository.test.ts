@@ -85,7 +85,7 @@ test('serves every model and version of a folder, the latest where none is named
   assert.equal((await post(url, picture, {}, '/predictions/b/1')).status, 200);
 });
 
-test('serves only the latest versions where asked, and single files beside a folder', async () => {
+test('serves only the latest versions where asked, and single files next to a folder', async () => {
   const models = folder('latest');
   put(models, 'a', '1');
   put(models, 'a', '2');
@@ -194,7 +194,7 @@ test('unloads a model, and loads it again', async () => {
   assert.equal((await change(url, '..%2fa', 'load')).status, 404);
 });
 
-test('loads single files anew', async () => {
+test('reloads single files', async () => {
   const file = put(folder('file'), 'x', '1', { gain: 1 });
   const { url } = await running({ file, adminToken: TOKEN });
   put(join(root, 'file'), 'x', '1', { gain: 3 });

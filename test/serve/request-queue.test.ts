@@ -46,12 +46,12 @@ test('sends one picture until something is answered, then three ahead, in order'
   assert.deepEqual(await settled(), { 1: 'answer', 2: 'answer', 3: 'answer', 4: 'answer', 5: 'answer' });
 });
 
-test('fails only the picture that kills the process twice, whatever was sent beside it', async () => {
+test('fails only the picture that kills the process twice, whatever was sent with it', async () => {
   const { lane, sent, add, answer, settled } = queueOf();
   lane.processReady();
   add(1);
   lane.reply(answer(1));
-  for (const picture of [2, 3, 4]) add(picture); // 3 kills, at first while it is decoded beside 2
+  for (const picture of [2, 3, 4]) add(picture); // 3 kills, at first while it is decoded with 2
   assert.deepEqual(sent(), [1, 2, 3, 4]);
   const restart = () => {
     lane.processDied();

@@ -110,5 +110,5 @@ test('shows nothing of a file that was changed since it was loaded', async () =>
   const { status, code, message } = await errorOf(fetch(`${url}/explain/layers`));
   assert.deepEqual([status, code], [404, 'VIEW_UNAVAILABLE']);
   assert.match(message, /changed after it was loaded; load it again/);
-  assert.equal((await post(url, picture)).status, 200); // what was loaded goes on
+  assert.equal((await post(url, picture)).status, 200); // what was loaded keeps answering
 });

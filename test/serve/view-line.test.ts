@@ -38,7 +38,7 @@ async function views(url: string): Promise<{ process: string; running: string | 
   return models[0].views;
 }
 
-test('computes no further when the client leaves, and goes on with the next view', async () => {
+test('computes no further when the client leaves, and continues with the next view', async () => {
   const { url } = await serving();
   const map = await begun(url, 500, 10);
   map.leave();
@@ -100,7 +100,7 @@ test('ends the process when nobody has looked for a while, and starts another fo
   assert.notEqual((await counted(url)).pid, pid);
 });
 
-test('answers 500 when the process dies or a view fails, without what it says, and goes on with the next view', async () => {
+test('answers 500 when the process dies or a view fails, without what it says, and continues with the next view', async () => {
   const log: string[] = [];
   const { url } = await serving({ log: (line) => log.push(line) });
   const { pid } = await counted(url);

@@ -78,7 +78,7 @@ test('refuses --resume, and a request without data, with exit code 2', async () 
   assert.equal((await alexnet('train', '--dry-run', '--model', 'alexnet')).code, 2);
 });
 
-test('reckons several processes from one and the network', async () => {
+test('estimates several processes from one and the network', async () => {
   const flags = ['--batch', '32', '--dry-run', '--ranks', '3', '--network', '1Mb'];
   const measured = await json<Measured & Record<string, number>>(...words(...flags));
   const bytes = 4 * measured.parameters;

@@ -58,7 +58,7 @@ test('suggests nothing where the loss only wanders, and knows no divergence wher
   assert.equal(falling.divergence, null);
 });
 
-test('takes the rate of a loss that is no number as where it diverges', () => {
+test('takes the rate of a loss that is NaN as where it diverges', () => {
   const points = [0.1, 0.2, 0.4, 0.8].map((learningRate) => ({ learningRate, loss: 3 - learningRate }));
   const { divergence, points: kept } = rateCurve([...points, { learningRate: 1.6, loss: Number.NaN }]);
   assert.equal(divergence, 1.6);

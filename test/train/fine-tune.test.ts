@@ -83,7 +83,7 @@ test('starts with the weights of the run, a new last layer, its mean; frozen lay
   assert.deepEqual(config.freeze, ['conv1', 'conv2', 'conv3']);
 });
 
-test('goes on with frozen layers after --resume', async () => {
+test('continues with frozen layers after --resume', async () => {
   const before = await weights('second');
   const ended = await alexnet('train', '--resume', '--out', at('second'), '--epochs', '2');
   assert.equal(ended.code, 0, ended.stderr);

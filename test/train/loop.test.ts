@@ -159,7 +159,7 @@ test('ends before the last epoch when plateau has reduced the rate three times',
 });
 
 for (const schedule of ['constant', 'plateau'] as const) {
-  test(`ends after so many epochs without a better validation error, resumed or not, under ${schedule}`, async () => {
+  test(`ends after N epochs without a better validation error, resumed or not, under ${schedule}`, async () => {
     const settings = { epochs: 30, learningRate: 1e-9, schedule, patience: 9, earlyStop: 3 };
     const straight = await go(await newRun(`early-${schedule}`, settings));
     assert.equal(straight.state.epoch, 4); // the first sets the best error
@@ -217,7 +217,7 @@ test('stops with step, learning rate and last good checkpoint when the loss is n
   assert.deepEqual(flatWeights((await loadCheckpoint(run.last)).model), weights);
 });
 
-test('saves the steps before pictures that cannot be loaded, in an epoch and in a validation, and goes on once they are back', async () => {
+test('saves the steps before pictures that cannot be loaded, in an epoch and in a validation, and continues once they are back', async () => {
   const straight = await go(await newRun('readable'));
   const run = await newRun('unreadable');
   /** Whose pictures at these positions are gone. */
@@ -244,7 +244,7 @@ test('saves the steps before pictures that cannot be loaded, in an epoch and in 
       assert.equal(before, `training stops after step ${step}, saved in `);
       assert.match(
         after,
-        new RegExp(`^: ${name}\\.png: gone; put it back\\. Go on with: alexnet train --resume --out /`),
+        new RegExp(`^: ${name}\\.png: gone; put it back\\. Continue with: alexnet train --resume --out /`),
       );
       return true;
     });

@@ -1,4 +1,4 @@
-/** `alexnet` in a project where tfjs-node-gpu is installed beside it: a stand-in, see test/fixtures/tfjs-node-gpu. */
+/** `alexnet` in a project where tfjs-node-gpu is installed next to it: a stand-in, see test/fixtures/tfjs-node-gpu. */
 import assert from 'node:assert/strict';
 import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';

@@ -25,7 +25,7 @@ export interface Split {
   name(index: number): string;
   /**
    * One picture, square, RGB interleaved, uint8 [imagePx, imagePx, 3].
-   * @param stream  draws for pictures that are made anew at each use (position, size, background); ignored by photographs
+   * @param stream  draws for pictures that are made at each use (position, size, background); ignored by photographs
    */
   pixels(index: number, stream: Random): Uint8Array;
   /**
@@ -54,7 +54,7 @@ export interface PictureSink {
   readonly names: string[];
   readonly skipped: { name: string; reason: string }[];
   /**
-   * Takes a picture in; resolves as soon as another may be added, decoding goes on behind. `read`, if called at all, is called before.
+   * Takes a picture in; resolves as soon as another may be added, decoding continues in the background. `read`, if called at all, is called before.
    * A picture that cannot be read or decoded is listed in `skipped`.
    */
   add(picture: Picture): Promise<void>;
@@ -71,7 +71,7 @@ export interface PictureSink {
 /** An image to be decoded. */
 export type Picture = Pick<Member, 'path' | 'read' | 'later' | 'shard'> & { split: string };
 
-/** Pictures that are decoded anew at every use. */
+/** Pictures that are decoded at every use. */
 export interface Streamed {
   /** A sentence for people. */
   readonly why: string;
@@ -120,7 +120,7 @@ export interface OpenOptions {
   onProgress?: (done: number, total: number | undefined) => void;
   /** Splits wanted, default all. `val` and `test` stand in for one another, so either reads both. */
   splits?: string[];
-  /** Pictures may be, or are, decoded anew at every use: where they would fill more than half of the free memory, or always. Default: never. */
+  /** Pictures may be, or are, decoded at every use: where they would fill more than half of the free memory, or always. Default: never. */
   stream?: 'large' | 'always';
   /** What decoded pictures may fill before they are streamed, bytes; default: half of the free memory. */
   heldBytes?: number;
@@ -144,7 +144,7 @@ export interface Dataset {
   readonly skipped: { name: string; reason: string }[];
   /** What a person should know before trusting figures from this data, one sentence each; printed as warnings. */
   readonly notes: string[];
-  /** Why pictures are decoded anew at every use, a sentence; absent where they are not. */
+  /** Why pictures are decoded at every use, a sentence; absent where they are not. */
   readonly streamed?: string;
   /** Of the training pictures, where it was computed when the set was prepared or read; see `mean.ts` and `colour.ts`. */
   readonly mean?: Float32Array;

@@ -25,7 +25,7 @@ export async function decodePicture(bytes: Encoded, imagePx: number): Promise<Ui
   return toSquareRgb(sharp(pixels, { raw: { width, height, channels } }), imagePx).toBuffer();
 }
 
-/** Why a picture could not be read, for people: libvips goes on for lines. */
+/** Why a picture could not be read, for people: libvips writes several lines. */
 export function reasonOf(error: unknown): string {
   return (error as Error).message.split('\n')[0];
 }

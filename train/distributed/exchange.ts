@@ -1,4 +1,4 @@
-/** What processes that train together send each other beside gradients: values of rank 0, and the errors each found. */
+/** What processes that train together send each other besides gradients: values of rank 0, and the errors each found. */
 import type * as tfl from '@tensorflow/tfjs-layers';
 import type { Evaluation } from '../evaluate/evaluate.js';
 import { restoreValues } from '../run/checkpoint.js';

@@ -12,7 +12,7 @@ import { sumAsHalves } from './half-sum.js';
 /** How gradients travel. */
 export type GradientType = 'float32' | 'float16';
 
-/** A bucket is closed once it has so many: PyTorch's default. */
+/** A bucket is closed once it has this many: PyTorch's default. */
 const BUCKET_BYTES = 25e6;
 
 interface Bucket {

@@ -12,7 +12,7 @@ import { dataOf, openForTraining, pictureNames } from '../start/training-data.js
 import { checkParts } from '../trainer.js';
 import { broadcastJson, bytesOf, type Communicator, checkEqual } from './communicator.js';
 
-/** Of a run that goes on. */
+/** Of a resumed run. */
 interface Progressed {
   state?: RunState;
   changes?: Changes;

@@ -37,7 +37,7 @@ export interface EvaluateRequest {
   batch?: number;
   /** File for one JSON line a picture. */
   predictions?: string;
-  /** Decode pictures anew at every use, also where they fit in memory. */
+  /** Decode pictures at every use, also where they fit in memory. */
   stream?: boolean;
 }
 

@@ -8,7 +8,7 @@ import type { Changes } from '../settings/changed-settings.js';
 /** A line; those of an epoch's end carry `val_top1_error`. `wall_time`: seconds since 1970, absent in runs of earlier versions. */
 export type MetricsLine = { step: number; epoch: number; val_top1_error?: number } & Record<string, number>;
 
-/** The line of settings that were changed when the run went on. */
+/** The line of settings that were changed when the run was resumed. */
 export interface ChangesLine {
   step: number;
   epoch: number;

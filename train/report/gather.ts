@@ -97,6 +97,6 @@ function noCheckpoint(run: Run, name: 'best' | 'last'): string {
   const other = name === 'best' ? 'last' : 'best';
   const advice = hasCheckpoint(run[other])
     ? `--checkpoint ${other} takes ${other}/`
-    : 'training saves one within minutes and at the end of each epoch; "alexnet train --resume" goes on with a run that stopped';
+    : 'training saves one within minutes and at the end of each epoch; "alexnet train --resume" continues a run that stopped';
   return `Kernels, errors and pictures: there is no checkpoint ${name}/ yet; ${advice}.`;
 }

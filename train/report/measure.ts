@@ -10,7 +10,7 @@ import type { Run } from '../run/run-folder.js';
 import { Confusion } from './confusion.js';
 import { WorstAnswers } from './worst-answers.js';
 
-/** Errors with so many crops averaged a picture. */
+/** Errors by number of crops averaged a picture. */
 export interface CropErrors extends Evaluation {
   crops: number;
 }

@@ -6,7 +6,7 @@ import type { Report } from './gather.js';
 import { type Html, html, scrolling, table } from './html.js';
 import type { CropErrors, Measured } from './measure.js';
 
-/** Above so many classes a matrix is too large to read; the pairs stand for it. */
+/** Above this number of classes a matrix is too large to read; the pairs stand for it. */
 const MATRIX_CLASSES = 30;
 const PAIRS = 20;
 /** Two where the network sees the whole picture. */

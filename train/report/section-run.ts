@@ -60,7 +60,7 @@ ${table('What was trained on what', [{ name: '' }, { name: '' }], facts)}</secti
 function progressOf({ run: { config }, metrics, inUse }: Report): string {
   const epochs = metrics.filter(endsEpoch).length;
   const steps = metrics.at(-1)?.step ?? 0;
-  const now = inUse ? '; training goes on at this moment' : '';
+  const now = inUse ? '; training is in progress' : '';
   return `${epochs} of ${counted(config.epochs, 'epoch')}, ${counted(steps, 'step')} recorded${now}`;
 }
 

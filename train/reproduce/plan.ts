@@ -1,4 +1,4 @@
-/** What an experiment will do, settled before it starts and kept in `plan.json`, so that a later call goes on with the same. */
+/** What an experiment will do, settled before it starts and kept in `plan.json`, so that a later call continues with the same. */
 import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -34,7 +34,7 @@ export interface PlannedVariant extends Variant {
 
 export interface Plan {
   request: ExperimentRequest;
-  /** Passes of every variant, or at most so many where they end by themselves. */
+  /** Passes of every variant, or at most this many if they end by themselves. */
   epochs: number;
   variants: PlannedVariant[];
   /** Mean loss of the last steps of every search, by variant and rate; null where it was not finite. */
@@ -85,10 +85,10 @@ async function storedPlan(folder: string, file: string, request: ExperimentReque
     if (key === 'data' && dataPathOf(plan.request) === dataPathOf(request)) continue;
     throw new UserError(
       `${folder}: holds an experiment with ${key} ${plan.request[key] ?? 'not given'}, not ${request[key] ?? 'left out'}; ` +
-        'name another --out, or give the same to go on with it',
+        'name another --out, or give the same to continue it',
     );
   }
-  progress.note(`${folder}: going on with what is there`);
+  progress.note(`${folder}: continuing with what is there`);
   return plan;
 }
 
@@ -171,7 +171,7 @@ async function planRace(
   return { request, epochs, variants: planned, search };
 }
 
-/** Mean loss over the last quarter of so many steps at one rate; infinite where it diverged. */
+/** Mean loss over the last quarter of the steps at one rate; infinite where it diverged. */
 async function lossAfter(
   dataset: Dataset,
   config: TrainConfig,

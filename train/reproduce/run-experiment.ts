@@ -37,7 +37,7 @@ export function findExperiment(name: string): Experiment {
 }
 
 /**
- * Goes on with what `out` holds of the same experiment.
+ * Continues what `out` holds of the same experiment.
  * @returns undefined where it was interrupted; what was trained is kept
  * @throws {UserError} see `planExperiment` and `startTraining`
  */

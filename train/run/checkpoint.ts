@@ -1,6 +1,6 @@
 /**
  * Saves a checkpoint: a folder in tfjs's LayersModel format (`model.json` with topology and weights manifest, readable by
- * tf.loadLayersModel), with the velocities beside the weights and the state of the run under the extra key `alexnet`.
+ * tf.loadLayersModel), with the velocities next to the weights and the state of the run under the extra key `alexnet`.
  *
  * A kill at any moment leaves a whole checkpoint: data files are written first, under names that hold their hash and so
  * never replace one that is in use; then `model.json` is replaced by a rename; then the old data files are removed.
@@ -25,7 +25,7 @@ export interface Validation {
   top5Error: number;
 }
 
-/** Where a run stands: with weights and velocities all that is needed to go on bit for bit, since every random stream is named by these. */
+/** Where a run stands: with weights and velocities all that is needed to continue bit for bit, since every random stream is named by these. */
 export interface RunState {
   /** Updates made. */
   step: number;

@@ -88,11 +88,11 @@ export async function checkFree(path: string, force: boolean): Promise<void> {
   refuseForeign(await foreignEntries(path), 'a run of alexnet');
   if (!holdsRun(path) || force) return;
   throw new UserError(
-    `${path}: holds a run already; --resume goes on with it, --force replaces it, another --out keeps both`,
+    `${path}: holds a run already; --resume continues it, --force replaces it, another --out keeps both`,
   );
 }
 
-/** @throws {UserError} where a run that goes on would overwrite somebody's file */
+/** @throws {UserError} where a resumed run would overwrite somebody's file */
 export async function checkResumable(path: string): Promise<void> {
   const file = join(checkpointsOf(path).best, 'model.json');
   refuseForeign(await foreignFile(file, (start) => isCheckpointFile('model.json', start)), 'a run of alexnet');

@@ -34,7 +34,7 @@ export async function lockRun(path: string): Promise<() => Promise<void>> {
   }
   return async () => {
     await remove(file, text);
-    await rmdir(path).catch(() => undefined); // where nothing was written beside it
+    await rmdir(path).catch(() => undefined); // unless something else was written into it
   };
 }
 

@@ -39,13 +39,13 @@ export interface Settings {
   milestones: number[];
   /** `plateau`: epochs without a better validation error before the rate is divided by 10. */
   patience: number;
-  /** The run ends when the validation error has not improved for so many epochs; null: at its last epoch. */
+  /** The run ends when the validation error has not improved for this many epochs; null: at its last epoch. */
   earlyStop: number | null;
   /** The rate climbs linearly from 0 over this many epochs. */
   warmupEpochs: number;
   /** A window at a random place (else the centre) where pictures are larger than the network's input. */
   randomCrop: boolean;
-  /** Half of the pictures mirrored, drawn anew each epoch. */
+  /** Half of the pictures mirrored, drawn again each epoch. */
   mirror: boolean;
   /** Pictures' colours are shifted along their principal components, by normal draws of this deviation; 0: never. */
   colourNoise: number;
@@ -141,7 +141,7 @@ export function checkFlags({ milestones, patience }: Partial<Settings>, { schedu
   }
 }
 
-/** Updates of one pass over so many training pictures; the last may have fewer than `batch`. */
+/** Updates of one pass over the training pictures; the last may have fewer than `batch`. */
 export function stepsPerEpoch(pictures: number, batch: number): number {
   return Math.ceil(pictures / Math.min(batch, pictures));
 }

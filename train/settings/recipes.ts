@@ -1,5 +1,5 @@
 /**
- * Published recipes by name, for `--recipe`: they stand over the network's own and under flags. Sources: the paper (Krizhevsky,
+ * Published recipes by name, for `--recipe`: they override the network's own settings, and flags override them. Sources: the paper (Krizhevsky,
  * Sutskever, Hinton 2012), §5 and §4.1; the authors' code and its logs (computerhistory/AlexNet-Source-Code); cuda-convnet's
  * example-layers; Caffe's solvers (BVLC/caffe). What they say of initial weights belongs to the networks' tables.
  */

@@ -1,4 +1,4 @@
-/** A run on disk made ready to go on: its checkpoint, and the data set it was trained on. */
+/** A run on disk made ready to continue: its checkpoint, and the data set it was trained on. */
 import { resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type * as tfl from '@tensorflow/tfjs-layers';
@@ -49,7 +49,7 @@ export interface ResumedRun {
   changes?: Changes;
 }
 
-/** What a person asks of a run to go on; `force` lets settings change. */
+/** What a person asks of a run to be resumed; `force` lets settings change. */
 export type ResumeRequest = NewRunRequest & { out: string; force: boolean };
 
 /**
@@ -61,7 +61,7 @@ export async function resumeRun(request: ResumeRequest, progress: Progress): Pro
   const run = await openRun(out);
   if (run.imported) {
     throw new UserError(
-      `${out}: imported from ${run.imported.file}, so there is no training to go on with; ` +
+      `${out}: imported from ${run.imported.file}, so there is no training to continue; ` +
         `train on from its weights with "alexnet train --from ${out} --data DATA --out OTHER"`,
     );
   }
@@ -119,7 +119,7 @@ async function compareValidationPictures(run: Run, dataset: Dataset, changes: Ch
 async function checkpointToGoOnFrom({ last, best }: Run, progress: Progress): Promise<LoadedCheckpoint | undefined> {
   if (hasCheckpoint(last)) return loadCheckpoint(last);
   if (!hasCheckpoint(best)) return undefined;
-  progress.note(`${last} holds no checkpoint: going on from ${best}`);
+  progress.note(`${last} holds no checkpoint: continuing from ${best}`);
   return loadCheckpoint(best);
 }
 
@@ -156,8 +156,8 @@ async function firstModel(run: Run): Promise<tfl.LayersModel> {
   try {
     if (origin.checkpoint.weightsSha256 === config.fromWeights) return modelFromOrigin(origin, config, labels);
     throw new UserError(
-      `${path}: started from ${config.from}, whose checkpoint is another now: expected weights with SHA-256 ` +
-        `${config.fromWeights?.slice(0, 12)}…, got ${origin.checkpoint.weightsSha256.slice(0, 12)}…; start anew with --force`,
+      `${path}: started from ${config.from}, whose checkpoint has since changed: expected weights with SHA-256 ` +
+        `${config.fromWeights?.slice(0, 12)}…, got ${origin.checkpoint.weightsSha256.slice(0, 12)}…; start from scratch with --force`,
     );
   } finally {
     origin.checkpoint.model.dispose();

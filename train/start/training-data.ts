@@ -10,9 +10,9 @@ import { holdsRun, type Run, type RunRecord } from '../run/run-folder.js';
 import { openStreamable } from './open-data.js';
 
 export interface TrainingDataOptions {
-  /** Decode pictures anew at every use also where they fit in memory. */
+  /** Decode pictures at every use also where they fit in memory. */
   stream?: boolean;
-  /** Whether a run that goes on began with its epochs in an order of shards, see `epoch-batches.ts`; default: as these pictures are read. */
+  /** Whether a resumed run began with its epochs in an order of shards, see `epoch-batches.ts`; default: as these pictures are read. */
   byShards?: boolean;
 }
 
@@ -102,7 +102,7 @@ export function checkSameData(run: Run, dataset: Dataset, names: Record<string, 
   if (force || moved.length === 0) return;
   throw new UserError(
     `${run.config.data}: not the data set that ${run.path} was trained on: as many images of ${moved.join(' and ')}, but with other names ` +
-      'or in other classes; put them back, or add --force to go on with them as they are',
+      'or in other classes; put them back, or add --force to continue with them as they are',
   );
 }
 

@@ -1,5 +1,5 @@
 /**
- * What Hugging Face's exporter leaves beside a model, as a description of ours: `config.json` (`id2label`) and `preprocessor_config.json`. Its
+ * What Hugging Face's exporter leaves next to a model, as a description of ours: `config.json` (`id2label`) and `preprocessor_config.json`. Its
  * image processors differ in what they do where a key is absent, and in what `size` means: the table has those that classifiers come with.
  */
 import { z } from 'zod';

@@ -1,6 +1,6 @@
 /**
  * Reads a `.onnx` file and makes sure, before anything is started, that it is a classifier of pictures, and how pictures become its input: by
- * the metadata of a file that "alexnet export" wrote, else by the description beside it.
+ * the metadata of a file that "alexnet export" wrote, else by the description next to it.
  */
 import { statSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -28,13 +28,13 @@ type TensorProto = import('onnx-proto').onnx.ITensorProto;
 type ValueInfo = import('onnx-proto').onnx.IValueInfoProto;
 
 export interface ModelFile {
-  /** Without the values of large tensors: these it refers to, in the file itself or beside it. */
+  /** Without the values of large tensors: these it refers to, in the file itself or next to it. */
   proto: ModelProto;
   /** Bytes of an edited `proto`, see `encodeEdited`. */
   encode(edited: ModelProto, data?: ReadonlyMap<TensorProto, TensorData>): Uint8Array;
   /** Folders in which its files may lie. */
   roots: Roots;
-  /** Size of everything that is to be loaded, data beside the file included, bytes. */
+  /** Size of everything that is to be loaded, data next to the file included, bytes. */
   size: number;
   /** As the file states it, or the file's own name. */
   name: string;
@@ -77,7 +77,7 @@ export async function readModelFile(file: string, given?: Roots): Promise<ModelF
   const model = { inputs, outputs, proto };
   const byItself = metadata && (isOwn || !config);
   const described = byItself ? byMetadata(metadata, model, file) : byConfig(requireConfig(config, file), model, file);
-  if (config && isOwn) described.notes.push('config.json beside it is not used: the file describes itself');
+  if (config && isOwn) described.notes.push('config.json next to it is not used: the file describes itself');
   let size = fileSize;
   for (const tensor of proto.graph?.initializer ?? []) {
     const isBeside = isExternal(tensor) && tensor.externalData?.[0]?.value !== basename(file);
@@ -110,7 +110,7 @@ function ownMetadata({ metadataProps }: ModelProto, isOwn: boolean, file: string
 function requireConfig(config: ModelConfig | undefined, file: string): ModelConfig {
   if (config) return config;
   throw new UserError(
-    `${file}: does not say how pictures become its input; put a config.json beside it, e.g. ` +
+    `${file}: does not say how pictures become its input; put a config.json next to it, e.g. ` +
       '{"labels": "labels.txt", "input": {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}}',
   );
 }
@@ -217,7 +217,7 @@ function byConfig(config: ModelConfig, model: Interface & { proto: ModelProto },
   };
 }
 
-/** The output that config.json names, else the first of floats: what is no tensor of numbers may stand beside it. */
+/** The output that config.json names, else the first of floats; other outputs need not be tensors of numbers. */
 function chosenOutput({ output: { name } }: ModelConfig, outputs: TensorSpec[], { graph }: ModelProto, file: string) {
   const floats = outputs.filter(({ datatype }) => datatype === 'FP32');
   const output = floats.find((spec) => name === undefined || spec.name === name);

@@ -67,7 +67,7 @@ function inputSize(stated: Size, { input: { size } }: ModelConfig, spec: TensorS
   }
   if (size && (size.width !== width || size.height !== height)) {
     throw new UserError(
-      `${file}: the description beside it says ${size.width} × ${size.height} pixels (width × height), got the input ${describe(spec)}`,
+      `${file}: the description next to it says ${size.width} × ${size.height} pixels (width × height), got the input ${describe(spec)}`,
     );
   }
   return { width, height };
@@ -109,6 +109,6 @@ function perChannel(name: string, values: readonly number[], count: number, file
   if (values.length === count) return [...values];
   if (values.every((value) => value === values[0])) return Array(count).fill(values[0]);
   throw new UserError(
-    `${file}: the description beside it: ${name}: expected ${count} numbers, one a channel, got ${values.length}`,
+    `${file}: the description next to it: ${name}: expected ${count} numbers, one a channel, got ${values.length}`,
   );
 }

@@ -73,7 +73,7 @@ function Experiment({ subject }: { subject: Subject }) {
         </label>
         <Pixels label="Square, px" value={chosen.patch} set={(patch) => setChosen({ ...chosen, patch })} />
         <Pixels label="Step, px" value={chosen.stride} set={(stride) => setChosen({ ...chosen, stride })} />
-        {/* Keys: one element for both would become the submit button while it is being clicked, and begin anew. */}
+        {/* Keys: one element for both would become the submit button while it is being clicked, and start the work again. */}
         {working ? (
           <button key="cancel" type="button" onClick={cancel}>
             Cancel

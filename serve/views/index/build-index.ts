@@ -1,4 +1,4 @@
-/** Makes an index: every picture once through the network, its features, a thumbnail and what it excites written as they come. */
+/** Makes an index: every picture once through the network, its features, a thumbnail and what it excites, each written at once. */
 import { createHash } from 'node:crypto';
 import { basename, dirname } from 'node:path';
 import { HNSW } from 'hnsw';

@@ -35,7 +35,7 @@ export interface ExplainOptions {
 }
 
 export type ToExplainer =
-  /** Becomes the view that `step` goes on with. */
+  /** Becomes the view that `step` continues. */
   { type: 'view'; id: number; request: ViewRequest } | { type: 'step'; id: number } | { type: 'cancel'; id: number };
 
 export type FromExplainer =

@@ -165,7 +165,7 @@ test('names a class of which no picture can be read', async (t) => {
   for (let i = 40; i < 130; i++) files[`${i % 2 ? 'cat' : 'dog'}/${i}.png`] = png;
   await refuses(
     await writeFiles(t, { ...files, 'eel/1.png': 'no picture' }),
-    /no picture of eel among train can be read; remove or mend them/,
+    /no picture of eel among train can be read; remove or repair them/,
   );
 });
 

@@ -65,7 +65,7 @@ test('has the splits described, each drawing labelled with its class', () => {
   }
 });
 
-test('draws training pictures anew by the stream given, and the same by the same stream', () => {
+test('draws different training pictures for each stream, and the same by the same stream', () => {
   const { train } = dataset.splits;
   assert.deepEqual(train.pixels(123, random(1, 2)), train.pixels(123, random(1, 2)));
   assert.notDeepEqual(train.pixels(123, random(1, 2)), train.pixels(123, random(1, 3)));

@@ -112,7 +112,7 @@ test('reads the challenge’s archives: tars inside a tar, and classes of the va
   assert.match(splits.val.name(0), /^val\/n02119789_kit_fox,_Vulpes_macrotis\/ILSVRC2012_val_00000002\.JPEG$/);
 });
 
-test('decodes pictures inside the inner archives anew', async () => {
+test('decodes pictures inside the inner archives again', async () => {
   const source = `ilsvrc2012:${await challenge('streamed')}`;
   const held = (await openDataset(source, { imagePx: PX })).splits;
   const streamed = (await openDataset(source, { imagePx: PX, stream: 'always' })).splits;

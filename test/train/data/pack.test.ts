@@ -71,7 +71,7 @@ test('a prepared set is the same as the folder, picture by picture, with its mea
   assert.equal(pack.colours!.eigenvalues.length, 3);
 });
 
-test('goes on after an earlier try, shard by shard, and gives the same', async () => {
+test('continues after an earlier try, shard by shard, and gives the same', async () => {
   const out = join(root, 'again');
   await make(out);
   const whole = readdirSync(out).map((file) => [file, readFileSync(join(out, file))] as const);
@@ -83,7 +83,7 @@ test('goes on after an earlier try, shard by shard, and gives the same', async (
   for (const [file, bytes] of whole) assert.deepEqual(readFileSync(join(out, file)), bytes, file);
 });
 
-test('refuses to go on with other pictures, and to replace a set unless told', async () => {
+test('refuses to continue with other pictures, and to replace a set unless told', async () => {
   const other = await pictures('other');
   const out = join(root, 'mixed');
   await make(out, other);
@@ -101,7 +101,7 @@ test('refuses to go on with other pictures, and to replace a set unless told', a
   assert.deepEqual([made.splits, made.decoded], [{ train: 10, val: 5 }, 15]);
 });
 
-test('refuses to go on with pictures of the same names and other contents', async () => {
+test('refuses to continue with pictures of the same names and other contents', async () => {
   const other = await pictures('repainted');
   const out = join(root, 'repainted pack');
   await make(out, other);
@@ -111,9 +111,9 @@ test('refuses to go on with pictures of the same names and other contents', asyn
   await assert.rejects(make(out, other), /was begun with other pictures: train\/ant\/0\.png has other pixels now/);
 });
 
-test('mends what was deleted of a finished set, and takes in pictures that can be read by now', async () => {
-  const other = await pictures('mended');
-  const out = join(root, 'mended pack');
+test('restores what was deleted from a finished set, and adds pictures that have become readable', async () => {
+  const other = await pictures('restored');
+  const out = join(root, 'restored pack');
   const picture = join(other, 'train', 'ant', '2.png');
   const bytes = readFileSync(picture);
   writeFileSync(picture, 'no picture');

@@ -101,7 +101,7 @@ test('fetches a damaged picture again, and names one that stays so', async (t) =
   await loadPictures((await open(`${server.url}/pack`)).splits.train, all); // and is kept as it should be
   server.fail('pictures-00001.bin', [damaged], true);
   const where =
-    /pictures-00001\.bin: picture 1, train\/\w+\/\d+\.png, is damaged; fetched anew it is no better: upload/;
+    /pictures-00001\.bin: picture 1, train\/\w+\/\d+\.png, is damaged; fetching it again did not help: upload/;
   await assert.rejects(loadPictures(train, Uint32Array.of(5, 6)), where);
   await loadPictures(train, Uint32Array.of(5, 7));
 });
@@ -162,7 +162,7 @@ test('shards behind URLs with braces are those on disk, held or streamed, also p
   await assert.rejects(open(far, { remote: again.remote }), /s-0010\.tar: expected a file, got 404/);
 });
 
-test('takes the names of classes beside the first shard, or beside the folders of splits', async (t) => {
+test('takes the names of classes next to the first shard, or next to the folders of splits', async (t) => {
   const names = 'cat\nant\nbee\n';
   for (const more of [{ 'classes.txt': names }, { 'train/classes.txt': names }] as Files[]) {
     const { far, open } = await shardsServed(t, more);

@@ -202,7 +202,7 @@ test('finds a damaged or cut block in the cache and fetches it again', async (t)
   assert.equal(blocks(server).length, 2);
   server.requests.length = 0;
   assert.deepEqual(await open().whole(url), BYTES);
-  assert.equal(blocks(server).length, 0, 'they are mended');
+  assert.equal(blocks(server).length, 0, 'they are restored');
 });
 
 test('instances that share a cache read whole blocks, and keep to the bound together', async (t) => {
@@ -224,7 +224,7 @@ test('instances that share a cache read whole blocks, and keep to the bound toge
   }
 });
 
-test('goes on without a cache where a block does not fit, and says which folder cannot be written', async (t) => {
+test('continues without a cache if a block does not fit, and says which folder cannot be written', async (t) => {
   const { server, url, cacheFolder, open } = await fileServed(t);
   const small = open({ cacheBytes: 900 });
   for (let i = 0; i < 2; i++) assert.deepEqual(await small.read(url, 0, 3), BYTES.subarray(0, 3));

@@ -83,7 +83,7 @@ test('never takes folders of classes for classes where two or more are named as 
       assert.deepEqual(places[0], { split: 'train', className: 'dog' });
       assert.deepEqual(places[1], { split: splitName(held)!.split, className: 'dog' });
       assert.equal(placeOf(`${folders[0]}/1.png`), undefined);
-      // The same names with images directly in them are no classes either, nor with one class beside.
+      // The same names with images directly in them are no classes either, nor with one class next to them.
       const bare = folders.map((folder) => `${folder}/1.png`);
       assert.throws(() => findLayout('SOURCE', bare), /lies in no class folder; expected .*\/<class>\/<image>/);
       const beside = [...wrapped, 'cat/1.png'].join('/');
@@ -93,7 +93,7 @@ test('never takes folders of classes for classes where two or more are named as 
   );
 });
 
-test('takes a folder named as a split for a class where images lie in it and other classes beside it', () => {
+test('takes a folder named as a split for a class where images lie in it and other classes next to it', () => {
   fc.assert(
     fc.property(
       fc.constantFrom('train', 'Train', 'bullet_train', 'test', 'valid', 'dev board', 'test tube'),
@@ -134,7 +134,7 @@ const CASES: { of: string; paths: string[]; says: RegExp }[] = [
     says: /found xyz_train\/, .*next to pred\//,
   },
   {
-    of: 'splits deep beside other images, one of them only',
+    of: 'splits deep next to other images, one of them only',
     paths: [...imagesOf(['archive/set/train'], ['a', 'b']), 'docs/1.png'],
     says: /found archive\/set\/train\/, .*next to docs\//,
   },

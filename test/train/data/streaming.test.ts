@@ -64,7 +64,7 @@ async function same(streamed: Dataset, held: Dataset): Promise<void> {
   assert.deepEqual(streamed.colours, colourStatistics(held.splits.train, 0));
 }
 
-test('decodes anew what memory would hold, from a folder, a tar and shards, with the same mean and colours', async (t) => {
+test('decodes at every use what memory would hold, from a folder, a tar and shards, with the same mean and colours', async (t) => {
   for (const source of [
     await writeFiles(t, files),
     await writeArchive(t, 'pictures.tar', await tarBytes(files)),
@@ -73,7 +73,7 @@ test('decodes anew what memory would hold, from a folder, a tar and shards, with
     const held = await openDataset(source, { imagePx });
     const streamed = await openDataset(source, { imagePx, stream: 'always' });
     assert.equal(held.streamed, undefined);
-    assert.match(streamed.streamed!, /^pictures are decoded anew at every use; "alexnet prepare" decodes them once$/);
+    assert.match(streamed.streamed!, /^pictures are decoded at every use; "alexnet prepare" decodes them once$/);
     await same(streamed, held);
   }
 });
@@ -219,7 +219,7 @@ test('trains and evaluates to the same from memory, from files and from shards a
   const words = ['--model', 'cifar10-quick', '--epochs', '2', '--batch', '4', '--colour-noise', '0.1', '--stream'];
   const { code, stderr } = await alexnet('train', '--data', folder, '--out', streamed, ...words);
   assert.equal(code, 0, stderr);
-  assert.ok(stderr.includes(`${folder}: pictures are decoded anew at every use`), stderr);
+  assert.ok(stderr.includes(`${folder}: pictures are decoded at every use`), stderr);
   const expected = await outcome(held, false);
   assert.deepEqual(await outcome(streamed, true), expected);
   assert.deepEqual(await outcome(sharded, true), expected);

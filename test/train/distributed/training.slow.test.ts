@@ -82,7 +82,7 @@ test('more processes than a batch has pictures leave the run as it was', { skip:
   assert.equal(await readFile(config, 'utf8'), before);
 });
 
-test('a process that dies ends the job, which goes on with others', { skip: openMpi.skip }, async () => {
+test('a process that dies ends the job, which continues with others', { skip: openMpi.skip }, async () => {
   let victim: number | undefined;
   const { code, stderr } = await launch(
     openMpi,
@@ -102,7 +102,7 @@ test('a process that dies ends the job, which goes on with others', { skip: open
   const resumed = [{ size: 3, folder, words: words('run', epoch + 1, ...together, '--resume') }];
   const { code: resumedCode, stderr: resumedSays } = await launch(openMpi, resumed);
   assert.equal(resumedCode, 0, resumedSays);
-  assert.match(resumedSays, /going on after step \d+/);
+  assert.match(resumedSays, /continuing after step \d+/);
   await alone(folder, 'undisturbed', epoch + 1);
   assert.ok((await largestDifference(join(folder, 'undisturbed'), join(folder, 'run'))) < 1e-4);
 });

@@ -82,7 +82,7 @@ function tableOf(text: string, caption: string): string[][] {
 
 const percent = (fraction: number, digits = 2) => `${(100 * fraction).toFixed(digits)} %`;
 
-/** Rounded to so many digits; 1e-4 for what float32 sums in another order differ by. */
+/** Number of digits; 1e-4 for what float32 sums in another order differ by. */
 function assertShown(text: string, value: number, digits: number): void {
   assert.ok(Math.abs(Number(text) - value) < 0.5 * 10 ** -digits + 1e-4, `expected ${value}, shown ${text}`);
 }
@@ -253,7 +253,7 @@ test('reports what there is where the data set has moved, and says which flag na
   }
 });
 
-test('says of a split or a checkpoint that is not there what could be had instead', async () => {
+test('says of a split or a checkpoint that does not exist what is available instead', async () => {
   await assert.rejects(reportOf({ split: 'holdout' }), /no split "holdout"; there are: val, test/);
   const copy = await copyOfRun('without-best');
   await rm(join(copy, 'best'), { recursive: true });
@@ -268,7 +268,7 @@ test('reports a run that has only begun, and one that is imported', async () => 
   for (const entry of ['best', 'last', 'metrics.jsonl']) await rm(join(begun, entry), { recursive: true });
   await writeFile(join(begun, 'lock'), JSON.stringify({ pid: process.ppid, host: hostname() }));
   const young = await reportOf({ run: begun });
-  assert.match(young, /0 of 3 epochs, 0 steps recorded; training goes on at this moment/);
+  assert.match(young, /0 of 3 epochs, 0 steps recorded; training is in progress/);
   assert.match(young, /Curves: metrics\.jsonl has no line yet/);
   assert.match(young, /no checkpoint best\/ yet; training saves one/);
   assert.match(young, /<section id="run">.*<section id="settings">/s);

@@ -29,7 +29,7 @@ export interface Batch {
   labels: Int32Array;
 }
 
-/** Where batches are made one after another: memory asked for anew is mapped page by page, which takes as long as filling it. */
+/** Where batches are made one after another: newly allocated memory is mapped page by page, which takes as long as filling it. */
 export interface BatchMemory {
   images?: Float32Array;
 }
@@ -65,7 +65,7 @@ export function trainingBatch(
 
 /**
  * The same crop of every picture, for evaluation.
- * @param streamSeed  names the draws of pictures that are made anew at each use; fixed draws and photographs ignore it
+ * @param streamSeed  names the draws of pictures that are made at each use; fixed draws and photographs ignore it
  */
 export function croppedBatch(
   split: Split,

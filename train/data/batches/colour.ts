@@ -6,7 +6,7 @@ import { type Random, random } from '../../../base/random.js';
 import type { ColourStatistics, Rgb, Split } from '../dataset.js';
 
 /**
- * @param seed  names the draws of pictures that are made anew at each use
+ * @param seed  names the draws of pictures that are made at each use
  */
 export function colourStatistics(split: Split, seed: number): ColourStatistics {
   const sums = new ColourSums();

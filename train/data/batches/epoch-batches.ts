@@ -11,7 +11,7 @@ export interface Rank {
   size: number;
 }
 
-/** Pictures that the process takes of so many: neighbouring ranks' parts are neighbours, of lengths that differ by one at most. */
+/** Pictures that this process takes of `count`: neighbouring ranks' parts are neighbours, of lengths that differ by one at most. */
 export function partOf(count: number, { rank, size }: Rank): { start: number; end: number } {
   return { start: Math.floor((rank * count) / size), end: Math.floor(((rank + 1) * count) / size) };
 }

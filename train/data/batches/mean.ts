@@ -7,7 +7,7 @@ import type { Split } from '../dataset.js';
 
 /**
  * Mean of every pixel and channel over the split, in the range 0 … 255, layout of the pictures ([imagePx, imagePx, 3]).
- * Pictures that are made anew at each use count once per position, in draws named by `seed`.
+ * Pictures that are made at each use count once per position, in draws named by `seed`.
  * Summed in float64: a float32 sum stops at 16.7 million, some 65,000 white pictures.
  */
 export function meanImage(split: Split, seed: number): Float32Array {

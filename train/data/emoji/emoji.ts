@@ -1,5 +1,5 @@
 /**
- * The embedded data set `emoji`: drawings composited anew at every use, so that 600 drawings give any number of pictures.
+ * The embedded data set `emoji`: drawings composited at every use, so that 600 drawings give any number of pictures.
  *
  * train        six vendors' drawings: size 29, 32 or 35 px in a 32 px picture (scaled to others), shifted by up to 2 px, brightness
  *              0.85 to 1.15, background white for half and a random colour for half

@@ -10,7 +10,7 @@ const LENGTH = GRID * GRID * 3;
 
 /**
  * @param imagePx       side of both splits' pictures, pixels, at least 16
- * @param options.seed  names the draws of pictures that are made anew at each use
+ * @param options.seed  names the draws of pictures that are made at each use
  * @returns             fractions; the top five are the classes of the nearest pictures, each class counted once
  */
 export function nearestNeighbour(

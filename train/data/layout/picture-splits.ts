@@ -50,7 +50,9 @@ function checkNoneUnread(source: string, splits: Record<string, Split>, classes:
     const read = new Set(labels);
     const unread = classes.filter((_, label) => !read.has(label));
     if (unread.length === 0) continue;
-    throw new UserError(`${source}: no picture of ${nameSome(unread)} among ${split} can be read; remove or mend them`);
+    throw new UserError(
+      `${source}: no picture of ${nameSome(unread)} among ${split} can be read; remove or repair them`,
+    );
   }
 }
 

@@ -35,7 +35,7 @@ export interface PackRecord {
   sha256?: Record<string, string>;
 }
 
-/** What stands beside a shard. */
+/** What lies next to a shard. */
 export interface ShardRecord {
   names: string[];
   /** `checksum` of every picture, in one string; of one that could not be decoded, zeros. */

@@ -53,7 +53,7 @@ export class PackWriter implements PictureSink {
   /** Names of pictures by shard. */
   private readonly keptShards = new Map<number, string[]>();
   /** Kept shards with a picture that can be read now. */
-  private readonly mended = new Set<number>();
+  private readonly restored = new Set<number>();
   private readonly running = new Set<Promise<void>>();
   private readonly recordBytes: number;
   private current?: Shard;
@@ -110,7 +110,7 @@ export class PackWriter implements PictureSink {
     if (this.fault) throw this.fault;
     if (this.current) await this.close(this.current);
     this.current = undefined;
-    for (const number of this.mended) await this.writeRecord(number);
+    for (const number of this.restored) await this.writeRecord(number);
     this.reader = new ShardReader(this.folder, this.recordBytes, this.recordsPerShard);
   }
 
@@ -142,7 +142,7 @@ export class PackWriter implements PictureSink {
     this.keptShards.set(number, record.names);
   }
 
-  /** What could not be read may be mended by now; the first of every shard tells whether these are the same pictures. */
+  /** What could not be read may have been repaired; the first of every shard tells whether these are the same pictures. */
   private isToBeReadAgain(slot: number, name: string, keptName: string): boolean {
     if (name !== keptName) throw this.otherPictures(`picture ${slot} was ${keptName}, now ${name}`);
     return slot % this.recordsPerShard === 0 || this.checksums[slot] === NO_PICTURE;
@@ -179,7 +179,7 @@ export class PackWriter implements PictureSink {
     }
     this.decoded += 1;
     this.checksums[slot] = now;
-    this.mended.add(number);
+    this.restored.add(number);
   }
 
   private async put(file: FileHandle, slot: number, pixels: Uint8Array): Promise<void> {
@@ -276,9 +276,12 @@ async function removePack(folder: string): Promise<void> {
 function packError(folder: string, error: unknown): Error {
   const known = writeError(folder, error) as Error;
   if (!(known instanceof DiskFullError)) return known;
-  return new UserError(`${folder}: ${known.reason}; make room and give the same command again: it goes on from here`, {
-    cause: error,
-  });
+  return new UserError(
+    `${folder}: ${known.reason}; make room and give the same command again: it continues from here`,
+    {
+      cause: error,
+    },
+  );
 }
 
 /**
@@ -300,7 +303,7 @@ export async function finishPack(writer: PackWriter, dataset: Dataset): Promise<
     ([, split], i, all) => all.findIndex(([, other]) => other === split) === i,
   );
   for (const [name, { length, labels: classes, places }] of distinct) {
-    if (!places) throw new UserError(`${source}: its pictures are made anew at every use and cannot be prepared`);
+    if (!places) throw new UserError(`${source}: its pictures are made at every use and cannot be prepared`);
     const bytes = Buffer.concat(
       [places, classes].map((array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength)),
     );

@@ -162,6 +162,6 @@ function checkSame(file: string, expected: Version, found: Version): void {
   const text = ({ size, tag }: Version) => `${size} bytes, ${tag || 'no ETag'}`;
   throw new UserError(
     `${file}: changed while it was read: expected ${text(expected)}, got ${text(found)}; a set must stay as it is while it is in use: ` +
-      'put it back, or begin anew',
+      'put it back, or start a new run',
   );
 }

@@ -1,4 +1,4 @@
-/** How much of a far set is read at one time: an epoch is shuffled by parts of its files, so many together as make a window. */
+/** How much of a far set is read at one time: an epoch is shuffled by parts of its files, as many together as make a window. */
 
 import { BLOCK_BYTES } from './remote-files.js';
 

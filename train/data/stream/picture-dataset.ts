@@ -103,7 +103,7 @@ export async function readPictures(
 
 function readOnce(source: string): UserError {
   return new UserError(
-    `${source}: compressed, so its pictures cannot be decoded anew at every use (--stream); unpack it, or decode it once with "alexnet prepare"`,
+    `${source}: compressed, so its pictures cannot be decoded at every use (--stream); unpack it, or decode it once with "alexnet prepare"`,
   );
 }
 
@@ -120,6 +120,6 @@ function checkUnreadable(source: string, store: PictureSink): void {
   const first = skipped.toSorted(byName).slice(0, 3);
   throw new UserError(
     `${source}: ${skipped.length} of ${names.length} pictures are unreadable, at most 1 % may be: ` +
-      `${first.map(({ name, reason }) => `${name} (${reason})`).join('; ')}${skipped.length > 3 ? '; …' : ''}. Remove or mend them`,
+      `${first.map(({ name, reason }) => `${name} (${reason})`).join('; ')}${skipped.length > 3 ? '; …' : ''}. Remove or repair them`,
   );
 }

@@ -1,6 +1,6 @@
 /**
  * Decoded pictures of one data set, in memory, in blocks of one size, so that the store grows without ever copying what it holds. Where they
- * would fill too much of it, they are let go of, to be decoded anew at every use. Decoding runs a bounded number of pictures at once.
+ * would fill too much of it, they are let go of, to be decoded at every use. Decoding runs a bounded number of pictures at once.
  */
 import { availableParallelism } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
@@ -92,7 +92,7 @@ export class PictureStore implements PictureSink {
   }
 
   private newStream(reason: string): PictureStream {
-    const why = `${reason}pictures are decoded anew at every use; "alexnet prepare" decodes them once`;
+    const why = `${reason}pictures are decoded at every use; "alexnet prepare" decodes them once`;
     return new PictureStream(this.options.imagePx, this.names, this.sources, why);
   }
 

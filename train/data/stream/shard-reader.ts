@@ -61,8 +61,8 @@ export class ShardReader {
     const { recordBytes } = this;
     const cut = pixels.length < recordBytes;
     const advice = this.files.readAnew
-      ? 'fetched anew it is no better: upload this file again'
-      : 'delete this file and the .json beside it and run "alexnet prepare" again: it mends what is missing';
+      ? 'fetching it again did not help: upload this file again'
+      : 'delete this file and the .json next to it and run "alexnet prepare" again: it restores what is missing';
     throw new UserError(
       `${file}: picture ${record}, ${name}, is ${cut ? `cut short after ${pixels.length} of its ${recordBytes} bytes` : 'damaged'}; ${advice}`,
     );

@@ -56,7 +56,7 @@ export async function foreignFilesIn(
 export function refuseForeign(paths: readonly string[], writer: string): void {
   if (paths.length === 0) return;
   const named = paths.slice(0, NAMED).join(', ') + (paths.length > NAMED ? ` and ${paths.length - NAMED} more` : '');
-  throw new UserError(`${named}: not written by ${writer}, so kept; move them away, or name another --out`);
+  throw new UserError(`${named}: not written by ${writer}, so they are kept; move them away, or name another --out`);
 }
 
 const NAMED = 5;

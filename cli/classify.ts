@@ -15,10 +15,10 @@ interface ClassifyFlags {
 /** Exits with 1 when a picture cannot be read; the others are answered all the same. */
 export function classifyCommand(): Command {
   return new Command('classify')
-    .description('Name what is on pictures, as the server would, without one.')
+    .description('Classify pictures as the server would, without starting one.')
     .argument('<image...>', 'JPEG, PNG or WebP files; - reads one from stdin')
     .requiredOption('--model <file>', 'the .onnx file, exported with --head image')
-    .option('--top <n>', 'predictions a picture (default: 5, or all classes where fewer)')
+    .option('--top <n>', 'predictions per picture (default: 5, or all classes if there are fewer)')
     .option('--json', 'print one JSON object')
     .addOption(providerOption())
     .option('--max-pixels <n>', 'largest picture, width × height', wholeNumber(1), DEFAULTS.maxPixels)

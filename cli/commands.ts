@@ -29,7 +29,7 @@ const COMMANDS: Record<string, { description: string; load: () => Promise<Comman
     load: async () => (await import('./evaluate.js')).evaluateCommand(),
   },
   report: {
-    description: 'write what there is to say of a run as one HTML page',
+    description: 'summarise a run as one HTML page',
     load: async () => (await import('./report.js')).reportCommand(),
   },
   reproduce: {
@@ -45,15 +45,15 @@ const COMMANDS: Record<string, { description: string; load: () => Promise<Comman
     load: async () => (await import('./inspect.js')).inspectCommand(),
   },
   import: {
-    description: 'make a run of weights from elsewhere: .onnx or .safetensors',
+    description: 'make a run from other weights: .onnx or .safetensors',
     load: async () => (await import('./import.js')).importCommand(),
   },
   serve: {
-    description: 'answer pictures over HTTP',
+    description: 'classify pictures over HTTP',
     load: async () => (await import('./serve.js')).serveCommand(),
   },
   classify: {
-    description: 'name what is on pictures',
+    description: 'classify pictures',
     load: async () => (await import('./classify.js')).classifyCommand(),
   },
   filters: {
@@ -61,15 +61,15 @@ const COMMANDS: Record<string, { description: string; load: () => Promise<Comman
     load: async () => (await import('./filters.js')).filtersCommand(),
   },
   occlude: {
-    description: 'show which part of a picture a class rests on',
+    description: 'show which part of a picture a class depends on',
     load: async () => (await import('./occlude.js')).occludeCommand(),
   },
   index: {
-    description: 'keep the features of a data set, to find pictures by',
+    description: 'store the features of a data set, to search it by picture',
     load: async () => (await import('./index.js')).indexCommand(),
   },
   neighbours: {
-    description: 'find the pictures most like one',
+    description: 'find the pictures most similar to one',
     load: async () => (await import('./neighbours.js')).neighboursCommand(),
   },
   demo: {

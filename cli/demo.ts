@@ -53,10 +53,14 @@ export function demoCommand(): Command {
     .description('Train, export and serve a small network on embedded pictures; takes a few minutes.')
     .option(
       '--out <folder>',
-      'folder for the run, the .onnx file and the image, in place of those of an earlier demo',
+      'folder for the run, the .onnx file and the image, replacing those of an earlier demo',
       'runs/demo',
     )
-    .option('--exit', 'end once the picture is answered instead of serving on (also where CI=true)', false)
+    .option(
+      '--exit',
+      'exit after the picture is classified instead of keeping the server running (also if CI=true)',
+      false,
+    )
     .action(async ({ out, exit }: DemoFlags) => {
       await checkDemoFolder(out);
       const progress = showProgress();

@@ -26,7 +26,7 @@ type ExportFlags = ExportFileRequest &
 
 export function exportCommand(): Command {
   return new Command('export')
-    .description('Write a trained model as an ONNX file, and check the file against TensorFlow.js before it says done.')
+    .description('Write a trained model as an ONNX file, and check the file against TensorFlow.js.')
     .option('--run <folder>', 'folder that "alexnet train" made')
     .option('--layers-model <file>', 'model.json of any TensorFlow.js layers model')
     .option('--graph-model <file>', 'model.json of any TensorFlow.js graph model')
@@ -51,7 +51,7 @@ export function exportCommand(): Command {
       wholeNumber,
     )
     .addOption(
-      new Option('--checkpoint <which>', 'of a run (default: best, or last where no epoch has ended)').choices([
+      new Option('--checkpoint <which>', 'of a run (default: best, or last if no epoch has ended)').choices([
         'best',
         'last',
       ]),
@@ -73,13 +73,13 @@ export function exportCommand(): Command {
     .option('--batch <n>', 'fix the first axis of a model (default: free)', positiveInteger)
     .option(
       '--input-shape <shape>',
-      "a model's input where it has free axes, e.g. N,32,64 or name=N,32,64; may be repeated",
+      "shape of a model's input that has free axes, e.g. N,32,64 or name=N,32,64; may be repeated",
       inputShape,
       {},
     )
     .option('--external-data', 'weights in FILE.data next to the file (default: above 2 GB)')
     .addOption(
-      new Option('--precision <type>', 'float32; float16 weights and computation; 8-bit integers')
+      new Option('--precision <type>', 'fp32; fp16 for weights and computation; int8 for 8-bit integers')
         .choices(PRECISIONS)
         .default('fp32'),
     )
@@ -94,7 +94,7 @@ export function exportCommand(): Command {
         .choices(CALIBRATIONS)
         .default('entropy'),
     )
-    .option('--reduce-range', 'int8 weights in 7 bits, for x86 without VNNI (default: where this processor needs it)')
+    .option('--reduce-range', 'int8 weights in 7 bits, for x86 without VNNI (default: if this processor needs it)')
     .option('--no-reduce-range', 'int8 weights in 8 bits')
     .option(
       '--keep-float <layers>',
@@ -141,9 +141,7 @@ function checkFlags({ batch, calibrate, precision, lrn, ...flags }: ExportFlags)
   if (flags.run === undefined && ofRun !== undefined)
     throw new UsageError('--head, --checkpoint, --crops, --data and --measure-images belong to --run');
   if (flags.head === 'tensor' && flags.crops !== undefined)
-    throw new UsageError(
-      '--crops belongs to --head image; with --head tensor, crops are cut by whoever calls the file',
-    );
+    throw new UsageError('--crops belongs to --head image; with --head tensor, the caller of the file cuts the crops');
   if (flags.data !== undefined && flags.measureImages === 0)
     throw new UsageError('--data is what the file is measured on; --measure-images 0 measures nothing');
   if (precision === 'int8' && calibrate === undefined)
@@ -160,7 +158,7 @@ function inputShape(text: string, before: Record<string, (number | null)[]>): Re
   const shape = lengths.split(',').map((length) => (length.trim() === 'N' ? null : Number(length || Number.NaN)));
   if (shape.every((length) => length === null || (Number.isInteger(length) && length > 0)))
     return { ...before, [name]: shape };
-  throw new InvalidArgumentError(`Expected lengths such as N,32,64, N where free, got "${text}".`);
+  throw new InvalidArgumentError(`Expected lengths such as N,32,64, with N for a free axis, got "${text}".`);
 }
 
 function range(text: string): [number, number] {

@@ -17,7 +17,7 @@ interface IndexFlags {
 export function indexCommand(): Command {
   return new Command('index')
     .description(
-      'Keep what a network makes of the pictures of a data set: for nearest pictures, and the strongest ones of each unit.',
+      'Store the features of all pictures of a data set, to find the nearest pictures and the strongest ones of each unit.',
     )
     .requiredOption('--model <file>', MODEL_HELP)
     .requiredOption('--data <data>', DATA_HELP)

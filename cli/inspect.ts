@@ -151,7 +151,7 @@ export function inspectCommand(): Command {
     .argument('<file>', '.onnx file')
     .option('--nodes', 'list every node', false)
     .option('--initializers', 'list every stored tensor', false)
-    .option('--check', 'exit with 1 where something is wrong', false)
+    .option('--check', 'exit with 1 if something is wrong', false)
     .option('--json', 'print all of it as one JSON line', false)
     .action(async (file: string, flags: { nodes: boolean; initializers: boolean; check: boolean; json: boolean }) => {
       const found = await inspect(file);

@@ -16,7 +16,9 @@ const MOST = 50;
 
 export function neighboursCommand(): Command {
   return new Command('neighbours')
-    .description('Find the pictures of an index that the network finds most like one, as in Figure 4 of the paper.')
+    .description(
+      'Find the pictures of an index that the network finds most similar to one, as in Figure 4 of the paper.',
+    )
     .argument('<image>', 'JPEG, PNG or WebP file')
     .requiredOption('--model <file>', MODEL_HELP)
     .requiredOption('--index <file>', 'made by "alexnet index" with the same model')

@@ -35,7 +35,7 @@ export function prepareCommand(): Command {
       'Decode a data set once and keep it on disk: for sets that do not fit in memory. Continues where it was stopped.',
     )
     .option('--data <data>', DATA_HELP)
-    .option('--out <pack>', 'folder of the prepared set: --data of train and evaluate')
+    .option('--out <pack>', 'folder of the prepared set, for --data of train and evaluate')
     .option('--size <px>', `side of the pictures; networks take ${sizes.join(' or ')}`, positiveInteger, 256)
     .option('--force', 'replace the prepared set in --out', false)
     .option('--json', 'print the result as one JSON object', false)

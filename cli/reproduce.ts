@@ -47,7 +47,7 @@ async function reproduce(name: string, flags: ReproduceFlags): Promise<void> {
   const advice = useLargePages();
   const progress = showProgress();
   if (advice) progress.note(advice);
-  const interrupt = listenForInterrupt((signal) => progress.note(`${signal}: saving; once more ends at once`));
+  const interrupt = listenForInterrupt((signal) => progress.note(`${signal}: saving; a second signal stops at once`));
   try {
     const request = { name, data, model, seed, epochs, budgetSeconds: budget };
     const result = await runExperiment(out, request, backend, progress, interrupt);

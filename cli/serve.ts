@@ -42,7 +42,7 @@ const MIN_TOKEN = 16;
 /** Prints one line of JSON on stdout once it is ready, everything else on stderr. Ends by a signal. */
 export function serveCommand(): Command {
   return new Command('serve')
-    .description('Answer pictures over HTTP: POST /classify. Needs --model or --models.')
+    .description('Classify pictures over HTTP: POST /classify. Needs --model or --models.')
     .option('--model <file...>', 'one or more .onnx files, ours or with a config.json next to it')
     .option('--models <folder>', 'a repository of models: <name>/<version>/model.onnx')
     .addOption(
@@ -50,14 +50,14 @@ export function serveCommand(): Command {
         .choices(VERSION_POLICIES)
         .default(DEFAULTS.versions),
     )
-    .option('--strict', 'end at the start if a model of --models cannot be loaded, instead of leaving it out', false)
+    .option('--strict', 'exit at startup if a model of --models cannot be loaded, instead of leaving it out', false)
     .option('--strict-readiness', 'not ready while a model is left out, as Triton by default', false)
     .option('--follow-links', 'let symbolic links of a model lead out of the repository, or of its own folder', false)
     .option('--admin', `load and unload models over HTTP, with the token in ${TOKEN}`)
     .option('--host <address>', 'address to listen on; 0.0.0.0 for every network', DEFAULTS.host)
     .option('--port <n>', 'port, 0 for any free one', wholeNumber(0, 65_535), DEFAULTS.port)
     .addOption(providerOption())
-    .option('--replicas <n>', 'inference processes a model', wholeNumber(1, 64), DEFAULTS.replicas)
+    .option('--replicas <n>', 'inference processes per model', wholeNumber(1, 64), DEFAULTS.replicas)
     .option(
       '--threads <n>',
       'threads of an inference process (default: the cores, divided by the replicas)',
@@ -70,11 +70,16 @@ export function serveCommand(): Command {
     )
     .option(
       '--batch-delay <ms>',
-      'wait for others to share a run, where fewer are there',
+      'wait for others to share a run if there are fewer',
       wholeNumber(0, 10_000),
       DEFAULTS.batchDelayMs,
     )
-    .option('--cache <bytes>', 'answers kept by picture, a model; 0 for none', wholeNumber(0), DEFAULTS.cacheBytes)
+    .option(
+      '--cache <bytes>',
+      'cache of answers by picture, per model; 0 for none',
+      wholeNumber(0),
+      DEFAULTS.cacheBytes,
+    )
     .option('--index <file>', 'made by "alexnet index" with one of the models, for nearest and strongest pictures')
     .option(
       '--queue <n>',
@@ -93,7 +98,7 @@ export function serveCommand(): Command {
     )
     .option('--max-pixels <n>', 'largest picture, width × height', wholeNumber(1), DEFAULTS.maxPixels)
     .addOption(
-      new Option('--log <format>', 'text for people; json for machines, with a line a request')
+      new Option('--log <format>', 'text for people; json for machines, with a line per request')
         .choices(LOG_FORMATS)
         .default('text'),
     )

@@ -4,7 +4,7 @@ import { PROVIDERS } from '../serve/inference/provider.js';
 import { DEFAULTS } from '../serve/server.js';
 
 export function providerOption(): Option {
-  return new Option('--provider <name>', 'what computes; auto: cuda where it runs, else cpu')
+  return new Option('--provider <name>', 'what computes; auto: cuda if it is available, else cpu')
     .choices(PROVIDERS)
     .default(DEFAULTS.provider);
 }

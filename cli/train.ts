@@ -60,7 +60,7 @@ export function trainCommand(): Command {
     )
     .option(
       '--ranks <n>',
-      'with --dry-run: processes that the run is for, on a machine each (default: 1)',
+      'with --dry-run: processes that the run is for, each on its own machine (default: 1)',
       positiveInteger,
     )
     .option('--network <speed>', `with --dry-run --ranks: of a machine's link, e.g. 25Gb, 800Mb (default: ${NETWORK})`)
@@ -118,7 +118,7 @@ async function trainInGroup(
   const progress = talks ? showProgress() : silentProgress;
   if (advice) progress.note(advice);
   if (flags.distributed) progress.note(await describeJob(group));
-  const onFirst = (signal: string) => progress.note(`${signal}: saving after this step; once more ends at once`);
+  const onFirst = (signal: string) => progress.note(`${signal}: saving after this step; a second signal stops at once`);
   // An exit would wait for the thread that is inside MPI.
   const kill = () => process.kill(process.pid, 'SIGKILL');
   const interrupt = listenForInterrupt(onFirst, group.size > 1 ? kill : undefined);

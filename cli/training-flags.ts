@@ -15,7 +15,7 @@ export const backendOption = () => new Option('--backend <name>', 'what computes
 export const CROPS_HELP = '1, the centre; 2, and its mirror image; 5, corners and centre; 10, and their mirror images';
 
 export const STREAM_HELP =
-  'decode pictures at every use, as is done by itself where they would fill more than half of the free memory';
+  'decode pictures at every use; the default only if they would fill more than half of the free memory';
 
 /** Data set, network and first weights. */
 export function networkOptions(command: Command): Command {
@@ -44,11 +44,11 @@ export function networkOptions(command: Command): Command {
 /** What decides an update, but for the learning rate. */
 export function updateOptions(command: Command): Command {
   return command
-    .option('--batch <n>', `pictures an update ${recipeDefault(DEFAULTS.batch)}`, positiveInteger)
+    .option('--batch <n>', `pictures per update ${recipeDefault(DEFAULTS.batch)}`, positiveInteger)
     .option('--micro-batch <n>', 'pictures computed at once, to bound memory (default: the batch)', positiveInteger)
     .option('--momentum <m>', `share of the velocity kept ${recipeDefault(DEFAULTS.momentum)}`, fractionBelowOne)
     .option('--weight-decay <d>', `decay of kernels ${recipeDefault(DEFAULTS.weightDecay)}`, nonNegativeNumber)
-    .option('--bias-learning-rate-factor <f>', `biases learn at this times --lr ${recipeDefault(1)}`, nonNegativeNumber)
+    .option('--bias-learning-rate-factor <f>', `biases learn at --lr times this ${recipeDefault(1)}`, nonNegativeNumber)
     .option('--clip-norm <norm>', 'scale gradients down to this norm (default: never)', positiveNumber)
     .addOption(
       new Option('--lrn <convention>', 'α of response normalisation as printed or as in the code').choices([
@@ -69,7 +69,7 @@ export function updateOptions(command: Command): Command {
       '--class-weights <weights>',
       'weigh the loss by class: balanced, so that rare classes count as much as frequent ones, or a JSON file of weights by label (default: none)',
     )
-    .option('--seed <n>', `names all random numbers (default: ${DEFAULTS.seed})`, wholeNumber)
+    .option('--seed <n>', `seed of all random numbers (default: ${DEFAULTS.seed})`, wholeNumber)
     .addOption(backendOption());
 }
 

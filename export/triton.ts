@@ -38,7 +38,7 @@ const QUEUE_DELAY_MICROSECONDS = 5000;
 export async function exportTriton(request: TritonRequest, progress: Progress): Promise<TritonReport> {
   const { config, labels, imagePx, inputPx } = await openRun(request.run);
   const { name = config.model, triton, head } = request;
-  if (!NAME.test(name)) throw new UsageError(`--name ${name}: expected letters, digits, ".", "_", "-", 64 at most`);
+  if (!NAME.test(name)) throw new UsageError(`--name ${name}: expected up to 64 letters, digits, ".", "_" and "-"`);
   const folder = join(triton, name);
   await checkModelFolder(folder);
   await mkdir(folder, { recursive: true });
@@ -75,7 +75,7 @@ async function checkModelFolder(folder: string): Promise<void> {
   ].flat();
   if (foreign.length === 0) return;
   throw new UserError(
-    `${foreign.join(', ')}: not as "alexnet export" writes it, so kept; move it away, or name another model with --name`,
+    `${foreign.join(', ')}: not written by "alexnet export", so it is kept; move it away, or name another model with --name`,
   );
 }
 

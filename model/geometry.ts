@@ -71,7 +71,7 @@ export function lrnConstants({ name, depthRadius, bias, alpha, beta }: LrnRow, l
 function checkLrn(spec: NetworkSpec, lrn: LrnChoice): void {
   if (typeof lrn === 'string') {
     if (hasLrnChoice(spec)) return;
-    throw new UserError(`${spec.name}: has no choice of response normalisation, got lrn "${lrn}"; leave it out`);
+    throw new UserError(`${spec.name}: has no response normalisation to choose, got lrn "${lrn}"; leave it out`);
   }
   const names = spec.rows.filter(({ type }) => type === 'lrn').map(({ name }) => name);
   const unknown = Object.keys(lrn).find((name) => !names.includes(name));

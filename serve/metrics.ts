@@ -49,7 +49,7 @@ export class Metrics {
   private readonly registers = [new Registry()];
   private readonly requests = new Counter({
     name: 'http_requests_total',
-    help: 'HTTP requests answered; status 499 where the client left first',
+    help: 'HTTP requests answered; status 499 if the client left first',
     labelNames: ['method', 'route', 'status'],
     registers: this.registers,
   });

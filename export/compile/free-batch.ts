@@ -81,7 +81,7 @@ class BatchFreer {
     this.partner.set(value.name, other.name);
     const lengths = value.dims.map((length, axis) => {
       const linear = this.linear(length, other.dims[axis]);
-      if (!linear) throw new UserError(`${scope || value.name}: axis ${axis} is no multiple of the batch size`);
+      if (!linear) throw new UserError(`${scope || value.name}: axis ${axis} is not a multiple of the batch size`);
       return textOfLength(linear);
     });
     this.dims.set(value.name, lengths);

@@ -47,7 +47,7 @@ export function chooseLrn(
   const warning =
     `response normalisation (${rows.map(({ name }) => name).join(', ')}): the file does not say its constants; taken are k ${bias}, ` +
     `alpha ${alpha} divided by the window of ${size}, beta ${beta}, as in PyTorch's LocalResponseNorm(${size}, ${alpha}, ${beta}, ${bias}); ` +
-    `where it was trained with others, say so by ${LRN_FLAGS}`;
+    `if it was trained with others, give them with ${LRN_FLAGS}`;
   return { lrn, warning };
 }
 

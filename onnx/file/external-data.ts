@@ -26,7 +26,7 @@ export async function readExternalData(model: string, tensor: TensorProto, roots
     const bytes = new Uint8Array(length);
     for (let at = 0; at < length; ) {
       const { bytesRead } = await file.read(bytes, at, length - at, offset + at);
-      if (bytesRead === 0) throw new UserError(`${model}: ${tensor.name}: ${path} got shorter while it was read`);
+      if (bytesRead === 0) throw new UserError(`${model}: ${tensor.name}: ${path} shrank while it was read`);
       at += bytesRead;
     }
     return bytes;

@@ -51,7 +51,7 @@ export async function findModels(shelf: Shelf, note: (line: string) => void): Pr
   for (const name of await foldersIn(folder)) {
     if (name.startsWith('.')) continue; // of a tool, as Kubernetes' `..data`
     if (!MODEL_NAME.test(name)) {
-      note(`${join(folder, name)}: left out: names of models are letters, digits, ".", "_" and "-", 64 at most`);
+      note(`${join(folder, name)}: left out: names of models are up to 64 letters, digits, ".", "_" and "-"`);
       continue;
     }
     const source = await findModel(shelf, name).catch((fault): ModelSource => {
@@ -133,5 +133,8 @@ export async function versionSignature({ file }: VersionSource): Promise<string>
 /** @throws {RequestError} MODEL_NOT_FOUND where `name` cannot be that of a model */
 export function requireModelName(name: string): void {
   if (MODEL_NAME.test(name)) return;
-  throw new RequestError('MODEL_NOT_FOUND', 'no model has such a name: letters, digits, ".", "_" and "-", 64 at most');
+  throw new RequestError(
+    'MODEL_NOT_FOUND',
+    'no model has such a name; names are up to 64 letters, digits, ".", "_" and "-"',
+  );
 }

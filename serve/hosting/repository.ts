@@ -319,7 +319,10 @@ export class Repository {
     const names = [...this.models].filter(([, versions]) => this.latest(versions)).map(([name]) => name);
     if (names.length === 1) return names[0];
     if (names.length === 0) throw new RequestError('MODEL_NOT_FOUND', 'no model is loaded');
-    throw new RequestError('MODEL_AMBIGUOUS', `several models are here: ${names.join(', ')}; choose one with ?model=`);
+    throw new RequestError(
+      'MODEL_AMBIGUOUS',
+      `the server has several models: ${names.join(', ')}; choose one with ?model=`,
+    );
   }
 
   private async sourceOf(name: string): Promise<ModelSource> {

@@ -182,5 +182,5 @@ export class ViewHost {
 }
 
 function ending(): RequestError {
-  return new RequestError('SHUTTING_DOWN', 'this version of the model is ending; look again', 1);
+  return new RequestError('SHUTTING_DOWN', 'this version of the model is shutting down; try again', 1);
 }

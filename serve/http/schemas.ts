@@ -7,7 +7,7 @@ export const PredictionSchema = z
   .object({
     index: z.int().min(0).meta({ description: 'Number of the class' }),
     label: z.string(),
-    synset: z.string().optional().meta({ description: 'ImageNet id, where known', example: 'n02123045' }),
+    synset: z.string().optional().meta({ description: 'ImageNet id, if known', example: 'n02123045' }),
     probability: Probability,
   })
   .meta({ id: 'Prediction' });
@@ -20,7 +20,7 @@ export const CropSchema = z
     top: z.int().min(0),
     left: z.int().min(0),
     size: z.int().min(1).meta({ description: 'Side, pixels of the picture cut to a square of image_px' }),
-    height: z.int().min(1).optional().meta({ description: 'Of a crop that is no square; size is its width' }),
+    height: z.int().min(1).optional().meta({ description: 'Of a crop that is not square; size is its width' }),
     mirror: z.boolean().meta({ description: 'Read from right to left after cutting' }),
   })
   .meta({ id: 'Crop' });
@@ -38,7 +38,7 @@ export const ClassifyAnswer = z
       total: Milliseconds,
     }),
     image_px: z.int().optional().meta({ description: 'With by_crop: side of the square that the picture is cut to' }),
-    image_height: z.int().optional().meta({ description: 'With by_crop: where it is no square' }),
+    image_height: z.int().optional().meta({ description: 'With by_crop: if it is not square' }),
     image_fit: z
       .enum(['cut', 'stretch'])
       .optional()

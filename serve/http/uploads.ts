@@ -87,7 +87,7 @@ export class Uploads {
         },
         Math.min(CHECK_MS, uploadTimeoutMs),
       );
-      const brokenOff = () => fail(new RequestError('BAD_REQUEST', 'the body broke off'));
+      const brokenOff = () => fail(new RequestError('BAD_REQUEST', 'the body ended early'));
       request.on('data', add);
       request.once('end', () => {
         clearInterval(watch);

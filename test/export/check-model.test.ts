@@ -93,7 +93,7 @@ const FAULTS: Record<string, [(parts: ReturnType<typeof good>) => void, RegExp[]
   ],
   'an operator that is not there yet': [
     ({ nodes }) => (nodes[1].opType = 'Mish'),
-    [/Mish is there from operator set 18 on, the model has 13/],
+    [/Mish exists from operator set 18 on, the model has 13/],
   ],
   'an operator that is gone': [
     ({ nodes }) => (nodes[1].opType = 'Upsample'),
@@ -110,7 +110,7 @@ const FAULTS: Record<string, [(parts: ReturnType<typeof good>) => void, RegExp[]
     ({ nodes }) => {
       nodes[1] = node('Reshape', ['h', 'b'], ['y'], { attribute: [{ name: 'allowzero', type: 2, i: 1 }] });
     },
-    [/attribute allowzero is there from operator set 14 on/],
+    [/attribute allowzero exists from operator set 14 on/],
   ],
   'a fault in a subgraph': [
     ({ nodes }) => {

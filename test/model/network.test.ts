@@ -154,6 +154,6 @@ test('refuses options out of range', () => {
     NETWORKS.caffenet,
     { lrn: 'code' },
     UserError,
-    'caffenet: has no choice of response normalisation, got lrn "code"; leave it out',
+    'caffenet: has no response normalisation to choose, got lrn "code"; leave it out',
   );
 });

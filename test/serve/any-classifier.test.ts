@@ -160,7 +160,7 @@ const BAD: Record<string, [TinyModel, Record<string, object | string>, RegExp]> 
   'a std of 0': [
     {},
     { 'config.json': { input: { std: [1, 0, 1] } } },
-    /config\.json: input\.std\.1: expected another number than 0/,
+    /config\.json: input\.std\.1: expected a number other than 0/,
   ],
   'a label too few': [
     {},

@@ -200,5 +200,5 @@ test('says which keys of a preprocessor it does not know, and does not mind thos
   );
   const said = lines.filter((line) => /not known/.test(line));
   assert.equal(said.length, 1);
-  assert.match(said[0], /preprocessor_config\.json: do_magic is not known here, and is not followed/);
+  assert.match(said[0], /preprocessor_config\.json: do_magic is unknown, and is ignored/);
 });

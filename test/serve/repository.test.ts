@@ -77,7 +77,7 @@ test('serves every model and version of a folder, the latest where none is named
   }
   const { status, error } = await classify(url);
   assert.deepEqual([status, error.code], [400, 'MODEL_AMBIGUOUS']);
-  assert.match(error.message, /several models are here: a, b; choose one with \?model=/);
+  assert.match(error.message, /the server has several models: a, b; choose one with \?model=/);
   assert.equal((await classify(url, '?model=a&version=3')).error.code, 'MODEL_NOT_FOUND');
   assert.equal((await classify(url, '?model=a&model=b')).status, 400);
   const metadata = await (await fetch(`${url}/v2/models/a`)).json();

@@ -61,7 +61,7 @@ test('answers 503 with Retry-After on every route once bodies hold the bytes all
     const response = await post(url, Buffer.alloc(30_000), {}, path);
     assert.equal(response.status, 503, path);
     assert.match(response.headers.get('retry-after') ?? '', /^[1-9]\d*$/);
-    assert.match(await response.text(), /holds as many bytes of requests as it may/);
+    assert.match(await response.text(), /holds as many request bytes as it is allowed to/);
   }
   assert.equal((await errorOf(post(url, Buffer.alloc(30_000)))).code, 'IN_FLIGHT_FULL');
   assert.equal((await post(url, order('sleep 0'))).status, 200);

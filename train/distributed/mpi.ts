@@ -70,7 +70,7 @@ function loadLibrary(koffi: Koffi): Library {
     }
   }
   throw new UserError(
-    `--distributed mpi: no MPI library found: ${tried.join('; ')}; install Open MPI or MPICH (Debian: apt-get install openmpi-bin), or name the library in ALEXNET_MPI`,
+    `--distributed mpi: no MPI library found: ${tried.join('; ')}; install Open MPI or MPICH (Debian: apt-get install openmpi-bin), or set ALEXNET_MPI to the library`,
   );
 }
 

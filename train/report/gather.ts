@@ -75,7 +75,7 @@ async function measureIfThere(
     }
     if (!(error instanceof UserError) || data !== undefined || split !== undefined) throw error;
     missing.push(
-      `Errors and pictures: the data set is not at hand (${error.message}); --data DATA says where it is, --split NAME which part.`,
+      `Errors and pictures: the data set is not available (${error.message}); --data DATA says where it is, --split NAME which part.`,
     );
     return undefined;
   }

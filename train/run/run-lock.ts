@@ -66,7 +66,7 @@ async function leftBehind(path: string, file: string, own: Holder): Promise<stri
     if (!holder || !late) continue;
     const where = holder.host === own.host ? '' : ` on ${holder.host}`;
     throw new UserError(
-      `${path}: in use by process ${holder.pid}${where}; wait for its end, or name another --out${where ? `; where that process is gone, remove ${file}` : ''}`,
+      `${path}: in use by process ${holder.pid}${where}; wait until it ends, or name another --out${where ? `; if that process is gone, remove ${file}` : ''}`,
     );
   }
 }

@@ -22,7 +22,7 @@ const RANGES: Partial<Record<Datatype, readonly [number, number]>> = {
  */
 export function bytesOfJson(where: string, data: unknown, datatype: Datatype, shape: readonly number[]): Uint8Array {
   const bad = (problem: string) => new RequestError('BAD_REQUEST', `${where}: data: ${problem}`);
-  if (datatype === 'FP16') throw bad('FP16 has no form in JSON; send it as binary data');
+  if (datatype === 'FP16') throw bad('JSON cannot hold FP16; send it as binary data');
   if (!Array.isArray(data)) throw bad('expected an array');
   const values = flatten(data, shape, bad);
   const count = elementCount(shape);
@@ -112,7 +112,7 @@ export function bytesOfStrings(strings: readonly string[]): Buffer {
 /** @throws {RequestError} BAD_REQUEST where JSON has no form for them */
 export function jsonOf({ name, datatype, bytes }: Tensor): (number | boolean)[] {
   if (datatype === 'FP16')
-    throw new RequestError('BAD_REQUEST', `output "${name}": FP16 has no form in JSON; ask for it with binary_data`);
+    throw new RequestError('BAD_REQUEST', `output "${name}": JSON cannot hold FP16; ask for it with binary_data`);
   return Array.from(numbersOf(datatype, bytes) as ArrayLike<number | bigint>, (value) =>
     datatype === 'BOOL' ? value !== 0 : Number(value),
   );

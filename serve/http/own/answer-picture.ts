@@ -58,7 +58,7 @@ export async function answerPicture(
 export function whenGone(response: Response): AbortSignal {
   const controller = new AbortController();
   response.once('close', () => {
-    if (!response.writableEnded) controller.abort(new RequestError('BAD_REQUEST', 'the client has gone'));
+    if (!response.writableEnded) controller.abort(new RequestError('BAD_REQUEST', 'the client disconnected'));
   });
   return controller.signal;
 }

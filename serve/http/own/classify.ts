@@ -42,7 +42,7 @@ export function ownRoutes(deps: AppDeps): Protocol {
           summary: 'Classify a JPEG, PNG or WebP picture',
           query: {
             top: { description: 'Default: 5', schema: Top },
-            model: { description: 'Needed where several models are served', schema: z.string() },
+            model: { description: 'Needed if several models are served', schema: z.string() },
             version: { description: 'Default: the latest', schema: z.string() },
             by_crop: { description: '`true`: what each crop alone gives as well', schema: z.boolean() },
           },
@@ -114,7 +114,7 @@ function cropsOf({ model, byCrop }: Classified, top: number) {
 export function single(query: Record<string, unknown>, name: string): string | undefined {
   const value = query[name];
   if (value === undefined || typeof value === 'string') return value;
-  throw new RequestError('BAD_REQUEST', `${name}: expected it once, as text`);
+  throw new RequestError('BAD_REQUEST', `${name}: expected one text value`);
 }
 
 function milliseconds(value: number): number {

@@ -27,7 +27,7 @@ const wanted = (description: string) => ({ description, schema: Whole });
 const optional = (description: string) => ({ description, schema: Whole.optional() });
 const text = (description: string) => ({ description, schema: z.string().max(200).optional() });
 
-const MODEL = { model: text('Needed where several models are served'), version: text('Default: the latest') };
+const MODEL = { model: text('Needed if several models are served'), version: text('Default: the latest') };
 const CROP = { crop: optional('Position in `crops` of /explain/layers; default: the centre') };
 const LAYER = { layer: { description: 'Name of a layer', schema: z.string().max(200) } };
 const ERRORS = [

@@ -89,14 +89,16 @@ export function fromHuggingFace(file: string, config: unknown, beside: string, p
   const labels = Object.keys(id2label).map((_, index) => id2label[index]);
   if (labels.includes(undefined as never)) throw new UserError(`${file}: id2label: expected the numbers from 0 on`);
   if (problem === 'regression') {
-    throw new UserError(`${file}: problem_type: expected a classification, got regression: its outputs are no classes`);
+    throw new UserError(
+      `${file}: problem_type: expected a classification, got regression: its outputs are not classes`,
+    );
   }
   if (preprocessor === undefined)
     throw new UserError(`${beside}: missing; it says how pictures become the model's input`);
   refuseLongest(preprocessor as Record<string, unknown>, beside);
   const given = parse(Preprocessor, beside, preprocessor);
   if (processorOf(given) === 'Perceiver') {
-    throw new UserError(`${beside}: the image processor of Perceiver cuts before it resizes, which is not supported`);
+    throw new UserError(`${beside}: the image processor of Perceiver crops before it resizes, which is not supported`);
   }
   return {
     labels: parse(Labels, file, labels),
@@ -115,7 +117,7 @@ function unknownKeys(file: string, preprocessor: Record<string, unknown>): strin
   });
   const bad = others.find(([key]) => UNSUPPORTED.has(key));
   if (bad) throw new UserError(`${file}: ${bad[0]}: ${JSON.stringify(bad[1])} is not supported; expected it to be off`);
-  return others.map(([key]) => `${file}: ${key} is not known here, and is not followed`);
+  return others.map(([key]) => `${file}: ${key} is unknown, and is ignored`);
 }
 
 type Input = ModelConfig['input'];
@@ -191,7 +193,7 @@ function coloursOf(given: Preprocessor, file: string): Pick<Input, 'channels' | 
   const rescaled = given.do_rescale !== false;
   const offset = rescaled && given.rescale_offset ? 1 : 0;
   const std = [given.image_std ?? 1].flat();
-  if (std.includes(0)) throw new UserError(`${file}: image_std: expected another number than 0`);
+  if (std.includes(0)) throw new UserError(`${file}: image_std: expected a number other than 0`);
   return {
     channels: given.do_flip_channel_order ? 'BGR' : undefined,
     scale: rescaled ? (given.rescale_factor ?? 1 / 255) : 1,

@@ -8,7 +8,7 @@ import { RESAMPLINGS, type Resampling } from '../image/resample.js';
 import { ACTIVATIONS } from './activation.js';
 
 export const Pixels = z.int().min(1).max(4096);
-export const NonZero = z.number().refine((value) => value !== 0, 'expected another number than 0');
+export const NonZero = z.number().refine((value) => value !== 0, 'expected a number other than 0');
 export const Labels = z.array(z.string()).min(1);
 
 const Sides = z.strictObject({ width: Pixels, height: Pixels });

@@ -26,7 +26,7 @@ export function pictureRecipe(config: ModelConfig, spec: TensorSpec, file: strin
   const input = inputSize({ width, height }, config, spec, file);
   const decoding = decodingOf(config, input, channels, file);
   if (config.crops !== 1 && (input.width !== input.height || decoding.width !== decoding.height)) {
-    throw new UserError(`${file}: config.json: crops: expected 1 for an input that is no square, got ${config.crops}`);
+    throw new UserError(`${file}: config.json: crops: expected 1 for an input that is not square, got ${config.crops}`);
   }
   const count = CHANNELS[channels];
   return {

@@ -65,7 +65,7 @@ export async function whole<T>(answer: Promise<T>): Promise<T> {
     return await answer;
   } catch (cause) {
     if (cause instanceof DOMException) throw cause;
-    throw new Gone('the server does not answer, or broke off the connection; this page tries to reach it again', {
+    throw new Gone('the server does not answer, or closed the connection; this page tries to reach it again', {
       cause,
     });
   }

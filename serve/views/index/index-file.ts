@@ -120,7 +120,7 @@ export async function readAt(handle: FileHandle, offset: number, length: number)
   const bytes = Buffer.alloc(length);
   for (let at = 0; at < length; ) {
     const { bytesRead } = await handle.read(bytes, at, length - at, offset + at);
-    if (bytesRead === 0) throw new UserError(`the index got shorter while it was read; make it again`);
+    if (bytesRead === 0) throw new UserError(`the index shrank while it was read; make it again`);
     at += bytesRead;
   }
   return bytes;

@@ -36,11 +36,11 @@ test('refuses a file that is no archive', async (t) => {
   const folder = await temporaryFolder(t);
   const file = join(folder, 'notes.tar');
   await writeFile(file, 'not an archive, only text '.repeat(100));
-  await refuses(file, /this is no tar archive/);
+  await refuses(file, /this is not a tar archive/);
   await writeFile(file, 'short');
-  await refuses(file, /this is no tar archive/);
+  await refuses(file, /this is not a tar archive/);
   await writeFile(file, '');
-  await refuses(file, /this is no tar archive/);
+  await refuses(file, /this is not a tar archive/);
   await writeFile(file, gzipSync('compressed text, no archive '.repeat(100)));
   await refuses(file, /damaged after 0 members/);
 });
@@ -73,7 +73,7 @@ test('refuses an archive cut short inside a member, between members, and without
   await truncate(file, 8 * member);
   await refuses(file, /cut short or damaged after 8 members/, /closing blocks/);
   await truncate(file, 200);
-  await refuses(file, /this is no tar archive/);
+  await refuses(file, /this is not a tar archive/);
 });
 
 test('refuses a compressed archive that is cut short or damaged', async (t) => {

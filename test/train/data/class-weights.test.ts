@@ -43,7 +43,7 @@ test('says what is wrong with a file of weights', async (t) => {
   for (const [text, pattern] of [
     ['{"ant":1', /weights\.json: not JSON: /],
     ['[1,2,3]', /weights\.json: expected an object of weights by label, as \{"ant": 2, …\}/],
-    ['{"ant":1,"bee":1,"hot dog":1,"hotdog":1,"cat":2}', /no labels of the data set: hotdog, cat$/],
+    ['{"ant":1,"bee":1,"hot dog":1,"hotdog":1,"cat":2}', /not labels of the data set: hotdog, cat$/],
     ['{"ant":1,"hot dog":1}', /no weight for bee; every label needs one/],
     ['{"ant":1,"bee":0,"hot dog":1}', /bee: expected a number above 0, got 0/],
     ['{"ant":1,"bee":2,"hot dog":"3"}', /hot dog: expected a number above 0, got "3"/],

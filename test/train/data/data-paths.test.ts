@@ -98,7 +98,7 @@ test('continues a run from another folder, measures and reports it there, and sh
   await succeeds(elsewhere('report', run, '--out', 'report.html', ...backend));
   const html = await readFile(join(folder, 'other/report.html'), 'utf8');
   assert.match(html, /cifar10-quick on pictures/);
-  assert.doesNotMatch(html, /data set is not at hand/);
+  assert.doesNotMatch(html, /data set is not available/);
   assert.ok(!html.includes(project), 'a report shows no path of this machine');
   await succeeds(elsewhere('export', '--run', run, '--out', 'model.onnx'));
   const file = await readFile(join(folder, 'other/model.onnx'));

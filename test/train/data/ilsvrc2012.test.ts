@@ -150,7 +150,7 @@ test('finds damage in the training archive and in those inside it', async () => 
     writeFileSync(file, await tarOf([[name, change(inner)]]));
   };
   await rewritten((inner) => inner, 'n09999999.tar');
-  await assert.rejects(open(), /img_train\.tar: n09999999\.tar is no synset of the development kit/);
+  await assert.rejects(open(), /img_train\.tar: n09999999\.tar is not a synset of the development kit/);
   await rewritten((inner) => inner.subarray(0, 700));
   await assert.rejects(open(), /img_train\.tar: n02119789\.tar: the archive inside is damaged: Unexpected end of data/);
   await rewritten((inner) => inner.subarray(0, -1024));
@@ -171,10 +171,10 @@ test('says what is missing or damaged', async () => {
   writeFileSync(truth, '3\n1\n4\n2\n');
   await assert.rejects(open(), /ILSVRC2012_val_00000005\.JPEG has no line of .*, which has 4 pictures/);
   writeFileSync(truth, '3\n1\n1001\n2\n3\n');
-  await assert.rejects(open(), /line 3 is "1001", no class of data\/meta\.mat/);
+  await assert.rejects(open(), /line 3 is "1001", not a class of data\/meta\.mat/);
   for (const wrong of ['-1', 'cat', '2.5']) {
     writeFileSync(truth, `3\n1\n4\n2\n${wrong}\n`);
-    await assert.rejects(open(), new RegExp(`line 5 is "${wrong}", no class of data/meta\\.mat`));
+    await assert.rejects(open(), new RegExp(`line 5 is "${wrong}", not a class of data/meta\\.mat`));
   }
   writeFileSync(truth, '3\n1\n4\n2\n3\n1\n');
   await assert.rejects(open(), /ILSVRC2012_img_val\.tar: holds 5 pictures, and .*ground_truth\.txt has 6/);

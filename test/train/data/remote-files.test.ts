@@ -120,7 +120,7 @@ test('says after the last try what was expected and what came', async (t) => {
     server.fail('a.bin', [fault], true);
     await assert.rejects(files.read(url, BLOCK, 5), (error: Error) => {
       assert.ok(error instanceof UserError);
-      const expected = `^${url}: expected bytes 1000 to 1999, got ${came} \\(3 tries\\); look at server and connection, then repeat the command$`;
+      const expected = `^${url}: expected bytes 1000 to 1999, got ${came} \\(3 tries\\); check the server and the connection, then repeat the command$`;
       assert.match(error.message, new RegExp(expected));
       return true;
     });
@@ -143,7 +143,7 @@ test('after a last try nothing that waits is tried', async (t) => {
 test('does not try again what would end the same', async (t) => {
   const { server, url, open } = await fileServed(t);
   for (const [fault, came] of [
-    [status(403), /a\.bin: expected a part of the file \(206\), got 403 Forbidden; look at/],
+    [status(403), /a\.bin: expected a part of the file \(206\), got 403 Forbidden; check/],
     [status(200), /a\.bin: .* got the whole \(200\): this server does not answer range requests/],
     [status(404), /a\.bin: expected a file, got 404 Not Found/],
   ] as [Fault, RegExp][]) {
@@ -232,7 +232,7 @@ test('continues without a cache if a block does not fit, and says which folder c
   writeFileSync(cacheFolder, 'a file');
   await assert.rejects(
     open().read(url, 0, 3),
-    /cache: expected a folder to keep blocks .*; name another by ALEXNET_CACHE/,
+    /cache: expected a folder to keep blocks .*; choose another with ALEXNET_CACHE/,
   );
 });
 

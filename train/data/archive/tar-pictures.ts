@@ -75,7 +75,7 @@ export async function* tarMembers(file: string, files: PieceReader = new OpenFil
     if (members === 0 && !compressed) throw notTar(file, reason, cause);
     throw brokenOff(file, tail.size, members, reason, cause);
   }
-  if (tail.size === 0 || tail.size % BLOCK !== 0) throw notTar(file, 'its size is no multiple of 512 bytes');
+  if (tail.size === 0 || tail.size % BLOCK !== 0) throw notTar(file, 'its size is not a multiple of 512 bytes');
   // Without this check an archive cut between two members would pass for a smaller data set.
   if (!isEndMark(tail.last)) throw brokenOff(file, tail.size, members, 'its closing blocks of zeros are missing');
 }
@@ -119,7 +119,7 @@ async function startOf(file: string, files: PieceReader): Promise<Buffer> {
 }
 
 function notTar(file: string, reason: string, cause?: unknown): UserError {
-  return new UserError(`${file}: expected a folder, a .tar or a .tar.gz, but this is no tar archive (${reason})`, {
+  return new UserError(`${file}: expected a folder, a .tar or a .tar.gz, but this is not a tar archive (${reason})`, {
     cause,
   });
 }

@@ -42,7 +42,7 @@ async function readWeights(file: string, labels: string[]): Promise<number[]> {
   }
   const weights = new Map<string, unknown>(Object.entries(contents));
   const unknown = [...weights.keys()].filter((label) => !labels.includes(label));
-  if (unknown.length > 0) throw new UserError(`${file}: no labels of the data set: ${nameSome(unknown)}`);
+  if (unknown.length > 0) throw new UserError(`${file}: not labels of the data set: ${nameSome(unknown)}`);
   const missing = labels.filter((label) => !weights.has(label));
   if (missing.length > 0) throw new UserError(`${file}: no weight for ${nameSome(missing)}; every label needs one`);
   return labels.map((label) => {

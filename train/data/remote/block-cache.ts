@@ -129,7 +129,7 @@ export class BlockCache {
   private unusable(cause: Error): UserError {
     const { cacheFolder } = this.options;
     return new UserError(
-      `${cacheFolder}: expected a folder to keep blocks of far files in, got: ${cause.message}; name another by ALEXNET_CACHE`,
+      `${cacheFolder}: expected a folder to keep blocks of far files in, got: ${cause.message}; choose another with ALEXNET_CACHE`,
       { cause },
     );
   }

@@ -63,13 +63,13 @@ function refusal(url: string, answer: Response): Error {
   const { status, statusText } = answer;
   const came = `${status} ${statusText}`.trim();
   if (FOR_A_TIME.has(status) || status >= 500) return new FailedTry(came, askedMs(answer));
-  if (status === 404) return new MissingFileError(`${url}: expected a file, got ${came}; look at the URL`);
+  if (status === 404) return new MissingFileError(`${url}: expected a file, got ${came}; check the URL`);
   if (status === 200)
     return new UserError(
       `${url}: expected a part of the file (206), got the whole (200): this server does not answer range requests; use one that does, or copy the files to disk`,
     );
   if (status === 416) return new UserError(`${url}: expected a file with contents, got ${came}; upload it again`);
-  return new UserError(`${url}: expected a part of the file (206), got ${came}; look at the URL and who may read it`);
+  return new UserError(`${url}: expected a part of the file (206), got ${came}; check the URL and its permissions`);
 }
 
 /** Of `Retry-After`: seconds or a date. */

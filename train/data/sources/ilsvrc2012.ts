@@ -44,7 +44,7 @@ async function* trainMembers(folder: string, { names }: Kit): AsyncGenerator<Mem
     if (!archive.path.endsWith('.tar')) continue;
     const synset = basename(archive.path, '.tar');
     const name = names.get(synset);
-    if (!name) throw new UserError(`${outer}: ${archive.path} is no synset of the development kit`);
+    if (!name) throw new UserError(`${outer}: ${archive.path} is not a synset of the development kit`);
     const { position } = archive;
     for await (const inner of picturesIn(`${outer}: ${archive.path}`, (await archive.read()) as Buffer)) {
       const { file, bytes, at } = inner;
@@ -129,7 +129,9 @@ async function readKit(folder: string): Promise<Kit> {
   const truth = lines.map(Number);
   const wrong = truth.findIndex((id) => !byId.has(id));
   if (wrong >= 0) {
-    throw new UserError(`${where}/${TRUTH}: line ${wrong + 1} is ${JSON.stringify(lines[wrong])}, no class of ${META}`);
+    throw new UserError(
+      `${where}/${TRUTH}: line ${wrong + 1} is ${JSON.stringify(lines[wrong])}, not a class of ${META}`,
+    );
   }
   return { byId, names, truth };
 }

@@ -10,7 +10,7 @@ export function count(value: number): string {
   return value.toLocaleString('en-US');
 }
 
-/** `1 picture`, `2 pictures`. */
+/** `1 image`, `2 images`. */
 export function counted(value: number, what: string): string {
   return `${count(value)} ${what}${value === 1 ? '' : 's'}`;
 }

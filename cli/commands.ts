@@ -15,7 +15,7 @@ const COMMANDS: Record<string, { description: string; load: () => Promise<Comman
     description: 'show the layers of a network',
     load: async () => (await import('./summary.js')).summaryCommand(),
   },
-  train: { description: 'train a network on pictures', load: async () => (await import('./train.js')).trainCommand() },
+  train: { description: 'train a network on images', load: async () => (await import('./train.js')).trainCommand() },
   'find-lr': {
     description: 'suggest a learning rate for a network and its data',
     load: async () => (await import('./find-lr.js')).findRateCommand(),
@@ -49,11 +49,11 @@ const COMMANDS: Record<string, { description: string; load: () => Promise<Comman
     load: async () => (await import('./import.js')).importCommand(),
   },
   serve: {
-    description: 'classify pictures over HTTP',
+    description: 'classify images over HTTP',
     load: async () => (await import('./serve.js')).serveCommand(),
   },
   classify: {
-    description: 'classify pictures',
+    description: 'classify images',
     load: async () => (await import('./classify.js')).classifyCommand(),
   },
   filters: {
@@ -61,19 +61,19 @@ const COMMANDS: Record<string, { description: string; load: () => Promise<Comman
     load: async () => (await import('./filters.js')).filtersCommand(),
   },
   occlude: {
-    description: 'show which part of a picture a class depends on',
+    description: 'show which part of an image a class depends on',
     load: async () => (await import('./occlude.js')).occludeCommand(),
   },
   index: {
-    description: 'store the features of a data set, to search it by picture',
+    description: 'store the features of a data set, to search it by image',
     load: async () => (await import('./index.js')).indexCommand(),
   },
   neighbours: {
-    description: 'find the pictures most similar to one',
+    description: 'find the images most similar to one',
     load: async () => (await import('./neighbours.js')).neighboursCommand(),
   },
   demo: {
-    description: 'the whole path on embedded pictures, in minutes',
+    description: 'the whole path on embedded images, in minutes',
     load: async () => (await import('./demo.js')).demoCommand(),
   },
 };

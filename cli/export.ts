@@ -36,7 +36,7 @@ export function exportCommand(): Command {
     .addOption(
       new Option(
         '--head <head>',
-        'of a run. image: uint8 pictures in, mean probabilities over the crops out; tensor: float32 [N, 3, px, px] in, logits and probabilities out (default: image)',
+        'of a run. image: uint8 images in, mean probabilities over the crops out; tensor: float32 [N, 3, px, px] in, logits and probabilities out (default: image)',
       ).choices(['image', 'tensor']),
     )
     .option(
@@ -85,10 +85,10 @@ export function exportCommand(): Command {
     )
     .option(
       '--calibrate <data>',
-      'pictures, as "alexnet train --data" takes them: train/ to calibrate on, test/ or val/ to compare on',
+      'images, as "alexnet train --data" takes them: train/ to calibrate on, test/ or val/ to compare on',
     )
-    .option('--calibration-pictures <n>', 'pictures to calibrate on', positiveInteger, 256)
-    .option('--compare-pictures <n>', 'pictures to compare with float32 on', positiveInteger, 1000)
+    .option('--calibration-pictures <n>', 'images to calibrate on', positiveInteger, 256)
+    .option('--compare-pictures <n>', 'images to compare with float32 on', positiveInteger, 1000)
     .addOption(
       new Option('--calibration <method>', 'range of activations: least divergence, 99.99 % of the values, all of them')
         .choices(CALIBRATIONS)
@@ -102,7 +102,7 @@ export function exportCommand(): Command {
       (text) => text.split(','),
       [],
     )
-    .option('--pixels <range>', "what a picture's 0 and 255 become for --calibrate on a model", range, [0, 1])
+    .option('--pixels <range>', "what an image's 0 and 255 become for --calibrate on a model", range, [0, 1])
     .option('--json', 'print the report as one JSON line', false)
     .action(runExport);
 }
@@ -145,7 +145,7 @@ function checkFlags({ batch, calibrate, precision, lrn, ...flags }: ExportFlags)
   if (flags.data !== undefined && flags.measureImages === 0)
     throw new UsageError('--data is what the file is measured on; --measure-images 0 measures nothing');
   if (precision === 'int8' && calibrate === undefined)
-    throw new UsageError('--precision int8 needs --calibrate DATA: pictures like those it will meet');
+    throw new UsageError('--precision int8 needs --calibrate DATA: images like those it will meet');
   if (precision === 'fp32' && calibrate !== undefined)
     throw new UsageError('--calibrate needs --precision int8 or fp16');
   if (precision !== 'fp32' && lrn === 'conv')
@@ -202,8 +202,8 @@ function describe(report: WriteReport | ExportRunReport): string {
   if (comparison) {
     const { pictures, agreement, referenceBytes, referenceMs, ms } = comparison;
     lines.push(
-      `${precision} against fp32 on ${pictures} pictures: the same first class for ${(100 * agreement).toFixed(2)} %; ` +
-        `${megabytes(bytes)} for ${megabytes(referenceBytes)}; ${ms.toFixed(2)} ms for ${referenceMs.toFixed(2)} ms a picture (${(referenceMs / ms).toFixed(2)} times as fast)`,
+      `${precision} against fp32 on ${pictures} images: the same first class for ${(100 * agreement).toFixed(2)} %; ` +
+        `${megabytes(bytes)} for ${megabytes(referenceBytes)}; ${ms.toFixed(2)} ms for ${referenceMs.toFixed(2)} ms an image (${(referenceMs / ms).toFixed(2)} times as fast)`,
     );
   }
   if ('metadata' in report) lines.push(...describeErrors(report));

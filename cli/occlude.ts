@@ -19,7 +19,7 @@ interface OccludeFlags {
 export function occludeCommand(): Command {
   return new Command('occlude')
     .description(
-      "Show what a class depends on: its probability while a grey patch covers each place of the picture's centre crop.",
+      "Show what a class depends on: its probability while a grey patch covers each place of the image's centre crop.",
     )
     .argument('<image>', 'JPEG, PNG or WebP file')
     .requiredOption('--model <file>', MODEL_HELP)

@@ -76,5 +76,5 @@ function describe({ measured }: Report, out: string, bytes: number): string {
   const size = `${out}: ${count(Math.ceil(bytes / 1000))} kB`;
   if (!measured) return size;
   const { images, top1Error, top5Error } = measured.single;
-  return `${size}; ${images} ${measured.split} pictures, top-1 error ${percent(top1Error)}, top-5 ${percent(top5Error)}`;
+  return `${size}; ${images} ${measured.split} images, top-1 error ${percent(top1Error)}, top-5 ${percent(top5Error)}`;
 }

@@ -42,7 +42,7 @@ const MIN_TOKEN = 16;
 /** Prints one line of JSON on stdout once it is ready, everything else on stderr. Ends by a signal. */
 export function serveCommand(): Command {
   return new Command('serve')
-    .description('Classify pictures over HTTP: POST /classify. Needs --model or --models.')
+    .description('Classify images over HTTP: POST /classify. Needs --model or --models.')
     .option('--model <file...>', 'one or more .onnx files, ours or with a config.json next to it')
     .option('--models <folder>', 'a repository of models: <name>/<version>/model.onnx')
     .addOption(
@@ -65,7 +65,7 @@ export function serveCommand(): Command {
     )
     .option(
       '--batch <n>',
-      'pictures that may share a run of the model (default: 8 on GPUs, 1 on the CPU)',
+      'images that may share a run of the model (default: 8 on GPUs, 1 on the CPU)',
       wholeNumber(1, 256),
     )
     .option(
@@ -74,13 +74,8 @@ export function serveCommand(): Command {
       wholeNumber(0, 10_000),
       DEFAULTS.batchDelayMs,
     )
-    .option(
-      '--cache <bytes>',
-      'cache of answers by picture, per model; 0 for none',
-      wholeNumber(0),
-      DEFAULTS.cacheBytes,
-    )
-    .option('--index <file>', 'made by "alexnet index" with one of the models, for nearest and strongest pictures')
+    .option('--cache <bytes>', 'cache of answers by image, per model; 0 for none', wholeNumber(0), DEFAULTS.cacheBytes)
+    .option('--index <file>', 'made by "alexnet index" with one of the models, for nearest and strongest images')
     .option(
       '--queue <n>',
       'requests of a model that may wait besides those in inference',
@@ -90,13 +85,13 @@ export function serveCommand(): Command {
     .option('--timeout <seconds>', 'time limit for an answer, waiting included', seconds, DEFAULTS.timeoutMs / 1000)
     .option('--upload-timeout <seconds>', 'time limit for a request body', seconds, DEFAULTS.uploadTimeoutMs / 1000)
     .option('--keep-alive <seconds>', 'how long idle connections stay open', seconds, DEFAULTS.keepAliveMs / 1000)
-    .option('--max-bytes <n>', 'largest encoded picture, bytes', wholeNumber(1), DEFAULTS.maxBytes)
+    .option('--max-bytes <n>', 'largest encoded image, bytes', wholeNumber(1), DEFAULTS.maxBytes)
     .option(
       '--max-in-flight <bytes>',
       `request bodies held at once over all connections (default: ${IN_FLIGHT})`,
       wholeNumber(1),
     )
-    .option('--max-pixels <n>', 'largest picture, width × height', wholeNumber(1), DEFAULTS.maxPixels)
+    .option('--max-pixels <n>', 'largest image, width × height', wholeNumber(1), DEFAULTS.maxPixels)
     .addOption(
       new Option('--log <format>', 'text for people; json for machines, with a line per request')
         .choices(LOG_FORMATS)

@@ -1,4 +1,4 @@
-/** A split of a data set as pictures to be indexed. */
+/** A split of a data set as images to be indexed. */
 import { UserError } from '../base/errors.js';
 import { random } from '../base/random.js';
 import type { Pictures } from '../serve/views/index/build-index.js';
@@ -17,7 +17,7 @@ export function splitPictures({ source, splits, labels }: Dataset, name: string)
     label: (index) => labels[split.labels[index]],
     pixels: async (index) => {
       const pictures = await loadPictures(split, Uint32Array.of(index));
-      return pictures.pixels(index, random('index', index)); // drawn pictures: the same at every use
+      return pictures.pixels(index, random('index', index)); // drawn images: the same at every use
     },
   };
 }

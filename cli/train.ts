@@ -35,7 +35,7 @@ type TrainFlags = Omit<TrainRequest, 'out' | 'settings'> &
 /** Trains a network; `--resume` continues one that was interrupted or killed. */
 export function trainCommand(): Command {
   const command = new Command('train')
-    .description('Train a network on pictures. Ctrl-C saves first; --resume continues from there, bit for bit.')
+    .description('Train a network on images. Ctrl-C saves first; --resume continues from there, bit for bit.')
     .option(
       '--out <run>',
       'folder of the run: config, metrics (.jsonl, .csv, events/ for TensorBoard), checkpoints last/ and best/',
@@ -73,7 +73,7 @@ export function trainCommand(): Command {
 /** How long, and how the learning rate falls. */
 function scheduleOptions(command: Command): Command {
   return command
-    .option('--epochs <n>', `passes over the training pictures ${recipeDefault(DEFAULTS.epochs)}`, positiveInteger)
+    .option('--epochs <n>', `passes over the training images ${recipeDefault(DEFAULTS.epochs)}`, positiveInteger)
     .option('--lr, --learning-rate <rate>', `learning rate ${recipeDefault(DEFAULTS.learningRate)}`, positiveNumber)
     .addOption(
       new Option('--schedule <name>', `how the rate falls ${recipeDefault(DEFAULTS.schedule)}`).choices(SCHEDULES),

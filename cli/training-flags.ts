@@ -15,7 +15,7 @@ export const backendOption = () => new Option('--backend <name>', 'what computes
 export const CROPS_HELP = '1, the centre; 2, and its mirror image; 5, corners and centre; 10, and their mirror images';
 
 export const STREAM_HELP =
-  'decode pictures at every use; the default only if they would fill more than half of the free memory';
+  'decode images at every use; the default only if they would fill more than half of the free memory';
 
 /** Data set, network and first weights. */
 export function networkOptions(command: Command): Command {
@@ -44,8 +44,8 @@ export function networkOptions(command: Command): Command {
 /** What decides an update, but for the learning rate. */
 export function updateOptions(command: Command): Command {
   return command
-    .option('--batch <n>', `pictures per update ${recipeDefault(DEFAULTS.batch)}`, positiveInteger)
-    .option('--micro-batch <n>', 'pictures computed at once, to bound memory (default: the batch)', positiveInteger)
+    .option('--batch <n>', `images per update ${recipeDefault(DEFAULTS.batch)}`, positiveInteger)
+    .option('--micro-batch <n>', 'images computed at once, to bound memory (default: the batch)', positiveInteger)
     .option('--momentum <m>', `share of the velocity kept ${recipeDefault(DEFAULTS.momentum)}`, fractionBelowOne)
     .option('--weight-decay <d>', `decay of kernels ${recipeDefault(DEFAULTS.weightDecay)}`, nonNegativeNumber)
     .option('--bias-learning-rate-factor <f>', `biases learn at --lr times this ${recipeDefault(1)}`, nonNegativeNumber)
@@ -56,7 +56,7 @@ export function updateOptions(command: Command): Command {
         'code',
       ]),
     )
-    .option('--mirror', "mirror half of the pictures (default: the network's recipe)")
+    .option('--mirror', "mirror half of the images (default: the network's recipe)")
     .option('--no-mirror', 'never mirror')
     .option('--random-crop', "crop at random places (default: the network's recipe)")
     .option('--no-random-crop', 'crop the centre')

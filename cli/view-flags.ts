@@ -2,5 +2,5 @@
 import { DEFAULTS } from '../serve/server.js';
 
 export const MODEL_HELP = 'the .onnx file, ours or with a config.json next to it';
-export const OUT_HELP = 'drawing: .png (pictures alone), .svg or .html';
+export const OUT_HELP = 'drawing: .png (images alone), .svg or .html';
 export const { maxPixels } = DEFAULTS;

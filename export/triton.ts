@@ -27,7 +27,7 @@ export interface TritonReport extends ExportRunReport {
 
 /** Names that are safe as a folder's and in a URL. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
-/** Pictures that may share a run, and how long the first of them waits for others: a GPU gains by it. */
+/** Images that may share a run, and how long the first of them waits for others: a GPU gains by it. */
 const MAX_BATCH = 8;
 const QUEUE_DELAY_MICROSECONDS = 5000;
 

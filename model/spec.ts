@@ -1,5 +1,5 @@
 /**
- * The form of a network's table: one row a layer, from the picture to the logits, with what the source says about its weights
+ * The form of a network's table: one row a layer, from the image to the logits, with what the source says about its weights
  * and its training. `network.ts` builds a table, `summary.ts` counts it. No TensorFlow.js here.
  */
 
@@ -11,7 +11,7 @@ export type NetworkName =
   | 'cifar10-11pct'
   | 'cifar10-quick';
 
-/** Zeros around a picture: pixels on each side, none, or as many as give ceil(size / stride) windows. */
+/** Zeros around an image: pixels on each side, none, or as many as give ceil(size / stride) windows. */
 export type Pad = number | 'valid' | 'same';
 
 /**
@@ -114,7 +114,7 @@ export type LayerRow = ConvRow | LocalRow | FcRow | PoolRow | LrnRow | WithinMap
  */
 export interface Recipe {
   learningRate: number;
-  /** Pictures an update. */
+  /** Images an update. */
   batch: number;
   momentum: number;
   weightDecay: number;
@@ -122,14 +122,14 @@ export interface Recipe {
   weightDecayByLayer?: Record<string, number>;
   /** Biases learn at this times the learning rate. */
   biasLearningRateFactor: number;
-  /** Passes over the training pictures. */
+  /** Passes over the training images. */
   epochs: number;
   /** `plateau`: rate divided by 10 when the validation error stops improving; `step`: after each epoch of `milestones`. */
   schedule: 'plateau' | 'step';
   milestones?: number[];
-  /** Windows of `inputPx` at random places of the picture, else the centre. */
+  /** Windows of `inputPx` at random places of the image, else the centre. */
   randomCrop: boolean;
-  /** Half of the pictures mirrored. */
+  /** Half of the images mirrored. */
   mirror: boolean;
   /** Colours shifted along their principal components by normal draws of this deviation; 0: never. */
   colourNoise: number;
@@ -142,7 +142,7 @@ export interface NetworkSpec {
   source: string;
   /** Side of the network's input, pixels. */
   inputPx: number;
-  /** Side of the square picture that inputs are cut from, pixels. */
+  /** Side of the square image that inputs are cut from, pixels. */
   imagePx: number;
   /** Number of classes it was published with. */
   classes: number;

@@ -21,7 +21,7 @@ export interface Summary {
   classes: number;
   /** Weights and biases, all layers. */
   parameters: number;
-  /** Multiply-adds for one picture, in convolutions and fully connected layers. */
+  /** Multiply-adds for one image, in convolutions and fully connected layers. */
   macs: number;
   layers: LayerSummary[];
 }

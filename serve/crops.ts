@@ -1,4 +1,4 @@
-/** The crops of a picture that a model averages, by the names people call them. */
+/** The crops of an image that a model averages, by the names people call them. */
 import { CROP_COUNTS, type Crop, centreCrop, cropsOf } from '../base/crops.js';
 import type { ServedModel } from './served-model.js';
 

@@ -9,13 +9,13 @@ export interface Classifying {
   labels: string[];
   /** ImageNet synset ids by class index, where known. */
   synsets?: string[];
-  /** Crops averaged per picture. */
+  /** Crops averaged per image. */
   crops: number;
-  /** Width of what a picture becomes before crops are cut from it, pixels. */
+  /** Width of what an image becomes before crops are cut from it, pixels. */
   imagePx: number;
   /** Its height, where it or a crop is no square. */
   imageHeight?: number;
-  /** Whether pictures are cut to that shape, or stretched. */
+  /** Whether images are cut to that shape, or stretched. */
   fit: 'cut' | 'stretch';
   /** Width of a crop, pixels. */
   cropPx: number;
@@ -30,7 +30,7 @@ export interface ServedModel extends Classifying {
   version: string;
   /** What becomes of the output's values. */
   activation: Activation;
-  /** Name that a picture's probabilities are given under. */
+  /** Name that an image's probabilities are given under. */
   answer: string;
 }
 

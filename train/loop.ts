@@ -65,7 +65,7 @@ export interface TrainResult {
 /**
  * Trains to the end of the run, or until interrupted.
  * @throws {DivergedError} when the loss or a weight is no longer finite, or the loss beyond hope (`divergence.ts`); names step, learning rate and the last good checkpoint
- * @throws {UserError} when the disk is full, or a picture cannot be loaded: then the steps before it are saved
+ * @throws {UserError} when the disk is full, or an image cannot be loaded: then the steps before it are saved
  */
 export async function train(training: Training): Promise<TrainResult> {
   const loop = new Loop(training);
@@ -215,7 +215,7 @@ class Loop {
     return { step, steps, etaSeconds: training + (epochs - state.epoch) * this.validationSeconds };
   }
 
-  /** Errors on the validation pictures, one centre crop each, every process of a job its part of them; null when interrupted. */
+  /** Errors on the validation images, one centre crop each, every process of a job its part of them; null when interrupted. */
   private async validate(): Promise<Evaluation | null> {
     const { dataset, progress, interrupt } = this.training;
     const started = performance.now();

@@ -23,7 +23,7 @@ export interface ExportFileRequest extends WriteRequest, PictureRequest {
   layout: Layouts;
   batch?: number;
   inputShape: Record<string, (number | null)[]>;
-  /** What a picture's 0 and 255 become at the model's input. */
+  /** What an image's 0 and 255 become at the model's input. */
   pixels: readonly [number, number];
 }
 
@@ -57,7 +57,7 @@ async function picturesFor(request: ExportFileRequest, source: ModelSource, note
     : [input.shape[3], input.shape[1], input.shape[2]];
   if (others.length > 0 || input.shape.length !== 4 || channels !== 3 || height !== width || height === null)
     throw new UserError(
-      `--calibrate: expected a model with one square RGB picture as input, got ${source.inputs.map(({ name, shape }) => `${name} [${shape}]`).join(', ')}`,
+      `--calibrate: expected a model with one square RGB image as input, got ${source.inputs.map(({ name, shape }) => `${name} [${shape}]`).join(', ')}`,
     );
   const isMoved = !isIdentity(boundaryLayout(source.channelsFirst, request.layout));
   const named = { name: input.name, px: height, nchw: source.channelsFirst !== isMoved };

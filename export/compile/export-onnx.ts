@@ -16,7 +16,7 @@ import {
 import { compileProgram, OPSETS } from './program.js';
 import { trace } from './trace.js';
 
-/** Order of a picture's axes at inputs and outputs: as the model has it, channels last, channels first. */
+/** Order of an image's axes at inputs and outputs: as the model has it, channels last, channels first. */
 export const LAYOUTS = ['model', 'nhwc', 'nchw'] as const;
 export type Layouts = (typeof LAYOUTS)[number];
 

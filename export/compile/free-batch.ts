@@ -129,7 +129,7 @@ class BatchFreer {
     });
   }
 
-  /** A stored tensor with the same row for every picture of the batch, e.g. a recurrent layer's initial state: one row, expanded. */
+  /** A stored tensor with the same row for every image of the batch, e.g. a recurrent layer's initial state: one row, expanded. */
   private freeRows(value: Value, now: Constant, then: Constant): Value | undefined {
     const free = now.dims.map((length, axis) => this.linear(length, then.dims[axis]));
     if (now.dims.length !== then.dims.length || !free.every((length) => length !== undefined)) return undefined;

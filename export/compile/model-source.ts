@@ -25,7 +25,7 @@ export interface ModelSource {
   inputs: readonly InputSpec[];
   /** Absent: `output`, `output1`, … */
   outputNames?: readonly string[];
-  /** Pictures are [N, C, H, W] in the program. */
+  /** Images are [N, C, H, W] in the program. */
   channelsFirst: boolean;
   run(inputs: tf.Tensor[]): tf.Tensor[];
   /** Names of the tensors that it keeps; the active backend must be `onnxruntime`. */

@@ -62,7 +62,7 @@ function orderDifferences(order: LayerKind[], rows: ConcreteRow[], model: string
   return [`order of layers: the file has ${order.join(' ')}; ${model} has ${ours.join(' ')}`];
 }
 
-/** Where the file reads pictures of another size, or prepares them itself. */
+/** Where the file reads images of another size, or prepares them itself. */
 export function inputWarnings({ graph, own }: Source, { name, inputPx: ours }: NetworkSpec): string[] {
   if (!graph || own?.model === name) return [];
   const { inputPx = ours, fed } = graph;

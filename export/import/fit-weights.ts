@@ -158,7 +158,7 @@ function inTfjsOrder(stored: Float32Array, got: SourceLayer, { kernel, maps }: E
 
 /**
  * Makes conv1 read what our networks are fed, R, G, B in 0 … 255 minus the mean. A network learnt on (x − mean) / std computes the same with its
- * kernel divided by std, channel by channel: Σ k · (x − mean) / std = Σ (k / std) · (x − mean); zeros around the picture are zeros in both.
+ * kernel divided by std, channel by channel: Σ k · (x − mean) / std = Σ (k / std) · (x − mean); zeros around the image are zeros in both.
  * @param kernel  HWIO, changed in place
  * @param oihw    its lengths
  */

@@ -28,7 +28,7 @@ export interface ImportedNetwork {
   model: tfl.LayersModel;
   labels: string[];
   synsets?: string[];
-  /** Subtracted from pictures, float32 [imagePx, imagePx, 3], 0 … 255. */
+  /** Subtracted from images, float32 [imagePx, imagePx, 3], 0 … 255. */
   mean: Float32Array;
   channelOrder: Normalisation['channelOrder'];
   /** Constants of response normalisation that are not the network's own. */

@@ -15,7 +15,7 @@ export interface SourceLayer {
   kernel: StoredTensor;
   bias?: StoredTensor;
   transposed?: boolean;
-  /** Order in which a picture is laid out before the first fully connected layer. */
+  /** Order in which an image is laid out before the first fully connected layer. */
   flattened?: 'chw' | 'hwc';
   geometry?: ConvGeometry;
   /** Name of what the layer gives, bias added, in a graph. */

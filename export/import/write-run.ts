@@ -13,7 +13,7 @@ import { Sgd } from '../../train/sgd.js';
 import type { ImportedNetwork } from './import-network.js';
 import { squarePictures } from './square-pictures.js';
 
-/** Pictures kept for checking exports. */
+/** Images kept for checking exports. */
 const SAMPLES = 8;
 
 /** Writes the folder, in place of a run that is there: `best/` and `last/` hold the same weights, velocities are 0. */

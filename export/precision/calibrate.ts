@@ -1,5 +1,5 @@
 /**
- * The range of each activation on real pictures: the smallest and largest value, or less where the few numbers at the ends cost more
+ * The range of each activation on real images: the smallest and largest value, or less where the few numbers at the ends cost more
  * than they are worth.
  */
 

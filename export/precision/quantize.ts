@@ -38,7 +38,7 @@ export function needsReducedRange(): boolean {
 }
 
 /**
- * @param feeds  pictures, or other inputs, as the model will meet them
+ * @param feeds  images, or other inputs, as the model will meet them
  */
 export async function quantize({ parts }: OnnxModel, feeds: Feeds, options: QuantizeOptions): Promise<OnnxModel> {
   const plan = planQuantization(parts, new Set(options.keepFloat));

@@ -45,7 +45,7 @@ export function blockConvolutions(
 /**
  * One convolution as blocked nodes, and its result reordered for whoever reads it plain.
  * @param relu     the node fused into it, if any
- * @param blocked  what is known of blocked values; gains the picture and the result
+ * @param blocked  what is known of blocked values; gains the image and the result
  */
 function blockedNodes(
   g: Graph,
@@ -81,7 +81,7 @@ function internal(g: Graph, op: string, inputs: Value[], attributes: Attributes,
 }
 
 /**
- * Whole blocks of channels in and out, in each group; or pictures of a few channels, which are read as they lie. A dilated one whose
+ * Whole blocks of channels in and out, in each group; or images of a few channels, which are read as they lie. A dilated one whose
  * result is narrower than its kernel (the gradient of conv1's kernel) is faster plain.
  */
 function canBlock(node: GraphNode, block: number): boolean {

@@ -113,7 +113,7 @@ function lowerAffine(g: Graph, x: Value, parameters: Parameters, { factor, summa
 
 function lower(g: Graph, x: Value, parameters: Parameters, epsilon: number): Value {
   const stored = affine(g, parameters, epsilon);
-  // tfjs gives matrices and sequences as pictures of one row.
+  // tfjs gives matrices and sequences as images of one row.
   const base = x.reshapedFrom;
   const isSame = base && x.uses === 1 && base.shape[base.shape.length - 1] === x.shape[x.shape.length - 1];
   const value = stored && isSame ? base : x;

@@ -23,7 +23,7 @@ export interface HostOptions
   timeoutMs: number;
   /** Inference processes of a model. */
   replicas: number;
-  /** Bytes of answers kept by picture, a model; 0 for none. */
+  /** Bytes of answers kept by image, a model; 0 for none. */
   cacheBytes: number;
   /** Path of an index made by `alexnet index`, of one of the models. */
   index?: string;
@@ -41,7 +41,7 @@ export interface Classified {
   /** [crops, classes], where it was asked for. */
   byCrop?: Float32Array;
   timings: Timings;
-  /** Taken from an earlier answer to the same picture, whose timings these are. */
+  /** Taken from an earlier answer to the same image, whose timings these are. */
   cached: boolean;
 }
 
@@ -144,7 +144,7 @@ export class ModelHost {
     return this.loaded!.model;
   }
 
-  /** Answers are kept by picture. */
+  /** Answers are kept by image. */
   get caches(): boolean {
     return this.cache !== undefined;
   }
@@ -173,7 +173,7 @@ export class ModelHost {
   }
 
   /**
-   * An encoded picture's probabilities.
+   * An encoded image's probabilities.
    * @param wanted  `byCrop`: those of each crop as well
    * @throws {RequestError} as `RequestQueue.add`
    */
@@ -186,7 +186,7 @@ export class ModelHost {
     }
     if (this.cache) this.metrics.cacheMiss(this.model);
     const { answer, timings } = await this.infer({ type: 'classify', bytes, ...wanted }, signal);
-    if (answer.type !== 'answer') throw new Error(`a picture was answered with ${answer.type}`);
+    if (answer.type !== 'answer') throw new Error(`an image was answered with ${answer.type}`);
     const { probabilities, byCrop } = answer;
     if (key) this.cache?.set(key, { probabilities, byCrop, timings });
     return { model: this.model, probabilities, byCrop, timings, cached: false };

@@ -5,7 +5,7 @@ import helmet from 'helmet';
 
 const FOLDER = fileURLToPath(new URL('../page', import.meta.url));
 
-/** Nothing from elsewhere, nothing inline; pictures also from memory, as people choose them. */
+/** Nothing from elsewhere, nothing inline; images also from memory, as people choose them. */
 const POLICY = {
   'default-src': ["'none'"],
   'script-src': ["'self'"],

@@ -1,4 +1,4 @@
-/** From decoded pictures to their probabilities: crops in, what the output lacks to probabilities added, mean over the crops out. */
+/** From decoded images to their probabilities: crops in, what the output lacks to probabilities added, mean over the crops out. */
 
 import { UserError } from '../../base/errors.js';
 import type * as ort from '../../onnx/onnxruntime.js';
@@ -82,7 +82,7 @@ export class PictureInference {
     return { probabilities: this.answer(floatsOf(mean)), byCrop: floatsOf(each) };
   }
 
-  /** The output's own values, [pictures · crops, width]. */
+  /** The output's own values, [images · crops, width]. */
   private async runRows(inputs: (Uint8Array | Float32Array)[]): Promise<Float32Array> {
     const { output, facts } = this.file;
     const all = inputs.length === 1 ? bytesOf(inputs[0]) : Buffer.concat(inputs.map(bytesOf));
@@ -90,7 +90,7 @@ export class PictureInference {
     const together = this.batchIsFree ? count : this.batch;
     if (count % together !== 0) {
       throw new UserError(
-        `the model takes ${together} rows at a time, and a picture has ${this.rows}; export it with a free batch axis or 1`,
+        `the model takes ${together} rows at a time, and an image has ${this.rows}; export it with a free batch axis or 1`,
       );
     }
     const size = elementCount(this.input.shape) * DATATYPES[this.input.datatype].bytes * together;

@@ -1,4 +1,4 @@
-/** The page as a whole: what is known of the server and the picture, and the chapters that show it. */
+/** The page as a whole: what is known of the server and the image, and the chapters that show it. */
 import { useMemo, useState } from 'preact/hooks';
 import { Classify } from './classify/classify.js';
 import { Inside } from './inside/inside.js';
@@ -45,7 +45,7 @@ export function App() {
     <>
       <header class="masthead">
         <h1>AlexNet</h1>
-        <p class="lead">Drop a picture, see what the network makes of it, and why.</p>
+        <p class="lead">Drop an image, see what the network makes of it, and why.</p>
       </header>
       <nav class="contents" aria-label="Chapters">
         {CHAPTERS.map(([id, title]) => (

@@ -64,7 +64,7 @@ export async function data(rounds: number, steps: number): Promise<void> {
         ? `; PIL ${median(pil).toFixed(0)} on one core, median ratio ${median(ours.map((rate, i) => rate / pil[i])).toFixed(2)}`
         : '';
     console.log(
-      `alexnet prepare: ${median(ours).toFixed(0)} pictures/s a core, ${(median(ours) * cores).toFixed(0)} in all${against}`,
+      `alexnet prepare: ${median(ours).toFixed(0)} images/s a core, ${(median(ours) * cores).toFixed(0)} in all${against}`,
     );
     await stall(
       [
@@ -109,7 +109,7 @@ async function stall(sources: [string, string, OpenOptions['stream']][], steps: 
     }
     const of = (value: (time: (typeof times)[number]) => number) => median(times.slice(WARM_UP_STEPS).map(value));
     console.log(
-      `AlexNet, batch ${BATCH}, ${name}, ${title}: a step of ${of(({ whole }) => whole).toFixed(0)} ms waits ${of(({ waited }) => waited).toFixed(0)} ms for pictures ` +
+      `AlexNet, batch ${BATCH}, ${name}, ${title}: a step of ${of(({ whole }) => whole).toFixed(0)} ms waits ${of(({ waited }) => waited).toFixed(0)} ms for images ` +
         `and ${of(({ cut }) => cut).toFixed(0)} ms for cutting and colouring them, ${(100 * of(({ waited, cut, whole }) => (waited + cut) / whole)).toFixed(1)} % of it`,
     );
   }

@@ -6,7 +6,7 @@ import { median } from './median.js';
 
 const RANK = fileURLToPath(new URL('./distributed-rank.js', import.meta.url));
 
-/** @param batch  pictures of both processes together */
+/** @param batch  images of both processes together */
 export async function distributed(rounds: number, batch: number): Promise<void> {
   const [openMpi] = launchers;
   if (openMpi.skip) throw new Error(openMpi.skip);

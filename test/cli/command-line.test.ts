@@ -16,7 +16,7 @@ const cli = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
 let folder: string;
 let data: string;
 
-/** Two classes of four pictures, red and blue, to train and to validate on. */
+/** Two classes of four images, red and blue, to train and to validate on. */
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'alexnet-cli-'));
   data = join(folder, 'data');
@@ -258,7 +258,7 @@ test('says that a network computes NaN instead of giving errors, a report, a rat
   );
   const reported = await alexnet(['report', run, '--json']);
   assert.equal(reported.code, 0, reported.stderr);
-  assert.match(lastLine(reported.stdout).missing.join(), /^Errors and pictures: .*NaN or infinite/);
+  assert.match(lastLine(reported.stdout).missing.join(), /^Errors and images: .*NaN or infinite/);
   const searched = await alexnet(['find-lr', '--from', run, '--data', data, '--batch', '4']);
   assert.equal(searched.code, 1);
   assert.match(searched.stderr, /alexnet find-lr: .*huge: the loss is NaN before any update/);

@@ -1,4 +1,4 @@
-/** Runs the `alexnet` command as a person does, and finds the real pictures that some checks need. */
+/** Runs the `alexnet` command as a person does, and finds the real images that some checks need. */
 import { type SpawnOptions, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';

@@ -144,7 +144,7 @@ test('understands what Hugging Face’s exporter leaves next to a model', async 
   close((await infer([SQUARE]))[0], network(normalized((y, x, c) => pixel(y + 1, x + 1, c))));
 });
 
-test('decodes a picture to the square that the crops are cut from', async () => {
+test('decodes an image to the square that the crops are cut from', async () => {
   const { decode } = await open(beside({ float: true }, { 'config.json': { input } }));
   const picture = await sharp(SQUARE, { raw: { width: PX, height: PX, channels: 3 } })
     .png()
@@ -177,7 +177,7 @@ const BAD: Record<string, [TinyModel, Record<string, object | string>, RegExp]> 
     { 'config.json': { ...labelled, input: { size: 9 } } },
     /description next to it says 9 × 9 pixels \(width × height\), got the input image UINT8 \[N, 8, 8, 3\]/,
   ],
-  'a picture smaller than the input': [
+  'an image smaller than the input': [
     {},
     { 'config.json': { ...labelled, input: { resize: 7 } } },
     /the image is resized to 7 pixels; expected at least the model's 8: see input\.resize/,
@@ -190,7 +190,7 @@ const BAD: Record<string, [TinyModel, Record<string, object | string>, RegExp]> 
   'a batch that crops do not fill': [
     { batch: 3 },
     { 'config.json': { ...labelled, crops: 10 } },
-    /takes 3 rows at a time, and a picture has 10/,
+    /takes 3 rows at a time, and an image has 10/,
   ],
   'Hugging Face’s without its preprocessor': [
     {},

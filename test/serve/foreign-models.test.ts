@@ -190,7 +190,7 @@ test('reads config.json where another program uses our keys for its metadata', a
   const { model: served } = await open(beside({ model }, { labels: ['r', 'g', 'b'] }));
   assert.deepEqual(served.labels, ['r', 'g', 'b']);
   const bare = writeColourModel(join(root, 'bare.onnx'), { model });
-  await assert.rejects(open(bare), /does not say how pictures become its input; put a config\.json next to it/);
+  await assert.rejects(open(bare), /does not say how images become its input; put a config\.json next to it/);
 });
 
 test('classify keeps labels with a byte order mark, or in Latin-1, as they were meant', async () => {

@@ -20,7 +20,7 @@ async function sample(url: string, name: string): Promise<number> {
   return Number(line?.split(' ').at(-1));
 }
 
-test('answers a picture it has seen from the cache, byte for byte, within the bytes given', async () => {
+test('answers an image it has seen from the cache, byte for byte, within the bytes given', async () => {
   const { url } = await running({ file, cacheBytes: 700 }); // two answers of 16 + 300 bytes
   const pictures = await Promise.all([0, 1, 2].map((quarter) => corner(quarter).png().toBuffer()));
   const ask = async (picture: Buffer, path = '/classify?top=2') => {
@@ -61,7 +61,7 @@ test('keeps no answers unless asked to, nor those of a version that is replaced'
   assert.notEqual(await response.text(), before);
 });
 
-test('runs pictures that wait together at once, one that fails alone', async () => {
+test('runs images that wait together at once, one that fails alone', async () => {
   const { url } = await obedient({ batch: 4, batchDelayMs: 0 });
   assert.equal((await post(url, order('count'))).status, 200); // from now on more than one is sent ahead
   const busy = post(url, order('sleep 300'));
@@ -111,7 +111,7 @@ test('answers from several processes at once, and keeps answering while one is g
   await until(async () => (await both()).size === 2, 5000);
 });
 
-test('logs as JSON where asked, a line a request, with its id and nothing of the picture', async () => {
+test('logs as JSON where asked, a line a request, with its id and nothing of the image', async () => {
   const server = alexnet('serve', '--model', file, '--port', '0', '--provider', 'cpu', '--log', 'json');
   const { url } = JSON.parse(await server.line);
   await post(url, await corner(0).png().toBuffer(), { 'x-request-id': 'r-1' });

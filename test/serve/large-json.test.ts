@@ -105,7 +105,7 @@ test('refuses what is no base64, wherever the fault is', async () => {
     assert.deepEqual([hub.status, hub.text], [400, '{"error":"inputs: expected the image in base64"}']);
     const infer = await send(INFER, JSON.stringify({ inputs: [input([1], 'BYTES', { data: [inputs] })] }));
     assert.equal(infer.status, 400);
-    assert.match(infer.text, /expected pictures in base64/);
+    assert.match(infer.text, /expected images in base64/);
   }
 });
 
@@ -128,7 +128,7 @@ for (const [what, body] of Object.entries(UNFOLDING)) {
 const WRONG: Record<string, [body: object, message: RegExp]> = {
   'empty strings for an image': [
     input([1], 'BYTES', { data: Array(300_000).fill('') }),
-    /expected 1 pictures for the shape, got 300000/,
+    /expected 1 images for the shape, got 300000/,
   ],
   'many numbers for a row': [input([1, 8, 8, 3], 'FP32', { data: Array(900_000).fill(1) }), /expected 192 values/],
   'lengths of axes': [input(Array(600_000).fill(1), 'FP32', { data: [] }), /more than 1000 elements besides data/],
@@ -160,7 +160,7 @@ test('refuses a million inputs, and as many strings in binary, without reading e
     'inference-header-content-length': String(head.length),
   });
   assert.equal(strings.status, 400);
-  assert.match(strings.text, /expected 2 pictures for the shape, got more/);
+  assert.match(strings.text, /expected 2 images for the shape, got more/);
 });
 
 test('answers 504 where reading takes longer than --timeout, and keeps serving', async () => {

@@ -113,7 +113,7 @@ test('answers what waits and ends when the npx that started it is killed', {
   const { url } = JSON.parse(await line) as { url: string };
   npx.kill('SIGKILL');
   await ended; // once all that write to its stderr have ended
-  assert.match(stderr(), /^SIGTERM: answering the pictures in line, then ending/m);
+  assert.match(stderr(), /^SIGTERM: answering the images in line, then ending/m);
   assert.ok(await refused(url));
 });
 
@@ -171,7 +171,7 @@ test('does not start when the inference process dies while loading, and says how
   assert.match(stderr(), /the inference process ended while loading the model \(SIGKILL\)/);
 });
 
-test('answers live, not ready and 503 to pictures while the model is loading', async () => {
+test('answers live, not ready and 503 to images while the model is loading', async () => {
   const port = await freePort();
   node('./obedient-server.js', 'loads for ever', String(port));
   const url = `http://127.0.0.1:${port}`;

@@ -67,7 +67,7 @@ const whole = tinyModel();
 const FILES: Record<string, [Uint8Array | string, RegExp]> = {
   'an empty file': ['', /not an ONNX file \(0 bytes hold no graph\)/],
   'a text file': ['Hello, this is not a model at all.\n', /not an ONNX file/],
-  'a picture': [Buffer.from([0xff, 0xd8, 0xff, 0xe0, 0, 16, 0x4a, 0x46, 0x49, 0x46]), /not an ONNX file/],
+  'an image': [Buffer.from([0xff, 0xd8, 0xff, 0xe0, 0, 16, 0x4a, 0x46, 0x49, 0x46]), /not an ONNX file/],
   'a file cut in the middle': [whole.subarray(0, whole.length / 2), /not an ONNX file, or cut short \(\d+ bytes\)/],
   'a file cut by one byte': [whole.subarray(0, -1), /not an ONNX file, or cut short/],
 };
@@ -78,7 +78,7 @@ for (const [name, [bytes, message]] of Object.entries(FILES)) {
 const MODELS: Record<string, [TinyModel, RegExp]> = {
   'a model without metadata or description': [
     { metadata: null },
-    /does not say how pictures become its input; put a config\.json next to it/,
+    /does not say how images become its input; put a config\.json next to it/,
   ],
   'a model with another head than its metadata': [
     { metadata: { head: 'tensor' } },

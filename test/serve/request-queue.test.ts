@@ -8,7 +8,7 @@ function queueOf(maxWaiting = 10, timeoutMs = 10_000) {
   const messages: ToInference[] = [];
   const queue = new RequestQueue({ maxWaiting, timeoutMs });
   const lane = queue.addLane({ send: (message) => messages.push(message), kill: () => undefined });
-  /** Ids of the pictures sent since the last call. */
+  /** Ids of the images sent since the last call. */
   const sent = () => messages.splice(0).map(({ type, id }) => (type === 'cancel' ? `cancel ${id}` : id));
   const answered = new Map<number, string>();
   const add = (picture: number, signal = new AbortController().signal) => {
@@ -32,7 +32,7 @@ function queueOf(maxWaiting = 10, timeoutMs = 10_000) {
   return { queue, lane, sent, add, answer, settled };
 }
 
-test('sends one picture until something is answered, then three ahead, in order', async () => {
+test('sends one image until something is answered, then three ahead, in order', async () => {
   const { lane, sent, add, answer, settled } = queueOf();
   for (const picture of [1, 2, 3, 4, 5]) add(picture);
   assert.deepEqual(sent(), []);
@@ -46,7 +46,7 @@ test('sends one picture until something is answered, then three ahead, in order'
   assert.deepEqual(await settled(), { 1: 'answer', 2: 'answer', 3: 'answer', 4: 'answer', 5: 'answer' });
 });
 
-test('fails only the picture that kills the process twice, whatever was sent with it', async () => {
+test('fails only the image that kills the process twice, whatever was sent with it', async () => {
   const { lane, sent, add, answer, settled } = queueOf();
   lane.processReady();
   add(1);
@@ -67,7 +67,7 @@ test('fails only the picture that kills the process twice, whatever was sent wit
   assert.deepEqual(await settled(), { 1: 'answer', 2: 'answer', 3: 'INFERENCE_FAILED', 4: 'answer' });
 });
 
-test('cancels a picture that is with the process and drops one that is not', async () => {
+test('cancels an image that is with the process and drops one that is not', async () => {
   const { queue, lane, sent, add, answer, settled } = queueOf();
   lane.processReady();
   const gone = new AbortController();
@@ -86,7 +86,7 @@ test('cancels a picture that is with the process and drops one that is not', asy
   assert.deepEqual(await settled(), { 1: 'answer', 2: 'gone', 3: 'answer', 4: 'answer', 5: 'gone' });
 });
 
-test('refuses the picture for which there is no room, with the seconds until there should be', async () => {
+test('refuses the image for which there is no room, with the seconds until there should be', async () => {
   const { queue, lane, add, settled } = queueOf(2);
   lane.processReady();
   add(1);
@@ -140,7 +140,7 @@ test('gives each process a line of its own, the shorter one first, and sends wha
   assert.equal(queue.pending, 0);
 });
 
-test('sends two batches ahead to a process that runs several pictures together', () => {
+test('sends two batches ahead to a process that runs several images together', () => {
   const { lane, sent, add, answer } = queueOf(20);
   for (let picture = 1; picture <= 10; picture++) add(picture);
   lane.processReady(4);

@@ -1,5 +1,5 @@
 /**
- * The README's two pictures of the page: `npm run demo -- --exit && node dist/test/serve/screenshots.js runs/demo/emoji.onnx serve/page/screenshots`.
+ * The README's two images of the page: `npm run demo -- --exit && node dist/test/serve/screenshots.js runs/demo/emoji.onnx serve/page/screenshots`.
  * What they show is drawn here, so that no drawing of others is part of the repository.
  */
 import { mkdir } from 'node:fs/promises';

@@ -37,8 +37,8 @@ test('names what is wrong with a parameter, and what was expected', async () => 
   }
 });
 
-test('refuses what is no picture as classification does', async () => {
-  const text = await errorOf(view('occlusion', Buffer.from('I am a text file named picture.jpg')));
+test('refuses what is no image as classification does', async () => {
+  const text = await errorOf(view('occlusion', Buffer.from('I am a text file named image.jpg')));
   assert.deepEqual([text.status, text.code], [415, 'UNSUPPORTED_IMAGE_TYPE']);
   const large = await errorOf(view('activations', Buffer.alloc(20_001)));
   assert.deepEqual([large.status, large.code], [413, 'IMAGE_TOO_LARGE']);
@@ -48,7 +48,7 @@ test('refuses what is no picture as classification does', async () => {
   assert.deepEqual([none.status, none.code], [400, 'EMPTY_BODY']);
 });
 
-test('shows a picture of one pixel', async () => {
+test('shows an image of one pixel', async () => {
   const pixel = await sharp({ create: { width: 1, height: 1, channels: 3, background: '#3060c0' } })
     .png()
     .toBuffer();

@@ -77,7 +77,7 @@ test('gives its place in the line up when a client that waits leaves', async () 
   assert.equal((await after).steps, 40);
 });
 
-test('waits with a step while a picture is being classified', async () => {
+test('waits with a step while an image is being classified', async () => {
   const { url } = await serving();
   await counted(url); // its process is up
   const picture = post(url, order('sleep 400'));

@@ -285,7 +285,7 @@ test("gives conv1's kernels as they were trained, in the groups of the next conv
   );
 });
 
-test('shows the picture and its crops as the network sees them', async () => {
+test('shows the image and its crops as the network sees them', async () => {
   for (const [query, side, at] of [
     ['', IMAGE_PX, (y: number, x: number) => y * IMAGE_PX + x],
     ['?crop=8', INPUT_PX, (y: number, x: number) => (4 + y) * IMAGE_PX + 4 + INPUT_PX - 1 - x],

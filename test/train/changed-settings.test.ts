@@ -95,7 +95,7 @@ before(async () => {
     for (const path of classes.flatMap((name) => [`train/${name}`, `val/${name}`])) {
       await mkdir(join(folder, data, path), { recursive: true });
       const create = { width: 40, height: 36, channels: 3, background: path.split('/')[1] } as const;
-      const count = data === 'moved' ? 5 : 4; // pictures were added
+      const count = data === 'moved' ? 5 : 4; // images were added
       for (let i = 0; i < count; i++)
         await sharp({ create })
           .png()
@@ -160,7 +160,7 @@ test('continues under other settings when forced, says each, and keeps them in c
   const figures = await readMetrics({ path: out });
   assert.deepEqual(
     figures.filter((line) => line.val_loss !== undefined).map(({ step }) => step),
-    [2, 4, 6, 8, 12, 16], // two updates of 4 pictures an epoch, then four of 3
+    [2, 4, 6, 8, 12, 16], // two updates of 4 images an epoch, then four of 3
   );
 
   const tenth = figures.find((line) => line.step === 10)!;
@@ -174,5 +174,5 @@ test('continues under other settings when forced, says each, and keeps them in c
   const fromBest = await alexnet(...words, '--resume');
   assert.equal(fromBest.code, 0, fromBest.stderr);
   assert.match(fromBest.stderr, /run\/last holds no checkpoint: continuing from .*run\/best\n/);
-  assert.match(fromBest.stderr, /continuing after step (12|16)\n/); // since other validation pictures are judged by
+  assert.match(fromBest.stderr, /continuing after step (12|16)\n/); // since other validation images are judged by
 });

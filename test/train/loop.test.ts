@@ -22,7 +22,7 @@ before(async () => {
 });
 after(() => rm(folder, { recursive: true }));
 
-// 26 pictures in batches of 8: 3 steps an epoch, 2 pictures left out
+// 26 images in batches of 8: 3 steps an epoch, 2 images left out
 const SETTINGS = {
   epochs: 3,
   batch: 8,
@@ -68,7 +68,7 @@ const readMetrics = async (run: Run) =>
 test('interrupted in an epoch and in a validation and resumed, ends with the weights of the run without interruption, bit for bit', async () => {
   const whole = await newRun('whole');
   const straight = await go(whole);
-  assert.equal(straight.state.step, 12); // 26 pictures in batches of 8, 8, 8 and 2
+  assert.equal(straight.state.step, 12); // 26 images in batches of 8, 8, 8 and 2
 
   const run = await newRun('interrupted');
   const first = await go(run, { step: 2 });
@@ -217,10 +217,10 @@ test('stops with step, learning rate and last good checkpoint when the loss is n
   assert.deepEqual(flatWeights((await loadCheckpoint(run.last)).model), weights);
 });
 
-test('saves the steps before pictures that cannot be loaded, in an epoch and in a validation, and continues once they are back', async () => {
+test('saves the steps before images that cannot be loaded, in an epoch and in a validation, and continues once they are back', async () => {
   const straight = await go(await newRun('readable'));
   const run = await newRun('unreadable');
-  /** Whose pictures at these positions are gone. */
+  /** Whose images at these positions are gone. */
   const without = (which: 'train' | 'val', gone: (index: number) => boolean): Dataset => {
     const split = dataset.splits[which];
     const load = async (indices: Uint32Array) => {

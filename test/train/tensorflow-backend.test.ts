@@ -131,7 +131,7 @@ describe('tfjs-node-gpu and the CUDA libraries', { skip: isLinux ? false : 'Linu
   });
 });
 
-/** The tiny network after an epoch on pictures in a folder, ready to be trained on by the command. */
+/** The tiny network after an epoch on images in a folder, ready to be trained on by the command. */
 async function startedRun(): Promise<string> {
   const labels = ['ant', 'bee', 'cat', 'dog'];
   for (const split of ['train', 'val']) {

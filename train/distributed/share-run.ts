@@ -63,16 +63,16 @@ export async function receiveRun(
   };
 }
 
-/** Tells data sets apart: classes, names and numbers of pictures, and some of their pixels. */
+/** Tells data sets apart: classes, names and numbers of images, and some of their pixels. */
 async function fingerprint(dataset: Dataset): Promise<Record<string, unknown>> {
   const { labels, splits } = dataset;
   const pixels = createHash('sha256').update(await samplePictures(dataset));
   return {
     classes: labels,
-    'train pictures': splits.train.length,
-    'val pictures': splits.val.length,
-    'names and classes of pictures (SHA-256)': pictureNames(dataset),
-    'some pictures (SHA-256)': pixels.digest('hex'),
-    'pictures read shard by shard (with --stream everywhere)': isReadByShards(splits.train),
+    'train images': splits.train.length,
+    'val images': splits.val.length,
+    'names and classes of images (SHA-256)': pictureNames(dataset),
+    'some images (SHA-256)': pixels.digest('hex'),
+    'images read shard by shard (with --stream everywhere)': isReadByShards(splits.train),
   };
 }

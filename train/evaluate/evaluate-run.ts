@@ -1,4 +1,4 @@
-/** Evaluates a checkpoint or an exported file on a data set, and writes what it said of each picture. */
+/** Evaluates a checkpoint or an exported file on a data set, and writes what it said of each image. */
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
@@ -28,20 +28,20 @@ export interface EvaluateRequest {
   /** Data set; default for a run: its own. */
   data?: string;
   split: string;
-  /** Crops averaged a picture; of an exported file those inside it. Default for a run: 1. */
+  /** Crops averaged an image; of an exported file those inside it. Default for a run: 1. */
   crops?: CropCount;
-  /** Pictures to evaluate, spread evenly over the split; default: all. */
+  /** Images to evaluate, spread evenly over the split; default: all. */
   images?: number;
   /** Of a run; default: auto. */
   backend?: BackendName;
   batch?: number;
-  /** File for one JSON line a picture. */
+  /** File for one JSON line an image. */
   predictions?: string;
-  /** Decode pictures at every use, also where they fit in memory. */
+  /** Decode images at every use, also where they fit in memory. */
   stream?: boolean;
 }
 
-/** `crops` is what was averaged in fact: 2 for 10, and 1 for 5, where the network sees the whole picture. */
+/** `crops` is what was averaged in fact: 2 for 10, and 1 for 5, where the network sees the whole image. */
 export interface EvaluationReport extends Evaluation {
   model: string;
   data: string;
@@ -134,7 +134,7 @@ async function ofRun(request: EvaluateRequest, progress: Progress): Promise<Subj
 }
 
 /**
- * Pictures to measure a run on.
+ * Images to measure a run on.
  * @param data  default: what it was trained on
  * @throws {UserError} where there is no such data set or split, or its classes are others
  */

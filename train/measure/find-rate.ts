@@ -20,7 +20,7 @@ export interface FoundRate extends RateCurve {
   model: string;
   data: string;
   backend: string;
-  /** Pictures a step. */
+  /** Images a step. */
   batch: number;
 }
 

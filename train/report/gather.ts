@@ -70,12 +70,12 @@ async function measureIfThere(
     return await measure(run, model, { data, split: split ?? 'val', crops }, progress);
   } catch (error) {
     if (error instanceof NotFiniteError) {
-      missing.push(`Errors and pictures: ${error.message}.`);
+      missing.push(`Errors and images: ${error.message}.`);
       return undefined;
     }
     if (!(error instanceof UserError) || data !== undefined || split !== undefined) throw error;
     missing.push(
-      `Errors and pictures: the data set is not available (${error.message}); --data DATA says where it is, --split NAME which part.`,
+      `Errors and images: the data set is not available (${error.message}); --data DATA says where it is, --split NAME which part.`,
     );
     return undefined;
   }
@@ -98,5 +98,5 @@ function noCheckpoint(run: Run, name: 'best' | 'last'): string {
   const advice = hasCheckpoint(run[other])
     ? `--checkpoint ${other} takes ${other}/`
     : 'training saves one within minutes and at the end of each epoch; "alexnet train --resume" continues a run that stopped';
-  return `Kernels, errors and pictures: there is no checkpoint ${name}/ yet; ${advice}.`;
+  return `Kernels, errors and images: there is no checkpoint ${name}/ yet; ${advice}.`;
 }

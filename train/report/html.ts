@@ -52,7 +52,7 @@ export function scrolling(label: string, contents: Html): Html {
   return html`<div class="scroll" role="region" tabindex="0" aria-label="${label}">${contents}</div>`;
 }
 
-/** A picture inside the page. */
+/** An image inside the page. */
 export function image(
   bytes: Buffer,
   format: 'png' | 'jpeg',

@@ -10,12 +10,12 @@ import type { Run } from '../run/run-folder.js';
 import { Confusion } from './confusion.js';
 import { WorstAnswers } from './worst-answers.js';
 
-/** Errors by number of crops averaged a picture. */
+/** Errors by number of crops averaged an image. */
 export interface CropErrors extends Evaluation {
   crops: number;
 }
 
-/** A badly answered picture with its pixels, as the network was given them: uint8 [imagePx, imagePx, 3]. */
+/** A badly answered image with its pixels, as the network was given them: uint8 [imagePx, imagePx, 3]. */
 export interface WorstAnswer extends PicturePrediction {
   pixels: Uint8Array;
 }
@@ -34,7 +34,7 @@ export interface Measured {
   worst: WorstAnswer[];
 }
 
-/** Pictures shown with their answers. */
+/** Images shown with their answers. */
 const WORST = 24;
 
 /** @throws {UserError} see `openRunPictures` and `checkFinite` */

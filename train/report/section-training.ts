@@ -14,7 +14,7 @@ export function trainingSection({ run, metrics }: Report): Html | undefined {
   const figures = plots(run, metrics, perEpoch).map((plot) => html`<figure>${new Html(linePlot(plot))}</figure>\n`);
   const ends = metrics.filter(endsEpoch);
   return html`<section id="training"><h2>Training</h2>
-<p>Points of single batches are those of every tenth step; the training errors of an epoch are those of the pictures as they came, while
+<p>Points of single batches are those of every tenth step; the training errors of an epoch are those of the images as they came, while
 the weights changed, with dropout and cropped at random where the settings say so.</p>
 <div class="plots">${figures}</div>
 ${ends.length > 0 ? epochTable(ends) : undefined}</section>`;

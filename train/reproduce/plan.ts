@@ -43,7 +43,7 @@ export interface Plan {
 
 /** Share of a race's budget that goes into choosing learning rates. */
 export const SEARCH_SHARE = 0.25;
-/** A validation picture costs about this share of a training picture: forward only. */
+/** A validation image costs about this share of a training image: forward only. */
 export const VALIDATION_COST = 1 / 3;
 /** Of the budget; the rest is for checkpoints and for opening the data. */
 const TRAINING_SHARE = 0.95;
@@ -144,7 +144,7 @@ async function planRace(
   learningRates: readonly number[],
 ): Promise<Plan> {
   const configs = variants.map((variant) => configOf(variant, request.data));
-  let slowest = Number.POSITIVE_INFINITY; // pictures a second
+  let slowest = Number.POSITIVE_INFINITY; // images a second
   for (const config of configs) slowest = Math.min(slowest, await newTrainingRate(dataset, config));
   const tries = variants.length * learningRates.length;
   const seconds = (SEARCH_SHARE * request.budgetSeconds) / tries;

@@ -116,7 +116,7 @@ async function foreignResults(out: string): Promise<string[]> {
 
 const RESULTS = ['table.md', 'plot.svg', 'result.json'];
 
-/** Of the last checkpoint; undefined where the network sees the whole picture. */
+/** Of the last checkpoint; undefined where the network sees the whole image. */
 async function tenCropError(run: Run, dataset: Dataset, progress: Progress): Promise<number | undefined> {
   if (run.inputPx === run.imagePx) return undefined;
   const { val: split } = dataset.splits;

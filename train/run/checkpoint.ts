@@ -16,7 +16,7 @@ import { type ScheduleState, startSchedule } from '../schedule.js';
 import { isDataFile } from './checkpoint-files.js';
 import { modelWeights, type NamedVariable } from './weights.js';
 
-/** Errors on the validation pictures, fractions, after an epoch (from 1). */
+/** Errors on the validation images, fractions, after an epoch (from 1). */
 export interface Validation {
   epoch: number;
   /** null where the errors come from an imported file, which does not say it. */
@@ -33,10 +33,10 @@ export interface RunState {
   epoch: number;
   /** Updates made in the epoch under way; all of them while its validation is outstanding. */
   position: number;
-  /** Sums over the pictures of the epoch under way: losses, and how many were right. */
+  /** Sums over the images of the epoch under way: losses, and how many were right. */
   lossSum: number;
   rightSum: number;
-  /** Mean training loss of the last whole epoch, and its training error, both as the pictures were trained on; absent in earlier versions. */
+  /** Mean training loss of the last whole epoch, and its training error, both as the images were trained on; absent in earlier versions. */
   trainLoss: number | null;
   trainTop1Error?: number | null;
   schedule: ScheduleState;

@@ -21,17 +21,17 @@ export interface RunRecord {
   config: TrainConfig;
   /** What `config.data` and `config.from` name, with absolute paths; absent in earlier versions. */
   paths?: { data: string; from?: string };
-  /** Side of the pictures and of the network's input, pixels. */
+  /** Side of the images and of the network's input, pixels. */
   imagePx: number;
   inputPx: number;
-  /** Number of pictures by split: a resumed run must find as many. */
+  /** Number of images by split: a resumed run must find as many. */
   pictures: Record<string, number>;
   /** SHA-256 of their names and classes by split; a resumed run must find the same. Absent in earlier versions. */
   pictureNames?: Record<string, string>;
-  /** Whether the training pictures are taken in an order of shards; absent in earlier versions. */
+  /** Whether the training images are taken in an order of shards; absent in earlier versions. */
   byShards?: boolean;
   versions: Record<string, string>;
-  /** How the training pictures' colours vary; absent where they are not shifted. */
+  /** How the training images' colours vary; absent where they are not shifted. */
   colours?: ColourStatistics;
   /** Settings that changed while the run was interrupted; absent where none did. */
   history?: HistoryEntry[];
@@ -52,9 +52,9 @@ export interface RunLabels {
 /** A run on disk. */
 export interface Run extends RunRecord, RunLabels {
   path: string;
-  /** Per-pixel mean of the training pictures, float32 [imagePx, imagePx, 3], 0 … 255. */
+  /** Per-pixel mean of the training images, float32 [imagePx, imagePx, 3], 0 … 255. */
   mean: Float32Array;
-  /** A few validation pictures, uint8 [n, imagePx, imagePx, 3]: an export is checked on them without the data set. */
+  /** A few validation images, uint8 [n, imagePx, imagePx, 3]: an export is checked on them without the data set. */
   samples: Uint8Array;
   /** Folders of the two checkpoints. */
   last: string;
@@ -153,7 +153,7 @@ async function removeEntries(path: string): Promise<void> {
   for (const name of FILES.toReversed()) await rm(join(path, name), { force: true }); // config.json last: until then it is a run
 }
 
-/** Stores the run's config and sample pictures again, e.g. with more epochs. @param run  with what is to be stored */
+/** Stores the run's config and sample images again, e.g. with more epochs. @param run  with what is to be stored */
 export async function updateRun({ path, ...run }: Run): Promise<void> {
   const { mean: _, samples, last, best, labels, synsets, ...record } = run;
   await writeFileAtomically(join(path, 'samples.bin'), samples);

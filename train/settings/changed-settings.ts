@@ -69,7 +69,7 @@ export function describeChanges(changes: Changes): string {
 
 /**
  * The state of a checkpoint as the resumed run takes it, after changes that came when it was saved or later. Where the rate or the schedule
- * changed, the schedule restarts; where the batch or the data did, the epoch under way; errors on other validation pictures no longer count, nor
+ * changed, the schedule restarts; where the batch or the data did, the epoch under way; errors on other validation images no longer count, nor
  * losses before any change.
  */
 export function afterChanges(state: RunState, history: readonly HistoryEntry[] = []): RunState {

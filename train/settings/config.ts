@@ -18,11 +18,11 @@ export type ScheduleName = (typeof SCHEDULES)[number];
 export interface Settings {
   /** Names every stream of random numbers: initial weights, order, crops, dropout. */
   seed: number;
-  /** Passes over the training pictures; `plateau` may end before. */
+  /** Passes over the training images; `plateau` may end before. */
   epochs: number;
-  /** Pictures an update. */
+  /** Images an update. */
   batch: number;
-  /** Pictures computed at once, to bound memory; null: the whole batch. The update is the same up to rounding. */
+  /** Images computed at once, to bound memory; null: the whole batch. The update is the same up to rounding. */
   microBatch: number | null;
   learningRate: number;
   momentum: number;
@@ -43,13 +43,13 @@ export interface Settings {
   earlyStop: number | null;
   /** The rate climbs linearly from 0 over this many epochs. */
   warmupEpochs: number;
-  /** A window at a random place (else the centre) where pictures are larger than the network's input. */
+  /** A window at a random place (else the centre) where images are larger than the network's input. */
   randomCrop: boolean;
-  /** Half of the pictures mirrored, drawn again each epoch. */
+  /** Half of the images mirrored, drawn again each epoch. */
   mirror: boolean;
-  /** Pictures' colours are shifted along their principal components, by normal draws of this deviation; 0: never. */
+  /** Images' colours are shifted along their principal components, by normal draws of this deviation; 0: never. */
   colourNoise: number;
-  /** Weights in the loss by class index, of mean 1 over the training pictures, see `data/class-weights.ts`; null: all 1. */
+  /** Weights in the loss by class index, of mean 1 over the training images, see `data/class-weights.ts`; null: all 1. */
   classWeights: number[] | null;
   /**
    * How α of the response normalisation is read, where the network has that choice, see `model/alexnet.ts`; or the constants of each such layer,
@@ -141,7 +141,7 @@ export function checkFlags({ milestones, patience }: Partial<Settings>, { schedu
   }
 }
 
-/** Updates of one pass over the training pictures; the last may have fewer than `batch`. */
+/** Updates of one pass over the training images; the last may have fewer than `batch`. */
 export function stepsPerEpoch(pictures: number, batch: number): number {
   return Math.ceil(pictures / Math.min(batch, pictures));
 }

@@ -87,7 +87,7 @@ const SOURCES: Record<RecipeName, Source> = {
 };
 
 /**
- * Every value that the recipe has for the network: of ImageNet's recipe for pictures of its size, else what was published for it.
+ * Every value that the recipe has for the network: of ImageNet's recipe for images of its size, else what was published for it.
  * @throws {UsageError} where nothing was published for a network of CIFAR-10
  */
 export function publishedRecipe(name: RecipeName, spec: NetworkSpec): PublishedRecipe {

@@ -1,4 +1,4 @@
-/** A new run put together, not yet on disk: data set, network with its initial weights, settings, mean picture, colours. */
+/** A new run put together, not yet on disk: data set, network with its initial weights, settings, mean image, colours. */
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { UsageError } from '../../base/errors.js';
 import type { Progress } from '../../base/progress.js';
@@ -19,7 +19,7 @@ import { describeRecipe, publishedRecipe } from '../settings/recipes.js';
 import { modelFromOrigin, networkOfOrigin, type Origin, openOrigin } from './fine-tune.js';
 import { absolutePaths, checkClasses, countPictures, openForTraining, pictureNames } from './training-data.js';
 
-/** Pictures kept for checking exports. */
+/** Images kept for checking exports. */
 const SAMPLES = 8;
 
 /** What a person asks of a new run. */
@@ -31,7 +31,7 @@ export interface NewRunRequest {
   dataset?: Dataset;
   /** Run whose weights and mean a new run starts with. */
   from?: string;
-  /** Decode pictures at every use, also where they fit in memory. */
+  /** Decode images at every use, also where they fit in memory. */
   stream?: boolean;
   /** Number of classes that the data set must have. */
   classes?: number;
@@ -117,7 +117,7 @@ async function newRun(request: NewRunRequest, origin: Origin | undefined, progre
   return { record, labels: { labels, synsets }, pictures: { mean, samples }, dataset, model };
 }
 
-/** Validation pictures spread over the split, and so over the classes. */
+/** Validation images spread over the split, and so over the classes. */
 export async function samplePictures({ splits: { val }, imagePx }: Dataset): Promise<Uint8Array> {
   const count = Math.min(SAMPLES, val.length);
   const indices = Uint32Array.from({ length: count }, (_, i) => Math.floor((i * val.length) / count));

@@ -104,7 +104,7 @@ export async function resumeRun(request: ResumeRequest, progress: Progress): Pro
   return { run, dataset, from, changes: changed ? changes : undefined, model: from?.model ?? (await firstModel(run)) };
 }
 
-/** Errors on other validation pictures cannot be compared with those before: puts their change among `changes`, and the new ones into the run. */
+/** Errors on other validation images cannot be compared with those before: puts their change among `changes`, and the new ones into the run. */
 async function compareValidationPictures(run: Run, dataset: Dataset, changes: Changes, moved: boolean): Promise<void> {
   const samples = await samplePictures(dataset);
   const describe = (count: number, some: Uint8Array) => `${count}, with SHA-256 ${checksum(some)}… of some`;

@@ -10,9 +10,9 @@ import { holdsRun, type Run, type RunRecord } from '../run/run-folder.js';
 import { openStreamable } from './open-data.js';
 
 export interface TrainingDataOptions {
-  /** Decode pictures at every use also where they fit in memory. */
+  /** Decode images at every use also where they fit in memory. */
   stream?: boolean;
-  /** Whether a resumed run began with its epochs in an order of shards, see `epoch-batches.ts`; default: as these pictures are read. */
+  /** Whether a resumed run began with its epochs in an order of shards, see `epoch-batches.ts`; default: as these images are read. */
   byShards?: boolean;
 }
 
@@ -26,11 +26,11 @@ export async function openForTraining(
   const dataset = await openStreamable(source, { imagePx, splits: ['train', 'val'] }, stream || byShards, progress);
   for (const split of ['train', 'val']) {
     if (!dataset.splits[split]?.length)
-      throw new UserError(`${source}: no ${split}/ pictures; training needs train/ and val/ or test/`);
+      throw new UserError(`${source}: no ${split}/ images; training needs train/ and val/ or test/`);
   }
   if (byShards === false && isReadByShards(dataset.splits.train)) {
     progress.note(
-      `warning: ${source}: pictures are read one by one, in the order in which the run began: with its pictures in memory`,
+      `warning: ${source}: images are read one by one, in the order in which the run began: with its images in memory`,
     );
     dataset.splits.train = { ...dataset.splits.train, shards: undefined };
   }
@@ -41,14 +41,14 @@ export function countPictures({ splits }: Dataset): Record<string, number> {
   return { train: splits.train.length, val: splits.val.length };
 }
 
-/** SHA-256 of the names and classes of a split's pictures, in their order. */
+/** SHA-256 of the names and classes of a split's images, in their order. */
 function namesOf({ length, labels, name }: Split): string {
   const hash = createHash('sha256');
   for (let i = 0; i < length; i++) hash.update(`${labels[i]} ${name(i)}\n`);
   return hash.digest('hex');
 }
 
-/** Tells where pictures were moved, which numbers do not. */
+/** Tells where images were moved, which numbers do not. */
 export function pictureNames({ splits }: Dataset): Record<string, string> {
   const train = namesOf(splits.train);
   return { train, val: splits.val === splits.train ? train : namesOf(splits.val) };
@@ -74,7 +74,7 @@ export function originOf({ config, paths }: Pick<RunRecord, 'config' | 'paths'>)
 
 /** For people. */
 export function describeData({ pictures, labels }: { pictures: Record<string, number>; labels: string[] }): string {
-  return `${pictures.train} train and ${pictures.val} val pictures of ${labels.length} classes`;
+  return `${pictures.train} train and ${pictures.val} val images of ${labels.length} classes`;
 }
 
 /** @throws {UserError} where the data set has another number of classes than is wanted */
@@ -86,8 +86,8 @@ export function checkClasses({ source, labels }: Dataset, wanted: number | undef
 }
 
 /**
- * @param force  other pictures of the same classes will do
- * @throws {UserError} where it is not the one that the run was trained on: numbers of pictures, their names or classes, or labels differ
+ * @param force  other images of the same classes will do
+ * @throws {UserError} where it is not the one that the run was trained on: numbers of images, their names or classes, or labels differ
  */
 export function checkSameData(run: Run, dataset: Dataset, names: Record<string, string>, force: boolean): void {
   const found = { pictures: countPictures(dataset), labels: dataset.labels };
@@ -106,7 +106,7 @@ export function checkSameData(run: Run, dataset: Dataset, names: Record<string, 
   );
 }
 
-/** Splits whose pictures were renamed or moved to other classes since the run began, as far as it is known. */
+/** Splits whose images were renamed or moved to other classes since the run began, as far as it is known. */
 export function movedSplits(
   { pictureNames: stored = {} }: Pick<RunRecord, 'pictureNames'>,
   names: Record<string, string>,

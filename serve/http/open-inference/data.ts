@@ -62,7 +62,7 @@ function nameOf(value: unknown): string {
   return JSON.stringify(value).slice(0, 40);
 }
 
-/** @throws {RequestError} BAD_REQUEST unless it is `count` pictures in base64 */
+/** @throws {RequestError} BAD_REQUEST unless it is `count` images in base64 */
 export function stringsOfJson(where: string, data: unknown, count: number): Buffer[] {
   const bad = (problem: string) => new RequestError('BAD_REQUEST', `${where}: data: ${problem}`);
   if (!Array.isArray(data)) throw bad('expected an array');
@@ -70,13 +70,13 @@ export function stringsOfJson(where: string, data: unknown, count: number): Buff
   if (texts.length !== count) throw wrongCount(where, count, texts.length);
   return texts.map((text) => {
     const bytes = typeof text === 'string' ? bytesOfBase64(text) : undefined;
-    if (!bytes) throw bad('expected pictures in base64');
+    if (!bytes) throw bad('expected images in base64');
     return bytes;
   });
 }
 
 function wrongCount(where: string, count: number, got: number | string): RequestError {
-  return new RequestError('BAD_REQUEST', `${where}: expected ${count} pictures for the shape, got ${got}`);
+  return new RequestError('BAD_REQUEST', `${where}: expected ${count} images for the shape, got ${got}`);
 }
 
 /** @throws {RequestError} BAD_REQUEST unless it is `count` strings */

@@ -10,7 +10,7 @@ import type { ErrorShape, Protocol } from '../protocol.js';
 import { ClassifyAnswer, OwnError, Top } from '../schemas.js';
 import { type AppDeps, answerPicture, openForPictures } from './answer-picture.js';
 
-/** Faults that any picture may meet, on the routes of every protocol. */
+/** Faults that any image may meet, on the routes of every protocol. */
 export const PICTURE_ERRORS = [
   'EMPTY_BODY',
   'INVALID_IMAGE',
@@ -31,7 +31,7 @@ export const OWN_ERROR: ErrorShape = {
 export function ownRoutes(deps: AppDeps): Protocol {
   return {
     name: 'alexnet',
-    description: 'Send a picture, get its most probable classes.',
+    description: 'Send an image, get its most probable classes.',
     error: OWN_ERROR,
     routes: [
       {
@@ -39,7 +39,7 @@ export function ownRoutes(deps: AppDeps): Protocol {
         path: '/classify',
         handler: classify(deps),
         doc: {
-          summary: 'Classify a JPEG, PNG or WebP picture',
+          summary: 'Classify a JPEG, PNG or WebP image',
           query: {
             top: { description: 'Default: 5', schema: Top },
             model: { description: 'Needed if several models are served', schema: z.string() },

@@ -1,4 +1,4 @@
-/** The views: what a network does with a picture, and why. Computed by a process of their own, one at a time; see hosting/view-host.ts. */
+/** The views: what a network does with an image, and why. Computed by a process of their own, one at a time; see hosting/view-host.ts. */
 import type { RequestHandler } from 'express';
 import { z } from 'zod';
 import { RequestError } from '../../errors.js';
@@ -65,7 +65,7 @@ export function explainRoutes(deps: AppDeps): Protocol {
   const json = (schema: z.ZodType) => ({ 'application/json': schema });
   return {
     name: 'Views',
-    description: 'What the network does with a picture, and why; one view at a time, after classification.',
+    description: 'What the network does with an image, and why; one view at a time, after classification.',
     prefixes: ['/explain'],
     error: OWN_ERROR,
     routes: [
@@ -77,7 +77,7 @@ export function explainRoutes(deps: AppDeps): Protocol {
       view(
         'post',
         'picture',
-        'The picture, or a crop of it, as the network sees it',
+        'The image, or a crop of it, as the network sees it',
         { 'image/png': 'binary' },
         { crop: optional('Position in `crops` of /explain/layers; default: the whole square') },
         (query, bytes) => ({ view: 'picture', bytes, ...query }),
@@ -132,7 +132,7 @@ export function explainRoutes(deps: AppDeps): Protocol {
       view(
         'post',
         'neighbours',
-        'Nearest pictures of the index in the features of the last hidden layer',
+        'Nearest images of the index in the features of the last hidden layer',
         json(Neighbours),
         { k: { description: 'How many; default: 9', schema: z.int().min(1).max(50).default(9) } },
         ({ k }, bytes) => ({ view: 'neighbours', bytes, k }),
@@ -140,7 +140,7 @@ export function explainRoutes(deps: AppDeps): Protocol {
       view(
         'get',
         'strongest',
-        'Pictures of the index that excite a unit most',
+        'Images of the index that excite a unit most',
         json(Strongest),
         { ...LAYER, channel: wanted('Channel of the layer, or unit') },
         (query) => ({ view: 'strongest', ...query }),

@@ -94,7 +94,7 @@ export function fromHuggingFace(file: string, config: unknown, beside: string, p
     );
   }
   if (preprocessor === undefined)
-    throw new UserError(`${beside}: missing; it says how pictures become the model's input`);
+    throw new UserError(`${beside}: missing; it says how images become the model's input`);
   refuseLongest(preprocessor as Record<string, unknown>, beside);
   const given = parse(Preprocessor, beside, preprocessor);
   if (processorOf(given) === 'Perceiver') {

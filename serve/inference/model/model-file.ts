@@ -1,5 +1,5 @@
 /**
- * Reads a `.onnx` file and makes sure, before anything is started, that it is a classifier of pictures, and how pictures become its input: by
+ * Reads a `.onnx` file and makes sure, before anything is started, that it is a classifier of images, and how images become its input: by
  * the metadata of a file that "alexnet export" wrote, else by the description next to it.
  */
 import { statSync } from 'node:fs';
@@ -110,7 +110,7 @@ function ownMetadata({ metadataProps }: ModelProto, isOwn: boolean, file: string
 function requireConfig(config: ModelConfig | undefined, file: string): ModelConfig {
   if (config) return config;
   throw new UserError(
-    `${file}: does not say how pictures become its input; put a config.json next to it, e.g. ` +
+    `${file}: does not say how images become its input; put a config.json next to it, e.g. ` +
       '{"labels": "labels.txt", "input": {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}}',
   );
 }
@@ -140,7 +140,7 @@ function byMetadata(metadata: ModelMetadata, model: Interface & { proto: ModelPr
     if (found[i].length === 1 && describe(found[i][0], true) === describe(wanted)) return;
     const got = found[i].map((spec) => describe(spec)).join(', ') || 'none';
     throw new UserError(
-      `${file}: not a classifier of pictures: expected the ${i === 0 ? 'input' : 'output'} ${describe(wanted)}, got ${got}; ` +
+      `${file}: not a classifier of images: expected the ${i === 0 ? 'input' : 'output'} ${describe(wanted)}, got ${got}; ` +
         'make one with "alexnet export"',
     );
   });
@@ -179,7 +179,7 @@ function perCropOf({ graph }: ModelProto): string | undefined {
   return ending?.kind === 'softmax' ? ending.value : undefined;
 }
 
-/** Any other network with one picture for input and a row of classes for output. */
+/** Any other network with one image for input and a row of classes for output. */
 function byConfig(config: ModelConfig, model: Interface & { proto: ModelProto }, file: string): Described {
   const { inputs, outputs, proto } = model;
   if (inputs.length !== 1) {

@@ -1,4 +1,4 @@
-/** How pictures become the input of a model that config.json describes. */
+/** How images become the input of a model that config.json describes. */
 import { UserError } from '../../../base/errors.js';
 import { describe, type TensorSpec } from '../../tensors.js';
 import type { Decoding } from '../image/decode.js';
@@ -9,7 +9,7 @@ import type { ModelConfig } from './model-config.js';
 /** Channels by their number. */
 const BY_COUNT: Record<number, Channels> = { 1: 'GREY', 3: 'RGB', 4: 'RGBA' };
 
-/** @throws {UserError} where the input is no picture's, or is not what config.json says */
+/** @throws {UserError} where the input is no image's, or is not what config.json says */
 export function pictureRecipe(config: ModelConfig, spec: TensorSpec, file: string): PictureRecipe {
   const { datatype, shape } = spec;
   if (shape.length !== 4 || !(datatype === 'UINT8' || datatype === 'FP32')) {
@@ -73,7 +73,7 @@ function inputSize(stated: Size, { input: { size } }: ModelConfig, spec: TensorS
   return { width, height };
 }
 
-/** Short side of the picture to that of the input by default: 256 to 224. */
+/** Short side of the image to that of the input by default: 256 to 224. */
 const MARGIN = 256 / 224;
 
 function decodingOf({ input: given }: ModelConfig, input: Size, channels: Channels, file: string): Decoding {

@@ -1,4 +1,4 @@
-/** Where the operations of a graph stand in its picture. */
+/** Where the operations of a graph stand in its image. */
 import { type GraphLabel, Graph as Layout, layout } from '@dagrejs/dagre';
 import { shape } from '../parts/numbers.js';
 import type { Graph } from '../server/answers.js';

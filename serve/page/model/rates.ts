@@ -5,7 +5,7 @@ import type { Target } from '../server/request.js';
 export interface Rates {
   /** Seconds since 1970. */
   time: number;
-  /** Pictures answered a second. */
+  /** Images answered a second. */
   throughput: number;
   /** Mean milliseconds of an answer and of its parts; null where none was given. */
   total: number | null;

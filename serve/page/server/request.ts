@@ -34,7 +34,7 @@ export function path(route: string, query: Query = {}): string {
 }
 
 /**
- * A GET, or a POST where there is a picture.
+ * A GET, or a POST where there is an image.
  * @throws {Refused} with the server's own sentence
  * @throws {Gone}
  * @throws {DOMException} AbortError, where the signal says so

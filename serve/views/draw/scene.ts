@@ -1,4 +1,4 @@
-/** A drawing of pictures and words, written as SVG, as PNG (pictures only: fonts differ by machine), or within an HTML page. */
+/** A drawing of images and words, written as SVG, as PNG (images only: fonts differ by machine), or within an HTML page. */
 import { extname } from 'node:path';
 import sharp from 'sharp';
 import { writeFileAtomically } from '../../../base/atomic-file.js';
@@ -22,7 +22,7 @@ export interface Placed {
 export interface Scene {
   width: number;
   height: number;
-  /** Enlarged without smoothing where they are smaller than their place; encoded pictures as they are, smoothed. */
+  /** Enlarged without smoothing where they are smaller than their place; encoded images as they are, smoothed. */
   images: (Placed & { width: number; height: number; picture: Pixels | Buffer; title?: string })[];
   texts: (Placed & { text: string; bold?: boolean })[];
 }

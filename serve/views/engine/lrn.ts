@@ -1,4 +1,4 @@
-/** Response normalisation at one place of a picture: what the file gives there, the neighbouring channels, and the formula with their numbers. */
+/** Response normalisation at one place of an image: what the file gives there, the neighbouring channels, and the formula with their numbers. */
 import { RequestError } from '../../errors.js';
 import { position } from './find-layer.js';
 import type { LrnConstants } from './layer-table.js';

@@ -1,5 +1,5 @@
 /**
- * Which part of a picture a class rests on: its probability while a grey patch covers one place after another (Zeiler, Fergus: "Visualizing and
+ * Which part of an image a class rests on: its probability while a grey patch covers one place after another (Zeiler, Fergus: "Visualizing and
  * Understanding Convolutional Networks", 2014, §4.2). One crop is looked at, not the mean of ten; grey is the mean that the network subtracts.
  */
 import type { NamedCrop } from '../../crops.js';

@@ -168,7 +168,7 @@ export class Explainer {
     if (this.index) return this.index;
     throw new RequestError(
       'VIEW_UNAVAILABLE',
-      'needs an index of pictures: make one with "alexnet index --model FILE --data DATA --out INDEX", start with "alexnet serve --index INDEX"',
+      'needs an index of images: make one with "alexnet index --model FILE --data DATA --out INDEX", start with "alexnet serve --index INDEX"',
     );
   }
 

@@ -259,5 +259,5 @@ test('in the order of an epoch each process fetches a block about once, with a c
     return counts;
   };
   for (const count of await fetched(far)) assert.ok(count <= blocksInAll / 2 + 1, `${count} of ${blocksInAll}`);
-  for (const count of await fetched(near)) assert.ok(count > 100, `${count}, were the order one of all pictures`);
+  for (const count of await fetched(near)) assert.ok(count > 100, `${count}, were the order one of all images`);
 });

@@ -63,7 +63,7 @@ test('processes with other settings or data refuse to start', { skip: openMpi.sk
   );
   says(
     await start({ folder: join(folder, 'b'), words: words(out, 1, ...together) }),
-    /some pictures \(SHA-256\): rank 0 has/,
+    /some images \(SHA-256\): rank 0 has/,
   );
   says(
     await start({ folder, words: words(out, 1, ...together) }),
@@ -71,14 +71,14 @@ test('processes with other settings or data refuse to start', { skip: openMpi.sk
   );
 });
 
-test('more processes than a batch has pictures leave the run as it was', { skip: openMpi.skip }, async () => {
+test('more processes than a batch has images leave the run as it was', { skip: openMpi.skip }, async () => {
   const config = join(folder, 'one/config.json');
   const before = await readFile(config, 'utf8');
   const asked = words('one', 5, ...together, '--resume', '--force', '--batch', '2');
   const { code, stderr } = await launch(openMpi, [{ size: 3, folder, words: asked }]);
   assert.notEqual(code, 0);
   assert.match(stderr, /changed: .*batch was 32, now 2/);
-  assert.match(stderr, /a batch of 2 pictures for 3 processes/);
+  assert.match(stderr, /a batch of 2 images for 3 processes/);
   assert.equal(await readFile(config, 'utf8'), before);
 });
 

@@ -1,6 +1,6 @@
 /**
  * The ImageNet challenge of 2012 in its own archives, read without unpacking: `ILSVRC2012_img_train.tar`, which holds a tar a synset,
- * `ILSVRC2012_img_val.tar`, and the development kit, which says what is on the validation pictures. They appear as members
+ * `ILSVRC2012_img_val.tar`, and the development kit, which says what is on the validation images. They appear as members
  * `train/<synset>_<words>/…` and `val/<synset>_<words>/…`.
  */
 import { existsSync } from 'node:fs';
@@ -62,13 +62,13 @@ async function* valMembers(folder: string, { byId, truth }: Kit): AsyncGenerator
     const number = Number(/_(\d{8})\.JPEG$/i.exec(path)?.[1]);
     const name = byId.get(truth[number - 1]);
     if (!name) {
-      throw new UserError(`${archive}: ${path} has no line of ${TRUTH}, which has ${truth.length} pictures`);
+      throw new UserError(`${archive}: ${path} has no line of ${TRUTH}, which has ${truth.length} images`);
     }
     pictures += 1;
     yield { path: `val/${name}/${basename(path)}`, kind, read, later };
   }
   if (pictures === truth.length) return;
-  throw new UserError(`${archive}: holds ${pictures} pictures, and ${TRUTH} has ${truth.length}; fetch it again`);
+  throw new UserError(`${archive}: holds ${pictures} images, and ${TRUTH} has ${truth.length}; fetch it again`);
 }
 
 function archiveIn(folder: string, name: string): string {
@@ -103,7 +103,7 @@ interface Kit {
   /** Folder names `<synset>_<words>` by the challenge's number of the class, and by synset. */
   byId: Map<number, string>;
   names: Map<string, string>;
-  /** Number of the class of every validation picture. */
+  /** Number of the class of every validation image. */
   truth: number[];
 }
 

@@ -71,7 +71,7 @@ export function demoCommand(): Command {
     });
 }
 
-/** @throws {UserError} where something else than an earlier demo would be replaced */
+/** @throws {UserError} if something else than an earlier demo would be replaced */
 async function checkDemoFolder(out: string): Promise<void> {
   await checkFree(out, true);
   const run = holdsRun(out) ? await openRun(out) : undefined;

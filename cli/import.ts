@@ -29,9 +29,9 @@ export interface ImportReport {
   parameters: number;
   /** Order of the channels in the file. */
   channels: 'rgb' | 'bgr';
-  /** True where the file is one that `alexnet export` wrote. */
+  /** True if the file is one that `alexnet export` wrote. */
   own: boolean;
-  /** Largest difference to the file's own logits; null where they could not be compared, and why in `notCompared`. */
+  /** Largest difference to the file's own logits; null if they could not be compared, and why in `notCompared`. */
   compared: Compared | null;
   notCompared?: string;
   warnings: string[];

@@ -11,7 +11,7 @@ const SETTING = 'glibc.malloc.hugetlb=1';
 /** Not yet in the types of the oldest Node we support. */
 type Execve = (file: string, args: readonly string[], env: NodeJS.ProcessEnv) => never;
 
-/** True where the kernel gives large pages to those who ask, and nobody has asked yet. */
+/** True if the kernel gives large pages to those who ask, and nobody has asked yet. */
 function wouldHelp(): boolean {
   if (process.env.GLIBC_TUNABLES !== undefined) return false;
   const [, minor] = (glibcVersion() ?? '').split('.').map(Number);

@@ -121,7 +121,7 @@ async function serve(given: ServeFlags): Promise<void> {
   await serveUntilSignal(server, log);
 }
 
-/** @throws {UsageError} where there is none, or one that is easily guessed */
+/** @throws {UsageError} if there is none, or one that is easily guessed */
 function adminToken(): string {
   const token = process.env[TOKEN] ?? '';
   if (token.length >= MIN_TOKEN) return token;

@@ -5,7 +5,7 @@ import type { Pictures } from '../serve/views/index/build-index.js';
 import type { Dataset } from '../train/data/dataset.js';
 import { loadPictures } from '../train/data/stream/read-ahead.js';
 
-/** @throws {UserError} where the set has no such split */
+/** @throws {UserError} if the set has no such split */
 export function splitPictures({ source, splits, labels }: Dataset, name: string): Pictures {
   const split = splits[name];
   if (!split) throw new UserError(`${source}: has no split "${name}"; choose another with --split`);

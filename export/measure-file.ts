@@ -29,8 +29,8 @@ export function mostImages({ crops, inputPx }: Pick<ModelMetadata, 'crops' | 'in
 
 /**
  * Validation images to measure a run's file on.
- * @returns undefined where none are wanted, or, after a note that says why, where there are none
- * @throws {UserError} where `data` was asked for and does not fit
+ * @returns undefined if none are wanted, or, after a note that says why, if there are none
+ * @throws {UserError} if `data` was asked for and does not fit
  */
 export async function openValidation(
   run: Run,

@@ -59,7 +59,7 @@ export async function exportTriton(request: TritonRequest, progress: Progress): 
   }
 }
 
-/** Next to the versions: what an earlier export wrote and nobody has changed since. @throws {UserError} where it is something else */
+/** Next to the versions: what an earlier export wrote and nobody has changed since. @throws {UserError} if it is something else */
 async function checkModelFolder(folder: string): Promise<void> {
   const config = await readFile(join(folder, 'config.pbtxt'), 'utf8').catch(() => '');
   const head = config.includes('TYPE_UINT8') ? 'image' : 'tensor';

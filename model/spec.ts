@@ -41,7 +41,7 @@ interface Weights {
   bias: number;
 }
 
-/** Convolution; stride and groups are 1 where not given. `kernel` is the window's side. */
+/** Convolution; stride and groups are 1 if not given. `kernel` is the window's side. */
 export interface ConvRow extends Weights {
   type: 'conv';
   name: string;

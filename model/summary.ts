@@ -5,7 +5,7 @@ import type { LayerRow, LrnChoice, LrnConstants, NetworkSpec, Pad } from './spec
 export interface LayerSummary extends LayerSize {
   name: string;
   type: LayerRow['type'];
-  /** Side of the window, pixels; where there is one. */
+  /** Side of the window, pixels; if there is one. */
   kernel?: number;
   stride?: number;
   pad?: Pad;
@@ -28,7 +28,7 @@ export interface Summary {
 
 /**
  * @param lrn  as in `NetworkOptions`
- * @throws {UserError} when `classes` is no positive whole number
+ * @throws {UserError} when `classes` is not a positive whole number
  */
 export function summarize(spec: NetworkSpec, classes: number, lrn?: LrnChoice): Summary {
   let output: Output = [spec.inputPx, spec.inputPx, 3];

@@ -74,7 +74,7 @@ export interface Target {
   readonly opset: number;
   /** `op`: the LRN operator. `conv`: band convolution, faster on onnxruntime's CPU provider. */
   readonly lrn: 'op' | 'conv';
-  /** Channels that lie together where convolutions run in onnxruntime's blocked layout; 0 or absent where they do not. */
+  /** Channels that lie together where convolutions run in onnxruntime's blocked layout; 0 or absent if they do not. */
   readonly block?: number;
   /** Numbers are finite: nodes that only treat NaN and infinities as tfjs does are left out. */
   readonly finite?: boolean;

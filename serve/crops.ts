@@ -4,9 +4,9 @@ import type { ServedModel } from './served-model.js';
 
 export interface NamedCrop extends Crop {
   name: string;
-  /** Side, pixels; the width where there is a height. */
+  /** Side, pixels; the width if there is a height. */
   size: number;
-  /** Where it is no square. */
+  /** If it is not square. */
   height?: number;
 }
 

@@ -13,7 +13,7 @@ export interface Classifying {
   crops: number;
   /** Width of what an image becomes before crops are cut from it, pixels. */
   imagePx: number;
-  /** Its height, where it or a crop is no square. */
+  /** Its height, where it or a crop is not square. */
   imageHeight?: number;
   /** Whether images are cut to that shape, or stretched. */
   fit: 'cut' | 'stretch';

@@ -184,7 +184,7 @@ export class ImageServer {
   }
 }
 
-/** @throws {UserError} where the largest body would not fit */
+/** @throws {UserError} if the largest body would not fit */
 function inFlightLimit({ maxInFlight, maxBytes }: ServerOptions): number {
   const largest = largestBody(maxBytes);
   const limit = maxInFlight ?? Math.max(IN_FLIGHT, largest);

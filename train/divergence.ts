@@ -27,7 +27,7 @@ export class DivergenceWatch {
 
   /**
    * Takes in the loss of the next step.
-   * @returns what is wrong, for people; undefined where nothing is
+   * @returns what is wrong, for people; undefined if nothing is
    */
   observe(loss: number): string | undefined {
     const { recent, bound } = this;

@@ -93,7 +93,7 @@ class Loop {
   private savedAt = Date.now();
   /** Whether the last epoch's loss was that of guessing, or above. */
   private wasAtChance = false;
-  /** Epoch from within which `last/` was saved; undefined where it is of an epoch's end. */
+  /** Epoch from within which `last/` was saved; undefined if it is of an epoch's end. */
   private epochOfLast?: number;
   /** Of the last one; 0 before. */
   private validationSeconds = 0;

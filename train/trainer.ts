@@ -131,7 +131,7 @@ export class Trainer {
   }
 }
 
-/** @throws {UserError} where a process would have no image of any batch */
+/** @throws {UserError} if a process would have no image of any batch */
 export function checkParts(batch: number, pictures: number, processes: number): void {
   const largest = Math.min(batch, pictures);
   if (processes <= largest) return;

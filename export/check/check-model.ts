@@ -48,7 +48,7 @@ function byName(table: Record<number, string>): Map<string, number> {
   );
 }
 
-/** Everything that is wrong with a model, a sentence each; empty where nothing is. */
+/** Everything that is wrong with a model, a sentence each; empty if nothing is. */
 export function checkModel(model: ModelProto): string[] {
   const opsets = new Map((model.opsetImport ?? []).map(({ domain, version }) => [domain || '', Number(version)]));
   const problems: string[] = [];

@@ -29,7 +29,7 @@ type Geometry = ImageHead & { crops?: readonly Crop[] };
 /**
  * @param geometry  with the crops that the file averages; undefined for the tensor head
  * @param images  uint8 RGB [n, imagePx, imagePx, 3]
- * @throws {UserError} where an output is not finite
+ * @throws {UserError} if an output is not finite
  */
 export async function checkParity(
   file: string,
@@ -59,7 +59,7 @@ export async function checkParity(
 /**
  * The logits of one centre crop on the active backend and on tfjs's own cpu backend, which shares no code with the exporter: shows that
  * what the file is compared with is right itself. One crop, since that backend is slow.
- * @throws {UserError} where an output is not finite
+ * @throws {UserError} if an output is not finite
  */
 export async function checkOnCpu(
   model: tfl.LayersModel,

@@ -18,7 +18,7 @@ const ROWS = [1, 3];
 
 /**
  * Runs both on the same random numbers: uniform in −1 … 1, 0 or 1 for integers and booleans.
- * @throws {UserError} where an output is not finite, or of another shape
+ * @throws {UserError} if an output is not finite, or of another shape
  */
 export async function checkSource(
   file: string,

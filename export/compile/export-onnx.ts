@@ -134,7 +134,7 @@ function checkShapes(inputs: readonly InputSpec[]): void {
   }
 }
 
-/** Rows of a program whose first axis is not free, or undefined where it is. */
+/** Rows of a program whose first axis is not free, or undefined if it is. */
 function fixedRows(inputs: readonly InputSpec[], asked: number | undefined): number | undefined {
   const [free, fixed] = [true, false].map((isFree) => inputs.filter(({ shape }) => (shape[0] === null) === isFree));
   if (asked !== undefined) return asked;

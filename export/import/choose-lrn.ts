@@ -25,7 +25,7 @@ export const near = (a: number, b: number) => Math.abs(a - b) <= 1e-5 * Math.max
 /**
  * @returns  the choice, undefined for the network's own constants; and a line that says what was assumed, where something was
  * @throws {UserError} for a window that our layer cannot have
- * @throws {UsageError} where a flag has nothing to act on
+ * @throws {UsageError} if a flag has nothing to act on
  */
 export function chooseLrn(
   { file, graph }: Source,

@@ -4,7 +4,7 @@ import type { NetworkSpec } from '../../model/spec.js';
 import { near } from './choose-lrn.js';
 import type { LayerKind, Source, SourceLrn } from './source.js';
 
-/** What may make predictions differ, one line each, for people; none where the file holds weights only. */
+/** What may make predictions differ, one line each, for people; none if the file holds weights only. */
 export function graphDifferences(source: Source, spec: NetworkSpec, options: NetworkOptions): string[] {
   const { graph, own } = source;
   if (!graph) return [];

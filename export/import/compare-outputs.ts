@@ -36,7 +36,7 @@ export interface Imported {
 
 /**
  * @returns  how far the logits are apart at most, or why they cannot be compared
- * @throws {UserError} where they differ, naming the first layer that does and the flags to try
+ * @throws {UserError} if they differ, naming the first layer that does and the flags to try
  */
 export async function compareOutputs(
   source: Source,
@@ -108,7 +108,7 @@ async function runFile(
     const runs: ort.InferenceSession.ReturnType[] = [];
     const size = crops.length / PICTURES;
     for (let first = 0; first < PICTURES; first += rows) {
-      const batch = new Float32Array(rows * size); // zeros where there are more rows than images
+      const batch = new Float32Array(rows * size); // zeros if there are more rows than images
       batch.set(crops.subarray(first * size, (first + rows) * size));
       const data = type === 'float16' ? new Uint16Array(Float16Array.from(batch).buffer) : batch;
       runs.push(await session.run({ [name]: new ort.Tensor(type, data as Float32Array, dims) }));

@@ -4,7 +4,7 @@ import type { StoredTensor } from '../../onnx/file/stored-tensor.js';
 /** A convolution's window as the file has it. */
 export interface ConvGeometry {
   strides: readonly number[];
-  /** [top, left, bottom, right]; undefined where the file names a rule (`auto_pad`) instead. */
+  /** [top, left, bottom, right]; undefined if the file names a rule (`auto_pad`) instead. */
   pads: readonly number[] | undefined;
   groups: number;
 }
@@ -49,7 +49,7 @@ export interface OwnRecord {
   top1Error?: number;
   top5Error?: number;
   measuredOn?: object;
-  /** Crops that the file averages itself; absent where it leaves that to others. */
+  /** Crops that the file averages itself; absent if it leaves that to others. */
   crops?: number;
   /** R, G, B in 0 … 255. */
   meanRgb?: [number, number, number];
@@ -65,7 +65,7 @@ export interface Source {
   layers: SourceLayer[];
   /** Weights that belong to no layer this program knows. */
   unused: string[];
-  /** Undefined where the file holds weights only. */
+  /** Undefined if the file holds weights only. */
   graph?: {
     /** Program that wrote the file. */
     producer: string;

@@ -27,7 +27,7 @@ export interface QuantizeOptions {
   onProgress?: (done: number, total: number) => void;
 }
 
-/** True where this machine's processor needs `reduceRange`: x86 without VNNI. */
+/** True if this machine's processor needs `reduceRange`: x86 without VNNI. */
 export function needsReducedRange(): boolean {
   if (process.arch !== 'x64') return false;
   try {

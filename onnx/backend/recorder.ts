@@ -117,7 +117,7 @@ export class Recorder {
     for (const call of calls) for (const input of call.inputs) if (input) this.release(input, -1);
   }
 
-  /** True where the values depend on an input of the program that is being traced. */
+  /** True if the values depend on an input of the program that is being traced. */
   dependsOnInput(record: TensorRecord): boolean {
     if (!record.source) return record.failed;
     const leaves = neededCalls(this.pending, [record]).flatMap((call) => call.inputs as readonly TensorRecord[]);

@@ -33,7 +33,7 @@ export interface Decoded {
 
 /**
  * @param edited  `decoded.proto` with other lists in its graph: their elements are the same objects, or new ones
- * @param data    of tensors that lie outside of the model: their values, to be put into it, or other places
+ * @param data    of tensors that lie outside the model: their values, to be put into it, or other places
  */
 export function encodeEdited(
   { bytes, proto }: Decoded,

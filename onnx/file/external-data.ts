@@ -17,7 +17,7 @@ export function isExternal({ dataLocation }: TensorProto): boolean {
 /**
  * @param model  path of the model's file
  * @param roots  folders that links may lead into; undefined for the model's own
- * @throws {UserError} where the data file is missing, cut short, or outside of the model's folder
+ * @throws {UserError} if the data file is missing, cut short, or outside the model's folder
  */
 export async function readExternalData(model: string, tensor: TensorProto, roots?: Roots): Promise<Uint8Array> {
   const { path, offset, length } = await findExternalData(model, tensor, roots);
@@ -62,7 +62,7 @@ async function findExternalData(
 
 /**
  * The folder that a model's data really lies in, and the locations of its tensors in that: onnxruntime follows no link out of the folder it is given.
- * @returns  undefined where it lies in several
+ * @returns  undefined if it lies in several
  */
 export async function realLocations(
   path: string,

@@ -39,7 +39,7 @@ export interface ModelMetadata {
 
 /** What errors were measured on. */
 export interface MeasuredOn {
-  /** As given to `--data`; absent where it is `dataset`. */
+  /** As given to `--data`; absent if it is `dataset`. */
   data?: string;
   split: string;
   /** Number of images, spread evenly over the split. */

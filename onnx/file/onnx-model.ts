@@ -70,7 +70,7 @@ export interface SavedModel {
 /**
  * What stands where a command is to write a model: asked before it computes.
  * @param external  whether tensors go to a file of their own, as in `SaveOptions`
- * @throws {UserError} where a file there was not written by this package
+ * @throws {UserError} if a file there was not written by this package
  */
 export async function checkModelPlace(file: string, external = false): Promise<void> {
   const what = 'a model file of "alexnet export"';
@@ -97,7 +97,7 @@ export function isExternal(model: OnnxModel, { externalData }: SaveOptions): boo
 /**
  * Writes a model. Files are written next to their place, checked, and only then take it: what was there before stays as it was when
  * anything fails.
- * @throws {UserError} where `file` cannot be written
+ * @throws {UserError} if `file` cannot be written
  */
 export async function saveModel(model: OnnxModel, file: string, options: SaveOptions = {}): Promise<SavedModel> {
   if ((await stat(file).catch(() => undefined))?.isDirectory())

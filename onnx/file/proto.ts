@@ -63,7 +63,7 @@ export interface ModelParts {
   producerVersion?: string;
 }
 
-/** Where tensors lie that are kept outside of the model file: name of that file, next to it, and offset of each. */
+/** Where tensors lie that are kept outside the model file: name of that file, next to it, and offset of each. */
 export interface ExternalData {
   location: string;
   offsets: ReadonlyMap<string, number>;

@@ -27,7 +27,7 @@ export interface Field {
   end: number;
 }
 
-/** The bytes are no protobuf, or end too early. */
+/** The bytes are not protobuf, or end too early. */
 export class NotProtobuf extends Error {
   /**
    * @param at        where

@@ -107,7 +107,7 @@ export function kernelGradient(g: Graph, x: Value, dy: Value, c: ConvGeometry): 
   const dims = [c.outChannels, inPerGroup, ...c.kernel];
   const dyT = exchanged(g, dy);
   if (gradientAsConvolution(g, c)) {
-    // Exactly what the windows see: with more, the result would grow by rows that are no kernel's.
+    // Exactly what the windows see: with more, the result would grow by rows that are not a kernel's.
     const picture = exchanged(g, padSpace(g, x, c.padBegin, c.padEnd));
     const attributes = {
       dilations: c.strides,

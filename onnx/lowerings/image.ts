@@ -4,7 +4,7 @@ import type { Graph, Value } from '../graph.js';
 import type { Attrs } from '../kernel-call.js';
 import { type Rule, refusesAllButFloat } from '../rule.js';
 
-/** Pixel that each output pixel shows, −1 where it lies outside: the angle is an attribute, so this is known beforehand. */
+/** Pixel that each output pixel shows, −1 if it lies outside: the angle is an attribute, so this is known beforehand. */
 function rotatedPixels(height: number, width: number, { radians, center }: Attrs): number[] {
   const [centerX, centerY] = backend_util.getImageCenter(center, height, width);
   const [sin, cos] = [Math.sin(radians), Math.cos(radians)];

@@ -68,7 +68,7 @@ export async function findModels(shelf: Shelf, note: (line: string) => void): Pr
 }
 
 /**
- * One model's versions, the lowest first; undefined where there are none.
+ * One model's versions, the lowest first; undefined if there are none.
  * @throws {UserError} when its folder cannot be read, or is a link out of the repository
  */
 export async function findModel(shelf: Shelf, name: string): Promise<ModelSource | undefined> {
@@ -130,7 +130,7 @@ export async function versionSignature({ file }: VersionSource): Promise<string>
   return all.join('; ');
 }
 
-/** @throws {RequestError} MODEL_NOT_FOUND where `name` cannot be that of a model */
+/** @throws {RequestError} MODEL_NOT_FOUND if `name` cannot be that of a model */
 export function requireModelName(name: string): void {
   if (MODEL_NAME.test(name)) return;
   throw new RequestError(

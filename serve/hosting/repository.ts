@@ -114,7 +114,7 @@ export class Repository {
     );
   }
 
-  /** Why not every model answers; undefined where they do. */
+  /** Why not every model answers; undefined if they do. */
   get notReady(): string | undefined {
     if (this.loading) return 'the model is loading';
     for (const [name, versions] of this.models) {

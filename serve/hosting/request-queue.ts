@@ -148,7 +148,7 @@ export class Lane {
   private sent: Job[] = [];
   private up = false;
   private runsAhead = RUNS_AHEAD;
-  /** One at a time after a death, until something is answered: so only the image that kills is tried in vain. */
+  /** One at a time after a death, until something is answered: so only the image that kills is tried without success. */
   private ahead = 1;
   private hang?: NodeJS.Timeout;
 

@@ -41,7 +41,7 @@ const BATCH: Record<Provider, number> = { cuda: 8, webgpu: 8, cpu: 1 };
 
 /**
  * Restricts sharp's loaders for the whole process.
- * @throws {UserError} when the file is no classifier or the provider does not run
+ * @throws {UserError} when the file is not a classifier or the provider does not run
  */
 export async function openClassifier(options: ClassifierOptions): Promise<Classifier> {
   const { file, provider, maxPixels, threads, log, version = '1' } = options;

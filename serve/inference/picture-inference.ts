@@ -16,7 +16,7 @@ export class PictureInference {
   private readonly file: OfFile;
   private readonly tensor: PictureTensor;
   private readonly input: Pick<Tensor, 'name' | 'datatype' | 'shape'>;
-  /** Length of the first axis, −1 where it is free. */
+  /** Length of the first axis, −1 if it is free. */
   private readonly batch: number;
   private decided?: Activation;
 
@@ -47,7 +47,7 @@ export class PictureInference {
   /**
    * Runs the model: CUDA can fail as late as in the first run, and the first run is the slowest. Its numbers tell whether they are probabilities,
    * where nothing else does.
-   * @throws {UserError} where it gives no finite numbers for any trial image, or its output does not fit the labels
+   * @throws {UserError} if it gives no finite numbers for any trial image, or its output does not fit the labels
    */
   async warmUp(): Promise<void> {
     const trials = new Map<number, Float32Array>();

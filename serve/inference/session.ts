@@ -20,7 +20,7 @@ type TensorProto = import('onnx-proto').onnx.ITensorProto;
 
 /**
  * @param threads  of the CPU provider; undefined for one a core
- * @throws         what onnxruntime throws where the provider does not run, or the model is not valid
+ * @throws         what onnxruntime throws if the provider does not run, or the model is not valid
  */
 export async function openSession(
   file: string,

@@ -20,7 +20,7 @@ type Answer = Omit<NeighboursReport, 'image' | 'out' | 'neighbours'> & {
   neighbours: { name: string; label: string; distance: number; thumbnail?: string }[];
 };
 
-/** @throws {UserError} where the model, the index or the image cannot be used */
+/** @throws {UserError} if the model, the index or the image cannot be used */
 export async function neighboursOfFile(
   options: ExplainOptions,
   image: string,

@@ -25,7 +25,7 @@ interface OccludeRequest extends Omit<OcclusionOptions, 'class'> {
   onProgress(done: number, total: number): void;
 }
 
-/** @throws {UserError} where the model or the image cannot be used, or a number is out of range */
+/** @throws {UserError} if the model or the image cannot be used, or a number is out of range */
 export async function occludeFile(
   options: ExplainOptions,
   image: string,

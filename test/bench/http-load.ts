@@ -69,7 +69,7 @@ export async function load({ url, path, live, pictures, clients, seconds, during
 interface Exchange {
   status: number;
   ms: number;
-  /** As the answer says; 0 where it does not. */
+  /** As the answer says; 0 if it does not. */
   retryAfterS: number;
 }
 

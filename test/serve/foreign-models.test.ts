@@ -1,4 +1,4 @@
-/** Models of other programs: several outputs, grey or transparent images, inputs that are no square, metadata that looks like ours. */
+/** Models of other programs: several outputs, grey or transparent images, inputs that are not square, metadata that looks like ours. */
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -77,7 +77,7 @@ export interface Streamed {
   readonly why: string;
   /** In the order asked for, uint8 [imagePx, imagePx, 3] each. */
   load(slots: readonly number[]): Promise<Uint8Array[]>;
-  /** Of these images; undefined where they are near. */
+  /** Of these images; undefined if they are near. */
   shards(slots: readonly number[]): Shards | undefined;
   /** Of the training images, taken while each was decoded for the first time. */
   statistics(): { mean: Float32Array; colours: ColourStatistics };
@@ -97,7 +97,7 @@ export interface Member {
   readonly reason?: string;
   /** The file's bytes; to be called, if at all, before the next member is asked for. */
   read(): Promise<Encoded>;
-  /** The same at any later time; absent where a source can be read from front to back only. */
+  /** The same at any later time; absent if a source can be read from front to back only. */
   later?(): Promise<Encoded>;
   /** Of an image that is far away: which of `Shards.of` it lies in. */
   readonly shard?: number;
@@ -144,7 +144,7 @@ export interface Dataset {
   readonly skipped: { name: string; reason: string }[];
   /** What a person should know before trusting figures from this data, one sentence each; printed as warnings. */
   readonly notes: string[];
-  /** Why images are decoded at every use, a sentence; absent where they are not. */
+  /** Why images are decoded at every use, a sentence; absent if they are not. */
   readonly streamed?: string;
   /** Of the training images, where it was computed when the set was prepared or read; see `mean.ts` and `colour.ts`. */
   readonly mean?: Float32Array;

@@ -54,7 +54,7 @@ export function isThere(source: string): boolean {
 /**
  * @param source  as given to `--data`
  * @param store   where the images go; default: memory
- * @throws {UserError} when there is no such path, it is no tar or a damaged one, or its content does not make a data set:
+ * @throws {UserError} when there is no such path, it is not a tar or a damaged one, or its content does not make a data set:
  *                     no images, one class only, an empty class folder, splits with different classes, more than 1 % of
  *                     the images unreadable
  */

@@ -38,7 +38,7 @@ export function stepCost(buckets: readonly ReadyBucket[], ranks: number, bytesPe
   return { network, exposed: free - (buckets.at(-1)?.ready ?? 0) };
 }
 
-/** One process of several where there is only one: computes its part, sends nothing, and notes what it would have sent. */
+/** One process of several if there is only one: computes its part, sends nothing, and notes what it would have sent. */
 export class Rehearsal implements Communicator {
   readonly rank = 0;
   readonly library = 'none';

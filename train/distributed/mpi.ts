@@ -37,7 +37,7 @@ type Library = ReturnType<Koffi['load']>;
 
 /**
  * Joins the job that the launcher started; alone it is a job of one process.
- * @throws {UserError} where there is no MPI library, or it cannot be called from threads
+ * @throws {UserError} if there is no MPI library, or it cannot be called from threads
  */
 export function joinJob(): Communicator {
   const koffi = createRequire(import.meta.url)('koffi') as Koffi;

@@ -22,7 +22,7 @@ type Shared = RunRecord & RunLabels;
 
 /**
  * To be called by rank 0, before anything of the run is written.
- * @throws {UserError} where another process found other data
+ * @throws {UserError} if another process found other data
  */
 export async function shareRun(
   group: Communicator,
@@ -41,7 +41,7 @@ export async function shareRun(
 
 /**
  * To be called by the other processes. Weights and velocities are rank 0's once the loop starts.
- * @throws {UserError} where this process cannot open the data set
+ * @throws {UserError} if this process cannot open the data set
  */
 export async function receiveRun(
   group: Communicator,

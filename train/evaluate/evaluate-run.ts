@@ -82,7 +82,7 @@ export async function evaluateRun(request: EvaluateRequest, progress: Progress):
   return { ...evaluation!, ...report };
 }
 
-/** @throws {NotFiniteError} where a network computes NaN, so that its errors mean nothing */
+/** @throws {NotFiniteError} if a network computes NaN, so that its errors mean nothing */
 export function checkFinite({ loss }: Evaluation, subject: string): void {
   if (Number.isFinite(loss)) return;
   throw new NotFiniteError(
@@ -102,7 +102,7 @@ interface Lines {
   end(): Promise<void>;
 }
 
-/** A new file of JSON lines. @throws {UserError} from any of its functions, where it cannot be written */
+/** A new file of JSON lines. @throws {UserError} from any of its functions, if it cannot be written */
 async function openLines(path: string): Promise<Lines> {
   const file = createWriteStream(path);
   const written = finished(file);
@@ -136,7 +136,7 @@ async function ofRun(request: EvaluateRequest, progress: Progress): Promise<Subj
 /**
  * Images to measure a run on.
  * @param data  default: what it was trained on
- * @throws {UserError} where there is no such data set or split, or its classes are others
+ * @throws {UserError} if there is no such data set or split, or its classes are others
  */
 export async function openRunPictures(
   run: Run,

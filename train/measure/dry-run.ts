@@ -30,7 +30,7 @@ export interface DryRun {
   /** Largest resident memory of the process: data set, steps, validation and the reading of a checkpoint's values. */
   peakBytes: number;
   checkpointBytes: number;
-  /** As one of several processes; absent where the run is of one. */
+  /** As one of several processes; absent if the run is of one. */
   distributed?: DistributedCost;
 }
 

@@ -27,8 +27,8 @@ export function metricsFile(path: string): string {
 }
 
 /**
- * The lines with figures in order, without a last one that was cut short; none where there is no such file.
- * @throws {UserError} naming a line that is no JSON
+ * The lines with figures in order, without a last one that was cut short; none if there is no such file.
+ * @throws {UserError} naming a line that is not JSON
  */
 export async function readMetrics({ path }: { path: string }): Promise<MetricsLine[]> {
   return (await readAllMetrics(path)).filter(tellsFigures).map(withNaN);

@@ -100,7 +100,7 @@ function toJsonLine(line: MetricsLine | ChangesLine): string {
 /** A line of an earlier version has no time: 0. */
 function toRecord(line: MetricsLine): Uint8Array {
   const scalars = Object.entries(endsEpoch(line) ? EPOCH_TAGS : STEP_TAGS)
-    .filter(([field]) => Number.isFinite(line[field])) // null where it was not finite, in runs of earlier versions
+    .filter(([field]) => Number.isFinite(line[field])) // null if it was not finite, in runs of earlier versions
     .map(([field, tag]) => [tag, line[field]]);
   return scalarsRecord(line.wall_time ?? 0, line.step, Object.fromEntries(scalars));
 }

@@ -5,7 +5,7 @@ export interface ClassErrors {
   label: number;
   pictures: number;
   wrong: number;
-  /** Of equally frequent ones the lower index; absent where all were right. */
+  /** Of equally frequent ones the lower index; absent if all were right. */
   mistake?: { predicted: number; pictures: number };
 }
 

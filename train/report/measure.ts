@@ -27,7 +27,7 @@ export interface Measured {
   notes: string[];
   /** One crop, the centre; everything below is measured with it. */
   single: CropErrors;
-  /** Absent where only the centre was asked for. */
+  /** Absent if only the centre was asked for. */
   ten?: CropErrors;
   confusion: Confusion;
   /** The greatest losses first. */

@@ -15,7 +15,7 @@ export interface Outcome {
   model: string;
   learningRate: number;
   epochs: number;
-  /** Whether it was given up for that; errors are then those of the last whole epoch, 1 where there was none. */
+  /** Whether it was given up for that; errors are then those of the last whole epoch, 1 if there was none. */
   diverged?: boolean;
   /** Over its last epoch, as the images were trained on. */
   trainError: number;
@@ -24,7 +24,7 @@ export interface Outcome {
   /** Of the paper's ten crops, where the network takes a part of the image. */
   tenCropError?: number;
   testPictures: number;
-  /** Epochs to the training error aimed at, a fraction by interpolation; null where it was not reached. */
+  /** Epochs to the training error aimed at, a fraction by interpolation; null if it was not reached. */
   epochsToTarget?: number | null;
   /** Of training alone. */
   seconds: number;

@@ -18,7 +18,7 @@ export interface ExperimentRequest {
   data: string;
   /** `data` with an absolute path, in a plan; absent in those of earlier versions. */
   dataPath?: string;
-  /** The base network; the experiment's own where absent. */
+  /** The base network; the experiment's own if absent. */
   model?: string;
   seed: number;
   /** Time for all variants together. */
@@ -37,7 +37,7 @@ export interface Plan {
   /** Passes of every variant, or at most this many if they end by themselves. */
   epochs: number;
   variants: PlannedVariant[];
-  /** Mean loss of the last steps of every search, by variant and rate; null where it was not finite. */
+  /** Mean loss of the last steps of every search, by variant and rate; null if it was not finite. */
   search?: Record<string, Record<string, number | null>>;
 }
 
@@ -171,7 +171,7 @@ async function planRace(
   return { request, epochs, variants: planned, search };
 }
 
-/** Mean loss over the last quarter of the steps at one rate; infinite where it diverged. */
+/** Mean loss over the last quarter of the steps at one rate; infinite if it diverged. */
 async function lossAfter(
   dataset: Dataset,
   config: TrainConfig,

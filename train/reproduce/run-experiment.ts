@@ -38,7 +38,7 @@ export function findExperiment(name: string): Experiment {
 
 /**
  * Continues what `out` holds of the same experiment.
- * @returns undefined where it was interrupted; what was trained is kept
+ * @returns undefined if it was interrupted; what was trained is kept
  * @throws {UserError} see `planExperiment` and `startTraining`
  */
 export async function runExperiment(
@@ -116,7 +116,7 @@ async function foreignResults(out: string): Promise<string[]> {
 
 const RESULTS = ['table.md', 'plot.svg', 'result.json'];
 
-/** Of the last checkpoint; undefined where the network sees the whole image. */
+/** Of the last checkpoint; undefined if the network sees the whole image. */
 async function tenCropError(run: Run, dataset: Dataset, progress: Progress): Promise<number | undefined> {
   if (run.inputPx === run.imagePx) return undefined;
   const { val: split } = dataset.splits;

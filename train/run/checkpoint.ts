@@ -19,7 +19,7 @@ import { modelWeights, type NamedVariable } from './weights.js';
 /** Errors on the validation images, fractions, after an epoch (from 1). */
 export interface Validation {
   epoch: number;
-  /** null where the errors come from an imported file, which does not say it. */
+  /** null if the errors come from an imported file, which does not say it. */
   loss: number | null;
   top1Error: number;
   top5Error: number;
@@ -91,8 +91,8 @@ export class NotFiniteError extends UserError {
 
 /**
  * Writes model, velocities and state to `folder`, in place of the checkpoint there.
- * @throws {NotFiniteError} where a weight is NaN or infinite
- * @throws {DiskFullError} where there is no room; either way the checkpoint there stays as it was
+ * @throws {NotFiniteError} if a weight is NaN or infinite
+ * @throws {DiskFullError} if there is no room; either way the checkpoint there stays as it was
  */
 export async function saveCheckpoint(
   folder: string,

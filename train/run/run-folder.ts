@@ -31,9 +31,9 @@ export interface RunRecord {
   /** Whether the training images are taken in an order of shards; absent in earlier versions. */
   byShards?: boolean;
   versions: Record<string, string>;
-  /** How the training images' colours vary; absent where they are not shifted. */
+  /** How the training images' colours vary; absent if they are not shifted. */
   colours?: ColourStatistics;
-  /** Settings that changed while the run was interrupted; absent where none did. */
+  /** Settings that changed while the run was interrupted; absent if none did. */
   history?: HistoryEntry[];
   /** The file of weights that `alexnet import` read, and how many crops it averaged; absent in runs that were trained. */
   imported?: { file: string; sha256: string; crops?: number };
@@ -92,7 +92,7 @@ export async function checkFree(path: string, force: boolean): Promise<void> {
   );
 }
 
-/** @throws {UserError} where a resumed run would overwrite somebody's file */
+/** @throws {UserError} if a resumed run would overwrite somebody's file */
 export async function checkResumable(path: string): Promise<void> {
   const file = join(checkpointsOf(path).best, 'model.json');
   refuseForeign(await foreignFile(file, (start) => isCheckpointFile('model.json', start)), 'a run of alexnet');

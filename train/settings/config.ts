@@ -68,7 +68,7 @@ export interface TrainConfig extends Settings {
   model: string;
   /** Published recipe that was named. */
   recipe?: RecipeName;
-  /** Run that the first weights come from, as given to `--from`, and the SHA-256 of their file; absent where they were drawn. */
+  /** Run that the first weights come from, as given to `--from`, and the SHA-256 of their file; absent if they were drawn. */
   from?: string;
   fromWeights?: string;
 }
@@ -127,7 +127,7 @@ export function checkSettings({ schedule, milestones, warmupEpochs, epochs }: Se
 /**
  * @param flags     what a person asked for
  * @param settings  what it led to
- * @throws {UsageError} where a flag would have no effect
+ * @throws {UsageError} if a flag would have no effect
  */
 export function checkFlags({ milestones, patience }: Partial<Settings>, { schedule }: Settings): void {
   for (const [flag, value, needed] of [

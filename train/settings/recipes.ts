@@ -88,7 +88,7 @@ const SOURCES: Record<RecipeName, Source> = {
 
 /**
  * Every value that the recipe has for the network: of ImageNet's recipe for images of its size, else what was published for it.
- * @throws {UsageError} where nothing was published for a network of CIFAR-10
+ * @throws {UsageError} if nothing was published for a network of CIFAR-10
  */
 export function publishedRecipe(name: RecipeName, spec: NetworkSpec): PublishedRecipe {
   const { cifar10, lrn, ...general } = SOURCES[name];

@@ -13,7 +13,7 @@ interface Start {
   from?: string;
 }
 
-/** @returns what works instead, for people; undefined where there are enough images for the network */
+/** @returns what works instead, for people; undefined if there are enough images for the network */
 export function adviceForFewImages({ model, images, weights, from }: Start): string | undefined {
   if (from !== undefined || images >= FEW_IMAGES || weights < MANY_WEIGHTS) return undefined;
   return (

@@ -27,7 +27,7 @@ export async function openOrigin(path: string): Promise<Origin> {
 }
 
 /**
- * The network to train: `model` where given must be the one of the run.
+ * The network to train: `model` if given must be the one of the run.
  * @throws {UsageError} when they differ
  */
 export function networkOfOrigin({ run }: Origin, model: string | undefined): string {

@@ -54,7 +54,7 @@ export interface NewRun {
 
 /**
  * @param found  what was found out before, for the message
- * @throws {UserError} where data set or network is missing, or there is no such network
+ * @throws {UserError} if data set or network is missing, or there is no such network
  */
 export function checkNewRun({ data, model, from }: NewRunRequest, found = ''): void {
   if (data === undefined || (model === undefined && from === undefined)) {

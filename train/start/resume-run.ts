@@ -43,9 +43,9 @@ export interface ResumedRun {
   dataset: Dataset;
   /** The caller disposes it. */
   model: tfl.LayersModel;
-  /** Absent where the run was ended before its first checkpoint. */
+  /** Absent if the run was ended before its first checkpoint. */
   from?: Pick<LoadedCheckpoint, 'state' | 'readVelocities'>;
-  /** Settings that are others from now on; absent where there are none. */
+  /** Settings that are others from now on; absent if there are none. */
   changes?: Changes;
 }
 
@@ -53,7 +53,7 @@ export interface ResumedRun {
 export type ResumeRequest = NewRunRequest & { out: string; force: boolean };
 
 /**
- * Writes nothing: the caller stores the run's config where there are changes.
+ * Writes nothing: the caller stores the run's config if there are changes.
  * @throws {UserError} for anything about request, run, data set or checkpoint that does not fit; see the functions called
  */
 export async function resumeRun(request: ResumeRequest, progress: Progress): Promise<ResumedRun> {

@@ -16,7 +16,7 @@ export interface TrainingDataOptions {
   byShards?: boolean;
 }
 
-/** @throws {UserError} where there is nothing to train on */
+/** @throws {UserError} if there is nothing to train on */
 export async function openForTraining(
   source: string,
   imagePx: number,
@@ -77,7 +77,7 @@ export function describeData({ pictures, labels }: { pictures: Record<string, nu
   return `${pictures.train} train and ${pictures.val} val images of ${labels.length} classes`;
 }
 
-/** @throws {UserError} where the data set has another number of classes than is wanted */
+/** @throws {UserError} if the data set has another number of classes than is wanted */
 export function checkClasses({ source, labels }: Dataset, wanted: number | undefined): void {
   if (wanted === undefined || wanted === labels.length) return;
   throw new UserError(
@@ -87,7 +87,7 @@ export function checkClasses({ source, labels }: Dataset, wanted: number | undef
 
 /**
  * @param force  other images of the same classes will do
- * @throws {UserError} where it is not the one that the run was trained on: numbers of images, their names or classes, or labels differ
+ * @throws {UserError} if it is not the one that the run was trained on: numbers of images, their names or classes, or labels differ
  */
 export function checkSameData(run: Run, dataset: Dataset, names: Record<string, string>, force: boolean): void {
   const found = { pictures: countPictures(dataset), labels: dataset.labels };

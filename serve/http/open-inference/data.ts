@@ -109,7 +109,7 @@ export function bytesOfStrings(strings: readonly string[]): Buffer {
   );
 }
 
-/** @throws {RequestError} BAD_REQUEST where JSON has no form for them */
+/** @throws {RequestError} BAD_REQUEST if JSON has no form for them */
 export function jsonOf({ name, datatype, bytes }: Tensor): (number | boolean)[] {
   if (datatype === 'FP16')
     throw new RequestError('BAD_REQUEST', `output "${name}": JSON cannot hold FP16; ask for it with binary_data`);

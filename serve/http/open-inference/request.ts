@@ -155,7 +155,7 @@ function picturesOf(given: GivenInput, binary: Buffer): { pictures: Uint8Array[]
   return { pictures: sent ? stringsOfBytes(where, sent, count) : stringsOfJson(where, given.data, count) };
 }
 
-/** The input's bytes after the JSON; undefined where it stands in the JSON. */
+/** The input's bytes after the JSON; undefined if it stands in the JSON. */
 function binaryData(given: GivenInput, binary: Buffer, bad: (problem: string) => RequestError): Buffer | undefined {
   const size = given.parameters?.binary_data_size;
   if (size === undefined) {

@@ -13,7 +13,7 @@ export interface InferAnswer {
   binary: Uint8Array[];
 }
 
-/** @throws {RequestError} BAD_REQUEST where an output cannot be given as asked */
+/** @throws {RequestError} BAD_REQUEST if an output cannot be given as asked */
 export function inferAnswer(
   tensors: readonly Tensor[],
   wanted: readonly WantedOutput[],

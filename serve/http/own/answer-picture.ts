@@ -41,7 +41,7 @@ export function openForPictures(deps: AppDeps, name?: string, version?: string):
   return host;
 }
 
-/** @throws {RequestError} where the bytes are no image, or as `ModelHost.classify` */
+/** @throws {RequestError} if the bytes are not an image, or as `ModelHost.classify` */
 export async function answerPicture(
   host: ModelHost,
   bytes: Uint8Array,

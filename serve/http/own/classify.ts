@@ -110,7 +110,7 @@ function cropsOf({ model, byCrop }: Classified, top: number) {
   return { image_px: model.imagePx, image_height: model.imageHeight, image_fit: model.fit, by_crop: answers };
 }
 
-/** @throws {RequestError} where a parameter is given twice */
+/** @throws {RequestError} if a parameter is given twice */
 export function single(query: Record<string, unknown>, name: string): string | undefined {
   const value = query[name];
   if (value === undefined || typeof value === 'string') return value;

@@ -40,7 +40,7 @@ export function allowOnlyPictures(): void {
 /**
  * @param maxPixels  width × height above which nothing is decoded
  * @returns          as `decoding` has it; of an animation the first frame
- * @throws {RequestError} IMAGE_TOO_MANY_PIXELS, or INVALID_IMAGE where the image is damaged, breaks off, or has not the size of a model that
+ * @throws {RequestError} IMAGE_TOO_MANY_PIXELS, or INVALID_IMAGE if the image is damaged, breaks off, or has not the size of a model that
  *                        takes none but its own
  */
 export async function decodePicture(bytes: Uint8Array, decoding: Decoding, maxPixels: number): Promise<Uint8Array> {
@@ -100,7 +100,7 @@ function resizedTo({ width, height }: Size, decoding: Decoding): Size {
     : { width: Math.trunc((toHeight * width) / height), height: toHeight };
 }
 
-/** @throws {RequestError} INVALID_IMAGE where too little is left, or anything else than a model takes that has nothing resized */
+/** @throws {RequestError} INVALID_IMAGE if too little is left, or anything else than a model takes that has nothing resized */
 function requireRoom(from: Size, { width, height, fit }: Decoding): void {
   const fits =
     fit === 'exact' ? from.width === width && from.height === height : from.width >= width && from.height >= height;

@@ -82,7 +82,7 @@ const CONVNEXT_STRETCHES = 384;
 /**
  * @param file     path of `config.json`
  * @param beside   path of `preprocessor_config.json`
- * @throws {UserError} where they ask for something that is not followed
+ * @throws {UserError} if they ask for something that is not followed
  */
 export function fromHuggingFace(file: string, config: unknown, beside: string, preprocessor: unknown): ModelConfig {
   const { id2label, problem_type: problem } = parse(HubConfig, file, config);
@@ -110,7 +110,7 @@ export function fromHuggingFace(file: string, config: unknown, beside: string, p
   };
 }
 
-/** Keys that nothing here knows. @throws {UserError} where one is known to change the numbers */
+/** Keys that nothing here knows. @throws {UserError} if one is known to change the numbers */
 function unknownKeys(file: string, preprocessor: Record<string, unknown>): string[] {
   const others = Object.entries(preprocessor).filter(([key, value]) => {
     return !(key in Preprocessor.shape) && !HARMLESS.has(key) && value !== null && value !== false;
@@ -158,7 +158,7 @@ function resamplingOf({ resample }: Preprocessor): Resampling | undefined {
   return typeof resample === 'number' ? RESAMPLINGS[resample] : (resample ?? undefined);
 }
 
-/** @throws {UserError} where the long side is bounded too, which leaves the shape of the result open */
+/** @throws {UserError} if the long side is bounded too, which leaves the shape of the result open */
 function refuseLongest(preprocessor: Record<string, unknown>, file: string): void {
   for (const key of ['size', 'crop_size']) {
     const value = preprocessor[key];

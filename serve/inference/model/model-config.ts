@@ -34,7 +34,7 @@ const Input = z.strictObject({
 });
 
 export const OwnConfig = z.strictObject({
-  /** One a class, or the name of a text file next to it, one label per line; class numbers where absent. */
+  /** One a class, or the name of a text file next to it, one label per line; class numbers if absent. */
   labels: z.union([Labels, z.string()]).optional(),
   synsets: Labels.optional(),
   input: Input.prefault({}),

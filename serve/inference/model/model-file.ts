@@ -44,7 +44,7 @@ export interface ModelFile {
   cropsInside: number;
   /** Name of the output that classes are read from, [rows, classes]. */
   output: string;
-  /** Name of the value that holds the probabilities of each crop the graph cuts, [crops · rows, classes]; undefined where it cuts none. */
+  /** Name of the value that holds the probabilities of each crop the graph cuts, [crops · rows, classes]; undefined if it cuts none. */
   perCrop?: string;
   /** What is known of that output's values: what becomes of them is decided once the model has run. */
   facts: OutputFacts;
@@ -52,13 +52,13 @@ export interface ModelFile {
   isOwn: boolean;
   /** What people should know of how the file is read, one line each. */
   notes: string[];
-  /** @throws {UserError} where the file is not the same any more */
+  /** @throws {UserError} if the file is not the same any more */
   checkUnchanged(): Promise<void>;
 }
 
 /**
  * @param given  folders in which the model's files may lie; undefined for those of its own
- * @throws {UserError} when the file cannot be read, is no ONNX file, is cut short, or is no classifier that can be told how to feed
+ * @throws {UserError} when the file cannot be read, is not an ONNX file, is cut short, or is not a classifier that can be told how to feed
  */
 export async function readModelFile(file: string, given?: Roots): Promise<ModelFile> {
   const roots = given ?? (await ownRoots(file));
@@ -259,7 +259,7 @@ function unreadable({ code, message }: NodeJS.ErrnoException, file: string): str
   return `${reasons[code] ?? `cannot be read: ${message}`}; expected a .onnx file`;
 }
 
-/** @throws {UserError} where an input is of a type that is not served; outputs of such types are left out */
+/** @throws {UserError} if an input is of a type that is not served; outputs of such types are left out */
 function interfaceOf({ graph }: ModelProto, file: string): Interface {
   const initializers = new Set(graph?.initializer?.map(({ name }) => name));
   const fed = (graph?.input ?? []).filter(({ name }) => !initializers.has(name));

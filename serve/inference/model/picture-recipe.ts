@@ -9,7 +9,7 @@ import type { ModelConfig } from './model-config.js';
 /** Channels by their number. */
 const BY_COUNT: Record<number, Channels> = { 1: 'GREY', 3: 'RGB', 4: 'RGBA' };
 
-/** @throws {UserError} where the input is no image's, or is not what config.json says */
+/** @throws {UserError} if the input is not an image's, or is not what config.json says */
 export function pictureRecipe(config: ModelConfig, spec: TensorSpec, file: string): PictureRecipe {
   const { datatype, shape } = spec;
   if (shape.length !== 4 || !(datatype === 'UINT8' || datatype === 'FP32')) {

@@ -13,8 +13,8 @@ import { type ModelConfig, OwnConfig, parse } from './model-config.js';
 /**
  * @param model  path of the `.onnx` file
  * @param roots  folders in which its files may lie
- * @returns      undefined where there is none
- * @throws {UserError} where it cannot be read or does not describe a classifier
+ * @returns      undefined if there is none
+ * @throws {UserError} if it cannot be read or does not describe a classifier
  */
 export async function readModelConfig(model: string, roots: Roots): Promise<ModelConfig | undefined> {
   const folder = dirname(model);

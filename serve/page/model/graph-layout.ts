@@ -18,7 +18,7 @@ export interface Arrow {
   points: { x: number; y: number }[];
   /** Shape of what flows, where it is known. */
   label?: string;
-  /** Middle of the label, where there is one. */
+  /** Middle of the label, if there is one. */
   x: number;
   y: number;
 }

@@ -7,7 +7,7 @@ export interface Rates {
   time: number;
   /** Images answered a second. */
   throughput: number;
-  /** Mean milliseconds of an answer and of its parts; null where none was given. */
+  /** Mean milliseconds of an answer and of its parts; null if none was given. */
   total: number | null;
   queue: number | null;
   decode: number | null;

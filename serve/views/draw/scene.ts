@@ -96,8 +96,8 @@ ${table}
 const FORMATS = ['.png', '.svg', '.html'];
 
 /**
- * @throws {UsageError} where the name ends otherwise than a drawing's
- * @throws {UserError} where there is a file that is no drawing of ours
+ * @throws {UsageError} if the name ends otherwise than a drawing's
+ * @throws {UserError} if there is a file that is not a drawing of ours
  */
 export async function requireDrawingPlace(file: string): Promise<void> {
   if (!FORMATS.includes(extname(file).toLowerCase()))

@@ -154,7 +154,7 @@ export class CropNetwork {
     return (await runRows(session, this.input, rows, [this.answer])).get(this.answer)!.data;
   }
 
-  /** A stored tensor. @throws {RequestError} VIEW_UNAVAILABLE where it is kept as codes */
+  /** A stored tensor. @throws {RequestError} VIEW_UNAVAILABLE if it is kept as codes */
   async stored(value: string): Promise<Float32Array> {
     const tensor = this.graph.constant(value);
     if (tensor) return tensor.read();

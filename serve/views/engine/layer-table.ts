@@ -49,7 +49,7 @@ export interface LayerRow {
 /** Operators whose stored inputs are trained. */
 const WEIGHTED = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul', 'BatchNormalization']);
 
-/** A value's shape without the batch axis; undefined where it is not known. */
+/** A value's shape without the batch axis; undefined if it is not known. */
 export type ShapeOf = (value: string) => number[] | undefined;
 
 /** @param from  value that the network begins with */
@@ -181,7 +181,7 @@ function rounded(value: number): number {
   return Number(value.toPrecision(7));
 }
 
-/** undefined where it cannot be told. */
+/** undefined if it cannot be told. */
 function fieldAfter(
   before: ReceptiveField | undefined,
   window: Window | undefined,

@@ -43,7 +43,7 @@ const HNSW_BREADTH = 100;
 
 /**
  * The layer whose values describe an image: the last before the classes, fc7 of AlexNet (§6.1).
- * @throws {UserError} where the model has none
+ * @throws {UserError} if the model has none
  */
 export function featureLayer({ graph, layers, file }: CropNetwork): Layer {
   const products = layers.filter(({ main }) => ['Gemm', 'MatMul', 'Conv'].includes(main?.opType ?? ''));
@@ -55,7 +55,7 @@ export function featureLayer({ graph, layers, file }: CropNetwork): Layer {
 
 /**
  * The data set's images are prepared as in training.
- * @throws {UserError} where the model's own are not
+ * @throws {UserError} if the model's own are not
  */
 function requireTrainingImages({ file: { name, recipe } }: CropNetwork): void {
   const { fit, resampling, channels, width, height } = recipe.decoding;
@@ -67,7 +67,7 @@ function requireTrainingImages({ file: { name, recipe } }: CropNetwork): void {
 
 /**
  * Writes an index; the file is whole or absent.
- * @throws {UserError} where the images are not of the model's size, or there are none
+ * @throws {UserError} if the images are not of the model's size, or there are none
  */
 export async function buildIndex(
   network: CropNetwork,

@@ -96,7 +96,7 @@ async function readIndexHeader(file: string): Promise<IndexHeader> {
   }
 }
 
-/** As `readIndexHeader`; @throws {UserError} also where a byte of it is not as it was written */
+/** As `readIndexHeader`; @throws {UserError} also if a byte of it is not as it was written */
 export async function readWholeIndex(index: string): Promise<IndexHeader> {
   const header = await readIndexHeader(index);
   await checkDigest(index);

@@ -77,7 +77,7 @@ export class IndexViews {
     return { index, isOwn: index.header.model.sha256 === sha256 };
   }
 
-  /** @throws {RequestError} VIEW_UNAVAILABLE where another model made it */
+  /** @throws {RequestError} VIEW_UNAVAILABLE if another model made it */
   private async open(): Promise<PictureIndex> {
     const { index, isOwn } = await this.look();
     if (isOwn) return index;

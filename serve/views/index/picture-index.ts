@@ -86,7 +86,7 @@ export class PictureIndex {
     return { name, label };
   }
 
-  /** JPEG; undefined where none was kept. */
+  /** JPEG; undefined if none was kept. */
   thumbnail(picture: number): Buffer | undefined {
     const jpeg = this.thumbnails.subarray(this.starts[picture], this.starts[picture + 1]);
     return jpeg.length > 0 ? jpeg : undefined;

@@ -20,7 +20,7 @@ export class LastPicture {
 
   constructor(private readonly network: CropNetwork) {}
 
-  /** @throws {RequestError} where the bytes are no image */
+  /** @throws {RequestError} if the bytes are not an image */
   async look(bytes: Uint8Array): Promise<Looked> {
     const key = createHash('sha256').update(bytes).digest('hex');
     if (this.looked?.key !== key) {

@@ -19,7 +19,7 @@ import { type Files, tarBytes, temporaryFolder, writeArchive, writeFiles } from 
 
 const imagePx = 32;
 const unused = random('unused');
-/** Two classes, splits of 13 and 6 noisy images of all formats, some turned by EXIF, and one that is no image. */
+/** Two classes, splits of 13 and 6 noisy images of all formats, some turned by EXIF, and one that is not an image. */
 let files: Files;
 before(async () => {
   files = {};

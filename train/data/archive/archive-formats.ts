@@ -5,7 +5,7 @@ interface Format {
   name: string;
   /** First bytes. */
   start: string;
-  /** Unpacks the file that is named after it; or writes what was compressed to stdout, where it is no archive of its own. */
+  /** Unpacks the file that is named after it; or writes what was compressed to stdout, if it is not an archive of its own. */
   command: string;
   /** Of a compressed tar's name. */
   ending?: RegExp;

@@ -34,7 +34,7 @@ export class Contents {
     ];
   }
 
-  /** @throws {UserError} when there is no image */
+  /** @throws {UserError} if there is no image */
   check(source: string): void {
     if (this.paths.length > 0) return;
     throw new UserError(

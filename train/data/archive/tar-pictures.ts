@@ -18,7 +18,7 @@ import { OpenFiles } from './open-files.js';
 export const BLOCK = 512;
 const KINDS: Record<string, Member['kind']> = { file: 'file', 'contiguous-file': 'file', directory: 'folder' };
 
-/** A member of an archive; `position` is that of its bytes in the file, absent where the archive is compressed. */
+/** A member of an archive; `position` is that of its bytes in the file, absent if the archive is compressed. */
 export interface TarMember extends Member {
   position?: number;
   /** Of a hard link: the path of the member that it is another name of. */
@@ -28,7 +28,7 @@ export interface TarMember extends Member {
 /**
  * @param file   path, or URL, of the archive
  * @param files  through which it is read, now and later
- * @throws {UserError} when it is no tar, breaks off, or its compression is damaged: with what was read up to there
+ * @throws {UserError} when it is not a tar, breaks off, or its compression is damaged: with what was read up to there
  */
 export async function* tarMembers(file: string, files: PieceReader = new OpenFiles()): AsyncGenerator<TarMember> {
   const compressed = await isCompressed(file, files);

@@ -24,7 +24,7 @@ export function listClasses(
   order?: string[],
 ): string[] {
   const folderOf = layout.folderOf ?? ((split: string) => split);
-  const bySplit = new Map<string, Set<string>>(); // '' where there are no splits
+  const bySplit = new Map<string, Set<string>>(); // '' if there are no splits
   for (const path of paths) {
     const place = layout.placeOf(path);
     if (place === undefined) continue;

@@ -21,7 +21,7 @@ export const isHidden = (name: string): boolean => name.startsWith('.') || NOT_D
 /** Whether a file's name ends as an image's: .jpg, .jpeg, .png, .webp, .gif (first frame), in any case. */
 export const isPicture = (path: string): boolean => PICTURE.test(path);
 
-/** Where an image belongs; `split` is absent where the source has no splits. */
+/** Where an image belongs; `split` is absent if the source has no splits. */
 export interface Place {
   split?: string;
   className: string;

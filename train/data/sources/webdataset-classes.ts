@@ -8,7 +8,7 @@ import type { PieceReader } from '../stream/piece-reader.js';
 /**
  * Names by number.
  * @param places  of `classes.txt`, the first that is there counts
- * @returns undefined where there is none
+ * @returns undefined if there is none
  * @throws {UserError} when a name is empty or there twice
  */
 export async function readClassNames(files: PieceReader, places: string[]): Promise<string[] | undefined> {

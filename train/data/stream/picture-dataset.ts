@@ -13,7 +13,7 @@ import { PictureStore } from './picture-store.js';
 /** Above this share of unreadable images the data set is taken to be broken. */
 const MAX_UNREADABLE = 0.01;
 
-/** The split that a member is to be decoded for; undefined where it is no image of one that was asked for. */
+/** The split that a member is to be decoded for; undefined if it is not an image of one that was asked for. */
 function wantedFor({ path, kind }: Member, layout: Layout, { splits }: OpenOptions): string | undefined {
   const place = kind === 'file' && isPicture(path) ? layout.placeOf(path) : undefined;
   if (place === undefined) return undefined;

@@ -12,7 +12,7 @@ export interface PieceReader {
   exists(file: string): Promise<boolean>;
   /** As `read`, at once; absent where files are far away. */
   readNow?(file: string, position: number, length: number): Buffer;
-  /** As `read`, past any copy that is kept; absent where none are. */
+  /** As `read`, past any copy that is kept; absent if none are. */
   readAnew?(file: string, position: number, length: number): Promise<Buffer>;
   /** To be called when nothing is being read. */
   close(): void;

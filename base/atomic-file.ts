@@ -17,7 +17,7 @@ export interface WrittenFile {
 }
 
 /**
- * Writes the chunks one after another to a file in `folder`; memory holds one chunk. Where that fails nothing is left behind.
+ * Writes the chunks one after another to a file in `folder`; memory holds one chunk. If that fails nothing is left behind.
  * @param name  file name, made from the SHA-256 of the contents
  * @throws {DiskFullError} if there is no room
  */

@@ -19,7 +19,7 @@ export function centreCrop(imagePx: number, inputPx: number): Crop {
 }
 
 /**
- * Top left, top right, bottom left, bottom right, centre, then the same five mirrored, as the paper names them and Caffe has them. Where the
+ * Top left, top right, bottom left, bottom right, centre, then the same five mirrored, as the paper names them and Caffe has them. If the
  * input is the whole image the five are one: the image and its mirror image, whose mean is the same as that of the ten.
  */
 export function tenCrops(imagePx: number, inputPx: number): Crop[] {
@@ -34,7 +34,7 @@ export const CROP_COUNTS = [1, 2, 5, 10] as const;
 export type CropCount = (typeof CROP_COUNTS)[number];
 
 /**
- * 1: the centre; 2: the centre and its mirror image; 5: corners and centre; 10: as `tenCrops`. Where the input is the whole image, 5 gives one
+ * 1: the centre; 2: the centre and its mirror image; 5: corners and centre; 10: as `tenCrops`. If the input is the whole image, 5 gives one
  * crop and 10 gives two.
  */
 export function cropsOf(count: CropCount, imagePx: number, inputPx: number): Crop[] {

@@ -7,7 +7,7 @@ import { UserError } from './errors.js';
 const MESSAGE =
   /bad_?alloc|failed to allocate|BFCArena|array buffer allocation failed|out of memory|cannot allocate memory|\bOOM\b/i;
 
-/** Of the library that ran out, with what is free and, where it is known, what was needed. */
+/** Of the library that ran out, with what is free and, if it is known, what was needed. */
 export class OutOfMemoryError extends UserError {
   override name = 'OutOfMemoryError';
 

@@ -21,7 +21,7 @@ export interface RgbOptions {
  *
  * @param image  an opened image; of an animation the first frame
  * @returns      a pipeline whose raw output is uint8 interleaved [height, width, channels]; nothing is read before `toBuffer`, which
- *               rejects where the image cannot be decoded
+ *               rejects if the image cannot be decoded
  */
 export function toRgb(image: Sharp, { width, height, fit = 'cut', channels = 3 }: RgbOptions): Sharp {
   const upright =

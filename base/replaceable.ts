@@ -32,13 +32,13 @@ export async function checkReplaceable(
   throw new UserError(`${file}: not ${what}, so it is kept; remove it, or name another file`);
 }
 
-/** The file's path where somebody else wrote it; none if it is absent, empty or ours. */
+/** The file's path if somebody else wrote it; none if it is absent, empty or ours. */
 export async function foreignFile(file: string, isOurs: IsOurs): Promise<string[]> {
   return (await isForeign(file, isOurs, false)) ? [file] : [];
 }
 
 /**
- * Paths in a folder of what somebody else put there; that of the folder, where it is something else.
+ * Paths in a folder of what somebody else put there; that of the folder, if it is something else.
  * @param isOurs  given the file's name too
  */
 export async function foreignFilesIn(

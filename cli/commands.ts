@@ -106,7 +106,7 @@ function report(error: unknown, command: string): number {
   return error instanceof UsageError ? 2 : 1;
 }
 
-/** What to do where memory ran out. */
+/** What to do if memory ran out. */
 function memoryAdvice(command: string): string {
   if (['train', 'find-lr'].includes(command))
     return '. Compute fewer images at once: --micro-batch 16, or less, gives the same updates; "alexnet train --dry-run" measures what a run takes';

@@ -39,7 +39,7 @@ export interface Inspection {
   doc: string;
   graph: string;
   inputs: TensorType[];
-  /** `ends_with`: what makes them probabilities, or logits, where the graph tells. */
+  /** `ends_with`: what makes them probabilities, or logits, if the graph tells. */
   outputs: (TensorType & { ends_with?: string })[];
   /** Nodes, those of subgraphs included, and how many of each operator. */
   nodes: number;

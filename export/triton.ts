@@ -14,7 +14,7 @@ import { type ExportRunReport, type ExportRunRequest, exportRun } from './from-r
 
 /** As for `alexnet export --run`, with a repository in place of a file. */
 export interface TritonRequest extends Omit<ExportRunRequest, 'out'> {
-  /** Folder of the repository; made where it is not there. */
+  /** Folder of the repository; made if it is not there. */
   triton: string;
   /** Model's name in it; default: the network's. */
   name?: string;

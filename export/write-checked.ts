@@ -21,7 +21,7 @@ export interface WriteRequest {
   precision?: (typeof PRECISIONS)[number];
   /** How ranges of activations are found; default entropy. */
   calibration?: Calibration;
-  /** Weights in seven bits; undefined: where this machine's processor needs it. */
+  /** Weights in seven bits; undefined: if this machine's processor needs it. */
   reduceRange?: boolean;
   /** Layers that stay float32 in an int8 file. */
   keepFloat?: readonly string[];

@@ -37,7 +37,7 @@ export type LrnChoice = LrnConvention | Record<string, LrnConstants>;
 interface Weights {
   relu: boolean;
   stddev: KernelInit;
-  /** What every bias starts with; unused where `stddev` is `fan-in`. */
+  /** What every bias starts with; unused if `stddev` is `fan-in`. */
   bias: number;
 }
 
@@ -93,7 +93,7 @@ export interface WithinMapRow {
   pow: number;
 }
 
-/** An activation on its own, where it does not follow its layer at once, or is no ReLU. */
+/** An activation on its own, if it does not follow its layer at once, or is no ReLU. */
 export interface ActivationRow {
   type: 'relu' | 'tanh';
   name: string;
@@ -109,7 +109,7 @@ export interface DropoutRow {
 export type LayerRow = ConvRow | LocalRow | FcRow | PoolRow | LrnRow | WithinMapRow | ActivationRow | DropoutRow;
 
 /**
- * What a training run takes for this network where flags do not say otherwise. Weight decay is meant for kernels; biases do
+ * What a training run takes for this network if flags do not say otherwise. Weight decay is meant for kernels; biases do
  * not decay.
  */
 export interface Recipe {

@@ -30,7 +30,7 @@ export type Numbers = TensorData | Uint16Array | Int8Array | readonly number[];
 
 /** A tensor stored in the file. */
 export interface Constant {
-  /** Name of the stored tensor whose place it takes, where it is made from that one. */
+  /** Name of the stored tensor whose place it takes, if it is made from that one. */
   readonly origin?: string;
   /** What it was stored for, the same object for every program that stores it: spares comparing its values. */
   readonly weight?: object;

@@ -7,7 +7,7 @@ import type { TensorSpec } from './tensors.js';
 export interface Classifying {
   /** By class index. */
   labels: string[];
-  /** ImageNet synset ids by class index, where known. */
+  /** ImageNet synset ids by class index, if known. */
   synsets?: string[];
   /** Crops averaged per image. */
   crops: number;
@@ -55,7 +55,7 @@ export interface Prediction {
   probability: number;
 }
 
-/** Predictions given where nobody asks for a number, or all where a model has fewer classes. */
+/** Predictions given if nobody asks for a number, or all if a model has fewer classes. */
 export const DEFAULT_TOP = 5;
 
 /**

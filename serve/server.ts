@@ -21,7 +21,7 @@ export interface ServerOptions extends RepositoryOptions, Pick<UploadOptions, 'u
   port: number;
   /** Size of an encoded image allowed. */
   maxBytes: number;
-  /** Of request bodies held at once, bytes; undefined for `IN_FLIGHT`, or more where `maxBytes` asks for it. */
+  /** Of request bodies held at once, bytes; undefined for `IN_FLIGHT`, or more if `maxBytes` asks for it. */
   maxInFlight?: number;
   /** For a connection on which nothing is asked, milliseconds. */
   keepAliveMs: number;

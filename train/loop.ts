@@ -282,7 +282,7 @@ class Loop {
     return learningRateAt(this.training.run.config, this.state.schedule, step, this.trainer.stepsPerEpoch);
   }
 
-  /** Updates made so far, had every epoch had as many as it has now: `state.step`, where the batch never changed. */
+  /** Updates made so far, had every epoch had as many as it has now: `state.step`, if the batch never changed. */
   private scheduledStep(): number {
     return this.state.epoch * this.trainer.stepsPerEpoch + this.state.position;
   }
@@ -345,7 +345,7 @@ class Loop {
     return Math.ceil((this.training.run.config.microBatch ?? this.trainer.batch / this.group.size) / 4);
   }
 
-  /** The last good checkpoint where an epoch turned out to be bad, nobody knows from which step on. */
+  /** The last good checkpoint if an epoch turned out to be bad, nobody knows from which step on. */
   private goodBefore(epoch: number): string {
     const { last, best } = this.training.run;
     if (this.epochOfLast !== epoch) return this.lastGood();

@@ -16,7 +16,7 @@ export interface ScheduleState {
   reductions: number;
   /** True when the run is over before its last epoch. */
   ended: boolean;
-  /** Epoch from which a run waits for a better error, where settings changed since; absent if none did. */
+  /** Epoch from which a run waits for a better error, if settings changed since; absent if none did. */
   waitingSince?: number;
 }
 

@@ -13,7 +13,7 @@ import { largestDifference, type OutputPair } from './difference.js';
 import { openStrict } from './open-strict.js';
 import type { Parity } from './parity.js';
 
-/** Rows of the two runs where their number is free: one, and several. */
+/** Rows of the two runs if their number is free: one, and several. */
 const ROWS = [1, 3];
 
 /**

@@ -186,7 +186,7 @@ function isSame(name: string, a: Constant, otherName: string, b: Constant): bool
   return true;
 }
 
-/** The numbers at one place along `axis`, where they are the same at all places. */
+/** The numbers at one place along `axis`, if they are the same at all places. */
 function onlyRow(constant: Constant, axis: number): number[] | undefined {
   const values = valuesOf(constant);
   const inner = constant.dims.slice(axis + 1).reduce((product, length) => product * length, 1);

@@ -11,7 +11,7 @@ import { inferencePass, weightNames } from './trace.js';
 /** An argument of a program. */
 export interface InputSpec {
   name: string;
-  /** Lengths; null where free. Only the first axis may stay free. */
+  /** Lengths; null if free. Only the first axis may stay free. */
   shape: readonly (number | null)[];
   dtype: DType;
 }

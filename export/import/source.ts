@@ -53,7 +53,7 @@ export interface OwnRecord {
   crops?: number;
   /** R, G, B in 0 … 255. */
   meanRgb?: [number, number, number];
-  /** Per-pixel mean [imagePx, imagePx, 3], where the file subtracts it itself. */
+  /** Per-pixel mean [imagePx, imagePx, 3], if the file subtracts it itself. */
   mean?: StoredTensor;
 }
 
@@ -71,7 +71,7 @@ export interface Source {
     producer: string;
     order: LayerKind[];
     lrns: SourceLrn[];
-    /** Side of the input, pixels, where it is written. */
+    /** Side of the input, pixels, if it is written. */
     inputPx?: number;
     /** What the first convolution reads. */
     fed?: FedValue;

@@ -41,7 +41,7 @@ export async function writeRun(
   return run;
 }
 
-/** Before the first step; with the errors that the file says it has, where they are of one crop as a run's are. */
+/** Before the first step; with the errors that the file says it has, if they are of one crop as a run's are. */
 function stateOf(own: ImportedNetwork['own']): RunState {
   const state = startState();
   const { top1Error, top5Error, measuredOn, crops = 1 } = own ?? {};

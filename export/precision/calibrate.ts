@@ -1,5 +1,5 @@
 /**
- * The range of each activation on real images: the smallest and largest value, or less where the few numbers at the ends cost more
+ * The range of each activation on real images: the smallest and largest value, or less if the few numbers at the ends cost more
  * than they are worth.
  */
 
@@ -84,7 +84,7 @@ function widen(range: Range, values: Float32Array): void {
 export class Histogram {
   private readonly counts = new Float64Array(BINS);
   private readonly width: number;
-  /** Codes for absolute values: half of them where both signs occur. */
+  /** Codes for absolute values: half of them if both signs occur. */
   private readonly levels: number;
 
   constructor(private readonly range: Range) {

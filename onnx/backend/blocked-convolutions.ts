@@ -1,5 +1,5 @@
 /**
- * Convolutions in onnxruntime's own blocked layout. Its optimizer takes that layout only where weights are constants; in a training
+ * Convolutions in onnxruntime's own blocked layout. Its optimizer takes that layout only if weights are constants; in a training
  * step they are computed, so this pass writes the nodes itself: `ReorderInput`, `Conv`, `ReorderOutput` of the internal domain
  * `com.microsoft.nchwc`. A third more speed than a plain `Conv`. For programs that run here; never in a file.
  *
@@ -18,7 +18,7 @@ interface ConvAttributes extends Attributes {
 }
 
 /**
- * The program with its convolutions blocked where that is possible and faster.
+ * The program with its convolutions blocked if that is possible and faster.
  * @param nodes    in order of computation
  * @param outputs  values that must be computed under their own names
  * @param block    channels that lie together: 8 or 16, by processor; 0 leaves every node as it is

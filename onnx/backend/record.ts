@@ -23,7 +23,7 @@ export class TensorRecord implements Operand {
   /** Someone outside may hold `data`: the array is never used again for another tensor. */
   shared = false;
   complexTensorInfos?: { real: TensorInfo; imag: TensorInfo };
-  /** Strings; or `data` in tfjs's order where its memory order is another. */
+  /** Strings; or `data` in tfjs's order if its memory order is another. */
   private host?: backend_util.BackendValues;
   private native?: Tensor;
   private failure?: Error;

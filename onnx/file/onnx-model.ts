@@ -47,7 +47,7 @@ export class OnnxModel {
 
 /** How to write. */
 export interface SaveOptions {
-  /** Tensors of 1 KiB and more go to `FILE.data` next to the file. Default: where the file would pass protobuf's 2 GB. */
+  /** Tensors of 1 KiB and more go to `FILE.data` next to the file. Default: if the file would pass protobuf's 2 GB. */
   externalData?: boolean;
   /**
    * Called with the path of the written file before it takes its place; what it throws stops the export.
@@ -59,7 +59,7 @@ export interface SaveOptions {
 /** What was written. */
 export interface SavedModel {
   file: string;
-  /** File of the tensors, where they are kept outside. */
+  /** File of the tensors, if they are kept outside. */
   dataFile?: string;
   /** Of both files. */
   bytes: number;

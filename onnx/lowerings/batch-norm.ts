@@ -1,5 +1,5 @@
 /**
- * Batch normalisation with given mean and variance: offset + (x − mean) · scale / √(variance + ε), over the last axis. Where the
+ * Batch normalisation with given mean and variance: offset + (x − mean) · scale / √(variance + ε), over the last axis. If the
  * parameters are stored in the file it is a factor and a summand a channel, which a convolution or matrix product before it takes into
  * its own weights.
  */
@@ -52,7 +52,7 @@ function affine(g: Graph, parameters: Parameters, epsilon: number): Affine | und
 }
 
 /**
- * The convolution or product that made `x`, with the factor in its kernel and the summand in its bias; undefined where another operator
+ * The convolution or product that made `x`, with the factor in its kernel and the summand in its bias; undefined if another operator
  * made it, or others read it too.
  */
 function intoWeights(g: Graph, x: Value, { factor, summand, name }: Affine): Value | undefined {

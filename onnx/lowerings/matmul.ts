@@ -7,7 +7,7 @@ import { type Rule, refusesAllButFloat } from '../rule.js';
 import { activate, refusesActivation } from './activation.js';
 import { binary } from './elementwise.js';
 
-/** [..., rows, columns] of a product. Throws, in tfjs's words, where the matrices do not fit. */
+/** [..., rows, columns] of a product. Throws, in tfjs's words, if the matrices do not fit. */
 function productShape(a: readonly number[], b: readonly number[], { transposeA, transposeB }: Attrs): number[] {
   const innerA = a[a.length - (transposeA ? 2 : 1)];
   const innerB = b[b.length - (transposeB ? 1 : 2)];

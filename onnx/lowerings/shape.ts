@@ -63,7 +63,7 @@ export function pad(g: Graph, x: Value, paddings: Paddings, value: number): Valu
   return g.view(g.node('Pad', inputs, { mode: 'constant' }, padded(x.dims, inMemory)), x.layout);
 }
 
-/** Begin and size along every axis, from tfjs's shorter or negative ones. Throws where they leave the tensor. */
+/** Begin and size along every axis, from tfjs's shorter or negative ones. Throws if they leave the tensor. */
 export function sliceParams({ shape }: { shape: readonly number[] }, { begin, size }: Attrs): [number[], number[]] {
   const x = { shape } as never;
   const [from, lengths] = slice_util.parseSliceParams(x, begin, size);

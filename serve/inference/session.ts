@@ -55,7 +55,7 @@ function withOutput(model: ModelProto, name: string): ModelProto {
 }
 
 /**
- * Whether this process still looks into files of a folder, a real path: where somebody writes into one, weights would change, and where somebody cuts it,
+ * Whether this process still looks into files of a folder, a real path: if somebody writes into one, weights would change, and if somebody cuts it,
  * the process would end (SIGBUS). Weights that kernels have packed are no longer looked at. Linux only.
  */
 function isMapped(folder: string): boolean {

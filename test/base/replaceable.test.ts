@@ -1,4 +1,4 @@
-/** What commands do where somebody else's files have the names of theirs. */
+/** What commands do if somebody else's files have the names of theirs. */
 import assert from 'node:assert/strict';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -29,14 +29,14 @@ export interface Split {
    */
   pixels(index: number, stream: Random): Uint8Array;
   /**
-   * Present where images are read as they are needed: reads these behind, and resolves to the split with these images alone. To be asked before
-   * `pixels` where images may be streamed or far away, see `read-ahead.ts`.
+   * Present if images are read as they are needed: reads these behind, and resolves to the split with these images alone. To be asked before
+   * `pixels` if images may be streamed or far away, see `read-ahead.ts`.
    * @throws {UserError} when one cannot be read any more
    */
   load?(indices: Uint32Array): Promise<Split>;
   /** Where each image stands in the store that it was read into; absent for images that are made. */
   readonly places?: Uint32Array;
-  /** Present where images are far away, and `load` with it. */
+  /** Present if images are far away, and `load` with it. */
   readonly shards?: Shards;
 }
 
@@ -64,7 +64,7 @@ export interface PictureSink {
   has(slot: number): boolean;
   /** uint8 [imagePx, imagePx, 3] */
   pixels(slot: number): Uint8Array;
-  /** Present where the images are not kept. */
+  /** Present if the images are not kept. */
   readonly streamed?: Streamed;
 }
 
@@ -108,7 +108,7 @@ export interface Source {
   members: Iterable<Member> | AsyncIterable<Member>;
   /** Default: `train/<class>/…`. */
   layout?: Layout;
-  /** Names of classes in index order, where that is not by code point; whole once the members have all been read. */
+  /** Names of classes in index order, if that is not by code point; whole once the members have all been read. */
   classes?: string[];
 }
 
@@ -120,11 +120,11 @@ export interface OpenOptions {
   onProgress?: (done: number, total: number | undefined) => void;
   /** Splits wanted, default all. `val` and `test` stand in for one another, so either reads both. */
   splits?: string[];
-  /** Images may be, or are, decoded at every use: where they would fill more than half of the free memory, or always. Default: never. */
+  /** Images may be, or are, decoded at every use: if they would fill more than half of the free memory, or always. Default: never. */
   stream?: 'large' | 'always';
   /** What decoded images may fill before they are streamed, bytes; default: half of the free memory. */
   heldBytes?: number;
-  /** How files behind URLs are fetched and kept, where that differs from `remoteOptions`. */
+  /** How files behind URLs are fetched and kept, if that differs from `remoteOptions`. */
   remote?: Partial<RemoteOptions>;
 }
 
@@ -136,9 +136,9 @@ export interface Dataset {
   readonly imagePx: number;
   /** Labels for people, in index order: folder names sorted by code point, or as the source orders them; of `nXXXXXXXX_some_label` the text after the synset id, spaced. */
   readonly labels: string[];
-  /** ImageNet synset ids by class, where every class has one. */
+  /** ImageNet synset ids by class, if every class has one. */
   readonly synsets?: string[];
-  /** `train`, `val` and any `test` split; `val` falls back to `test` and `test` to `val` where a source has only one. */
+  /** `train`, `val` and any `test` split; `val` falls back to `test` and `test` to `val` if a source has only one. */
   readonly splits: Record<string, Split>;
   /** Images that could not be decoded and were left out: name and reason. */
   readonly skipped: { name: string; reason: string }[];
@@ -146,7 +146,7 @@ export interface Dataset {
   readonly notes: string[];
   /** Why images are decoded at every use, a sentence; absent if they are not. */
   readonly streamed?: string;
-  /** Of the training images, where it was computed when the set was prepared or read; see `mean.ts` and `colour.ts`. */
+  /** Of the training images, if it was computed when the set was prepared or read; see `mean.ts` and `colour.ts`. */
   readonly mean?: Float32Array;
   readonly colours?: ColourStatistics;
 }

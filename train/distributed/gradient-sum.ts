@@ -45,7 +45,7 @@ export class GradientSum {
 
   /**
    * @param gradients  of this process, by `variable.name`; the caller keeps ownership
-   * @returns          the sums under the same names, equal in all processes, until the next call; the caller disposes them. Where the
+   * @returns          the sums under the same names, equal in all processes, until the next call; the caller disposes them. If the
    *                   backend computed a gradient in its place among the sums, it is that tensor
    */
   async sum(gradients: tf.NamedTensorMap): Promise<tf.NamedTensorMap> {

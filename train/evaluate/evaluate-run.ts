@@ -37,11 +37,11 @@ export interface EvaluateRequest {
   batch?: number;
   /** File for one JSON line an image. */
   predictions?: string;
-  /** Decode images at every use, also where they fit in memory. */
+  /** Decode images at every use, even if they fit in memory. */
   stream?: boolean;
 }
 
-/** `crops` is what was averaged in fact: 2 for 10, and 1 for 5, where the network sees the whole image. */
+/** `crops` is what was averaged in fact: 2 for 10, and 1 for 5, if the network sees the whole image. */
 export interface EvaluationReport extends Evaluation {
   model: string;
   data: string;

@@ -24,7 +24,7 @@ export interface FoundRate extends RateCurve {
   batch: number;
 }
 
-/** Ended where the mean of the last losses is above this multiple of the lowest such mean: nothing better comes. */
+/** Ended if the mean of the last losses is above this multiple of the lowest such mean: nothing better comes. */
 const HOPELESS = 4;
 const WINDOW = 5;
 

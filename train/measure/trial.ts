@@ -26,7 +26,7 @@ export class Trial {
     this.batches = this.trainer.batches(0);
   }
 
-  /** One step. @returns the batch's loss before it; not finite where the rate was too high */
+  /** One step. @returns the batch's loss before it; not finite if the rate was too high */
   step(learningRate: number): Promise<StepResult> {
     const step = this.steps++;
     if (step > 0 && step % this.trainer.stepsPerEpoch === 0) this.batches = this.trainer.batches(0);

@@ -27,7 +27,7 @@ export interface Column {
 }
 
 /**
- * A table whose first column names its rows, in a box of its own that scrolls where it is too large.
+ * A table whose first column names its rows, in a box of its own that scrolls if it is too large.
  * @param caption  says what the table shows
  * @param columns  those without a name have no heads: name and value speak for themselves
  */

@@ -9,7 +9,7 @@ import type { CropErrors, Measured } from './measure.js';
 /** Above this number of classes a matrix is too large to read; the pairs stand for it. */
 const MATRIX_CLASSES = 30;
 const PAIRS = 20;
-/** Two where the network sees the whole image. */
+/** Two if the network sees the whole image. */
 const CROPS: Record<number, string> = { 1: 'centre crop', 2: 'image and mirror image, averaged' };
 
 export function errorsSection({ measured, run }: Report): Html | undefined {

@@ -24,7 +24,7 @@ function plots({ config }: Run, metrics: MetricsLine[], perEpoch: number): LineP
   const ends = metrics.filter(endsEpoch);
   const batches = metrics.filter((line) => !endsEpoch(line));
   const endOf = new Map(ends.map(({ epoch, step }) => [epoch, step]));
-  /** Epochs had other numbers of steps where the batch changed. */
+  /** Epochs had other numbers of steps if the batch changed. */
   const epochs = ({ epoch, step }: MetricsLine) => {
     const start = endOf.get(epoch - 1) ?? 0;
     return epoch - 1 + (step - start) / ((endOf.get(epoch) ?? start + perEpoch) - start);

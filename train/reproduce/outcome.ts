@@ -21,7 +21,7 @@ export interface Outcome {
   trainError: number;
   /** After its last epoch, one crop an image: no choice of an epoch by the images it is judged on. */
   testError: number;
-  /** Of the paper's ten crops, where the network takes a part of the image. */
+  /** Of the paper's ten crops, if the network takes a part of the image. */
   tenCropError?: number;
   testPictures: number;
   /** Epochs to the training error aimed at, a fraction by interpolation; null if it was not reached. */

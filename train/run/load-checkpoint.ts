@@ -28,7 +28,7 @@ interface ModelJson {
   alexnet: CheckpointRecord;
 }
 
-/** True where `folder` holds a checkpoint that was written to its end (whole or damaged since). */
+/** True if `folder` holds a checkpoint that was written to its end (whole or damaged since). */
 export function hasCheckpoint(folder: string): boolean {
   return existsSync(join(folder, 'model.json'));
 }

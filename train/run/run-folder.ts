@@ -45,7 +45,7 @@ export const UNKNOWN_DATA = 'unknown';
 /** What `labels.json` keeps: one a class, in index order. */
 export interface RunLabels {
   labels: string[];
-  /** ImageNet synset ids, where every class has one. */
+  /** ImageNet synset ids, if every class has one. */
   synsets?: string[];
 }
 
@@ -75,7 +75,7 @@ const FOLDERS: Record<string, (name: string, start: Buffer) => boolean> = {
 /** See `RunRecord`; one that was cut short counts. */
 const isConfig = (start: Buffer) => /^\s*\{\s*"config":\s*\{.*"learningRate":/s.test(start.toString('latin1'));
 
-/** True where `path` holds a run, finished or not. */
+/** True if `path` holds a run, finished or not. */
 export function holdsRun(path: string): boolean {
   return existsSync(join(path, 'config.json'));
 }

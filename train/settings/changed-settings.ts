@@ -68,8 +68,8 @@ export function describeChanges(changes: Changes): string {
 }
 
 /**
- * The state of a checkpoint as the resumed run takes it, after changes that came when it was saved or later. Where the rate or the schedule
- * changed, the schedule restarts; where the batch or the data did, the epoch under way; errors on other validation images no longer count, nor
+ * The state of a checkpoint as the resumed run takes it, after changes that came when it was saved or later. If the rate or the schedule
+ * changed, the schedule restarts; if the batch or the data did, the epoch under way; errors on other validation images no longer count, nor
  * losses before any change.
  */
 export function afterChanges(state: RunState, history: readonly HistoryEntry[] = []): RunState {

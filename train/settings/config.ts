@@ -1,6 +1,6 @@
 /**
  * The settings of a training run: the defaults with their source, the network's recipe over them, a published recipe (`recipes.ts`)
- * where one is named, a person's flags over all.
+ * if one is named, a person's flags over all.
  * "Paper" is Krizhevsky, Sutskever, Hinton 2012.
  */
 import { UsageError } from '../../base/errors.js';
@@ -43,7 +43,7 @@ export interface Settings {
   earlyStop: number | null;
   /** The rate climbs linearly from 0 over this many epochs. */
   warmupEpochs: number;
-  /** A window at a random place (else the centre) where images are larger than the network's input. */
+  /** A window at a random place (else the centre) if images are larger than the network's input. */
   randomCrop: boolean;
   /** Half of the images mirrored, drawn again each epoch. */
   mirror: boolean;
@@ -52,7 +52,7 @@ export interface Settings {
   /** Weights in the loss by class index, of mean 1 over the training images, see `data/class-weights.ts`; null: all 1. */
   classWeights: number[] | null;
   /**
-   * How α of the response normalisation is read, where the network has that choice, see `model/alexnet.ts`; or the constants of each such layer,
+   * How α of the response normalisation is read, if the network has that choice, see `model/alexnet.ts`; or the constants of each such layer,
    * as an imported file has them; null: as the network says.
    */
   lrn: LrnChoice | null;

@@ -105,7 +105,7 @@ export function publishedRecipe(name: RecipeName, spec: NetworkSpec): PublishedR
   return { source, settings: { ...cleared, ...recipe, ...(hasLrnChoice(spec) && { lrn }) } };
 }
 
-/** For people: where the recipe is from and each of its values, with the flag's value where one is given. */
+/** For people: where the recipe is from and each of its values, with the flag's value if one is given. */
 export function describeRecipe(
   name: RecipeName,
   { source, settings }: PublishedRecipe,

@@ -27,7 +27,7 @@ export function adviceForFewImages({ model, images, weights, from }: Start): str
 export const lossOfGuessing = (classes: number): number => Math.log(classes);
 
 /**
- * What to try where an epoch's mean loss is that of guessing, or above. On 200 images AlexNet's loss climbs at its rate and at a tenth of it.
+ * What to try if an epoch's mean loss is that of guessing, or above. On 200 images AlexNet's loss climbs at its rate and at a tenth of it.
  */
 export function adviceAtChance(loss: number, classes: number, learningRate: number, images: number): string {
   const lower = learningRate / (images < FEW_IMAGES ? 100 : 10);

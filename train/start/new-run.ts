@@ -31,7 +31,7 @@ export interface NewRunRequest {
   dataset?: Dataset;
   /** Run whose weights and mean a new run starts with. */
   from?: string;
-  /** Decode images at every use, also where they fit in memory. */
+  /** Decode images at every use, even if they fit in memory. */
   stream?: boolean;
   /** Number of classes that the data set must have. */
   classes?: number;

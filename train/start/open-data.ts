@@ -5,7 +5,7 @@ import type { Dataset, OpenOptions } from '../data/dataset.js';
 import { openDataset } from '../data/open-dataset.js';
 
 /**
- * @param always  decode images at every use also where they fit in memory
+ * @param always  decode images at every use even if they fit in memory
  * @throws {UserError} see `openDataset`
  */
 export async function openStreamable(

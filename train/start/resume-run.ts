@@ -142,7 +142,7 @@ function wantedConfig({ data, model, from, recipe, settings }: ResumeRequest, ru
   };
 }
 
-/** Where colours were not shifted before, how they vary is not known yet. */
+/** If colours were not shifted before, how they vary is not known yet. */
 function addColours(run: Run, { splits, colours }: Dataset): void {
   if (run.config.colourNoise > 0) run.colours ??= colours ?? colourStatistics(splits.train, run.config.seed);
 }

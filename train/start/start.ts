@@ -118,7 +118,7 @@ async function checkRequest(request: TrainRequest): Promise<void> {
   await checkFree(out, force);
 }
 
-/** Links followed; the path as it is where nothing is there. */
+/** Links followed; the path as it is if nothing is there. */
 const realFolder = (path: string) => realpath(path).catch(() => resolve(path));
 
 async function newRun(request: TrainRequest, progress: Progress, group: Communicator): Promise<ResumedRun> {

@@ -10,7 +10,7 @@ import { holdsRun, type Run, type RunRecord } from '../run/run-folder.js';
 import { openStreamable } from './open-data.js';
 
 export interface TrainingDataOptions {
-  /** Decode images at every use also where they fit in memory. */
+  /** Decode images at every use even if they fit in memory. */
   stream?: boolean;
   /** Whether a resumed run began with its epochs in an order of shards, see `epoch-batches.ts`; default: as these images are read. */
   byShards?: boolean;
@@ -62,7 +62,7 @@ export function absolutePaths({
   return { data: absoluteSource(data), ...(from !== undefined && { from: resolve(from) }) };
 }
 
-/** What to open for a run: the path it was given, from any folder; where the project has moved since, what was typed. */
+/** What to open for a run: the path it was given, from any folder; if the project has moved since, what was typed. */
 export function dataOf({ config, paths }: Pick<RunRecord, 'config' | 'paths'>): string {
   return paths && (isThere(paths.data) || !isThere(config.data)) ? paths.data : config.data;
 }

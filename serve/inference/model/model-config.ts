@@ -64,7 +64,7 @@ export interface ModelConfig extends Pick<Parsed, 'synsets' | 'crops' | 'output'
     shortSide?: number;
     oddMargin?: boolean;
   };
-  /** Whether labels exclude each other, where that is told. */
+  /** Whether labels exclude each other, if the file says so. */
   problem?: 'single_label' | 'multi_label';
   /** For people, one line each. */
   notes: string[];

@@ -97,7 +97,7 @@ export async function readModelFile(file: string, given?: Roots): Promise<ModelF
   };
 }
 
-/** What a file says of itself in our words; undefined where another program left some of it out, or uses the words for something else. */
+/** What a file says of itself in our words; undefined if another program left some of it out, or uses the words for something else. */
 function ownMetadata({ metadataProps }: ModelProto, isOwn: boolean, file: string): ModelMetadata | undefined {
   try {
     return propsToMetadata(metadataProps ?? [], file);

@@ -16,7 +16,7 @@ export interface Box {
 
 export interface Arrow {
   points: { x: number; y: number }[];
-  /** Shape of what flows, where it is known. */
+  /** Shape of what flows, if it is known. */
   label?: string;
   /** Middle of the label, if there is one. */
   x: number;

@@ -22,7 +22,7 @@ export interface Placed {
 export interface Scene {
   width: number;
   height: number;
-  /** Enlarged without smoothing where they are smaller than their place; encoded images as they are, smoothed. */
+  /** Enlarged without smoothing if they are smaller than their place; encoded images as they are, smoothed. */
   images: (Placed & { width: number; height: number; picture: Pixels | Buffer; title?: string })[];
   texts: (Placed & { text: string; bold?: boolean })[];
 }

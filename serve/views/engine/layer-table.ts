@@ -143,7 +143,7 @@ function padsOf(
   return [both[0][0], both[1][0], both[0][1], both[1][1]];
 }
 
-/** `(W − F + 2P) / S + 1 = (227 − 11 + 2·0) / 4 + 1 = 55`; the height's too where it differs. */
+/** `(W − F + 2P) / S + 1 = (227 − 11 + 2·0) / 4 + 1 = 55`; the height's too if it differs. */
 function formulaOf({ kernel, strides, pads, dilations }: Window, input: number[], output: number[]): string {
   const along = (axis: number) => {
     const [before, after] = [pads[axis], pads[axis + 2]];
@@ -151,7 +151,7 @@ function formulaOf({ kernel, strides, pads, dilations }: Window, input: number[]
     const pad = before === after ? `2·${before}` : `${before} + ${after}`;
     const exact = (input[axis + 1] - extent + before + after) / strides[axis] + 1;
     const result = output[axis + 1];
-    // Rounded down, or up where the operator says so.
+    // Rounded down, or up if the operator says so.
     const rounded = Number.isInteger(exact)
       ? ''
       : `${Math.round(exact * 100) / 100}, rounded ${result > exact ? 'up' : 'down'}: `;

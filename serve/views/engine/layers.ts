@@ -10,7 +10,7 @@ export interface Layer {
   name: string;
   /** Name of the value it ends with. */
   value: string;
-  /** What it does; undefined where several operators together make it. */
+  /** What it does; undefined if several operators together make it. */
   main?: NodeProto;
   /** Operator of the function that follows. */
   activation?: string;

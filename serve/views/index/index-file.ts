@@ -36,7 +36,7 @@ export const IndexHeader = z.object({
   layers: z.array(z.object({ name: z.string(), channels: z.int().min(1), width: z.int().min(1) })),
   /** Images kept for each channel. */
   strongest: z.int().min(1),
-  /** Present where the index is approximate: HNSW over random projections of the features. */
+  /** Present if the index is approximate: HNSW over random projections of the features. */
   graph: z.object({ dimension: z.int().min(1), entry: Whole, levels: Whole }).optional(),
   sections: z.object({
     features: Section,

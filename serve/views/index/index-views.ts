@@ -24,7 +24,7 @@ export class IndexViews {
     private readonly last: LastPicture,
   ) {}
 
-  /** Names of those whose strongest images are kept; none where another model made the index. */
+  /** Names of those whose strongest images are kept; none if another model made the index. */
   async layers(): Promise<string[]> {
     const { index, isOwn } = await this.look();
     return isOwn ? index.header.layers.map(({ name }) => name) : [];

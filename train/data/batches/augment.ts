@@ -29,7 +29,7 @@ export interface Batch {
   labels: Int32Array;
 }
 
-/** Where batches are made one after another: newly allocated memory is mapped page by page, which takes as long as filling it. */
+/** If batches are made one after another: newly allocated memory is mapped page by page, which takes as long as filling it. */
 export interface BatchMemory {
   images?: Float32Array;
 }

@@ -114,7 +114,7 @@ function checkNoneEmpty(
 }
 
 /**
- * Labels and, where every class has one, synset ids: `n02123045_tabby_cat` reads `tabby cat`, a bare id stays as it is. Labels differ: where the
+ * Labels and, if every class has one, synset ids: `n02123045_tabby_cat` reads `tabby cat`, a bare id stays as it is. Labels differ: where the
  * words of two classes are the same, as of ImageNet's two cranes, the id follows them, `crane (n02012849)`.
  */
 export function classLabels(classes: string[]): { labels: string[]; synsets?: string[] } {

@@ -129,7 +129,7 @@ export class PackWriter implements PictureSink {
     this.reader?.close();
   }
 
-  /** Reads what an earlier try says of a shard, where that is whole. */
+  /** Reads what an earlier try says of a shard, if that is whole. */
   private async takeOver(number: number): Promise<void> {
     const record = JSON.parse(await readFile(shardFile(this.folder, number, 'json'), 'utf8')) as ShardRecord;
     const { size } = await stat(shardFile(this.folder, number, 'bin')).catch(() => ({ size: -1 }));

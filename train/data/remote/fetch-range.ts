@@ -20,7 +20,7 @@ const FOR_A_TIME = new Set([408, 429]);
 
 /**
  * One try.
- * @param length     bytes; the answer is shorter where the file ends before
+ * @param length     bytes; the answer is shorter if the file ends before
  * @param timeoutMs  of the request and the whole answer
  * @throws {FailedTry} if the connection breaks, the time is over, the server is busy, or the body is not what its header says
  * @throws {UserError} if another try would end the same
@@ -48,7 +48,7 @@ export async function fetchRange(
   }
 }
 
-/** A weak ETag is compared as any other: bytes of two versions are not mixed where a server changes it with them. */
+/** A weak ETag is compared as any other: bytes of two versions are not mixed if a server changes it with them. */
 const tagOf = ({ headers }: Response): string =>
   headers.get('etag')?.replace(/^W\//, '') ?? headers.get('last-modified') ?? '';
 

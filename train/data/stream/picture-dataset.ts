@@ -53,7 +53,7 @@ export async function readListed(
 /**
  * @param source  for messages
  * @param store   where the images go; default: memory
- * @param total   number of images wanted, where it is known beforehand
+ * @param total   number of images wanted, if it is known beforehand
  * @throws {UserError} see `openDataset`
  */
 export async function readPictures(

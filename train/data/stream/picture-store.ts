@@ -1,5 +1,5 @@
 /**
- * Decoded images of one data set, in memory, in blocks of one size, so that the store grows without ever copying what it holds. Where they
+ * Decoded images of one data set, in memory, in blocks of one size, so that the store grows without ever copying what it holds. If they
  * would fill too much of it, they are let go of, to be decoded at every use. Decoding runs a bounded number of images at once.
  */
 import { availableParallelism } from 'node:os';
@@ -28,7 +28,7 @@ export class PictureStore implements PictureSink {
   /** How each image is read again, and what it is for. */
   private readonly sources: Pick<Picture, 'later' | 'shard' | 'split'>[] = [];
 
-  /** @param total  number of images to come, where it is known */
+  /** @param total  number of images to come, if it is known */
   constructor(
     private readonly options: Pick<OpenOptions, 'imagePx' | 'stream' | 'heldBytes'>,
     total = 0,

@@ -8,7 +8,7 @@ import { basename, dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { writeError } from './disk-full.js';
 
-/** What was written, for whoever reads it to check. */
+/** What was written, for the reader to check. */
 export interface WrittenFile {
   path: string;
   bytes: number;

@@ -1,6 +1,6 @@
 /**
  * Where the network's inputs are cut from the square image. Krizhevsky et al. 2012, §4.1, at test time: five patches, "the four corner patches
- * and the center patch", and "their horizontal reflections (hence ten patches in all)". The paper says no more of their order; within it, that and
+ * and the center patch", and "their horizontal reflections (hence ten patches in all)". The paper says nothing else about their order; within it, that and
  * the rounding of the centre are those of Caffe's `caffe.io.oversample`. The mean over the ten does not depend on it. Plain numbers only.
  */
 import { ShapeError } from './errors.js';

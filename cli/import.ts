@@ -9,7 +9,7 @@ import { selectBackend } from '../onnx/backend/select-backend.js';
 import { checkFree } from '../train/run/run-folder.js';
 import { lockRun } from '../train/run/run-lock.js';
 
-/** What a person asked for. */
+/** What the user asked for. */
 export interface ImportRequest extends ImportOptions {
   /** `.onnx` or `.safetensors`. */
   file: string;

@@ -173,7 +173,7 @@ function describe(found: Inspection, { nodes, initializers }: { nodes: boolean; 
   const tensors = (list: readonly TensorType[]) =>
     list.map(({ name, type, dims }) => [name, `${type} [${dims.join(', ')}]`]);
   const lines = [
-    `${found.file}: ${(found.bytes / 1e6).toFixed(1)} MB, opset ${opsets.join(', ')}, IR ${found.ir}, by ${found.producer || 'nobody named'}`,
+    `${found.file}: ${(found.bytes / 1e6).toFixed(1)} MB, opset ${opsets.join(', ')}, IR ${found.ir}, by ${found.producer || 'an unnamed producer'}`,
     ...(found.doc ? [found.doc] : []),
     '',
     `graph ${found.graph}: ${found.nodes} nodes, ${count(found.parameters)} stored numbers: ${types.join(', ')}`,

@@ -87,7 +87,7 @@ export async function prepare(
   }
 }
 
-/** Of a prepared set, e.g. since they were damaged and deleted: then they are made again. */
+/** Of a prepared set, e.g. if they were damaged and deleted: then they are made again. */
 async function lacksShards(folder: string, imagePx: number): Promise<boolean> {
   const pack = JSON.parse(await readFile(join(folder, 'pack.json'), 'utf8')) as PackRecord;
   const numbers = Array.from({ length: pack.shards }, (_, shard) => shard);

@@ -78,7 +78,7 @@ function normalisations(layers: readonly LayerSummary[]): string[] {
   return [...names].map(([formula, layers]) => `${layers.join(', ')}: ${formula}`);
 }
 
-/** A table for people, one line a layer and the totals last. */
+/** A table for people, one line per layer and the totals last. */
 export function formatSummary(summary: Summary): string {
   const count = (value: number) => (value === 0 ? '' : value.toLocaleString('en-US'));
   const header = ['layer', 'type', 'kernel', 'stride', 'pad', 'groups', 'output', 'parameters', 'multiply-adds'];

@@ -18,7 +18,7 @@ export interface Timings {
 
 /** What is asked for when Prometheus reads. */
 export interface MetricsSource {
-  /** Requests that somebody waits for. */
+  /** Requests that a client waits for. */
   pending(): number;
   /** An inference process takes images. */
   up(): boolean;
@@ -121,7 +121,7 @@ export class Metrics {
       source.bytesInFlight(),
     );
     gauge('alexnet_request_bytes_limit', 'Above it requests are refused with 503', () => source.maxInFlight);
-    gauge('nv_inference_pending_request_count', 'Requests that somebody waits for', () => source.pending());
+    gauge('nv_inference_pending_request_count', 'Requests that a client waits for', () => source.pending());
   }
 
   /** Prometheus' text format. */

@@ -55,7 +55,7 @@ export interface Prediction {
   probability: number;
 }
 
-/** Predictions given if nobody asks for a number, or all if a model has fewer classes. */
+/** Predictions given if no number is given, or all if a model has fewer classes. */
 export const DEFAULT_TOP = 5;
 
 /**

@@ -8,7 +8,7 @@ export function endedEarly(
   { epoch, schedule, bestValidation }: Pick<RunState, 'epoch' | 'schedule' | 'bestValidation'>,
 ): string | undefined {
   if (schedule.ended)
-    return 'plateau has divided the learning rate three times and the validation error improves no more';
+    return 'plateau has divided the learning rate three times and the validation error no longer improves';
   const waited = epoch - Math.max(bestValidation?.epoch ?? epoch, schedule.waitingSince ?? 0);
   if (!earlyStop || waited < earlyStop) return undefined;
   return `the validation error has not improved for ${waited} epochs (--early-stop ${earlyStop})`;

@@ -29,7 +29,7 @@ import type { Changes } from './settings/changed-settings.js';
 import { adviceAtChance, lossOfGuessing } from './start/few-images.js';
 import { type Batches, type Together, Trainer } from './trainer.js';
 
-/** Steps between two lines of `metrics.jsonl`, which also gets one an epoch. */
+/** Steps between two lines of `metrics.jsonl`, which also gets one per epoch. */
 const STEPS_PER_LINE = 10;
 
 /** So long after a signal a process tells that it waits for others; Open MPI kills it after a second. */
@@ -206,7 +206,7 @@ class Loop {
     return timer;
   }
 
-  /** Steps as this number of steps an epoch counts them, and seconds to the last epoch's end; validation counts once it was timed. */
+  /** Steps as this number of steps per epoch counts them, and seconds to the last epoch's end; validation counts once it was timed. */
   private remaining(): { step: number; steps: number; etaSeconds: number } {
     const { state, trainer } = this;
     const epochs = this.training.run.config.epochs;

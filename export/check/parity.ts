@@ -58,7 +58,7 @@ export async function checkParity(
 
 /**
  * The logits of one centre crop on the active backend and on tfjs's own cpu backend, which shares no code with the exporter: shows that
- * what the file is compared with is right itself. One crop, since that backend is slow.
+ * what the file is compared with is right itself. One crop, because that backend is slow.
  * @throws {UserError} if an output is not finite
  */
 export async function checkOnCpu(

@@ -13,7 +13,7 @@ import { boundaryLayout, exportSource, type Layouts, sourceOf } from './export-o
 import { loadGraphModelFile, loadLayersModelFile } from './load-tfjs.js';
 import type { ModelSource } from './model-source.js';
 
-/** What a person asked for: `layersModel` or `graphModel`, one of them. */
+/** What the user asked for: `layersModel` or `graphModel`, one of them. */
 export interface ExportFileRequest extends WriteRequest, PictureRequest {
   /** Paths of a `model.json`. */
   layersModel?: string;
@@ -44,7 +44,7 @@ export async function exportModelFile(request: ExportFileRequest, note: (line: s
   const pictures = request.calibrate === undefined ? undefined : await picturesFor(request, source, note);
   const parity = async (file: string) => {
     const compared = await checkSource(file, source, exported, layout);
-    await selectBackend('onnxruntime'); // the weights are read once more when another precision is compared
+    await selectBackend('onnxruntime'); // the weights are read again when another precision is compared
     return compared;
   };
   return writeChecked(exported, request, { parity }, pictures, note);

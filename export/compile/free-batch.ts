@@ -145,7 +145,7 @@ class BatchFreer {
     return expanded;
   }
 
-  /** Adds nodes in front of the one at hand. */
+  /** Adds nodes in front of the current one. */
   private emit(make: (g: Graph) => Value): Value {
     const { g } = this.a;
     const before = g.nodes.length;

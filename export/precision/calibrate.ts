@@ -80,7 +80,7 @@ function widen(range: Range, values: Float32Array): void {
   Object.assign(range, { min, max });
 }
 
-/** How often absolute values were met; zeros are left out, since a code says them exactly whatever the range. */
+/** How often absolute values were met; zeros are left out, because a code says them exactly whatever the range. */
 export class Histogram {
   private readonly counts = new Float64Array(BINS);
   private readonly width: number;

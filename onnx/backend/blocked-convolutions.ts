@@ -43,7 +43,7 @@ export function blockConvolutions(
 }
 
 /**
- * One convolution as blocked nodes, and its result reordered for whoever reads it plain.
+ * One convolution as blocked nodes, and its result reordered for readers of the plain layout.
  * @param relu     the node fused into it, if any
  * @param blocked  what is known of blocked values; gains the image and the result
  */

@@ -121,7 +121,7 @@ function nodeName({ scope, outputs }: GraphNode): string {
   return scope ? `${scope}|${outputs[0].name}` : outputs[0].name;
 }
 
-/** What a program takes where none of its results is let go of before its end: an upper bound. */
+/** Memory that a program takes if none of its results is freed before its end: an upper bound. */
 export function programBytes(calls: readonly KernelCall[], leaves: readonly Operand[]): number {
   return bytesOf(leaves) + bytesOf(calls.flatMap((call) => call.outputs));
 }

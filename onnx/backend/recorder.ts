@@ -157,7 +157,7 @@ export class Recorder {
     );
   }
 
-  /** Runs calls that are pending no more. */
+  /** Runs the calls that are still pending. */
   private settle(
     calls: readonly PendingCall[],
     kept: readonly TensorRecord[],

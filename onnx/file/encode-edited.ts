@@ -1,5 +1,5 @@
 /**
- * A model that was read and edited, as bytes that lose nothing: the schema at hand knows ONNX 1.10 and would drop later fields (default
+ * A model that was read and edited, as bytes that lose nothing: the schema in use knows ONNX 1.10 and would drop later fields (default
  * attributes of functions, `overload`, `metadata_props` of nodes). Only what the edit put in is encoded; all else keeps its bytes.
  */
 import onnxProto from 'onnx-proto';

@@ -54,7 +54,7 @@ export class ModelHost {
   private readonly cache?: LRUCache<string, Omit<Classified, 'model' | 'cached'>>;
   /** What people look at, besides the classes. */
   readonly views: ViewHost;
-  /** When it was taken up, milliseconds since 1970: tells a version from the one that it replaces. */
+  /** When it was accepted, milliseconds since 1970: tells a version from the one that it replaces. */
   readonly sinceMs = Date.now();
   private loaded?: Loaded;
   private up = 0;

@@ -7,7 +7,7 @@ import type { Answer, Reply, ToInference, Work } from '../inference/messages.js'
 
 /** Images with a process, by those that share a run: one run under way, one decoded or decoding, one on its way. */
 const RUNS_AHEAD = 3;
-/** Work under way while its process dies is tried once more. */
+/** Work under way while its process dies is retried once. */
 const MAX_ATTEMPTS = 2;
 
 export interface QueueOptions {
@@ -58,7 +58,7 @@ export class RequestQueue {
     return lane;
   }
 
-  /** Requests that somebody waits for. */
+  /** Requests that a client waits for. */
   get pending(): number {
     return this.lanes.reduce((sum, lane) => sum + lane.pending, this.waiting.length);
   }

@@ -19,7 +19,7 @@ export interface InferenceOptions {
   provider: ProviderChoice;
   /** Width × height above which an image is refused. */
   maxPixels: number;
-  /** Threads of the CPU provider; undefined for one a core. */
+  /** Threads of the CPU provider; undefined for one per core. */
   threads?: number;
   /** Images that may share a run of the model; undefined for the provider's default. */
   batch?: number;
@@ -36,7 +36,7 @@ export type Work =
 
 export type ToInference =
   | (Work & { id: number })
-  /** Nobody waits for it any more: skip it unless its inference has begun. */
+  /** No client waits for it any more: skip it unless its inference has begun. */
   | { type: 'cancel'; id: number };
 
 /** What came of it. Of the images that shared a run, the first has `runs` 1, the others 0. */

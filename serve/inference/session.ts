@@ -19,7 +19,7 @@ type ModelProto = import('onnx-proto').onnx.IModelProto;
 type TensorProto = import('onnx-proto').onnx.ITensorProto;
 
 /**
- * @param threads  of the CPU provider; undefined for one a core
+ * @param threads  of the CPU provider; undefined for one per core
  * @throws         what onnxruntime throws if the provider does not run, or the model is not valid
  */
 export async function openSession(

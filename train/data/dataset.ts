@@ -118,7 +118,7 @@ export interface OpenOptions {
   imagePx: number;
   /** Images decoded so far; the total is known for folders and archives. */
   onProgress?: (done: number, total: number | undefined) => void;
-  /** Splits wanted, default all. `val` and `test` stand in for one another, so either reads both. */
+  /** Splits wanted, default all. `val` and `test` replace one another, so either reads both. */
   splits?: string[];
   /** Images may be, or are, decoded at every use: if they would fill more than half of the free memory, or always. Default: never. */
   stream?: 'large' | 'always';

@@ -15,7 +15,7 @@ sharp.cache(false);
  * @param bytes    JPEG, PNG, WebP or GIF (first frame), such a file, or pixels
  * @param imagePx  side of the result, pixels
  * @returns        uint8 RGB interleaved [imagePx, imagePx, 3]
- * @throws         libvips' own error if the bytes are not an image or break off; mere warnings (ImageNet has JPEGs with
+ * @throws         libvips' own error if the bytes are not an image or are cut short; mere warnings (ImageNet has JPEGs with
  *                 stray bytes) are let pass
  */
 export async function decodePicture(bytes: Encoded, imagePx: number): Promise<Uint8Array> {

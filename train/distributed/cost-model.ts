@@ -79,7 +79,7 @@ const UNITS: Record<string, number> = { M: 1e6, G: 1e9, T: 1e12 };
 
 /**
  * Bits a second as networks are sold by, e.g. 25Gb, 100Gb, 800Mb.
- * @returns bytes a second
+ * @returns bytes per second
  * @throws {UsageError} for anything else
  */
 export function networkSpeed(text: string): number {

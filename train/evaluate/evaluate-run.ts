@@ -19,7 +19,7 @@ import { dataOf } from '../start/training-data.js';
 import { type Evaluation, evaluate, type Predict } from './evaluate.js';
 import { checkpointPredictor } from './predict-checkpoint.js';
 
-/** What a person asked for: `run` or `onnx`, one of them. */
+/** What the user asked for: `run` or `onnx`, one of them. */
 export interface EvaluateRequest {
   run?: string;
   /** Which checkpoint of the run; default: best. */
@@ -35,13 +35,13 @@ export interface EvaluateRequest {
   /** Of a run; default: auto. */
   backend?: BackendName;
   batch?: number;
-  /** File for one JSON line an image. */
+  /** File for one JSON line per image. */
   predictions?: string;
   /** Decode images at every use, even if they fit in memory. */
   stream?: boolean;
 }
 
-/** `crops` is what was averaged in fact: 2 for 10, and 1 for 5, if the network sees the whole image. */
+/** `crops` is what was actually averaged: 2 for 10, and 1 for 5, if the network sees the whole image. */
 export interface EvaluationReport extends Evaluation {
   model: string;
   data: string;
@@ -151,7 +151,7 @@ export async function openRunPictures(
   return { data: data ?? run.config.data, dataset, split };
 }
 
-/** `crops` is what is averaged in fact, see `EvaluationReport`; `batch` at most what was trained with or asked for. */
+/** `crops` is what is actually averaged, see `EvaluationReport`; `batch` at most what was trained with or asked for. */
 export function runPredictor(
   { config, imagePx, inputPx, mean }: Run,
   model: tfl.LayersModel,

@@ -39,7 +39,7 @@ export class Trial {
   }
 }
 
-/** Of a new network of these settings. @returns images a second, see `trainingRate` */
+/** Of a new network of these settings. @returns images per second, see `trainingRate` */
 export async function newTrainingRate(dataset: Dataset, config: TrainConfig): Promise<number> {
   const trial = new Trial(dataset, config);
   try {

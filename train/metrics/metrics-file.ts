@@ -1,4 +1,4 @@
-/** `metrics.jsonl`: the record of a run's figures, one JSON line every few steps and one an epoch. */
+/** `metrics.jsonl`: the record of a run's figures, one JSON line every few steps and one per epoch. */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -45,7 +45,7 @@ export class MetricsLog {
   ) {}
 
   /**
-   * Takes up the figures of the run in `path`: lines after the checkpoint that it continues from are dropped, and a last line that was
+   * Continues the figures of the run in `path`: lines after the checkpoint that it continues from are dropped, and a last line that was
    * cut short.
    */
   static async open(path: string, state: RunState): Promise<MetricsLog> {

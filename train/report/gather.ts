@@ -12,7 +12,7 @@ import { isInUse } from '../run/run-lock.js';
 import type { Kernels } from './kernel-picture.js';
 import { type Measured, measure } from './measure.js';
 
-/** What a person asked for. */
+/** What the user asked for. */
 export interface ReportRequest {
   run: string;
   /** Default: what the run was trained on. */

@@ -12,7 +12,7 @@ import { newTrainingRate, Trial } from '../measure/trial.js';
 import { resolveSettings, type Settings, type TrainConfig } from '../settings/config.js';
 import { type Experiment, shortRunRate, type Variant } from './experiments.js';
 
-/** What a person asked for. */
+/** What the user asked for. */
 export interface ExperimentRequest {
   name: string;
   data: string;
@@ -144,7 +144,7 @@ async function planRace(
   learningRates: readonly number[],
 ): Promise<Plan> {
   const configs = variants.map((variant) => configOf(variant, request.data));
-  let slowest = Number.POSITIVE_INFINITY; // images a second
+  let slowest = Number.POSITIVE_INFINITY; // images per second
   for (const config of configs) slowest = Math.min(slowest, await newTrainingRate(dataset, config));
   const tries = variants.length * learningRates.length;
   const seconds = (SEARCH_SHARE * request.budgetSeconds) / tries;

@@ -25,7 +25,7 @@ export interface Validation {
   top5Error: number;
 }
 
-/** Where a run stands: with weights and velocities all that is needed to continue bit for bit, since every random stream is named by these. */
+/** Where a run stands: with weights and velocities all that is needed to continue bit for bit, because every random stream is named by these. */
 export interface RunState {
   /** Updates made. */
   step: number;

@@ -42,7 +42,7 @@ export interface RunRecord {
 /** `config.data` of an imported run whose file does not say what it was trained on. */
 export const UNKNOWN_DATA = 'unknown';
 
-/** What `labels.json` keeps: one a class, in index order. */
+/** What `labels.json` keeps: one per class, in index order. */
 export interface RunLabels {
   labels: string[];
   /** ImageNet synset ids, if every class has one. */

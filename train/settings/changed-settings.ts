@@ -1,6 +1,6 @@
 /**
  * A run that is resumed under other settings: what differs, whether that may be, and how the state of the checkpoint is to be read then.
- * Refused unless forced, since the later weights belong to neither; only another number of epochs needs no force.
+ * Refused unless forced, because the later weights belong to neither; only another number of epochs needs no force.
  */
 import { UserError } from '../../base/errors.js';
 import type { RunState } from '../run/checkpoint.js';
@@ -20,7 +20,7 @@ export interface HistoryEntry {
 
 /** What the weights, or the figures so far, belong to. */
 const FIXED = ['model', 'from', 'recipe', 'lrn', 'seed'];
-/** Whoever sets one of these means the rates from now on: reductions made so far count no more. */
+/** Whoever sets one of these means the rates from now on: reductions made so far no longer count. */
 const OF_THE_RATE = ['learningRate', 'schedule'];
 /** With another of these the steps of an epoch are others. */
 const OF_THE_EPOCH = ['batch', 'data', 'pictures', 'pictureNames'];

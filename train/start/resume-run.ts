@@ -49,7 +49,7 @@ export interface ResumedRun {
   changes?: Changes;
 }
 
-/** What a person asks of a run to be resumed; `force` lets settings change. */
+/** What the user asks of a run to be resumed; `force` lets settings change. */
 export type ResumeRequest = NewRunRequest & { out: string; force: boolean };
 
 /**

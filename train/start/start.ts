@@ -18,7 +18,7 @@ import { checkNewRun, type NewRunRequest, prepareNewRun } from './new-run.js';
 import { type ResumedRun, resumeRun } from './resume-run.js';
 import { describeData } from './training-data.js';
 
-/** What a person asked for. */
+/** What the user asked for. */
 export interface TrainRequest extends NewRunRequest {
   /** The run's folder. */
   out: string;

@@ -40,7 +40,7 @@ export function allowOnlyPictures(): void {
 /**
  * @param maxPixels  width × height above which nothing is decoded
  * @returns          as `decoding` has it; of an animation the first frame
- * @throws {RequestError} IMAGE_TOO_MANY_PIXELS, or INVALID_IMAGE if the image is damaged, breaks off, or has not the size of a model that
+ * @throws {RequestError} IMAGE_TOO_MANY_PIXELS, or INVALID_IMAGE if the image is damaged, cut short, or does not have the size of a model that
  *                        takes none but its own
  */
 export async function decodePicture(bytes: Uint8Array, decoding: Decoding, maxPixels: number): Promise<Uint8Array> {

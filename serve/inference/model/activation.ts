@@ -1,5 +1,5 @@
 /**
- * From what a model's output holds to probabilities. Whether it holds them already is told by the description next to the file, else by the graph
+ * From what a model's output holds to probabilities. Whether it holds them already is taken from the description next to the file, else by the graph
  * where that leaves no doubt, else by the numbers that the model gives for some trial images.
  */
 

@@ -193,7 +193,7 @@ function byConfig(config: ModelConfig, model: Interface & { proto: ModelProto },
   const isBinary = width === 1 && labels.length === 2;
   if (labels.length === 0 || (width > 0 && width !== labels.length && !isBinary)) {
     throw new UserError(
-      `${file}: config.json has ${config.labels?.length ?? 'no'} labels for the output ${describe(output)}; expected one a class`,
+      `${file}: config.json has ${config.labels?.length ?? 'no'} labels for the output ${describe(output)}; expected one per class`,
     );
   }
   const { synsets } = config;

@@ -109,6 +109,6 @@ function perChannel(name: string, values: readonly number[], count: number, file
   if (values.length === count) return [...values];
   if (values.every((value) => value === values[0])) return Array(count).fill(values[0]);
   throw new UserError(
-    `${file}: the description next to it: ${name}: expected ${count} numbers, one a channel, got ${values.length}`,
+    `${file}: the description next to it: ${name}: expected ${count} numbers, one per channel, got ${values.length}`,
   );
 }

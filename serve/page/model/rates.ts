@@ -12,7 +12,7 @@ export interface Rates {
   queue: number | null;
   decode: number | null;
   inference: number | null;
-  /** Requests that somebody waits for. */
+  /** Requests that a client waits for. */
   pending: number;
 }
 

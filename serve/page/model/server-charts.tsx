@@ -30,7 +30,7 @@ export function ServerCharts({ server, target }: { server: Server; target: Targe
       }
     >
       <Chart
-        title="Throughput, images a second"
+        title="Throughput, images per second"
         times={times}
         lines={{ pictures: rates.map((one) => one.throughput) }}
       />

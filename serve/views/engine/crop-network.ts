@@ -27,7 +27,7 @@ export interface NetworkOptions {
   roots?: readonly string[];
   /** Width × height above which an image is refused. */
   maxPixels: number;
-  /** Threads; undefined for one a core. */
+  /** Threads; undefined for one per core. */
   threads?: number;
 }
 

@@ -57,7 +57,7 @@ export interface OcclusionEnd {
 export type OcclusionPart = OcclusionStart | OcclusionProgress | OcclusionEnd;
 
 const MAX_POSITIONS = 2500;
-/** Patches along a side if nobody asks for a size. */
+/** Patches along a side if no size is given. */
 const PATCHES = 7;
 /** Patches a part: one run of the network. */
 const BATCH = 8;

@@ -30,7 +30,7 @@ export interface ExplainOptions {
   index?: string;
   /** Width × height above which an image is refused. */
   maxPixels: number;
-  /** Threads; undefined for one a core. */
+  /** Threads; undefined for one per core. */
   threads?: number;
 }
 

@@ -116,7 +116,7 @@ const CASES: { of: string; paths: string[]; says: RegExp }[] = [
   {
     of: 'two folders of one split',
     paths: imagesOf(['train', 'Training', 'test'], ['a', 'b']),
-    says: /(train\/ and Training\/|Training\/ and train\/) name the same split, train; expected one folder a split/,
+    says: /(train\/ and Training\/|Training\/ and train\/) name the same split, train; expected one folder per split/,
   },
   {
     of: 'a split next to a class',

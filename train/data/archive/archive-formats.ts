@@ -1,4 +1,4 @@
-/** Archives and compressions other than .tar and .tar.gz: told by their first bytes, and named with the command that unpacks them. */
+/** Archives and compressions other than .tar and .tar.gz: recognised by their first bytes, and named with the command that unpacks them. */
 import { UserError } from '../../../base/errors.js';
 
 interface Format {

@@ -1,6 +1,6 @@
 /**
  * Everything in a .tar or .tar.gz, in the archive's order, streamed: nothing is unpacked to disk and one member at a time is
- * in memory. Whether it is compressed is told by its first bytes, not by its name.
+ * in memory. Whether it is compressed is recognised by its first bytes, not by its name.
  */
 import { posix } from 'node:path';
 import { pipeline, Transform, type TransformCallback } from 'node:stream';
@@ -28,7 +28,7 @@ export interface TarMember extends Member {
 /**
  * @param file   path, or URL, of the archive
  * @param files  through which it is read, now and later
- * @throws {UserError} when it is not a tar, breaks off, or its compression is damaged: with what was read up to there
+ * @throws {UserError} when it is not a tar, is cut short, or its compression is damaged: with what was read up to there
  */
 export async function* tarMembers(file: string, files: PieceReader = new OpenFiles()): AsyncGenerator<TarMember> {
   const compressed = await isCompressed(file, files);
@@ -46,7 +46,7 @@ export async function* tarMembers(file: string, files: PieceReader = new OpenFil
       const { name, type, linkname, size } = entry.header;
       let reading: Promise<Buffer> | undefined;
       const read = () => {
-        // Whoever reads a member that breaks off is to be told of the archive.
+        // Whoever reads a member that is cut short learns of the archive.
         reading ??= buffer(entry).catch((cause: Error) => {
           throw cause instanceof UserError ? cause : brokenOff(file, tail.size, members, cause.message, cause);
         });

@@ -6,7 +6,7 @@ import { UserError } from '../../../base/errors.js';
 import type { Split } from '../dataset.js';
 
 /**
- * Batches loaded beyond the one in use. Two, since an image inside a file is read by one job and decoded or checked by another, and the main
+ * Batches loaded beyond the one in use. Two, because an image inside a file is read by one job and decoded or checked by another, and the main
  * thread starts the second only between two steps.
  */
 const AHEAD = 2;

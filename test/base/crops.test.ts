@@ -22,7 +22,7 @@ test('cuts the centre of an image with an even margin', () => {
   assert.deepEqual(centreCrop(32, 24), { top: 4, left: 4, mirror: false });
 });
 
-test('gives the image and its mirror image where the input is the whole image', () => {
+test('gives the image and its mirror image if the input is the whole image', () => {
   assert.deepEqual(tenCrops(32, 32), [
     { top: 0, left: 0, mirror: false },
     { top: 0, left: 0, mirror: true },

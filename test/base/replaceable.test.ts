@@ -134,7 +134,7 @@ describe('a place that holds something of somebody', () => {
     await refuses(demo, ['guitar.png'], 'demo', '--out', demo, '--exit');
   });
 
-  it('gives way where a command wrote it, or where it is empty', async () => {
+  it('gives way if a command wrote it, or if it is empty', async () => {
     const out = await written('again', { 'm.onnx': '', 'p.jsonl': '' });
     for (const words of [
       ['export', '--run', run, '--external-data', '--out', join(out, 'm.onnx')],

@@ -206,7 +206,7 @@ describe('alexnet inspect', () => {
       assert.match(stdout, pattern);
   });
 
-  it('lists problems, and fails on them where asked to', async () => {
+  it('lists problems, and fails on them if asked to', async () => {
     const parts = good();
     parts.nodes[1].input = ['z'];
     const file = join(folder, 'dangling.onnx');
@@ -217,7 +217,7 @@ describe('alexnet inspect', () => {
     assert.equal(code, 1);
   });
 
-  it('names a file that is no model, cut short or damaged', async () => {
+  it('names a file that is not a model, cut short or damaged', async () => {
     const whole = onnx.ModelProto.encode(good().model).finish();
     const damaged = Uint8Array.from(whole);
     damaged.fill(0xff, whole.length - 120, whole.length - 60);

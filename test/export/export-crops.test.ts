@@ -123,7 +123,7 @@ describe('alexnet export of a run', () => {
     assert.ok(mostImages({ crops: 10, inputPx: NETWORK.inputPx }) > 10_000, 'all of CIFAR-10');
   });
 
-  it('states no errors, and says why, where the images are gone, unless it is shown others', async () => {
+  it('states no errors, and says why, if the images are gone, unless it is shown others', async () => {
     const notes: string[] = [];
     const progress = { ...silentProgress, note: (line: string) => void notes.push(line) };
     const run = at('run-elsewhere');

@@ -84,7 +84,7 @@ describe('any layers model as an ONNX file', () => {
     });
   }
 
-  it('takes images channels first where that is asked for, without a transpose', async () => {
+  it('takes images channels first if that is asked for, without a transpose', async () => {
     const model = withWeights(MODELS.residual());
     const { operators } = await sameOutputs(model, { layout: 'nchw' }, true);
     assert.equal(operators.Transpose, undefined);

@@ -88,7 +88,7 @@ describe('eight bits', () => {
     }
   }
 
-  it('scales weights a channel, in seven bits where asked, and leaves out the layers to keep', async () => {
+  it('scales weights a channel, in seven bits if asked, and leaves out the layers to keep', async () => {
     const model = tfl.sequential({
       layers: [
         tfl.layers.dense({ name: 'first', units: 2, inputShape: [3], activation: 'relu' }),

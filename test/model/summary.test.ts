@@ -92,7 +92,7 @@ test('refuses a number of classes that is none', () => {
   );
 });
 
-test('states the constants of response normalisation, those of a run where they are others', () => {
+test('states the constants of response normalisation, those of a run if they are others', () => {
   const lines = (...lrn: Parameters<typeof summarize>[2][]) =>
     formatSummary(summarize(NETWORKS.alexnet, 1000, lrn[0]))
       .split('\n')
@@ -105,7 +105,7 @@ test('states the constants of response normalisation, those of a run where they 
   ]);
 });
 
-test('prints one line a layer and totals with thousands separators', () => {
+test('prints one line per layer and totals with thousands separators', () => {
   const lines = formatSummary(summarize(NETWORKS.alexnet, 1000)).split('\n');
   const cells = lines.map((line) => line.trim().split(/\s{2,}/));
   assert.deepEqual(

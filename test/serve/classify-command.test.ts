@@ -64,7 +64,7 @@ test('names what cannot be read, answers the rest and ends with 1', async () => 
   );
 });
 
-test('prints a block with bars for people, one an image, and reads an image from stdin', async () => {
+test('prints a block with bars for people, one per image, and reads an image from stdin', async () => {
   const command = alexnet('classify', '--model', model, '--top', '2', paths[0], '-');
   command.process.stdin?.end(await corner(1).png().toBuffer());
   const blocks = (await stdout(command)).trimEnd().split('\n\n');

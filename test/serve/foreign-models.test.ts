@@ -131,7 +131,7 @@ for (const layout of ['NCHW', 'NHWC'] as const) {
     close(await classify(await plain(COLOUR)), softmax([...LOGITS, 3]));
   });
 
-  test(`cuts images for a ${layout} model whose input is no square to its shape, or stretches them`, async () => {
+  test(`cuts images for a ${layout} model whose input is not square to its shape, or stretches them`, async () => {
     const size = { width: 12, height: 6 };
     const halves = await sharp({ create: { width: 60, height: 40, channels: 3, background: '#000' } })
       .composite([{ input: { create: { width: 60, height: 5, channels: 3, background: '#f00' } }, top: 0, left: 0 }])
@@ -146,7 +146,7 @@ for (const layout of ['NCHW', 'NHWC'] as const) {
   });
 }
 
-test('answers for an input that is no square with its crop, and shows all but what needs a square', async () => {
+test('answers for an input that is not square with its crop, and shows all but what needs a square', async () => {
   const { url } = await running({ file: beside({ size: { width: 12, height: 6 } }, {}) });
   const image = await plain(COLOUR);
   const answer = (await (await post(url, image, {}, '/classify?by_crop=true')).json()) as Record<string, unknown>;
@@ -185,7 +185,7 @@ const TAKEN = [
 ];
 const props = TAKEN.map(([key, value]) => ({ key, value }));
 
-test('reads config.json where another program uses our keys for its metadata', async () => {
+test('reads config.json if another program uses our keys for its metadata', async () => {
   const model = { producerName: 'another', metadataProps: props };
   const { model: served } = await open(beside({ model }, { labels: ['r', 'g', 'b'] }));
   assert.deepEqual(served.labels, ['r', 'g', 'b']);

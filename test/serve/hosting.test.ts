@@ -111,7 +111,7 @@ test('answers from several processes at once, and keeps answering while one is g
   await until(async () => (await both()).size === 2, 5000);
 });
 
-test('logs as JSON where asked, a line a request, with its id and nothing of the image', async () => {
+test('logs as JSON if asked, a line per request, with its id and nothing of the image', async () => {
   const server = alexnet('serve', '--model', file, '--port', '0', '--provider', 'cpu', '--log', 'json');
   const { url } = JSON.parse(await server.line);
   await post(url, await corner(0).png().toBuffer(), { 'x-request-id': 'r-1' });
@@ -173,7 +173,7 @@ test('starts and answers with 64 open files allowed, views and twenty connection
   assert.deepEqual(statuses, Array(20).fill(200));
 });
 
-test('says how many open files it needs where too few are allowed', inShell, async () => {
+test('says how many open files it needs if too few are allowed', inShell, async () => {
   const server = alexnetWithFiles(22, 'serve', '--model', file, '--port', '0', '--provider', 'cpu');
   assert.equal(await server.ended, 1);
   assert.match(server.stderr(), /too many open files; allow 64 or more \(ulimit -n\)/);

@@ -99,7 +99,7 @@ test('takes base64 in one piece or in lines, small or large, from Hugging Faceâ€
   }
 });
 
-test('refuses what is no base64, wherever the fault is', async () => {
+test('refuses what is not base64, wherever the fault is', async () => {
   for (const inputs of ['{}', 'aaaa-', 'aa=a', 'a===', `${'a'.repeat(200_000)}Ã©`, `${'a'.repeat(200_000)}=a`]) {
     const hub = await send('/models/quarters', JSON.stringify({ inputs }));
     assert.deepEqual([hub.status, hub.text], [400, '{"error":"inputs: expected the image in base64"}']);
@@ -163,7 +163,7 @@ test('refuses a million inputs, and as many strings in binary, without reading e
   assert.match(strings.text, /expected 2 images for the shape, got more/);
 });
 
-test('answers 504 where reading takes longer than --timeout, and keeps serving', async () => {
+test('answers 504 if reading takes longer than --timeout, and keeps serving', async () => {
   const late = await obedient({ timeoutMs: 1 });
   const body = JSON.stringify({ inputs: [input([1, 8, 8, 3], 'UINT8', { data: Array(1_000_000).fill(1) })] });
   for (let i = 0; i < 2; i++) {

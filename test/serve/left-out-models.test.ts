@@ -189,7 +189,7 @@ test('with strict readiness the server answers, and says that it is not ready', 
   assert.equal((await post(url, picture)).status, 200);
 });
 
-test('does not start where no model is left, where strict, or where a file given by name is broken', async () => {
+test('does not start if no model is left, if strict, or if a file given by name is broken', async () => {
   put('no model', 'none', 'a', '1', 'model.onnx');
   put('no model', 'none', 'b', '1', 'model.onnx');
   const file = put('no model', 'broken.onnx');
@@ -268,7 +268,7 @@ test('follows no link out of the repository: labels, config, model, weights, fol
   assert.ok(!JSON.stringify(entries).includes('secret of the house'));
 });
 
-test('follows them where it may: --follow-links', async () => {
+test('follows them if allowed: --follow-links', async () => {
   const { url } = await running({ folder: linked, followLinks: true });
   for (const { name, state, reason } of await index(url)) assert.equal(state, 'READY', `${name}: ${reason}`);
   for (const name of LINKED) {
@@ -292,7 +292,7 @@ test('follows links within the repository, as Kubernetes mounts files', async ()
   assert.ok(!log.some((line) => line.includes('left out')), log.join('\n'));
 });
 
-test("takes a file from Hugging Face's cache, where every file is a link to a blob", async () => {
+test("takes a file from Hugging Face's cache, in which every file is a link to a blob", async () => {
   const blobs = folder('cache', 'blobs');
   const snapshot = folder('cache', 'snapshots', 'main');
   const files: [string, Uint8Array | string][] = [

@@ -209,7 +209,7 @@ test('ends with 2 on wrong usage: unknown provider, port out of range, misspelt 
   }
 });
 
-test('auto falls back to the CPU with one line; CUDA by name where it does not run ends with 1 and the cause', async (t) => {
+test('auto falls back to the CPU with one line; CUDA by name ends with 1 and the cause if it does not run', async (t) => {
   const named = alexnet('serve', '--model', file, '--port', '0', '--provider', 'cuda');
   if ((await named.line) !== '') return t.skip('CUDA runs here');
   assert.equal(await named.ended, 1);

@@ -107,7 +107,7 @@ test('refuses a file that is not there, and a folder', async () => {
   await refuses(folder, /is a folder/);
 });
 
-test('serve ends with 1 and one clear line, no stack, on a file that is no classifier', async () => {
+test('serve ends with 1 and one clear line, no stack, on a file that is not a classifier', async () => {
   const file = written(whole.subarray(0, 200));
   const { ended, line, stderr } = alexnet('serve', '--model', file, '--port', '0');
   assert.equal(await ended, 1);

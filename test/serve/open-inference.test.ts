@@ -200,7 +200,7 @@ test('takes images as BYTES, several at once, in base64 and in binary', async ()
   assert.deepEqual(named((await inferBinary({ inputs: [input], outputs }, framed)).reply), names);
 });
 
-test('names the most probable classes where asked, also as bytes behind their lengths', async () => {
+test('names the most probable classes if asked, also as bytes behind their lengths', async () => {
   const black = new Uint8Array(ROW);
   black.fill(255, 0, 3 * 4); // the first four pixels of the first line: top left
   const outputs = [{ name: 'probabilities', parameters: { classification: 3 } }];

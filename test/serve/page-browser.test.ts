@@ -138,7 +138,7 @@ test('recovers by itself when the server has been away, and shows what its new m
   assert.equal(await page.getByText('The server does not answer.').count(), 0);
 });
 
-test('shows an image stretched where the model stretches it, and that labels are judged each on its own', {
+test('shows an image stretched if the model stretches it, and that labels are judged each on its own', {
   skip,
 }, async () => {
   const shaped = join(folder, 'shaped');

@@ -79,7 +79,7 @@ test('resizes with every filter of Pillow, up and down, stretched and cut, to th
   }
 });
 
-test('stretches where nothing is cut, whatever form the size has', async () => {
+test('stretches if nothing is cut, in whatever form the size is given', async () => {
   const png = await image('wide');
   const forms = [
     { size: 12 },
@@ -104,7 +104,7 @@ test('cuts as ConvNext’s preprocessor below 384 pixels, and stretches from the
   assert.equal((await open({ width: 14, height: 14 }, whole)).model.fit, 'stretch');
 });
 
-test('takes images as they are where do_resize is false, and refuses other sizes', async () => {
+test('takes images as they are if do_resize is false, and refuses other sizes', async () => {
   const exact = await open({ width: 37, height: 23 }, { do_resize: false, do_center_crop: false, ...colours });
   const png = await image('wide');
   const whole = await sharp(png).raw().toBuffer();

@@ -51,7 +51,7 @@ const isReady = async (url: string) => (await fetch(`${url}/v2/health/ready`)).s
 /** Softmax of one white quarter: its logit is the gain. */
 const best = (gain: number) => Math.exp(gain) / (Math.exp(gain) + 3);
 
-test('serves every model and version of a folder, the latest where none is named', async () => {
+test('serves every model and version of a folder, the latest if none is named', async () => {
   const models = folder('several');
   put(models, 'a', '1', { gain: 1 });
   put(models, 'a', '2', { gain: 2 });
@@ -85,7 +85,7 @@ test('serves every model and version of a folder, the latest where none is named
   assert.equal((await post(url, picture, {}, '/predictions/b/1')).status, 200);
 });
 
-test('serves only the latest versions where asked, and single files next to a folder', async () => {
+test('serves only the latest versions if asked, and single files next to a folder', async () => {
   const models = folder('latest');
   put(models, 'a', '1');
   put(models, 'a', '2');

@@ -86,7 +86,7 @@ test('cancels an image that is with the process and drops one that is not', asyn
   assert.deepEqual(await settled(), { 1: 'answer', 2: 'gone', 3: 'answer', 4: 'answer', 5: 'gone' });
 });
 
-test('refuses the image for which there is no room, with the seconds until there should be', async () => {
+test('refuses the image that does not fit in the queue, with the seconds until there should be room', async () => {
   const { queue, lane, add, settled } = queueOf(2);
   lane.processReady();
   add(1);

@@ -87,7 +87,7 @@ test('refuses a body before it is read: without "100 Continue" to a client that 
   assert.match(await taken.answer, /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 /);
 });
 
-test('counts a body of unknown length as it arrives, and refuses it where it goes beyond', async () => {
+test('counts a body of unknown length as it arrives, and refuses it if it goes beyond', async () => {
   const chunk = `${(10_000).toString(16)}\r\n${'x'.repeat(10_000)}\r\n`;
   const first = open(url, head(undefined) + chunk.repeat(8));
   await until(async () => (await inFlight()) >= 80_000, 5000);

@@ -37,7 +37,7 @@ test('names what is wrong with a parameter, and what was expected', async () => 
   }
 });
 
-test('refuses what is no image as classification does', async () => {
+test('refuses what is not an image as classification does', async () => {
   const text = await errorOf(view('occlusion', Buffer.from('I am a text file named image.jpg')));
   assert.deepEqual([text.status, text.code], [415, 'UNSUPPORTED_IMAGE_TYPE']);
   const large = await errorOf(view('activations', Buffer.alloc(20_001)));

@@ -148,7 +148,7 @@ for (const { what, head, crops, cut, mean } of [
   { what: 'corners and centre', head: 'image', crops: 5, cut: [0, 1, 2, 3, 4] },
   { what: 'the tensor head, fed with the centre', head: 'tensor', cut: [4], mean: (at: number) => MEAN_RGB[at % 3] },
 ] as const) {
-  test(`answers with no mirror image where the file averages none: ${what}`, async () => {
+  test(`answers with no mirror image if the file averages none: ${what}`, async () => {
     const file = await writeSmallNetwork(join(folder, `${what}.onnx`), head, undefined, crops);
     const served = await running({ file });
     const response = await post(served.url, picture, {}, `/classify?by_crop=true&top=${LABELS.length}`);

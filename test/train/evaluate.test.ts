@@ -55,7 +55,7 @@ test('ends early between batches when stopped', async () => {
   assert.equal(asked, 2);
 });
 
-test('orders equal probabilities by class, and gives fewer than five where there are fewer classes', () => {
+test('orders equal probabilities by class, and gives fewer than five if there are fewer classes', () => {
   assert.deepEqual(topClasses(Float32Array.of(0.25, 0.5, 0.25), 5), [1, 0, 2]);
 });
 

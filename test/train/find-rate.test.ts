@@ -50,7 +50,7 @@ test('is not misled by an explosion of the loss right after the fall', () => {
   between(-2.2, divergence, -1.9);
 });
 
-test('suggests nothing where the loss only wanders, and knows no divergence where there is none', () => {
+test('suggests nothing if the loss only wanders, and knows no divergence if there is none', () => {
   const flat = curve(() => 2.3);
   assert.deepEqual([flat.steepest, flat.divergence], [null, null]);
   const falling = curve((x) => (x < -1 ? 2.3 : 2.3 - (x + 1)));

@@ -92,7 +92,7 @@ test('continues with frozen layers after --resume', async () => {
   assert.notDeepEqual([...after.values()].at(-2), [...before.values()].at(-2));
 });
 
-test('keeps the last layer where the classes are the same', async () => {
+test('keeps the last layer if the classes are the same', async () => {
   await json(...training('same', '--data', at('three'), '--from', at('first'), '--lr', '1e-12'));
   const [first, same] = [await weights('first'), await weights('same')];
   for (const [name, values] of first) {

@@ -175,7 +175,7 @@ for (const schedule of ['constant', 'plateau'] as const) {
   });
 }
 
-test('stops where the loss grows beyond hope though it is finite, with the last good checkpoint', async () => {
+test('stops when the loss grows beyond hope although it is finite, with the last good checkpoint', async () => {
   const run = await newRun('hopeless', {
     epochs: 90,
     schedule: 'constant',
@@ -279,7 +279,7 @@ test('counts the validations to come in the time that is left, once one was time
   assert.ok(left[7] > 0, `${left[7]} s after the last step`); // a validation is to come, and no step
 });
 
-test('takes the whole split as the batch where it is smaller, and frees all but the model', async () => {
+test('takes the whole split as the batch if it is smaller, and frees all but the model', async () => {
   const run = await newRun('small', { batch: 100, microBatch: null, epochs: 1 });
   const model = tinyModel();
   const before = tf.memory().numTensors;

@@ -106,7 +106,7 @@ test('makes batches of any length in one memory', () => {
   }
 });
 
-test('takes the centre unmirrored where neither is asked for', () => {
+test('takes the centre unmirrored if neither is asked for', () => {
   const plain = { ...options, mirror: false, randomCrop: false };
   const { images } = trainingBatch(split, imagePx, mean, Uint32Array.of(7, 2), plain);
   assert.deepEqual(picture(images, 1), expectedCrop(2, 1, 1, false));

@@ -32,7 +32,7 @@ test('names a path that does not exist and says what --data takes', () =>
     /no such file or folder; --data takes a folder, a \.tar, a \.tar\.gz, cifar10:DIR, idx:DIR, ilsvrc2012:DIR, webdataset:DIR or the word emoji/,
   ));
 
-test('refuses a file that is no archive', async (t) => {
+test('refuses a file that is not an archive', async (t) => {
   const folder = await temporaryFolder(t);
   const file = join(folder, 'notes.tar');
   await writeFile(file, 'not an archive, only text '.repeat(100));

@@ -93,7 +93,7 @@ test('takes the first frame of an animation', async () => {
   assertColour(await decodePicture(gif, 5), 5, [40, 40, 40], 2);
 });
 
-test('rejects bytes that are no image and an image that breaks off', async () => {
+test('rejects bytes that are not an image and an image that is cut short', async () => {
   await assert.rejects(decodePicture(Buffer.from('text'), 4), /unsupported image format/);
   await assert.rejects(decodePicture(Buffer.alloc(0), 4), /empty/i);
   const jpeg = await sharp(gradient(12, 8), rgb(12, 8)).resize(300, 200).jpeg().toBuffer();

@@ -31,7 +31,7 @@ test('has one hundred classes that every vendor draws', () => {
   }
 });
 
-test('joins drawings of the same code point where vendors publish code points', () => {
+test('joins drawings of the same code point if vendors publish code points', () => {
   const require = createRequire(import.meta.url);
   const byVendor = ['noto', 'openmoji', 'fluent-emoji-flat', 'twemoji'].map((vendor) => {
     const chars: Record<string, string> = require(`@iconify-json/${vendor}/chars.json`);
@@ -149,7 +149,7 @@ test('offers a held-out drawing as a PNG that decodes to nearly its centred test
   });
 });
 
-test('tells what to install where a package is missing', () => {
+test('tells what to install if a package is missing', () => {
   assert.throws(
     () => vendorSvgs({ name: 'no-such-vendor', licence: '' }),
     (error: Error) => {

@@ -22,7 +22,7 @@ test('averages every pixel and channel on its own', () => {
   assert.deepEqual([...meanImage(split, 1)], [170, 10, 24, 10, 41, 51, 20, 25, 80, 36, 34, 44]);
 });
 
-test('is exact where a float32 sum would stop growing', () => {
+test('is exact if a float32 sum would stop growing', () => {
   // 2^24 / 255 is 65,793.
   const white = Uint8Array.of(255, 254, 253);
   const split = { length: 70_000, labels: new Uint16Array(70_000), name: String, pixels: () => white };

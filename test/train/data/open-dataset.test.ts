@@ -87,7 +87,7 @@ test('decodes only the splits asked for, with the classes of all', async (t) => 
   ]);
 });
 
-test('keeps val and test apart where both are there', async (t) => {
+test('keeps val and test apart if both are there', async (t) => {
   const files = { ...twoSplits(), 'valid/ant/1.png': green, 'valid/zebra/1.png': green };
   const dataset = await openDataset(await writeFiles(t, files), { imagePx });
   assert.deepEqual(
@@ -97,7 +97,7 @@ test('keeps val and test apart where both are there', async (t) => {
   assert.equal(dataset.splits.test.length, 2);
 });
 
-test('serves the training images as val and says so where there are no splits', async (t) => {
+test('serves the training images as val and says so if there are no splits', async (t) => {
   const dataset = await openDataset(await writeFiles(t, { 'dog/1.png': red, 'cat/1.png': green }), { imagePx });
   assert.deepEqual(dataset.labels, ['cat', 'dog']);
   assert.equal(dataset.splits.val, dataset.splits.train);
@@ -165,7 +165,7 @@ test('sorts classes by code point, not by UTF-16 unit', async (t) => {
   assert.deepEqual((await openDataset(source, { imagePx })).labels, ['Z', 'a', '\uFF21', '\u{1F600}']);
 });
 
-test('passes over hidden files and annotations silently, and names other files that are no images, and hidden folders', async (t) => {
+test('passes over hidden files and annotations silently, and names other files that are not images, and hidden folders', async (t) => {
   const clutter: Files = {
     '.DS_Store': 'x',
     'a/._1.png': 'x',

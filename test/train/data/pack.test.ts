@@ -219,7 +219,7 @@ test('trains from a prepared set to the same weights as from the folder', async 
   assert.deepEqual(results[1], results[0]); // files of weights are named by their hash
 });
 
-test('ends with 2 where a flag is missing', async () => {
+test('ends with 2 if a flag is missing', async () => {
   const { code, stderr } = await alexnet('prepare', '--data', folder);
   assert.equal(code, 2);
   assert.match(stderr, /expected --data DATA and --out PACK/);

@@ -190,7 +190,7 @@ test('tells splits by the names of shards, and prepares shards behind URLs', asy
   assert.deepEqual([splits, labels], [{ train: 4, val: 2 }, ['emu', 'yak']]);
 });
 
-test('names a shard that is cut short on the server, and what is no shard', async (t) => {
+test('names a shard that is cut short on the server, and what is not a shard', async (t) => {
   const { root, far, open, server } = await shardsServed(t);
   const file = join(root, 'train/s-0008.tar');
   await writeFile(file, readFileSync(file).subarray(0, 700));

@@ -67,7 +67,7 @@ test('recognises a split in every form of its name, alone and with words before 
 const imagesOf = (folders: string[], classes: string[]) =>
   folders.flatMap((folder) => classes.flatMap((name) => [1, 2].map((n) => `${folder}/${name}/${n}.png`)));
 
-test('never takes folders of classes for classes where two or more are named as splits', () => {
+test('never takes folders of classes for classes if two or more are named as splits', () => {
   const oneForm = fc.constantFrom(alone, fc.constant('xyz_*')).chain((words) =>
     fc.tuple(
       splitForm('train', words),
@@ -93,7 +93,7 @@ test('never takes folders of classes for classes where two or more are named as 
   );
 });
 
-test('takes a folder named as a split for a class where images lie in it and other classes next to it', () => {
+test('takes a folder named as a split for a class if images lie in it and other classes next to it', () => {
   fc.assert(
     fc.property(
       fc.constantFrom('train', 'Train', 'bullet_train', 'test', 'valid', 'dev board', 'test tube'),

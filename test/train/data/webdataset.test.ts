@@ -97,14 +97,14 @@ test('reads classes.txt in Latin-1 or with a byte order mark', async (t) => {
   }
 });
 
-test('takes names as classes, and the training images as val where no shard says otherwise', async (t) => {
+test('takes names as classes, and the training images as val if no shard says otherwise', async (t) => {
   const files = { '1.cls': 'dog', '1.png': red, '2.cls': 'cat', '2.png': green };
   const { labels, splits, notes } = await open(await writeFiles(t, await shardsOf({ 'a.tar': files })));
   assert.deepEqual([labels, splits.val === splits.train], [['cat', 'dog'], true]);
   assert.match(notes.join(), /images trained on also serve as val and test/);
 });
 
-test('opens no training shard where only val is wanted', async (t) => {
+test('opens no training shard if only val is wanted', async (t) => {
   const val = await shardsOf({ 'val/0.tar': { '1.cls': '0', '1.png': red, '2.cls': '1', '2.png': green } });
   const folder = await writeFiles(t, { ...val, 'train/0.tar': 'no archive' });
   const { splits, labels } = await open(folder, { splits: ['val'] });

@@ -238,7 +238,7 @@ async function copyOfRun(name: string): Promise<string> {
   return join(folder, name);
 }
 
-test('reports what there is where the data set has moved, and says which flag names it', async () => {
+test('reports what there is if the data set has moved, and says which flag names it', async () => {
   const moved = join(folder, 'moved.tar');
   await rename(data, moved);
   try {

@@ -45,7 +45,7 @@ export class TrainingStep {
   /**
    * The same as one of several processes that update together.
    * @param batch     this process's part of the batch; it may be empty
-   * @param images  of the whole batch
+   * @param pictures  of the whole batch
    * @param sum       adds gradients over the processes
    * @returns         this process's share of the loss, and how many of its images were right
    */
@@ -62,7 +62,7 @@ export class TrainingStep {
     tf.dispose(this.sums);
   }
 
-  /** Of this batch's share in a batch of `images`: gradients by variable name, some the variables `sums`, and [share · loss, number right]. */
+  /** Of this batch's share in a batch of `pictures`: gradients by variable name, some the variables `sums`, and [share · loss, number right]. */
   private gradientsOf(batch: Batch, pictures: number): Gradients {
     const own = batch.labels.length;
     if (own === 0) return this.none();

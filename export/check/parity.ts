@@ -28,7 +28,7 @@ type Geometry = ImageHead & { crops?: readonly Crop[] };
 
 /**
  * @param geometry  with the crops that the file averages; undefined for the tensor head
- * @param images  uint8 RGB [n, imagePx, imagePx, 3]
+ * @param pictures  uint8 RGB [n, imagePx, imagePx, 3]
  * @throws {UserError} if an output is not finite
  */
 export async function checkParity(

@@ -64,7 +64,7 @@ export async function readOutcome(
 /**
  * Seconds of training in a run so far.
  * @param lines     of its whole epochs; one that was interrupted after its last step tells no speed, and counts as the mean of the others
- * @param images  an epoch
+ * @param pictures  an epoch
  */
 export function secondsTrained(lines: MetricsLine[], pictures: number): number {
   const told = lines.filter((line) => line.images_per_second > 0);

@@ -13,7 +13,7 @@ export interface Neighbour {
   thumbnail?: Buffer;
 }
 
-/** @param image  the one asked about, PNG */
+/** @param picture  the one asked about, PNG */
 export function drawNeighbours(picture: Buffer, neighbours: readonly Neighbour[]): Scene {
   const at = (i: number) => GAP + i * (SIDE + GAP);
   const first = { x: at(0), y: GAP, width: SIDE, height: SIDE, picture, title: 'the image' };

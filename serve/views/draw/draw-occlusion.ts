@@ -13,7 +13,7 @@ const BLUE = [31, 119, 180];
 const OPACITY = 0.75;
 
 /**
- * @param image        the crop, PNG
+ * @param picture        the crop, PNG
  * @param probabilities  row by row
  */
 export function drawOcclusion(start: OcclusionStart, picture: Buffer, probabilities: readonly number[]): Scene {

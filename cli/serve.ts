@@ -78,7 +78,7 @@ export function serveCommand(): Command {
     .option('--index <file>', 'made by "alexnet index" with one of the models, for nearest and strongest images')
     .option(
       '--queue <n>',
-      'requests of a model that may wait besides those in inference',
+      'requests of a model that may wait in addition to those in inference',
       wholeNumber(0),
       DEFAULTS.maxWaiting,
     )

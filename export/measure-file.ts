@@ -22,7 +22,7 @@ const SPLIT = 'val';
 /** Pixels that pass the network at most: those of 1,000 images of AlexNet in ten crops, minutes on two cores. */
 const MOST_PIXELS = 1000 * 10 * 227 ** 2;
 
-/** Images measured if no number is given: a small network's are all cheap, AlexNet's are not. */
+/** Images measured by default: a small network's are all cheap, AlexNet's are not. */
 export function mostImages({ crops, inputPx }: Pick<ModelMetadata, 'crops' | 'inputPx'>): number {
   return Math.floor(MOST_PIXELS / (crops * inputPx ** 2));
 }

@@ -114,7 +114,7 @@ export type LayerRow = ConvRow | LocalRow | FcRow | PoolRow | LrnRow | WithinMap
  */
 export interface Recipe {
   learningRate: number;
-  /** Images an update. */
+  /** Images per update. */
   batch: number;
   momentum: number;
   weightDecay: number;

@@ -55,7 +55,7 @@ export interface Prediction {
   probability: number;
 }
 
-/** Predictions given if no number is given, or all if a model has fewer classes. */
+/** Default number of predictions, or all if a model has fewer classes. */
 export const DEFAULT_TOP = 5;
 
 /**

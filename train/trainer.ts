@@ -47,7 +47,7 @@ export interface Update extends StepResult {
 }
 
 export class Trainer {
-  /** Images an update. */
+  /** Images per update. */
   readonly batch: number;
   readonly stepsPerEpoch: number;
   /** Of those, with `batch` images. */

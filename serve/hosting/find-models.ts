@@ -15,7 +15,7 @@ export interface ModelSource {
   /** undefined for a single file, which states it. */
   name?: string;
   versions: VersionSource[];
-  /** Why its versions cannot be told. */
+  /** Why its versions are unknown. */
   fault?: UserError;
 }
 

@@ -17,13 +17,13 @@ import { ViewHost } from './view-host.js';
 
 export interface HostOptions
   extends Pick<InferenceOptions, 'provider' | 'maxPixels' | 'threads' | 'batch' | 'batchDelayMs'> {
-  /** Requests of a model that may wait, besides those in inference. */
+  /** Requests of a model that may wait, in addition to those in inference. */
   maxWaiting: number;
   /** Time from a complete request to its answer, milliseconds, waiting included. */
   timeoutMs: number;
   /** Inference processes of a model. */
   replicas: number;
-  /** Bytes of answers kept by image, a model; 0 for none. */
+  /** Bytes of cached answers by image, per model; 0 for none. */
   cacheBytes: number;
   /** Path of an index made by `alexnet index`, of one of the models. */
   index?: string;
@@ -38,7 +38,7 @@ export interface HostOptions
 export interface Classified {
   model: ServedModel;
   probabilities: Float32Array;
-  /** [crops, classes], where it was asked for. */
+  /** [crops, classes], if it was asked for. */
   byCrop?: Float32Array;
   timings: Timings;
   /** Taken from an earlier answer to the same image, whose timings these are. */
@@ -130,7 +130,7 @@ export class ModelHost {
    */
   async start(): Promise<Loaded> {
     try {
-      // One after the other: they would contend for the disk, and a fault is said once.
+      // One after the other: they would contend for the disk, and an error is reported once.
       for (const process of this.processes) await process.start();
       return this.loaded!;
     } catch (error) {

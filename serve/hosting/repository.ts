@@ -77,7 +77,7 @@ export class Repository {
   ) {}
 
   /**
-   * Loads every model; those of the folder that fail are left out, unless that is strict.
+   * Loads every model; those of the folder that fail are left out, unless `strict` is set.
    * @throws {UserError} when none is left, two have one name, or a single file cannot be loaded
    */
   async start(): Promise<void> {

@@ -11,7 +11,7 @@ const RUNS_AHEAD = 3;
 const MAX_ATTEMPTS = 2;
 
 export interface QueueOptions {
-  /** Images that may wait, besides those in inference. */
+  /** Images that may wait, in addition to those in inference. */
   maxWaiting: number;
   /** Time from `add` to the answer, milliseconds; also what a process may take over one image before it counts as hung. */
   timeoutMs: number;

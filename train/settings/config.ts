@@ -20,7 +20,7 @@ export interface Settings {
   seed: number;
   /** Passes over the training images; `plateau` may end before. */
   epochs: number;
-  /** Images an update. */
+  /** Images per update. */
   batch: number;
   /** Images computed at once, to bound memory; null: the whole batch. The update is the same up to rounding. */
   microBatch: number | null;
@@ -125,7 +125,7 @@ export function checkSettings({ schedule, milestones, warmupEpochs, epochs }: Se
 }
 
 /**
- * @param flags     what a person asked for
+ * @param flags     what the user asked for
  * @param settings  what it led to
  * @throws {UsageError} if a flag would have no effect
  */

@@ -1,6 +1,6 @@
 /** What people should hear before they wait: a large network and few images, and a loss no better than guessing. */
 
-/** Fewer teach a large network nothing: with 20 images in each of 10 classes AlexNet stayed at chance; cifar10-quick did not. */
+/** A large network learns nothing from fewer: with 20 images in each of 10 classes AlexNet stayed at chance; cifar10-quick did not. */
 const FEW_IMAGES = 1000;
 const MANY_WEIGHTS = 4e6;
 const SMALL_NETWORK = 'cifar10-quick';

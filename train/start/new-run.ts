@@ -22,7 +22,7 @@ import { absolutePaths, checkClasses, countPictures, openForTraining, pictureNam
 /** Images kept for checking exports. */
 const SAMPLES = 8;
 
-/** What a person asks of a new run. */
+/** What the user asks of a new run. */
 export interface NewRunRequest {
   /** Data set and network; needed for a new run, as stored for one that is resumed. */
   data?: string;

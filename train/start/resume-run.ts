@@ -45,7 +45,7 @@ export interface ResumedRun {
   model: tfl.LayersModel;
   /** Absent if the run was ended before its first checkpoint. */
   from?: Pick<LoadedCheckpoint, 'state' | 'readVelocities'>;
-  /** Settings that are others from now on; absent if there are none. */
+  /** Settings that have changed from now on; absent if there are none. */
   changes?: Changes;
 }
 
@@ -115,7 +115,7 @@ async function compareValidationPictures(run: Run, dataset: Dataset, changes: Ch
   run.samples = samples;
 }
 
-/** `last/`; `best/` where that is gone, as when the process was killed between the two that end the first epoch. */
+/** `last/`; `best/` if that is gone, as when the process was killed between the two that end the first epoch. */
 async function checkpointToGoOnFrom({ last, best }: Run, progress: Progress): Promise<LoadedCheckpoint | undefined> {
   if (hasCheckpoint(last)) return loadCheckpoint(last);
   if (!hasCheckpoint(best)) return undefined;

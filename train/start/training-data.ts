@@ -86,7 +86,7 @@ export function checkClasses({ source, labels }: Dataset, wanted: number | undef
 }
 
 /**
- * @param force  other images of the same classes will do
+ * @param force  accept other images of the same classes
  * @throws {UserError} if it is not the one that the run was trained on: numbers of images, their names or classes, or labels differ
  */
 export function checkSameData(run: Run, dataset: Dataset, names: Record<string, string>, force: boolean): void {

@@ -37,7 +37,7 @@ const Preprocessor = z.object({
 });
 type Preprocessor = z.infer<typeof Preprocessor>;
 
-/** They change no numbers of a classifier's input, or only say how the processor is called. */
+/** They do not change a classifier's input, or only name the processor. */
 const HARMLESS = new Set(['do_convert_rgb', 'processor_class', 'data_format', 'input_data_format', 'return_tensors']);
 for (const key of ['device', 'auto_map', '_valid_processor_keys', 'default_to_square', 'disable_grouping'])
   HARMLESS.add(key);

@@ -103,7 +103,7 @@ test('prints a table and a suggestion for people, and refuses what cannot work',
   );
   for (const [flags, says] of [
     [['--min-rate', '0.1', '--max-rate', '0.01'], /--min-rate 0\.1 must be below --max-rate 0\.01/],
-    [['--steps', '9'], /--steps 9: at least 20/],
+    [['--steps', '9'], /--steps 9: expected at least 20/],
   ] as const) {
     const refused = await alexnet(...words, ...flags);
     assert.equal(refused.code, 2);

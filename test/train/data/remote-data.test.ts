@@ -123,7 +123,7 @@ test('says where no pack is, and which file of one is missing', async (t) => {
   const { server, open } = await packServed(t);
   await assert.rejects(
     open(`${server.url}/elsewhere`),
-    /elsewhere\/pack\.json: expected a file, got 404 Not Found; look/,
+    /elsewhere\/pack\.json: expected a file, got 404 Not Found; check/,
   );
   server.fail('pictures-00003.json', [status(404)]);
   await assert.rejects(open(`${server.url}/pack`), /pictures-00003\.json: expected a file, got 404/);

@@ -254,7 +254,7 @@ const BAD: [string, object, RegExp][] = [
   [
     'another name',
     { ...image(1), name: 'picture', data: [1] },
-    /input "image": the model has no such input; it has "image" UINT8 \[-1,8,8,3\]/,
+    /input "picture": the model has no such input; it has "image" UINT8 \[-1,8,8,3\]/,
   ],
   ['a size without bytes', image(1, { parameters: { binary_data_size: ROW } }), /expecting 192 additional bytes/],
   ['a reserved parameter', image(1, { data: [1], parameters: { triton_x: 1 } }), /reserved/],

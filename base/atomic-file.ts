@@ -8,7 +8,7 @@ import { basename, dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { writeError } from './disk-full.js';
 
-/** What was written, for whoever reads it to check. */
+/** What was written, for the reader to check. */
 export interface WrittenFile {
   path: string;
   bytes: number;
@@ -17,9 +17,9 @@ export interface WrittenFile {
 }
 
 /**
- * Writes the chunks one after another to a file in `folder`; memory holds one chunk. Where that fails nothing is left behind.
+ * Writes the chunks one after another to a file in `folder`; memory holds one chunk. If that fails nothing is left behind.
  * @param name  file name, made from the SHA-256 of the contents
- * @throws {DiskFullError} where there is no room
+ * @throws {DiskFullError} if there is no room
  */
 export async function writeAtomically(
   folder: string,
@@ -77,14 +77,14 @@ export async function writeChunks(
   return { bytes, sha256: hash.digest('hex') };
 }
 
-/** Adds to the end of a file. @throws {DiskFullError} where there is no room; then a part may have been added */
+/** Adds to the end of a file. @throws {DiskFullError} if there is no room; then a part may have been added */
 export async function append(path: string, contents: string | Uint8Array): Promise<void> {
   await appendFile(path, contents).catch((error) => {
     throw writeError(path, error);
   });
 }
 
-/** Writes text or bytes as a whole. @throws {DiskFullError} where there is no room */
+/** Writes text or bytes as a whole. @throws {DiskFullError} if there is no room */
 export async function writeFileAtomically(path: string, contents: string | Uint8Array): Promise<void> {
   const bytes = typeof contents === 'string' ? Buffer.from(contents) : contents;
   await writeAtomically(dirname(path), () => basename(path), [bytes]);

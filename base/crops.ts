@@ -1,6 +1,6 @@
 /**
- * Where the network's inputs are cut from the square picture. Krizhevsky et al. 2012, §4.1, at test time: five patches, "the four corner patches
- * and the center patch", and "their horizontal reflections (hence ten patches in all)". The paper says no more of their order; within it, that and
+ * Where the network's inputs are cut from the square image. Krizhevsky et al. 2012, §4.1, at test time: five patches, "the four corner patches
+ * and the center patch", and "their horizontal reflections (hence ten patches in all)". The paper says nothing else about their order; within it, that and
  * the rounding of the centre are those of Caffe's `caffe.io.oversample`. The mean over the ten does not depend on it. Plain numbers only.
  */
 import { ShapeError } from './errors.js';
@@ -19,8 +19,8 @@ export function centreCrop(imagePx: number, inputPx: number): Crop {
 }
 
 /**
- * Top left, top right, bottom left, bottom right, centre, then the same five mirrored, as the paper names them and Caffe has them. Where the
- * input is the whole picture the five are one: the picture and its mirror image, whose mean is the same as that of the ten.
+ * Top left, top right, bottom left, bottom right, centre, then the same five mirrored, as the paper names them and Caffe has them. If the
+ * input is the whole image the five are one: the image and its mirror image, whose mean is the same as that of the ten.
  */
 export function tenCrops(imagePx: number, inputPx: number): Crop[] {
   const margin = checkedMargin(imagePx, inputPx);
@@ -34,7 +34,7 @@ export const CROP_COUNTS = [1, 2, 5, 10] as const;
 export type CropCount = (typeof CROP_COUNTS)[number];
 
 /**
- * 1: the centre; 2: the centre and its mirror image; 5: corners and centre; 10: as `tenCrops`. Where the input is the whole image, 5 gives one
+ * 1: the centre; 2: the centre and its mirror image; 5: corners and centre; 10: as `tenCrops`. If the input is the whole image, 5 gives one
  * crop and 10 gives two.
  */
 export function cropsOf(count: CropCount, imagePx: number, inputPx: number): Crop[] {
@@ -46,11 +46,11 @@ export function cropsOf(count: CropCount, imagePx: number, inputPx: number): Cro
 
 function checkedMargin(imagePx: number, inputPx: number): number {
   if (inputPx <= imagePx) return imagePx - inputPx;
-  throw new ShapeError(`crops: expected a picture of at least the network's ${inputPx} pixels, got ${imagePx}`);
+  throw new ShapeError(`crops: expected an image of at least the network's ${inputPx} pixels, got ${imagePx}`);
 }
 
 /**
- * Writes one crop of a picture, mean subtracted, to `out` from `start` on. Plain loops: this runs beside training.
+ * Writes one crop of an image, mean subtracted, to `out` from `start` on. Plain loops: this runs during training.
  *
  * @param pixels  uint8 RGB [imagePx, imagePx, 3]
  * @param mean    per-pixel mean of the same shape, 0 … 255

@@ -1,5 +1,5 @@
 /**
- * Errors that a person can act on: the message says where, what was expected, what came and what to do, so commands print
+ * Errors that a user can act on: the message says where, what was expected, what came and what to do, so commands print
  * it without a stack trace and exit with 1. Anything else that reaches the top is a fault of ours.
  */
 export class UserError extends Error {

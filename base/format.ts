@@ -10,12 +10,12 @@ export function count(value: number): string {
   return value.toLocaleString('en-US');
 }
 
-/** `1 picture`, `2 pictures`. */
+/** `1 image`, `2 images`. */
 export function counted(value: number, what: string): string {
   return `${count(value)} ${what}${value === 1 ? '' : 's'}`;
 }
 
-/** The standard error of a fraction that was counted on so many pictures. */
+/** The standard error of a fraction counted on `images` images. */
 export function standardError(fraction: number, images: number): number {
   return Math.sqrt((fraction * (1 - fraction)) / images);
 }

@@ -24,8 +24,8 @@ export function anyRoots(file: string): Roots {
 
 /**
  * @returns  the path without links
- * @throws {UserError} where a link leads to nothing, or out of the folders
- * @throws what the file system throws where there is no such file
+ * @throws {UserError} if a link leads to nothing, or out of the folders
+ * @throws what the file system throws if there is no such file
  */
 export async function requireInside(path: string, roots: Roots): Promise<string> {
   const real = await realpath(path).catch(async (cause: NodeJS.ErrnoException) => {

@@ -7,11 +7,11 @@ import { UserError } from './errors.js';
 const MESSAGE =
   /bad_?alloc|failed to allocate|BFCArena|array buffer allocation failed|out of memory|cannot allocate memory|\bOOM\b/i;
 
-/** Of the library that ran out, with what is free and, where it is known, what was needed. */
+/** Of the library that ran out, with what is free and, if it is known, what was needed. */
 export class OutOfMemoryError extends UserError {
   override name = 'OutOfMemoryError';
 
-  /** @param neededBytes  estimate for what was to be computed; absent where it is not known */
+  /** @param neededBytes  estimate for what was to be computed; absent if it is not known */
   constructor(
     cause: unknown,
     readonly neededBytes?: number,
@@ -39,7 +39,7 @@ export function freeMemory(): number {
   return Math.min(process.availableMemory?.() ?? freemem(), addressSpaceLeft());
 }
 
-/** proc_pid_limits(5) and proc_pid_status(5); infinite where there is no Linux, or no limit. */
+/** proc_pid_limits(5) and proc_pid_status(5); infinite without Linux or without a limit. */
 function addressSpaceLeft(): number {
   try {
     const limit = Number(/^Max address space +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1]);

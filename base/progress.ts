@@ -15,7 +15,7 @@ export interface StepReport {
 /** The loop tells, the implementation shows. */
 export interface Progress {
   step(report: StepReport): void;
-  /** A share of other work done: reading pictures, validation. `total` is absent where it is not known. */
+  /** A share of other work done: reading images, validation. `total` is absent if it is not known. */
   work(what: string, done: number, total?: number): void;
   /** A line that stays. */
   note(line: string): void;

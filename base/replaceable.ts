@@ -19,7 +19,7 @@ export const isMarked: IsOurs = (start) => start.subarray(0, 512).includes(MARK)
 /**
  * @param what     a command writes there, e.g. "a report of alexnet"
  * @param inPlace  it is written through a link, or to a pipe or a device, and not renamed into its place
- * @throws {UserError} where `file` holds something else
+ * @throws {UserError} if `file` holds something else
  */
 export async function checkReplaceable(
   file: string,
@@ -32,13 +32,13 @@ export async function checkReplaceable(
   throw new UserError(`${file}: not ${what}, so it is kept; remove it, or name another file`);
 }
 
-/** The file's path where somebody else wrote it; none where it is absent, empty or ours. */
+/** The file's path if somebody else wrote it; none if it is absent, empty or ours. */
 export async function foreignFile(file: string, isOurs: IsOurs): Promise<string[]> {
   return (await isForeign(file, isOurs, false)) ? [file] : [];
 }
 
 /**
- * Paths in a folder of what somebody else put there; that of the folder, where it is something else.
+ * Paths in a folder of what somebody else put there; that of the folder, if it is something else.
  * @param isOurs  given the file's name too
  */
 export async function foreignFilesIn(
@@ -52,11 +52,11 @@ export async function foreignFilesIn(
   return (await Promise.all(found)).flat();
 }
 
-/** @throws {UserError} where there are such paths */
+/** @throws {UserError} if there are such paths */
 export function refuseForeign(paths: readonly string[], writer: string): void {
   if (paths.length === 0) return;
   const named = paths.slice(0, NAMED).join(', ') + (paths.length > NAMED ? ` and ${paths.length - NAMED} more` : '');
-  throw new UserError(`${named}: not written by ${writer}, so kept; move them away, or name another --out`);
+  throw new UserError(`${named}: not written by ${writer}, so they are kept; move them away, or name another --out`);
 }
 
 const NAMED = 5;
@@ -69,7 +69,7 @@ async function isForeign(file: string, isOurs: IsOurs, followed: boolean): Promi
   return !found.isFile() || !isOurs(await startOf(file));
 }
 
-/** Its first bytes; none where it is absent. */
+/** Its first bytes; none if it is absent. */
 export async function startOf(path: string): Promise<Buffer> {
   const file = await open(path).catch(() => undefined);
   if (file === undefined) return Buffer.of();

@@ -12,16 +12,16 @@ interface ClassifyFlags {
   maxPixels: number;
 }
 
-/** Exits with 1 when a picture cannot be read; the others are answered all the same. */
+/** Exits with 1 when an image cannot be read; the others are answered all the same. */
 export function classifyCommand(): Command {
   return new Command('classify')
-    .description('Name what is on pictures, as the server would, without one.')
+    .description('Classify images as the server would, without starting one.')
     .argument('<image...>', 'JPEG, PNG or WebP files; - reads one from stdin')
     .requiredOption('--model <file>', 'the .onnx file, exported with --head image')
-    .option('--top <n>', 'predictions a picture (default: 5, or all classes where fewer)')
+    .option('--top <n>', 'predictions per image (default: 5, or all classes if there are fewer)')
     .option('--json', 'print one JSON object')
     .addOption(providerOption())
-    .option('--max-pixels <n>', 'largest picture, width × height', wholeNumber(1), DEFAULTS.maxPixels)
+    .option('--max-pixels <n>', 'largest image, width × height', wholeNumber(1), DEFAULTS.maxPixels)
     .action(async (images: string[], { model, top, json, provider, maxPixels }: ClassifyFlags) => {
       const { classifyFiles, formatResults } = await import('../serve/classify-files.js');
       const log = (line: string) => console.error(line);

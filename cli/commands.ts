@@ -15,7 +15,7 @@ const COMMANDS: Record<string, { description: string; load: () => Promise<Comman
     description: 'show the layers of a network',
     load: async () => (await import('./summary.js')).summaryCommand(),
   },
-  train: { description: 'train a network on pictures', load: async () => (await import('./train.js')).trainCommand() },
+  train: { description: 'train a network on images', load: async () => (await import('./train.js')).trainCommand() },
   'find-lr': {
     description: 'suggest a learning rate for a network and its data',
     load: async () => (await import('./find-lr.js')).findRateCommand(),
@@ -29,7 +29,7 @@ const COMMANDS: Record<string, { description: string; load: () => Promise<Comman
     load: async () => (await import('./evaluate.js')).evaluateCommand(),
   },
   report: {
-    description: 'write what there is to say of a run as one HTML page',
+    description: 'summarise a run as one HTML page',
     load: async () => (await import('./report.js')).reportCommand(),
   },
   reproduce: {
@@ -45,15 +45,15 @@ const COMMANDS: Record<string, { description: string; load: () => Promise<Comman
     load: async () => (await import('./inspect.js')).inspectCommand(),
   },
   import: {
-    description: 'make a run of weights from elsewhere: .onnx or .safetensors',
+    description: 'make a run from other weights: .onnx or .safetensors',
     load: async () => (await import('./import.js')).importCommand(),
   },
   serve: {
-    description: 'answer pictures over HTTP',
+    description: 'classify images over HTTP',
     load: async () => (await import('./serve.js')).serveCommand(),
   },
   classify: {
-    description: 'name what is on pictures',
+    description: 'classify images',
     load: async () => (await import('./classify.js')).classifyCommand(),
   },
   filters: {
@@ -61,19 +61,19 @@ const COMMANDS: Record<string, { description: string; load: () => Promise<Comman
     load: async () => (await import('./filters.js')).filtersCommand(),
   },
   occlude: {
-    description: 'show which part of a picture a class rests on',
+    description: 'show which part of an image a class depends on',
     load: async () => (await import('./occlude.js')).occludeCommand(),
   },
   index: {
-    description: 'keep the features of a data set, to find pictures by',
+    description: 'store the features of a data set, to search it by image',
     load: async () => (await import('./index.js')).indexCommand(),
   },
   neighbours: {
-    description: 'find the pictures most like one',
+    description: 'find the images most similar to one',
     load: async () => (await import('./neighbours.js')).neighboursCommand(),
   },
   demo: {
-    description: 'the whole path on embedded pictures, in minutes',
+    description: 'the whole path on embedded images, in minutes',
     load: async () => (await import('./demo.js')).demoCommand(),
   },
 };
@@ -106,7 +106,7 @@ function report(error: unknown, command: string): number {
   return error instanceof UsageError ? 2 : 1;
 }
 
-/** What to do where memory ran out. */
+/** What to do if memory ran out. */
 function memoryAdvice(command: string): string {
   if (['train', 'find-lr'].includes(command))
     return '. Compute fewer images at once: --micro-batch 16, or less, gives the same updates; "alexnet train --dry-run" measures what a run takes';
@@ -123,7 +123,7 @@ function isSystemError(error: unknown): error is NodeJS.ErrnoException {
 /** Runs a command to its end; sets the exit code. */
 export async function runCommand(words: string[]): Promise<void> {
   outliveReaders();
-  if (startedByNohup()) process.on('SIGHUP', () => undefined); // every command goes on
+  if (startedByNohup()) process.on('SIGHUP', () => undefined); // every command continues
   try {
     await main(words);
   } catch (error) {

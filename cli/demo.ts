@@ -1,6 +1,6 @@
 /**
- * The whole path on embedded pictures, in minutes: train a small network on six vendors' emoji, export it, measure the file on a seventh's,
- * serve it, post a picture.
+ * The whole path on embedded images, in minutes: train a small network on six vendors' emoji, export it, measure the file on a seventh's,
+ * serve it, post an image.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -27,7 +27,7 @@ import { checkFree, holdsRun, openRun } from '../train/run/run-folder.js';
 import type { Settings } from '../train/settings/config.js';
 import { startTraining } from '../train/start/start.js';
 
-/** Chosen on the validation pictures; the network's own recipe is for CIFAR-10 and 140 epochs. */
+/** Chosen on the validation images; the network's own recipe is for CIFAR-10 and 140 epochs. */
 const SETTINGS: Partial<Settings> = {
   seed: 1,
   epochs: 10,
@@ -40,7 +40,7 @@ const SETTINGS: Partial<Settings> = {
 
 const DATA = 'emoji';
 const NETWORK = 'cifar10-18pct';
-/** Drawn by the vendor that no training picture comes from. */
+/** Drawn by the vendor that no training image comes from. */
 const POSTED = 'guitar';
 
 interface DemoFlags {
@@ -50,13 +50,17 @@ interface DemoFlags {
 
 export function demoCommand(): Command {
   return new Command('demo')
-    .description('Train, export and serve a small network on embedded pictures; takes a few minutes.')
+    .description('Train, export and serve a small network on embedded images; takes a few minutes.')
     .option(
       '--out <folder>',
-      'folder for the run, the .onnx file and the image, in place of those of an earlier demo',
+      'folder for the run, the .onnx file and the image, replacing those of an earlier demo',
       'runs/demo',
     )
-    .option('--exit', 'end once the picture is answered instead of serving on (also where CI=true)', false)
+    .option(
+      '--exit',
+      'exit after the image is classified instead of keeping the server running (also if CI=true)',
+      false,
+    )
     .action(async ({ out, exit }: DemoFlags) => {
       await checkDemoFolder(out);
       const progress = showProgress();
@@ -67,7 +71,7 @@ export function demoCommand(): Command {
     });
 }
 
-/** @throws {UserError} where something else than an earlier demo would be replaced */
+/** @throws {UserError} if something else than an earlier demo would be replaced */
 async function checkDemoFolder(out: string): Promise<void> {
   await checkFree(out, true);
   const run = holdsRun(out) ? await openRun(out) : undefined;
@@ -108,7 +112,7 @@ async function trainRun(out: string, progress: Progress): Promise<boolean> {
   }
 }
 
-/** Errors of the file on the seventh vendor's drawings, and those of the nearest training picture for comparison. */
+/** Errors of the file on the seventh vendor's drawings, and those of the nearest training image for comparison. */
 async function measure(file: string, progress: Progress): Promise<void> {
   heading(progress, "Errors of the file on a seventh vendor's drawings, none of which was trained on");
   const dataset = await openDataset(DATA, { imagePx: 32 });
@@ -133,7 +137,7 @@ async function exportFile(out: string, progress: Progress): Promise<string> {
   const report = await exportRun({ run: out, out: file, head: 'image', opset: 13 }, progress);
   console.log(
     `  ${file}: ${(report.bytes / 1e6).toFixed(1)} MB, ${report.nodes} nodes; onnxruntime and tfjs differ by at most ` +
-      `${report.parity.maxAbs.toExponential(1)} on ${report.parity.images} pictures`,
+      `${report.parity.maxAbs.toExponential(1)} on ${report.parity.images} images`,
   );
   const { top1Error, top5Error, measuredOn, crops } = report.metadata;
   console.log(
@@ -144,7 +148,7 @@ async function exportFile(out: string, progress: Progress): Promise<string> {
 }
 
 async function serve(out: string, file: string, exit: boolean): Promise<void> {
-  console.error('\n— Serve it and post a picture');
+  console.error('\n— Serve it and post an image');
   const server = spawn(process.execPath, [command(), 'serve', '--model', file, '--port', '0'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });

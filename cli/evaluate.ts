@@ -17,12 +17,12 @@ export function evaluateCommand(): Command {
     .option('--onnx <file>', 'file that "alexnet export" made, with the image head')
     .option('--data <data>', `${DATA_HELP} (default: that of the run)`)
     .option('--split <name>', 'train, val, test or another split of the data set', 'test')
-    .option('--crops <n>', `crops averaged an image: ${CROPS_HELP} (default: 1; of a file those inside it)`, cropCount)
+    .option('--crops <n>', `crops averaged per image: ${CROPS_HELP} (default: 1; of a file those inside it)`, cropCount)
     .option('--images <n>', 'images to evaluate, spread evenly over the split (default: all)', positiveInteger)
-    .option('--batch <n>', 'pictures at once', positiveInteger)
+    .option('--batch <n>', 'images at once', positiveInteger)
     .addOption(backendOption())
     .option('--stream', STREAM_HELP, false)
-    .option('--predictions <file>', 'write one JSON line a picture: name, label, top5, probability, loss')
+    .option('--predictions <file>', 'write one JSON line per image: name, label, top5, probability, loss')
     .option('--json', 'print the result as one JSON object', false)
     .action(runEvaluate);
 }
@@ -43,5 +43,5 @@ function evaluateJson({ images, top1Error, top5Error, ...rest }: EvaluationRepor
 }
 
 function describeEvaluation({ model, data, split, images, crops, top1Error, top5Error }: EvaluationReport): string {
-  return `${model} on ${data}, ${images} ${split} pictures, ${crops} crop(s): top-1 error ${percent(top1Error)}, top-5 ${percent(top5Error)}`;
+  return `${model} on ${data}, ${images} ${split} images, ${crops} crop(s): top-1 error ${percent(top1Error)}, top-5 ${percent(top5Error)}`;
 }

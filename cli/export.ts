@@ -26,7 +26,7 @@ type ExportFlags = ExportFileRequest &
 
 export function exportCommand(): Command {
   return new Command('export')
-    .description('Write a trained model as an ONNX file, and check the file against TensorFlow.js before it says done.')
+    .description('Write a trained model as an ONNX file, and check the file against TensorFlow.js.')
     .option('--run <folder>', 'folder that "alexnet train" made')
     .option('--layers-model <file>', 'model.json of any TensorFlow.js layers model')
     .option('--graph-model <file>', 'model.json of any TensorFlow.js graph model')
@@ -36,7 +36,7 @@ export function exportCommand(): Command {
     .addOption(
       new Option(
         '--head <head>',
-        'of a run. image: uint8 pictures in, mean probabilities over the crops out; tensor: float32 [N, 3, px, px] in, logits and probabilities out (default: image)',
+        'of a run. image: uint8 images in, mean probabilities over the crops out; tensor: float32 [N, 3, px, px] in, logits and probabilities out (default: image)',
       ).choices(['image', 'tensor']),
     )
     .option(
@@ -51,7 +51,7 @@ export function exportCommand(): Command {
       wholeNumber,
     )
     .addOption(
-      new Option('--checkpoint <which>', 'of a run (default: best, or last where no epoch has ended)').choices([
+      new Option('--checkpoint <which>', 'of a run (default: best, or last if no epoch has ended)').choices([
         'best',
         'last',
       ]),
@@ -73,28 +73,28 @@ export function exportCommand(): Command {
     .option('--batch <n>', 'fix the first axis of a model (default: free)', positiveInteger)
     .option(
       '--input-shape <shape>',
-      "a model's input where it has free axes, e.g. N,32,64 or name=N,32,64; may be repeated",
+      "shape of a model's input that has free axes, e.g. N,32,64 or name=N,32,64; may be repeated",
       inputShape,
       {},
     )
-    .option('--external-data', 'weights in FILE.data beside the file (default: above 2 GB)')
+    .option('--external-data', 'weights in FILE.data next to the file (default: above 2 GB)')
     .addOption(
-      new Option('--precision <type>', 'float32; float16 weights and computation; 8-bit integers')
+      new Option('--precision <type>', 'fp32; fp16 for weights and computation; int8 for 8-bit integers')
         .choices(PRECISIONS)
         .default('fp32'),
     )
     .option(
       '--calibrate <data>',
-      'pictures, as "alexnet train --data" takes them: train/ to calibrate on, test/ or val/ to compare on',
+      'images, as "alexnet train --data" takes them: train/ to calibrate on, test/ or val/ to compare on',
     )
-    .option('--calibration-pictures <n>', 'pictures to calibrate on', positiveInteger, 256)
-    .option('--compare-pictures <n>', 'pictures to compare with float32 on', positiveInteger, 1000)
+    .option('--calibration-pictures <n>', 'images to calibrate on', positiveInteger, 256)
+    .option('--compare-pictures <n>', 'images to compare with float32 on', positiveInteger, 1000)
     .addOption(
       new Option('--calibration <method>', 'range of activations: least divergence, 99.99 % of the values, all of them')
         .choices(CALIBRATIONS)
         .default('entropy'),
     )
-    .option('--reduce-range', 'int8 weights in 7 bits, for x86 without VNNI (default: where this processor needs it)')
+    .option('--reduce-range', 'int8 weights in 7 bits, for x86 without VNNI (default: if this processor needs it)')
     .option('--no-reduce-range', 'int8 weights in 8 bits')
     .option(
       '--keep-float <layers>',
@@ -102,7 +102,7 @@ export function exportCommand(): Command {
       (text) => text.split(','),
       [],
     )
-    .option('--pixels <range>', "what a picture's 0 and 255 become for --calibrate on a model", range, [0, 1])
+    .option('--pixels <range>', "what an image's 0 and 255 become for --calibrate on a model", range, [0, 1])
     .option('--json', 'print the report as one JSON line', false)
     .action(runExport);
 }
@@ -141,13 +141,11 @@ function checkFlags({ batch, calibrate, precision, lrn, ...flags }: ExportFlags)
   if (flags.run === undefined && ofRun !== undefined)
     throw new UsageError('--head, --checkpoint, --crops, --data and --measure-images belong to --run');
   if (flags.head === 'tensor' && flags.crops !== undefined)
-    throw new UsageError(
-      '--crops belongs to --head image; with --head tensor, crops are cut by whoever calls the file',
-    );
+    throw new UsageError('--crops belongs to --head image; with --head tensor, the caller of the file cuts the crops');
   if (flags.data !== undefined && flags.measureImages === 0)
     throw new UsageError('--data is what the file is measured on; --measure-images 0 measures nothing');
   if (precision === 'int8' && calibrate === undefined)
-    throw new UsageError('--precision int8 needs --calibrate DATA: pictures like those it will meet');
+    throw new UsageError('--precision int8 needs --calibrate DATA: images like those it will meet');
   if (precision === 'fp32' && calibrate !== undefined)
     throw new UsageError('--calibrate needs --precision int8 or fp16');
   if (precision !== 'fp32' && lrn === 'conv')
@@ -160,7 +158,7 @@ function inputShape(text: string, before: Record<string, (number | null)[]>): Re
   const shape = lengths.split(',').map((length) => (length.trim() === 'N' ? null : Number(length || Number.NaN)));
   if (shape.every((length) => length === null || (Number.isInteger(length) && length > 0)))
     return { ...before, [name]: shape };
-  throw new InvalidArgumentError(`Expected lengths such as N,32,64, N where free, got "${text}".`);
+  throw new InvalidArgumentError(`Expected lengths such as N,32,64, with N for a free axis, got "${text}".`);
 }
 
 function range(text: string): [number, number] {
@@ -204,8 +202,8 @@ function describe(report: WriteReport | ExportRunReport): string {
   if (comparison) {
     const { pictures, agreement, referenceBytes, referenceMs, ms } = comparison;
     lines.push(
-      `${precision} against fp32 on ${pictures} pictures: the same first class for ${(100 * agreement).toFixed(2)} %; ` +
-        `${megabytes(bytes)} for ${megabytes(referenceBytes)}; ${ms.toFixed(2)} ms for ${referenceMs.toFixed(2)} ms a picture (${(referenceMs / ms).toFixed(2)} times as fast)`,
+      `${precision} against fp32 on ${pictures} images: the same first class for ${(100 * agreement).toFixed(2)} %; ` +
+        `${megabytes(bytes)} for ${megabytes(referenceBytes)}; ${ms.toFixed(2)} ms for ${referenceMs.toFixed(2)} ms an image (${(referenceMs / ms).toFixed(2)} times as fast)`,
     );
   }
   if ('metadata' in report) lines.push(...describeErrors(report));

@@ -4,7 +4,7 @@ import { MODEL_HELP, maxPixels, OUT_HELP } from './view-flags.js';
 
 export function filtersCommand(): Command {
   return new Command('filters')
-    .description("Draw the first convolution's kernels as in Figure 3 of the paper, the two GPUs' apart.")
+    .description("Draw the first convolution's kernels as in Figure 3 of the paper, separately for the two GPUs.")
     .requiredOption('--model <file>', MODEL_HELP)
     .requiredOption('--out <file>', OUT_HELP)
     .option('--layer <name>', 'layer that reads the three colours (default: the first)')

@@ -22,12 +22,7 @@ export function findRateCommand(): Command {
   );
   return updateOptions(networkOptions(command))
     .option('--min-rate <rate>', 'learning rate of the first step', positiveNumber, 1e-6)
-    .option(
-      '--max-rate <rate>',
-      'learning rate of the last step; ends earlier where the loss explodes',
-      positiveNumber,
-      1,
-    )
+    .option('--max-rate <rate>', 'learning rate of the last step; ends earlier if the loss explodes', positiveNumber, 1)
     .option('--steps <n>', 'steps, an update each', positiveInteger, 100)
     .option('--plot <file>', 'write the losses over the rate as SVG')
     .option('--json', 'print the result as one JSON object', false)
@@ -37,7 +32,7 @@ export function findRateCommand(): Command {
 async function runFindRate(flags: FindRateFlags): Promise<void> {
   const { backend, minRate, maxRate, steps } = flags;
   if (minRate >= maxRate) throw new UsageError(`--min-rate ${minRate} must be below --max-rate ${maxRate}`);
-  if (steps < 20) throw new UsageError(`--steps ${steps}: at least 20, fewer losses tell nothing`);
+  if (steps < 20) throw new UsageError(`--steps ${steps}: expected at least 20, because fewer losses tell nothing`);
   if (flags.plot !== undefined) await checkReplaceable(flags.plot, 'a plot of "alexnet find-lr"', isMarked);
   const advice = useLargePages();
   const progress = showProgress();

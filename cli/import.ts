@@ -9,7 +9,7 @@ import { selectBackend } from '../onnx/backend/select-backend.js';
 import { checkFree } from '../train/run/run-folder.js';
 import { lockRun } from '../train/run/run-lock.js';
 
-/** What a person asked for. */
+/** What the user asked for. */
 export interface ImportRequest extends ImportOptions {
   /** `.onnx` or `.safetensors`. */
   file: string;
@@ -29,9 +29,9 @@ export interface ImportReport {
   parameters: number;
   /** Order of the channels in the file. */
   channels: 'rgb' | 'bgr';
-  /** True where the file is one that `alexnet export` wrote. */
+  /** True if the file is one that `alexnet export` wrote. */
   own: boolean;
-  /** Largest difference to the file's own logits; null where they could not be compared, and why in `notCompared`. */
+  /** Largest difference to the file's own logits; null if they could not be compared, and why in `notCompared`. */
   compared: Compared | null;
   notCompared?: string;
   warnings: string[];
@@ -77,37 +77,35 @@ async function importInto({ file, out, force: _, ...options }: ImportRequest): P
 
 const DETAILS = `
 Files:
-  .onnx         of "alexnet export": weights, labels and mean come back bit for bit. Of another program, such as the ONNX Model Zoo's bvlc_alexnet
-                and caffenet: layers are found by the graph's structure, not by name; external data beside the file is read.
-  .safetensors  state dict of torchvision's alexnet, or tensors called as the network's layers, conv1.weight or conv1/kernel, in PyTorch's order.
+  .onnx         from "alexnet export": weights, labels and mean come back bit for bit. From another program, such as the ONNX Model Zoo's bvlc_alexnet
+                and caffenet: layers are found by the graph's structure, not by name; external data next to the file is read.
+  .safetensors  state dict of torchvision's alexnet, or tensors named after the network's layers, conv1.weight or conv1/kernel, in PyTorch's order.
 Floats of 16, 32 and 64 bits are read; weights are kept as float32.
 
 Input: our networks read R, G, B in 0 … 255 minus a mean. A file that learnt (x − mean) / std has conv1 divided by std, which computes the same.
-Defaults where --channels, --mean and --std are absent (mean and std as R,G,B in 0 … 255):
+Defaults if --channels, --mean and --std are absent (mean and std as R,G,B in 0 … 255):
   of "alexnet export"         rgb, the file's own mean, std 1
   caffe2 or onnx-caffe2       bgr, mean 122.67891434,116.66876762,104.00698793, std 1
   --model alexnet-torchvision mean 123.675,116.28,103.53, std 58.395,57.12,57.375
   other                       rgb, ImageNet's mean with a warning, std 1
 
 Response normalisation, y = x / (k + alpha/n · Σ x²)^beta over n channels: constants of an .onnx file are taken from its graph and kept in the run.
-A .safetensors file has none: where no --lrn flag is given they are the network's, with alpha divided by n, and a warning says so.
+A .safetensors file has none: if no --lrn flag is given they are the network's, with alpha divided by n, and a warning says so.
 
-Comparison: the graph of an .onnx file is run by onnxruntime next to the imported network, both on three generated images. Where the logits differ, nothing
-is imported and the message names the first layer that differs. "not compared: …" says why where that is not possible.
+Comparison: the graph of an .onnx file is run by onnxruntime next to the imported network, both on three generated images. If the logits differ, nothing
+is imported and the message names the first layer that differs. "not compared: …" says why if that is not possible.
 
 The run can be used with: alexnet evaluate --run RUN --data DATA; alexnet export --run RUN; alexnet train --from RUN --data DATA --out OTHER`;
 
 export function importCommand(): Command {
   return new Command('import')
-    .description(
-      'Make a run of weights from elsewhere: a file of "alexnet export", an ONNX Model Zoo AlexNet, torchvision.',
-    )
+    .description('Make a run from other weights: a file of "alexnet export", an ONNX Model Zoo AlexNet, torchvision.')
     .argument('<file>', 'weights: .onnx or .safetensors')
-    .requiredOption('--model <name>', `network that they are for: ${Object.keys(NETWORKS).join(', ')}`)
+    .requiredOption('--model <name>', `network for the weights: ${Object.keys(NETWORKS).join(', ')}`)
     .requiredOption('--out <run>', 'folder of the run to write')
     .option(
       '--labels <file>',
-      'names of the classes, one a line or a JSON array (default: the file\'s, else "class 0" …)',
+      'names of the classes, one per line or a JSON array (default: the file\'s, else "class 0" …)',
     )
     .addOption(
       new Option('--channels <order>', 'order of channels that conv1 learnt (default: below)').choices(['rgb', 'bgr']),

@@ -17,7 +17,7 @@ interface IndexFlags {
 export function indexCommand(): Command {
   return new Command('index')
     .description(
-      'Keep what a network makes of the pictures of a data set: for nearest pictures, and the strongest ones of each unit.',
+      'Store the features of all images of a data set, to find the nearest images and the strongest ones of each unit.',
     )
     .requiredOption('--model <file>', MODEL_HELP)
     .requiredOption('--data <data>', DATA_HELP)
@@ -36,7 +36,7 @@ export function indexCommand(): Command {
       const dataset = await openDataset(data, { imagePx: network.model.imagePx, splits: [split] });
       reportDataset(dataset, progress);
       const pictures = splitPictures(dataset, split);
-      const onProgress = (done: number, total: number) => progress.work('pictures indexed', done, total);
+      const onProgress = (done: number, total: number) => progress.work('images indexed', done, total);
       const header = await buildIndex(network, pictures, out, { onProgress });
       progress.stop();
       await network.release();
@@ -44,7 +44,7 @@ export function indexCommand(): Command {
       const method = graph ? 'hnsw' : 'exact';
       const report = { out, layer, dimension, pictures: count, data, split, method };
       console.log(
-        json ? JSON.stringify(report) : `${out}: ${count} pictures, ${layer} of ${dimension} numbers, search ${method}`,
+        json ? JSON.stringify(report) : `${out}: ${count} images, ${layer} of ${dimension} numbers, search ${method}`,
       );
     });
 }

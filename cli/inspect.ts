@@ -39,7 +39,7 @@ export interface Inspection {
   doc: string;
   graph: string;
   inputs: TensorType[];
-  /** `ends_with`: what makes them probabilities, or logits, where the graph tells. */
+  /** `ends_with`: what makes them probabilities, or logits, if the graph tells. */
   outputs: (TensorType & { ends_with?: string })[];
   /** Nodes, those of subgraphs included, and how many of each operator. */
   nodes: number;
@@ -151,7 +151,7 @@ export function inspectCommand(): Command {
     .argument('<file>', '.onnx file')
     .option('--nodes', 'list every node', false)
     .option('--initializers', 'list every stored tensor', false)
-    .option('--check', 'exit with 1 where something is wrong', false)
+    .option('--check', 'exit with 1 if something is wrong', false)
     .option('--json', 'print all of it as one JSON line', false)
     .action(async (file: string, flags: { nodes: boolean; initializers: boolean; check: boolean; json: boolean }) => {
       const found = await inspect(file);
@@ -173,7 +173,7 @@ function describe(found: Inspection, { nodes, initializers }: { nodes: boolean; 
   const tensors = (list: readonly TensorType[]) =>
     list.map(({ name, type, dims }) => [name, `${type} [${dims.join(', ')}]`]);
   const lines = [
-    `${found.file}: ${(found.bytes / 1e6).toFixed(1)} MB, opset ${opsets.join(', ')}, IR ${found.ir}, by ${found.producer || 'nobody named'}`,
+    `${found.file}: ${(found.bytes / 1e6).toFixed(1)} MB, opset ${opsets.join(', ')}, IR ${found.ir}, by ${found.producer || 'an unnamed producer'}`,
     ...(found.doc ? [found.doc] : []),
     '',
     `graph ${found.graph}: ${found.nodes} nodes, ${count(found.parameters)} stored numbers: ${types.join(', ')}`,

@@ -1,7 +1,7 @@
 /**
  * Memory in pages of 2 MB instead of 4 kB. A training step of AlexNet writes some 4 GB that the kernel hands out page by page: with
  * small pages that is a quarter of the step. glibc asks for large ones only if told so when the process starts
- * (`glibc.malloc.hugetlb`, glibc 2.35), so the program starts itself anew, where Node can (`process.execve`, Node 22.15).
+ * (`glibc.malloc.hugetlb`, glibc 2.35), so the program starts itself again, if Node can (`process.execve`, Node 22.15).
  */
 import { readFileSync } from 'node:fs';
 import { glibcVersion } from '../base/process/glibc-version.js';
@@ -11,7 +11,7 @@ const SETTING = 'glibc.malloc.hugetlb=1';
 /** Not yet in the types of the oldest Node we support. */
 type Execve = (file: string, args: readonly string[], env: NodeJS.ProcessEnv) => never;
 
-/** True where the kernel gives large pages to those who ask, and nobody has asked yet. */
+/** True if the kernel gives large pages to those who ask, and nobody has asked yet. */
 function wouldHelp(): boolean {
   if (process.env.GLIBC_TUNABLES !== undefined) return false;
   const [, minor] = (glibcVersion() ?? '').split('.').map(Number);
@@ -19,7 +19,7 @@ function wouldHelp(): boolean {
 }
 
 /**
- * Starts the program anew with large pages: the same process, arguments and streams. To be called before anything else.
+ * Restarts the program with large pages: the same process, arguments and streams. To be called before anything else.
  * @returns advice for people where that would help but cannot be done from here
  */
 export function useLargePages(): string | undefined {

@@ -16,7 +16,7 @@ const MOST = 50;
 
 export function neighboursCommand(): Command {
   return new Command('neighbours')
-    .description('Find the pictures of an index that the network finds most like one, as in Figure 4 of the paper.')
+    .description('Find the images of an index that the network finds most similar to one, as in Figure 4 of the paper.')
     .argument('<image>', 'JPEG, PNG or WebP file')
     .requiredOption('--model <file>', MODEL_HELP)
     .requiredOption('--index <file>', 'made by "alexnet index" with the same model')
@@ -31,7 +31,7 @@ export function neighboursCommand(): Command {
         ({ name, label, distance }) => `  ${distance.toPrecision(6).padStart(10)}  ${label}  ${name}`,
       );
       console.log(
-        json ? JSON.stringify(report) : [`${image}: ${report.layer}, ${report.indexed} pictures`, ...lines].join('\n'),
+        json ? JSON.stringify(report) : [`${image}: ${report.layer}, ${report.indexed} images`, ...lines].join('\n'),
       );
     });
 }

@@ -19,7 +19,7 @@ interface OccludeFlags {
 export function occludeCommand(): Command {
   return new Command('occlude')
     .description(
-      "Show what a class rests on: its probability while a grey patch covers each place of the picture's centre crop.",
+      "Show what a class depends on: its probability while a grey patch covers each place of the image's centre crop.",
     )
     .argument('<image>', 'JPEG, PNG or WebP file')
     .requiredOption('--model <file>', MODEL_HELP)
@@ -27,7 +27,11 @@ export function occludeCommand(): Command {
     .option('--class <name>', 'label or number of the class (default: the most probable)')
     .option('--crop <n>', "position in the model's list of crops (default: the centre)", wholeNumber)
     .option('--patch <pixels>', 'side of the patch (default: a seventh of the crop)', positiveInteger)
-    .option('--stride <pixels>', 'from one place to the next (default: half the patch)', positiveInteger)
+    .option(
+      '--stride <pixels>',
+      'distance from one place to the next, in pixels (default: half the patch)',
+      positiveInteger,
+    )
     .option('--json', 'print one JSON object with every probability')
     .action(async (image: string, { model, json, ...flags }: OccludeFlags) => {
       const { occludeFile } = await import('../serve/views/occlude-file.js');

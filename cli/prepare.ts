@@ -32,11 +32,11 @@ export function prepareCommand(): Command {
   const sizes = [...new Set(Object.values(NETWORKS).map(({ imagePx }) => imagePx))].sort((a, b) => a - b);
   return new Command('prepare')
     .description(
-      'Decode a data set once and keep it on disk: for sets that do not fit in memory. Goes on where it was ended.',
+      'Decode a data set once and keep it on disk: for sets that do not fit in memory. Continues where it was stopped.',
     )
     .option('--data <data>', DATA_HELP)
-    .option('--out <pack>', 'folder of the prepared set: --data of train and evaluate')
-    .option('--size <px>', `side of the pictures; networks take ${sizes.join(' or ')}`, positiveInteger, 256)
+    .option('--out <pack>', 'folder of the prepared set, for --data of train and evaluate')
+    .option('--size <px>', `side of the images; networks take ${sizes.join(' or ')}`, positiveInteger, 256)
     .option('--force', 'replace the prepared set in --out', false)
     .option('--json', 'print the result as one JSON object', false)
     .action(async ({ data, out, size, force, json }: PrepareFlags) => {
@@ -72,13 +72,13 @@ export async function prepare(
   }
   const writer = await PackWriter.open(out, imagePx, { shardBytes, replace: there && force });
   try {
-    if (writer.kept > 0) progress.note(`${out}: ${writer.kept} pictures are there already, going on after them`);
+    if (writer.kept > 0) progress.note(`${out}: ${writer.kept} images are there already, continuing after them`);
     const started = performance.now();
     const onProgress = (done: number, total?: number) => progress.work('decoding', done, total);
     const dataset = await openDataset(data, { imagePx, onProgress }, writer);
     const { decoded } = writer;
     const picturesPerSecond = decoded / ((performance.now() - started) / 1000);
-    progress.note('mean and colours of the training pictures');
+    progress.note('mean and colours of the training images');
     const record = await finishPack(writer, dataset);
     reportDataset(record, progress);
     return { ...record, decoded, picturesPerSecond };
@@ -87,7 +87,7 @@ export async function prepare(
   }
 }
 
-/** Of a prepared set, e.g. since they were damaged and deleted: then they are made anew. */
+/** Of a prepared set, e.g. if they were damaged and deleted: then they are made again. */
 async function lacksShards(folder: string, imagePx: number): Promise<boolean> {
   const pack = JSON.parse(await readFile(join(folder, 'pack.json'), 'utf8')) as PackRecord;
   const numbers = Array.from({ length: pack.shards }, (_, shard) => shard);
@@ -111,5 +111,5 @@ function summary(out: string, { splits, labels, imagePx, skipped, decoded, pictu
 
 function describe(out: string, { splits, labels, imagePx, decoded, picturesPerSecond }: Prepared): string {
   const counts = Object.entries(splits).map(([name, length]) => `${length} ${name}`);
-  return `${out}: ${counts.join(', ')} pictures of ${labels.length} classes, ${imagePx} × ${imagePx}; decoded ${decoded} at ${picturesPerSecond.toFixed(0)} a second`;
+  return `${out}: ${counts.join(', ')} images of ${labels.length} classes, ${imagePx} × ${imagePx}; decoded ${decoded} at ${picturesPerSecond.toFixed(0)} a second`;
 }

@@ -17,10 +17,7 @@ type ReportFlags = Omit<ReportRequest, 'run' | 'crops'> & { crops: '1' | '10'; o
 export function reportCommand(): Command {
   return new Command('report')
     .description('Write a run as one HTML page: curves, errors, confusions, worst answers, kernels, settings.')
-    .argument(
-      '<run>',
-      'folder that "alexnet train" or "alexnet import" made; one that is still training is read as it stands',
-    )
+    .argument('<run>', 'folder that "alexnet train" or "alexnet import" made; it may still be training')
     .option('--data <data>', `${DATA_HELP} (default: that of the run)`)
     .option('--split <name>', 'part of the data set to measure on: train, val, test or another (default: val)')
     .addOption(new Option('--checkpoint <which>', 'checkpoint to measure').choices(['best', 'last']).default('best'))
@@ -29,7 +26,7 @@ export function reportCommand(): Command {
         .choices(['1', '10'])
         .default('10'),
     )
-    .option('--out <file>', 'the page, in place of an earlier one (default: report.html in the folder of the run)')
+    .option('--out <file>', 'the page; replaces an earlier one (default: report.html in the folder of the run)')
     .addOption(new Option('--backend <name>', 'what computes').choices(BACKENDS).default('auto'))
     .option('--json', 'print the result as one JSON object', false)
     .action(runReport);
@@ -79,5 +76,5 @@ function describe({ measured }: Report, out: string, bytes: number): string {
   const size = `${out}: ${count(Math.ceil(bytes / 1000))} kB`;
   if (!measured) return size;
   const { images, top1Error, top5Error } = measured.single;
-  return `${size}; ${images} ${measured.split} pictures, top-1 error ${percent(top1Error)}, top-5 ${percent(top5Error)}`;
+  return `${size}; ${images} ${measured.split} images, top-1 error ${percent(top1Error)}, top-5 ${percent(top5Error)}`;
 }

@@ -47,14 +47,14 @@ async function reproduce(name: string, flags: ReproduceFlags): Promise<void> {
   const advice = useLargePages();
   const progress = showProgress();
   if (advice) progress.note(advice);
-  const interrupt = listenForInterrupt((signal) => progress.note(`${signal}: saving; once more ends at once`));
+  const interrupt = listenForInterrupt((signal) => progress.note(`${signal}: saving; a second signal stops at once`));
   try {
     const request = { name, data, model, seed, epochs, budgetSeconds: budget };
     const result = await runExperiment(out, request, backend, progress, interrupt);
     progress.stop();
     if (result === undefined) {
       process.exitCode = exitCodeOf(interrupt.signal!);
-      progress.note(`saved; the same command goes on`);
+      progress.note(`saved; the same command continues`);
     } else {
       progress.note(`written: ${out}/table.md, plot.svg, result.json`);
       console.log(json ? JSON.stringify({ experiment: name, out, variants: result.outcomes }) : result.text);

@@ -42,22 +42,22 @@ const MIN_TOKEN = 16;
 /** Prints one line of JSON on stdout once it is ready, everything else on stderr. Ends by a signal. */
 export function serveCommand(): Command {
   return new Command('serve')
-    .description('Answer pictures over HTTP: POST /classify. Needs --model or --models.')
-    .option('--model <file...>', 'one or more .onnx files, ours or with a config.json beside')
+    .description('Classify images over HTTP: POST /classify. Needs --model or --models.')
+    .option('--model <file...>', 'one or more .onnx files, ours or with a config.json next to it')
     .option('--models <folder>', 'a repository of models: <name>/<version>/model.onnx')
     .addOption(
       new Option('--versions <which>', 'versions of a repository that are served')
         .choices(VERSION_POLICIES)
         .default(DEFAULTS.versions),
     )
-    .option('--strict', 'end at the start if a model of --models cannot be loaded, instead of leaving it out', false)
+    .option('--strict', 'exit at startup if a model of --models cannot be loaded, instead of leaving it out', false)
     .option('--strict-readiness', 'not ready while a model is left out, as Triton by default', false)
     .option('--follow-links', 'let symbolic links of a model lead out of the repository, or of its own folder', false)
     .option('--admin', `load and unload models over HTTP, with the token in ${TOKEN}`)
     .option('--host <address>', 'address to listen on; 0.0.0.0 for every network', DEFAULTS.host)
     .option('--port <n>', 'port, 0 for any free one', wholeNumber(0, 65_535), DEFAULTS.port)
     .addOption(providerOption())
-    .option('--replicas <n>', 'inference processes a model', wholeNumber(1, 64), DEFAULTS.replicas)
+    .option('--replicas <n>', 'inference processes per model', wholeNumber(1, 64), DEFAULTS.replicas)
     .option(
       '--threads <n>',
       'threads of an inference process (default: the cores, divided by the replicas)',
@@ -65,35 +65,35 @@ export function serveCommand(): Command {
     )
     .option(
       '--batch <n>',
-      'pictures that may share a run of the model (default: 8 on GPUs, 1 on the CPU)',
+      'images that may share a run of the model (default: 8 on GPUs, 1 on the CPU)',
       wholeNumber(1, 256),
     )
     .option(
       '--batch-delay <ms>',
-      'wait for others to share a run, where fewer are there',
+      'wait for others to share a run if there are fewer',
       wholeNumber(0, 10_000),
       DEFAULTS.batchDelayMs,
     )
-    .option('--cache <bytes>', 'answers kept by picture, a model; 0 for none', wholeNumber(0), DEFAULTS.cacheBytes)
-    .option('--index <file>', 'made by "alexnet index" with one of the models, for nearest and strongest pictures')
+    .option('--cache <bytes>', 'cache of answers by image, per model; 0 for none', wholeNumber(0), DEFAULTS.cacheBytes)
+    .option('--index <file>', 'made by "alexnet index" with one of the models, for nearest and strongest images')
     .option(
       '--queue <n>',
-      'requests of a model that may wait besides those in inference',
+      'requests of a model that may wait in addition to those in inference',
       wholeNumber(0),
       DEFAULTS.maxWaiting,
     )
     .option('--timeout <seconds>', 'time limit for an answer, waiting included', seconds, DEFAULTS.timeoutMs / 1000)
     .option('--upload-timeout <seconds>', 'time limit for a request body', seconds, DEFAULTS.uploadTimeoutMs / 1000)
     .option('--keep-alive <seconds>', 'how long idle connections stay open', seconds, DEFAULTS.keepAliveMs / 1000)
-    .option('--max-bytes <n>', 'largest encoded picture, bytes', wholeNumber(1), DEFAULTS.maxBytes)
+    .option('--max-bytes <n>', 'largest encoded image, bytes', wholeNumber(1), DEFAULTS.maxBytes)
     .option(
       '--max-in-flight <bytes>',
       `request bodies held at once over all connections (default: ${IN_FLIGHT})`,
       wholeNumber(1),
     )
-    .option('--max-pixels <n>', 'largest picture, width × height', wholeNumber(1), DEFAULTS.maxPixels)
+    .option('--max-pixels <n>', 'largest image, width × height', wholeNumber(1), DEFAULTS.maxPixels)
     .addOption(
-      new Option('--log <format>', 'text for people; json for machines, with a line a request')
+      new Option('--log <format>', 'text for people; json for machines, with a line per request')
         .choices(LOG_FORMATS)
         .default('text'),
     )
@@ -121,7 +121,7 @@ async function serve(given: ServeFlags): Promise<void> {
   await serveUntilSignal(server, log);
 }
 
-/** @throws {UsageError} where there is none, or one that is easily guessed */
+/** @throws {UsageError} if there is none, or one that is easily guessed */
 function adminToken(): string {
   const token = process.env[TOKEN] ?? '';
   if (token.length >= MIN_TOKEN) return token;

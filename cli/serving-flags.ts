@@ -4,7 +4,7 @@ import { PROVIDER_CHOICES } from '../serve/inference/provider.js';
 import { DEFAULTS } from '../serve/server.js';
 
 export function providerOption(): Option {
-  return new Option('--provider <name>', 'what computes; auto: cuda where it runs, else cpu')
+  return new Option('--provider <name>', 'what computes; auto: cuda if it is available, else cpu')
     .choices(PROVIDER_CHOICES)
     .default(DEFAULTS.provider);
 }

@@ -1,11 +1,11 @@
-/** A split of a data set as pictures to be indexed. */
+/** A split of a data set as images to be indexed. */
 import { UserError } from '../base/errors.js';
 import { random } from '../base/random.js';
 import type { Pictures } from '../serve/views/index/build-index.js';
 import type { Dataset } from '../train/data/dataset.js';
 import { loadPictures } from '../train/data/stream/read-ahead.js';
 
-/** @throws {UserError} where the set has no such split */
+/** @throws {UserError} if the set has no such split */
 export function splitPictures({ source, splits, labels }: Dataset, name: string): Pictures {
   const split = splits[name];
   if (!split) throw new UserError(`${source}: has no split "${name}"; choose another with --split`);
@@ -17,7 +17,7 @@ export function splitPictures({ source, splits, labels }: Dataset, name: string)
     label: (index) => labels[split.labels[index]],
     pixels: async (index) => {
       const pictures = await loadPictures(split, Uint32Array.of(index));
-      return pictures.pixels(index, random('index', index)); // drawn pictures: the same at every use
+      return pictures.pixels(index, random('index', index)); // drawn images: the same at every use
     },
   };
 }

@@ -8,7 +8,7 @@ import { openRun } from '../train/run/run-folder.js';
 /** Prints a network's layer table on stdout; with `--json` one JSON object. */
 export function summaryCommand(): Command {
   return new Command('summary')
-    .description('Show the layers of a network: windows, sizes, parameters and multiply-adds for one picture.')
+    .description('Show the layers of a network: windows, sizes, parameters and multiply-adds for one image.')
     .option('--model <name>', `network: ${Object.keys(NETWORKS).join(', ')} (default: alexnet)`)
     .option('--run <run>', 'folder of a run, for its network with its classes and constants, instead of --model')
     .option('--classes <n>', 'number of classes (default: as published, 1000 or 10)', wholeNumber)

@@ -32,17 +32,21 @@ type TrainFlags = Omit<TrainRequest, 'out' | 'settings'> &
     json: boolean;
   };
 
-/** Trains a network; a run that was interrupted or killed goes on with `--resume`. */
+/** Trains a network; `--resume` continues one that was interrupted or killed. */
 export function trainCommand(): Command {
   const command = new Command('train')
-    .description('Train a network on pictures. Ctrl-C saves first; --resume goes on from there, bit for bit.')
+    .description('Train a network on images. Ctrl-C saves first; --resume continues from there, bit for bit.')
     .option(
       '--out <run>',
       'folder of the run: config, metrics (.jsonl, .csv, events/ for TensorBoard), checkpoints last/ and best/',
     );
   return updateOptions(scheduleOptions(networkOptions(command)))
-    .option('--resume', 'go on with the run in --out; other flags may be left out', false)
-    .option('--force', 'replace the run in --out; with --resume: go on under the settings given, though others', false)
+    .option('--resume', 'continue the run in --out; other flags may be left out', false)
+    .option(
+      '--force',
+      'replace the run in --out; with --resume: continue under the settings given, even if they differ',
+      false,
+    )
     .option(
       '--dry-run',
       'write nothing: measure a few steps and print images/s, hours, memory and disk that the run would take',
@@ -56,7 +60,7 @@ export function trainCommand(): Command {
     )
     .option(
       '--ranks <n>',
-      'with --dry-run: processes that the run is for, on a machine each (default: 1)',
+      'with --dry-run: processes that the run is for, each on its own machine (default: 1)',
       positiveInteger,
     )
     .option('--network <speed>', `with --dry-run --ranks: of a machine's link, e.g. 25Gb, 800Mb (default: ${NETWORK})`)
@@ -69,7 +73,7 @@ export function trainCommand(): Command {
 /** How long, and how the learning rate falls. */
 function scheduleOptions(command: Command): Command {
   return command
-    .option('--epochs <n>', `passes over the training pictures ${recipeDefault('epochs')}`, positiveInteger)
+    .option('--epochs <n>', `passes over the training images ${recipeDefault('epochs')}`, positiveInteger)
     .option('--lr, --learning-rate <rate>', `learning rate ${recipeDefault('learningRate')}`, positiveNumber)
     .addOption(new Option('--schedule <name>', `how the rate falls ${recipeDefault('schedule')}`).choices(SCHEDULES))
     .option('--milestones <epochs>', 'step: epochs after which the rate is divided by 10, e.g. 30,60', risingIntegers)
@@ -80,7 +84,7 @@ function scheduleOptions(command: Command): Command {
     )
     .option(
       '--early-stop <epochs>',
-      'end when the validation error has not improved for so many epochs, under every schedule (default: never)',
+      'end when the validation error has not improved for N epochs, under every schedule (default: never)',
       positiveInteger,
     )
     .option('--warmup-epochs <n>', 'epochs over which the rate climbs from 0 (default: 0)', nonNegativeNumber);
@@ -112,7 +116,7 @@ async function trainInGroup(
   const progress = talks ? showProgress() : silentProgress;
   if (advice) progress.note(advice);
   if (flags.distributed) progress.note(await describeJob(group));
-  const onFirst = (signal: string) => progress.note(`${signal}: saving after this step; once more ends at once`);
+  const onFirst = (signal: string) => progress.note(`${signal}: saving after this step; a second signal stops at once`);
   // An exit would wait for the thread that is inside MPI.
   const kill = () => process.kill(process.pid, 'SIGKILL');
   const interrupt = listenForInterrupt(onFirst, group.size > 1 ? kill : undefined);
@@ -122,7 +126,7 @@ async function trainInGroup(
     const trained = await startTraining(request, progress, interrupt, { group, gradientType: gradientTypeOf(flags) });
     if (trained.interruptedBy) {
       process.exitCode = exitCodeOf(trained.interruptedBy);
-      progress.note(`saved step ${trained.state.step}; go on with: alexnet train --resume --out ${out}`);
+      progress.note(`saved step ${trained.state.step}; continue with: alexnet train --resume --out ${out}`);
     }
     if (talks) console.log(flags.json ? JSON.stringify(trainJson(trained)) : describeTrained(trained));
   } finally {
@@ -137,7 +141,7 @@ async function runDry(flags: TrainFlags): Promise<void> {
   if (flags.resume) throw new UsageError('--dry-run measures a new run; leave --resume out');
   if (flags.distributed)
     throw new UsageError(
-      '--dry-run reckons with --ranks what one process measures; leave --distributed and mpirun out',
+      'with --ranks, --dry-run estimates the rest from one process; leave --distributed and mpirun out',
     );
   const advice = useLargePages();
   const progress = showProgress();

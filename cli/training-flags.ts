@@ -18,7 +18,7 @@ export const backendOption = () => new Option('--backend <name>', 'what computes
 export const CROPS_HELP = '1, the centre; 2, and its mirror image; 5, corners and centre; 10, and their mirror images';
 
 export const STREAM_HELP =
-  'decode pictures anew at every use, as is done by itself where they would fill more than half of the free memory';
+  'decode images at every use; the default only if they would fill more than half of the free memory';
 
 /** Data set, network and first weights. */
 export function networkOptions(command: Command): Command {
@@ -28,9 +28,9 @@ export function networkOptions(command: Command): Command {
     .option('--model <name>', `network: ${Object.keys(NETWORKS).join(', ')} (default: that of --from)`)
     .option(
       '--from <run>',
-      'fine-tune: start with weights (best/, else last/) and mean of another run, trained or imported; the last layer is drawn anew unless the labels are equal',
+      'fine-tune: start with weights (best/, else last/) and mean of another run, trained or imported; the last layer is initialised from scratch unless the labels are equal',
     )
-    .option('--classes <n>', "stop unless the data has so many classes (default: the data's number)", positiveInteger)
+    .option('--classes <n>', "stop unless the data has N classes (default: the data's number)", positiveInteger)
     .option(
       '--freeze <layers>',
       'layers whose weights stay as they are, e.g. conv1..conv5 or conv1,fc6 (default: none)',
@@ -39,7 +39,7 @@ export function networkOptions(command: Command): Command {
     .addOption(
       new Option(
         '--recipe <name>',
-        "published settings instead of the network's recipe: of the paper, of its authors' code, of Caffe; flags stand over them (default: none)",
+        "published settings instead of the network's recipe: of the paper, of its authors' code, of Caffe; flags override them (default: none)",
       ).choices(RECIPES),
     );
 }
@@ -47,13 +47,13 @@ export function networkOptions(command: Command): Command {
 /** What decides an update, but for the learning rate. */
 export function updateOptions(command: Command): Command {
   return command
-    .option('--batch <n>', `pictures an update ${recipeDefault('batch')}`, positiveInteger)
-    .option('--micro-batch <n>', 'pictures computed at once, to bound memory (default: the batch)', positiveInteger)
+    .option('--batch <n>', `images per update ${recipeDefault('batch')}`, positiveInteger)
+    .option('--micro-batch <n>', 'images computed at once, to bound memory (default: the batch)', positiveInteger)
     .option('--momentum <m>', `share of the velocity kept ${recipeDefault('momentum')}`, fractionBelowOne)
     .option('--weight-decay <d>', `decay of kernels ${recipeDefault('weightDecay')}`, nonNegativeNumber)
     .option(
       '--bias-learning-rate-factor <f>',
-      `biases learn at this times --lr ${recipeDefault('biasLearningRateFactor')}`,
+      `biases learn at --lr times this ${recipeDefault('biasLearningRateFactor')}`,
       nonNegativeNumber,
     )
     .option('--clip-norm <norm>', 'scale gradients down to this norm (default: never)', positiveNumber)
@@ -63,7 +63,7 @@ export function updateOptions(command: Command): Command {
         'code',
       ]),
     )
-    .option('--mirror', "mirror half of the pictures (default: the network's recipe)")
+    .option('--mirror', "mirror half of the images (default: the network's recipe)")
     .option('--no-mirror', 'never mirror')
     .option('--random-crop', "crop at random places (default: the network's recipe)")
     .option('--no-random-crop', 'crop the centre')
@@ -76,7 +76,7 @@ export function updateOptions(command: Command): Command {
       '--class-weights <weights>',
       'weigh the loss by class: balanced, so that rare classes count as much as frequent ones, or a JSON file of weights by label (default: none)',
     )
-    .option('--seed <n>', `names all random numbers (default: ${DEFAULTS.seed})`, wholeNumber)
+    .option('--seed <n>', `seed of all random numbers (default: ${DEFAULTS.seed})`, wholeNumber)
     .addOption(backendOption());
 }
 

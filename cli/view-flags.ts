@@ -1,6 +1,6 @@
 /** What the commands that draw views share. */
 import { DEFAULTS } from '../serve/server.js';
 
-export const MODEL_HELP = 'the .onnx file, ours or with a config.json beside';
-export const OUT_HELP = 'drawing: .png (pictures alone), .svg or .html';
+export const MODEL_HELP = 'the .onnx file, ours or with a config.json next to it';
+export const OUT_HELP = 'drawing: .png (images alone), .svg or .html';
 export const { maxPixels } = DEFAULTS;

@@ -25,7 +25,7 @@ export interface ExportedClassifier {
 }
 
 /**
- * Exports a network from one float32 NHWC picture to logits. Equal networks give equal bytes.
+ * Exports a network from one float32 NHWC image to logits. Equal networks give equal bytes.
  * @throws {UserError} see `compileProgram`
  */
 export async function exportClassifier(

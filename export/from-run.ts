@@ -24,7 +24,7 @@ import { type WriteReport, type WriteRequest, writeChecked } from './write-check
 /** Weights up to which a crop is computed on tfjs's cpu backend too: AlexNet's would take half a minute. */
 const LARGEST_ON_CPU = 1e7;
 
-/** What a person asked for. */
+/** What the user asked for. */
 export interface ExportRunRequest extends WriteRequest, PictureRequest, MeasureRequest {
   run: string;
   head: 'image' | 'tensor';
@@ -119,5 +119,5 @@ function checkpointFolder(run: Run, wanted: 'best' | 'last' | undefined): string
   if (wanted) return run[wanted];
   if (hasCheckpoint(run.best)) return run.best;
   if (hasCheckpoint(run.last)) return run.last;
-  throw new UserError(`${run.path}: no checkpoint yet; go on with "alexnet train --resume --out ${run.path}"`);
+  throw new UserError(`${run.path}: no checkpoint yet; continue with "alexnet train --resume --out ${run.path}"`);
 }

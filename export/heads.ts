@@ -1,5 +1,5 @@
 /**
- * What stands before and behind the network in an exported file. `image`: whole pictures in, the mean prediction over one to ten crops
+ * What stands before and behind the network in an exported file. `image`: whole images in, the mean prediction over one to ten crops
  * out, so that any engine that runs ONNX gives it without code of ours. `tensor`: the network alone, for people who bring their own crops.
  */
 import type { Crop } from '../base/crops.js';
@@ -13,13 +13,13 @@ type Network = (input: Value) => Value;
 export interface ImageHead {
   imagePx: number;
   inputPx: number;
-  /** Per-pixel mean of the training pictures, [imagePx, imagePx, 3], 0 … 255. */
+  /** Per-pixel mean of the training images, [imagePx, imagePx, 3], 0 … 255. */
   mean: Float32Array;
 }
 
 /**
  * `image` uint8 [N, imagePx, imagePx, 3] → `probabilities` [N, classes], the mean over the crops (paper, §4.1).
- * @param rows   pictures while the graph is made
+ * @param rows   images while the graph is made
  * @param crops  upright ones first, then all of them mirrored or none
  */
 export function imageHead(
@@ -61,7 +61,7 @@ function meanOverCrops(g: Graph, single: Value, crops: number, rows: number): Va
 
 /**
  * The upright crops, one after another along the batch axis, then all of them mirrored: Caffe's order, see `base/crops.ts`, with one crop of every
- * picture together where Caffe has the ten of one picture.
+ * image together where Caffe has the ten of one image.
  */
 function cropBatch(g: Graph, picture: Value, crops: readonly Crop[], inputPx: number): Value {
   const [rows] = picture.dims;

@@ -22,15 +22,15 @@ const SPLIT = 'val';
 /** Pixels that pass the network at most: those of 1,000 images of AlexNet in ten crops, minutes on two cores. */
 const MOST_PIXELS = 1000 * 10 * 227 ** 2;
 
-/** Images measured where nobody says how many: a small network's are all cheap, AlexNet's are not. */
+/** Images measured by default: a small network's are all cheap, AlexNet's are not. */
 export function mostImages({ crops, inputPx }: Pick<ModelMetadata, 'crops' | 'inputPx'>): number {
   return Math.floor(MOST_PIXELS / (crops * inputPx ** 2));
 }
 
 /**
  * Validation images to measure a run's file on.
- * @returns undefined where none are wanted, or, after a note that says why, where there are none
- * @throws {UserError} where `data` was asked for and does not fit
+ * @returns undefined if none are wanted, or, after a note that says why, if there are none
+ * @throws {UserError} if `data` was asked for and does not fit
  */
 export async function openValidation(
   run: Run,

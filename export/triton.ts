@@ -14,7 +14,7 @@ import { type ExportRunReport, type ExportRunRequest, exportRun } from './from-r
 
 /** As for `alexnet export --run`, with a repository in place of a file. */
 export interface TritonRequest extends Omit<ExportRunRequest, 'out'> {
-  /** Folder of the repository; made where it is not there. */
+  /** Folder of the repository; made if it is not there. */
   triton: string;
   /** Model's name in it; default: the network's. */
   name?: string;
@@ -27,7 +27,7 @@ export interface TritonReport extends ExportRunReport {
 
 /** Names that are safe as a folder's and in a URL. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
-/** Pictures that may share a run, and how long the first of them waits for others: a GPU gains by it. */
+/** Images that may share a run, and how long the first of them waits for others: a GPU gains by it. */
 const MAX_BATCH = 8;
 const QUEUE_DELAY_MICROSECONDS = 5000;
 
@@ -38,7 +38,7 @@ const QUEUE_DELAY_MICROSECONDS = 5000;
 export async function exportTriton(request: TritonRequest, progress: Progress): Promise<TritonReport> {
   const { config, labels, imagePx, inputPx } = await openRun(request.run);
   const { name = config.model, triton, head } = request;
-  if (!NAME.test(name)) throw new UsageError(`--name ${name}: expected letters, digits, ".", "_", "-", 64 at most`);
+  if (!NAME.test(name)) throw new UsageError(`--name ${name}: expected up to 64 letters, digits, ".", "_" and "-"`);
   const folder = join(triton, name);
   await checkModelFolder(folder);
   await mkdir(folder, { recursive: true });
@@ -59,7 +59,7 @@ export async function exportTriton(request: TritonRequest, progress: Progress): 
   }
 }
 
-/** Beside the versions: what an earlier export wrote, and nobody changed since. @throws {UserError} where it is something else */
+/** Next to the versions: what an earlier export wrote and nobody has changed since. @throws {UserError} if it is something else */
 async function checkModelFolder(folder: string): Promise<void> {
   const config = await readFile(join(folder, 'config.pbtxt'), 'utf8').catch(() => '');
   const head = config.includes('TYPE_UINT8') ? 'image' : 'tensor';
@@ -75,7 +75,7 @@ async function checkModelFolder(folder: string): Promise<void> {
   ].flat();
   if (foreign.length === 0) return;
   throw new UserError(
-    `${foreign.join(', ')}: not as "alexnet export" writes it, so kept; move it away, or name another model with --name`,
+    `${foreign.join(', ')}: not written by "alexnet export", so it is kept; move it away, or name another model with --name`,
   );
 }
 

@@ -21,13 +21,13 @@ export interface WriteRequest {
   precision?: (typeof PRECISIONS)[number];
   /** How ranges of activations are found; default entropy. */
   calibration?: Calibration;
-  /** Weights in seven bits; undefined: where this machine's processor needs it. */
+  /** Weights in seven bits; undefined: if this machine's processor needs it. */
   reduceRange?: boolean;
   /** Layers that stay float32 in an int8 file. */
   keepFloat?: readonly string[];
 }
 
-/** Pictures for reduced precision. */
+/** Images for reduced precision. */
 export interface Pictures {
   calibration: Feeds;
   /** Others, on which the files are compared. */
@@ -57,7 +57,7 @@ export interface Checks {
 
 /**
  * @param model    in float32
- * @throws {UserError} where the file cannot be written, or does not compute what tfjs does; an older file is left as it was
+ * @throws {UserError} if the file cannot be written, or does not compute what tfjs does; an older file is left as it was
  */
 export async function writeChecked(
   model: OnnxModel,
@@ -102,11 +102,11 @@ async function inPrecision(
 ): Promise<OnnxModel> {
   if (precision === 'fp32') return model;
   if (precision === 'fp16') return (await import('./precision/float16.js')).toFloat16(model);
-  if (!pictures) throw new UsageError('--precision int8 needs --calibrate DATA: pictures like those it will meet');
+  if (!pictures) throw new UsageError('--precision int8 needs --calibrate DATA: images like those it will meet');
   const { needsReducedRange, quantize } = await import('./precision/quantize.js');
   const reduceRange = request.reduceRange ?? needsReducedRange();
   note(
-    `calibrating on ${pictures.calibration.count} pictures by ${method}` +
+    `calibrating on ${pictures.calibration.count} images by ${method}` +
       (reduceRange ? ', weights in 7 bits for processors without VNNI (--no-reduce-range: 8)' : ''),
   );
   return quantize(model, pictures.calibration, { method, reduceRange, keepFloat });
@@ -118,7 +118,7 @@ async function compareWithFloat32(
   pictures: Feeds,
   note: Note,
 ): Promise<WriteReport['comparison']> {
-  note(`comparing with float32 on ${pictures.count} pictures`);
+  note(`comparing with float32 on ${pictures.count} images`);
   const folder = await mkdtemp(join(tmpdir(), 'alexnet-'));
   try {
     const reference = await saveModel(model, join(folder, 'fp32.onnx'));

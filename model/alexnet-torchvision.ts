@@ -26,7 +26,7 @@ export const ALEXNET_TORCHVISION: NetworkSpec = {
     { type: 'fc', name: 'fc7', units: 4096, relu: true, stddev: 'fan-in', bias: 0 },
     { type: 'fc', name: 'fc8', units: 'classes', relu: false, stddev: 'fan-in', bias: 0 },
   ],
-  // torchvision/references/classification: `train.py --model alexnet --lr 1e-2` on 8 GPUs. There biases decay too, pictures
+  // torchvision/references/classification: `train.py --model alexnet --lr 1e-2` on 8 GPUs. There biases decay too, images
   // are divided by their standard deviation and random crops vary in scale.
   recipe: {
     learningRate: 0.01,

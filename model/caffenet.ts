@@ -37,7 +37,7 @@ export const CAFFENET: NetworkSpec = {
     momentum: 0.9,
     weightDecay: 0.0005, // biases: decay_mult 0
     biasLearningRateFactor: 2, // lr_mult 2
-    epochs: 90, // max_iter 450,000 of 256 in 1,281,167 pictures
+    epochs: 90, // max_iter 450,000 of 256 in 1,281,167 images
     schedule: 'step',
     milestones: [20, 40, 60, 80], // stepsize 100,000: every 19.98 epochs
     randomCrop: true,

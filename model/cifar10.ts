@@ -1,6 +1,6 @@
 /**
  * The small networks for CIFAR-10 (32×32 pixels). Sources: cuda-convnet's example-layers (layers-18pct.cfg,
- * layers-conv-local-11pct.cfg and their layer-params), Caffe's examples/cifar10. All subtract the mean picture.
+ * layers-conv-local-11pct.cfg and their layer-params), Caffe's examples/cifar10. All subtract the mean image.
  * Pooling 3/2 there rounds its output up; padding `same` gives the same windows on even sides.
  */
 import type { NetworkSpec } from './spec.js';
@@ -65,7 +65,7 @@ export const CIFAR10_11PCT: NetworkSpec = {
     weightDecay: 0, // wc of conv1 and conv2
     weightDecayByLayer: { local3: 0.004, local4: 0.004, fc10: 0.01 }, // wc
     biasLearningRateFactor: 2, // epsB 0.002
-    epochs: 520, // "about 350" on four fifths of the pictures, "about 150 more" on all, then 10 and 10 at lower rates
+    epochs: 520, // "about 350" on four fifths of the images, "about 150 more" on all, then 10 and 10 at lower rates
     schedule: 'step',
     milestones: [500, 510],
     randomCrop: true,

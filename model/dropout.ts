@@ -40,7 +40,7 @@ export class SeededDropout extends tfl.layers.Layer {
     });
   }
 
-  /** 1 where a value is kept. */
+  /** 1 if a value is kept. */
   private mask(size: number): Uint8Array {
     const { bits } = random(...this.stream, 'dropout', this.name, this.draws++);
     const dropped = this.args.rate * 2 ** 32;

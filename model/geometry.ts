@@ -21,10 +21,10 @@ export type ConcreteRow =
   | (Omit<FcRow, 'units'> & { units: number })
   | (Omit<LrnRow, 'alpha'> & { alpha: number });
 
-/** Size of one picture's activations: [height, width, channels], or [units] after a fully connected layer. */
+/** Size of one image's activations: [height, width, channels], or [units] after a fully connected layer. */
 export type Output = [number, number, number] | [number];
 
-/** A layer's output, trainable numbers (kernel and bias) and multiply-adds for one picture (of kernels only). */
+/** A layer's output, trainable numbers (kernel and bias) and multiply-adds for one image (of kernels only). */
 export interface LayerSize {
   output: Output;
   parameters: number;
@@ -71,7 +71,7 @@ export function lrnConstants({ name, depthRadius, bias, alpha, beta }: LrnRow, l
 function checkLrn(spec: NetworkSpec, lrn: LrnChoice): void {
   if (typeof lrn === 'string') {
     if (hasLrnChoice(spec)) return;
-    throw new UserError(`${spec.name}: has no choice of response normalisation, got lrn "${lrn}"; leave it out`);
+    throw new UserError(`${spec.name}: has no response normalisation to choose, got lrn "${lrn}"; leave it out`);
   }
   const names = spec.rows.filter(({ type }) => type === 'lrn').map(({ name }) => name);
   const unknown = Object.keys(lrn).find((name) => !names.includes(name));
@@ -83,7 +83,7 @@ function checkLrn(spec: NetworkSpec, lrn: LrnChoice): void {
 
 /**
  * @param input  what goes into the layer
- * @throws {ShapeError} when the picture is too small for the window or channels do not divide into groups
+ * @throws {ShapeError} when the image is too small for the window or channels do not divide into groups
  */
 export function layerSize(row: ConcreteRow, input: Output): LayerSize {
   switch (row.type) {
@@ -121,7 +121,7 @@ function windows(name: string, input: Output, kernel: number, stride: number, pa
   if (input.length === 1) throw new ShapeError(`${name}: expected [height, width, channels], got [${input}]`);
   const [height, width] = [outputSize(input[0], kernel, stride, pad), outputSize(input[1], kernel, stride, pad)];
   if (height < 1 || width < 1) {
-    throw new ShapeError(`${name}: expected a picture of at least ${kernel}×${kernel}, got [${input}] with pad ${pad}`);
+    throw new ShapeError(`${name}: expected an image of at least ${kernel}×${kernel}, got [${input}] with pad ${pad}`);
   }
   return [height, width, input[2]];
 }

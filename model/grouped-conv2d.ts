@@ -58,7 +58,7 @@ function composed(
 
 /**
  * tf.conv2d. tfjs-node has no gradient kernels for padding by number (4.22: "supports only 'valid' and 'same' padding"): there it
- * is `same` where that means the same zeros, else zeros put around x beforehand.
+ * is `same` if that means the same zeros, else zeros put around x beforehand.
  */
 function convolved(
   x: tf.Tensor4D,

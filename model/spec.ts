@@ -1,5 +1,5 @@
 /**
- * The form of a network's table: one row a layer, from the picture to the logits, with what the source says about its weights
+ * The form of a network's table: one row a layer, from the image to the logits, with what the source says about its weights
  * and its training. `network.ts` builds a table, `summary.ts` counts it. No TensorFlow.js here.
  */
 
@@ -11,7 +11,7 @@ export type NetworkName =
   | 'cifar10-11pct'
   | 'cifar10-quick';
 
-/** Zeros around a picture: pixels on each side, none, or as many as give ceil(size / stride) windows. */
+/** Zeros around an image: pixels on each side, none, or as many as give ceil(size / stride) windows. */
 export type Pad = number | 'valid' | 'same';
 
 /**
@@ -37,11 +37,11 @@ export type LrnChoice = LrnConvention | Record<string, LrnConstants>;
 interface Weights {
   relu: boolean;
   stddev: KernelInit;
-  /** What every bias starts with; unused where `stddev` is `fan-in`. */
+  /** What every bias starts with; unused if `stddev` is `fan-in`. */
   bias: number;
 }
 
-/** Convolution; stride and groups are 1 where not given. `kernel` is the window's side. */
+/** Convolution; stride and groups are 1 if not given. `kernel` is the window's side. */
 export interface ConvRow extends Weights {
   type: 'conv';
   name: string;
@@ -93,7 +93,7 @@ export interface WithinMapRow {
   pow: number;
 }
 
-/** An activation on its own, where it does not follow its layer at once, or is no ReLU. */
+/** An activation on its own, if it does not follow its layer at once, or is no ReLU. */
 export interface ActivationRow {
   type: 'relu' | 'tanh';
   name: string;
@@ -109,12 +109,12 @@ export interface DropoutRow {
 export type LayerRow = ConvRow | LocalRow | FcRow | PoolRow | LrnRow | WithinMapRow | ActivationRow | DropoutRow;
 
 /**
- * What a training run takes for this network where flags do not say otherwise. Weight decay is meant for kernels; biases do
+ * What a training run takes for this network if flags do not say otherwise. Weight decay is meant for kernels; biases do
  * not decay.
  */
 export interface Recipe {
   learningRate: number;
-  /** Pictures an update. */
+  /** Images per update. */
   batch: number;
   momentum: number;
   weightDecay: number;
@@ -122,14 +122,14 @@ export interface Recipe {
   weightDecayByLayer?: Record<string, number>;
   /** Biases learn at this times the learning rate. */
   biasLearningRateFactor: number;
-  /** Passes over the training pictures. */
+  /** Passes over the training images. */
   epochs: number;
   /** `plateau`: rate divided by 10 when the validation error stops improving; `step`: after each epoch of `milestones`. */
   schedule: 'plateau' | 'step';
   milestones?: number[];
-  /** Windows of `inputPx` at random places of the picture, else the centre. */
+  /** Windows of `inputPx` at random places of the image, else the centre. */
   randomCrop: boolean;
-  /** Half of the pictures mirrored. */
+  /** Half of the images mirrored. */
   mirror: boolean;
   /** Colours shifted along their principal components by normal draws of this deviation; 0: never. */
   colourNoise: number;
@@ -142,7 +142,7 @@ export interface NetworkSpec {
   source: string;
   /** Side of the network's input, pixels. */
   inputPx: number;
-  /** Side of the square picture that inputs are cut from, pixels. */
+  /** Side of the square image that inputs are cut from, pixels. */
   imagePx: number;
   /** Number of classes it was published with. */
   classes: number;

@@ -5,7 +5,7 @@ import type { LayerRow, LrnChoice, LrnConstants, NetworkSpec, Pad } from './spec
 export interface LayerSummary extends LayerSize {
   name: string;
   type: LayerRow['type'];
-  /** Side of the window, pixels; where there is one. */
+  /** Side of the window, pixels; if there is one. */
   kernel?: number;
   stride?: number;
   pad?: Pad;
@@ -21,14 +21,14 @@ export interface Summary {
   classes: number;
   /** Weights and biases, all layers. */
   parameters: number;
-  /** Multiply-adds for one picture, in convolutions and fully connected layers. */
+  /** Multiply-adds for one image, in convolutions and fully connected layers. */
   macs: number;
   layers: LayerSummary[];
 }
 
 /**
  * @param lrn  as in `NetworkOptions`
- * @throws {UserError} when `classes` is no positive whole number
+ * @throws {UserError} when `classes` is not a positive whole number
  */
 export function summarize(spec: NetworkSpec, classes: number, lrn?: LrnChoice): Summary {
   let output: Output = [spec.inputPx, spec.inputPx, 3];
@@ -78,7 +78,7 @@ function normalisations(layers: readonly LayerSummary[]): string[] {
   return [...names].map(([formula, layers]) => `${layers.join(', ')}: ${formula}`);
 }
 
-/** A table for people, one line a layer and the totals last. */
+/** A table for people, one line per layer and the totals last. */
 export function formatSummary(summary: Summary): string {
   const count = (value: number) => (value === 0 ? '' : value.toLocaleString('en-US'));
   const header = ['layer', 'type', 'kernel', 'stride', 'pad', 'groups', 'output', 'parameters', 'multiply-adds'];

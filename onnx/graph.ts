@@ -30,7 +30,7 @@ export type Numbers = TensorData | Uint16Array | Int8Array | readonly number[];
 
 /** A tensor stored in the file. */
 export interface Constant {
-  /** Name of the stored tensor whose place it takes, where it is made from that one. */
+  /** Name of the stored tensor whose place it takes, if it is made from that one. */
   readonly origin?: string;
   /** What it was stored for, the same object for every program that stores it: spares comparing its values. */
   readonly weight?: object;
@@ -74,7 +74,7 @@ export interface Target {
   readonly opset: number;
   /** `op`: the LRN operator. `conv`: band convolution, faster on onnxruntime's CPU provider. */
   readonly lrn: 'op' | 'conv';
-  /** Channels that lie together where convolutions run in onnxruntime's blocked layout; 0 or absent where they do not. */
+  /** Channels that lie together where convolutions run in onnxruntime's blocked layout; 0 or absent if they do not. */
   readonly block?: number;
   /** Numbers are finite: nodes that only treat NaN and infinities as tfjs does are left out. */
   readonly finite?: boolean;

@@ -17,7 +17,7 @@ export interface Operand extends TensorSpec {
   readonly source?: { readonly call: KernelCall; readonly output: number };
   /** Order of a leaf's axes in memory. */
   readonly layout: Layout;
-  /** A leaf's values in memory order; absent where they are fed from outside. */
+  /** A leaf's values in memory order; absent if they are fed from outside. */
   readonly data?: TensorData;
 }
 

@@ -49,7 +49,7 @@ export function permutation(from: Layout, to: Layout): number[] {
   return to.map((axis) => position[axis]);
 }
 
-/** True where permuting these dimensions moves nothing: axes longer than 1 keep their order. */
+/** True if permuting these dimensions moves nothing: axes longer than 1 keep their order. */
 export function movesNothing(dims: readonly number[], perm: readonly number[]): boolean {
   const long = perm.filter((axis) => dims[axis] > 1);
   return long.every((axis, index) => index === 0 || axis > long[index - 1]);

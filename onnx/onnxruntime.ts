@@ -1,4 +1,4 @@
-/** The one door to onnxruntime-node: whoever loads it from here loads it without telemetry. */
+/** The one door to onnxruntime-node: loaded from here, it runs without telemetry. */
 import './load-onnxruntime.js'; // first: it prepares the process
 
 export * from 'onnxruntime-node';

@@ -1,4 +1,4 @@
-/** Rejects when `signal` aborts; an error that nobody awaits by then is none. */
+/** Rejects when `signal` aborts; an error that nobody awaits by then is ignored. */
 export function aborted(signal: AbortSignal): Promise<never> {
   const gone = new Promise<never>((_, reject) => {
     const fail = () => reject(signal.reason);

@@ -1,4 +1,4 @@
-/** Predictions for picture files in this process, with the server's own decoding, model and ranking. */
+/** Predictions for image files in this process, with the server's own decoding, model and ranking. */
 import { readFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
 import { UsageError } from '../base/errors.js';
@@ -8,7 +8,7 @@ import { type Classifier, type ClassifierOptions, openClassifier } from './infer
 import { requirePicture } from './inference/image/picture-kind.js';
 import { type Prediction, parseTop, topPredictions } from './served-model.js';
 
-/** One picture's: as POST /classify answers it, under the name it was given by. */
+/** One image's: as POST /classify answers it, under the name it was given by. */
 export type FileResult =
   | { image: string; predictions: Prediction[] }
   | { image: string; error: { code: string; message: string } };
@@ -24,7 +24,7 @@ export interface ClassifyResults {
 /**
  * @param images  paths in order; `-` is stdin
  * @param top     as written by the user; undefined for the default
- * @throws {UserError} when the model cannot be used; an unreadable picture is a result with `error`
+ * @throws {UserError} when the model cannot be used; an unreadable image is a result with `error`
  */
 export async function classifyFiles(
   images: readonly string[],
@@ -65,7 +65,7 @@ async function classifyFile(image: string, classifier: Classifier, top: number):
   }
 }
 
-/** One block a picture; what could not be read says why. */
+/** One block an image; what could not be read says why. */
 export function formatResults({ results }: ClassifyResults): string {
   return results
     .map((result) => {

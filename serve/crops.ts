@@ -1,12 +1,12 @@
-/** The crops of a picture that a model averages, by the names people call them. */
+/** The crops of an image that a model averages, by the names people call them. */
 import { CROP_COUNTS, type Crop, centreCrop, cropsOf } from '../base/crops.js';
 import type { ServedModel } from './served-model.js';
 
 export interface NamedCrop extends Crop {
   name: string;
-  /** Side, pixels; the width where there is a height. */
+  /** Side, pixels; the width if there is a height. */
   size: number;
-  /** Where it is no square. */
+  /** If it is not square. */
   height?: number;
 }
 

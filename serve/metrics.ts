@@ -1,5 +1,5 @@
 /**
- * What the server counts, for Prometheus: HTTP requests in base units, the line of pictures, and inference under Triton's names
+ * What the server counts, for Prometheus: HTTP requests in base units, the line of images, and inference under Triton's names
  * (`nv_inference_*`), so that its dashboards and autoscalers work here too. Labels are bounded: routes as written in the code, never paths.
  */
 import type { RequestHandler } from 'express';
@@ -8,7 +8,7 @@ import { PROVIDERS, type Provider } from '../onnx/backend/provider.js';
 import { type ErrorCode, RequestError } from './errors.js';
 import type { ServedModel } from './served-model.js';
 
-/** What a picture's answer says besides its classes, milliseconds. */
+/** What an image's answer says besides its classes, milliseconds. */
 export interface Timings {
   queue: number;
   decode: number;
@@ -18,9 +18,9 @@ export interface Timings {
 
 /** What is asked for when Prometheus reads. */
 export interface MetricsSource {
-  /** Requests that somebody waits for. */
+  /** Requests that a client waits for. */
   pending(): number;
-  /** An inference process takes pictures. */
+  /** An inference process takes images. */
   up(): boolean;
   /** Versions that could not be loaded. */
   leftOut(): { name: string; version: string }[];
@@ -49,7 +49,7 @@ export class Metrics {
   private readonly registers = [new Registry()];
   private readonly requests = new Counter({
     name: 'http_requests_total',
-    help: 'HTTP requests answered; status 499 where the client left first',
+    help: 'HTTP requests answered; status 499 if the client left first',
     labelNames: ['method', 'route', 'status'],
     registers: this.registers,
   });
@@ -83,7 +83,7 @@ export class Metrics {
     labelNames: [...OF_MODEL, 'reason'],
     registers: this.registers,
   });
-  private readonly inferences = this.perModel('nv_inference_count', 'Pictures and tensors that went through the model');
+  private readonly inferences = this.perModel('nv_inference_count', 'Images and tensors that went through the model');
   private readonly executions = this.perModel('nv_inference_exec_count', 'Runs of the model');
   private readonly durations = {
     total: this.perModel('nv_inference_request_duration_us', 'Microseconds from the complete request to its answer'),
@@ -91,8 +91,8 @@ export class Metrics {
     decode: this.perModel('nv_inference_compute_input_duration_us', 'Microseconds of decoding'),
     inference: this.perModel('nv_inference_compute_infer_duration_us', 'Microseconds of inference'),
   };
-  private readonly hits = this.perModel('nv_cache_num_hits_per_model', 'Pictures answered from the cache');
-  private readonly misses = this.perModel('nv_cache_num_misses_per_model', 'Pictures not found in the cache');
+  private readonly hits = this.perModel('nv_cache_num_hits_per_model', 'Images answered from the cache');
+  private readonly misses = this.perModel('nv_cache_num_misses_per_model', 'Images not found in the cache');
 
   constructor(source: MetricsSource) {
     const [register] = this.registers;
@@ -106,7 +106,7 @@ export class Metrics {
           this.set(value());
         },
       });
-    gauge('alexnet_inference_up', '1 while the inference process takes pictures', () => Number(source.up()));
+    gauge('alexnet_inference_up', '1 while the inference process takes images', () => Number(source.up()));
     new Gauge({
       name: 'alexnet_model_left_out',
       help: 'A model that could not be loaded; always 1',
@@ -121,7 +121,7 @@ export class Metrics {
       source.bytesInFlight(),
     );
     gauge('alexnet_request_bytes_limit', 'Above it requests are refused with 503', () => source.maxInFlight);
-    gauge('nv_inference_pending_request_count', 'Requests that somebody waits for', () => source.pending());
+    gauge('nv_inference_pending_request_count', 'Requests that a client waits for', () => source.pending());
   }
 
   /** Prometheus' text format. */
@@ -182,7 +182,7 @@ export class Metrics {
   modelLoaded(model: ServedModel, provider: Provider): void {
     const labels = labelsOf(model);
     this.loaded.set({ ...labels, provider }, 1);
-    // There from the start, so that a rate is known before the first picture.
+    // There from the start, so that a rate is known before the first image.
     const counters = [this.success, this.inferences, this.executions, ...Object.values(this.durations)];
     for (const counter of counters) counter.inc(labels, 0);
   }

@@ -3,11 +3,11 @@ import { exitCodeOf, onStopSignal, type StopSignal } from '../base/process/stop-
 import type { Log } from './log.js';
 import type { ImageServer } from './server.js';
 
-/** What the pictures in line have after a signal. */
+/** What the images in line have after a signal. */
 export const DRAIN_MS = 30_000;
 
 /**
- * Returns after the first signal to end, once the pictures in line are answered. A second signal, or 30 s, end the process at once
+ * Returns after the first signal to end, once the images in line are answered. A second signal, or 30 s, end the process at once
  * with a code that is not 0.
  */
 export async function serveUntilSignal(server: ImageServer, log: Log): Promise<void> {
@@ -18,7 +18,7 @@ export async function serveUntilSignal(server: ImageServer, log: Log): Promise<v
       process.exit(code);
     };
     const first = (signal: StopSignal) => {
-      log(`${signal}: answering the pictures in line, then ending; again to end at once`);
+      log(`${signal}: answering the images in line, then ending; again to end at once`);
       stopped = server.stop();
       setTimeout(() => force(1), DRAIN_MS).unref();
       resolve();
@@ -29,8 +29,7 @@ export async function serveUntilSignal(server: ImageServer, log: Log): Promise<v
     const { url, provider, models } = await server.start();
     console.log(JSON.stringify({ ready: true, url, provider }));
     const path = (name: string) => (models.length === 1 ? '/classify' : `/classify?model=${name}`);
-    for (const { name, labels } of models)
-      log(`${name}, ${labels.length} classes: POST pictures to ${url}${path(name)}`);
+    for (const { name, labels } of models) log(`${name}, ${labels.length} classes: POST images to ${url}${path(name)}`);
     log(`in a browser: ${url}/; what else it answers: ${url}/docs`);
     await signalled;
   } catch (error) {

@@ -3,19 +3,19 @@ import { RequestError } from './errors.js';
 import type { Activation } from './inference/model/activation.js';
 import type { TensorSpec } from './tensors.js';
 
-/** A model as its file, or the description beside that, states it. */
+/** A model as its file, or the description next to that, states it. */
 export interface Classifying {
   /** By class index. */
   labels: string[];
-  /** ImageNet synset ids by class index, where known. */
+  /** ImageNet synset ids by class index, if known. */
   synsets?: string[];
-  /** Crops averaged per picture. */
+  /** Crops averaged per image. */
   crops: number;
-  /** Width of what a picture becomes before crops are cut from it, pixels. */
+  /** Width of what an image becomes before crops are cut from it, pixels. */
   imagePx: number;
-  /** Its height, where it or a crop is no square. */
+  /** Its height, where it or a crop is not square. */
   imageHeight?: number;
-  /** Whether pictures are cut to that shape, or stretched. */
+  /** Whether images are cut to that shape, or stretched. */
   fit: 'cut' | 'stretch';
   /** Width of a crop, pixels. */
   cropPx: number;
@@ -30,7 +30,7 @@ export interface ServedModel extends Classifying {
   version: string;
   /** What becomes of the output's values. */
   activation: Activation;
-  /** Name that a picture's probabilities are given under. */
+  /** Name that an image's probabilities are given under. */
   answer: string;
 }
 
@@ -55,7 +55,7 @@ export interface Prediction {
   probability: number;
 }
 
-/** Predictions given where nobody asks for a number, or all where a model has fewer classes. */
+/** Default number of predictions, or all if a model has fewer classes. */
 export const DEFAULT_TOP = 5;
 
 /**

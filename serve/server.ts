@@ -19,9 +19,9 @@ export interface ServerOptions extends RepositoryOptions, Pick<UploadOptions, 'u
   host: string;
   /** 0 takes any free one. */
   port: number;
-  /** Size of an encoded picture allowed. */
+  /** Size of an encoded image allowed. */
   maxBytes: number;
-  /** Of request bodies held at once, bytes; undefined for `IN_FLIGHT`, or more where `maxBytes` asks for it. */
+  /** Of request bodies held at once, bytes; undefined for `IN_FLIGHT`, or more if `maxBytes` asks for it. */
   maxInFlight?: number;
   /** For a connection on which nothing is asked, milliseconds. */
   keepAliveMs: number;
@@ -148,7 +148,7 @@ export class ImageServer {
   }
 
   /**
-   * Takes no more pictures, answers those it has, then closes. Until then the port stays open, so that probes and clients learn it
+   * Takes no more images, answers those it has, then closes. Until then the port stays open, so that probes and clients learn it
    * from a 503.
    */
   async stop(): Promise<void> {
@@ -161,7 +161,7 @@ export class ImageServer {
     });
   }
 
-  /** Ends everything at once, waiting pictures unanswered. */
+  /** Ends everything at once, waiting images unanswered. */
   kill(): void {
     this.stopping = true;
     this.models.kill();
@@ -184,7 +184,7 @@ export class ImageServer {
   }
 }
 
-/** @throws {UserError} where the largest body would not fit */
+/** @throws {UserError} if the largest body would not fit */
 function inFlightLimit({ maxInFlight, maxBytes }: ServerOptions): number {
   const largest = largestBody(maxBytes);
   const limit = maxInFlight ?? Math.max(IN_FLIGHT, largest);

@@ -1,6 +1,6 @@
 /** Tensors as the Open Inference Protocol names and writes them: little-endian, row-major, no padding. */
 
-/** Datatypes by their names in the protocol: bytes an element, onnxruntime's name, and the number in onnx.proto. */
+/** Datatypes by their names in the protocol: bytes per element, onnxruntime's name, and the number in onnx.proto. */
 export const DATATYPES = {
   BOOL: { bytes: 1, ort: 'bool', onnx: 9 },
   UINT8: { bytes: 1, ort: 'uint8', onnx: 2 },

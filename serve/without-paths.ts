@@ -3,7 +3,7 @@ import { sep } from 'node:path';
 
 /** How an absolute path of any system begins: `/srv`, `C:\srv`, `\\server`. */
 const START = String.raw`(?:[A-Za-z]:[\\/]|/|\\\\)`;
-/** A whole one between quotes, where it may have blanks, or free; the last groups are its last part. */
+/** A whole one between quotes, if it may have blanks, or free; the last groups are its last part. */
 const QUOTED = new RegExp(String.raw`(["'])${START}[^"']*[\\/]([^"'\\/]*)\1`, 'g');
 const FREE = new RegExp(String.raw`(?<![\w.~>)\]/\\-])${START}(?:[^\s\\/"':,;]+[\\/])+([^\s\\/"':,;]*)`, 'g');
 

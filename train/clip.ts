@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 
 /**
- * Scales all gradients by `maxNorm` / norm where their common Euclidean norm exceeds `maxNorm`.
+ * Scales all gradients by `maxNorm` / norm if their common Euclidean norm exceeds `maxNorm`.
  * @returns new tensors under the same names; the caller disposes them and keeps ownership of `gradients`
  */
 export function clipByGlobalNorm(gradients: tf.NamedTensorMap, maxNorm: number): tf.NamedTensorMap {

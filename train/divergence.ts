@@ -1,6 +1,6 @@
 /**
  * Tells when training is beyond hope. NaN is; so is a loss that for WINDOW steps and WINDOW more was above three times that of guessing
- * with equal probabilities, ln(classes), and was higher in the later ones: a network that ignores its pictures does better. One that
+ * with equal probabilities, ln(classes), and was higher in the later ones: a network that ignores its images does better. One that
  * peaks after a start at a high rate does not stay there for so long, and falls.
  */
 
@@ -27,7 +27,7 @@ export class DivergenceWatch {
 
   /**
    * Takes in the loss of the next step.
-   * @returns what is wrong, for people; undefined where nothing is
+   * @returns what is wrong, for people; undefined if nothing is
    */
   observe(loss: number): string | undefined {
     const { recent, bound } = this;

@@ -2,13 +2,13 @@
 import type { RunState } from './run/checkpoint.js';
 import type { Settings } from './settings/config.js';
 
-/** @returns why it is over, for people; undefined where it goes on */
+/** @returns why it is over, for people; undefined if it continues */
 export function endedEarly(
   { earlyStop }: Partial<Pick<Settings, 'earlyStop'>>,
   { epoch, schedule, bestValidation }: Pick<RunState, 'epoch' | 'schedule' | 'bestValidation'>,
 ): string | undefined {
   if (schedule.ended)
-    return 'plateau has divided the learning rate three times and the validation error improves no more';
+    return 'plateau has divided the learning rate three times and the validation error no longer improves';
   const waited = epoch - Math.max(bestValidation?.epoch ?? epoch, schedule.waitingSince ?? 0);
   if (!earlyStop || waited < earlyStop) return undefined;
   return `the validation error has not improved for ${waited} epochs (--early-stop ${earlyStop})`;

@@ -1,4 +1,4 @@
-/** How training that fails tells the person at it where it stopped, what is saved, and how to go on. */
+/** How training that fails tells its user where it stopped, what is saved, and how to continue. */
 import { DiskFullError } from '../base/disk-full.js';
 import { UserError } from '../base/errors.js';
 import { isOutOfMemory, withMemory } from '../base/out-of-memory.js';
@@ -24,7 +24,7 @@ export function describeFailure(error: unknown, { run, step, microBatch }: Stop)
   if (error instanceof DiskFullError) {
     const { path, reason } = error;
     return new UserError(
-      `${stopsAfter(step)}: ${path} cannot be written: ${reason}; ${lastGood(run)}. Make room, then go on with: ${resume(run)}`,
+      `${stopsAfter(step)}: ${path} cannot be written: ${reason}; ${lastGood(run)}. Make room, then continue with: ${resume(run)}`,
     );
   }
   if (isOutOfMemory(error)) {
@@ -39,9 +39,9 @@ export function describeFailure(error: unknown, { run, step, microBatch }: Stop)
   return error;
 }
 
-/** A picture could not be loaded, and the steps before it are saved in `last/`. */
+/** An image could not be loaded, and the steps before it are saved in `last/`. */
 export function savedBefore(error: Error, { run, step }: Stop): UserError {
-  return new UserError(`${stopsAfter(step)}, saved in ${run.last}: ${error.message}. Go on with: ${resume(run)}`, {
+  return new UserError(`${stopsAfter(step)}, saved in ${run.last}: ${error.message}. Continue with: ${resume(run)}`, {
     cause: error,
   });
 }
@@ -60,7 +60,7 @@ export function diverged(what: string, step: number, learningRate: number, good:
 export function waitingForOthers(run: Run, step: number): string {
   return (
     `step ${step}: signalled, and waiting for the other processes. If one has died, the launcher says which and ends the job: ` +
-    `${lastGood(run)}; go on with --resume --out ${run.path}, with as many processes as you like`
+    `${lastGood(run)}; continue with --resume --out ${run.path}, with as many processes as you like`
   );
 }
 

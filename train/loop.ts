@@ -1,5 +1,5 @@
 /**
- * The training loop, read top to bottom: steps of an epoch, validation, schedule, checkpoints. It goes on from any step of an
+ * The training loop, read top to bottom: steps of an epoch, validation, schedule, checkpoints. It continues from any step of an
  * earlier run bit for bit, since order, crops and dropout are drawn from streams named by seed, epoch and step.
  */
 
@@ -25,7 +25,7 @@ import { adviceAtChance, lossOfGuessing } from './start/few-images.js';
 import type { PreparedRun } from './start/prepared-run.js';
 import { type Batches, Trainer } from './trainer.js';
 
-/** `metrics.jsonl` gets a line every so many steps, and one an epoch. */
+/** Steps between two lines of `metrics.jsonl`, which also gets one per epoch. */
 const STEPS_PER_LINE = 10;
 
 /** Everything the loop needs; `start.ts` brings it together. */
@@ -50,7 +50,7 @@ export interface TrainResult {
 /**
  * Trains to the end of the run, or until interrupted.
  * @throws {DivergedError} when the loss or a weight is no longer finite, or the loss beyond hope (`divergence.ts`); names step, learning rate and the last good checkpoint
- * @throws {UserError} when the disk is full, or a picture cannot be loaded: then the steps before it are saved
+ * @throws {UserError} when the disk is full, or an image cannot be loaded: then the steps before it are saved
  */
 export async function train(training: Training): Promise<TrainResult> {
   const loop = new Loop(training);
@@ -78,7 +78,7 @@ class Loop {
   private savedAt = Date.now();
   /** Whether the last epoch's loss was that of guessing, or above. */
   private wasAtChance = false;
-  /** Epoch from within which `last/` was saved; undefined where it is of an epoch's end. */
+  /** Epoch from within which `last/` was saved; undefined if it is of an epoch's end. */
   private epochOfLast?: number;
   /** Of the last one; 0 before. */
   private validationSeconds = 0;
@@ -160,7 +160,7 @@ class Loop {
     this.epochOfLast = this.state.epoch;
   }
 
-  /** Errors on the validation pictures, one centre crop each, every process of a job its part of them; null when interrupted. */
+  /** Errors on the validation images, one centre crop each, every process of a job its part of them; null when interrupted. */
   private async validate(): Promise<Evaluation | null> {
     const { dataset, progress, interrupt } = this.training;
     const started = performance.now();
@@ -277,7 +277,7 @@ class Loop {
     return learningRateAt(this.training.run.config, this.state.schedule, step, this.trainer.stepsPerEpoch);
   }
 
-  /** Updates made so far, had every epoch had as many as it has now: `state.step`, where the batch never changed. */
+  /** Updates made so far, had every epoch had as many as it has now: `state.step`, if the batch never changed. */
   private scheduledStep(): number {
     return this.state.epoch * this.trainer.stepsPerEpoch + this.state.position;
   }

@@ -2,8 +2,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 
 /**
- * Mean over the batch of −log softmax(logits)[label], or of that times the picture's weight: Σ_i w_i ℓ_i / N. Divided by the number of pictures
- * and not, as PyTorch does, by the batch's Σ w_i: weights whose mean over the training pictures is 1 (`data/class-weights.ts`) thus count as much
+ * Mean over the batch of −log softmax(logits)[label], or of that times the image's weight: Σ_i w_i ℓ_i / N. Divided by the number of images
+ * and not, as PyTorch does, by the batch's Σ w_i: weights whose mean over the training images is 1 (`data/class-weights.ts`) thus count as much
  * in every batch, and micro-batches add up to the batch.
  *
  * @param logits   float32 [N, classes]
@@ -17,7 +17,7 @@ export function softmaxCrossEntropy(logits: tf.Tensor2D, labels: tf.Tensor1D, we
   return tf.neg(tf.mean(weights ? tf.mul(logLikelihood, weights) : logLikelihood)) as tf.Scalar;
 }
 
-/** Pictures of the batch whose largest logit is the label's; scalar float32. Shapes as above. */
+/** Images of the batch whose largest logit is the label's; scalar float32. Shapes as above. */
 export function countRight(logits: tf.Tensor2D, labels: tf.Tensor1D): tf.Scalar {
   return tf.sum(tf.cast(tf.equal(tf.argMax(logits, 1), labels), 'float32')) as tf.Scalar;
 }

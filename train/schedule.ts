@@ -16,7 +16,7 @@ export interface ScheduleState {
   reductions: number;
   /** True when the run is over before its last epoch. */
   ended: boolean;
-  /** Epoch from which a run waits for a better error, where settings changed since; absent where none did. */
+  /** Epoch from which a run waits for a better error, if settings changed since; absent if none did. */
   waitingSince?: number;
 }
 
@@ -31,7 +31,7 @@ export function startSchedule(): ScheduleState {
 
 /**
  * Learning rate of one step.
- * @param step  from 0, over the whole run as if every epoch had so many steps
+ * @param step  from 0, over the whole run as if every epoch had `stepsPerEpoch` steps
  */
 export function learningRateAt(
   settings: ScheduleSettings,

@@ -1,7 +1,7 @@
 /**
  * Stochastic gradient descent as in Krizhevsky et al. 2012, §5:
  *   v ← 0.9 · v − 0.0005 · ε · w − ε · ∂L/∂w,   w ← w + v.
- * The velocity holds the learning rate ε: after a drop of the rate the old velocity goes on at the old one, unlike
+ * The velocity holds the learning rate ε: after a drop of the rate the old velocity keeps the old one, unlike
  * tf.MomentumOptimizer, which multiplies by ε outside.
  */
 import * as tf from '@tensorflow/tfjs-core';

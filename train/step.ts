@@ -12,7 +12,7 @@ import { countRight, softmaxCrossEntropy } from './loss.js';
 import type { Settings } from './settings/config.js';
 import type { Sgd } from './sgd.js';
 
-/** Mean loss of the batch, weighted where classes are, before the update, and how many of its pictures were right. */
+/** Mean loss of the batch, weighted where classes are, before the update, and how many of its images were right. */
 export interface StepResult {
   loss: number;
   right: number;
@@ -47,7 +47,7 @@ export class TrainingStep {
    * @param batch     this process's part of the batch; it may be empty
    * @param pictures  of the whole batch
    * @param sum       adds gradients over the processes
-   * @returns         this process's share of the loss, and how many of its pictures were right
+   * @returns         this process's share of the loss, and how many of its images were right
    */
   async runTogether(batch: Batch, learningRate: number, pictures: number, sum: GradientSum): Promise<StepResult> {
     const { gradients, report } = tf.tidy(() => this.gradientsOf(batch, pictures));
@@ -62,7 +62,7 @@ export class TrainingStep {
     tf.dispose(this.sums);
   }
 
-  /** Of this batch's share in a batch of so many pictures: gradients by variable name, some the variables `sums`, and [share · loss, number right]. */
+  /** Of this batch's share in a batch of `pictures`: gradients by variable name, some the variables `sums`, and [share · loss, number right]. */
   private gradientsOf(batch: Batch, pictures: number): Gradients {
     const own = batch.labels.length;
     if (own === 0) return this.none();

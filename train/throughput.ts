@@ -1,4 +1,4 @@
-/** Pictures a second over training steps alone: without validation, saving, and the first steps, which compile and map memory. */
+/** Images a second over training steps alone: without validation, saving, and the first steps, which compile and map memory. */
 
 const WARM_UP_STEPS = 2;
 
@@ -24,7 +24,7 @@ export class Throughput {
     this.startedAt = performance.now();
   }
 
-  /** Ends a step of so many pictures. */
+  /** Ends a step of this many images. */
   stop(pictures: number): void {
     this.steps += 1;
     // Up to the first warm step keep the latest alone, so that short runs have a figure too.

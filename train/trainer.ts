@@ -1,4 +1,4 @@
-/** One update after another of a network from the pictures of a data set: what the loop, `find-lr` and `--dry-run` share. */
+/** One update after another of a network from the images of a data set: what the loop, `find-lr` and `--dry-run` share. */
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { centreCrop } from '../base/crops.js';
 import { UserError } from '../base/errors.js';
@@ -42,12 +42,12 @@ export interface Update extends StepResult {
 }
 
 export class Trainer {
-  /** Pictures an update. */
+  /** Images per update. */
   readonly batch: number;
   readonly stepsPerEpoch: number;
-  /** Of those, with `batch` pictures. */
+  /** Of those, with `batch` images. */
   readonly wholeBatches: number;
-  /** Pictures of one validation batch. */
+  /** Images of one validation batch. */
   readonly validationBatch: number;
   readonly throughput = new Throughput();
   private readonly pictures: Split;
@@ -92,14 +92,14 @@ export class Trainer {
 
   /**
    * Updates the weights from the next of the batches.
-   * @throws {PicturesError} when a picture of it cannot be loaded; the weights are as they were
+   * @throws {PicturesError} when an image of it cannot be loaded; the weights are as they were
    */
   async update(batches: Batches, { step, epoch }: Place, learningRate: number): Promise<Update> {
     const { config, mean, imagePx, inputPx, colours } = this.options;
     this.throughput.start();
     const { indices, pictures } = (await batches.parts.next()).value as LoadedBatch;
     const count = Math.min(this.batch, this.pictures.length - this.batch * batches.position++);
-    // Masks are drawn anew in every process; alone by the names that they had before.
+    // Every process draws masks of its own; alone by the names that they had before.
     reseedDropout(this.model, config.seed, step, ...(this.gradientSum ? [this.group.rank] : []));
     const options = { ...config, inputPx, colours, epoch };
     const batch = trainingBatch(pictures, imagePx, mean, indices, options, this.memory);
@@ -111,7 +111,7 @@ export class Trainer {
     return { loss, right, pictures: count };
   }
 
-  /** Probabilities of validation pictures, `validationBatch` at once, one centre crop each. */
+  /** Probabilities of validation images, `validationBatch` at once, one centre crop each. */
   predictor(): Predict {
     const { config, mean, imagePx, inputPx } = this.options;
     const crops = [centreCrop(imagePx, inputPx)];
@@ -126,11 +126,11 @@ export class Trainer {
   }
 }
 
-/** @throws {UserError} where a process would have no picture of any batch */
+/** @throws {UserError} if a process would have no image of any batch */
 export function checkParts(batch: number, pictures: number, processes: number): void {
   const largest = Math.min(batch, pictures);
   if (processes <= largest) return;
   throw new UserError(
-    `a batch of ${largest} pictures for ${processes} processes: some would have none; take a larger --batch or fewer processes`,
+    `a batch of ${largest} images for ${processes} processes: some would have none; take a larger --batch or fewer processes`,
   );
 }

@@ -6,7 +6,7 @@ import { isatty } from 'node:tty';
 const GONE = ['EPIPE', 'EOF', 'EIO'];
 
 /**
- * From now on lines that nobody can read are dropped, and the command goes on: its files are what matters. Only results that a full disk
+ * From now on lines that nobody can read are dropped, and the command continues: its files are what matters. Only results that a full disk
  * keeps from stdout make it end with 1.
  */
 export function outliveReaders(): void {

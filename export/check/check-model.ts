@@ -48,7 +48,7 @@ function byName(table: Record<number, string>): Map<string, number> {
   );
 }
 
-/** Everything that is wrong with a model, a sentence each; empty where nothing is. */
+/** Everything that is wrong with a model, a sentence each; empty if nothing is. */
 export function checkModel(model: ModelProto): string[] {
   const opsets = new Map((model.opsetImport ?? []).map(({ domain, version }) => [domain || '', Number(version)]));
   const problems: string[] = [];
@@ -164,13 +164,12 @@ function checkOperator(node: NodeProto, opsets: ReadonlyMap<string, number>, whe
   const first = since.get(op);
   const gone = removed.get(op);
   if (first === undefined) problems.push(`${where}: ONNX has no operator ${op}`);
-  else if (opset < first)
-    problems.push(`${where}: ${op} is there from operator set ${first} on, the model has ${opset}`);
+  else if (opset < first) problems.push(`${where}: ${op} exists from operator set ${first} on, the model has ${opset}`);
   else if (gone !== undefined && opset >= gone) problems.push(`${where}: ${op} was removed in operator set ${gone}`);
   for (const { name } of node.attribute ?? []) {
     const [from, until] = [attributeSince, attributeRemoved].map((table) => table.get(`${op}.${name}`));
     if (from !== undefined && opset < from)
-      problems.push(`${where}: attribute ${name} is there from operator set ${from} on, the model has ${opset}`);
+      problems.push(`${where}: attribute ${name} exists from operator set ${from} on, the model has ${opset}`);
     if (until !== undefined && opset >= until)
       problems.push(`${where}: attribute ${name} was removed in operator set ${until}, the model has ${opset}`);
   }

@@ -14,11 +14,11 @@ export interface Difference {
   maxAbs: number;
   /** Largest difference of an output as a share of its largest value. */
   maxRel: number;
-  /** Where `maxRel` was met: output, index in it, and both values; absent where there is no difference. */
+  /** Where `maxRel` was met: output, index in it, and both values; absent if there is no difference. */
   worst?: { output: string; index: number[]; expected: number; actual: number };
 }
 
-/** @throws {UserError} where one of the two is NaN or infinite and the other is not the same */
+/** @throws {UserError} if one of the two is NaN or infinite and the other is not the same */
 export function largestDifference(pairs: readonly OutputPair[]): Difference {
   const result: Difference = { maxAbs: 0, maxRel: 0 };
   for (const { name, dims, expected, actual } of pairs) {
@@ -45,7 +45,7 @@ export function largestDifference(pairs: readonly OutputPair[]): Difference {
   return result;
 }
 
-/** @throws {UserError} where `maxRel` is above `tolerance` */
+/** @throws {UserError} if `maxRel` is above `tolerance` */
 export function checkDifference({ maxRel, worst }: Difference, tolerance: number): void {
   if (maxRel <= tolerance) return;
   throw new UserError(

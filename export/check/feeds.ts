@@ -1,4 +1,4 @@
-/** Pictures of a data set as inputs of a model. */
+/** Images of a data set as inputs of a model. */
 import { centreCrop, cutOut } from '../../base/crops.js';
 import { random } from '../../base/random.js';
 import { NCHW, permutation, transpose } from '../../onnx/layout.js';
@@ -40,7 +40,7 @@ export function classifierFeeds(split: Split, count: number, head: 'image' | 'te
 }
 
 /**
- * For a model with one float32 picture as its input.
+ * For a model with one float32 image as its input.
  * @param range  what 0 and 255 become
  * @param nchw   the file's input is [N, 3, px, px], else [N, px, px, 3]
  */

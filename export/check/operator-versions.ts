@@ -29,7 +29,7 @@ export const REMOVED_OPERATORS: Record<number, string> = {
   11: 'Scatter',
 };
 
-/** `Operator.attribute` by the operator set that brought it, where that is later than the operator's own. */
+/** `Operator.attribute` by the operator set that brought it, if that is later than the operator's own. */
 export const ATTRIBUTES: Record<number, string> = {
   2: 'Pad.pads',
   3: 'GRU.linear_before_reset',

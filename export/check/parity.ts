@@ -1,4 +1,4 @@
-/** Compares an exported file in onnxruntime with the tfjs model it came from, on pictures. */
+/** Compares an exported file in onnxruntime with the tfjs model it came from, on images. */
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { allFinite } from '../../base/all-finite.js';
@@ -13,14 +13,14 @@ import { openStrict } from './open-strict.js';
 
 /** How far the two are apart: probabilities, or logits of the tensor head. */
 export interface Parity extends Difference {
-  /** Pictures, or rows of numbers, compared. */
+  /** Images, or rows of numbers, compared. */
   images: number;
 }
 
 /** Float32 sums of up to 9216 terms taken in two orders; measured 1e-6 to 1e-5 on trained networks. */
 export const TOLERANCE = 1e-3;
 
-/** Pictures at once: ten crops of each and their activations are in memory. */
+/** Images at once: ten crops of each and their activations are in memory. */
 const AT_ONCE = 1;
 
 type Outputs = Record<'expected' | 'actual', Float32Array>;
@@ -29,7 +29,7 @@ type Geometry = ImageHead & { crops?: readonly Crop[] };
 /**
  * @param geometry  with the crops that the file averages; undefined for the tensor head
  * @param pictures  uint8 RGB [n, imagePx, imagePx, 3]
- * @throws {UserError} where an output is not finite
+ * @throws {UserError} if an output is not finite
  */
 export async function checkParity(
   file: string,
@@ -58,8 +58,8 @@ export async function checkParity(
 
 /**
  * The logits of one centre crop on the active backend and on tfjs's own cpu backend, which shares no code with the exporter: shows that
- * what the file is compared with is right itself. One crop, since that backend is slow.
- * @throws {UserError} where an output is not finite
+ * what the file is compared with is right itself. One crop, because that backend is slow.
+ * @throws {UserError} if an output is not finite
  */
 export async function checkOnCpu(
   model: tfl.LayersModel,

@@ -1,4 +1,4 @@
-/** Opens the pictures of `--calibrate`: some to calibrate on, others to compare on. */
+/** Opens the images of `--calibrate`: some to calibrate on, others to compare on. */
 
 import type { Split } from '../../train/data/dataset.js';
 import { openDataset } from '../../train/data/open-dataset.js';
@@ -9,14 +9,14 @@ import type { Pictures } from '../write-checked.js';
 export interface PictureRequest {
   /** Data set, as `--data` takes it. */
   calibrate?: string;
-  /** Pictures of `train` to calibrate on; default 256. */
+  /** Images of `train` to calibrate on; default 256. */
   calibrationPictures?: number;
-  /** Pictures of `test` or `val` to compare on; default 1000. */
+  /** Images of `test` or `val` to compare on; default 1000. */
   comparePictures?: number;
 }
 
 /**
- * @param imagePx  side of the decoded pictures, pixels
+ * @param imagePx  side of the decoded images, pixels
  * @throws {UserError} see `openDataset`
  */
 export async function openPictures(

@@ -13,12 +13,12 @@ import { largestDifference, type OutputPair } from './difference.js';
 import { openStrict } from './open-strict.js';
 import type { Parity } from './parity.js';
 
-/** Rows of the two runs where their number is free: one, and several. */
+/** Rows of the two runs if their number is free: one, and several. */
 const ROWS = [1, 3];
 
 /**
  * Runs both on the same random numbers: uniform in −1 … 1, 0 or 1 for integers and booleans.
- * @throws {UserError} where an output is not finite, or of another shape
+ * @throws {UserError} if an output is not finite, or of another shape
  */
 export async function checkSource(
   file: string,

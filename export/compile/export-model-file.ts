@@ -13,7 +13,7 @@ import { boundaryLayout, exportSource, type Layouts, sourceOf } from './export-o
 import { loadGraphModelFile, loadLayersModelFile } from './load-tfjs.js';
 import type { ModelSource } from './model-source.js';
 
-/** What a person asked for: `layersModel` or `graphModel`, one of them. */
+/** What the user asked for: `layersModel` or `graphModel`, one of them. */
 export interface ExportFileRequest extends WriteRequest, PictureRequest {
   /** Paths of a `model.json`. */
   layersModel?: string;
@@ -23,7 +23,7 @@ export interface ExportFileRequest extends WriteRequest, PictureRequest {
   layout: Layouts;
   batch?: number;
   inputShape: Record<string, (number | null)[]>;
-  /** What a picture's 0 and 255 become at the model's input. */
+  /** What an image's 0 and 255 become at the model's input. */
   pixels: readonly [number, number];
 }
 
@@ -44,7 +44,7 @@ export async function exportModelFile(request: ExportFileRequest, note: (line: s
   const pictures = request.calibrate === undefined ? undefined : await picturesFor(request, source, note);
   const parity = async (file: string) => {
     const compared = await checkSource(file, source, exported, layout);
-    await selectBackend('onnxruntime'); // the weights are read once more when another precision is compared
+    await selectBackend('onnxruntime'); // the weights are read again when another precision is compared
     return compared;
   };
   return writeChecked(exported, request, { parity }, pictures, note);
@@ -57,7 +57,7 @@ async function picturesFor(request: ExportFileRequest, source: ModelSource, note
     : [input.shape[3], input.shape[1], input.shape[2]];
   if (others.length > 0 || input.shape.length !== 4 || channels !== 3 || height !== width || height === null)
     throw new UserError(
-      `--calibrate: expected a model with one square RGB picture as input, got ${source.inputs.map(({ name, shape }) => `${name} [${shape}]`).join(', ')}`,
+      `--calibrate: expected a model with one square RGB image as input, got ${source.inputs.map(({ name, shape }) => `${name} [${shape}]`).join(', ')}`,
     );
   const isMoved = !isIdentity(boundaryLayout(source.channelsFirst, request.layout));
   const named = { name: input.name, px: height, nchw: source.channelsFirst !== isMoved };

@@ -16,12 +16,12 @@ import {
 import { compileProgram, OPSETS } from './program.js';
 import { trace } from './trace.js';
 
-/** Order of a picture's axes at inputs and outputs: as the model has it, channels last, channels first. */
+/** Order of an image's axes at inputs and outputs: as the model has it, channels last, channels first. */
 export const LAYOUTS = ['model', 'nhwc', 'nchw'] as const;
 export type Layouts = (typeof LAYOUTS)[number];
 
 export interface OnnxOptions {
-  /** Arguments of a function. The first axis is free where it is null. */
+  /** Arguments of a function. The first axis is free if it is null. */
   inputs?: readonly InputSpec[];
   /** Shapes of a model's inputs in place of its own, by name; '' is the only input. For axes that the model leaves free. */
   inputShapes?: Readonly<Record<string, InputSpec['shape']>>;
@@ -48,7 +48,7 @@ const NHWC_OF_NCHW: Layout = [0, 2, 3, 1];
  * Exports what `model.predict` computes. Equal models give equal bytes; the model is left as it was. The active backend becomes
  * `onnxruntime`.
  * @param model  a layers model, a graph model, or a function of tensors together with `options.inputs`
- * @throws {UserError} naming every kernel without a lowering rule; where the graph depends on data; where an axis other than the first
+ * @throws {UserError} naming every kernel without a lowering rule; also if the graph depends on data, or if an axis other than the first
  *                     is free
  */
 export async function exportOnnx(
@@ -134,7 +134,7 @@ function checkShapes(inputs: readonly InputSpec[]): void {
   }
 }
 
-/** Rows of a program whose first axis is not free, or undefined where it is. */
+/** Rows of a program whose first axis is not free, or undefined if it is. */
 function fixedRows(inputs: readonly InputSpec[], asked: number | undefined): number | undefined {
   const [free, fixed] = [true, false].map((isFree) => inputs.filter(({ shape }) => (shape[0] === null) === isFree));
   if (asked !== undefined) return asked;

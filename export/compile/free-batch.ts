@@ -81,7 +81,7 @@ class BatchFreer {
     this.partner.set(value.name, other.name);
     const lengths = value.dims.map((length, axis) => {
       const linear = this.linear(length, other.dims[axis]);
-      if (!linear) throw new UserError(`${scope || value.name}: axis ${axis} is no multiple of the batch size`);
+      if (!linear) throw new UserError(`${scope || value.name}: axis ${axis} is not a multiple of the batch size`);
       return textOfLength(linear);
     });
     this.dims.set(value.name, lengths);
@@ -129,7 +129,7 @@ class BatchFreer {
     });
   }
 
-  /** A stored tensor with the same row for every picture of the batch, e.g. a recurrent layer's initial state: one row, expanded. */
+  /** A stored tensor with the same row for every image of the batch, e.g. a recurrent layer's initial state: one row, expanded. */
   private freeRows(value: Value, now: Constant, then: Constant): Value | undefined {
     const free = now.dims.map((length, axis) => this.linear(length, then.dims[axis]));
     if (now.dims.length !== then.dims.length || !free.every((length) => length !== undefined)) return undefined;
@@ -145,7 +145,7 @@ class BatchFreer {
     return expanded;
   }
 
-  /** Adds nodes in front of the one at hand. */
+  /** Adds nodes in front of the current one. */
   private emit(make: (g: Graph) => Value): Value {
     const { g } = this.a;
     const before = g.nodes.length;
@@ -186,7 +186,7 @@ function isSame(name: string, a: Constant, otherName: string, b: Constant): bool
   return true;
 }
 
-/** The numbers at one place along `axis`, where they are the same at all places. */
+/** The numbers at one place along `axis`, if they are the same at all places. */
 function onlyRow(constant: Constant, axis: number): number[] | undefined {
   const values = valuesOf(constant);
   const inner = constant.dims.slice(axis + 1).reduce((product, length) => product * length, 1);

@@ -11,7 +11,7 @@ import { inferencePass, weightNames } from './trace.js';
 /** An argument of a program. */
 export interface InputSpec {
   name: string;
-  /** Lengths; null where free. Only the first axis may stay free. */
+  /** Lengths; null if free. Only the first axis may stay free. */
   shape: readonly (number | null)[];
   dtype: DType;
 }
@@ -25,7 +25,7 @@ export interface ModelSource {
   inputs: readonly InputSpec[];
   /** Absent: `output`, `output1`, … */
   outputNames?: readonly string[];
-  /** Pictures are [N, C, H, W] in the program. */
+  /** Images are [N, C, H, W] in the program. */
   channelsFirst: boolean;
   run(inputs: tf.Tensor[]): tf.Tensor[];
   /** Names of the tensors that it keeps; the active backend must be `onnxruntime`. */

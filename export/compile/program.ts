@@ -38,7 +38,7 @@ export interface Program {
   /** Default: `output`, `output1`, … */
   outputNames?: readonly string[];
   target: Target;
-  /** Rows where their number is fixed; otherwise the first axis is free. */
+  /** Rows if their number is fixed; otherwise the first axis is free. */
   batch?: number;
 }
 
@@ -49,7 +49,7 @@ export type ProgramParts = Pick<
 >;
 
 /**
- * @throws {UserError} naming all kernels that have no lowering rule, or none at this operator set; where the graph depends on data or on
+ * @throws {UserError} naming all kernels that have no lowering rule, or none at this operator set; also if the graph depends on data or on
  *                     the number of rows; for an operator set out of range
  */
 export async function compileProgram(program: Program): Promise<ProgramParts> {

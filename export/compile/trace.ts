@@ -21,7 +21,7 @@ export interface Trace {
 /**
  * @param run     any function of tensors; called once, inside `tf.tidy`
  * @param inputs  shapes and types of its arguments; values that depend on other lengths than the batch's are fixed by these
- * @throws {UserError} where the program reads a value, so that its graph would depend on data, and where kernels have no lowering
+ * @throws {UserError} if the program reads a value, so that its graph would depend on data, or if kernels have no lowering
  *                     rule: all of them are named, with the layers that call them
  */
 export async function trace(run: (inputs: tf.Tensor[]) => tf.Tensor[], inputs: readonly TensorSpec[]): Promise<Trace> {

@@ -23,9 +23,9 @@ export const LRN_FLAGS = '--lrn-k, --lrn-alpha, --lrn-beta, --lrn printed|code';
 export const near = (a: number, b: number) => Math.abs(a - b) <= 1e-5 * Math.max(Math.abs(a), Math.abs(b));
 
 /**
- * @returns  the choice, undefined for the network's own constants; and a line that says what was assumed, where something was
+ * @returns  the choice, undefined for the network's own constants; and a line that says what was assumed, if something was
  * @throws {UserError} for a window that our layer cannot have
- * @throws {UsageError} where a flag has nothing to act on
+ * @throws {UsageError} if a flag has nothing to act on
  */
 export function chooseLrn(
   { file, graph }: Source,
@@ -47,7 +47,7 @@ export function chooseLrn(
   const warning =
     `response normalisation (${rows.map(({ name }) => name).join(', ')}): the file does not say its constants; taken are k ${bias}, ` +
     `alpha ${alpha} divided by the window of ${size}, beta ${beta}, as in PyTorch's LocalResponseNorm(${size}, ${alpha}, ${beta}, ${bias}); ` +
-    `where it was trained with others, say so by ${LRN_FLAGS}`;
+    `if it was trained with others, give them with ${LRN_FLAGS}`;
   return { lrn, warning };
 }
 
@@ -69,7 +69,7 @@ function constantsOf(base: SourceLrn, flags: LrnFlags, where: string): LrnConsta
   return { depthRadius: (size - 1) / 2, bias: k, alpha: flags.lrn === 'printed' ? alpha : share, beta };
 }
 
-/** A float32 as it was written, 0.0001 and not 0.00009999999747378752, where that is the same float32. */
+/** A float32 as it was written, 0.0001 and not 0.00009999999747378752, if that is the same float32. */
 export function tidy(value: number): number {
   const short = Number(value.toPrecision(7));
   return Math.fround(short) === Math.fround(value) ? short : value;

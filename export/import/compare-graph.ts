@@ -1,10 +1,10 @@
-/** Where a file's graph computes something else than the network that its weights go into. Weights fit in spite of it; predictions differ. */
+/** Where a file's graph computes something else than the network that its weights go into. The weights fit nevertheless; predictions differ. */
 import { type ConcreteRow, concreteRows, type NetworkOptions } from '../../model/geometry.js';
 import type { NetworkSpec } from '../../model/spec.js';
 import { near } from './choose-lrn.js';
 import type { LayerKind, Source, SourceLrn } from './source.js';
 
-/** What may make predictions differ, one line each, for people; none where the file holds weights only. */
+/** What may make predictions differ, one line each, for people; none if the file holds weights only. */
 export function graphDifferences(source: Source, spec: NetworkSpec, options: NetworkOptions): string[] {
   const { graph, own } = source;
   if (!graph) return [];
@@ -62,7 +62,7 @@ function orderDifferences(order: LayerKind[], rows: ConcreteRow[], model: string
   return [`order of layers: the file has ${order.join(' ')}; ${model} has ${ours.join(' ')}`];
 }
 
-/** Where the file reads pictures of another size, or prepares them itself. */
+/** Where the file reads images of another size, or prepares them itself. */
 export function inputWarnings({ graph, own }: Source, { name, inputPx: ours }: NetworkSpec): string[] {
   if (!graph || own?.model === name) return [];
   const { inputPx = ours, fed } = graph;

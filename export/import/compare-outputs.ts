@@ -1,4 +1,4 @@
-/** Runs a file's own graph in onnxruntime beside the network that its weights went into, on the same pictures. */
+/** Runs a file's own graph in onnxruntime alongside the network that its weights went into, on the same images. */
 import { dirname } from 'node:path';
 import { Float16Array } from '@petamoriken/float16';
 import * as tf from '@tensorflow/tfjs-core';
@@ -36,7 +36,7 @@ export interface Imported {
 
 /**
  * @returns  how far the logits are apart at most, or why they cannot be compared
- * @throws {UserError} where they differ, naming the first layer that does and the flags to try
+ * @throws {UserError} if they differ, naming the first layer that does and the flags to try
  */
 export async function compareOutputs(
   source: Source,
@@ -72,7 +72,7 @@ interface Result {
   data: ArrayLike<number>;
 }
 
-/** The same pictures for both: NHWC for ours, mean subtracted; NCHW for the file, as its network was trained. */
+/** The same images for both: NHWC for ours, mean subtracted; NCHW for the file, as its network was trained. */
 function cropsOf({ imagePx, inputPx }: NetworkSpec, { mean, normalisation }: Imported) {
   const { channelOrder, std } = normalisation;
   const pictures = squarePictures(PICTURES, imagePx);
@@ -108,7 +108,7 @@ async function runFile(
     const runs: ort.InferenceSession.ReturnType[] = [];
     const size = crops.length / PICTURES;
     for (let first = 0; first < PICTURES; first += rows) {
-      const batch = new Float32Array(rows * size); // zeros where there are more rows than pictures
+      const batch = new Float32Array(rows * size); // zeros if there are more rows than images
       batch.set(crops.subarray(first * size, (first + rows) * size));
       const data = type === 'float16' ? new Uint16Array(Float16Array.from(batch).buffer) : batch;
       runs.push(await session.run({ [name]: new ort.Tensor(type, data as Float32Array, dims) }));
@@ -124,7 +124,7 @@ async function openPart(file: string, input: ReturnType<typeof valueInfo>, outpu
   const { skeleton: bytes } = readSkeleton(file);
   const proto = onnxProto.onnx.ModelProto.decode(bytes);
   const cut = cutGraph(proto, { inputs: [input], outputs: [...new Set(outputs)] });
-  const part = { ...cut, graph: { ...cut.graph, valueInfo: [] } }; // of another size of picture, maybe
+  const part = { ...cut, graph: { ...cut.graph, valueInfo: [] } }; // of another size of image, maybe
   return ort.InferenceSession.create(encodeEdited({ bytes, proto }, part), {
     enableCpuMemArena: false,
     logSeverityLevel: 4,
@@ -132,7 +132,7 @@ async function openPart(file: string, input: ReturnType<typeof valueInfo>, outpu
   });
 }
 
-/** The rows of all runs, as many as there are pictures. */
+/** The rows of all runs, as many as there are images. */
 function joined(tensors: readonly ort.Tensor[]): Result {
   const [{ type, dims }] = tensors;
   const row = tensors[0].size / dims[0];

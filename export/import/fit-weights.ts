@@ -20,7 +20,7 @@ interface ExpectedLayer {
 export type FittedWeights = Map<string, Float32Array>;
 
 /**
- * The number of classes that a file's last layer gives; the network's published number where that layer is no fully connected one.
+ * The number of classes that a file's last layer gives; the network's published number where that layer is not a fully connected one.
  */
 export function classesOf({ layers }: Source, spec: NetworkSpec): number {
   const last = layers.at(-1);
@@ -29,7 +29,7 @@ export function classesOf({ layers }: Source, spec: NetworkSpec): number {
 
 /**
  * @param options  classes as in `classesOf`; `width` for tests
- * @throws {UserError} with what every layer expects and what came, where they differ; where a number is NaN or infinite
+ * @throws {UserError} with what every layer expects and what came, if they differ or a number is NaN or infinite
  */
 export async function fitWeights(
   source: Source,
@@ -158,7 +158,7 @@ function inTfjsOrder(stored: Float32Array, got: SourceLayer, { kernel, maps }: E
 
 /**
  * Makes conv1 read what our networks are fed, R, G, B in 0 … 255 minus the mean. A network learnt on (x − mean) / std computes the same with its
- * kernel divided by std, channel by channel: Σ k · (x − mean) / std = Σ (k / std) · (x − mean); zeros around the picture are zeros in both.
+ * kernel divided by std, channel by channel: Σ k · (x − mean) / std = Σ (k / std) · (x − mean); zeros around the image are zeros in both.
  * @param kernel  HWIO, changed in place
  * @param oihw    its lengths
  */

@@ -28,7 +28,7 @@ export interface ImportedNetwork {
   model: tfl.LayersModel;
   labels: string[];
   synsets?: string[];
-  /** Subtracted from pictures, float32 [imagePx, imagePx, 3], 0 … 255. */
+  /** Subtracted from images, float32 [imagePx, imagePx, 3], 0 … 255. */
   mean: Float32Array;
   channelOrder: Normalisation['channelOrder'];
   /** Constants of response normalisation that are not the network's own. */
@@ -95,7 +95,7 @@ async function labelsOf({ file, own }: Source, classes: number, given: string | 
   if (given !== undefined) return readLabels(given, classes);
   if (!own) return Array.from({ length: classes }, (_, index) => `class ${index}`);
   if (own.labels.length === classes) return own.labels;
-  throw new UserError(`${file}: expected ${classes} labels in its metadata, one a class, got ${own.labels.length}`);
+  throw new UserError(`${file}: expected ${classes} labels in its metadata, one per class, got ${own.labels.length}`);
 }
 
 /** The file's own per-pixel mean unless a colour is given; else one colour everywhere. */

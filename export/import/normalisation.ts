@@ -14,7 +14,7 @@ export interface Normalisation {
   warning?: string;
 }
 
-/** Caffe's imagenet_mean.binaryproto averaged over the picture. */
+/** Caffe's imagenet_mean.binaryproto averaged over the image. */
 const CAFFE_MEAN: Rgb = [122.67891434, 116.66876762, 104.00698793];
 /** torchvision's ImageNet preset, there for pixels in 0 … 1. */
 const TORCHVISION_MEAN: Rgb = [0.485 * 255, 0.456 * 255, 0.406 * 255];

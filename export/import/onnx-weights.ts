@@ -76,7 +76,7 @@ function gemm(graph: OnnxGraph, node: NodeProto): SourceLayer {
   };
 }
 
-/** A `MatMul` of two computed values is no layer. */
+/** A `MatMul` of two computed values is not a layer. */
 function matMul(graph: OnnxGraph, node: NodeProto): SourceLayer | undefined {
   const kernel = graph.constant(node.input?.[1]);
   if (kernel?.dims.length === 3) return { kind: 'local', kernel, ...addedAfter(graph, node) };

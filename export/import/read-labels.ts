@@ -16,7 +16,7 @@ export async function readLabels(file: string, classes: number): Promise<string[
   const text = decodeText(bytes);
   const labels = text.trimStart().startsWith('[') ? parseArray(file, text) : lines(text);
   if (labels.length === classes) return labels;
-  throw new UserError(`${file}: expected ${classes} labels, one a class of the network, got ${labels.length}`);
+  throw new UserError(`${file}: expected ${classes} labels, one per class of the network, got ${labels.length}`);
 }
 
 function lines(text: string): string[] {

@@ -4,7 +4,7 @@ import type { StoredTensor } from '../../onnx/file/stored-tensor.js';
 /** A convolution's window as the file has it. */
 export interface ConvGeometry {
   strides: readonly number[];
-  /** [top, left, bottom, right]; undefined where the file names a rule (`auto_pad`) instead. */
+  /** [top, left, bottom, right]; undefined if the file names a rule (`auto_pad`) instead. */
   pads: readonly number[] | undefined;
   groups: number;
 }
@@ -15,7 +15,7 @@ export interface SourceLayer {
   kernel: StoredTensor;
   bias?: StoredTensor;
   transposed?: boolean;
-  /** Order in which a picture is laid out before the first fully connected layer. */
+  /** Order in which an image is laid out before the first fully connected layer. */
   flattened?: 'chw' | 'hwc';
   geometry?: ConvGeometry;
   /** Name of what the layer gives, bias added, in a graph. */
@@ -49,11 +49,11 @@ export interface OwnRecord {
   top1Error?: number;
   top5Error?: number;
   measuredOn?: object;
-  /** Crops that the file averages itself; absent where it leaves that to others. */
+  /** Crops that the file averages itself; absent if it leaves that to others. */
   crops?: number;
   /** R, G, B in 0 … 255. */
   meanRgb?: [number, number, number];
-  /** Per-pixel mean [imagePx, imagePx, 3], where the file subtracts it itself. */
+  /** Per-pixel mean [imagePx, imagePx, 3], if the file subtracts it itself. */
   mean?: StoredTensor;
 }
 
@@ -65,13 +65,13 @@ export interface Source {
   layers: SourceLayer[];
   /** Weights that belong to no layer this program knows. */
   unused: string[];
-  /** Undefined where the file holds weights only. */
+  /** Undefined if the file holds weights only. */
   graph?: {
     /** Program that wrote the file. */
     producer: string;
     order: LayerKind[];
     lrns: SourceLrn[];
-    /** Side of the input, pixels, where it is written. */
+    /** Side of the input, pixels, if it is written. */
     inputPx?: number;
     /** What the first convolution reads. */
     fed?: FedValue;

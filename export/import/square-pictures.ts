@@ -1,4 +1,4 @@
-/** Pictures where there are none to take: squares of random colours, whose edges every kernel sees. */
+/** Images if there are none to take: squares of random colours, whose edges every kernel sees. */
 import { random } from '../../base/random.js';
 
 /** Squares along a side. */

@@ -1,5 +1,5 @@
 /**
- * Layers from named tensors in PyTorch's order: convolutions [out, in / groups, h, w], fully connected layers [out, in] with pictures
+ * Layers from named tensors in PyTorch's order: convolutions [out, in / groups, h, w], fully connected layers [out, in] with images
  * laid out c, h, w. torchvision's `alexnet` calls them `features.0.weight` … `classifier.6.bias`; names of this project's layers
  * (`conv1.weight` or `conv1/kernel`) are taken as well.
  */

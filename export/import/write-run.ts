@@ -11,7 +11,7 @@ import { Sgd } from '../../train/sgd.js';
 import type { ImportedNetwork } from './import-network.js';
 import { squarePictures } from './square-pictures.js';
 
-/** Pictures kept for checking exports. */
+/** Images kept for checking exports. */
 const SAMPLES = 8;
 
 /** Writes the folder, in place of a run that is there: `best/` and `last/` hold the same weights, velocities are 0. */
@@ -39,7 +39,7 @@ export async function writeRun(
   return run;
 }
 
-/** Before the first step; with the errors that the file says it has, where they are of one crop as a run's are. */
+/** Before the first step; with the errors that the file says it has, if they are of one crop as a run's are. */
 function stateOf(own: ImportedNetwork['own']): RunState {
   const state = startState();
   const { top1Error, top5Error, measuredOn, crops = 1 } = own ?? {};

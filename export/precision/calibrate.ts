@@ -1,5 +1,5 @@
 /**
- * The range of each activation on real pictures: the smallest and largest value, or less where the few numbers at the ends cost more
+ * The range of each activation on real images: the smallest and largest value, or less if the few numbers at the ends cost more
  * than they are worth.
  */
 
@@ -80,11 +80,11 @@ function widen(range: Range, values: Float32Array): void {
   Object.assign(range, { min, max });
 }
 
-/** How often absolute values were met; zeros are left out, since a code says them exactly whatever the range. */
+/** How often absolute values were met; zeros are left out, because a code says them exactly whatever the range. */
 export class Histogram {
   private readonly counts = new Float64Array(BINS);
   private readonly width: number;
-  /** Codes for absolute values: half of them where both signs occur. */
+  /** Codes for absolute values: half of them if both signs occur. */
   private readonly levels: number;
 
   constructor(private readonly range: Range) {

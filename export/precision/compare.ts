@@ -7,7 +7,7 @@ export interface Comparison {
   pictures: number;
   /** Share of the rows whose largest output is the same. */
   agreement: number;
-  /** Medians of milliseconds a row, one row at a time, the files in turn. */
+  /** Medians of milliseconds per row, one row at a time, the files in turn. */
   referenceMs: number;
   ms: number;
 }

@@ -12,7 +12,7 @@ import { type Constant, type ElementType, type GraphNode, type Value, valuesOf }
 /** With these, half precision begins. */
 const PRODUCTS = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
 
-/** Computed in half precision where an input is in half precision. */
+/** Computed in half precision if an input is in half precision. */
 const FOLLOWERS = new Set(
   (
     'Relu LeakyRelu PRelu Elu Selu Sigmoid Tanh HardSigmoid Clip MaxPool AveragePool GlobalAveragePool Add Sub Mul Div Min Max Neg ' +

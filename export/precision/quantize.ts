@@ -27,7 +27,7 @@ export interface QuantizeOptions {
   onProgress?: (done: number, total: number) => void;
 }
 
-/** True where this machine's processor needs `reduceRange`: x86 without VNNI. */
+/** True if this machine's processor needs `reduceRange`: x86 without VNNI. */
 export function needsReducedRange(): boolean {
   if (process.arch !== 'x64') return false;
   try {
@@ -38,7 +38,7 @@ export function needsReducedRange(): boolean {
 }
 
 /**
- * @param feeds  pictures, or other inputs, as the model will meet them
+ * @param feeds  images, or other inputs, as the model will meet them
  */
 export async function quantize({ parts }: OnnxModel, feeds: Feeds, options: QuantizeOptions): Promise<OnnxModel> {
   const plan = planQuantization(parts, new Set(options.keepFloat));

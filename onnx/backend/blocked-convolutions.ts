@@ -1,5 +1,5 @@
 /**
- * Convolutions in onnxruntime's own blocked layout. Its optimizer takes that layout only where weights are constants; in a training
+ * Convolutions in onnxruntime's own blocked layout. Its optimizer takes that layout only if weights are constants; in a training
  * step they are computed, so this pass writes the nodes itself: `ReorderInput`, `Conv`, `ReorderOutput` of the internal domain
  * `com.microsoft.nchwc`. A third more speed than a plain `Conv`. For programs that run here; never in a file.
  *
@@ -19,7 +19,7 @@ interface ConvAttributes extends Attributes {
 }
 
 /**
- * The program with its convolutions blocked where that is possible and faster.
+ * The program with its convolutions blocked if that is possible and faster.
  * @param nodes    in order of computation
  * @param outputs  values that must be computed under their own names
  * @param block    channels that lie together: 8 or 16, by processor; 0 leaves every node as it is
@@ -44,9 +44,9 @@ export function blockConvolutions(
 }
 
 /**
- * One convolution as blocked nodes, and its result reordered for whoever reads it plain.
+ * One convolution as blocked nodes, and its result reordered for readers of the plain layout.
  * @param relu     the node fused into it, if any
- * @param blocked  what is known of blocked values; gains the picture and the result
+ * @param blocked  what is known of blocked values; gains the image and the result
  */
 function blockedNodes(
   g: Graph,
@@ -82,7 +82,7 @@ function internal(g: Graph, op: string, inputs: Value[], attributes: Attributes,
 }
 
 /**
- * Whole blocks of channels in and out, in each group; or pictures of a few channels, which are read as they lie. A dilated one whose
+ * Whole blocks of channels in and out, in each group; or images of a few channels, which are read as they lie. A dilated one whose
  * result is narrower than its kernel (the gradient of conv1's kernel) is faster plain.
  */
 function canBlock(node: GraphNode, block: number): boolean {

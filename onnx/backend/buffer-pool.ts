@@ -12,7 +12,7 @@ export function newArray(dtype: DType, length: number): TensorData {
   return new ARRAY_TYPES[dtype](length);
 }
 
-/** `values` as the array type that belongs to `dtype`: the same array where it already is. */
+/** `values` as the array type that belongs to `dtype`: the same array if it already is. */
 export function asArray(dtype: DType, values: ArrayLike<number>): TensorData {
   return values instanceof ARRAY_TYPES[dtype] ? values : ARRAY_TYPES[dtype].from(values);
 }

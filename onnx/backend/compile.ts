@@ -17,7 +17,7 @@ const TARGET = { opset: 17, lrn: 'conv' } as const;
 const MAX_SESSIONS = 32;
 
 /**
- * From here on a program gives its memory back after each run. AlexNet's update alone computes 1.5 GB, its gradients 1.0 GB at batch 8;
+ * From this size on a program gives its memory back after each run. AlexNet's update alone computes 1.5 GB, its gradients 1.0 GB at batch 8;
  * with micro-batches these are programs of their own, and several forms of them are kept. A step of cifar10-18pct at 128 computes 0.5 GB.
  */
 const LARGE_PROGRAM_BYTES = 0.6e9;
@@ -121,7 +121,7 @@ function nodeName({ scope, outputs }: GraphNode): string {
   return scope ? `${scope}|${outputs[0].name}` : outputs[0].name;
 }
 
-/** What a program takes where none of its results is let go of before its end: an upper bound. */
+/** Memory that a program takes if none of its results is freed before its end: an upper bound. */
 export function programBytes(calls: readonly KernelCall[], leaves: readonly Operand[]): number {
   return bytesOf(leaves) + bytesOf(calls.flatMap((call) => call.outputs));
 }

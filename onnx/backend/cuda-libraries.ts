@@ -1,6 +1,6 @@
 /**
  * The libraries that tfjs-node-gpu's TensorFlow (2.9) opens by name before it takes a GPU on Linux x64
- * (tensorflow/stream_executor/platform/default: dlopen_checker.cc, dso_loader.cc). Where one is missing it logs a line and computes
+ * (tensorflow/stream_executor/platform/default: dlopen_checker.cc, dso_loader.cc). If one is missing it logs a line and computes
  * on the CPU; here all that are missing are named at once, with what brings them.
  */
 import { constants } from 'node:os';
@@ -23,7 +23,7 @@ const SONAMES = {
 /** Stays loaded: what TensorFlow is about to open need not be unloaded and read again. Of dlfcn.h; not among Node's constants. */
 const RTLD_NODELETE = 0x1000;
 
-/** @returns for people, which libraries are missing and what brings them; nothing where all are there, or on other systems */
+/** @returns for people, which libraries are missing and what brings them; nothing if all are there, or on other systems */
 export function missingCudaLibraries(): string | undefined {
   if (process.platform !== 'linux' || process.arch !== 'x64') return undefined;
   const missing = Object.entries(SONAMES).flatMap(([source, sonames]) => {

@@ -15,7 +15,7 @@ export function providerNamed(value: string | undefined): Provider {
   throw new UserError(`ALEXNET_PROVIDER: expected one of ${PROVIDERS.join(', ')}, got "${value}"`);
 }
 
-/** What to do where a provider does not run. */
+/** What to do if a provider does not run. */
 export const PROVIDER_ADVICE: Record<Provider, string> = {
   cpu: 'reinstall onnxruntime-node',
   webgpu: 'it needs a GPU with a Vulkan driver; unset ALEXNET_PROVIDER to train on the CPU',

@@ -23,7 +23,7 @@ export class TensorRecord implements Operand {
   /** Someone outside may hold `data`: the array is never used again for another tensor. */
   shared = false;
   complexTensorInfos?: { real: TensorInfo; imag: TensorInfo };
-  /** Strings; or `data` in tfjs's order where its memory order is another. */
+  /** Strings; or `data` in tfjs's order if its memory order is another. */
   private host?: backend_util.BackendValues;
   private native?: Tensor;
   private failure?: Error;
@@ -72,7 +72,7 @@ export class TensorRecord implements Operand {
     this.data = undefined;
   }
 
-  /** Its values cannot be had: it stands for an input while a program is traced, or computing it failed. */
+  /** Its values are not available: it stands for an input while a program is traced, or computing it failed. */
   get failed(): boolean {
     return this.failure !== undefined;
   }

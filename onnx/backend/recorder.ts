@@ -117,7 +117,7 @@ export class Recorder {
     for (const call of calls) for (const input of call.inputs) if (input) this.release(input, -1);
   }
 
-  /** True where the values depend on an input of the program that is being traced. */
+  /** True if the values depend on an input of the program that is being traced. */
   dependsOnInput(record: TensorRecord): boolean {
     if (!record.source) return record.failed;
     const leaves = neededCalls(this.pending, [record]).flatMap((call) => call.inputs as readonly TensorRecord[]);
@@ -157,7 +157,7 @@ export class Recorder {
     );
   }
 
-  /** Runs calls that are pending no more. */
+  /** Runs the calls that are still pending. */
   private settle(
     calls: readonly PendingCall[],
     kept: readonly TensorRecord[],
@@ -166,7 +166,7 @@ export class Recorder {
     try {
       if (kept.length > 0) this.run(neededCalls(calls, kept), kept, memory);
     } catch (cause) {
-      // Whoever reads one of these tensors learns why it has no value; the rest of the program goes on.
+      // Whoever reads one of these tensors learns why it has no value; the rest of the program continues.
       for (const record of kept) record.fail(cause as Error);
     }
     this.discardReaders(calls);

@@ -1,4 +1,4 @@
-/** Registers the backend `onnxruntime` and, for it, every kernel of the cpu backend: lowered where a rule takes it, else delegated. */
+/** Registers the backend `onnxruntime` and, for it, every kernel of the cpu backend: lowered if a rule takes it, else delegated. */
 import '@tensorflow/tfjs-backend-cpu';
 import {
   getKernel,
@@ -34,7 +34,7 @@ const delegated = new Map<string, number>();
 export interface KernelCounts {
   /** Kernel calls computed by onnxruntime. */
   onnx: number;
-  /** Calls left to tfjs's cpu backend, by kernel (and reason, where a rule exists but refused). */
+  /** Calls left to tfjs's cpu backend, by kernel (and reason, if a rule exists but refused). */
   delegated: Record<string, number>;
   /** Session runs. */
   runs: number;
@@ -97,7 +97,7 @@ function dependsOnInput(call: KernelCallArguments): boolean {
 }
 
 /**
- * A kernel that cannot be exported, met while tracing: noted, and the program goes on with results of the shape that zeros give, so that
+ * A kernel that cannot be exported, met while tracing: noted, and the program continues with results of the shape that zeros give, so that
  * one error names all such kernels.
  */
 function standIn(

@@ -1,6 +1,6 @@
 /**
  * tfjs's backend `tensorflow`: TensorFlow's native library through `@tensorflow/tfjs-node-gpu` or `@tensorflow/tfjs-node`, whichever is
- * installed beside this package. Neither is a dependency; what their install scripts and TensorFlow leave unsaid is said here.
+ * installed next to this package. Neither is a dependency; what their install scripts and TensorFlow leave unsaid is said here.
  */
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';

@@ -1,5 +1,5 @@
 /**
- * A model that was read and edited, as bytes that lose nothing: the schema at hand knows ONNX 1.10 and would drop later fields (default
+ * A model that was read and edited, as bytes that lose nothing: the schema in use knows ONNX 1.10 and would drop later fields (default
  * attributes of functions, `overload`, `metadata_props` of nodes). Only what the edit put in is encoded; all else keeps its bytes.
  */
 import onnxProto from 'onnx-proto';
@@ -33,7 +33,7 @@ export interface Decoded {
 
 /**
  * @param edited  `decoded.proto` with other lists in its graph: their elements are the same objects, or new ones
- * @param data    of tensors that lie outside of the model: their values, to be put into it, or other places
+ * @param data    of tensors that lie outside the model: their values, to be put into it, or other places
  */
 export function encodeEdited(
   { bytes, proto }: Decoded,

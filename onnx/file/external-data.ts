@@ -1,4 +1,4 @@
-/** Tensors of an ONNX model that lie in a file beside it (`data_location` EXTERNAL, onnx/docs/ExternalData.md). */
+/** Tensors of an ONNX model that lie in a file next to it (`data_location` EXTERNAL, onnx/docs/ExternalData.md). */
 import { open, realpath, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative } from 'node:path';
 import onnxProto from 'onnx-proto';
@@ -17,7 +17,7 @@ export function isExternal({ dataLocation }: TensorProto): boolean {
 /**
  * @param model  path of the model's file
  * @param roots  folders that links may lead into; undefined for the model's own
- * @throws {UserError} where the data file is missing, cut short, or outside of the model's folder
+ * @throws {UserError} if the data file is missing, cut short, or outside the model's folder
  */
 export async function readExternalData(model: string, tensor: TensorProto, roots?: Roots): Promise<Uint8Array> {
   const { path, offset, length } = await findExternalData(model, tensor, roots);
@@ -26,7 +26,7 @@ export async function readExternalData(model: string, tensor: TensorProto, roots
     const bytes = new Uint8Array(length);
     for (let at = 0; at < length; ) {
       const { bytesRead } = await file.read(bytes, at, length - at, offset + at);
-      if (bytesRead === 0) throw new UserError(`${model}: ${tensor.name}: ${path} got shorter while it was read`);
+      if (bytesRead === 0) throw new UserError(`${model}: ${tensor.name}: ${path} shrank while it was read`);
       at += bytesRead;
     }
     return bytes;
@@ -62,7 +62,7 @@ async function findExternalData(
 
 /**
  * The folder that a model's data really lies in, and the locations of its tensors in that: onnxruntime follows no link out of the folder it is given.
- * @returns  undefined where it lies in several
+ * @returns  undefined if it lies in several
  */
 export async function realLocations(
   path: string,
@@ -81,7 +81,7 @@ export async function realLocations(
   return { folder, locations };
 }
 
-/** The values of all tensors of a model that lie in files beside it. */
+/** The values of all tensors of a model that lie in files next to it. */
 export async function readAllExternalData(
   path: string,
   model: ModelProto,

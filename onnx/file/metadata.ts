@@ -14,13 +14,13 @@ export interface ModelMetadata {
   labels: string[];
   /** ImageNet synset ids (`n02123045`) by class where known, else absent. */
   synsets?: string[];
-  /** Side of the square picture that goes in, pixels (256 for AlexNet): short side resized to it, centre cut out. */
+  /** Side of the square image that goes in, pixels (256 for AlexNet): short side resized to it, centre cut out. */
   imagePx: number;
   /** Side of the network's own input, pixels (227 for AlexNet). */
   inputPx: number;
   /** Crops averaged inside the file with `head` image, as `cropsOf` orders them; 1 with `head` tensor. */
   crops: number;
-  /** Mean colour of the training pictures, R, G, B in 0 … 255; the file with `head` image subtracts the per-pixel mean itself. */
+  /** Mean colour of the training images, R, G, B in 0 … 255; the file with `head` image subtracts the per-pixel mean itself. */
   meanRgb: [number, number, number];
   /** Data set it was trained on, as given to `--data`. */
   dataset: string;
@@ -39,7 +39,7 @@ export interface ModelMetadata {
 
 /** What errors were measured on. */
 export interface MeasuredOn {
-  /** As given to `--data`; absent where it is `dataset`. */
+  /** As given to `--data`; absent if it is `dataset`. */
   data?: string;
   split: string;
   /** Number of images, spread evenly over the split. */

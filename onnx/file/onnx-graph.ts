@@ -16,11 +16,11 @@ export class OnnxGraph {
   private readonly producers = new Map<string, NodeProto>();
   private readonly consumers = new Map<string, NodeProto[]>();
 
-  /** @param path  of the file, for errors and for data files beside it */
+  /** @param path  of the file, for errors and for data files next to it */
   constructor(
     readonly path: string,
     readonly model: ModelProto,
-    /** Folders in which data beside it may lie; undefined for its own. */
+    /** Folders in which data next to it may lie; undefined for its own. */
     private readonly roots?: Roots,
   ) {
     const { node = [], initializer = [] } = model.graph ?? {};

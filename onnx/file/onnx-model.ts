@@ -1,4 +1,4 @@
-/** A model ready to be written, and the writing: to memory, or to a file with its large tensors inside or beside it. */
+/** A model ready to be written, and the writing: to memory, or to a file with its large tensors inside or next to it. */
 import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { moveFile, writeChunks } from '../../base/atomic-file.js';
@@ -19,7 +19,7 @@ import {
 const LARGEST_FILE = 2 ** 31 - 1;
 /** Tensors of fewer bytes stay in the model file. */
 const SMALLEST_EXTERNAL = 1024;
-/** Tensors beside the model begin at multiples of a memory page, so that runtimes can map them. */
+/** Tensors next to the model begin at multiples of a memory page, so that runtimes can map them. */
 const PAGE = 4096;
 
 /** An ONNX model. */
@@ -46,7 +46,7 @@ export class OnnxModel {
 
 /** How to write. */
 export interface SaveOptions {
-  /** Tensors of 1 KiB and more go to `FILE.data` beside the file. Default: where the file would pass protobuf's 2 GB. */
+  /** Tensors of 1 KiB and more go to `FILE.data` next to the file. Default: if the file would pass protobuf's 2 GB. */
   externalData?: boolean;
   /**
    * Called with the path of the written file before it takes its place; what it throws stops the export.
@@ -58,7 +58,7 @@ export interface SaveOptions {
 /** What was written. */
 export interface SavedModel {
   file: string;
-  /** File of the tensors, where they are kept outside. */
+  /** File of the tensors, if they are kept outside. */
   dataFile?: string;
   /** Of both files. */
   bytes: number;
@@ -69,7 +69,7 @@ export interface SavedModel {
 /**
  * What stands where a command is to write a model: asked before it computes.
  * @param external  whether tensors go to a file of their own, as in `SaveOptions`
- * @throws {UserError} where a file there was not written by this package
+ * @throws {UserError} if a file there was not written by this package
  */
 export async function checkModelPlace(file: string, external = false): Promise<void> {
   const what = 'a model file of "alexnet export"';
@@ -94,9 +94,9 @@ export function isExternal(model: OnnxModel, { externalData }: SaveOptions): boo
 }
 
 /**
- * Writes a model. Files are written beside their place, checked, and only then take it: what was there before stays as it was when
+ * Writes a model. Files are written next to their place, checked, and only then take it: what was there before stays as it was when
  * anything fails.
- * @throws {UserError} where `file` cannot be written
+ * @throws {UserError} if `file` cannot be written
  */
 export async function saveModel(model: OnnxModel, file: string, options: SaveOptions = {}): Promise<SavedModel> {
   if ((await stat(file).catch(() => undefined))?.isDirectory())

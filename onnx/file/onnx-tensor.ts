@@ -1,5 +1,5 @@
 /**
- * Tensors of ONNX files (onnx/onnx.proto, TensorProto): numbers in `raw_data`, in the field of their type, or in a file beside the model
+ * Tensors of ONNX files (onnx/onnx.proto, TensorProto): numbers in `raw_data`, in the field of their type, or in a file next to the model
  * (`data_location` EXTERNAL, onnx/docs/ExternalData.md).
  */
 import onnxProto from 'onnx-proto';
@@ -21,7 +21,7 @@ const FLOAT_TYPES: Record<number, FloatType> = {
 
 /**
  * @param model  path of the model's file
- * @param roots  folders in which data beside it may lie; undefined for its own
+ * @param roots  folders in which data next to it may lie; undefined for its own
  */
 export function storedTensor(model: string, tensor: TensorProto, roots?: Roots): StoredTensor {
   const name = tensor.name ?? '';

@@ -50,7 +50,7 @@ for (const op of ['Add', 'Sub', 'Mul', 'Div', 'MaxPool', 'GlobalMaxPool', 'Reduc
 /** Clipping as near as this to 0 and 1 keeps probabilities: Keras clips them by 1e-7. */
 const NEARLY = 0.01;
 
-/** @returns undefined where the graph leaves it open */
+/** @returns undefined if the graph leaves it open */
 export function endingOf(graph: GraphProto, output: string): Ending | undefined {
   return new Walk(graph).from(output);
 }

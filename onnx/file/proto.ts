@@ -63,7 +63,7 @@ export interface ModelParts {
   producerVersion?: string;
 }
 
-/** Where tensors lie that are kept outside of the model file: name of that file, beside it, and offset of each. */
+/** Where tensors lie that are kept outside the model file: name of that file, next to it, and offset of each. */
 export interface ExternalData {
   location: string;
   offsets: ReadonlyMap<string, number>;
@@ -100,7 +100,7 @@ function graphOf(parts: ModelParts): GraphProto {
   };
 }
 
-/** A model as a message whose tensors have lengths and no numbers: what a check of its structure needs. */
+/** A model as a message whose tensors have lengths and no values: what a check of its structure needs. */
 export function structureOf(parts: ModelParts): ModelProto {
   const initializer = storedTensors(parts).map(([name, constant]) =>
     tensorMessage(name, constant, { location: 'nowhere', offset: 0 }),

@@ -6,7 +6,7 @@ import { readMetadataProps } from './model-file.js';
 
 type ModelProto = import('onnx-proto').onnx.IModelProto;
 
-/** Protobuf's own limit: larger models keep their numbers in files beside. */
+/** Protobuf's own limit: larger models keep their values in files next to them. */
 const MAX_BYTES = 2 ** 31 - 1;
 
 /**

@@ -62,7 +62,7 @@ function replaced(
   return Buffer.concat(parts);
 }
 
-/** The fields that say where a tensor's data lie in the file; undefined where they are so few that they stay. */
+/** The fields that say where a tensor's data lie in the file; undefined if they are so few that they stay. */
 function place({ start, end }: Field, location: string): Uint8Array | undefined {
   const length = end - start;
   if (length < SMALLEST_REFERRED) return undefined;

@@ -89,7 +89,7 @@ async function readHeader(file: FileHandle, path: string, size: number) {
   try {
     header = JSON.parse(text.toString('utf8'));
   } catch (cause) {
-    throw new UserError(`${path}: not a safetensors file: its header is no JSON: ${(cause as Error).message}`, {
+    throw new UserError(`${path}: not a safetensors file: its header is not JSON: ${(cause as Error).message}`, {
       cause,
     });
   }

@@ -8,7 +8,7 @@ export interface StoredTensor {
   name: string;
   /** Row-major. */
   dims: readonly number[];
-  /** @throws {UserError} when they are missing, cut short or of a type that is no float */
+  /** @throws {UserError} when they are missing, cut short or of a type that is not a float */
   read(): Promise<Float32Array>;
 }
 

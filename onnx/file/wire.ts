@@ -27,7 +27,7 @@ export interface Field {
   end: number;
 }
 
-/** The bytes are no protobuf, or end too early. */
+/** The bytes are not protobuf, or end too early. */
 export class NotProtobuf extends Error {
   /**
    * @param at        where
@@ -85,7 +85,7 @@ function varintAt(source: Bytes, from: number, end: number): { value: number; en
 
 function within(from: number, to: number, end: number): number {
   if (to <= end) return to;
-  throw new NotProtobuf(`goes on to byte ${to}, ends at ${end}`, from, to);
+  throw new NotProtobuf(`runs to byte ${to}, ends at ${end}`, from, to);
 }
 
 /** A field that holds bytes, in pieces. */

@@ -1,5 +1,5 @@
 /**
- * Batch normalisation with given mean and variance: offset + (x − mean) · scale / √(variance + ε), over the last axis. Where the
+ * Batch normalisation with given mean and variance: offset + (x − mean) · scale / √(variance + ε), over the last axis. If the
  * parameters are stored in the file it is a factor and a summand a channel, which a convolution or matrix product before it takes into
  * its own weights.
  */
@@ -52,7 +52,7 @@ function affine(g: Graph, parameters: Parameters, epsilon: number): Affine | und
 }
 
 /**
- * The convolution or product that made `x`, with the factor in its kernel and the summand in its bias; undefined where another operator
+ * The convolution or product that made `x`, with the factor in its kernel and the summand in its bias; undefined if another operator
  * made it, or others read it too.
  */
 function intoWeights(g: Graph, x: Value, { factor, summand, name }: Affine): Value | undefined {
@@ -83,7 +83,7 @@ function intoWeights(g: Graph, x: Value, { factor, summand, name }: Affine): Val
   return g.view(result, x.layout);
 }
 
-/** `conv1/bias` beside `conv1/kernel`. */
+/** `conv1/bias` for `conv1/kernel`. */
 const biasName = (kernel: string) => `${kernel.replace(/\/[^/]*$/, '')}/bias`;
 
 function lowerVectors(g: Graph, x: Value, [mean, variance, offset, scale]: Parameters, epsilon: number): Value {
@@ -113,7 +113,7 @@ function lowerAffine(g: Graph, x: Value, parameters: Parameters, { factor, summa
 
 function lower(g: Graph, x: Value, parameters: Parameters, epsilon: number): Value {
   const stored = affine(g, parameters, epsilon);
-  // tfjs gives matrices and sequences as pictures of one row.
+  // tfjs gives matrices and sequences as images of one row.
   const base = x.reshapedFrom;
   const isSame = base && x.uses === 1 && base.shape[base.shape.length - 1] === x.shape[x.shape.length - 1];
   const value = stored && isSame ? base : x;

@@ -11,7 +11,7 @@ function acceptsBias(node: GraphNode | undefined): node is GraphNode {
 
 /**
  * `a + b` where one is the result of a `Conv` or `Gemm` used nowhere else and the other a vector over its last axis.
- * @returns undefined where that is not so
+ * @returns undefined if that is not so
  */
 export function addBias(g: Graph, a: Value, b: Value): Value | undefined {
   const [product, bias] = b.shape.length === 1 ? [a, b] : [b, a];

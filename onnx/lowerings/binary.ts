@@ -60,10 +60,10 @@ const truncatedMod: Lowering = (g, a, b) => point(g, 'Mod', [a, b], a.dtype, { f
 
 const negative = (g: Graph, x: Value) => point(g, 'Less', [x, g.scalar(0)], 'bool');
 
-/** True where the operands lie on different sides of 0. */
+/** True if the operands lie on different sides of 0. */
 const signsDiffer = (g: Graph, a: Value, b: Value) => point(g, 'Xor', [negative(g, a), negative(g, b)]);
 
-/** The remainder r of truncated division, which is exact; r + b where the signs of a and b differ and r is not 0. NaN for b = ±∞ then, as in tfjs. */
+/** The remainder r of truncated division, which is exact; r + b if the signs of a and b differ and r is not 0. NaN for b = ±∞ then, as in tfjs. */
 const floatMod: Lowering = (g, a, b) => {
   const rest = truncatedMod(g, a, b);
   const nothing = point(g, 'Mul', [b, g.scalar(0)]);

@@ -1,5 +1,5 @@
 /**
- * ONNX nodes of a convolution and its two gradients. Everything here is in ONNX's own order: pictures [N, C, …space], kernels
+ * ONNX nodes of a convolution and its two gradients. Everything here is in ONNX's own order: images [N, C, …space], kernels
  * [O, I / groups, …space], space of two or three axes.
  */
 import type { Graph, Value } from '../graph.js';
@@ -99,15 +99,15 @@ function gradientAsConvolution(g: Graph, c: ConvGeometry): boolean {
 }
 
 /**
- * Gradient of the kernel. Few channels (conv1, small nets): one `Conv` whose picture is x and whose kernel is dy, batch and channels
- * exchanged, strides turned to dilations. Otherwise one `MatMul` for each kernel position over all pictures' pixels.
+ * Gradient of the kernel. Few channels (conv1, small nets): one `Conv` whose image is x and whose kernel is dy, batch and channels
+ * exchanged, strides turned to dilations. Otherwise one `MatMul` for each kernel position over all images' pixels.
  */
 export function kernelGradient(g: Graph, x: Value, dy: Value, c: ConvGeometry): Value {
   const inPerGroup = c.inChannels / c.groups;
   const dims = [c.outChannels, inPerGroup, ...c.kernel];
   const dyT = exchanged(g, dy);
   if (gradientAsConvolution(g, c)) {
-    // Exactly what the windows see: with more, the result would grow by rows that are no kernel's.
+    // Exactly what the windows see: with more, the result would grow by rows that are not a kernel's.
     const picture = exchanged(g, padSpace(g, x, c.padBegin, c.padEnd));
     const attributes = {
       dilations: c.strides,

@@ -1,6 +1,6 @@
 /**
  * Convolutions and their gradients, over two axes of space or three, plain, grouped and depthwise. All of them are one `Conv` of
- * channels-first pictures: a depthwise convolution has as many groups as channels, our own kernel `GroupedConv2D`
+ * channels-first images: a depthwise convolution has as many groups as channels, our own kernel `GroupedConv2D`
  * (model/grouped-conv2d.ts) gives its number of groups, tfjs's plain kernels have one.
  */
 import { backend_util } from '@tensorflow/tfjs-core';
@@ -18,7 +18,7 @@ type Shape5 = [number, number, number, number, number];
 /** What tells one family of tfjs's convolutions from another. */
 interface Kind {
   geometry(xShape: readonly number[], filterShape: readonly number[], attrs: Attrs): ConvGeometry;
-  /** Order in memory of ONNX's pictures, and of its kernels. */
+  /** Order in memory of ONNX's images, and of its kernels. */
   picture(attrs: Attrs): Layout;
   filter: Layout;
 }
@@ -78,10 +78,10 @@ const CONV_2D: Kind = {
 /** tfjs's kernels are [h, w, channels, multiplier]; memory channels, multiplier, h, w is ONNX's [channels · multiplier, 1, h, w]. */
 const DEPTHWISE: Kind = {
   geometry: (x, filter, attrs) => geometry2d(x, filter, attrs, true),
-  picture: () => NCHW, // the cpu kernel, too, takes every picture as NHWC
+  picture: () => NCHW, // the cpu kernel, too, takes every image as NHWC
   filter: [2, 3, 0, 1],
 };
-/** Pictures [N, D, H, W, C], kernels [d, h, w, I, O]. */
+/** Images [N, D, H, W, C], kernels [d, h, w, I, O]. */
 const CONV_3D: Kind = { geometry: geometry3d, picture: () => [0, 4, 1, 2, 3], filter: [4, 3, 0, 1, 2] };
 
 /** A tfjs kernel as ONNX's [O, I / groups, …space]. */

@@ -1,5 +1,5 @@
 /**
- * Grey-scale dilation of pictures [N, H, W, C] and its gradients: the largest sum of a pixel and the kernel's entry above it, over
+ * Grey-scale dilation of images [N, H, W, C] and its gradients: the largest sum of a pixel and the kernel's entry above it, over
  * each window; the first of equal ones gets the gradient. As in tfjs, NaNs are passed over and the search starts at −2⁵³ + 1.
  */
 import { backend_util } from '@tensorflow/tfjs-core';
@@ -65,7 +65,7 @@ function largest(g: Graph, taps: readonly Value[], marks: readonly Value[], none
 function pixelNumbers(g: Graph, d: Geometry, position: readonly number[]): Value {
   const along = (a: number) =>
     Array.from({ length: d.output[a] }, (_, i) =>
-      // Outside the picture the sum is −∞ and the number is not used, except where all of a window is so.
+      // Outside the image the sum is −∞ and the number is not used, except where all of a window is so.
       Math.min(d.input[a] - 1, Math.max(0, i * d.strides[a] - d.padBegin[a] + position[a] * d.dilations[a])),
     );
   const numbers = along(0).flatMap((row) => along(1).map((column) => row * d.input[1] + column));

@@ -3,7 +3,7 @@ import { backend_util, type Tensor } from '@tensorflow/tfjs-core';
 import type { TensorSpec } from '../kernel-call.js';
 import type { Rule } from '../rule.js';
 
-/** Throws where the equation or the shapes are wrong. tfjs numbers the result's axes first. */
+/** Throws if the equation or the shapes are wrong. tfjs numbers the result's axes first. */
 function resultShape(inputs: readonly TensorSpec[], equation: string): number[] {
   const { allDims, idDims } = backend_util.decodeEinsumEquation(equation, inputs.length);
   backend_util.checkEinsumDimSizes(allDims.length, idDims, inputs as unknown as Tensor[]);

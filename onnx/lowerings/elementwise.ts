@@ -10,7 +10,7 @@ export const same = ([x]: TensorSpec[]): TensorSpec[] => [{ shape: x.shape, dtyp
 const broadcast = (a: readonly number[], b: readonly number[]): number[] =>
   backend_util.assertAndGetBroadcastShape([...a], [...b]);
 
-/** Output of two inputs, of the first one's type. Throws where the shapes do not fit. */
+/** Output of two inputs, of the first one's type. Throws if the shapes do not fit. */
 export const broadcastOutput = ([a, b]: TensorSpec[]): TensorSpec[] => [
   { shape: broadcast(a.shape, b.shape), dtype: a.dtype },
 ];

@@ -1,5 +1,5 @@
 /**
- * Reading and writing where a tensor of indices says. tfjs throws at once where an index is out of range; ONNX counts negative ones
+ * Reading and writing where a tensor of indices says. tfjs throws at once if an index is out of range; ONNX counts negative ones
  * from the end and fails only when it runs. So the indices are looked at when the kernel is called, and a wrong one leaves the call
  * to the cpu kernel: it throws its own error, or does what it does where only the flattened position is in range.
  * Indices that are data cost one pass; those still to be computed (say, by an arg max) are computed then, as they would be if the
@@ -192,7 +192,7 @@ export const GATHER_SCATTER: Record<string, Rule> = {
     inputs: ['sortedSequence', 'values'],
     refuses: ([sorted, values]) => {
       if (sorted.dtype !== values.dtype || sorted.dtype === 'bool') return `dtypes ${sorted.dtype} and ${values.dtype}`;
-      return size(sorted.shape) * values.shape[1] > MAX_COMPARISONS ? 'so many comparisons' : undefined;
+      return size(sorted.shape) * values.shape[1] > MAX_COMPARISONS ? 'too many comparisons' : undefined;
     },
     outputs: ([, values]) => [{ shape: values.shape, dtype: 'int32' }],
     lower: (g, [sorted, values], { side }) => {

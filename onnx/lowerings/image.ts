@@ -1,10 +1,10 @@
-/** Pictures [N, H, W, C] turned by an angle, and boxes cut out of them. */
+/** Images [N, H, W, C] turned by an angle, and boxes cut out of them. */
 import { backend_util } from '@tensorflow/tfjs-core';
 import type { Graph, Value } from '../graph.js';
 import type { Attrs } from '../kernel-call.js';
 import { type Rule, refusesAllButFloat } from '../rule.js';
 
-/** Pixel that each output pixel shows, −1 where it lies outside: the angle is an attribute, so this is known beforehand. */
+/** Pixel that each output pixel shows, −1 if it lies outside: the angle is an attribute, so this is known beforehand. */
 function rotatedPixels(height: number, width: number, { radians, center }: Attrs): number[] {
   const [centerX, centerY] = backend_util.getImageCenter(center, height, width);
   const [sin, cos] = [Math.sin(radians), Math.cos(radians)];
@@ -31,7 +31,7 @@ function lowerRotation(g: Graph, image: Value, attrs: Attrs): Value {
   return g.reshape(g.node('Where', [mask, shown, border], {}, dims, 'float32'), image.shape);
 }
 
-/** Where the rows or columns of each crop lie in the picture: [boxes, crop], float64 like the JavaScript numbers of the cpu kernel. */
+/** Where the rows or columns of each crop lie in the image: [boxes, crop], float64 like the JavaScript numbers of the cpu kernel. */
 function cropPositions(g: Graph, from: Value, to: Value, length: number, crop: number): Value {
   const number = (value: number) => g.scalar(value, 'float64');
   const column = from.dims;
@@ -48,7 +48,7 @@ function cropPositions(g: Graph, from: Value, to: Value, length: number, crop: n
 }
 
 interface Along {
-  /** Whether the position lies in the picture. */
+  /** Whether the position lies in the image. */
   inside: Value;
   /** Pixels before and after it, or the nearest one; int64. */
   pixels: Value[];
@@ -117,14 +117,14 @@ export const IMAGE: Record<string, Rule> = {
     outputs: ([image]) => [{ shape: image.shape, dtype: 'float32' }],
     lower: (g, [image], attrs) => [lowerRotation(g, image, attrs)],
   },
-  /** A box of a picture that is not there is left to the cpu kernel, which leaves it black. */
+  /** A box of an image that is not there is left to the cpu kernel, which leaves it black. */
   CropAndResize: {
     since: 13,
     inputs: ['image', 'boxes', 'boxInd'],
     refuses: ([image, boxes, boxInd]) =>
       refusesAllButFloat([image, boxes]) ?? (boxInd.dtype === 'int32' ? undefined : `box numbers of ${boxInd.dtype}`),
     refusesValues: (values, [image]) =>
-      values(2).every((picture: number) => picture >= 0 && picture < image.shape[0]) ? undefined : 'box of no picture',
+      values(2).every((picture: number) => picture >= 0 && picture < image.shape[0]) ? undefined : 'box of no image',
     outputs: ([image, boxes], { cropSize }) => [
       { shape: [boxes.shape[0], ...cropSize, image.shape[3]], dtype: 'float32' },
     ],

@@ -7,7 +7,7 @@ import { type Rule, refusesAllButFloat } from '../rule.js';
 import { activate, refusesActivation } from './activation.js';
 import { binary } from './elementwise.js';
 
-/** [..., rows, columns] of a product. Throws, in tfjs's words, where the matrices do not fit. */
+/** [..., rows, columns] of a product. Throws, in tfjs's words, if the matrices do not fit. */
 function productShape(a: readonly number[], b: readonly number[], { transposeA, transposeB }: Attrs): number[] {
   const innerA = a[a.length - (transposeA ? 2 : 1)];
   const innerB = b[b.length - (transposeB ? 1 : 2)];
@@ -52,9 +52,9 @@ function lowerMatMul(g: Graph, a: Value, b: Value, bias: Value | undefined, attr
 }
 
 /**
- * Features flattened from NHWC into a stored matrix: the picture need not be transposed back where the matrix's rows can be put in
+ * Features flattened from NHWC into a stored matrix: the image need not be transposed back where the matrix's rows can be put in
  * the order h, w, c → c, h, w once and for all.
- * @returns features and matrix so arranged, or undefined where that is not the case
+ * @returns features and matrix so arranged, or undefined if that is not the case
  */
 function flattenedInMemoryOrder(g: Graph, a: Value, b: Value, attrs: Attrs): [Value, Value] | undefined {
   const picture = a.reshapedFrom;

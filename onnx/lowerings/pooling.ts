@@ -13,7 +13,7 @@ import { negated, padSpace, trimmed, turnedAround, type Windows, withPadEnd } fr
 /** What tells pooling over two axes from pooling over three. */
 interface Kind {
   geometry(shape: readonly number[], attrs: Attrs): Windows;
-  /** Order in memory of ONNX's pictures. */
+  /** Order in memory of ONNX's images. */
   layout: Layout;
   /** Of equal maxima in a window the last one gets the gradient. */
   lastMaximum: boolean;
@@ -59,7 +59,7 @@ const attributesOf = (p: Windows) => ({
   strides: p.strides,
 });
 
-/** Largest pixels, and where they are: int64 positions in the flattened picture. `inner` is trimmed. */
+/** Largest pixels, and where they are: int64 positions in the flattened image. `inner` is trimmed. */
 function maxPool(g: Graph, picture: Value, inner: Windows): [pooled: Value, indices: Value] {
   const dims = [...picture.dims.slice(0, 2), ...inner.output];
   const [pooled, indices] = g.multi('MaxPool', [picture], attributesOf(inner), [
@@ -80,7 +80,7 @@ function lowerAvgPool(g: Graph, kind: Kind, x: Value, attrs: Attrs): Value {
   return g.node('AveragePool', [picture], attributesOf(inner), [...picture.dims.slice(0, 2), ...inner.output]);
 }
 
-/** Adds each entry of `dy` where `indices` point in a picture of zeros. */
+/** Adds each entry of `dy` where `indices` point in an image of zeros. */
 function scattered(g: Graph, dy: Value, indices: Value, dims: readonly number[]): Value {
   const size = dims.reduce((product, length) => product * length, 1);
   const count = indices.dims.reduce((product, length) => product * length, 1);
@@ -212,8 +212,8 @@ export const POOLING: Record<string, Rule> = {
       const [x] = inputs;
       if (x.shape.length !== 4) return `rank ${x.shape.length}`;
       const { begin, end } = trimmed(POOL_2D.geometry(x.shape, attrs));
-      // Positions would be those in the smaller picture.
-      if ([...begin, ...end].some((pad) => pad < 0)) return 'windows over a part of the picture';
+      // Positions would be those in the smaller image.
+      if ([...begin, ...end].some((pad) => pad < 0)) return 'windows over a part of the image';
       return refusesAllButFloat(inputs) ?? refuses(POOL_2D, x, attrs);
     },
     outputs: ([x], attrs) => [

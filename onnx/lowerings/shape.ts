@@ -32,7 +32,7 @@ function splitSizes(x: { shape: readonly number[] }, { numOrSizeSplits, axis }: 
 export const withLength = (shape: readonly number[], axis: number, length: number) =>
   shape.map((old, a) => (a === axis ? length : old));
 
-/** Moves no numbers: the axes are named anew, and memory stays as it is. */
+/** Moves no values: only the axes get other names, and memory stays as it is. */
 export function transposed(g: Graph, x: Value, perm: readonly number[]): Value {
   const renamed = inverse(perm);
   return g.view(
@@ -63,7 +63,7 @@ export function pad(g: Graph, x: Value, paddings: Paddings, value: number): Valu
   return g.view(g.node('Pad', inputs, { mode: 'constant' }, padded(x.dims, inMemory)), x.layout);
 }
 
-/** Begin and size along every axis, from tfjs's shorter or negative ones. Throws where they leave the tensor. */
+/** Begin and size along every axis, from tfjs's shorter or negative ones. Throws if they leave the tensor. */
 export function sliceParams({ shape }: { shape: readonly number[] }, { begin, size }: Attrs): [number[], number[]] {
   const x = { shape } as never;
   const [from, lengths] = slice_util.parseSliceParams(x, begin, size);

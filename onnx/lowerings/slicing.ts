@@ -108,7 +108,7 @@ export const SLICING: Record<string, Rule> = {
     },
     lower: (g, [x], { dims }) => [turned(g, x, util.parseAxisParam(dims, [...x.shape]))],
   },
-  /** Pictures [N, H, W, C]. */
+  /** Images [N, H, W, C]. */
   FlipLeftRight: {
     since: 13,
     inputs: ['image'],

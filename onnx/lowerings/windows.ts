@@ -1,4 +1,4 @@
-/** Windows that convolutions and pools move over a picture [N, C, …space] of two or three axes of space. */
+/** Windows that convolutions and pools move over an image [N, C, …space] of two or three axes of space. */
 import type { Graph, Value } from '../graph.js';
 
 /** Lists have one entry an axis of space. */
@@ -9,7 +9,7 @@ export interface Windows {
   strides: number[];
   dilations: number[];
   /**
-   * Pixels that the first window begins before the picture, and that the last one ends after it; negative where it begins or ends
+   * Pixels that the first window begins before the image, and that the last one ends after it; negative where it begins or ends
    * inside. tfjs knows both: `same` with strides longer than three-axis kernels, numbers of pixels around kernels that are not square.
    */
   padBegin: number[];
@@ -27,7 +27,7 @@ export function withPadEnd(windows: Omit<Windows, 'padEnd'>): Windows {
 }
 
 /**
- * The windows over the part of the picture that ONNX must be shown: it finds the number of windows itself, and knows no negative
+ * The windows over the part of the image that ONNX must be shown: it finds the number of windows itself, and knows no negative
  * padding. A rest shorter than a stride does no harm.
  * @returns  windows with padding of 0 and more, and the pixels to cut, as negative padding
  */
@@ -43,7 +43,7 @@ export function trimmed<T extends Windows>(windows: T): { inner: T; begin: numbe
   return { inner, begin, end };
 }
 
-/** Zeros around the picture, or fewer pixels where a count is negative. */
+/** Zeros around the image, or fewer pixels where a count is negative. */
 export function padSpace(g: Graph, x: Value, begin: readonly number[], end: readonly number[]): Value {
   if ([...begin, ...end].every((pad) => pad === 0)) return x;
   const [n, channels, ...space] = x.dims;
@@ -53,10 +53,10 @@ export function padSpace(g: Graph, x: Value, begin: readonly number[], end: read
 
 export const negated = (lengths: readonly number[]) => lengths.map((length) => 0 - length);
 
-/** Axes of space of a picture with as many of them as `lengths`. */
+/** Axes of space of an image with as many of them as `lengths`. */
 export const spaceAxes = (lengths: readonly number[]) => lengths.map((_, a) => 2 + a);
 
-/** A picture or kernel turned by 180°: every axis of space backwards. */
+/** An image or kernel turned by 180°: every axis of space backwards. */
 export function turnedAround(g: Graph, x: Value): Value {
   const axes = spaceAxes(x.dims.slice(2));
   const back = g.int64s(axes.map(() => -1));

@@ -15,7 +15,7 @@ export interface ModelSource {
   /** undefined for a single file, which states it. */
   name?: string;
   versions: VersionSource[];
-  /** Why its versions cannot be told. */
+  /** Why its versions are unknown. */
   fault?: UserError;
 }
 
@@ -51,7 +51,7 @@ export async function findModels(shelf: Shelf, note: (line: string) => void): Pr
   for (const name of await foldersIn(folder)) {
     if (name.startsWith('.')) continue; // of a tool, as Kubernetes' `..data`
     if (!MODEL_NAME.test(name)) {
-      note(`${join(folder, name)}: left out: names of models are letters, digits, ".", "_" and "-", 64 at most`);
+      note(`${join(folder, name)}: left out: names of models are up to 64 letters, digits, ".", "_" and "-"`);
       continue;
     }
     const source = await findModel(shelf, name).catch((fault): ModelSource => {
@@ -68,7 +68,7 @@ export async function findModels(shelf: Shelf, note: (line: string) => void): Pr
 }
 
 /**
- * One model's versions, the lowest first; undefined where there are none.
+ * One model's versions, the lowest first; undefined if there are none.
  * @throws {UserError} when its folder cannot be read, or is a link out of the repository
  */
 export async function findModel(shelf: Shelf, name: string): Promise<ModelSource | undefined> {
@@ -130,8 +130,11 @@ export async function versionSignature({ file }: VersionSource): Promise<string>
   return all.join('; ');
 }
 
-/** @throws {RequestError} MODEL_NOT_FOUND where `name` cannot be that of a model */
+/** @throws {RequestError} MODEL_NOT_FOUND if `name` cannot be that of a model */
 export function requireModelName(name: string): void {
   if (MODEL_NAME.test(name)) return;
-  throw new RequestError('MODEL_NOT_FOUND', 'no model has such a name: letters, digits, ".", "_" and "-", 64 at most');
+  throw new RequestError(
+    'MODEL_NOT_FOUND',
+    'no model has such a name; names are up to 64 letters, digits, ".", "_" and "-"',
+  );
 }

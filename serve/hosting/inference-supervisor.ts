@@ -1,6 +1,6 @@
 /**
  * Keeps one inference process alive: forks it, starts another when it dies, waits longer each time it dies again before it has answered
- * anything. worker_threads are no way out: a worker ended during `session.run` aborts the whole process.
+ * anything. worker_threads do not help: a worker ended during `session.run` aborts the whole process.
  */
 import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -12,7 +12,7 @@ import { forkQuietly } from './fork-quietly.js';
 
 const FIRST_DELAY_MS = 500;
 const LAST_DELAY_MS = 30_000;
-/** A process that has lived this long is no part of a crash loop. */
+/** A process that has lived this long is not part of a crash loop. */
 const SETTLED_MS = 30_000;
 
 export interface SupervisorEvents {

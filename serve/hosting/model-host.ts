@@ -17,13 +17,13 @@ import { ViewHost } from './view-host.js';
 
 export interface HostOptions
   extends Pick<InferenceOptions, 'provider' | 'maxPixels' | 'threads' | 'batch' | 'batchDelayMs'> {
-  /** Requests of a model that may wait, besides those in inference. */
+  /** Requests of a model that may wait, in addition to those in inference. */
   maxWaiting: number;
   /** Time from a complete request to its answer, milliseconds, waiting included. */
   timeoutMs: number;
   /** Inference processes of a model. */
   replicas: number;
-  /** Bytes of answers kept by picture, a model; 0 for none. */
+  /** Bytes of cached answers by image, per model; 0 for none. */
   cacheBytes: number;
   /** Path of an index made by `alexnet index`, of one of the models. */
   index?: string;
@@ -38,10 +38,10 @@ export interface HostOptions
 export interface Classified {
   model: ServedModel;
   probabilities: Float32Array;
-  /** [crops, classes], where it was asked for. */
+  /** [crops, classes], if it was asked for. */
   byCrop?: Float32Array;
   timings: Timings;
-  /** Taken from an earlier answer to the same picture, whose timings these are. */
+  /** Taken from an earlier answer to the same image, whose timings these are. */
   cached: boolean;
 }
 
@@ -54,7 +54,7 @@ export class ModelHost {
   private readonly cache?: LRUCache<string, Omit<Classified, 'model' | 'cached'>>;
   /** What people look at, besides the classes. */
   readonly views: ViewHost;
-  /** When it was taken up, milliseconds since 1970: tells a version from the one that it replaces. */
+  /** When it was accepted, milliseconds since 1970: tells a version from the one that it replaces. */
   readonly sinceMs = Date.now();
   private loaded?: Loaded;
   private up = 0;
@@ -130,7 +130,7 @@ export class ModelHost {
    */
   async start(): Promise<Loaded> {
     try {
-      // One after the other: they would contend for the disk, and a fault is said once.
+      // One after the other: they would contend for the disk, and an error is reported once.
       for (const process of this.processes) await process.start();
       return this.loaded!;
     } catch (error) {
@@ -144,7 +144,7 @@ export class ModelHost {
     return this.loaded!.model;
   }
 
-  /** Answers are kept by picture. */
+  /** Answers are kept by image. */
   get caches(): boolean {
     return this.cache !== undefined;
   }
@@ -173,7 +173,7 @@ export class ModelHost {
   }
 
   /**
-   * An encoded picture's probabilities.
+   * An encoded image's probabilities.
    * @param wanted  `byCrop`: those of each crop as well
    * @throws {RequestError} as `RequestQueue.add`
    */
@@ -186,7 +186,7 @@ export class ModelHost {
     }
     if (this.cache) this.metrics.cacheMiss(this.model);
     const { answer, timings } = await this.infer({ type: 'classify', bytes, ...wanted }, signal);
-    if (answer.type !== 'answer') throw new Error(`a picture was answered with ${answer.type}`);
+    if (answer.type !== 'answer') throw new Error(`an image was answered with ${answer.type}`);
     const { probabilities, byCrop } = answer;
     if (key) this.cache?.set(key, { probabilities, byCrop, timings });
     return { model: this.model, probabilities, byCrop, timings, cached: false };

@@ -1,5 +1,5 @@
 /**
- * All models of a server, by name and version. A version that is loaded anew answers from its old process until the new one has run once;
+ * All models of a server, by name and version. A version that is reloaded answers from its old process until the new one has run once;
  * one that fails to load leaves things as they were.
  */
 import { dirname, resolve } from 'node:path';
@@ -77,7 +77,7 @@ export class Repository {
   ) {}
 
   /**
-   * Loads every model; those of the folder that fail are left out, unless that is strict.
+   * Loads every model; those of the folder that fail are left out, unless `strict` is set.
    * @throws {UserError} when none is left, two have one name, or a single file cannot be loaded
    */
   async start(): Promise<void> {
@@ -114,7 +114,7 @@ export class Repository {
     );
   }
 
-  /** Why not every model answers; undefined where they do. */
+  /** Why not every model answers; undefined if they do. */
   get notReady(): string | undefined {
     if (this.loading) return 'the model is loading';
     for (const [name, versions] of this.models) {
@@ -179,7 +179,7 @@ export class Repository {
 
   /**
    * Reads a model from disk again: versions that are new or changed are loaded, those that are gone end. One model at a time.
-   * @throws {RequestError} MODEL_NOT_FOUND, or LOAD_FAILED with the reason: what answered before goes on
+   * @throws {RequestError} MODEL_NOT_FOUND, or LOAD_FAILED with the reason: what answered before keeps answering
    */
   load(name: string): Promise<void> {
     return this.inTurn(async () => {
@@ -203,7 +203,7 @@ export class Repository {
   }
 
   /**
-   * Its requests are answered yet, then its processes end.
+   * It finishes pending requests, then its processes end.
    * @throws {RequestError} MODEL_NOT_FOUND
    */
   unload(name: string): Promise<void> {
@@ -319,7 +319,10 @@ export class Repository {
     const names = [...this.models].filter(([, versions]) => this.latest(versions)).map(([name]) => name);
     if (names.length === 1) return names[0];
     if (names.length === 0) throw new RequestError('MODEL_NOT_FOUND', 'no model is loaded');
-    throw new RequestError('MODEL_AMBIGUOUS', `several models are here: ${names.join(', ')}; choose one with ?model=`);
+    throw new RequestError(
+      'MODEL_AMBIGUOUS',
+      `the server has several models: ${names.join(', ')}; choose one with ?model=`,
+    );
   }
 
   private async sourceOf(name: string): Promise<ModelSource> {

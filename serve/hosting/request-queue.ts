@@ -5,15 +5,15 @@
 import { RequestError } from '../errors.js';
 import type { Answer, Reply, ToInference, Work } from '../inference/messages.js';
 
-/** Pictures with a process, by those that share a run: one run under way, one decoded or decoding, one on its way. */
+/** Images with a process, by those that share a run: one run under way, one decoded or decoding, one on its way. */
 const RUNS_AHEAD = 3;
-/** Work under way while its process dies is tried once more. */
+/** Work under way while its process dies is retried once. */
 const MAX_ATTEMPTS = 2;
 
 export interface QueueOptions {
-  /** Pictures that may wait, besides those in inference. */
+  /** Images that may wait, in addition to those in inference. */
   maxWaiting: number;
-  /** Time from `add` to the answer, milliseconds; also what a process may take over one picture before it counts as hung. */
+  /** Time from `add` to the answer, milliseconds; also what a process may take over one image before it counts as hung. */
   timeoutMs: number;
 }
 
@@ -58,7 +58,7 @@ export class RequestQueue {
     return lane;
   }
 
-  /** Requests that somebody waits for. */
+  /** Requests that a client waits for. */
   get pending(): number {
     return this.lanes.reduce((sum, lane) => sum + lane.pending, this.waiting.length);
   }
@@ -148,7 +148,7 @@ export class Lane {
   private sent: Job[] = [];
   private up = false;
   private runsAhead = RUNS_AHEAD;
-  /** One at a time after a death, until something is answered: so only the picture that kills is tried in vain. */
+  /** One at a time after a death, until something is answered: so only the image that kills is tried without success. */
   private ahead = 1;
   private hang?: NodeJS.Timeout;
 
@@ -170,7 +170,7 @@ export class Lane {
     return this.sent.filter(({ settled }) => !settled).length;
   }
 
-  /** @param batch  pictures that may share a run there */
+  /** @param batch  images that may share a run there */
   processReady(batch = 1): void {
     this.up = true;
     this.runsAhead = batch === 1 ? RUNS_AHEAD : 2 * batch;

@@ -17,7 +17,7 @@ const MAX_WAITING = 4;
 const RETRY_AFTER_S = 5;
 /** What one step may take before the process counts as hung: under load it gets a hundredth of a core. */
 const HANG_MS = 300_000;
-/** How long a step waits, at most, while pictures are being classified. */
+/** How long a step waits, at most, while images are being classified. */
 const MAX_YIELD_MS = 1000;
 const YIELD_POLL_MS = 5;
 
@@ -40,7 +40,7 @@ export class ViewHost {
   private turn: Promise<void> = Promise.resolve();
   private answer?: { id: number; take(reply: StepReply): void; fail(error: Error): void };
 
-  /** @param isClassifying  pictures are with the model just now */
+  /** @param isClassifying  images are with the model just now */
   constructor(
     private readonly options: ViewHostOptions,
     private readonly isClassifying: () => boolean,
@@ -128,7 +128,7 @@ export class ViewHost {
     if (this.stopped) throw ending();
     if (!this.child) throw new RequestError('VIEW_FAILED');
     const hang = setTimeout(() => {
-      this.log(`a view has not gone on for ${HANG_MS / 1000} s; ending its process`, 'error');
+      this.log(`a view made no progress for ${HANG_MS / 1000} s; ending its process`, 'error');
       this.child?.kill('SIGKILL');
     }, HANG_MS);
     try {
@@ -182,5 +182,5 @@ export class ViewHost {
 }
 
 function ending(): RequestError {
-  return new RequestError('SHUTTING_DOWN', 'this version of the model is ending; look again', 1);
+  return new RequestError('SHUTTING_DOWN', 'this version of the model is shutting down; try again', 1);
 }

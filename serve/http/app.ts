@@ -54,7 +54,7 @@ function identify({ draining }: AppDeps): RequestHandler {
   };
 }
 
-/** A line a request, without anything of the picture. */
+/** A line per request, without anything of the image. */
 function logRequests({ log }: AppDeps): RequestHandler {
   return (request, response, next) => {
     const start = performance.now();

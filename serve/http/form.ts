@@ -12,7 +12,7 @@ const MAX_HEADERS = 8192;
 const MAX_BOUNDARY = 70;
 
 interface Part {
-  /** Of the field; undefined where its headers give none. */
+  /** Of the field; undefined if its headers give none. */
   name?: string;
   content: Buffer;
 }
@@ -54,7 +54,7 @@ function* partsOf(body: Buffer, boundary: string): Generator<Part> {
   }
 }
 
-/** Place after the next delimiter; negative where there is none. */
+/** Place after the next delimiter; negative if there is none. */
 function endOf(delimiter: Buffer, body: Buffer, from: number): number {
   const start = body.indexOf(delimiter, from);
   return start < 0 ? start : start + delimiter.length;

@@ -36,7 +36,7 @@ export function openApiDocument(protocols: readonly Protocol[]): object {
     info: {
       title: 'alexnet',
       version: toolVersion(),
-      description: 'Pictures in, labels out. Every answer carries x-request-id; the request’s own is kept.',
+      description: 'Images in, labels out. Every answer carries x-request-id; the request’s own is kept.',
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: HERE }],

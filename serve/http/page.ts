@@ -1,11 +1,11 @@
-/** The page for people at `/`, from the files that the build made. Assets have their hash in their names and stay in caches; the page is asked for anew. */
+/** The page for people at `/`, from the files that the build made. Assets have their hash in their names and stay in caches; the page is requested every time. */
 import { fileURLToPath } from 'node:url';
 import express, { Router } from 'express';
 import helmet from 'helmet';
 
 const FOLDER = fileURLToPath(new URL('../page', import.meta.url));
 
-/** Nothing from elsewhere, nothing inline; pictures also from memory, as people choose them. */
+/** Nothing from elsewhere, nothing inline; images also from memory, as people choose them. */
 const POLICY = {
   'default-src': ["'none'"],
   'script-src': ["'self'"],

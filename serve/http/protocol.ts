@@ -35,7 +35,7 @@ export interface RouteDoc {
   headers?: Record<string, { description: string; required?: boolean }>;
   /** Bodies by content type; `binary` for bytes. */
   body?: Record<string, z.ZodType | 'binary'>;
-  /** The answer of status 200 by content type; undefined where it has no body. */
+  /** The answer of status 200 by content type; undefined if it has no body. */
   answer?: Record<string, z.ZodType | 'binary' | 'text'>;
   /** Other answers than errors, by status. */
   others?: Record<number, { description: string; schema: z.ZodType }>;

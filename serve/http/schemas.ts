@@ -7,7 +7,7 @@ export const PredictionSchema = z
   .object({
     index: z.int().min(0).meta({ description: 'Number of the class' }),
     label: z.string(),
-    synset: z.string().optional().meta({ description: 'ImageNet id, where known', example: 'n02123045' }),
+    synset: z.string().optional().meta({ description: 'ImageNet id, if known', example: 'n02123045' }),
     probability: Probability,
   })
   .meta({ id: 'Prediction' });
@@ -19,8 +19,8 @@ export const CropSchema = z
     name: z.string().meta({ example: 'top left' }),
     top: z.int().min(0),
     left: z.int().min(0),
-    size: z.int().min(1).meta({ description: 'Side, pixels of the picture cut to a square of image_px' }),
-    height: z.int().min(1).optional().meta({ description: 'Of a crop that is no square; size is its width' }),
+    size: z.int().min(1).meta({ description: 'Side, pixels of the image cut to a square of image_px' }),
+    height: z.int().min(1).optional().meta({ description: 'Of a crop that is not square; size is its width' }),
     mirror: z.boolean().meta({ description: 'Read from right to left after cutting' }),
   })
   .meta({ id: 'Crop' });
@@ -29,7 +29,7 @@ export const ClassifyAnswer = z
   .object({
     predictions: z.array(PredictionSchema).meta({ description: 'Most probable first' }),
     model: z.object({ name: z.string(), version: z.string() }),
-    crops: z.int().meta({ description: 'Crops of the picture whose probabilities were averaged' }),
+    crops: z.int().meta({ description: 'Crops of the image whose probabilities were averaged' }),
     multi_label: z.boolean().meta({ description: 'Each label has a probability of its own: they need not sum to 1' }),
     timings_ms: z.object({
       queue: Milliseconds,
@@ -37,12 +37,12 @@ export const ClassifyAnswer = z
       inference: Milliseconds,
       total: Milliseconds,
     }),
-    image_px: z.int().optional().meta({ description: 'With by_crop: side of the square that the picture is cut to' }),
-    image_height: z.int().optional().meta({ description: 'With by_crop: where it is no square' }),
+    image_px: z.int().optional().meta({ description: 'With by_crop: side of the square that the image is cut to' }),
+    image_height: z.int().optional().meta({ description: 'With by_crop: if it is not square' }),
     image_fit: z
       .enum(['cut', 'stretch'])
       .optional()
-      .meta({ description: 'With by_crop: how the picture gets that shape' }),
+      .meta({ description: 'With by_crop: how the image gets that shape' }),
     by_crop: z
       .array(CropSchema.extend({ predictions: z.array(PredictionSchema) }).meta({ id: 'CropAnswer' }))
       .optional()

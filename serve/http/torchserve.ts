@@ -11,7 +11,7 @@ import { PICTURE_ERRORS } from './own/classify.js';
 import type { Protocol, Route } from './protocol.js';
 import { Probability } from './schemas.js';
 
-/** Fields of a form that may hold the picture. */
+/** Fields of a form that may hold the image. */
 const FIELDS = ['data', 'body'];
 
 /** Names of its Java exceptions, by HTTP status. */
@@ -62,7 +62,7 @@ export function torchServe(deps: AppDeps): Protocol {
       response.status(unhealthy ? 500 : 200).json(body);
     },
     doc: {
-      summary: 'Whether pictures are answered',
+      summary: 'Whether images are answered',
       answer: { 'application/json': Health },
       others: { 500: { description: 'Not just now', schema: Health } },
     },

@@ -6,7 +6,7 @@ import { RequestError } from '../errors.js';
 const MIN_BYTES_PER_SECOND = 240;
 const GRACE_MS = 10_000;
 const CHECK_MS = 1000;
-/** For a body of unknown length, bytes; doubled as it comes. */
+/** For a body of unknown length, bytes; doubled as more arrives. */
 const FIRST_CAPACITY = 65_536;
 
 export interface UploadOptions {
@@ -87,7 +87,7 @@ export class Uploads {
         },
         Math.min(CHECK_MS, uploadTimeoutMs),
       );
-      const brokenOff = () => fail(new RequestError('BAD_REQUEST', 'the body broke off'));
+      const brokenOff = () => fail(new RequestError('BAD_REQUEST', 'the body ended early'));
       request.on('data', add);
       request.once('end', () => {
         clearInterval(watch);

@@ -1,5 +1,5 @@
 /**
- * A model file opened for classification in this process: decode a picture, infer its probabilities. The server's child process and
+ * A model file opened for classification in this process: decode an image, infer its probabilities. The server's child process and
  * `alexnet classify` share it, so that they answer alike. Loads onnxruntime and sharp.
  */
 
@@ -25,25 +25,25 @@ export type ClassifierOptions = Pick<InferenceOptions, 'file' | 'provider' | 'ma
 export interface Classifier {
   readonly model: ServedModel;
   readonly provider: Provider;
-  /** Pictures that may share a call of `infer` to advantage. */
+  /** Images that may share a call of `infer` to advantage. */
   readonly batch: number;
   /** Encoded JPEG, PNG or WebP → uint8 pixels as the model's crops are cut from, on a thread of its own. @throws {RequestError} */
   decode(bytes: Uint8Array): Promise<Uint8Array>;
-  /** Those of some pictures → probabilities of each, float32 [classes]. Blocks the calling thread meanwhile. */
+  /** Those of some images → probabilities of each, float32 [classes]. Blocks the calling thread meanwhile. */
   infer(pictures: readonly Uint8Array[]): Promise<Float32Array[]>;
-  /** That of one picture → its probabilities, and those of each crop, float32 [crops, classes]. Blocks meanwhile. */
+  /** That of one image → its probabilities, and those of each crop, float32 [crops, classes]. Blocks meanwhile. */
   inferByCrop(picture: Uint8Array): Promise<{ probabilities: Float32Array; byCrop: Float32Array }>;
   /** The model's own input → its outputs by name. Blocks the calling thread meanwhile. */
   run(input: Tensor, outputs: readonly string[]): Promise<Tensor[]>;
   release(): Promise<void>;
 }
 
-/** On the CPU a batch is no faster than its pictures one by one. */
+/** On the CPU a batch is no faster than its images one by one. */
 const BATCH: Record<Provider, number> = { cuda: 8, webgpu: 8, cpu: 1 };
 
 /**
  * Restricts sharp's loaders for the whole process.
- * @throws {UserError} when the file is no classifier or the provider does not run
+ * @throws {UserError} when the file is not a classifier or the provider does not run
  */
 export async function openClassifier(options: ClassifierOptions): Promise<Classifier> {
   const { file, provider, maxPixels, threads, log, version = '1' } = options;

@@ -38,7 +38,7 @@ function refusal(id: number, error: unknown): Reply {
   return { type: 'refused', id, code: 'INFERENCE_FAILED', message: 'the model failed on this input' };
 }
 
-/** Answers jobs in the order they come in; pictures that wait together share a run of the model, up to its batch. */
+/** Answers jobs in the order they come in; images that wait together share a run of the model, up to its batch. */
 class Line {
   private readonly jobs: Job[] = [];
   private isBusy = false;
@@ -68,14 +68,14 @@ class Line {
     while (this.jobs.length > 0) {
       const first = this.jobs[0];
       if (first.type === 'classify') await first.decoded;
-      // Reads the messages that came meanwhile, so that the next pictures are decoded while the model blocks this thread.
+      // Reads the messages that came meanwhile, so that the next images are decoded while the model blocks this thread.
       await setImmediate();
       for (const reply of await this.answer(await this.batch())) send(reply);
     }
     this.isBusy = false;
   }
 
-  /** The first job, or the pictures at the front that share a run. */
+  /** The first job, or the images at the front that share a run. */
   private async batch(): Promise<Job[]> {
     const { batch } = this.classifier;
     if (batch > 1 && this.batchDelayMs > 0 && this.jobs.length < batch) await delay(this.batchDelayMs);

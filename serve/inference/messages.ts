@@ -1,5 +1,5 @@
 /**
- * What the server and its inference process say to each other. Encoded pictures travel, not pixels: the 6 MB tensor of ten crops costs
+ * What the server and its inference process say to each other. Encoded images travel, not pixels: the 6 MB tensor of ten crops costs
  * 447 ms per message, a photograph next to nothing. Each `classify` and `infer` is answered by exactly one reply, in order.
  */
 
@@ -19,29 +19,29 @@ export interface InferenceOptions {
   name?: string;
   version: string;
   provider: ProviderChoice;
-  /** Width × height above which a picture is refused. */
+  /** Width × height above which an image is refused. */
   maxPixels: number;
-  /** Threads of the CPU provider; undefined for one a core. */
+  /** Threads of the CPU provider; undefined for one per core. */
   threads?: number;
-  /** Pictures that may share a run of the model; undefined for the provider's default. */
+  /** Images that may share a run of the model; undefined for the provider's default. */
   batch?: number;
-  /** How long a picture may wait for others to share its run, milliseconds. */
+  /** How long an image may wait for others to share its run, milliseconds. */
   batchDelayMs: number;
 }
 
 /** What is asked of the model. */
 export type Work =
-  /** An encoded picture; `byCrop`: the probabilities of its crops as well. */
+  /** An encoded image; `byCrop`: the probabilities of its crops as well. */
   | { type: 'classify'; bytes: Uint8Array; byCrop?: boolean }
   /** A tensor as the model takes it, and the names of the outputs wanted. */
   | { type: 'infer'; input: Tensor; outputs: string[] };
 
 export type ToInference =
   | (Work & { id: number })
-  /** Nobody waits for it any more: skip it unless its inference has begun. */
+  /** No client waits for it any more: skip it unless its inference has begun. */
   | { type: 'cancel'; id: number };
 
-/** What came of it. Of the pictures that shared a run, the first has `runs` 1, the others 0. */
+/** What came of it. Of the images that shared a run, the first has `runs` 1, the others 0. */
 export type Answer = { id: number; decodeMs: number; inferenceMs: number; runs: number } & (
   | { type: 'answer'; probabilities: Float32Array; byCrop?: Float32Array }
   | { type: 'tensors'; outputs: Tensor[] }
@@ -55,7 +55,7 @@ export type Reply =
 export interface Loaded {
   model: ServedModel;
   provider: Provider;
-  /** Pictures that may share a run. */
+  /** Images that may share a run. */
   batch: number;
 }
 

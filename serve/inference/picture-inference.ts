@@ -1,4 +1,4 @@
-/** From decoded pictures to their probabilities: crops in, what the output lacks to probabilities added, mean over the crops out. */
+/** From decoded images to their probabilities: crops in, what the output lacks to probabilities added, mean over the crops out. */
 
 import { UserError } from '../../base/errors.js';
 import type * as ort from '../../onnx/onnxruntime.js';
@@ -16,7 +16,7 @@ export class PictureInference {
   private readonly file: OfFile;
   private readonly tensor: PictureTensor;
   private readonly input: Pick<Tensor, 'name' | 'datatype' | 'shape'>;
-  /** Length of the first axis, −1 where it is free. */
+  /** Length of the first axis, −1 if it is free. */
   private readonly batch: number;
   private decided?: Activation;
 
@@ -47,7 +47,7 @@ export class PictureInference {
   /**
    * Runs the model: CUDA can fail as late as in the first run, and the first run is the slowest. Its numbers tell whether they are probabilities,
    * where nothing else does.
-   * @throws {UserError} where it gives no finite numbers for any trial image, or its output does not fit the labels
+   * @throws {UserError} if it gives no finite numbers for any trial image, or its output does not fit the labels
    */
   async warmUp(): Promise<void> {
     const trials = new Map<number, Float32Array>();
@@ -60,7 +60,7 @@ export class PictureInference {
     for (let number = 0; number < TRIALS; number++) {
       if (this.mean(await trial(number)).every(Number.isFinite)) return;
     }
-    throw new UserError(`the output ${this.file.output} has numbers that are not finite, whatever the image`);
+    throw new UserError(`the output ${this.file.output} has non-finite numbers, whatever the image`);
   }
 
   async infer(pictures: readonly Uint8Array[]): Promise<Float32Array[]> {
@@ -82,7 +82,7 @@ export class PictureInference {
     return { probabilities: this.answer(floatsOf(mean)), byCrop: floatsOf(each) };
   }
 
-  /** The output's own values, [pictures · crops, width]. */
+  /** The output's own values, [images · crops, width]. */
   private async runRows(inputs: (Uint8Array | Float32Array)[]): Promise<Float32Array> {
     const { output, facts } = this.file;
     const all = inputs.length === 1 ? bytesOf(inputs[0]) : Buffer.concat(inputs.map(bytesOf));
@@ -90,7 +90,7 @@ export class PictureInference {
     const together = this.batchIsFree ? count : this.batch;
     if (count % together !== 0) {
       throw new UserError(
-        `the model takes ${together} rows at a time, and a picture has ${this.rows}; export it with a free batch axis or 1`,
+        `the model takes ${together} rows at a time, and an image has ${this.rows}; export it with a free batch axis or 1`,
       );
     }
     const size = elementCount(this.input.shape) * DATATYPES[this.input.datatype].bytes * together;
@@ -129,7 +129,7 @@ export class PictureInference {
 
   private answer(rows: Float32Array): Float32Array {
     const mean = this.mean(rows);
-    if (!mean.every(Number.isFinite)) throw new Error('the model gave probabilities that are no numbers');
+    if (!mean.every(Number.isFinite)) throw new Error('the model gave non-finite probabilities');
     return mean;
   }
 }

@@ -19,8 +19,8 @@ type ModelProto = import('onnx-proto').onnx.IModelProto;
 type TensorProto = import('onnx-proto').onnx.ITensorProto;
 
 /**
- * @param threads  of the CPU provider; undefined for one a core
- * @throws         what onnxruntime throws where the provider does not run, or the model is not valid
+ * @param threads  of the CPU provider; undefined for one per core
+ * @throws         what onnxruntime throws if the provider does not run, or the model is not valid
  */
 export async function openSession(
   file: string,
@@ -55,7 +55,7 @@ function withOutput(model: ModelProto, name: string): ModelProto {
 }
 
 /**
- * Whether this process still looks into files of a folder, a real path: where somebody writes into one, weights would change, and where somebody cuts it,
+ * Whether this process still looks into files of a folder, a real path: if somebody writes into one, weights would change, and if somebody cuts it,
  * the process would end (SIGBUS). Weights that kernels have packed are no longer looked at. Linux only.
  */
 function isMapped(folder: string): boolean {

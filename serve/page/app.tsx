@@ -1,4 +1,4 @@
-/** The page as a whole: what is known of the server and the picture, and the chapters that show it. */
+/** The page as a whole: what is known of the server and the image, and the chapters that show it. */
 import { useMemo, useState } from 'preact/hooks';
 import { Classify } from './classify/classify.js';
 import { Inside } from './inside/inside.js';
@@ -45,7 +45,7 @@ export function App() {
     <>
       <header class="masthead">
         <h1>AlexNet</h1>
-        <p class="lead">Drop a picture, see what the network makes of it, and why.</p>
+        <p class="lead">Drop an image, see what the network makes of it, and why.</p>
       </header>
       <nav class="contents" aria-label="Chapters">
         {CHAPTERS.map(([id, title]) => (
@@ -79,7 +79,7 @@ function useTarget(models: readonly ModelStats[], chosen: string | undefined): T
 
 const keyOf = ({ name, version }: { name: string; version: string }) => `${name}/${version}`;
 
-/** Changes when the server was gone, and when the model's file was loaded anew. */
+/** Changes when the server was gone, and when the model's file was reloaded. */
 function epochOf({ returns, samples }: Server, target: Target): string {
   const latest = samples.at(-1);
   return `${returns} ${latest && modelOf(latest, target)?.since_ms}`;
@@ -132,7 +132,7 @@ function Unready({ server: { state, samples } }: { server: Server }) {
       {state === 'loading' && <p class="status">The server is loading its model. It will be ready in a moment.</p>}
       {state === 'gone' && (
         <p class="status">
-          The server does not answer. This page tries again every two seconds, and goes on when it is back.
+          The server does not answer. This page tries again every two seconds, and continues when it is back.
         </p>
       )}
       {samples.at(-1)?.left_out.map(({ name, version, reason }) => (

@@ -1,4 +1,4 @@
-/** What the page is about just now: the picture, the model that looks at it, the crop that views inside the network use. */
+/** What the page is about just now: the image, the model that looks at it, the crop that views inside the network use. */
 import type { Classified, Crop } from './server/answers.js';
 import type { Target } from './server/request.js';
 
@@ -10,7 +10,7 @@ export interface Picture {
   url: string;
 }
 
-/** Pixels of the picture that crops are cut from, and how it gets that shape. */
+/** Pixels of the image that crops are cut from, and how it gets that shape. */
 export interface Shape {
   width: number;
   height: number;
@@ -24,11 +24,11 @@ export function shapeOf({ image_px: width, image_height: height = width, image_f
 export interface Subject {
   picture?: Picture;
   target: Target;
-  /** Which crop, and where it lies; undefined until a picture has been classified. */
+  /** Which crop, and where it lies; undefined until an image has been classified. */
   crop?: Crop & { number: number };
-  /** What the picture becomes before it is cut into crops. */
+  /** What the image becomes before it is cut into crops. */
   shape?: Shape;
   answer?: Classified;
-  /** Changes when the server has come back or has loaded the model anew: what was learnt of it is asked for again. */
+  /** Changes when the server has come back or has reloaded the model: what was learnt of it is asked for again. */
   epoch: string;
 }

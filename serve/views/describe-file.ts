@@ -8,7 +8,7 @@ const { onnx } = onnxProto;
 type AttributeProto = import('onnx-proto').onnx.IAttributeProto;
 type ValueInfo = import('onnx-proto').onnx.IValueInfoProto;
 
-/** Lists longer than this are told by their length. */
+/** Lists longer than this are described by their length. */
 const LONGEST_LIST = 64;
 
 export function describeGraph({ file, layers, graph }: CropNetwork) {

@@ -40,7 +40,7 @@ export async function bytesOf(parts: AsyncGenerator<ViewPart>): Promise<Buffer> 
   throw new Error('the view gave no bytes');
 }
 
-/** @throws {UserError} where the file is no picture; what the file system throws */
+/** @throws {UserError} if the file is not an image; what the file system throws */
 export async function readPictureFile(file: string): Promise<Buffer> {
   const bytes = await readFile(file);
   try {

@@ -1,4 +1,4 @@
-/** `alexnet neighbours`: the nearest pictures of an index to a picture file, as numbers and as a drawing. */
+/** `alexnet neighbours`: the nearest images of an index to an image file, as numbers and as a drawing. */
 import { drawNeighbours } from './draw/draw-neighbours.js';
 import { requireDrawingPlace, writeScene } from './draw/scene.js';
 import { bytesOf, jsonOf, lookInto, readPictureFile } from './look.js';
@@ -20,7 +20,7 @@ type Answer = Omit<NeighboursReport, 'image' | 'out' | 'neighbours'> & {
   neighbours: { name: string; label: string; distance: number; thumbnail?: string }[];
 };
 
-/** @throws {UserError} where the model, the index or the picture cannot be used */
+/** @throws {UserError} if the model, the index or the image cannot be used */
 export async function neighboursOfFile(
   options: ExplainOptions,
   image: string,
@@ -35,8 +35,8 @@ export async function neighboursOfFile(
       const drawn = answer.neighbours.map(({ thumbnail, ...told }) => ({ ...told, thumbnail: jpegOf(thumbnail) }));
       const scene = drawNeighbours(await bytesOf(look({ view: 'picture', bytes })), drawn);
       const rows = answer.neighbours.map(({ name, label, distance }) => [name, label, String(distance)]);
-      const title = `${image}: nearest of ${answer.indexed} pictures in ${answer.layer}`;
-      await writeScene(out, scene, title, [['picture', 'label', 'distance'], ...rows]);
+      const title = `${image}: nearest of ${answer.indexed} images in ${answer.layer}`;
+      await writeScene(out, scene, title, [['image', 'label', 'distance'], ...rows]);
     }
     const neighbours = answer.neighbours.map(({ name, label, distance }) => ({ name, label, distance }));
     return { image, out, ...answer, neighbours };

@@ -1,4 +1,4 @@
-/** `alexnet occlude`: the occlusion map of a picture file, as numbers and as a drawing. */
+/** `alexnet occlude`: the occlusion map of an image file, as numbers and as a drawing. */
 import { UsageError } from '../../base/errors.js';
 import { drawOcclusion } from './draw/draw-occlusion.js';
 import { requireDrawingPlace, writeScene } from './draw/scene.js';
@@ -25,7 +25,7 @@ interface OccludeRequest extends Omit<OcclusionOptions, 'class'> {
   onProgress(done: number, total: number): void;
 }
 
-/** @throws {UserError} where the model or the picture cannot be used, or a number is out of range */
+/** @throws {UserError} if the model or the image cannot be used, or a number is out of range */
 export async function occludeFile(
   options: ExplainOptions,
   image: string,

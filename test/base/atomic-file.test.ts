@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { writeFileAtomically } from '../../base/atomic-file.js';
 import { temporaryFolder } from '../train/data/tiny-pictures.js';
 
-test('writes a file that is named without its folder under that name, and leaves nothing beside it', async (context) => {
+test('writes a file that is named without its folder under that name, and leaves nothing next to it', async (context) => {
   const before = process.cwd();
   context.after(() => process.chdir(before)); // a folder in use cannot be removed on Windows
   process.chdir(await temporaryFolder(context));

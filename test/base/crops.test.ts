@@ -18,11 +18,11 @@ test('cuts ten crops: corners row by row, centre, then the same mirrored', () =>
   );
 });
 
-test('cuts the centre of a picture with an even margin', () => {
+test('cuts the centre of an image with an even margin', () => {
   assert.deepEqual(centreCrop(32, 24), { top: 4, left: 4, mirror: false });
 });
 
-test('gives the picture and its mirror image where the input is the whole picture', () => {
+test('gives the image and its mirror image if the input is the whole image', () => {
   assert.deepEqual(tenCrops(32, 32), [
     { top: 0, left: 0, mirror: false },
     { top: 0, left: 0, mirror: true },
@@ -40,13 +40,13 @@ test('cuts one, two or five crops in the order of the ten', () => {
   assert.deepEqual(ofWhole, [[whole], [whole, mirrored], [whole], [whole, mirrored]]);
 });
 
-test('refuses a picture smaller than the input', () => {
+test('refuses an image smaller than the input', () => {
   for (const crops of [tenCrops, centreCrop]) {
     assert.throws(
       () => crops(224, 227),
       (error: Error) =>
         error instanceof ShapeError &&
-        error.message === "crops: expected a picture of at least the network's 227 pixels, got 224",
+        error.message === "crops: expected an image of at least the network's 227 pixels, got 224",
     );
   }
 });

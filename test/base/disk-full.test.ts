@@ -118,7 +118,7 @@ async function go(run: Run, beforeStep: (step: number) => void = () => {}) {
 const eventFile = (run: Run) => join('events', readdirSync(join(run.path, 'events'))[0]);
 
 test(
-  'stops where no checkpoint or figure can be written, says how to go on, and goes on to the same weights',
+  'stops where no checkpoint or figure can be written, says how to continue, and continues to the same weights',
   onFullDevice,
   async () => {
     const straight = await go(await newRun('straight'));
@@ -140,7 +140,7 @@ test(
       });
       await assert.rejects(stopping, (error: Error) => {
         const stopped =
-          /^training stops after step (8|10): (.*) cannot be written: the disk is full; (.*)\. Make room, then go on with: (.*)$/;
+          /^training stops after step (8|10): (.*) cannot be written: the disk is full; (.*)\. Make room, then continue with: (.*)$/;
         const [, , path, checkpoint, command] = stopped.exec(error.message) ?? assert.fail(error.message);
         assert.deepEqual(
           [path, checkpoint, command],
@@ -185,11 +185,11 @@ test('survives a real disk that fills up while it trains, as the command is used
     full,
     /\nalexnet train: training stops after step 2: .*\.alexnet-tmp cannot be written: the disk is full; the last good/,
   );
-  assert.match(full, /Make room, then go on with: alexnet train --resume --out .*run\n$/);
+  assert.match(full, /Make room, then continue with: alexnet train --resume --out .*run\n$/);
   assert.match(files, /^model\.json\nvelocity-1-[0-9a-f]{8}\.bin\nweights-1-[0-9a-f]{8}\.bin\n$/);
   assert.match(
     locked,
     /\nalexnet train: .*lock: cannot be written: the disk is full; make room and repeat the command\n$/,
   );
-  assert.match(resumed, /\ngoing on after step 1\n.*"epochs":3,"steps":3,/s);
+  assert.match(resumed, /\ncontinuing after step 1\n.*"epochs":3,"steps":3,/s);
 });

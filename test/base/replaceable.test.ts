@@ -1,4 +1,4 @@
-/** What commands do where somebody else's files have the names of theirs. */
+/** What commands do if somebody else's files have the names of theirs. */
 import assert from 'node:assert/strict';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -72,7 +72,7 @@ describe('a place that holds something of somebody', () => {
     await refuses(linked, ['mean.bin'], ...words.with(-1, linked));
   });
 
-  it('is kept inside of a run that is replaced, imported over or goes on', async () => {
+  it('is kept inside a run that is replaced, imported over or resumed', async () => {
     const out = join(folder, 'mine');
     await cp(run, out, { recursive: true });
     await written('mine', { 'last/thesis.txt': 'x', 'best/weights-before.bin': 'y' });
@@ -134,7 +134,7 @@ describe('a place that holds something of somebody', () => {
     await refuses(demo, ['guitar.png'], 'demo', '--out', demo, '--exit');
   });
 
-  it('gives way where a command wrote it, or where it is empty', async () => {
+  it('gives way if a command wrote it, or if it is empty', async () => {
     const out = await written('again', { 'm.onnx': '', 'p.jsonl': '' });
     for (const words of [
       ['export', '--run', run, '--external-data', '--out', join(out, 'm.onnx')],

@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- data`: how fast photographs become a prepared set, beside PIL doing the same on one core, and for what share of its time a
+ * `npm run bench -- data`: how fast photographs become a prepared set, next to PIL doing the same on one core, and for what share of its time a
  * training step waits for data. Photographs are those of ../shared/data/imagenet-samples.tar (or ALEXNET_DATA), several times over.
  */
 import { execFileSync } from 'node:child_process';
@@ -64,13 +64,13 @@ export async function data(rounds: number, steps: number): Promise<void> {
         ? `; PIL ${median(pil).toFixed(0)} on one core, median ratio ${median(ours.map((rate, i) => rate / pil[i])).toFixed(2)}`
         : '';
     console.log(
-      `alexnet prepare: ${median(ours).toFixed(0)} pictures/s a core, ${(median(ours) * cores).toFixed(0)} in all${against}`,
+      `alexnet prepare: ${median(ours).toFixed(0)} images/s a core, ${(median(ours) * cores).toFixed(0)} in all${against}`,
     );
     await stall(
       [
         ['from memory', folder, undefined],
         ['from the prepared set', pack, undefined],
-        ['JPEG decoded anew', folder, 'always'],
+        ['JPEG decoded at each use', folder, 'always'],
       ],
       steps,
     );
@@ -109,7 +109,7 @@ async function stall(sources: [string, string, OpenOptions['stream']][], steps: 
     }
     const of = (value: (time: (typeof times)[number]) => number) => median(times.slice(WARM_UP_STEPS).map(value));
     console.log(
-      `AlexNet, batch ${BATCH}, ${name}, ${title}: a step of ${of(({ whole }) => whole).toFixed(0)} ms waits ${of(({ waited }) => waited).toFixed(0)} ms for pictures ` +
+      `AlexNet, batch ${BATCH}, ${name}, ${title}: a step of ${of(({ whole }) => whole).toFixed(0)} ms waits ${of(({ waited }) => waited).toFixed(0)} ms for images ` +
         `and ${of(({ cut }) => cut).toFixed(0)} ms for cutting and colouring them, ${(100 * of(({ waited, cut, whole }) => (waited + cut) / whole)).toFixed(1)} % of it`,
     );
   }

@@ -16,7 +16,7 @@ export interface RankRound {
   bytes: number;
   /** Seconds of a step. */
   computing: number;
-  reckoned: number;
+  estimated: number;
   together: number;
   /** Of an all-reduce's ring. */
   bytesPerSecond: number;
@@ -66,7 +66,7 @@ for (const compressed of [false, true]) {
       compressed,
       bytes,
       computing,
-      reckoned: computing + exposed,
+      estimated: computing + exposed,
       together: await seconds(together),
       bytesPerSecond,
     };

@@ -1,4 +1,4 @@
-/** `npm run bench -- distributed`: AlexNet's step in two processes of one core each, and what `--dry-run --ranks 2` reckons of it. */
+/** `npm run bench -- distributed`: AlexNet's step in two processes of one core each, and what `--dry-run --ranks 2` estimates for it. */
 import { fileURLToPath } from 'node:url';
 import { launch, launchers } from '../train/distributed/launchers.js';
 import type { RankRound } from './distributed-rank.js';
@@ -6,7 +6,7 @@ import { median } from './median.js';
 
 const RANK = fileURLToPath(new URL('./distributed-rank.js', import.meta.url));
 
-/** @param batch  pictures of both processes together */
+/** @param batch  images of both processes together */
 export async function distributed(rounds: number, batch: number): Promise<void> {
   const [openMpi] = launchers;
   if (openMpi.skip) throw new Error(openMpi.skip);
@@ -25,8 +25,8 @@ export async function distributed(rounds: number, batch: number): Promise<void> 
     const ms = (value: (round: RankRound) => number) => `${(1000 * of(value)).toFixed(0)} ms`;
     console.log(
       `${compressed ? 'float16' : 'float32'} gradients, ${(own[0].bytes / 1e6).toFixed(0)} MB: a step of one process alone ${ms((r) => r.computing)}, ` +
-        `of two ${ms((r) => r.together)}, reckoned ${ms((r) => r.reckoned)}; reckoned / measured: median ${of((r) => r.reckoned / r.together).toFixed(2)} ` +
-        `(${own.map((r) => (r.reckoned / r.together).toFixed(2)).join(', ')})`,
+        `of two ${ms((r) => r.together)}, estimated ${ms((r) => r.estimated)}; estimated / measured: median ${of((r) => r.estimated / r.together).toFixed(2)} ` +
+        `(${own.map((r) => (r.estimated / r.together).toFixed(2)).join(', ')})`,
     );
   }
   const speed = median(results.map(({ bytesPerSecond }) => bytesPerSecond));

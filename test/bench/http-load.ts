@@ -1,4 +1,4 @@
-/** Load on one server of this machine: clients that post picture after picture and wait as Retry-After tells them or up to twice that, and one that asks for its health meanwhile. */
+/** Load on one server of this machine: clients that post image after image and wait as Retry-After tells them or up to twice that, and one that asks for its health meanwhile. */
 import { Agent, request } from 'node:http';
 
 export interface LoadOptions {
@@ -9,7 +9,7 @@ export interface LoadOptions {
   pictures: readonly Buffer[];
   clients: number;
   seconds: number;
-  /** It goes on until this is done, too. */
+  /** It runs until this is done, too. */
   during?: Promise<unknown>;
 }
 
@@ -69,7 +69,7 @@ export async function load({ url, path, live, pictures, clients, seconds, during
 interface Exchange {
   status: number;
   ms: number;
-  /** As the answer says; 0 where it does not. */
+  /** As the answer says; 0 if it does not. */
   retryAfterS: number;
 }
 

@@ -8,7 +8,7 @@ export function childrenOf(pid: number): number[] {
     const lines = text.trim().split('\n');
     return lines.filter((line) => !line.endsWith(' ps')).map((line) => Number.parseInt(line, 10));
   } catch {
-    return []; // ps ends with 1 where there are none
+    return []; // ps ends with 1 if there are none
   }
 }
 

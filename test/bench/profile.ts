@@ -46,7 +46,7 @@ export function profile(network: string, batch: number, steps: number): void {
 
 const percent = (part: number, whole: number) => `${((100 * part) / whole).toFixed(1)} %`;
 
-/** The trace of the steps: the largest, beside those of probes and of the first step. */
+/** The trace of the steps: the largest, next to those of probes and of the first step. */
 function readTrace(folder: string): TraceEvent[] {
   const files = readdirSync(folder).map((file) => join(folder, file));
   const [largest] = files.sort((a, b) => statSync(b).size - statSync(a).size);

@@ -1,6 +1,6 @@
 /**
  * `npm run bench -- replicas`: ten-crop AlexNet from two servers of one thread each behind nginx, with and without a rolling restart
- * meanwhile, beside one server with two inference processes of one thread each, without nginx, in turn. Pictures as for `serve`.
+ * meanwhile, compared with one server with two inference processes of one thread each, without nginx, in turn. Images as for `serve`.
  */
 import { type ChildProcess, execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
@@ -17,7 +17,7 @@ import { startServer } from './start-server.js';
 const SERVERS = 2;
 const CLIENTS = 4;
 
-/** @param seconds  of load in every turn; the one with restarts goes on until they are done */
+/** @param seconds  of load in every turn; the one with restarts runs until they are done */
 export async function replicas(rounds: number, seconds: number): Promise<void> {
   if (!hasNginx) return console.log('skipped: needs nginx (Debian: apt-get install nginx-light)');
   if (!existsSync(PICTURES)) return console.log(`skipped: needs ${PICTURES}`);
@@ -61,7 +61,7 @@ function report(name: string, loads: Load[]): void {
   const [p50, p95, p99] = [0.5, 0.95, 0.99].map((share) => percentile(latencies, share).toFixed(0));
   const sum = (key: 'answers' | 'errors') => loads.reduce((total, one) => total + one[key], 0);
   console.log(
-    `${name}: ${median(loads.map(({ rate }) => rate)).toFixed(1)} pictures/s, p50 ${p50} ms, p95 ${p95} ms, p99 ${p99} ms; ` +
+    `${name}: ${median(loads.map(({ rate }) => rate)).toFixed(1)} images/s, p50 ${p50} ms, p95 ${p95} ms, p99 ${p99} ms; ` +
       `answered ${sum('answers')}, lost ${sum('errors')}`,
   );
 }

@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- serve`: ten-crop AlexNet over HTTP beside the server that one would write first (../shared/peers/plain_server.mjs, or
- * ALEXNET_PEERS) and beside bare `session.run` in one process, in turn, as medians of ratios. Pictures are the photographs in
+ * `npm run bench -- serve`: ten-crop AlexNet over HTTP compared with the server that one would write first (../shared/peers/plain_server.mjs, or
+ * ALEXNET_PEERS) and with bare `session.run` in one process, in turn, as medians of ratios. Images are the photographs in
  * ../shared/data/imagenet-samples.tar (or ALEXNET_DATA).
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
@@ -47,7 +47,7 @@ export async function serve(rounds: number, seconds: number): Promise<void> {
     }
     report('this server', our);
     report('plain server', their);
-    console.log(`session.run alone: ${median(bare).toFixed(1)} pictures/s`);
+    console.log(`session.run alone: ${median(bare).toFixed(1)} images/s`);
     const rates = (all: Load[]) => all.map(({ rate }) => rate);
     ratio('this server / plain server', rates(our), rates(their));
     ratio('this server / session.run alone', rates(our), bare);
@@ -70,7 +70,7 @@ function report(name: string, loads: Load[]): void {
   const of = (share: number, key: 'latencies' | 'live') => median(loads.map((one) => percentile(one[key], share)));
   const errors = loads.reduce((sum, one) => sum + one.errors, 0);
   console.log(
-    `${name}: ${median(loads.map(({ rate }) => rate)).toFixed(1)} pictures/s, p50 ${of(0.5, 'latencies').toFixed(0)} ms, p99 ${of(0.99, 'latencies').toFixed(0)} ms; ` +
+    `${name}: ${median(loads.map(({ rate }) => rate)).toFixed(1)} images/s, p50 ${of(0.5, 'latencies').toFixed(0)} ms, p99 ${of(0.99, 'latencies').toFixed(0)} ms; ` +
       `health check meanwhile p50 ${of(0.5, 'live').toFixed(1)} ms, p99 ${of(0.99, 'live').toFixed(1)} ms; errors ${errors}`,
   );
 }

@@ -55,7 +55,7 @@ async function measure(file: string, words: string[], extra: object): Promise<Ra
 /** @param peerLargePages  give PyTorch large pages too, which it does not ask for by itself */
 export async function train(rounds: number, peerLargePages: boolean): Promise<void> {
   console.log(
-    `${cpus().length} × ${cpus()[0].model}, Node ${process.versions.node}; ${rounds} rounds in turn; onnxruntime in large pages, PyTorch ${peerLargePages ? 'too' : 'as it comes'}\n`,
+    `${cpus().length} × ${cpus()[0].model}, Node ${process.versions.node}; ${rounds} rounds in turn; onnxruntime in large pages, PyTorch ${peerLargePages ? 'too' : 'by default'}\n`,
   );
   for (const { title, ours, peer, peerFile } of COMPARISONS) {
     if (!existsSync(PYTHON) || !existsSync(peerFile)) {

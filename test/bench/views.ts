@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- views`: what classification with ten-crop AlexNet costs while occlusion maps are computed without a break, beside the same
- * without, in turn. Pictures are the photographs in ../shared/data/imagenet-samples.tar (or ALEXNET_DATA).
+ * `npm run bench -- views`: what classification with ten-crop AlexNet costs while occlusion maps are computed without a break, compared with the same
+ * without, in turn. Images are the photographs in ../shared/data/imagenet-samples.tar (or ALEXNET_DATA).
  */
 import { type ChildProcess, execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
@@ -31,7 +31,7 @@ export async function views(rounds: number, seconds: number): Promise<void> {
     const server = await startServer(join(folder, 'image.onnx'), CLIENTS, children);
     const turn = () =>
       load({ url: server.url, path: '/classify', live: '/v2/health/live', pictures, clients: CLIENTS, seconds });
-    await turn(); // the first pictures are the slowest
+    await turn(); // the first images are the slowest
     const alone = memoryOf(server.process.pid!).now;
     const p95: Record<'without' | 'with', number[]> = { without: [], with: [] };
     let places = 0;

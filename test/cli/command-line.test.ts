@@ -17,7 +17,7 @@ const cli = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
 let folder: string;
 let data: string;
 
-/** Two classes of four pictures, red and blue, to train and to validate on. */
+/** Two classes of four images, red and blue, to train and to validate on. */
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'alexnet-cli-'));
   data = join(folder, 'data');
@@ -178,13 +178,13 @@ test('trains, evaluates, refuses to overwrite, and reports as JSON on stdout', a
 
   const again = await alexnet(trainWords(run));
   assert.equal(again.code, 1);
-  assert.match(again.stderr, /holds a run already; --resume goes on with it/);
+  assert.match(again.stderr, /holds a run already; --resume continues it/);
   const other = await alexnet(['train', '--out', run, '--resume', '--lr', '3']);
   assert.equal(other.code, 1);
   assert.match(other.stderr, /cannot resume with other settings: learningRate was 0.001, now 3/);
 });
 
-test('saves on SIGINT and exits with 130, goes on after SIGKILL, and ends with the weights of an uninterrupted run', async () => {
+test('saves on SIGINT and exits with 130, resumes after SIGKILL, and ends with the weights of an uninterrupted run', async () => {
   const [whole, run] = [join(folder, 'whole'), join(folder, 'interrupted')];
   const epochs = ['--epochs', '24'];
   assert.equal((await alexnet(trainWords(whole, ...epochs))).code, 0);
@@ -199,7 +199,7 @@ test('saves on SIGINT and exits with 130, goes on after SIGKILL, and ends with t
   };
   const interrupted = await alexnet(trainWords(run, ...epochs), { onStderr: stopAtEpoch(4, 'SIGINT') });
   assert.equal(interrupted.code, 130, interrupted.stderr);
-  assert.match(interrupted.stderr, new RegExp(`saved step \\d+; go on with: alexnet train --resume --out ${run}`));
+  assert.match(interrupted.stderr, new RegExp(`saved step \\d+; continue with: alexnet train --resume --out ${run}`));
   const killed = await alexnet(['train', '--resume', '--out', run, '--backend', 'onnxruntime'], {
     onStderr: stopAtEpoch(11, 'SIGKILL'),
   });
@@ -212,7 +212,7 @@ test('saves on SIGINT and exits with 130, goes on after SIGKILL, and ends with t
   assert.deepEqual(await hashes(run), await hashes(whole));
 });
 
-test('names a damaged checkpoint and goes on once best/ is put in its place', async () => {
+test('names a damaged checkpoint and continues once best/ is put in its place', async () => {
   const run = join(folder, 'damaged');
   await cp(join(folder, 'run'), run, { recursive: true });
   await cp(join(run, 'config.json'), join(run, 'last', 'model.json'));
@@ -262,7 +262,7 @@ test('says that a network computes NaN instead of giving errors, a report, a rat
   );
   const reported = await alexnet(['report', run, '--json']);
   assert.equal(reported.code, 0, reported.stderr);
-  assert.match(lastLine(reported.stdout).missing.join(), /^Errors and pictures: .*NaN or infinite/);
+  assert.match(lastLine(reported.stdout).missing.join(), /^Errors and images: .*NaN or infinite/);
   const searched = await alexnet(['find-lr', '--from', run, '--data', data, '--batch', '4']);
   assert.equal(searched.code, 1);
   assert.match(searched.stderr, /alexnet find-lr: .*huge: the loss is NaN before any update/);

@@ -58,7 +58,7 @@ describe('alexnet export of a model on disk', () => {
     assert.equal(report.parity.worst?.index.length, 2);
   });
 
-  it('keeps large tensors in a file beside the model where that is asked for', async () => {
+  it('keeps large tensors in a file next to the model if asked', async () => {
     const out = at('outside.onnx');
     const report = await json<Report>(
       'export',

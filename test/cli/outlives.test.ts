@@ -42,7 +42,7 @@ async function endless(t: TestContext) {
 }
 
 describe('alexnet train', { concurrency: 2 }, () => {
-  it('goes on when stdout and stderr have lost their readers, saves on Ctrl-C and exits with 130', async (t) => {
+  it('keeps running when stdout and stderr have lost their readers, saves on Ctrl-C and exits with 130', async (t) => {
     const { words, reach, epochs, saved } = await endless(t);
     const { process: child, ended } = start(process.execPath, words);
     await reach(1);
@@ -62,7 +62,7 @@ describe('alexnet train', { concurrency: 2 }, () => {
     for (let i = 0; i < 3; i++) child.kill('SIGHUP');
     assert.equal(await ended, 129);
     assert.match(stderr(), /^SIGHUP: saving after this step/m);
-    assert.match(stderr(), new RegExp(`saved step \\d+; go on with: alexnet train --resume --out ${run}`));
+    assert.match(stderr(), new RegExp(`saved step \\d+; continue with: alexnet train --resume --out ${run}`));
   });
 
   it('saves and exits with 129 when its terminal is gone', { skip: needs('python3') }, async (t) => {
@@ -82,7 +82,7 @@ describe('alexnet train', { concurrency: 2 }, () => {
     assert.ok(saved() >= 1);
   });
 
-  it('goes on after SIGHUP under nohup, until SIGTERM', { skip: NOHUP }, async (t) => {
+  it('survives SIGHUP under nohup, until SIGTERM', { skip: NOHUP }, async (t) => {
     const { words, reach } = await endless(t);
     const command = ['-c', 'nohup "$@"', 'bash', process.execPath, ...words]; // bash makes way for nohup, and that for Node
     const { process: child, ended } = start('bash', command, { env: ENV });

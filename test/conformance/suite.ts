@@ -14,7 +14,7 @@ const RUNNER = join(process.env.ALEXNET_PEERS ?? join(ROOT, '../shared/peers'), 
 /** Specs that pass: with delegation as users have it, and with every kernel that has a rule held to it. */
 export const EXPECTED = { passed: 4225, failed: 0, passedWithoutDelegation: 4059 };
 
-/** Why the suite cannot run here; undefined where it can. */
+/** Why the suite cannot run here; undefined if it can. */
 export function cannotRun(): string | undefined {
   return existsSync(RUNNER) ? undefined : `tfjs-core's suite needs ${RUNNER}; set ALEXNET_PEERS to its folder`;
 }

@@ -25,7 +25,7 @@ export const confined = (command: readonly string[]): string[] => [
   ...command,
 ];
 
-/** Why it cannot be tried here, or with this file; undefined where it can. */
+/** Why it cannot be tried here, or with this file; undefined if it can. */
 export function whyNotConfined(readable: string): string | undefined {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'needs Linux and root';
   const [program, ...words] = confined([process.execPath, '-e', 'require("fs").accessSync(process.argv[1])', readable]);

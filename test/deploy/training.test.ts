@@ -39,7 +39,7 @@ function unknownFlags([, command, ...words]: string[]): string[] {
   return trainCommand().exitOverride().parseOptions(words).unknown;
 }
 
-test('the MPIJob starts a process a worker, all with the data and the run mounted, which goes on after a restart', () => {
+test('the MPIJob starts a process a worker, all with the data and the run mounted, which continues after a restart', () => {
   const { replicas, template } = Worker!;
   assert.equal(Number(argumentOf(mpirun, '-np')), replicas! * job.spec.slotsPerWorker!);
   assert.equal(Number(argumentOf(training, '--batch')), 128 * replicas!);
@@ -165,7 +165,7 @@ function submit(status: number, ...words: string[]) {
   return { status: ended.status, stderr: ended.stderr, calls: ended.stdout.trim().split('\n') };
 }
 
-test('the sbatch script trains on all tasks, and puts the job in line again only where it was made to save', () => {
+test('the sbatch script trains on all tasks, and puts the job in line again only if it was made to save', () => {
   const [srun, ...more] = submit(0, '/data', '/runs/a', '--epochs', '7').calls;
   assert.deepEqual(more, []);
   const [options, command] = split(srun.split(' '), 'alexnet');

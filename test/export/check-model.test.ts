@@ -93,7 +93,7 @@ const FAULTS: Record<string, [(parts: ReturnType<typeof good>) => void, RegExp[]
   ],
   'an operator that is not there yet': [
     ({ nodes }) => (nodes[1].opType = 'Mish'),
-    [/Mish is there from operator set 18 on, the model has 13/],
+    [/Mish exists from operator set 18 on, the model has 13/],
   ],
   'an operator that is gone': [
     ({ nodes }) => (nodes[1].opType = 'Upsample'),
@@ -110,7 +110,7 @@ const FAULTS: Record<string, [(parts: ReturnType<typeof good>) => void, RegExp[]
     ({ nodes }) => {
       nodes[1] = node('Reshape', ['h', 'b'], ['y'], { attribute: [{ name: 'allowzero', type: 2, i: 1 }] });
     },
-    [/attribute allowzero is there from operator set 14 on/],
+    [/attribute allowzero exists from operator set 14 on/],
   ],
   'a fault in a subgraph': [
     ({ nodes }) => {
@@ -206,7 +206,7 @@ describe('alexnet inspect', () => {
       assert.match(stdout, pattern);
   });
 
-  it('lists problems, and fails on them where asked to', async () => {
+  it('lists problems, and fails on them if asked to', async () => {
     const parts = good();
     parts.nodes[1].input = ['z'];
     const file = join(folder, 'dangling.onnx');
@@ -217,7 +217,7 @@ describe('alexnet inspect', () => {
     assert.equal(code, 1);
   });
 
-  it('names a file that is no model, cut short or damaged', async () => {
+  it('names a file that is not a model, cut short or damaged', async () => {
     const whole = onnx.ModelProto.encode(good().model).finish();
     const damaged = Uint8Array.from(whole);
     damaged.fill(0xff, whole.length - 120, whole.length - 60);

@@ -55,7 +55,7 @@ describe('alexnet export of a run', () => {
   const ofFile = (name: string, images?: number) =>
     evaluateRun({ onnx: at(name), data: at('data'), split: 'val', images }, silentProgress);
 
-  it('states the errors that evaluate --onnx gives, equal bytes each time, and says why so many crops', async () => {
+  it('states the errors that evaluate --onnx gives, equal bytes each time, and says why it averages that many crops', async () => {
     const first = await json<Report>('export', '--run', at('run-data'), '--out', at('default.onnx'));
     assert.equal(first.crops, 5);
     assert.deepEqual(first.measured_on, { split: 'val', images: LABELS.length * IMAGES });
@@ -76,7 +76,7 @@ describe('alexnet export of a run', () => {
     assert.equal(metadata.measured_on, '{"split":"val","images":30}');
   });
 
-  it('averages as many crops as asked, each file with errors of its own, as the checkpoint gives with so many', async () => {
+  it('averages the number of crops asked for, and states the errors that the checkpoint gives with them', async () => {
     const errors = new Set<number>();
     for (const crops of [1, 2, 5, 10] as CropCount[]) {
       const { metadata } = await exported(`${crops}.onnx`, { crops });
@@ -123,7 +123,7 @@ describe('alexnet export of a run', () => {
     assert.ok(mostImages({ crops: 10, inputPx: NETWORK.inputPx }) > 10_000, 'all of CIFAR-10');
   });
 
-  it('states no errors, and says why, where the images are gone, unless it is shown others', async () => {
+  it('states no errors, and says why, if the images are gone, unless it is shown others', async () => {
     const notes: string[] = [];
     const progress = { ...silentProgress, note: (line: string) => void notes.push(line) };
     const run = at('run-elsewhere');

@@ -84,12 +84,12 @@ describe('any layers model as an ONNX file', () => {
     });
   }
 
-  it('takes pictures channels first where that is asked for, without a transpose', async () => {
+  it('takes images channels first if that is asked for, without a transpose', async () => {
     const model = withWeights(MODELS.residual());
     const { operators } = await sameOutputs(model, { layout: 'nchw' }, true);
     assert.equal(operators.Transpose, undefined);
     model.dispose();
-    // Joined with a vector after it was flattened, a picture has to be in the model's order once.
+    // Joined with a vector after it was flattened, an image has to be in the model's order once.
     const two = withWeights(MODELS.twoInputs());
     assert.equal((await sameOutputs(two, { layout: 'nchw' }, true)).operators.Transpose, 1);
     two.dispose();

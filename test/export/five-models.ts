@@ -85,7 +85,7 @@ function perceptron(): tfl.LayersModel {
   });
 }
 
-/** A picture and a vector in, two results out. */
+/** An image and a vector in, two results out. */
 function twoInputs(): tfl.LayersModel {
   const picture = tfl.input({ shape: [9, 7, 3], name: 'picture' });
   const facts = tfl.input({ shape: [6], name: 'facts' });

@@ -45,7 +45,7 @@ const skip = await run(PYTHON, ['-c', 'import torch, torchvision, onnx']).then(
   () => `needs Python with torch, torchvision and onnx (${PYTHON})`,
 );
 
-it("gives the logits of torchvision's AlexNet for the same picture", { skip }, async (t) => {
+it("gives the logits of torchvision's AlexNet for the same image", { skip }, async (t) => {
   await run(PYTHON, [script('torchvision_state.py'), folder]);
   const far = await difference('alexnet.safetensors', 'alexnet-torchvision');
   t.diagnostic(`largest difference ${far} of the largest logit`);

@@ -328,7 +328,7 @@ describe('files of others', () => {
     );
   });
 
-  it("PyTorch's LocalResponseNorm, which is no operator of ONNX, with the constants that its nodes hold", async () => {
+  it("PyTorch's LocalResponseNorm, which is not an operator of ONNX, with the constants that its nodes hold", async () => {
     await writeFile(at('pytorch.onnx'), zooModel(width, 3, 'pytorch').bytes);
     const imported = await importNetwork(at('pytorch.onnx'), findNetwork('alexnet'), { width });
     const norm = { depthRadius: 1, bias: 1.3, alpha: 0.0000666666666666667, beta: 0.6 };

@@ -1,4 +1,4 @@
-/** Exported files outside of this project: Python's onnx, and onnxruntime-node of other years. */
+/** Exported files outside this project: Python's onnx, and onnxruntime-node of other years. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -27,7 +27,7 @@ const OPSETS = [13, 17, 22];
 interface Written {
   name: string;
   opset: number;
-  /** Largest difference to this onnxruntime that is no fault. */
+  /** Largest difference to this onnxruntime that is not a fault. */
   tolerance: number;
 }
 

@@ -74,7 +74,7 @@ describe('half precision', () => {
 describe('eight bits', () => {
   for (const name of ['mobile', 'residual', 'perceptron'] as const) {
     for (const method of ['entropy', 'percentile', 'minmax'] as const) {
-      it(`${name}, ${method}: close to float32 on the pictures it was calibrated on`, async () => {
+      it(`${name}, ${method}: close to float32 on the images it was calibrated on`, async () => {
         const model = withWeights(MODELS[name]());
         const exported = await exportOnnx(model);
         const feeds = feedsFor(exported, 8);
@@ -88,7 +88,7 @@ describe('eight bits', () => {
     }
   }
 
-  it('scales weights a channel, in seven bits where asked, and leaves out the layers to keep', async () => {
+  it('scales weights a channel, in seven bits if asked, and leaves out the layers to keep', async () => {
     const model = tfl.sequential({
       layers: [
         tfl.layers.dense({ name: 'first', units: 2, inputShape: [3], activation: 'relu' }),

@@ -78,7 +78,7 @@ const type = { type: 'DT_FLOAT' };
 const node = (name: string, op: string, input: string[], attr: Attr = {}) => ({ name, op, input, attr });
 
 /**
- * A graph model as a frozen TensorFlow graph: picture [?, 11, 9, 3] → convolution with bias, normalised, rectified, pooled, its flat shape
+ * A graph model as a frozen TensorFlow graph: image [?, 11, 9, 3] → convolution with bias, normalised, rectified, pooled, its flat shape
  * computed from the batch as Keras does → `probabilities` [?, 4].
  * @param values  draws a weight
  */

@@ -10,7 +10,7 @@ import { assertClose, at, noise } from './close.js';
 
 type Shape4 = [number, number, number, number];
 
-/** A convolution in two groups of pictures [2, 5, 7, 6]. */
+/** A convolution in two groups of images [2, 5, 7, 6]. */
 interface Geometry {
   kernel: Shape4;
   strides: [number, number];

@@ -18,7 +18,7 @@ const SPECS = Object.values(NETWORKS);
 const build = (spec: NetworkSpec, options: Partial<NetworkOptions> = {}) =>
   buildNetwork(spec, { classes: 7, seed: 5, width: WIDTH, ...options });
 
-/** Pictures with their mean subtracted: −128 … 128 or so. */
+/** Images with their mean subtracted: −128 … 128 or so. */
 const pictures = (spec: NetworkSpec, count: number) =>
   tf.mul(noise('pictures', [count, spec.inputPx, spec.inputPx, 3]), 60) as tf.Tensor4D;
 
@@ -154,6 +154,6 @@ test('refuses options out of range', () => {
     NETWORKS.caffenet,
     { lrn: 'code' },
     UserError,
-    'caffenet: has no choice of response normalisation, got lrn "code"; leave it out',
+    'caffenet: has no response normalisation to choose, got lrn "code"; leave it out',
   );
 });

@@ -92,7 +92,7 @@ test('refuses a number of classes that is none', () => {
   );
 });
 
-test('states the constants of response normalisation, those of a run where they are others', () => {
+test('states the constants of response normalisation, those of a run if they are others', () => {
   const lines = (...lrn: Parameters<typeof summarize>[2][]) =>
     formatSummary(summarize(NETWORKS.alexnet, 1000, lrn[0]))
       .split('\n')
@@ -105,7 +105,7 @@ test('states the constants of response normalisation, those of a run where they 
   ]);
 });
 
-test('prints one line a layer and totals with thousands separators', () => {
+test('prints one line per layer and totals with thousands separators', () => {
   const lines = formatSummary(summarize(NETWORKS.alexnet, 1000)).split('\n');
   const cells = lines.map((line) => line.trim().split(/\s{2,}/));
   assert.deepEqual(
@@ -125,7 +125,7 @@ test('summary --json prints one JSON object with the published number of classes
   assert.deepEqual(summary.layers.at(-1), { name: 'fc10', type: 'fc', output: [10], parameters: 10_250, macs: 10_240 });
 });
 
-test('summary refuses a number of classes that is no number', async () => {
+test('summary refuses a number of classes that is not a number', async () => {
   const command = summaryCommand()
     .exitOverride()
     .configureOutput({ writeErr: () => undefined });

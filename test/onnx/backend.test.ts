@@ -146,7 +146,7 @@ describe('the onnxruntime backend', () => {
           tf.sum(weight).dataSync();
         });
       }
-      // Freed buffers leave the count with the sweeper, which runs beside: the lowest of some looks is what is held.
+      // Freed buffers leave the count with the sweeper, which runs in the background: the lowest of several readings is what is held.
       let held = Number.POSITIVE_INFINITY;
       for (let look = 0; look < 10; look++) {
         await setTimeout(5);
@@ -196,7 +196,7 @@ describe('the onnxruntime backend', () => {
     assert.deepEqual(Array.from(tf.neg(clone).dataSync()), [-1, -2, -3]);
   });
 
-  it('tells every reader of a failed tensor why, and goes on with others', () => {
+  it('tells every reader of a failed tensor why, and continues with others', () => {
     const wrong = tf.tidy(() => tf.sum(tf.fill([2 ** 24, 2 ** 24], 1))); // 1 PiB, more than can be addressed
     assert.throws(() => wrong.dataSync(), {
       name: 'OutOfMemoryError',

@@ -34,13 +34,13 @@ describe('blocked convolutions', () => {
     ['few channels in', [3, 11, 9, 3], [3, 5, 3, 16], 2, 1],
     ['groups of whole blocks', [2, 7, 5, 64], [3, 3, 32, 96], 1, 2],
     ['no whole block: plain', [3, 7, 5, 20], [3, 3, 20, 24], 1, 1],
-    ['kernel gradient as one convolution: pictures in whole blocks', [16, 7, 6, 16], [5, 3, 16, 32], 1, 1],
+    ['kernel gradient as one convolution: images in whole blocks', [16, 7, 6, 16], [5, 3, 16, 32], 1, 1],
     ['the same, few channels in', [16, 7, 6, 3], [5, 3, 3, 16], 1, 1],
   ];
   for (const [what, x, kernel, stride, groups] of cases)
     it(`agree with the cpu backend: ${what}`, () => sameOnBoth(() => forwardAndBackward(x, kernel, stride, groups)));
 
-  it('agree where two of them read one picture, one reads the other, and the result between is read too', () =>
+  it('agree if two of them read one image, one reads the other, and the result between is read too', () =>
     sameOnBoth(() => {
       const x = tensor<tf.Rank.R4>([2, 5, 7, 16], 1);
       const [a, b] = [tensor<tf.Rank.R4>([3, 3, 16, 32], 2), tensor<tf.Rank.R4>([1, 3, 16, 16], 3)];
@@ -50,7 +50,7 @@ describe('blocked convolutions', () => {
       return [first, rectified, beside, tf.conv2d(rectified, tensor<tf.Rank.R4>([3, 1, 32, 16], 4), 1, 'valid')];
     }));
 
-  it('leave a graph alone where the layout is unknown', () => {
+  it('leave a graph alone if the layout is unknown', () => {
     const g = new Graph({ opset: 17, lrn: 'conv' });
     const [x, kernel] = [g.input('x', 'float32', [1, 16, 5, 7]), g.input('k', 'float32', [32, 16, 1, 1])];
     const attributes = { dilations: [1, 1], group: 1, kernel_shape: [1, 1], pads: [0, 0, 0, 0], strides: [1, 1] };

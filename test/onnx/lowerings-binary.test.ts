@@ -47,7 +47,7 @@ describe('arithmetic on two tensors', () => {
   for (const [name, op] of Object.entries(ARITHMETIC))
     it(`agrees on all pairs of NaN, infinities, zeros and numbers: ${name}`, () => sameOnBoth(() => pairs(op, ODD)));
 
-  // Beside a divisor 2⁵³ times larger a remainder is lost even in tfjs's double precision.
+  // Against a divisor 2⁵³ times larger a remainder is lost even in tfjs's double precision.
   const comparable = ODD.filter((value) => Math.abs(value) !== 1e30 && value !== 1e-30);
   it('agrees on remainders of all signs, of and by NaN, infinities and zeros', () =>
     sameOnBoth(() => pairs(tf.mod, comparable)));

@@ -251,7 +251,7 @@ describe('resizing', () => {
         ));
       const nearest = (a: tf.Tensor) => tf.image.resizeNearestNeighbor(a as T4, size, alignCorners, halfPixel);
       it(`agrees, nearest ${name}`, () => sameOnBoth(() => nearest(x())));
-      // tfjs's kernel leaves half pixels out and reads beside dy in all but the first picture.
+      // tfjs's kernel leaves half pixels out and reads outside dy in all but the first image.
       if (!halfPixel)
         it(`agrees in the gradient, nearest ${name}`, () =>
           sameOnBoth(() => tf.grad((a) => loss(nearest(a)))(tensor([1, 5, 7, 3], 3))));

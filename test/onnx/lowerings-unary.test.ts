@@ -96,7 +96,7 @@ describe('kernels on one tensor', () => {
   for (const [name, op] of Object.entries(EVERYWHERE))
     it(`agree on NaN, infinities and in-between numbers: ${name}`, () => sameOnBoth(() => op(odd())));
 
-  it('agree where results grow, up to infinity', () =>
+  it('agree if results grow, up to infinity', () =>
     sameOnBoth(() =>
       Object.values(GROWING).flatMap((op) => [op(tf.clipByValue(odd(), -3, 3)), tf.log1p(tf.abs(op(odd())))]),
     ));

@@ -42,7 +42,7 @@ describe('where onnxruntime-node has no binary', () => {
     }
   });
 
-  it('alexnet train goes on with another backend, and says why', async () => {
+  it('alexnet train continues with another backend, and says why', async () => {
     const { stderr } = await alexnetOf(project, [
       'train',
       '--data',

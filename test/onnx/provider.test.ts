@@ -13,13 +13,13 @@ function trainOn(provider: string): { status: number | null; stderr: string } {
 }
 
 describe('ALEXNET_PROVIDER', () => {
-  it('lists the providers where it names none', () => {
+  it('lists the providers if it names none', () => {
     const { status, stderr } = trainOn('gpu');
     assert.equal(status, 1);
     assert.match(stderr, /ALEXNET_PROVIDER: expected one of cpu, webgpu, cuda, got "gpu"/);
   });
 
-  it('stops, and says what is missing, where the provider does not run', (t) => {
+  it('stops, and says what is missing, if the provider does not run', (t) => {
     const { status, stderr } = trainOn('cuda');
     if (/backend onnxruntime: .* on cuda/.test(stderr)) return t.skip('CUDA runs here');
     assert.equal(status, 1);

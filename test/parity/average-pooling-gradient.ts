@@ -9,7 +9,7 @@ import '@tensorflow/tfjs-layers';
 
 const original = tf.getGradient('AvgPool').gradFunc;
 
-/** Whole window / pixels inside the picture, for every window; float32 [1, H', W', 1]. */
+/** Whole window / pixels inside the image, for every window; float32 [1, H', W', 1]. */
 function wholeByLeft(height: number, width: number, attrs: tf.AvgPoolAttrs): tf.Tensor4D {
   const ones = tf.ones<tf.Rank.R4>([1, height, width, 1]);
   const { filterSize, strides, pad } = attrs;

@@ -1,4 +1,4 @@
-/** A training step of any network with weights and pictures that need no file, the same on every backend. */
+/** A training step of any network with weights and images that need no file, the same on every backend. */
 
 import { random } from '../../base/random.js';
 import { buildNetwork } from '../../model/network.js';

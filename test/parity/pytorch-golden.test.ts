@@ -93,7 +93,7 @@ function assertSummary(
   }
 }
 
-/** Logits of the exported file, in onnxruntime's ordinary interface, for the weights and pictures of a case. */
+/** Logits of the exported file, in onnxruntime's ordinary interface, for the weights and images of a case. */
 async function exportedLogits(model: tfl.LayersModel, { seed, pictures }: GoldenCase): Promise<Float32Array> {
   const exported = await exportClassifier(model, {
     head: 'tensor',

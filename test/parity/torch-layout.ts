@@ -52,7 +52,7 @@ export function tfjsToTorch(name: string, torchShape: readonly number[], values:
   return result;
 }
 
-/** Pictures [N, C, side, side] to [N, side, side, C]. */
+/** Images [N, C, side, side] to [N, side, side, C]. */
 export function nchwToNhwc(values: Float32Array, channels: number, side: number): Float32Array {
   const result = new Float32Array(values.length);
   const plane = side * side;

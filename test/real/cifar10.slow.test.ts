@@ -1,4 +1,4 @@
-/** CIFAR-10: checkpoint, exported file and server say the same of every test picture. */
+/** CIFAR-10: checkpoint, exported file and server say the same of every test image. */
 import assert from 'node:assert/strict';
 import { createReadStream } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -27,7 +27,7 @@ describe('cifar10-18pct on CIFAR-10', needs(ARCHIVE), () => {
   let checkpoint: Map<string, Line>;
   const file = () => join(folder, 'cifar10.onnx');
 
-  /** Predictions of `alexnet evaluate`, by the file name at the end of the picture's path. */
+  /** Predictions of `alexnet evaluate`, by the file name at the end of the image's path. */
   async function predictions(...words: string[]): Promise<Map<string, Line>> {
     const lines = join(folder, 'predictions.jsonl');
     await json('evaluate', ...words, '--data', realData(ARCHIVE)!, '--split', 'test', '--predictions', lines);

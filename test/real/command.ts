@@ -1,4 +1,4 @@
-/** Runs the `alexnet` command as a person does, and finds the real pictures that some checks need. */
+/** Runs the `alexnet` command as a person does, and finds the real images that some checks need. */
 import { type SpawnOptions, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 const CLI = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
 const ROOT = new URL('../../../', import.meta.url);
 
-/** A file of the folder `../shared/data` beside the repository, or ALEXNET_DATA; undefined where it is absent. */
+/** A file of the folder `../shared/data` next to the repository, or ALEXNET_DATA; undefined if it is absent. */
 export function realData(name: string): string | undefined {
   const folder = process.env.ALEXNET_DATA ?? fileURLToPath(new URL('../shared/data', ROOT));
   const file = `${folder}/${name}`;
@@ -45,7 +45,7 @@ export async function alexnetAs(
   return { code, stdout, stderr };
 }
 
-/** The last line of stdout of a command given `--json`. @throws {Error} with stderr where it failed */
+/** The last line of stdout of a command given `--json`. @throws {Error} with stderr if it failed */
 export async function json<T>(...words: string[]): Promise<T> {
   const { code, stdout, stderr } = await alexnet(...words, '--json');
   if (code !== 0) throw new Error(`alexnet ${words.join(' ')} ended with ${code}: ${stderr}`);

@@ -11,7 +11,7 @@ const root = mkdtempSync(join(tmpdir(), 'alexnet-any-'));
 after(() => rmSync(root, { recursive: true }));
 let folders = 0;
 
-/** A model that does not describe itself, and the files beside it. */
+/** A model that does not describe itself, and the files next to it. */
 function beside(model: TinyModel, files: Record<string, object | string>): string {
   const folder = join(root, String(folders++));
   mkdirSync(folder);
@@ -116,7 +116,7 @@ test('serves a network that takes uint8, and one that was learnt on BGR', async 
   );
 });
 
-test('reads labels from a file beside, and the folder above a version', async () => {
+test('reads labels from a file next to it, and the folder above a version', async () => {
   const folder = join(root, 'named');
   mkdirSync(join(folder, '3'), { recursive: true });
   writeFileSync(join(folder, 'config.json'), JSON.stringify({ labels: 'labels.txt', input }));
@@ -125,7 +125,7 @@ test('reads labels from a file beside, and the folder above a version', async ()
   assert.deepEqual(model.labels, ['un', 'deux', 'trois', 'quatre']);
 });
 
-test('understands what Hugging Face’s exporter leaves beside a model', async () => {
+test('understands what Hugging Face’s exporter leaves next to a model', async () => {
   const id2label = { 0: 'a', 1: 'b', 2: 'c', 3: 'd' };
   const preprocessor = {
     do_resize: true,
@@ -144,7 +144,7 @@ test('understands what Hugging Face’s exporter leaves beside a model', async (
   close((await infer([SQUARE]))[0], network(normalized((y, x, c) => pixel(y + 1, x + 1, c))));
 });
 
-test('decodes a picture to the square that the crops are cut from', async () => {
+test('decodes an image to the square that the crops are cut from', async () => {
   const { decode } = await open(beside({ float: true }, { 'config.json': { input } }));
   const picture = await sharp(SQUARE, { raw: { width: PX, height: PX, channels: 3 } })
     .png()
@@ -154,13 +154,13 @@ test('decodes a picture to the square that the crops are cut from', async () => 
 
 const labelled = { labels: QUARTERS };
 const BAD: Record<string, [TinyModel, Record<string, object | string>, RegExp]> = {
-  'no description': [{}, {}, /put a config\.json beside it/],
+  'no description': [{}, {}, /put a config\.json next to it/],
   'a description that is no JSON': [{}, { 'config.json': '{' }, /config\.json: cannot be read as JSON/],
   'a misspelt key': [{}, { 'config.json': { label: QUARTERS } }, /config\.json: the whole: Unrecognized key: "label"/],
   'a std of 0': [
     {},
     { 'config.json': { input: { std: [1, 0, 1] } } },
-    /config\.json: input\.std\.1: expected another number than 0/,
+    /config\.json: input\.std\.1: expected a number other than 0/,
   ],
   'a label too few': [
     {},
@@ -175,9 +175,9 @@ const BAD: Record<string, [TinyModel, Record<string, object | string>, RegExp]> 
   'another size than the model’s': [
     {},
     { 'config.json': { ...labelled, input: { size: 9 } } },
-    /description beside it says 9 × 9 pixels \(width × height\), got the input image UINT8 \[N, 8, 8, 3\]/,
+    /description next to it says 9 × 9 pixels \(width × height\), got the input image UINT8 \[N, 8, 8, 3\]/,
   ],
-  'a picture smaller than the input': [
+  'an image smaller than the input': [
     {},
     { 'config.json': { ...labelled, input: { resize: 7 } } },
     /the image is resized to 7 pixels; expected at least the model's 8: see input\.resize/,
@@ -190,7 +190,7 @@ const BAD: Record<string, [TinyModel, Record<string, object | string>, RegExp]> 
   'a batch that crops do not fill': [
     { batch: 3 },
     { 'config.json': { ...labelled, crops: 10 } },
-    /takes 3 rows at a time, and a picture has 10/,
+    /takes 3 rows at a time, and an image has 10/,
   ],
   'Hugging Face’s without its preprocessor': [
     {},

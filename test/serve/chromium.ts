@@ -87,7 +87,7 @@ export async function bars(page: Page): Promise<string[]> {
   return texts.map((text) => text.replace(/\s+/g, ' '));
 }
 
-/** Has axe look at the page as it is. @throws where it finds a serious fault */
+/** Has axe look at the page as it is. @throws if it finds a serious fault */
 export async function assertAccessible(page: Page): Promise<void> {
   const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
   await page.evaluate(axe); // by the debugger, which no policy holds for

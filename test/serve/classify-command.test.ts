@@ -47,7 +47,7 @@ test('names what cannot be read, answers the rest and ends with 1', async () => 
   const broken = join(folder, 'broken.png');
   writeFileSync(broken, PICTURES['corner.png'].subarray(0, 60));
   const text = join(folder, 'text.jpg');
-  writeFileSync(text, 'no picture');
+  writeFileSync(text, 'no image');
   const images = [broken, join(folder, 'none.jpg'), text, folder, paths[0]];
   const command = alexnet('classify', '--model', model, '--json', ...images);
   const { results } = JSON.parse(await command.line) as { results: { image: string; error?: { code: string } }[] };
@@ -64,7 +64,7 @@ test('names what cannot be read, answers the rest and ends with 1', async () => 
   );
 });
 
-test('prints a block with bars for people, one a picture, and reads a picture from stdin', async () => {
+test('prints a block with bars for people, one per image, and reads an image from stdin', async () => {
   const command = alexnet('classify', '--model', model, '--top', '2', paths[0], '-');
   command.process.stdin?.end(await corner(1).png().toBuffer());
   const blocks = (await stdout(command)).trimEnd().split('\n\n');

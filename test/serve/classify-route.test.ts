@@ -33,7 +33,7 @@ async function answer(response: Response | Promise<Response>): Promise<Answer> {
 /** e⁴ / (e⁴ + 3) and e⁰ / (e⁴ + 3): one quarter white, three black. */
 const [WHITE, BLACK] = [0.947916, 0.017361];
 
-test('answers a picture with its labels, most probable first', async () => {
+test('answers an image with its labels, most probable first', async () => {
   const reply = await answer(post(url, await corner(2).png().toBuffer(), { 'content-type': 'image/png' }));
   assert.deepEqual(
     reply.predictions.map(({ index, label, synset }) => ({ index, label, synset })),
@@ -79,7 +79,7 @@ test('answers 400 when top is out of range', async () => {
   }
 });
 
-test('answers the same whatever type the picture is sent as, raw or in a form', async () => {
+test('answers the same whatever type the image is sent as, raw or in a form', async () => {
   const picture = await corner(3, 40, 24).jpeg().toBuffer();
   const expected = (await answer(post(url, picture, { 'content-type': 'image/jpeg' }))).predictions;
   for (const type of ['image/png', 'application/octet-stream', 'application/x-www-form-urlencoded']) {
@@ -91,7 +91,7 @@ test('answers the same whatever type the picture is sent as, raw or in a form', 
   assert.deepEqual((await answer(post(url, form))).predictions, expected);
 });
 
-test('takes a form of just the limit, and answers 413 when its picture exceeds it by one byte', async () => {
+test('takes a form of just the limit, and answers 413 when its image exceeds it by one byte', async () => {
   const picture = await corner(1).png().toBuffer();
   for (const [size, status] of [
     [MAX_BYTES, 200],
@@ -128,7 +128,7 @@ for (const [name, [body, boundary, code]] of Object.entries(FORMS)) {
   });
 }
 
-test('answers 400 to a form with two pictures', async () => {
+test('answers 400 to a form with two images', async () => {
   const form = new FormData();
   for (const quarter of [0, 1])
     form.append('image', new Blob([new Uint8Array(await corner(quarter).png().toBuffer())]), 'a.png');
@@ -167,7 +167,7 @@ const brands = (...names: string[]) =>
 /** Formats by the name that the refusal gives them. */
 const NAMED: Record<string, Buffer> = {
   SVG: Buffer.from(`<?xml version="1.0"?>\n<!-- drawn -->\n${SVG}`),
-  'an HTML page': Buffer.from('<!doctype html><p>picture'),
+  'an HTML page': Buffer.from('<!doctype html><p>image'),
   PDF: Buffer.from('%PDF-1.7\n'),
   GIF: await picture.clone().gif().toBuffer(),
   TIFF: await picture.clone().tiff().toBuffer(),
@@ -216,7 +216,7 @@ for (const format of ['jpeg', 'png', 'webp'] as const) {
     for (let eighth = 1; eighth < 8; eighth++) {
       const error = await errorOf(post(url, whole.subarray(0, (whole.length * eighth) / 8)));
       assert.deepEqual([error.status, error.code], [400, 'INVALID_IMAGE'], `${eighth}/8: ${error.message}`);
-      assert.match(error.message, /^the picture cannot be decoded: /);
+      assert.match(error.message, /^the image cannot be decoded: /);
     }
   });
 }
@@ -234,7 +234,7 @@ test('answers 413 to more pixels than allowed, before decoding them', async () =
   assert.ok(performance.now() - started < 500);
 });
 
-test('turns pictures upright by their EXIF orientation, in all eight cases', async () => {
+test('turns images upright by their EXIF orientation, in all eight cases', async () => {
   const upright = await corner(1, 24, 40).png().toBuffer();
   const turned: Record<number, (image: Sharp) => Sharp> = {
     1: (image) => image,
@@ -287,7 +287,7 @@ const KINDS: Record<string, (image: Sharp) => Sharp> = {
   'a lossy WebP with alpha': (image) => image.ensureAlpha().webp(),
 };
 for (const [name, make] of Object.entries(KINDS)) {
-  test(`sees in ${name} what is in the plain picture`, async () => {
+  test(`sees in ${name} what is in the plain image`, async () => {
     const bytes = await make(corner(2, 32, 32)).toBuffer();
     const [best] = (await answer(post(url, bytes))).predictions;
     assert.equal(best.label, 'bottom left');

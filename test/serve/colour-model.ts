@@ -17,7 +17,7 @@ export const PX = 8;
 
 type Attributes = Record<string, number | number[]>;
 
-/** `opType(inputs) → outputs`; attributes are whole numbers, `axis` 1 where nothing else is said. */
+/** `opType(inputs) → outputs`; attributes are whole numbers, `axis` 1 if nothing else is said. */
 export function node(
   opType: string,
   input: string | string[],

@@ -32,6 +32,6 @@ test('refuses one pixel more than allowed', async () => {
   await assert.rejects(decodePicture(png, SQUARE, 59), {
     name: 'RequestError',
     code: 'IMAGE_TOO_MANY_PIXELS',
-    message: 'the picture has more than 59 pixels; send a smaller one',
+    message: 'the image has more than 59 pixels; send a smaller one',
   });
 });

@@ -1,4 +1,4 @@
-/** Models of other programs: several outputs, grey or transparent images, inputs that are no square, metadata that looks like ours. */
+/** Models of other programs: several outputs, grey or transparent images, inputs that are not square, metadata that looks like ours. */
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -90,7 +90,7 @@ const NAMING: ColourModel = {
   ],
 };
 
-test('serves the float output of a model beside strings and maps, named or the only one', async () => {
+test('serves the float output of a model next to strings and maps, named or the only one', async () => {
   for (const output of [{}, { name: 'y' }]) {
     const { classify, model } = await open(beside(NAMING, { output }));
     close(await classify(await plain(COLOUR)), softmax(LOGITS));
@@ -131,7 +131,7 @@ for (const layout of ['NCHW', 'NHWC'] as const) {
     close(await classify(await plain(COLOUR)), softmax([...LOGITS, 3]));
   });
 
-  test(`cuts images for a ${layout} model whose input is no square to its shape, or stretches them`, async () => {
+  test(`cuts images for a ${layout} model whose input is not square to its shape, or stretches them`, async () => {
     const size = { width: 12, height: 6 };
     const halves = await sharp({ create: { width: 60, height: 40, channels: 3, background: '#000' } })
       .composite([{ input: { create: { width: 60, height: 5, channels: 3, background: '#f00' } }, top: 0, left: 0 }])
@@ -146,7 +146,7 @@ for (const layout of ['NCHW', 'NHWC'] as const) {
   });
 }
 
-test('answers for an input that is no square with its crop, and shows all but what needs a square', async () => {
+test('answers for an input that is not square with its crop, and shows all but what needs a square', async () => {
   const { url } = await running({ file: beside({ size: { width: 12, height: 6 } }, {}) });
   const image = await plain(COLOUR);
   const answer = (await (await post(url, image, {}, '/classify?by_crop=true')).json()) as Record<string, unknown>;
@@ -175,7 +175,7 @@ const BY_CONTRAST: ColourModel = {
 test('warms up a model that normalises by contrast, and refuses one that never gives a number', async () => {
   await open(beside(BY_CONTRAST, {}));
   const never: ColourModel = { nodes: [node('Sub', ['logits', 'logits'], '0'), node('Div', ['0', '0'], 'y')] };
-  await assert.rejects(open(beside(never, {})), /output y has numbers that are not finite, whatever the image/);
+  await assert.rejects(open(beside(never, {})), /output y has non-finite numbers, whatever the image/);
 });
 
 const TAKEN = [
@@ -185,12 +185,12 @@ const TAKEN = [
 ];
 const props = TAKEN.map(([key, value]) => ({ key, value }));
 
-test('reads config.json where another program uses our keys for its metadata', async () => {
+test('reads config.json if another program uses our keys for its metadata', async () => {
   const model = { producerName: 'another', metadataProps: props };
   const { model: served } = await open(beside({ model }, { labels: ['r', 'g', 'b'] }));
   assert.deepEqual(served.labels, ['r', 'g', 'b']);
   const bare = writeColourModel(join(root, 'bare.onnx'), { model });
-  await assert.rejects(open(bare), /does not say how pictures become its input; put a config\.json beside it/);
+  await assert.rejects(open(bare), /does not say how images become its input; put a config\.json next to it/);
 });
 
 test('classify keeps labels with a byte order mark, or in Latin-1, as they were meant', async () => {

@@ -20,7 +20,7 @@ async function sample(url: string, name: string): Promise<number> {
   return Number(line?.split(' ').at(-1));
 }
 
-test('answers a picture it has seen from the cache, byte for byte, within the bytes given', async () => {
+test('answers an image it has seen from the cache, byte for byte, within the bytes given', async () => {
   const { url } = await running({ file, cacheBytes: 700 }); // two answers of 16 + 300 bytes
   const pictures = await Promise.all([0, 1, 2].map((quarter) => corner(quarter).png().toBuffer()));
   const ask = async (picture: Buffer, path = '/classify?top=2') => {
@@ -61,7 +61,7 @@ test('keeps no answers unless asked to, nor those of a version that is replaced'
   assert.notEqual(await response.text(), before);
 });
 
-test('runs pictures that wait together at once, one that fails alone', async () => {
+test('runs images that wait together at once, one that fails alone', async () => {
   const { url } = await obedient({ batch: 4, batchDelayMs: 0 });
   assert.equal((await post(url, order('count'))).status, 200); // from now on more than one is sent ahead
   const busy = post(url, order('sleep 300'));
@@ -91,7 +91,7 @@ test('waits for others to share a run, for as long as it may', async () => {
   assert.equal(await sample(url, 'nv_inference_exec_count'), 2);
 });
 
-test('answers from several processes at once, and goes on while one is gone', async () => {
+test('answers from several processes at once, and keeps answering while one is gone', async () => {
   const { url } = await obedient({ replicas: 2 });
   const both = async () => new Set(await Promise.all([1, 2].map(() => result(post(url, order('pid'))))));
   let pids = new Set<number>(); // the server is ready with the first process; quick requests may meet one only
@@ -111,7 +111,7 @@ test('answers from several processes at once, and goes on while one is gone', as
   await until(async () => (await both()).size === 2, 5000);
 });
 
-test('logs as JSON where asked, a line a request, with its id and nothing of the picture', async () => {
+test('logs as JSON if asked, a line per request, with its id and nothing of the image', async () => {
   const server = alexnet('serve', '--model', file, '--port', '0', '--provider', 'cpu', '--log', 'json');
   const { url } = JSON.parse(await server.line);
   await post(url, await corner(0).png().toBuffer(), { 'x-request-id': 'r-1' });
@@ -173,7 +173,7 @@ test('starts and answers with 64 open files allowed, views and twenty connection
   assert.deepEqual(statuses, Array(20).fill(200));
 });
 
-test('says how many open files it needs where too few are allowed', inShell, async () => {
+test('says how many open files it needs if too few are allowed', inShell, async () => {
   const server = alexnetWithFiles(22, 'serve', '--model', file, '--port', '0', '--provider', 'cpu');
   assert.equal(await server.ended, 1);
   assert.match(server.stderr(), /too many open files; allow 64 or more \(ulimit -n\)/);

@@ -113,7 +113,7 @@ test('takes exactly the bytes allowed, and refuses one more, a body of unknown l
   assert.equal((await post(url, picture, { 'content-encoding': 'gzip' })).status, 415);
 });
 
-test('refuses pictures that unfold beyond measure, at once and twenty at a time', async () => {
+test('refuses images that unfold beyond measure, at once and twenty at a time', async () => {
   const wide = await sharp({
     create: { width: 16_000, height: 16_000, channels: 3, background: '#000' },
     limitInputPixels: false,
@@ -134,7 +134,7 @@ test('refuses pictures that unfold beyond measure, at once and twenty at a time'
   assert.equal((await post(url, long)).status, 200);
 });
 
-test('opens no format but the three, whatever it is called, and no file that a picture names', async () => {
+test('opens no format but the three, whatever it is called, and no file that an image names', async () => {
   const canary = join(folder, 'canary.png');
   writeFileSync(canary, await corner(3).png().toBuffer());
   const picture = corner(1, 32, 32);

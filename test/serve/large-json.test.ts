@@ -99,13 +99,13 @@ test('takes base64 in one piece or in lines, small or large, from Hugging Faceâ€
   }
 });
 
-test('refuses what is no base64, wherever the fault is', async () => {
+test('refuses what is not base64, wherever the fault is', async () => {
   for (const inputs of ['{}', 'aaaa-', 'aa=a', 'a===', `${'a'.repeat(200_000)}Ã©`, `${'a'.repeat(200_000)}=a`]) {
     const hub = await send('/models/quarters', JSON.stringify({ inputs }));
     assert.deepEqual([hub.status, hub.text], [400, '{"error":"inputs: expected the image in base64"}']);
     const infer = await send(INFER, JSON.stringify({ inputs: [input([1], 'BYTES', { data: [inputs] })] }));
     assert.equal(infer.status, 400);
-    assert.match(infer.text, /expected pictures in base64/);
+    assert.match(infer.text, /expected images in base64/);
   }
 });
 
@@ -128,7 +128,7 @@ for (const [what, body] of Object.entries(UNFOLDING)) {
 const WRONG: Record<string, [body: object, message: RegExp]> = {
   'empty strings for an image': [
     input([1], 'BYTES', { data: Array(300_000).fill('') }),
-    /expected 1 pictures for the shape, got 300000/,
+    /expected 1 images for the shape, got 300000/,
   ],
   'many numbers for a row': [input([1, 8, 8, 3], 'FP32', { data: Array(900_000).fill(1) }), /expected 192 values/],
   'lengths of axes': [input(Array(600_000).fill(1), 'FP32', { data: [] }), /more than 1000 elements besides data/],
@@ -160,10 +160,10 @@ test('refuses a million inputs, and as many strings in binary, without reading e
     'inference-header-content-length': String(head.length),
   });
   assert.equal(strings.status, 400);
-  assert.match(strings.text, /expected 2 pictures for the shape, got more/);
+  assert.match(strings.text, /expected 2 images for the shape, got more/);
 });
 
-test('answers 504 where reading takes longer than --timeout, and goes on', async () => {
+test('answers 504 if reading takes longer than --timeout, and keeps serving', async () => {
   const late = await obedient({ timeoutMs: 1 });
   const body = JSON.stringify({ inputs: [input([1, 8, 8, 3], 'UINT8', { data: Array(1_000_000).fill(1) })] });
   for (let i = 0; i < 2; i++) {

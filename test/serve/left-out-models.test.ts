@@ -189,7 +189,7 @@ test('with strict readiness the server answers, and says that it is not ready', 
   assert.equal((await post(url, picture)).status, 200);
 });
 
-test('does not start where no model is left, where strict, or where a file given by name is broken', async () => {
+test('does not start if no model is left, if strict, or if a file given by name is broken', async () => {
   put('no model', 'none', 'a', '1', 'model.onnx');
   put('no model', 'none', 'b', '1', 'model.onnx');
   const file = put('no model', 'broken.onnx');
@@ -213,7 +213,7 @@ test('does not start where no model is left, where strict, or where a file given
   }
 });
 
-/** The tiny model with a stored tensor above a megabyte, within the file or in `data` beside it. */
+/** The tiny model with a stored tensor above a megabyte, within the file or in `data` next to it. */
 function heavyModel(data?: string): Uint8Array {
   const { onnx } = onnxProto;
   const model = onnx.ModelProto.decode(tinyModel());
@@ -268,7 +268,7 @@ test('follows no link out of the repository: labels, config, model, weights, fol
   assert.ok(!JSON.stringify(entries).includes('secret of the house'));
 });
 
-test('follows them where it may: --follow-links', async () => {
+test('follows them if allowed: --follow-links', async () => {
   const { url } = await running({ folder: linked, followLinks: true });
   for (const { name, state, reason } of await index(url)) assert.equal(state, 'READY', `${name}: ${reason}`);
   for (const name of LINKED) {
@@ -292,7 +292,7 @@ test('follows links within the repository, as Kubernetes mounts files', async ()
   assert.ok(!log.some((line) => line.includes('left out')), log.join('\n'));
 });
 
-test("takes a file from Hugging Face's cache, where every file is a link to a blob", async () => {
+test("takes a file from Hugging Face's cache, in which every file is a link to a blob", async () => {
   const blobs = folder('cache', 'blobs');
   const snapshot = folder('cache', 'snapshots', 'main');
   const files: [string, Uint8Array | string][] = [
@@ -316,7 +316,7 @@ test("takes a file from Hugging Face's cache, where every file is a link to a bl
   }
 });
 
-test('a single file is as careful with what lies beside it', async () => {
+test('a single file is as careful with what lies next to it', async () => {
   const beside = folder('beside');
   cpSync(join(linked, 'labels', '1', 'model.onnx'), join(beside, 'model.onnx'));
   put('{"labels": "labels.txt"}', 'beside', 'config.json');

@@ -80,7 +80,7 @@ for (const [how, command] of Object.entries({
   'nohup, from a shell': ['bash', '-c', 'nohup "$@"', 'bash'],
   'a script under nohup': ['nohup', 'sh', '-c', '"$@"; exit $?', 'sh'],
 })) {
-  test(`goes on after SIGHUP, its inference process too, when started by ${how}`, {
+  test(`survives SIGHUP, its inference process too, when started by ${how}`, {
     skip:
       spawnSync('nohup', ['--version']).status === 0 && spawnSync('bash', ['--version']).status === 0
         ? false
@@ -113,12 +113,12 @@ test('answers what waits and ends when the npx that started it is killed', {
   const { url } = JSON.parse(await line) as { url: string };
   npx.kill('SIGKILL');
   await ended; // once all that write to its stderr have ended
-  assert.match(stderr(), /^SIGTERM: answering the pictures in line, then ending/m);
+  assert.match(stderr(), /^SIGTERM: answering the images in line, then ending/m);
   assert.ok(await refused(url));
 });
 
 for (const format of ['text', 'json']) {
-  test(`goes on when nobody reads its stdout and stderr any more, --log ${format}`, async () => {
+  test(`keeps running when nobody reads its stdout and stderr any more, --log ${format}`, async () => {
     const server = alexnet('serve', '--model', file, '--port', '0', '--log', format);
     const { url } = JSON.parse(await server.line) as { url: string };
     server.process.stdout!.destroy();
@@ -171,7 +171,7 @@ test('does not start when the inference process dies while loading, and says how
   assert.match(stderr(), /the inference process ended while loading the model \(SIGKILL\)/);
 });
 
-test('answers live, not ready and 503 to pictures while the model is loading', async () => {
+test('answers live, not ready and 503 to images while the model is loading', async () => {
   const port = await freePort();
   node('./obedient-server.js', 'loads for ever', String(port));
   const url = `http://127.0.0.1:${port}`;
@@ -209,7 +209,7 @@ test('ends with 2 on wrong usage: unknown provider, port out of range, misspelt 
   }
 });
 
-test('auto falls back to the CPU with one line; CUDA by name where it does not run ends with 1 and the cause', async (t) => {
+test('auto falls back to the CPU with one line; CUDA by name ends with 1 and the cause if it does not run', async (t) => {
   const named = alexnet('serve', '--model', file, '--port', '0', '--provider', 'cuda');
   if ((await named.line) !== '') return t.skip('CUDA runs here');
   assert.equal(await named.ended, 1);

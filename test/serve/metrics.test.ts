@@ -33,7 +33,7 @@ test('counts what clients count, by route as written and status', async () => {
   await (await post(url, picture, {}, '/predictions/quarters/1')).json();
   await (await post(url, picture, {}, '/predictions/nobody')).json();
   await (await post(url, picture, {}, '/models/quarters')).json();
-  await (await post(url, Buffer.from('no picture'))).json();
+  await (await post(url, Buffer.from('no image'))).json();
   await (await post(url, Buffer.from('\x89PNG\r\n\x1a\n cut', 'latin1'))).json();
   for (let i = 0; i < 20; i++) await (await fetch(`${url}/secret/${i}`)).json();
   const after = await samples();
@@ -48,7 +48,7 @@ test('counts what clients count, by route as written and status', async () => {
   assert.equal(requests('GET', 'other', 404), 20);
   assert.equal(after.get(`nv_inference_request_success{${OF_MODEL}}`), 9);
   assert.equal(after.get(`nv_inference_count{${OF_MODEL}}`), 9);
-  assert.equal(after.get(`nv_inference_request_failure{${OF_MODEL},reason="OTHER"}`), 1); // the cut picture
+  assert.equal(after.get(`nv_inference_request_failure{${OF_MODEL},reason="OTHER"}`), 1); // the cut image
   assert.equal(after.get('http_request_duration_seconds_count{method="POST",route="/classify"}'), 9);
   const duration = (part: string) => after.get(`nv_inference_${part}_duration_us{${OF_MODEL}}`)!;
   const sum = duration('queue') + duration('compute_input') + duration('compute_infer');

@@ -48,7 +48,7 @@ test('names a model that has no name after its file', async () => {
   assert.equal((await readModelFile(file)).name, 'cats');
 });
 
-test('reads a file that describes itself whatever the config.json beside it is about', async () => {
+test('reads a file that describes itself whatever the config.json next to it is about', async () => {
   const run = mkdtempSync(join(folder, 'run-'));
   const file = writeTinyModel(join(run, 'model.onnx'));
   writeFileSync(join(run, 'config.json'), JSON.stringify({ epochs: 3 }));
@@ -60,14 +60,14 @@ test('reads a file that describes itself whatever the config.json beside it is a
   writeFileSync(file, onnx.ModelProto.encode(own).finish());
   const { classifier, notes } = await readModelFile(file);
   assert.deepEqual(classifier.labels, QUARTERS);
-  assert.deepEqual(notes, ['config.json beside it is not used: the file describes itself']);
+  assert.deepEqual(notes, ['config.json next to it is not used: the file describes itself']);
 });
 
 const whole = tinyModel();
 const FILES: Record<string, [Uint8Array | string, RegExp]> = {
   'an empty file': ['', /not an ONNX file \(0 bytes hold no graph\)/],
   'a text file': ['Hello, this is not a model at all.\n', /not an ONNX file/],
-  'a picture': [Buffer.from([0xff, 0xd8, 0xff, 0xe0, 0, 16, 0x4a, 0x46, 0x49, 0x46]), /not an ONNX file/],
+  'an image': [Buffer.from([0xff, 0xd8, 0xff, 0xe0, 0, 16, 0x4a, 0x46, 0x49, 0x46]), /not an ONNX file/],
   'a file cut in the middle': [whole.subarray(0, whole.length / 2), /not an ONNX file, or cut short \(\d+ bytes\)/],
   'a file cut by one byte': [whole.subarray(0, -1), /not an ONNX file, or cut short/],
 };
@@ -78,7 +78,7 @@ for (const [name, [bytes, message]] of Object.entries(FILES)) {
 const MODELS: Record<string, [TinyModel, RegExp]> = {
   'a model without metadata or description': [
     { metadata: null },
-    /does not say how pictures become its input; put a config\.json beside it/,
+    /does not say how images become its input; put a config\.json next to it/,
   ],
   'a model with another head than its metadata': [
     { metadata: { head: 'tensor' } },
@@ -107,7 +107,7 @@ test('refuses a file that is not there, and a folder', async () => {
   await refuses(folder, /is a folder/);
 });
 
-test('serve ends with 1 and one clear line, no stack, on a file that is no classifier', async () => {
+test('serve ends with 1 and one clear line, no stack, on a file that is not a classifier', async () => {
   const file = written(whole.subarray(0, 200));
   const { ended, line, stderr } = alexnet('serve', '--model', file, '--port', '0');
   assert.equal(await ended, 1);
@@ -118,7 +118,7 @@ test('serve ends with 1 and one clear line, no stack, on a file that is no class
   );
 });
 
-test('reads tensors from the file beside a model, and nowhere else', async () => {
+test('reads tensors from the file next to a model, and nowhere else', async () => {
   const file = join(folder, 'outside.onnx');
   const model = onnx.ModelProto.decode(tinyModel());
   const tensor = model.graph!.initializer![0];

@@ -1,5 +1,5 @@
 /**
- * Runs in place of the inference process, with the real message loop around a classifier that does what the "picture" says (see
+ * Runs in place of the inference process, with the real message loop around a classifier that does what the "image" says (see
  * `order`): `pid`, `count`, `runs`, `leak <bytes>`, `sleep <ms>`, `hang`, `die`, `die unless <file>`, `fail`. Decodes nothing; loads neither sharp nor onnxruntime.
  */
 import { existsSync, writeFileSync } from 'node:fs';

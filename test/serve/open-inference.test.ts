@@ -157,7 +157,7 @@ test('takes and gives tensors as bytes after the JSON', async () => {
   close(floats(all.tail), wanted);
 });
 
-test('takes a body of bytes alone: rows of the tensor, or a picture', async () => {
+test('takes a body of bytes alone: rows of the tensor, or an image', async () => {
   const raw = async (body: Uint8Array) =>
     parts(await fetch(url + INFER, { method: 'POST', headers: { [LENGTH]: '0' }, body: body as RequestInit['body'] }));
   const values = pixels(2);
@@ -172,11 +172,11 @@ test('takes a body of bytes alone: rows of the tensor, or a picture', async () =
   assert.equal(wrong.status, 400);
   assert.match(
     wrong.reply.error,
-    /input "image": expected a JPEG, PNG or WebP picture, or rows of 192 bytes .* got 383 bytes/,
+    /input "image": expected a JPEG, PNG or WebP image, or rows of 192 bytes .* got 383 bytes/,
   );
 });
 
-test('takes pictures as BYTES, several at once, in base64 and in binary', async () => {
+test('takes images as BYTES, several at once, in base64 and in binary', async () => {
   const pictures = [await corner(3).png().toBuffer(), await corner(1).jpeg({ quality: 100 }).toBuffer()];
   const outputs = [{ name: 'probabilities', parameters: { classification: 2 } }];
   const named = (reply: Reply) => {
@@ -200,7 +200,7 @@ test('takes pictures as BYTES, several at once, in base64 and in binary', async 
   assert.deepEqual(named((await inferBinary({ inputs: [input], outputs }, framed)).reply), names);
 });
 
-test('names the most probable classes where asked, also as bytes behind their lengths', async () => {
+test('names the most probable classes if asked, also as bytes behind their lengths', async () => {
   const black = new Uint8Array(ROW);
   black.fill(255, 0, 3 * 4); // the first four pixels of the first line: top left
   const outputs = [{ name: 'probabilities', parameters: { classification: 3 } }];
@@ -247,7 +247,7 @@ const BAD: [string, object, RegExp][] = [
   [
     'another datatype',
     image(1, { datatype: 'FP32', data: [1] }),
-    /datatype: expected UINT8, or BYTES for pictures, got FP32/,
+    /datatype: expected UINT8, or BYTES for images, got FP32/,
   ],
   ['an unknown datatype', image(1, { datatype: 'FP8', data: [1] }), /inputs\.0\.datatype/],
   ['no data', image(1), /expected data, or binary_data_size/],
@@ -261,14 +261,14 @@ const BAD: [string, object, RegExp][] = [
   [
     'BYTES that are no base64',
     { name: 'image', shape: [1], datatype: 'BYTES', data: ['{}'] },
-    /expected pictures in base64/,
+    /expected images in base64/,
   ],
   [
-    'fewer pictures than the shape',
+    'fewer images than the shape',
     { name: 'image', shape: [2], datatype: 'BYTES', data: ['aaaa'] },
-    /expected 2 pictures/,
+    /expected 2 images/,
   ],
-  ['no picture', { name: 'image', shape: [1], datatype: 'BYTES', data: ['aGVsbG8='] }, /neither JPEG, PNG nor WebP/],
+  ['no image', { name: 'image', shape: [1], datatype: 'BYTES', data: ['aGVsbG8='] }, /neither JPEG, PNG nor WebP/],
 ];
 for (const [name, input, message] of BAD) {
   test(`refuses ${name}, and names the input`, async () => {
@@ -390,7 +390,7 @@ test('lists the repository', async () => {
   assert.deepEqual(await index('{"ready": true}'), [entry]);
 });
 
-test('a picture gives the same as BYTES, as pixels and at /classify', async () => {
+test('an image gives the same as BYTES, as pixels and at /classify', async () => {
   const picture = await corner(2, 20, 30).png().toBuffer();
   const square = await sharp(picture).resize(8, 8, { fit: 'cover' }).removeAlpha().raw().toBuffer();
   const own = (await (

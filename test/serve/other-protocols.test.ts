@@ -74,7 +74,7 @@ test('TorchServe: errors in its own shape', async () => {
   const cases: [string, RequestInit, number, string][] = [
     ['/predictions/nobody', { method: 'PUT', body: new Uint8Array(picture) }, 404, 'ModelNotFoundException'],
     ['/predictions/quarters/2', { method: 'PUT', body: new Uint8Array(picture) }, 404, 'ModelNotFoundException'],
-    ['/predictions/quarters', { method: 'PUT', body: 'no picture' }, 415, 'BadRequestException'],
+    ['/predictions/quarters', { method: 'PUT', body: 'no image' }, 415, 'BadRequestException'],
     ['/predictions/quarters', { method: 'POST', body: form('image') }, 400, 'BadRequestException'],
     ['/predictions/quarters', { method: 'PUT', body: new Uint8Array(100_001) }, 413, 'RequestEntityTooLargeException'],
     ['/predictions/quarters', { method: 'DELETE' }, 405, 'MethodNotAllowedException'],

@@ -14,7 +14,7 @@ let folders = 0;
 
 const LABELS = ['r', 'g', 'b'];
 
-/** The model, and the files beside it. */
+/** The model, and the files next to it. */
 function beside(model: ColourModel, files: Record<string, object>): string {
   const folder = join(root, String(folders++));
   mkdirSync(folder);
@@ -174,7 +174,7 @@ const ENDS: Record<string, [ColourModel, number[], boolean, RegExp]> = {
   ],
 };
 for (const [name, [model, wanted, exclusive, why]] of Object.entries(ENDS)) {
-  test(`gives each class its probability where a model ends with ${name}, and says why`, async () => {
+  test(`gives each class its probability if a model ends with ${name}, and says why`, async () => {
     const { probabilities, activation, lines } = await red(model);
     close(probabilities, wanted);
     assert.equal(activation.multiLabel, !exclusive);
@@ -214,7 +214,7 @@ test('applies what output.activation in config.json asks for, and says where the
 const HUB = { id2label: { 0: 'r', 1: 'g', 2: 'b' } };
 const PREPROCESSOR = { 'preprocessor_config.json': { size: PX, do_normalize: false } };
 
-test('judges each label alone where Hugging Face’s problem_type is multi-label, and refuses a regression', async () => {
+test('judges each label alone if Hugging Face’s problem_type is multi-label, and refuses a regression', async () => {
   const multi = { ...HUB, problem_type: 'multi_label_classification' };
   const { probabilities, activation } = await red({}, multi, PREPROCESSOR);
   close(probabilities, SIGMOID);

@@ -37,7 +37,7 @@ test('counts waiting in queue and total, and inference only in inference', async
   assert.ok(total >= 240, `${total}`);
 });
 
-test('answers 504 at the deadline, waiting included, not when the picture before is done', async () => {
+test('answers 504 at the deadline, waiting included, not when the image before is done', async () => {
   const { url } = await obedient({ timeoutMs: 500 });
   const long = post(url, order('sleep 450'));
   await new Promise((resolve) => setTimeout(resolve, 20));
@@ -51,7 +51,7 @@ test('answers 504 at the deadline, waiting included, not when the picture before
   assert.equal((await middle).status, 504);
 });
 
-test('takes a picture out of the line when its client leaves', async () => {
+test('takes an image out of the line when its client leaves', async () => {
   const { url } = await obedient();
   const before = await result(post(url, order('count')));
   const first = post(url, order('sleep 200'));
@@ -65,7 +65,7 @@ test('takes a picture out of the line when its client leaves', async () => {
   assert.equal(await result(post(url, order('count'))), before + 1); // the first alone
 });
 
-test('answers 500 to a picture the model fails on, without its inner words, and goes on', async () => {
+test('answers 500 to an image the model fails on, without its inner words, and keeps serving', async () => {
   const log: string[] = [];
   const { url } = await obedient({ log: (line) => log.push(line) });
   const { status, code, message } = await errorOf(post(url, order('fail')));
@@ -74,7 +74,7 @@ test('answers 500 to a picture the model fails on, without its inner words, and 
   assert.equal((await post(url, order('sleep 0'))).status, 200);
 });
 
-test('tries the picture again that was in inference when the process was killed', async () => {
+test('tries the image again that was in inference when the process was killed', async () => {
   const { url } = await obedient();
   const reply = post(url, order(`die unless ${join(folder, 'died')}`));
   const other = post(url, order('pid'));
@@ -84,7 +84,7 @@ test('tries the picture again that was in inference when the process was killed'
   assert.ok(await isReady(url));
 });
 
-test('answers 500 when a picture kills the process twice, and goes on with a new one', async () => {
+test('answers 500 when an image kills the process twice, and continues with a new one', async () => {
   const { url } = await obedient();
   const pid = await result(post(url, order('pid')));
   const { status, code } = await errorOf(post(url, order('die')));
@@ -107,7 +107,7 @@ test('is not ready and keeps what comes while the process restarts, after kill -
   }
 });
 
-test('ends a process that hangs at the deadline, answers 504 and goes on with a new one', async () => {
+test('ends a process that hangs at the deadline, answers 504 and continues with a new one', async () => {
   const { url } = await obedient({ timeoutMs: 800 });
   const pid = await result(post(url, order('pid')));
   const started = performance.now();

@@ -20,7 +20,7 @@ const { url } = await running({ file });
 const TOP_RIGHT = await corner(1).png().toBuffer();
 const BOTTOM_LEFT = await corner(2).png().toBuffer();
 
-test('shows the labels of a picture that is chosen, dropped, pasted or a sample, and asks nobody else', {
+test('shows the labels of an image that is chosen, dropped, pasted or a sample, and asks nobody else', {
   skip,
 }, async () => {
   const { page, asked, complaints } = await visit(url);
@@ -79,9 +79,9 @@ test('takes a photograph with the camera of a computer', { skip }, async () => {
 });
 
 const BAD: Record<string, { bytes: Buffer; says: RegExp }> = {
-  'a text file named .jpg': { bytes: Buffer.from('not a picture'), says: /Neither JPEG, PNG nor WebP; convert/ },
+  'a text file named .jpg': { bytes: Buffer.from('not an image'), says: /Neither JPEG, PNG nor WebP; convert/ },
   'an empty file': { bytes: Buffer.alloc(0), says: /empty/ },
-  'a picture that breaks off': {
+  'an image that breaks off': {
     bytes: TOP_RIGHT.subarray(0, TOP_RIGHT.length / 2),
     says: /cannot be decoded/,
   },
@@ -110,7 +110,7 @@ test('says in a sentence what is wrong with a file, and takes the next one', { s
   await page.getByRole('alert').filter({ hasText: 'holds no file' }).waitFor();
 });
 
-test('shows a picture of one pixel', { skip }, async () => {
+test('shows an image of one pixel', { skip }, async () => {
   const { page } = await visit(url);
   const pixel = await sharp({ create: { width: 1, height: 1, channels: 3, background: '#fff' } })
     .png()
@@ -119,7 +119,7 @@ test('shows a picture of one pixel', { skip }, async () => {
   assert.equal((await bars(page)).length, 4);
 });
 
-test('goes on by itself when the server has been away, and shows what its new model says', { skip }, async () => {
+test('recovers by itself when the server has been away, and shows what its new model says', { skip }, async () => {
   const first = createServer({ port: 0, provider: 'cpu', files: [file] });
   const { url: own } = await first.start();
   const { page } = await visit(own);
@@ -138,7 +138,7 @@ test('goes on by itself when the server has been away, and shows what its new mo
   assert.equal(await page.getByText('The server does not answer.').count(), 0);
 });
 
-test('shows an image stretched where the model stretches it, and that labels are judged each on its own', {
+test('shows an image stretched if the model stretches it, and that labels are judged each on its own', {
   skip,
 }, async () => {
   const shaped = join(folder, 'shaped');
@@ -151,13 +151,13 @@ test('shows an image stretched where the model stretches it, and that labels are
   await choose(page, 'corner.png', 'image/png', TOP_RIGHT);
   assert.equal((await bars(page)).length, 3);
   await page.getByText('Each label is judged on its own').waitFor();
-  const image = page.getByAltText('Your picture, corner.png, stretched to 12 × 6 pixels');
+  const image = page.getByAltText('Your image, corner.png, stretched to 12 × 6 pixels');
   assert.match((await image.getAttribute('style')) ?? '', /object-fit: fill/);
   const { width, height } = (await image.boundingBox())!;
   assert.ok(Math.abs(width / height - 2) < 0.02, `${width} × ${height}`);
 });
 
-test('notices that the model was loaded anew, and asks it again', { skip }, async () => {
+test('notices that the model was reloaded, and asks it again', { skip }, async () => {
   const version = join(folder, 'models/quarters/1');
   await mkdir(version, { recursive: true });
   await copyFile(file, join(version, 'model.onnx'));

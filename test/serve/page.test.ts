@@ -39,7 +39,7 @@ test('serves a document whose script, style and font have their hash in their na
   assert.equal(kinds.filter((kind) => kind === 'woff2').length, 3, kinds.join());
 });
 
-test('is asked for anew each time, and its assets once', async () => {
+test('is requested each time, and its assets once', async () => {
   const response = await fetch(`${url}/`);
   assert.equal(response.headers.get('cache-control'), 'no-cache');
   const again = (etag: string) =>
@@ -112,7 +112,7 @@ test('carries the licences of all it is made of', () => {
   assert.match(text, /SIL OPEN FONT LICENSE/);
 });
 
-test('answers 404 for assets that there are not, and for whatever lies beside them', async () => {
+test('answers 404 for assets that there are not, and for whatever lies next to them', async () => {
   for (const path of ['/assets/none.js', '/assets/', '/index.html', '/assets/..%2f..%2fserver.js', '/server.js']) {
     const error = await errorOf(fetch(url + path));
     assert.deepEqual([error.status, error.code], [404, 'NOT_FOUND'], path);

@@ -1,4 +1,4 @@
-/** Nearest and strongest pictures from an index, against brute force on tfjs's own features. */
+/** Nearest and strongest images from an index, against brute force on tfjs's own features. */
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -49,7 +49,7 @@ type Neighbours = {
   neighbours: { name: string; label: string; distance: number; thumbnail: string }[];
 };
 
-test('finds the nearest pictures in the last hidden layer, with their distances and what they look like', async () => {
+test('finds the nearest images in the last hidden layer, with their distances and what they look like', async () => {
   const response = await post(url, await pngOf(asked), {}, '/explain/neighbours?k=6');
   const { layer, method, neighbours } = (await response.json()) as Neighbours;
   assert.deepEqual([layer, method], ['fc7', 'exact']);
@@ -72,10 +72,10 @@ test('finds the nearest pictures in the last hidden layer, with their distances 
   const { data } = await sharp(Buffer.from(jpeg, 'base64')).raw().toBuffer({ resolveWithObject: true });
   const original = pixelsOf(100 + expected[0][0]);
   const mean = (values: Uint8Array) => values.reduce((sum, value) => sum + value, 0) / values.length;
-  assert.ok(Math.abs(mean(data) - mean(original)) < 3, 'the thumbnail is of another picture');
+  assert.ok(Math.abs(mean(data) - mean(original)) < 3, 'the thumbnail is of another image');
 });
 
-test('a picture of the index is its own nearest, at no distance', async () => {
+test('an image of the index is its own nearest, at no distance', async () => {
   const response = await post(url, await pngOf(pixelsOf(142)), {}, '/explain/neighbours?k=1');
   const { neighbours } = (await response.json()) as Neighbours;
   assert.equal(neighbours[0].name, 'train/42.png');
@@ -100,7 +100,7 @@ test('approximate search finds nearly what exact search does, and distances are 
   assert.ok(hits >= 48, `${hits} of 50`);
 });
 
-test('shows the pictures that excite a unit most, and where it looked', async () => {
+test('shows the images that excite a unit most, and where it looked', async () => {
   const maps = valuesOf(crops, 'conv2').data; // [COUNT, 12, 3, 3]
   for (const channel of [0, 5, 11]) {
     const response = await fetch(`${url}/explain/strongest?layer=conv2&channel=${channel}`);
@@ -149,9 +149,9 @@ test('refuses to start with an index that is damaged, cut short, no index, or of
   }
   for (const length of [0, 11, 40, bytes.length - 1]) {
     writeFileSync(damaged, bytes.subarray(0, length));
-    await assert.rejects(starting(damaged), { name: 'UserError', message: /damaged|no index of pictures/ });
+    await assert.rejects(starting(damaged), { name: 'UserError', message: /damaged|no index of images/ });
   }
-  await assert.rejects(starting(file), { message: /small\.onnx: no index of pictures; make one with "alexnet index/ });
+  await assert.rejects(starting(file), { message: /small\.onnx: no index of images; make one with "alexnet index/ });
   await assert.rejects(starting(join(folder, 'absent')), { message: /no such file/ });
   const other = await writeSmallNetwork(join(folder, 'other.onnx'), 'tensor');
   await assert.rejects(starting(indexFile, other), { message: /made with another file of small/ });

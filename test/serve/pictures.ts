@@ -1,4 +1,4 @@
-/** Pictures for the tiny classifier: black, with one corner white. */
+/** Images for the tiny classifier: black, with one corner white. */
 import sharp, { type Sharp } from 'sharp';
 
 /** `quarter` as in QUARTERS: 0 top left, 1 top right, 2 bottom left, 3 bottom right. */

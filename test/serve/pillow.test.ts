@@ -79,7 +79,7 @@ test('resizes with every filter of Pillow, up and down, stretched and cut, to th
   }
 });
 
-test('stretches where nothing is cut, whatever form the size has', async () => {
+test('stretches if nothing is cut, in whatever form the size is given', async () => {
   const png = await image('wide');
   const forms = [
     { size: 12 },
@@ -104,7 +104,7 @@ test('cuts as ConvNext’s preprocessor below 384 pixels, and stretches from the
   assert.equal((await open({ width: 14, height: 14 }, whole)).model.fit, 'stretch');
 });
 
-test('takes images as they are where do_resize is false, and refuses other sizes', async () => {
+test('takes images as they are if do_resize is false, and refuses other sizes', async () => {
   const exact = await open({ width: 37, height: 23 }, { do_resize: false, do_center_crop: false, ...colours });
   const png = await image('wide');
   const whole = await sharp(png).raw().toBuffer();
@@ -186,7 +186,7 @@ const REFUSED: Record<string, [object, RegExp]> = {
   'a filter that Pillow does not have': [{ size: 8, resample: 6 }, /resample/],
   'a mean that is not there': [{ size: 8, do_normalize: true, image_std: 1 }, /do_normalize: expected image_mean/],
   'a crop larger than the image': [{ size: 8, do_center_crop: true, crop_size: 9 }, /9 × 9 pixels|expected at least/],
-  'another size than the model’s': [{ size: 9 }, /description beside it says 9 × 9 pixels/],
+  'another size than the model’s': [{ size: 9 }, /description next to it says 9 × 9 pixels/],
 };
 for (const [name, [preprocessor, message]] of Object.entries(REFUSED)) {
   test(`refuses a preprocessor with ${name}`, () =>
@@ -200,5 +200,5 @@ test('says which keys of a preprocessor it does not know, and does not mind thos
   );
   const said = lines.filter((line) => /not known/.test(line));
   assert.equal(said.length, 1);
-  assert.match(said[0], /preprocessor_config\.json: do_magic is not known here, and is not followed/);
+  assert.match(said[0], /preprocessor_config\.json: do_magic is unknown, and is ignored/);
 });

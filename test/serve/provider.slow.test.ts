@@ -14,7 +14,7 @@ const skip = existsSync(SWIFTSHADER) ? false : `needs ${SWIFTSHADER} (Debian's c
 const folder = mkdtempSync(join(tmpdir(), 'alexnet-gpu-'));
 after(() => rmSync(folder, { recursive: true }));
 
-test('pictures that wait share runs on a GPU provider', { skip }, async (t) => {
+test('images that wait share runs on a GPU provider', { skip }, async (t) => {
   process.env.VK_DRIVER_FILES = SWIFTSHADER;
   const file = writeTinyModel(join(folder, 'tiny.onnx'));
   const server = alexnet('serve', '--model', file, '--port', '0', '--provider', 'webgpu');
@@ -24,7 +24,7 @@ test('pictures that wait share runs on a GPU provider', { skip }, async (t) => {
   const { answers, errors } = await load({ url, path: '/classify', live: '/ping', pictures, clients: 8, seconds: 4 });
   const text = await (await fetch(`${url}/metrics`)).text();
   const counter = (name: string) => Number(new RegExp(`^${name}\\{.*\\} (\\d+)$`, 'm').exec(text)?.[1]);
-  t.diagnostic(`${counter('nv_inference_count')} pictures in ${counter('nv_inference_exec_count')} runs`);
+  t.diagnostic(`${counter('nv_inference_count')} images in ${counter('nv_inference_exec_count')} runs`);
   assert.equal(errors, 0);
   assert.equal(counter('nv_inference_count'), answers);
   assert.ok(counter('nv_inference_exec_count') < answers / 2);

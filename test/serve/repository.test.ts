@@ -51,7 +51,7 @@ const isReady = async (url: string) => (await fetch(`${url}/v2/health/ready`)).s
 /** Softmax of one white quarter: its logit is the gain. */
 const best = (gain: number) => Math.exp(gain) / (Math.exp(gain) + 3);
 
-test('serves every model and version of a folder, the latest where none is named', async () => {
+test('serves every model and version of a folder, the latest if none is named', async () => {
   const models = folder('several');
   put(models, 'a', '1', { gain: 1 });
   put(models, 'a', '2', { gain: 2 });
@@ -77,7 +77,7 @@ test('serves every model and version of a folder, the latest where none is named
   }
   const { status, error } = await classify(url);
   assert.deepEqual([status, error.code], [400, 'MODEL_AMBIGUOUS']);
-  assert.match(error.message, /several models are here: a, b; choose one with \?model=/);
+  assert.match(error.message, /the server has several models: a, b; choose one with \?model=/);
   assert.equal((await classify(url, '?model=a&version=3')).error.code, 'MODEL_NOT_FOUND');
   assert.equal((await classify(url, '?model=a&model=b')).status, 400);
   const metadata = await (await fetch(`${url}/v2/models/a`)).json();
@@ -85,7 +85,7 @@ test('serves every model and version of a folder, the latest where none is named
   assert.equal((await post(url, picture, {}, '/predictions/b/1')).status, 200);
 });
 
-test('serves only the latest versions where asked, and single files beside a folder', async () => {
+test('serves only the latest versions if asked, and single files next to a folder', async () => {
   const models = folder('latest');
   put(models, 'a', '1');
   put(models, 'a', '2');
@@ -194,7 +194,7 @@ test('unloads a model, and loads it again', async () => {
   assert.equal((await change(url, '..%2fa', 'load')).status, 404);
 });
 
-test('loads single files anew', async () => {
+test('reloads single files', async () => {
   const file = put(folder('file'), 'x', '1', { gain: 1 });
   const { url } = await running({ file, adminToken: TOKEN });
   put(join(root, 'file'), 'x', '1', { gain: 3 });

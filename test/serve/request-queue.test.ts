@@ -8,7 +8,7 @@ function queueOf(maxWaiting = 10, timeoutMs = 10_000) {
   const messages: ToInference[] = [];
   const queue = new RequestQueue({ maxWaiting, timeoutMs });
   const lane = queue.addLane({ send: (message) => messages.push(message), kill: () => undefined });
-  /** Ids of the pictures sent since the last call. */
+  /** Ids of the images sent since the last call. */
   const sent = () => messages.splice(0).map(({ type, id }) => (type === 'cancel' ? `cancel ${id}` : id));
   const answered = new Map<number, string>();
   const add = (picture: number, signal = new AbortController().signal) => {
@@ -32,7 +32,7 @@ function queueOf(maxWaiting = 10, timeoutMs = 10_000) {
   return { queue, lane, sent, add, answer, settled };
 }
 
-test('sends one picture until something is answered, then three ahead, in order', async () => {
+test('sends one image until something is answered, then three ahead, in order', async () => {
   const { lane, sent, add, answer, settled } = queueOf();
   for (const picture of [1, 2, 3, 4, 5]) add(picture);
   assert.deepEqual(sent(), []);
@@ -46,12 +46,12 @@ test('sends one picture until something is answered, then three ahead, in order'
   assert.deepEqual(await settled(), { 1: 'answer', 2: 'answer', 3: 'answer', 4: 'answer', 5: 'answer' });
 });
 
-test('fails only the picture that kills the process twice, whatever was sent beside it', async () => {
+test('fails only the image that kills the process twice, whatever was sent with it', async () => {
   const { lane, sent, add, answer, settled } = queueOf();
   lane.processReady();
   add(1);
   lane.reply(answer(1));
-  for (const picture of [2, 3, 4]) add(picture); // 3 kills, at first while it is decoded beside 2
+  for (const picture of [2, 3, 4]) add(picture); // 3 kills, at first while it is decoded with 2
   assert.deepEqual(sent(), [1, 2, 3, 4]);
   const restart = () => {
     lane.processDied();
@@ -67,7 +67,7 @@ test('fails only the picture that kills the process twice, whatever was sent bes
   assert.deepEqual(await settled(), { 1: 'answer', 2: 'answer', 3: 'INFERENCE_FAILED', 4: 'answer' });
 });
 
-test('cancels a picture that is with the process and drops one that is not', async () => {
+test('cancels an image that is with the process and drops one that is not', async () => {
   const { queue, lane, sent, add, answer, settled } = queueOf();
   lane.processReady();
   const gone = new AbortController();
@@ -86,7 +86,7 @@ test('cancels a picture that is with the process and drops one that is not', asy
   assert.deepEqual(await settled(), { 1: 'answer', 2: 'gone', 3: 'answer', 4: 'answer', 5: 'gone' });
 });
 
-test('refuses the picture for which there is no room, with the seconds until there should be', async () => {
+test('refuses the image that does not fit in the queue, with the seconds until there should be room', async () => {
   const { queue, lane, add, settled } = queueOf(2);
   lane.processReady();
   add(1);
@@ -140,7 +140,7 @@ test('gives each process a line of its own, the shorter one first, and sends wha
   assert.equal(queue.pending, 0);
 });
 
-test('sends two batches ahead to a process that runs several pictures together', () => {
+test('sends two batches ahead to a process that runs several images together', () => {
   const { lane, sent, add, answer } = queueOf(20);
   for (let picture = 1; picture <= 10; picture++) add(picture);
   lane.processReady(4);

@@ -133,7 +133,7 @@ test('leaves the model it was given as it was', () => {
   assert.deepEqual(onnx.ModelProto.encode(before).finish(), bytes);
 });
 
-test('takes the number of channels from stated shapes where no convolution tells it', () => {
+test('takes the number of channels from stated shapes if no convolution tells it', () => {
   const model = convReluLrn({ size: 5 });
   model.graph!.node!.splice(0, 2);
   model.graph!.node![0].input = ['x'];

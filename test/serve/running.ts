@@ -64,7 +64,7 @@ export function start(
 export const CLI = at('../../cli/main.js');
 export const alexnet = (...words: string[]) => start(process.execPath, [CLI, ...words]);
 
-/** The command in a shell that allows so many open files. */
+/** The command in a shell that limits the number of open files. */
 export const alexnetWithFiles = (files: number, ...words: string[]) =>
   start('sh', ['-c', `ulimit -n ${files} && exec "$0" "$@"`, process.execPath, CLI, ...words]);
 

@@ -94,7 +94,7 @@ test('1, 29: overload of 64 clients', { skip }, async (t) => {
     live: percentile(over.live, 0.99),
   };
   t.diagnostic(
-    `goodput ${over.rate.toFixed(1)} pictures/s (2 clients: ${solo.rate.toFixed(1)}), ${over.errors} refused; p99 of answers ${ms(p99.accepted)}, of refusals ${ms(p99.refused)}, of the live check ${ms(p99.live)}`,
+    `goodput ${over.rate.toFixed(1)} images/s (2 clients: ${solo.rate.toFixed(1)}), ${over.errors} refused; p99 of answers ${ms(p99.accepted)}, of refusals ${ms(p99.refused)}, of the live check ${ms(p99.live)}`,
   );
   assert.ok(over.rate >= 0.9 * solo.rate);
   assert.ok(p99.accepted <= 5000);
@@ -248,7 +248,7 @@ test('8: large JSON, the health check meanwhile', async (t) => {
   }
 });
 
-test('8: pictures that break off, at every 64th of three of each kind', async (t) => {
+test('8: images that break off, at every 64th of three of each kind', async (t) => {
   const { url } = await serve('--model', writeTinyModel(join(folder, 'cut.onnx')));
   const counts = new Map<number, number>();
   let longest = 0;
@@ -298,7 +298,7 @@ test('9: 5,000 mutants', async (t) => {
   assert.deepEqual(childrenOf(pid), [child]); // it did not die
 });
 
-test('10: pictures that unfold, twenty at once', async (t) => {
+test('10: images that unfold, twenty at once', async (t) => {
   const { url, pid } = await serve('--model', writeTinyModel(join(folder, 'bombs.onnx')));
   const plain = (width: number, height: number) =>
     sharp({ create: { width, height, channels: 3, background: '#000' }, limitInputPixels: false }).png({
@@ -466,7 +466,7 @@ test('24: 500 failing requests of every kind grow nothing', async (t) => {
     empty: () => post(url, Buffer.alloc(0)),
     'broken off': () => post(url, broken),
     'wrong field': () => post(url, form('picture')),
-    'no picture in the form': () => post(url, form('image')),
+    'no image in the form': () => post(url, form('image')),
     'a form of nameless parts': () => {
       const body = Buffer.concat([Buffer.from('--b\r\nX: y\r\n\r\n'), Buffer.alloc(90_000), Buffer.from('\r\n--b--')]);
       return post(url, body, { 'content-type': 'multipart/form-data; boundary=b' });

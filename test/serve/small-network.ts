@@ -38,7 +38,7 @@ export const SPEC: NetworkSpec = {
 /** Layers that end with numbers of their own. */
 export const LAYERS = ['conv1', 'norm1', 'pool1', 'conv2', 'norm2', 'fc6', 'fc7', 'fc8'];
 
-/** Per-pixel mean of the pictures, different at every place. */
+/** Per-pixel mean of the images, different at every place. */
 export const MEAN = Float32Array.from({ length: IMAGE_PX * IMAGE_PX * 3 }, (_, i) => 100 + ((i * 37) % 41));
 
 /** What the tensor head has in its place. */
@@ -71,7 +71,7 @@ export async function writeSmallNetwork(
 
 /** Noise with a bright square, uint8 [IMAGE_PX, IMAGE_PX, 3]. */
 export function pixelsOf(name: number): Uint8Array {
-  const stream = random('small picture', name);
+  const stream = random('small image', name);
   const [top, left] = [stream.integer(15), stream.integer(15)];
   return Uint8Array.from({ length: IMAGE_PX * IMAGE_PX * 3 }, (_, i) => {
     const [y, x] = [Math.floor(i / 3 / IMAGE_PX), Math.floor(i / 3) % IMAGE_PX];

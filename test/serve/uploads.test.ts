@@ -61,7 +61,7 @@ test('answers 503 with Retry-After on every route once bodies hold the bytes all
     const response = await post(url, Buffer.alloc(30_000), {}, path);
     assert.equal(response.status, 503, path);
     assert.match(response.headers.get('retry-after') ?? '', /^[1-9]\d*$/);
-    assert.match(await response.text(), /holds as many bytes of requests as it may/);
+    assert.match(await response.text(), /holds as many request bytes as it is allowed to/);
   }
   assert.equal((await errorOf(post(url, Buffer.alloc(30_000)))).code, 'IN_FLIGHT_FULL');
   assert.equal((await post(url, order('sleep 0'))).status, 200);
@@ -87,7 +87,7 @@ test('refuses a body before it is read: without "100 Continue" to a client that 
   assert.match(await taken.answer, /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 /);
 });
 
-test('counts a body of unknown length as it comes, and refuses it where it goes beyond', async () => {
+test('counts a body of unknown length as it arrives, and refuses it if it goes beyond', async () => {
   const chunk = `${(10_000).toString(16)}\r\n${'x'.repeat(10_000)}\r\n`;
   const first = open(url, head(undefined) + chunk.repeat(8));
   await until(async () => (await inFlight()) >= 80_000, 5000);

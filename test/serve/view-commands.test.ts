@@ -76,7 +76,7 @@ test('index, neighbours and occlude print what the server answers, number by num
   assert.deepEqual([map.probability, map.lowest], [parts[0].probability, parts.at(-1).lowest]);
   const { width, height, format } = await sharp(at('o.png')).metadata();
   assert.equal(format, 'png');
-  assert.ok(width! > 2 * height! * 0.9); // the picture twice
+  assert.ok(width! > 2 * height! * 0.9); // the image twice
 });
 
 test('filters draws every kernel, named, in the two groups', async () => {

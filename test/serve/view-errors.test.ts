@@ -37,8 +37,8 @@ test('names what is wrong with a parameter, and what was expected', async () => 
   }
 });
 
-test('refuses what is no picture as classification does', async () => {
-  const text = await errorOf(view('occlusion', Buffer.from('I am a text file named picture.jpg')));
+test('refuses what is not an image as classification does', async () => {
+  const text = await errorOf(view('occlusion', Buffer.from('I am a text file named image.jpg')));
   assert.deepEqual([text.status, text.code], [415, 'UNSUPPORTED_IMAGE_TYPE']);
   const large = await errorOf(view('activations', Buffer.alloc(20_001)));
   assert.deepEqual([large.status, large.code], [413, 'IMAGE_TOO_LARGE']);
@@ -48,7 +48,7 @@ test('refuses what is no picture as classification does', async () => {
   assert.deepEqual([none.status, none.code], [400, 'EMPTY_BODY']);
 });
 
-test('shows a picture of one pixel', async () => {
+test('shows an image of one pixel', async () => {
   const pixel = await sharp({ create: { width: 1, height: 1, channels: 3, background: '#3060c0' } })
     .png()
     .toBuffer();
@@ -110,5 +110,5 @@ test('shows nothing of a file that was changed since it was loaded', async () =>
   const { status, code, message } = await errorOf(fetch(`${url}/explain/layers`));
   assert.deepEqual([status, code], [404, 'VIEW_UNAVAILABLE']);
   assert.match(message, /changed after it was loaded; load it again/);
-  assert.equal((await post(url, picture)).status, 200); // what was loaded goes on
+  assert.equal((await post(url, picture)).status, 200); // what was loaded keeps answering
 });

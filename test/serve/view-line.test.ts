@@ -38,7 +38,7 @@ async function views(url: string): Promise<{ process: string; running: string | 
   return models[0].views;
 }
 
-test('computes no further when the client leaves, and goes on with the next view', async () => {
+test('computes no further when the client leaves, and continues with the next view', async () => {
   const { url } = await serving();
   const map = await begun(url, 500, 10);
   map.leave();
@@ -77,7 +77,7 @@ test('gives its place in the line up when a client that waits leaves', async () 
   assert.equal((await after).steps, 40);
 });
 
-test('waits with a step while a picture is being classified', async () => {
+test('waits with a step while an image is being classified', async () => {
   const { url } = await serving();
   await counted(url); // its process is up
   const picture = post(url, order('sleep 400'));
@@ -100,7 +100,7 @@ test('ends the process when nobody has looked for a while, and starts another fo
   assert.notEqual((await counted(url)).pid, pid);
 });
 
-test('answers 500 when the process dies or a view fails, without what it says, and goes on with the next view', async () => {
+test('answers 500 when the process dies or a view fails, without what it says, and continues with the next view', async () => {
   const log: string[] = [];
   const { url } = await serving({ log: (line) => log.push(line) });
   const { pid } = await counted(url);

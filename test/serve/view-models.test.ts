@@ -50,7 +50,7 @@ async function open(file: string) {
   return { network, parts, row };
 }
 
-/** Rows of pictures to calibrate on. */
+/** Rows of images to calibrate on. */
 const feeds = {
   count: 8,
   at: (first: number, count: number) => {
@@ -214,7 +214,7 @@ test('shows a channels-last network of other origin by the names of its values',
     ['whole'],
   );
 
-  // Its input by hand: the whole picture of 17 pixels, as the decoder gives it.
+  // Its input by hand: the whole image of 17 pixels, as the decoder gives it.
   const [png] = (await parts({ view: 'picture', bytes })) as unknown as [Buffer];
   const square = await sharp(png).raw().toBuffer();
   const centred = Float32Array.from(

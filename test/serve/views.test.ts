@@ -148,7 +148,7 @@ for (const { what, head, crops, cut, mean } of [
   { what: 'corners and centre', head: 'image', crops: 5, cut: [0, 1, 2, 3, 4] },
   { what: 'the tensor head, fed with the centre', head: 'tensor', cut: [4], mean: (at: number) => MEAN_RGB[at % 3] },
 ] as const) {
-  test(`answers with no mirror image where the file averages none: ${what}`, async () => {
+  test(`answers with no mirror image if the file averages none: ${what}`, async () => {
     const file = await writeSmallNetwork(join(folder, `${what}.onnx`), head, undefined, crops);
     const served = await running({ file });
     const response = await post(served.url, picture, {}, `/classify?by_crop=true&top=${LABELS.length}`);
@@ -285,7 +285,7 @@ test("gives conv1's kernels as they were trained, in the groups of the next conv
   );
 });
 
-test('shows the picture and its crops as the network sees them', async () => {
+test('shows the image and its crops as the network sees them', async () => {
   for (const [query, side, at] of [
     ['', IMAGE_PX, (y: number, x: number) => y * IMAGE_PX + x],
     ['?crop=8', INPUT_PX, (y: number, x: number) => (4 + y) * IMAGE_PX + 4 + INPUT_PX - 1 - x],

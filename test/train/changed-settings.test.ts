@@ -1,4 +1,4 @@
-/** `alexnet train --resume` with other settings: refused, and with `--force` gone on with. */
+/** `alexnet train --resume` with other settings: refused, and with `--force` continued. */
 import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -23,8 +23,8 @@ test('refuses to resume under other settings and names each', () => {
   assert.throws(() => check({ batch: 32, learningRate: 0.001, seed: 3 }), {
     name: 'UserError',
     message:
-      'RUN: cannot resume with other settings: batch was 64, now 32; learningRate was 0.01, now 0.001. Leave those flags out to go on ' +
-      'as before, add --force to go on under the new ones, or start a new run with another --out',
+      'RUN: cannot resume with other settings: batch was 64, now 32; learningRate was 0.01, now 0.001. Leave those flags out to continue ' +
+      'as before, add --force to continue under the new ones, or start a new run with another --out',
   });
 });
 
@@ -46,11 +46,11 @@ test('lets no force change what the weights belong to', () => {
   assert.throws(() => check({ batch: 32, model: 'caffenet', lrn: 'code' }, true), {
     message:
       'RUN: cannot resume with other settings, even with --force: model was "alexnet", now "caffenet"; lrn was null, now "code". ' +
-      'Leave those flags out to go on as before, or start a new run with another --out',
+      'Leave those flags out to continue as before, or start a new run with another --out',
   });
 });
 
-test('starts the schedule or the epoch anew after changes that the checkpoint has not seen, and not after others', () => {
+test('restarts the schedule or the epoch after changes that the checkpoint has not seen, and not after others', () => {
   const schedule = { best: 0.5, epochsSinceBest: 2, reductions: 1, ended: true };
   const state = { ...startState(), step: 25, epoch: 3, position: 4, lossSum: 9, rightSum: 7, schedule };
   const change = (step: number, epoch: number, ...keys: string[]) => ({
@@ -61,12 +61,12 @@ test('starts the schedule or the epoch anew after changes that the checkpoint ha
   });
   const restarted = { best: 0.5, epochsSinceBest: 0, reductions: 0, ended: false, waitingSince: 3 };
   assert.deepEqual(afterChanges(state, [change(25, 3, 'learningRate', 'mirror')]), { ...state, schedule: restarted });
-  const anew = { position: 0, lossSum: 0, rightSum: 0 };
-  assert.deepEqual(afterChanges(state, [change(25, 3, 'batch')]), { ...state, ...anew });
-  assert.deepEqual(afterChanges(state, [change(31, 4, 'batch')]), { ...state, ...anew }); // an older checkpoint put in place
+  const zeroed = { position: 0, lossSum: 0, rightSum: 0 };
+  assert.deepEqual(afterChanges(state, [change(25, 3, 'batch')]), { ...state, ...zeroed });
+  assert.deepEqual(afterChanges(state, [change(31, 4, 'batch')]), { ...state, ...zeroed }); // an older checkpoint put in place
   assert.deepEqual(afterChanges(state, [change(24, 3, 'batch'), change(25, 2, 'learningRate')]), state);
   assert.deepEqual(afterChanges(state, undefined), state);
-  assert.deepEqual(afterChanges(state, [change(25, 3, 'pictures')]), { ...state, ...anew });
+  assert.deepEqual(afterChanges(state, [change(25, 3, 'pictures')]), { ...state, ...zeroed });
   const patient = { ...state, schedule: { ...restarted, reductions: 1 } };
   assert.deepEqual(afterChanges(state, [change(25, 3, 'patience')]), patient);
   const judged = { ...state, bestValidation: { epoch: 2, loss: 1, top1Error: 0.5, top5Error: 0 } };
@@ -98,7 +98,7 @@ before(async () => {
     for (const path of classes.flatMap((name) => [`train/${name}`, `val/${name}`])) {
       await mkdir(join(folder, data, path), { recursive: true });
       const create = { width: 40, height: 36, channels: 3, background: path.split('/')[1] } as const;
-      const count = data === 'moved' ? 5 : 4; // pictures were added
+      const count = data === 'moved' ? 5 : 4; // images were added
       for (let i = 0; i < count; i++)
         await sharp({ create })
           .png()
@@ -108,7 +108,7 @@ before(async () => {
 });
 after(() => rm(folder, { recursive: true }));
 
-test('goes on under other settings when forced, says each, and keeps them in config.json and metrics.jsonl', async () => {
+test('continues under other settings when forced, says each, and keeps them in config.json and metrics.jsonl', async () => {
   const out = join(folder, 'run');
   const words = ['train', '--out', out, '--backend', 'onnxruntime'];
   const first = ['--data', join(folder, 'two'), '--model', 'cifar10-quick', '--batch', '4'];
@@ -163,7 +163,7 @@ test('goes on under other settings when forced, says each, and keeps them in con
   const figures = await readMetrics({ path: out });
   assert.deepEqual(
     figures.filter((line) => line.val_loss !== undefined).map(({ step }) => step),
-    [2, 4, 6, 8, 12, 16], // two updates of 4 pictures an epoch, then four of 3
+    [2, 4, 6, 8, 12, 16], // two updates of 4 images an epoch, then four of 3
   );
 
   const tenth = figures.find((line) => line.step === 10)!;
@@ -176,6 +176,6 @@ test('goes on under other settings when forced, says each, and keeps them in con
   await rm(join(out, 'last'), { recursive: true });
   const fromBest = await alexnet(...words, '--resume');
   assert.equal(fromBest.code, 0, fromBest.stderr);
-  assert.match(fromBest.stderr, /run\/last holds no checkpoint: going on from .*run\/best\n/);
-  assert.match(fromBest.stderr, /going on after step (12|16)\n/); // since other validation pictures are judged by
+  assert.match(fromBest.stderr, /run\/last holds no checkpoint: continuing from .*run\/best\n/);
+  assert.match(fromBest.stderr, /continuing after step (12|16)\n/); // since other validation images are judged by
 });

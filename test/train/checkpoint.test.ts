@@ -51,7 +51,7 @@ test('gives back weights, velocities and state bit for bit', async () => {
   assert.match(loaded.weightsSha256, /^[0-9a-f]{64}$/);
 });
 
-test('is whole where old data cannot be removed', async () => {
+test('is whole if old data cannot be removed', async () => {
   const { folder } = await save('stuck', 11);
   await mkdir(join(folder, 'weights-7-stuck.bin', 'open'), { recursive: true });
   const { model } = await save('stuck', 12);

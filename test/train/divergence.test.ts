@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DivergenceWatch } from '../../train/divergence.js';
 
-/** The step, from 1, at which the watch speaks, and what it says; undefined where it does not. */
+/** The step, from 1, at which the watch speaks, and what it says; undefined if it does not. */
 function firstWarning(classes: number, losses: number[]): [step: number, text: string] | undefined {
   const recent: number[] = [];
   for (const [index, loss] of losses.entries()) {

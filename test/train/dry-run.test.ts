@@ -66,9 +66,9 @@ test('measures a micro-batch that is asked for, and prints for people', async ()
   const { code, stdout, stderr } = await alexnet(...words('--batch', '32', '--micro-batch', '7', '--dry-run'));
   assert.equal(code, 0, stderr);
   assert.match(stdout, /^cifar10-quick: 145,123 parameters for the 3 classes of /);
-  assert.match(stdout, /\n69 train and 21 val pictures: 3 steps of 32 an epoch, 6 in 2 epochs\n/);
+  assert.match(stdout, /\n69 train and 21 val images: 3 steps of 32 an epoch, 6 in 2 epochs\n/);
   assert.match(stdout, /\n[\d.]+ images\/s training, [\d.]+ validating, on \w+\n/);
-  assert.match(stdout, /\nmemory: 0\.\d\d GB at the peak, 7 pictures at once\n/);
+  assert.match(stdout, /\nmemory: 0\.\d\d GB at the peak, 7 images at once\n/);
 });
 
 test('refuses --resume, and a request without data, with exit code 2', async () => {
@@ -78,7 +78,7 @@ test('refuses --resume, and a request without data, with exit code 2', async () 
   assert.equal((await alexnet('train', '--dry-run', '--model', 'alexnet')).code, 2);
 });
 
-test('reckons several processes from one and the network', async () => {
+test('estimates several processes from one and the network', async () => {
   const flags = ['--batch', '32', '--dry-run', '--ranks', '3', '--network', '1Mb'];
   const measured = await json<Measured & Record<string, number>>(...words(...flags));
   const bytes = 4 * measured.parameters;

@@ -8,7 +8,7 @@ import { evaluate, type PicturePrediction, topClasses } from '../../train/evalua
 import { checkpointPredictor } from '../../train/evaluate/predict-checkpoint.js';
 import { CLASSES, IMAGE_PX, INPUT_PX, tinyModel, tinySplit } from './tiny.js';
 
-/** Five pictures of seven classes; the table's rows are their probabilities. */
+/** Five images of seven classes; the table's rows are their probabilities. */
 const TABLE = [
   [0.4, 0.3, 0.1, 0.05, 0.06, 0.07, 0.02],
   [0.4, 0.3, 0.1, 0.05, 0.06, 0.07, 0.02],
@@ -19,7 +19,7 @@ const TABLE = [
 const SPLIT: Split = {
   length: 5,
   labels: Uint16Array.of(0, 3, 6, 6, 1), // right; sixth, so wrong twice; last; right; second of equals, so in the top five only
-  name: (index) => `picture ${index}`,
+  name: (index) => `image ${index}`,
   pixels: () => new Uint8Array(0),
 };
 const fromTable = async (indices: Uint32Array) => Float32Array.from([...indices].flatMap((index) => TABLE[index]));
@@ -33,7 +33,7 @@ test('counts top-1 and top-5 errors as fractions, whatever the batch', async () 
   }
 });
 
-test('tells each picture’s name, class, best five, the probability of the first and the loss', async () => {
+test('tells each image’s name, class, best five, the probability of the first and the loss', async () => {
   const seen: PicturePrediction[] = [];
   await evaluate(fromTable, SPLIT, {
     batch: 2,
@@ -44,7 +44,7 @@ test('tells each picture’s name, class, best five, the probability of the firs
   assert.equal(seen.length, 5);
   const probability = Math.fround(0.9);
   const loss = -Math.log(probability);
-  assert.deepEqual(seen[3], { name: 'picture 3', label: 6, top5: [6, 5, 0, 1, 2], probability, loss });
+  assert.deepEqual(seen[3], { name: 'image 3', label: 6, top5: [6, 5, 0, 1, 2], probability, loss });
   assert.equal(seen[1].loss, -Math.log(Math.fround(0.05)), 'of the true class, not of the first');
 });
 
@@ -55,11 +55,11 @@ test('ends early between batches when stopped', async () => {
   assert.equal(asked, 2);
 });
 
-test('orders equal probabilities by class, and gives fewer than five where there are fewer classes', () => {
+test('orders equal probabilities by class, and gives fewer than five if there are fewer classes', () => {
   assert.deepEqual(topClasses(Float32Array.of(0.25, 0.5, 0.25), 5), [1, 0, 2]);
 });
 
-test('averages softmax probabilities, not logits, over the crops, and cuts the mean along with the picture', async () => {
+test('averages softmax probabilities, not logits, over the crops, and cuts the mean along with the image', async () => {
   const model = tinyModel();
   const split = tinySplit(3, 'val');
   const mean = meanImage(split, 0);
@@ -92,7 +92,7 @@ test('averages softmax probabilities, not logits, over the crops, and cuts the m
   });
 });
 
-test('gives a picture the same prediction in a full batch and in a filled-up one', async () => {
+test('gives an image the same prediction in a full batch and in a filled-up one', async () => {
   const split = tinySplit(5, 'val');
   const crops = [{ top: 0, left: 1, mirror: false }];
   const options = { imagePx: IMAGE_PX, mean: meanImage(split, 0), crops, batch: 3, seed: 0 };

@@ -50,7 +50,7 @@ test('is not misled by an explosion of the loss right after the fall', () => {
   between(-2.2, divergence, -1.9);
 });
 
-test('suggests nothing where the loss only wanders, and knows no divergence where there is none', () => {
+test('suggests nothing if the loss only wanders, and knows no divergence if there is none', () => {
   const flat = curve(() => 2.3);
   assert.deepEqual([flat.steepest, flat.divergence], [null, null]);
   const falling = curve((x) => (x < -1 ? 2.3 : 2.3 - (x + 1)));
@@ -58,7 +58,7 @@ test('suggests nothing where the loss only wanders, and knows no divergence wher
   assert.equal(falling.divergence, null);
 });
 
-test('takes the rate of a loss that is no number as where it diverges', () => {
+test('takes the rate of a loss that is NaN as where it diverges', () => {
   const points = [0.1, 0.2, 0.4, 0.8].map((learningRate) => ({ learningRate, loss: 3 - learningRate }));
   const { divergence, points: kept } = rateCurve([...points, { learningRate: 1.6, loss: Number.NaN }]);
   assert.equal(divergence, 1.6);
@@ -103,7 +103,7 @@ test('prints a table and a suggestion for people, and refuses what cannot work',
   );
   for (const [flags, says] of [
     [['--min-rate', '0.1', '--max-rate', '0.01'], /--min-rate 0\.1 must be below --max-rate 0\.01/],
-    [['--steps', '9'], /--steps 9: at least 20/],
+    [['--steps', '9'], /--steps 9: expected at least 20/],
   ] as const) {
     const refused = await alexnet(...words, ...flags);
     assert.equal(refused.code, 2);

@@ -83,7 +83,7 @@ test('starts with the weights of the run, a new last layer, its mean; frozen lay
   assert.deepEqual(config.freeze, ['conv1', 'conv2', 'conv3']);
 });
 
-test('goes on with frozen layers after --resume', async () => {
+test('continues with frozen layers after --resume', async () => {
   const before = await weights('second');
   const ended = await alexnet('train', '--resume', '--out', at('second'), '--epochs', '2');
   assert.equal(ended.code, 0, ended.stderr);
@@ -92,7 +92,7 @@ test('goes on with frozen layers after --resume', async () => {
   assert.notDeepEqual([...after.values()].at(-2), [...before.values()].at(-2));
 });
 
-test('keeps the last layer where the classes are the same', async () => {
+test('keeps the last layer if the classes are the same', async () => {
   await json(...training('same', '--data', at('three'), '--from', at('first'), '--lr', '1e-12'));
   const [first, same] = [await weights('first'), await weights('same')];
   for (const [name, values] of first) {

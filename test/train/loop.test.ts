@@ -22,7 +22,7 @@ before(async () => {
 });
 after(() => rm(folder, { recursive: true }));
 
-// 26 pictures in batches of 8: 3 steps an epoch, 2 pictures left out
+// 26 images in batches of 8: 3 steps an epoch, 2 images left out
 const SETTINGS = {
   epochs: 3,
   batch: 8,
@@ -68,7 +68,7 @@ const readMetrics = async (run: Run) =>
 test('interrupted in an epoch and in a validation and resumed, ends with the weights of the run without interruption, bit for bit', async () => {
   const whole = await newRun('whole');
   const straight = await go(whole);
-  assert.equal(straight.state.step, 12); // 26 pictures in batches of 8, 8, 8 and 2
+  assert.equal(straight.state.step, 12); // 26 images in batches of 8, 8, 8 and 2
 
   const run = await newRun('interrupted');
   const first = await go(run, { step: 2 });
@@ -159,7 +159,7 @@ test('ends before the last epoch when plateau has reduced the rate three times',
 });
 
 for (const schedule of ['constant', 'plateau'] as const) {
-  test(`ends after so many epochs without a better validation error, resumed or not, under ${schedule}`, async () => {
+  test(`ends after N epochs without a better validation error, resumed or not, under ${schedule}`, async () => {
     const settings = { epochs: 30, learningRate: 1e-9, schedule, patience: 9, earlyStop: 3 };
     const straight = await go(await newRun(`early-${schedule}`, settings));
     assert.equal(straight.state.epoch, 4); // the first sets the best error
@@ -175,7 +175,7 @@ for (const schedule of ['constant', 'plateau'] as const) {
   });
 }
 
-test('stops where the loss grows beyond hope though it is finite, with the last good checkpoint', async () => {
+test('stops when the loss grows beyond hope although it is finite, with the last good checkpoint', async () => {
   const run = await newRun('hopeless', {
     epochs: 90,
     schedule: 'constant',
@@ -217,10 +217,10 @@ test('stops with step, learning rate and last good checkpoint when the loss is n
   assert.deepEqual(flatWeights((await loadCheckpoint(run.last)).model), weights);
 });
 
-test('saves the steps before pictures that cannot be loaded, in an epoch and in a validation, and goes on once they are back', async () => {
+test('saves the steps before images that cannot be loaded, in an epoch and in a validation, and continues once they are back', async () => {
   const straight = await go(await newRun('readable'));
   const run = await newRun('unreadable');
-  /** Whose pictures at these positions are gone. */
+  /** Whose images at these positions are gone. */
   const without = (which: 'train' | 'val', gone: (index: number) => boolean): Dataset => {
     const split = dataset.splits[which];
     const load = async (indices: Uint32Array) => {
@@ -244,7 +244,7 @@ test('saves the steps before pictures that cannot be loaded, in an epoch and in 
       assert.equal(before, `training stops after step ${step}, saved in `);
       assert.match(
         after,
-        new RegExp(`^: ${name}\\.png: gone; put it back\\. Go on with: alexnet train --resume --out /`),
+        new RegExp(`^: ${name}\\.png: gone; put it back\\. Continue with: alexnet train --resume --out /`),
       );
       return true;
     });
@@ -279,7 +279,7 @@ test('counts the validations to come in the time that is left, once one was time
   assert.ok(left[7] > 0, `${left[7]} s after the last step`); // a validation is to come, and no step
 });
 
-test('takes the whole split as the batch where it is smaller, and frees all but the model', async () => {
+test('takes the whole split as the batch if it is smaller, and frees all but the model', async () => {
   const run = await newRun('small', { batch: 100, microBatch: null, epochs: 1 });
   const model = tinyModel();
   const before = tf.memory().numTensors;

@@ -16,7 +16,7 @@ const LABELS = [0, 2, 1, 2, 0];
 
 const WEIGHTS = [0.5, 3, 1, 0.25, 2];
 
-/** −log of the softmax at the label times the weight, in float64, mean over the pictures. */
+/** −log of the softmax at the label times the weight, in float64, mean over the images. */
 function slowLoss(logits: number[][], weights = [1, 1, 1, 1, 1]): number {
   let sum = 0;
   logits.forEach((row, n) => {
@@ -33,7 +33,7 @@ test('equals the mean of −log softmax at the label', () => {
   assert.ok(Math.abs(loss - slowLoss(LOGITS)) < 1e-5, `expected ${slowLoss(LOGITS)}, got ${loss}`);
 });
 
-test('weighs pictures, and divides by their number', () => {
+test('weighs images, and divides by their number', () => {
   const [logits, labels] = [tf.tensor2d(LOGITS), tf.tensor1d(LABELS, 'int32')];
   const loss = softmaxCrossEntropy(logits, labels, tf.tensor1d(WEIGHTS)).dataSync()[0];
   const expected = slowLoss(LOGITS, WEIGHTS);
@@ -73,6 +73,6 @@ test('stays finite for logits whose exponential overflows float32', () => {
   assert.equal(loss, 200);
 });
 
-test('counts the pictures whose largest logit is the label', () => {
-  assert.equal(countRight(tf.tensor2d(LOGITS), tf.tensor1d(LABELS, 'int32')).dataSync()[0], 2); // pictures 0 and 3; 2 ties at class 0
+test('counts the images whose largest logit is the label', () => {
+  assert.equal(countRight(tf.tensor2d(LOGITS), tf.tensor1d(LABELS, 'int32')).dataSync()[0], 2); // images 0 and 3; 2 ties at class 0
 });

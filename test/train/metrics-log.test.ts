@@ -154,7 +154,7 @@ test('names a damaged line', async (t) => {
   });
 });
 
-test('a run goes on though the system does not let go of an earlier event file', async (context) => {
+test('a run continues although the system does not let go of an earlier event file', async (context) => {
   const run = await temporaryFolder(context);
   const held = join(run, 'events', `events.out.tfevents.0000000001.here.1`);
   await mkdir(held, { recursive: true }); // a folder: no system removes it as a file

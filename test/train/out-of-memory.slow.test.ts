@@ -25,7 +25,7 @@ describe('a command whose memory runs out', options, () => {
   });
   after(() => rm(folder, { recursive: true }));
 
-  /** With so many kB of address space. */
+  /** Address space, in kB. */
   const limited = (limit: number, ...words: string[]) =>
     new Promise<{ code: number | null; stderr: string }>((resolve) => {
       const command = ['-c', `ulimit -v ${limit}; exec "$@"`, 'sh', process.execPath, CLI, ...words];

@@ -10,7 +10,7 @@ import { IMAGE_PX, tinySplit } from './tiny.js';
 const { onnx } = onnxProto;
 const { FLOAT, UINT8 } = onnx.TensorProto.DataType;
 
-/** A classifier whose probabilities are the softmax of a picture's mean red, green and blue. */
+/** A classifier whose probabilities are the softmax of an image's mean red, green and blue. */
 function meanColourModel(): Uint8Array {
   const info = (name: string, elemType: number, shape: (number | string)[]) => ({
     name,
@@ -47,7 +47,7 @@ function meanColourModel(): Uint8Array {
   ).finish();
 }
 
-test('feeds whole pictures in the order asked for', async () => {
+test('feeds whole images in the order asked for', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'alexnet-onnx-'));
   const file = join(folder, 'mean-colour.onnx');
   await writeFile(file, meanColourModel());

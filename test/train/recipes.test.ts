@@ -85,7 +85,7 @@ test('the networks of CIFAR-10 take what was published for them', () => {
   );
 });
 
-test('stands over the network’s recipe and under flags, is printed value by value and kept by name', async () => {
+test('overrides the network’s recipe, is overridden by flags, is printed value by value and kept by name', async () => {
   const out = join(folder, 'run');
   const words = ['train', '--data', join(folder, 'data'), '--model', 'cifar10-quick', '--out', out];
   const flags = ['--recipe', 'cuda-convnet', '--batch', '4', '--epochs', '1'];

@@ -20,7 +20,7 @@ before(async () => {
 });
 after(() => rm(folder, { recursive: true }));
 
-test('trains both variants for as many epochs, tabulates their metrics, and goes on where it stopped', async () => {
+test('trains both variants for as many epochs, tabulates their metrics, and continues where it stopped', async () => {
   const out = join(folder, 'overlap');
   const { variants } = await json<{ variants: Row[] }>(...words(folder, 'overlap', out, '--epochs', '2'));
   assert.deepEqual(

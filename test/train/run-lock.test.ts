@@ -21,7 +21,7 @@ test('refuses a run that a living process has, and says which; takes over from a
   assert.ok(!existsSync(run)); // nothing else was in it
   mkdirSync(run);
   writeFileSync(join(run, 'lock'), JSON.stringify({ pid: other.pid, host: hostname() }));
-  await assert.rejects(lockRun(run), new RegExp(`in use by process ${other.pid}; wait for its end`));
+  await assert.rejects(lockRun(run), new RegExp(`in use by process ${other.pid}; wait until it ends`));
   const words = ['--data', root, '--model', 'cifar10-quick', '--out', run];
   const { code, stderr } = await alexnet('train', ...words);
   assert.equal(code, 1);

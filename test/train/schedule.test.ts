@@ -38,7 +38,7 @@ test('plateau divides by 10 three times, each after patience epochs without a be
   assert.equal(state.ended, true);
 });
 
-test('plateau goes on alike after its state went through JSON', () => {
+test('plateau continues alike after its state went through JSON', () => {
   const plateau = settings({ schedule: 'plateau', patience: 2 });
   const state = afterEpoch(plateau, afterEpoch(plateau, startSchedule(), 0.5), 0.6);
   const restored = JSON.parse(JSON.stringify(state));

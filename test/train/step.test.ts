@@ -42,17 +42,17 @@ function sameInParts(classWeights: number[] | null): void {
     assert.equal(actual.right, expected.right);
   }
   const expected = flatWeights(whole.model);
-  // 1e-6: weights of about 0.05, float32 sums over 9 pictures in another order
+  // 1e-6: weights of about 0.05, float32 sums over 9 images in another order
   flatWeights(parts.model).forEach((value, i) => {
     assert.ok(Math.abs(value - expected[i]) < 1e-6, `weight ${i}: ${expected[i]} and ${value}`);
   });
 }
 
-test('weighs every picture by its class', () => {
+test('weighs every image by its class', () => {
   const batch = noiseBatch(9, 'weighted');
   const classWeights = [0.2, 3, 1.1, 0.5];
   const { loss } = setUp(null, classWeights).step.run(batch, 0.01);
-  // The mean of single pictures' losses times their weights; each from a model of its own, since a step updates.
+  // The mean of single images' losses times their weights; each from a model of its own, since a step updates.
   const size = INPUT_PX * INPUT_PX * 3;
   const losses = Array.from(batch.labels, (label, n) => {
     const single = { images: batch.images.slice(n * size, (n + 1) * size), labels: batch.labels.slice(n, n + 1) };

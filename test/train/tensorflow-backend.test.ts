@@ -1,4 +1,4 @@
-/** `alexnet` in a project where tfjs-node-gpu is installed beside it: a stand-in, see test/fixtures/tfjs-node-gpu. */
+/** `alexnet` in a project where tfjs-node-gpu is installed next to it: a stand-in, see test/fixtures/tfjs-node-gpu. */
 import assert from 'node:assert/strict';
 import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -48,13 +48,13 @@ describe('a package of TensorFlow that cannot be used', () => {
     );
   });
 
-  it('is given with its reason where it does not load', async () => {
+  it('is given with its reason if it does not load', async () => {
     await installTensorflow(project, { 'index.js': "throw new Error('GLIBC_2.99 not found');" });
     const refusal = 'backend tensorflow: cannot be loaded: GLIBC_2.99 not found';
     assert.equal(await backendLine('tensorflow'), `alexnet train: ${refusal}`);
   });
 
-  it('is not loaded where it has a tfjs-core of its own; both are named', async () => {
+  it('is not loaded if it has a tfjs-core of its own; both are named', async () => {
     const own = 'node_modules/@tensorflow';
     await installTensorflow(project, {
       [`${own}/tfjs/package.json`]: '{}',
@@ -97,7 +97,7 @@ describe('tfjs-node-gpu and the CUDA libraries', { skip: isLinux ? false : 'Linu
   before(() => installTensorflow(project));
 
   const skip = lacksBoth ? false : 'CUDA 11 is installed here';
-  it('computes on the CPU by name where libraries are missing, and says which; auto takes onnxruntime', {
+  it('computes on the CPU by name if libraries are missing, and says which; auto takes onnxruntime', {
     skip,
   }, async () => {
     const env = await libraries(
@@ -117,7 +117,7 @@ describe('tfjs-node-gpu and the CUDA libraries', { skip: isLinux ? false : 'Linu
     assert.equal(line, `backend onnxruntime: onnxruntime-node on cpu; ${refusal}`);
   });
 
-  it('computes on a GPU where all are found and there is one', async () => {
+  it('computes on a GPU if all are found and there is one', async () => {
     const env = await libraries('all', LIBRARIES);
     assert.equal(await backendLine('auto', { ...env, FAKE_GPU: '1' }), `backend tensorflow: ${PACKAGE} on a GPU`);
     const none = 'TensorFlow found no GPU that it can use';
@@ -131,7 +131,7 @@ describe('tfjs-node-gpu and the CUDA libraries', { skip: isLinux ? false : 'Linu
   });
 });
 
-/** The tiny network after an epoch on pictures in a folder, ready to be trained on by the command. */
+/** The tiny network after an epoch on images in a folder, ready to be trained on by the command. */
 async function startedRun(): Promise<string> {
   const labels = ['ant', 'bee', 'cat', 'dog'];
   for (const split of ['train', 'val']) {

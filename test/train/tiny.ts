@@ -41,7 +41,7 @@ export function tinyModel(seed = 1): tfl.LayersModel {
   return model;
 }
 
-/** Pictures of noise whose brightest quarter tells the class. */
+/** Images of noise whose brightest quarter tells the class. */
 export function tinySplit(length: number, name: string): Split {
   const labels = Uint16Array.from({ length }, (_, index) => index % CLASSES);
   return {

@@ -15,75 +15,75 @@ export interface ColourStatistics {
 
 export type Rgb = [number, number, number];
 
-/** Pictures with labels, addressed by position. */
+/** Images with labels, addressed by position. */
 export interface Split {
-  /** Number of pictures. */
+  /** Number of images. */
   readonly length: number;
-  /** Class index of every picture. */
+  /** Class index of every image. */
   readonly labels: Uint16Array;
-  /** A name a person can find the picture by: a path, a tar member, a drawing's name. */
+  /** A name a person can find the image by: a path, a tar member, a drawing's name. */
   name(index: number): string;
   /**
-   * One picture, square, RGB interleaved, uint8 [imagePx, imagePx, 3].
-   * @param stream  draws for pictures that are made anew at each use (position, size, background); ignored by photographs
+   * One image, square, RGB interleaved, uint8 [imagePx, imagePx, 3].
+   * @param stream  draws for images that are made at each use (position, size, background); ignored by photographs
    */
   pixels(index: number, stream: Random): Uint8Array;
   /**
-   * Present where pictures are read as they are needed: reads these behind, and resolves to the split with these pictures alone. To be asked before
-   * `pixels` where pictures may be streamed or far away, see `read-ahead.ts`.
+   * Present if images are read as they are needed: reads these behind, and resolves to the split with these images alone. To be asked before
+   * `pixels` if images may be streamed or far away, see `read-ahead.ts`.
    * @throws {UserError} when one cannot be read any more
    */
   load?(indices: Uint32Array): Promise<Split>;
-  /** Where each picture stands in the store that it was read into; absent for pictures that are made. */
+  /** Where each image stands in the store that it was read into; absent for images that are made. */
   readonly places?: Uint32Array;
-  /** Present where pictures are far away, and `load` with it. */
+  /** Present if images are far away, and `load` with it. */
   readonly shards?: Shards;
 }
 
-/** Which pictures lie together and are fetched together: files, or parts of them. */
+/** Which images lie together and are fetched together: files, or parts of them. */
 export interface Shards {
-  /** Shard of every picture, in any numbering. */
+  /** Shard of every image, in any numbering. */
   readonly of: Uint32Array;
-  /** How many shards' pictures are shuffled with one another in training: those that a process reads at one time. */
+  /** How many shards' images are shuffled with one another in training: those that a process reads at one time. */
   readonly together: number;
 }
 
-/** Where decoded pictures go, in the order of reading: memory, or the shards of a pack. */
+/** Where decoded images go, in the order of reading: memory, or the shards of a pack. */
 export interface PictureSink {
-  /** Names in the order of `add`; the position is a picture's slot. */
+  /** Names in the order of `add`; the position is an image's slot. */
   readonly names: string[];
   readonly skipped: { name: string; reason: string }[];
   /**
-   * Takes a picture in; resolves as soon as another may be added, decoding goes on behind. `read`, if called at all, is called before.
-   * A picture that cannot be read or decoded is listed in `skipped`.
+   * Takes an image in; resolves as soon as another may be added, decoding continues in the background. `read`, if called at all, is called before.
+   * An image that cannot be read or decoded is listed in `skipped`.
    */
   add(picture: Picture): Promise<void>;
-  /** Resolves when every picture added is decoded. */
+  /** Resolves when every image added is decoded. */
   settle(): Promise<void>;
-  /** Whether the picture in this slot could be decoded. */
+  /** Whether the image in this slot could be decoded. */
   has(slot: number): boolean;
   /** uint8 [imagePx, imagePx, 3] */
   pixels(slot: number): Uint8Array;
-  /** Present where the pictures are not kept. */
+  /** Present if the images are not kept. */
   readonly streamed?: Streamed;
 }
 
 /** An image to be decoded. */
 export type Picture = Pick<Member, 'path' | 'read' | 'later' | 'shard'> & { split: string };
 
-/** Pictures that are decoded anew at every use. */
+/** Images that are decoded at every use. */
 export interface Streamed {
   /** A sentence for people. */
   readonly why: string;
   /** In the order asked for, uint8 [imagePx, imagePx, 3] each. */
   load(slots: readonly number[]): Promise<Uint8Array[]>;
-  /** Of these pictures; undefined where they are near. */
+  /** Of these images; undefined if they are near. */
   shards(slots: readonly number[]): Shards | undefined;
-  /** Of the training pictures, taken while each was decoded for the first time. */
+  /** Of the training images, taken while each was decoded for the first time. */
   statistics(): { mean: Float32Array; colours: ColourStatistics };
 }
 
-/** A picture file's bytes, its path, or pixels without a file format: uint8 [height, width, channels]. */
+/** An image file's bytes, its path, or pixels without a file format: uint8 [height, width, channels]. */
 export type Encoded =
   | Buffer
   | { file: string }
@@ -97,9 +97,9 @@ export interface Member {
   readonly reason?: string;
   /** The file's bytes; to be called, if at all, before the next member is asked for. */
   read(): Promise<Encoded>;
-  /** The same at any later time; absent where a source can be read from front to back only. */
+  /** The same at any later time; absent if a source can be read from front to back only. */
   later?(): Promise<Encoded>;
-  /** Of a picture that is far away: which of `Shards.of` it lies in. */
+  /** Of an image that is far away: which of `Shards.of` it lies in. */
   readonly shard?: number;
 }
 
@@ -108,23 +108,23 @@ export interface Source {
   members: Iterable<Member> | AsyncIterable<Member>;
   /** Default: `train/<class>/…`. */
   layout?: Layout;
-  /** Names of classes in index order, where that is not by code point; whole once the members have all been read. */
+  /** Names of classes in index order, if that is not by code point; whole once the members have all been read. */
   classes?: string[];
 }
 
 /** What to open of a data set. */
 export interface OpenOptions {
-  /** Side of the decoded pictures, pixels. */
+  /** Side of the decoded images, pixels. */
   imagePx: number;
-  /** Pictures decoded so far; the total is known for folders and archives. */
+  /** Images decoded so far; the total is known for folders and archives. */
   onProgress?: (done: number, total: number | undefined) => void;
-  /** Splits wanted, default all. `val` and `test` stand in for one another, so either reads both. */
+  /** Splits wanted, default all. `val` and `test` replace one another, so either reads both. */
   splits?: string[];
-  /** Pictures may be, or are, decoded anew at every use: where they would fill more than half of the free memory, or always. Default: never. */
+  /** Images may be, or are, decoded at every use: if they would fill more than half of the free memory, or always. Default: never. */
   stream?: 'large' | 'always';
-  /** What decoded pictures may fill before they are streamed, bytes; default: half of the free memory. */
+  /** What decoded images may fill before they are streamed, bytes; default: half of the free memory. */
   heldBytes?: number;
-  /** How files behind URLs are fetched and kept, where that differs from `remoteOptions`. */
+  /** How files behind URLs are fetched and kept, if that differs from `remoteOptions`. */
   remote?: Partial<RemoteOptions>;
 }
 
@@ -132,21 +132,21 @@ export interface OpenOptions {
 export interface Dataset {
   /** As given to `--data`. */
   readonly source: string;
-  /** Side of every picture in pixels. */
+  /** Side of every image in pixels. */
   readonly imagePx: number;
   /** Labels for people, in index order: folder names sorted by code point, or as the source orders them; of `nXXXXXXXX_some_label` the text after the synset id, spaced. */
   readonly labels: string[];
-  /** ImageNet synset ids by class, where every class has one. */
+  /** ImageNet synset ids by class, if every class has one. */
   readonly synsets?: string[];
-  /** `train`, `val` and any `test` split; `val` falls back to `test` and `test` to `val` where a source has only one. */
+  /** `train`, `val` and any `test` split; `val` falls back to `test` and `test` to `val` if a source has only one. */
   readonly splits: Record<string, Split>;
-  /** Pictures that could not be decoded and were left out: name and reason. */
+  /** Images that could not be decoded and were left out: name and reason. */
   readonly skipped: { name: string; reason: string }[];
   /** What a person should know before trusting figures from this data, one sentence each; printed as warnings. */
   readonly notes: string[];
-  /** Why pictures are decoded anew at every use, a sentence; absent where they are not. */
+  /** Why images are decoded at every use, a sentence; absent if they are not. */
   readonly streamed?: string;
-  /** Of the training pictures, where it was computed when the set was prepared or read; see `mean.ts` and `colour.ts`. */
+  /** Of the training images, if it was computed when the set was prepared or read; see `mean.ts` and `colour.ts`. */
   readonly mean?: Float32Array;
   readonly colours?: ColourStatistics;
 }

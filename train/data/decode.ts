@@ -1,11 +1,11 @@
 /**
- * One encoded picture to pixels. The pipeline itself is `base/preprocess.ts`, shared with the server.
+ * One encoded image to pixels. The pipeline itself is `base/preprocess.ts`, shared with the server.
  */
 import sharp from 'sharp';
 import { toSquareRgb } from '../../base/preprocess.js';
 import type { Encoded } from './dataset.js';
 
-// Many small pictures: parallel pictures beat parallel rows, and no picture is read twice.
+// Many small images: parallel images beat parallel rows, and no image is read twice.
 sharp.concurrency(1);
 sharp.cache(false);
 
@@ -15,7 +15,7 @@ sharp.cache(false);
  * @param bytes    JPEG, PNG, WebP or GIF (first frame), such a file, or pixels
  * @param imagePx  side of the result, pixels
  * @returns        uint8 RGB interleaved [imagePx, imagePx, 3]
- * @throws         libvips' own error where the bytes are no picture or break off; mere warnings (ImageNet has JPEGs with
+ * @throws         libvips' own error if the bytes are not an image or are cut short; mere warnings (ImageNet has JPEGs with
  *                 stray bytes) are let pass
  */
 export async function decodePicture(bytes: Encoded, imagePx: number): Promise<Uint8Array> {
@@ -25,7 +25,7 @@ export async function decodePicture(bytes: Encoded, imagePx: number): Promise<Ui
   return toSquareRgb(sharp(pixels, { raw: { width, height, channels } }), imagePx).toBuffer();
 }
 
-/** Why a picture could not be read, for people: libvips goes on for lines. */
+/** Why an image could not be read, for people: libvips writes several lines. */
 export function reasonOf(error: unknown): string {
   return (error as Error).message.split('\n')[0];
 }

@@ -1,7 +1,7 @@
 /**
- * Opens what `--data` names: a folder of pictures, the same as .tar or .tar.gz, a pack that `alexnet prepare` made, `cifar10:DIR`, `idx:DIR`,
+ * Opens what `--data` names: a folder of images, the same as .tar or .tar.gz, a pack that `alexnet prepare` made, `cifar10:DIR`, `idx:DIR`,
  * `ilsvrc2012:DIR`, `webdataset:DIR`, or `emoji`, the embedded data set (a folder of that name is `./emoji`). Packs and WebDataset's shards may
- * lie behind URLs. All forms of a data set give the same, picture by picture.
+ * lie behind URLs. All forms of a data set give the same, image by image.
  */
 import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
@@ -53,10 +53,10 @@ export function isThere(source: string): boolean {
 
 /**
  * @param source  as given to `--data`
- * @param store   where the pictures go; default: memory
- * @throws {UserError} when there is no such path, it is no tar or a damaged one, or its content does not make a data set:
- *                     no pictures, one class only, an empty class folder, splits with different classes, more than 1 % of
- *                     the pictures unreadable
+ * @param store   where the images go; default: memory
+ * @throws {UserError} when there is no such path, it is not a tar or a damaged one, or its content does not make a data set:
+ *                     no images, one class only, an empty class folder, splits with different classes, more than 1 % of
+ *                     the images unreadable
  */
 export async function openDataset(source: string, options: OpenOptions, store?: PictureSink): Promise<Dataset> {
   if (source === EMOJI) return openEmoji(options);

@@ -67,7 +67,7 @@ export async function gatherJson<T>(group: Communicator, value: T): Promise<T[]>
 
 /**
  * Compares what every process says of itself.
- * @throws {UserError} in rank 0, naming what differs and where; the other processes go on, to be ended by it
+ * @throws {UserError} in rank 0, naming what differs and where; the other processes continue until it ends them
  */
 export async function checkEqual(group: Communicator, what: Record<string, unknown>): Promise<void> {
   const all = await gatherJson(group, what);

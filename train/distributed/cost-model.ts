@@ -38,7 +38,7 @@ export function stepCost(buckets: readonly ReadyBucket[], ranks: number, bytesPe
   return { network, exposed: free - (buckets.at(-1)?.ready ?? 0) };
 }
 
-/** One process of several where there is only one: computes its part, sends nothing, and notes what it would have sent. */
+/** One process of several if there is only one: computes its part, sends nothing, and notes what it would have sent. */
 export class Rehearsal implements Communicator {
   readonly rank = 0;
   readonly library = 'none';
@@ -79,7 +79,7 @@ const UNITS: Record<string, number> = { M: 1e6, G: 1e9, T: 1e12 };
 
 /**
  * Bits a second as networks are sold by, e.g. 25Gb, 100Gb, 800Mb.
- * @returns bytes a second
+ * @returns bytes per second
  * @throws {UsageError} for anything else
  */
 export function networkSpeed(text: string): number {

@@ -1,4 +1,4 @@
-/** What processes that train together send each other beside gradients: values of rank 0, and the errors each found. */
+/** What processes that train together send each other besides gradients: values of rank 0, and the errors each found. */
 import type * as tfl from '@tensorflow/tfjs-layers';
 import type { Evaluation } from '../evaluate/evaluate.js';
 import { restoreValues } from '../run/checkpoint.js';
@@ -19,12 +19,12 @@ export async function broadcastValues(
   }
 }
 
-/** The errors over the pictures of all processes. */
+/** The errors over the images of all processes. */
 export async function evaluationOfAll(group: Communicator, own: Evaluation): Promise<Evaluation> {
   if (group.size === 1) return own;
   const { images } = own;
   const sums = images > 0 ? [own.loss, own.top1Error, own.top5Error].map((mean) => mean * images) : [0, 0, 0];
   const [all, loss, top1, top5] = await sumNumbers(group, [images, ...sums]);
-  // Errors are counts of pictures: whole numbers, whatever the division left.
+  // Errors are counts of images: whole numbers, whatever the division left.
   return { images: all, loss: loss / all, top1Error: Math.round(top1) / all, top5Error: Math.round(top5) / all };
 }

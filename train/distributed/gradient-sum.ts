@@ -1,8 +1,8 @@
 /**
- * Gradients added up over the processes of a job, in buckets from the last layer to the first, since the backward pass computes them in
+ * Gradients added up over the processes of a job, in buckets from the last layer to the first, because the backward pass computes them in
  * that order: one bucket travels while later ones are computed, on backends that compute on their own (tfjs-node-gpu). Source: Li et al.
  * 2020, "PyTorch Distributed: Experiences on Accelerating Data Parallel Training", §3.2. The onnxruntime backend computes all gradients in
- * one graph: cut at the buckets, AlexNet's step of 128 pictures took 6.6 instead of 5.1 s and 10 instead of 4.9 GB.
+ * one graph: cut at the buckets, AlexNet's step of 128 images took 6.6 instead of 5.1 s and 10 instead of 4.9 GB.
  */
 import { setImmediate } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs-core';
@@ -12,7 +12,7 @@ import { sumAsHalves } from './half-sum.js';
 /** How gradients travel. */
 export type GradientType = 'float32' | 'float16';
 
-/** A bucket is closed once it has so many: PyTorch's default. */
+/** A bucket is closed once it has this many: PyTorch's default. */
 const BUCKET_BYTES = 25e6;
 
 interface Bucket {
@@ -45,7 +45,7 @@ export class GradientSum {
 
   /**
    * @param gradients  of this process, by `variable.name`; the caller keeps ownership
-   * @returns          the sums under the same names, equal in all processes, until the next call; the caller disposes them. Where the
+   * @returns          the sums under the same names, equal in all processes, until the next call; the caller disposes them. If the
    *                   backend computed a gradient in its place among the sums, it is that tensor
    */
   async sum(gradients: tf.NamedTensorMap): Promise<tf.NamedTensorMap> {

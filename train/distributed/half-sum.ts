@@ -46,7 +46,7 @@ function halvesOf(message: Uint8Array): Uint16Array {
   return new Uint16Array(message.buffer, message.byteOffset + HEADER_BYTES, (message.length - HEADER_BYTES) / 2);
 }
 
-/** The power of two for these numbers; 1 where all are 0 or one is not finite. */
+/** The power of two for these numbers; 1 if all are 0 or one is not finite. */
 function scaleFor(values: Float32Array): number {
   let largest = 0;
   for (let i = 0; i < values.length; i++) {

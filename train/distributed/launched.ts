@@ -13,7 +13,7 @@ const LOCAL_RANKS = ['OMPI_COMM_WORLD_LOCAL_RANK', 'MPI_LOCALRANKID', 'SLURM_LOC
 
 /**
  * Joins the job, each process of a machine with a GPU of its own.
- * @throws {UserError} where there is no MPI library
+ * @throws {UserError} if there is no MPI library
  */
 export function join(): Communicator {
   const device = ownDevice(process.env);

@@ -37,7 +37,7 @@ type Library = ReturnType<Koffi['load']>;
 
 /**
  * Joins the job that the launcher started; alone it is a job of one process.
- * @throws {UserError} where there is no MPI library, or it cannot be called from threads
+ * @throws {UserError} if there is no MPI library, or it cannot be called from threads
  */
 export function joinJob(): Communicator {
   const koffi = createRequire(import.meta.url)('koffi') as Koffi;
@@ -70,7 +70,7 @@ function loadLibrary(koffi: Koffi): Library {
     }
   }
   throw new UserError(
-    `--distributed mpi: no MPI library found: ${tried.join('; ')}; install Open MPI or MPICH (Debian: apt-get install openmpi-bin), or name the library in ALEXNET_MPI`,
+    `--distributed mpi: no MPI library found: ${tried.join('; ')}; install Open MPI or MPICH (Debian: apt-get install openmpi-bin), or set ALEXNET_MPI to the library`,
   );
 }
 

@@ -12,7 +12,7 @@ import { dataOf, openForTraining, pictureNames } from '../start/training-data.js
 import { checkParts } from '../trainer.js';
 import { broadcastJson, bytesOf, type Communicator, checkEqual } from './communicator.js';
 
-/** Of a run that goes on. */
+/** Of a resumed run. */
 interface Progressed {
   state?: RunState;
   changes?: Changes;
@@ -22,7 +22,7 @@ type Shared = RunRecord & RunLabels;
 
 /**
  * To be called by rank 0, before anything of the run is written.
- * @throws {UserError} where another process found other data
+ * @throws {UserError} if another process found other data
  */
 export async function shareRun(
   group: Communicator,
@@ -41,7 +41,7 @@ export async function shareRun(
 
 /**
  * To be called by the other processes. Weights and velocities are rank 0's once the loop starts.
- * @throws {UserError} where this process cannot open the data set
+ * @throws {UserError} if this process cannot open the data set
  */
 export async function receiveRun(
   group: Communicator,
@@ -63,16 +63,16 @@ export async function receiveRun(
   };
 }
 
-/** Tells data sets apart: classes, names and numbers of pictures, and some of their pixels. */
+/** Tells data sets apart: classes, names and numbers of images, and some of their pixels. */
 async function fingerprint(dataset: Dataset): Promise<Record<string, unknown>> {
   const { labels, splits } = dataset;
   const pixels = createHash('sha256').update(await samplePictures(dataset));
   return {
     classes: labels,
-    'train pictures': splits.train.length,
-    'val pictures': splits.val.length,
-    'names and classes of pictures (SHA-256)': pictureNames(dataset),
-    'some pictures (SHA-256)': pixels.digest('hex'),
-    'pictures read shard by shard (with --stream everywhere)': isReadByShards(splits.train),
+    'train images': splits.train.length,
+    'val images': splits.val.length,
+    'names and classes of images (SHA-256)': pictureNames(dataset),
+    'some images (SHA-256)': pixels.digest('hex'),
+    'images read shard by shard (with --stream everywhere)': isReadByShards(splits.train),
   };
 }

@@ -1,4 +1,4 @@
-/** Evaluates a checkpoint or an exported file on a data set, and writes what it said of each picture. */
+/** Evaluates a checkpoint or an exported file on a data set, and writes what it said of each image. */
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
@@ -19,7 +19,7 @@ import { dataOf } from '../start/training-data.js';
 import { type Evaluation, evaluate, type Predict } from './evaluate.js';
 import { checkpointPredictor } from './predict-checkpoint.js';
 
-/** What a person asked for: `run` or `onnx`, one of them. */
+/** What the user asked for: `run` or `onnx`, one of them. */
 export interface EvaluateRequest {
   run?: string;
   /** Which checkpoint of the run; default: best. */
@@ -28,20 +28,20 @@ export interface EvaluateRequest {
   /** Data set; default for a run: its own. */
   data?: string;
   split: string;
-  /** Crops averaged a picture; of an exported file those inside it. Default for a run: 1. */
+  /** Crops averaged an image; of an exported file those inside it. Default for a run: 1. */
   crops?: CropCount;
-  /** Pictures to evaluate, spread evenly over the split; default: all. */
+  /** Images to evaluate, spread evenly over the split; default: all. */
   images?: number;
   /** Of a run; default: auto. */
   backend?: BackendName;
   batch?: number;
-  /** File for one JSON line a picture. */
+  /** File for one JSON line per image. */
   predictions?: string;
-  /** Decode pictures anew at every use, also where they fit in memory. */
+  /** Decode images at every use, even if they fit in memory. */
   stream?: boolean;
 }
 
-/** `crops` is what was averaged in fact: 2 for 10, and 1 for 5, where the network sees the whole picture. */
+/** `crops` is what was actually averaged: 2 for 10, and 1 for 5, if the network sees the whole image. */
 export interface EvaluationReport extends Evaluation {
   model: string;
   data: string;
@@ -82,7 +82,7 @@ export async function evaluateRun(request: EvaluateRequest, progress: Progress):
   return { ...evaluation!, ...report };
 }
 
-/** @throws {NotFiniteError} where a network computes NaN, so that its errors mean nothing */
+/** @throws {NotFiniteError} if a network computes NaN, so that its errors mean nothing */
 export function checkFinite({ loss }: Evaluation, subject: string): void {
   if (Number.isFinite(loss)) return;
   throw new NotFiniteError(
@@ -102,7 +102,7 @@ interface Lines {
   end(): Promise<void>;
 }
 
-/** A new file of JSON lines. @throws {UserError} from any of its functions, where it cannot be written */
+/** A new file of JSON lines. @throws {UserError} from any of its functions, if it cannot be written */
 async function openLines(path: string): Promise<Lines> {
   const file = createWriteStream(path);
   const written = finished(file);
@@ -134,9 +134,9 @@ async function ofRun(request: EvaluateRequest, progress: Progress): Promise<Subj
 }
 
 /**
- * Pictures to measure a run on.
+ * Images to measure a run on.
  * @param data  default: what it was trained on
- * @throws {UserError} where there is no such data set or split, or its classes are others
+ * @throws {UserError} if there is no such data set or split, or its classes are others
  */
 export async function openRunPictures(
   run: Run,
@@ -151,7 +151,7 @@ export async function openRunPictures(
   return { data: data ?? run.config.data, dataset, split };
 }
 
-/** `crops` is what is averaged in fact, see `EvaluationReport`; `batch` at most what was trained with or asked for. */
+/** `crops` is what is actually averaged, see `EvaluationReport`; `batch` at most what was trained with or asked for. */
 export function runPredictor(
   { config, imagePx, inputPx, mean }: Run,
   model: tfl.LayersModel,

@@ -4,19 +4,19 @@ import { allFinite } from '../../base/all-finite.js';
 import type { Split } from '../data/dataset.js';
 import { batchesOf, loadAhead } from '../data/stream/read-ahead.js';
 
-/** Probabilities of the pictures at these positions of a split, float32 [indices.length, classes]. */
+/** Probabilities of the images at these positions of a split, float32 [indices.length, classes]. */
 export type Predict = (indices: Uint32Array, pictures: Split) => Promise<Float32Array>;
 
 /** Errors are fractions; top-5 counts the best min(5, classes). */
 export interface Evaluation {
   images: number;
-  /** Mean cross-entropy, −log of the true class's probability; without dropout, unlike a training loss. Infinite where a probability is not finite. */
+  /** Mean cross-entropy, −log of the true class's probability; without dropout, unlike a training loss. Infinite if a probability is not finite. */
   loss: number;
   top1Error: number;
   top5Error: number;
 }
 
-/** One picture's prediction, as a line of `--predictions` has it. */
+/** One image's prediction, as a line of `--predictions` has it. */
 export interface PicturePrediction {
   name: string;
   /** Its true class. */
@@ -30,11 +30,11 @@ export interface PicturePrediction {
 }
 
 export interface EvaluateOptions {
-  /** Pictures a call of `predict`. */
+  /** Images a call of `predict`. */
   batch: number;
-  /** Pictures from `start` up to `end`; default: all. */
+  /** Images from `start` up to `end`; default: all. */
   part?: { start: number; end: number };
-  /** In place of a part: at most this many pictures, see `spreadOver`. */
+  /** In place of a part: at most this many images, see `spreadOver`. */
   images?: number;
   /** @param index  position in the split */
   onPicture?(prediction: PicturePrediction, index: number): void;

@@ -5,13 +5,13 @@ import type { Crop } from '../../base/crops.js';
 import { croppedBatch } from '../data/batches/augment.js';
 import type { Predict } from './evaluate.js';
 
-/** How pictures are cut and fed. */
+/** How images are cut and fed. */
 export interface CropOptions {
   imagePx: number;
-  /** float32 [imagePx, imagePx, 3], subtracted from each picture. */
+  /** float32 [imagePx, imagePx, 3], subtracted from each image. */
   mean: Float32Array;
   crops: Crop[];
-  /** Pictures a call, fixed: a smaller last batch is filled up, so that a compiling backend compiles once. */
+  /** Images a call, fixed: a smaller last batch is filled up, so that a compiling backend compiles once. */
   batch: number;
   seed: number;
 }

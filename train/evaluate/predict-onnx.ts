@@ -12,7 +12,7 @@ import { croppedBatch, evaluationPixels } from '../data/batches/augment.js';
 import type { Split } from '../data/dataset.js';
 import type { Predict } from './evaluate.js';
 
-/** Pictures at once: ten crops of each are in memory together. */
+/** Images at once: ten crops of each are in memory together. */
 export const ONNX_BATCH = 16;
 
 type Geometry = Pick<ModelMetadata, 'head' | 'imagePx' | 'inputPx'> & Partial<Pick<ModelMetadata, 'meanRgb'>>;
@@ -36,7 +36,7 @@ export async function onnxPredictor(
   };
 }
 
-/** Names the draws of generated pictures. */
+/** Names the draws of generated images. */
 const SEED = 0;
 
 function wholeImages(indices: Uint32Array, pictures: Split, { imagePx }: Geometry): Record<string, ort.Tensor> {

@@ -30,7 +30,7 @@ export interface DryRun {
   /** Largest resident memory of the process: data set, steps, validation and the reading of a checkpoint's values. */
   peakBytes: number;
   checkpointBytes: number;
-  /** As one of several processes; absent where the run is of one. */
+  /** As one of several processes; absent if the run is of one. */
   distributed?: DistributedCost;
 }
 
@@ -55,7 +55,7 @@ export interface DryRunRequest extends NewRunRequest {
 }
 
 /**
- * With several ranks one is measured, with its part of every batch, and the network reckoned, see `distributed/cost-model.ts`.
+ * With several ranks one is measured, with its part of every batch, and the network is estimated, see `distributed/cost-model.ts`.
  * @throws {UserError} for anything about request or data set that does not fit
  */
 export async function dryRun(request: DryRunRequest, progress: Progress): Promise<DryRun> {

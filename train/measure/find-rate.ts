@@ -20,11 +20,11 @@ export interface FoundRate extends RateCurve {
   model: string;
   data: string;
   backend: string;
-  /** Pictures a step. */
+  /** Images a step. */
   batch: number;
 }
 
-/** Ended where the mean of the last losses is above so many times the lowest such mean: nothing better comes. */
+/** Ended if the mean of the last losses is above this multiple of the lowest such mean: nothing better comes. */
 const HOPELESS = 4;
 const WINDOW = 5;
 
@@ -51,7 +51,7 @@ export async function findRate(request: FindRateRequest, progress: Progress): Pr
   }
 }
 
-/** Losses before each update, the rate of that update beside them. */
+/** Losses before each update, the rate of that update next to them. */
 async function risingRate(
   trainer: Trainer,
   { minRate, maxRate, steps }: FindRateRequest,

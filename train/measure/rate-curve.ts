@@ -11,11 +11,11 @@ export interface RatePoint {
 
 export interface RateCurve {
   points: (RatePoint & { smoothed: number })[];
-  /** Where the smoothed loss falls most for a rise of the rate by a factor: the rate to try. null where it never falls. */
+  /** Where the smoothed loss falls most for a rise of the rate by a factor: the rate to try. null if it never falls. */
   steepest: number | null;
   /** Rate of the lowest smoothed loss. */
   lowest: number;
-  /** The first rate after the lowest with a smoothed loss above that of the start, or none at all; null where there is no such. */
+  /** The first rate after the lowest with a smoothed loss above that of the start, or none at all; null if there is no such. */
   divergence: number | null;
 }
 

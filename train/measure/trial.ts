@@ -15,7 +15,7 @@ export class Trial {
   private batches: Batches;
   private steps = 0;
 
-  /** @param config  as for a run; pictures come in the order of its first epoch, over and over */
+  /** @param config  as for a run; images come in the order of its first epoch, over and over */
   constructor(dataset: Dataset, config: TrainConfig) {
     const { train } = dataset.splits;
     const { imagePx, inputPx } = findNetwork(config.model);
@@ -26,7 +26,7 @@ export class Trial {
     this.batches = this.trainer.batches(0);
   }
 
-  /** One step. @returns the batch's loss before it; not finite where the rate was too high */
+  /** One step. @returns the batch's loss before it; not finite if the rate was too high */
   step(learningRate: number): Promise<StepResult> {
     const step = this.steps++;
     if (step > 0 && step % this.trainer.stepsPerEpoch === 0) this.batches = this.trainer.batches(0);
@@ -39,7 +39,7 @@ export class Trial {
   }
 }
 
-/** Of a new network of these settings. @returns pictures a second, see `trainingRate` */
+/** Of a new network of these settings. @returns images per second, see `trainingRate` */
 export async function newTrainingRate(dataset: Dataset, config: TrainConfig): Promise<number> {
   const trial = new Trial(dataset, config);
   try {
@@ -52,7 +52,7 @@ export async function newTrainingRate(dataset: Dataset, config: TrainConfig): Pr
 /** The first two compile and map memory, see `throughput.ts`. */
 const STEPS = 5;
 
-/** Pictures a second, from a few steps of whole batches at a learning rate of 0, so that what is measured stays finite under any settings. */
+/** Images a second, from a few steps of whole batches at a learning rate of 0, so that what is measured stays finite under any settings. */
 export async function trainingRate(trainer: Trainer, onStep?: (done: number, total: number) => void): Promise<number> {
   let batches = trainer.batches(0);
   for (let step = 0; step < STEPS; step++) {

@@ -1,4 +1,4 @@
-/** `metrics.jsonl`: the record of a run's figures, one JSON line every few steps and one an epoch. */
+/** `metrics.jsonl`: the record of a run's figures, one JSON line every few steps and one per epoch. */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import type { Changes } from '../settings/changed-settings.js';
 /** A line; those of an epoch's end carry `val_top1_error`. `wall_time`: seconds since 1970, absent in runs of earlier versions. */
 export type MetricsLine = { step: number; epoch: number; val_top1_error?: number } & Record<string, number>;
 
-/** The line of settings that were changed when the run went on. */
+/** The line of settings that were changed when the run was resumed. */
 export interface ChangesLine {
   step: number;
   epoch: number;
@@ -27,8 +27,8 @@ export function metricsFile(path: string): string {
 }
 
 /**
- * The lines with figures in order, without a last one that was cut short; none where there is no such file.
- * @throws {UserError} naming a line that is no JSON
+ * The lines with figures in order, without a last one that was cut short; none if there is no such file.
+ * @throws {UserError} naming a line that is not JSON
  */
 export async function readMetrics({ path }: { path: string }): Promise<MetricsLine[]> {
   return (await readAllMetrics(path)).filter(tellsFigures).map(withNaN);

@@ -1,6 +1,6 @@
 /**
  * The figures of a run. `metrics.jsonl` is the record; `metrics.csv`, one row an epoch, and the event files for TensorBoard in
- * `events/` are made of it, anew when a run goes on, so all three tell the same, each step once.
+ * `events/` are made from it, again when a run is resumed, so all three tell the same, each step once.
  */
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -45,7 +45,7 @@ export class MetricsLog {
   ) {}
 
   /**
-   * Takes up the figures of the run in `path`: lines after the checkpoint that it goes on from are dropped, and a last line that was
+   * Continues the figures of the run in `path`: lines after the checkpoint that it continues from are dropped, and a last line that was
    * cut short.
    */
   static async open(path: string, state: RunState): Promise<MetricsLog> {
@@ -100,7 +100,7 @@ function toJsonLine(line: MetricsLine | ChangesLine): string {
 /** A line of an earlier version has no time: 0. */
 function toRecord(line: MetricsLine): Uint8Array {
   const scalars = Object.entries(endsEpoch(line) ? EPOCH_TAGS : STEP_TAGS)
-    .filter(([field]) => Number.isFinite(line[field])) // null where it was not finite, in runs of earlier versions
+    .filter(([field]) => Number.isFinite(line[field])) // null if it was not finite, in runs of earlier versions
     .map(([field, tag]) => [tag, line[field]]);
   return scalarsRecord(line.wall_time ?? 0, line.step, Object.fromEntries(scalars));
 }

@@ -1,4 +1,4 @@
-/** A line plot as SVG: lines differ by colour, by mark and, where asked, by dashes. */
+/** A line plot as SVG: lines differ by colour, by mark and, if asked, by dashes. */
 import { type PlotSize, renderSvg } from './svg.js';
 import { axis, FAINT, grid, legend, legendHeight, PALETTE, SYMBOLS, TEXT, title } from './theme.js';
 

@@ -12,7 +12,7 @@ import { BACKGROUND } from './theme.js';
 
 echarts.use([LineChart, GridComponent, LegendComponent, MarkLineComponent, TitleComponent, SVGRenderer]);
 
-/** Of a plot, in CSS pixels; shown smaller where there is less room. */
+/** Of a plot, in CSS pixels; shown smaller if there is less room. */
 export interface PlotSize {
   width: number;
   height: number;

@@ -25,7 +25,7 @@ export const DARK_COLOURS: Record<string, string> = {
 
 const FONT = { fontFamily: 'sans-serif', color: TEXT };
 
-/** Ends with dots where it is wider than the plot; the width of bold letters is a guess of ECharts, and a low one. */
+/** Ends with dots if it is wider than the plot; the width of bold letters is a guess of ECharts, and a low one. */
 export const title = (text: string, width: number) => ({
   text,
   left: 8,

@@ -1,11 +1,11 @@
-/** Which class was taken for which: counts of pictures by true and predicted class, few of which occur where classes are many. */
+/** Which class was taken for which: counts of images by true and predicted class, few of which occur where classes are many. */
 
-/** Of one class: its pictures, how many of them were taken for another, and for which most often. */
+/** Of one class: its images, how many of them were taken for another, and for which most often. */
 export interface ClassErrors {
   label: number;
   pictures: number;
   wrong: number;
-  /** Of equally frequent ones the lower index; absent where all were right. */
+  /** Of equally frequent ones the lower index; absent if all were right. */
   mistake?: { predicted: number; pictures: number };
 }
 
@@ -28,7 +28,7 @@ export class Confusion {
     this.rows[label].set(predicted, this.at(label, predicted) + 1);
   }
 
-  /** Pictures of class `label` that were taken for `predicted`. */
+  /** Images of class `label` that were taken for `predicted`. */
   at(label: number, predicted: number): number {
     return this.rows[label].get(predicted) ?? 0;
   }

@@ -12,7 +12,7 @@ import { isInUse } from '../run/run-lock.js';
 import type { Kernels } from './kernel-picture.js';
 import { type Measured, measure } from './measure.js';
 
-/** What a person asked for. */
+/** What the user asked for. */
 export interface ReportRequest {
   run: string;
   /** Default: what the run was trained on. */
@@ -39,7 +39,7 @@ export interface Report {
 }
 
 /**
- * @throws {UserError} where there is no run, or a checkpoint is damaged, or a data set or split asked for by name does not fit
+ * @throws {UserError} if there is no run, or a checkpoint is damaged, or a data set or split asked for by name does not fit
  */
 export async function gather(request: ReportRequest, progress: Progress): Promise<Report> {
   const run = await openRun(request.run);
@@ -70,12 +70,12 @@ async function measureIfThere(
     return await measure(run, model, { data, split: split ?? 'val', crops }, progress);
   } catch (error) {
     if (error instanceof NotFiniteError) {
-      missing.push(`Errors and pictures: ${error.message}.`);
+      missing.push(`Errors and images: ${error.message}.`);
       return undefined;
     }
     if (!(error instanceof UserError) || data !== undefined || split !== undefined) throw error;
     missing.push(
-      `Errors and pictures: the data set is not at hand (${error.message}); --data DATA says where it is, --split NAME which part.`,
+      `Errors and images: the data set is not available (${error.message}); --data DATA says where it is, --split NAME which part.`,
     );
     return undefined;
   }
@@ -97,6 +97,6 @@ function noCheckpoint(run: Run, name: 'best' | 'last'): string {
   const other = name === 'best' ? 'last' : 'best';
   const advice = hasCheckpoint(run[other])
     ? `--checkpoint ${other} takes ${other}/`
-    : 'training saves one within minutes and at the end of each epoch; "alexnet train --resume" goes on with a run that stopped';
-  return `Kernels, errors and pictures: there is no checkpoint ${name}/ yet; ${advice}.`;
+    : 'training saves one within minutes and at the end of each epoch; "alexnet train --resume" continues a run that stopped';
+  return `Kernels, errors and images: there is no checkpoint ${name}/ yet; ${advice}.`;
 }

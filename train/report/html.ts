@@ -27,7 +27,7 @@ export interface Column {
 }
 
 /**
- * A table whose first column names its rows, in a box of its own that scrolls where it is too large.
+ * A table whose first column names its rows, in a box of its own that scrolls if it is too large.
  * @param caption  says what the table shows
  * @param columns  those without a name have no heads: name and value speak for themselves
  */
@@ -52,7 +52,7 @@ export function scrolling(label: string, contents: Html): Html {
   return html`<div class="scroll" role="region" tabindex="0" aria-label="${label}">${contents}</div>`;
 }
 
-/** A picture inside the page. */
+/** An image inside the page. */
 export function image(
   bytes: Buffer,
   format: 'png' | 'jpeg',

@@ -1,11 +1,11 @@
 /**
- * The first layer's kernels as a picture, after Figure 3 of Krizhevsky et al. 2012. Each is scaled so that its largest weight is
+ * The first layer's kernels as an image, after Figure 3 of Krizhevsky et al. 2012. Each is scaled so that its largest weight is
  * black or white at most; a weight of 0 is the grey in the middle.
  */
 import sharp from 'sharp';
 import { kernelColours } from '../../base/kernel-colours.js';
 
-/** Kernels of a convolution over RGB pictures: HWIO [size, size, 3, channels]. */
+/** Kernels of a convolution over RGB images: HWIO [size, size, 3, channels]. */
 export interface Kernels {
   values: Float32Array;
   size: number;

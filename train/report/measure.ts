@@ -10,12 +10,12 @@ import type { Run } from '../run/run-folder.js';
 import { Confusion } from './confusion.js';
 import { WorstAnswers } from './worst-answers.js';
 
-/** Errors with so many crops averaged a picture. */
+/** Errors by number of crops averaged an image. */
 export interface CropErrors extends Evaluation {
   crops: number;
 }
 
-/** A badly answered picture with its pixels, as the network was given them: uint8 [imagePx, imagePx, 3]. */
+/** A badly answered image with its pixels, as the network was given them: uint8 [imagePx, imagePx, 3]. */
 export interface WorstAnswer extends PicturePrediction {
   pixels: Uint8Array;
 }
@@ -27,14 +27,14 @@ export interface Measured {
   notes: string[];
   /** One crop, the centre; everything below is measured with it. */
   single: CropErrors;
-  /** Absent where only the centre was asked for. */
+  /** Absent if only the centre was asked for. */
   ten?: CropErrors;
   confusion: Confusion;
   /** The greatest losses first. */
   worst: WorstAnswer[];
 }
 
-/** Pictures shown with their answers. */
+/** Images shown with their answers. */
 const WORST = 24;
 
 /** @throws {UserError} see `openRunPictures` and `checkFinite` */

@@ -12,7 +12,7 @@ import { trainingSection } from './section-training.js';
 import { worstSection } from './section-worst.js';
 import { STYLE } from './style.js';
 
-/** Whatever a browser may want to load, only pictures inside the page are allowed. */
+/** Whatever a browser may want to load, only images inside the page are allowed. */
 const POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
 
 export async function page(report: Report, writtenAt: Date): Promise<string> {

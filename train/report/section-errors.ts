@@ -6,17 +6,17 @@ import type { Report } from './gather.js';
 import { type Html, html, scrolling, table } from './html.js';
 import type { CropErrors, Measured } from './measure.js';
 
-/** Above so many classes a matrix is too large to read; the pairs stand for it. */
+/** Above this number of classes a matrix is too large to read; the pairs stand for it. */
 const MATRIX_CLASSES = 30;
 const PAIRS = 20;
-/** Two where the network sees the whole picture. */
-const CROPS: Record<number, string> = { 1: 'centre crop', 2: 'picture and mirror image, averaged' };
+/** Two if the network sees the whole image. */
+const CROPS: Record<number, string> = { 1: 'centre crop', 2: 'image and mirror image, averaged' };
 
 export function errorsSection({ measured, run }: Report): Html | undefined {
   if (!measured) return undefined;
   const { confusion } = measured;
   return html`<section id="errors"><h2>Errors</h2>
-<p>Measured on the ${count(measured.single.images)} pictures of the split ${measured.split} of ${measured.data}.</p>
+<p>Measured on the ${count(measured.single.images)} images of the split ${measured.split} of ${measured.data}.</p>
 ${measured.notes.map((note) => html`<p class="note">${note}</p>`)}
 ${cropTable(measured)}</section>
 <section id="classes"><h2>Classes</h2>
@@ -40,7 +40,7 @@ function cropTable({ single, ten }: Measured): Html {
 
 /** Rows are true classes; a cell's shade is the root of its share of the row, so that rare mistakes are seen too. */
 function matrix(confusion: Confusion, labels: string[]): Html {
-  const caption = 'Confusion matrix: pictures by true class (rows) and predicted class (columns)';
+  const caption = 'Confusion matrix: images by true class (rows) and predicted class (columns)';
   const heads = labels.map((label) => html`<th scope="col"><span>${label}</span></th>`);
   const rows = labels.map((name, label) => {
     const pictures = confusion.pictures(label);
@@ -64,11 +64,11 @@ function cell(pictures: number, ofRow: number, isRight: boolean): Html {
 
 function pairTable(confusion: Confusion, labels: string[]): Html {
   const pairs = confusion.pairs();
-  if (pairs.length === 0) return html`<p>Every picture was given its class.</p>`;
+  if (pairs.length === 0) return html`<p>Every image was given its class.</p>`;
   const columns = [
     { name: 'true class' },
     { name: 'taken for' },
-    { name: 'pictures', isNumber: true },
+    { name: 'images', isNumber: true },
     { name: 'of the class', isNumber: true },
   ];
   const rows = pairs
@@ -88,7 +88,7 @@ function classTable(confusion: Confusion, labels: string[]): Html {
   const classes = confusion.byClass().sort((a, b) => share(b) - share(a));
   const columns = [
     { name: 'class' },
-    { name: 'pictures', isNumber: true },
+    { name: 'images', isNumber: true },
     { name: 'top-1 error', isNumber: true },
     { name: 'most frequent mistake' },
   ];
@@ -97,7 +97,7 @@ function classTable(confusion: Confusion, labels: string[]): Html {
     count(errors.pictures),
     errors.pictures > 0
       ? html`<span class="bar" style="--share:${Math.round(100 * share(errors))}%">${percent(share(errors), 1)}</span>`
-      : 'no pictures',
+      : 'no images',
     errors.mistake && `${labels[errors.mistake.predicted]} (${count(errors.mistake.pictures)})`,
   ]);
   return table('Classes, the greatest error first', columns, rows);

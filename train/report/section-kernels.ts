@@ -13,7 +13,7 @@ export async function kernelsSection({ checkpoint, run }: Report): Promise<Html 
   const pictures: Html[] = [];
   for (let group = 0; group < groups; group++) {
     const { png, width, height } = await kernelPicture(conv1, group * each, each);
-    const alt = `kernels ${group * each + 1} to ${(group + 1) * each} of conv1 as pictures in colour`;
+    const alt = `kernels ${group * each + 1} to ${(group + 1) * each} of conv1 as images in colour`;
     pictures.push(image(png, 'png', alt, { width, height }));
   }
   const what = `The ${conv1.channels} kernels of conv1, ${conv1.size} × ${conv1.size} × 3, each scaled to its largest weight; grey is 0.`;

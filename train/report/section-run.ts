@@ -18,7 +18,7 @@ export function keyFigures({ measured, metrics }: Report): Html {
   if (measured) {
     const { top1Error, top5Error, loss, images } = measured.single;
     figures.push(['top-1 error', percent(top1Error)], ['top-5 error', percent(top5Error)], ['loss', loss.toFixed(4)]);
-    figures.push([`${measured.split} pictures`, count(images)]);
+    figures.push([`${measured.split} images`, count(images)]);
   }
   const rate = metrics.at(-1)?.images_per_second;
   if (rate !== undefined) figures.push(['images/s in training', rate.toFixed(rate < 10 ? 1 : 0)]);
@@ -31,7 +31,7 @@ export function runSection(report: Report): Html {
   const spec = findNetwork(config.model);
   const parameters = count(summarize(spec, labels.length).parameters);
   const size = [
-    ...Object.entries(pictures).map(([split, n]) => `${count(n)} ${split} pictures`),
+    ...Object.entries(pictures).map(([split, n]) => `${count(n)} ${split} images`),
     `${count(labels.length)} classes`,
   ];
   const facts: [string, Content][] = [
@@ -60,7 +60,7 @@ ${table('What was trained on what', [{ name: '' }, { name: '' }], facts)}</secti
 function progressOf({ run: { config }, metrics, inUse }: Report): string {
   const epochs = metrics.filter(endsEpoch).length;
   const steps = metrics.at(-1)?.step ?? 0;
-  const now = inUse ? '; training goes on at this moment' : '';
+  const now = inUse ? '; training is in progress' : '';
   return `${epochs} of ${counted(config.epochs, 'epoch')}, ${counted(steps, 'step')} recorded${now}`;
 }
 

@@ -14,7 +14,7 @@ export function trainingSection({ run, metrics }: Report): Html | undefined {
   const figures = plots(run, metrics, perEpoch).map((plot) => html`<figure>${new Html(linePlot(plot))}</figure>\n`);
   const ends = metrics.filter(endsEpoch);
   return html`<section id="training"><h2>Training</h2>
-<p>Points of single batches are those of every tenth step; the training errors of an epoch are those of the pictures as they came, while
+<p>Points of single batches are those of every tenth step; the training errors of an epoch are those of the images as they came, while
 the weights changed, with dropout and cropped at random where the settings say so.</p>
 <div class="plots">${figures}</div>
 ${ends.length > 0 ? epochTable(ends) : undefined}</section>`;
@@ -24,7 +24,7 @@ function plots({ config }: Run, metrics: MetricsLine[], perEpoch: number): LineP
   const ends = metrics.filter(endsEpoch);
   const batches = metrics.filter((line) => !endsEpoch(line));
   const endOf = new Map(ends.map(({ epoch, step }) => [epoch, step]));
-  /** Epochs had other numbers of steps where the batch changed. */
+  /** Epochs had other numbers of steps if the batch changed. */
   const epochs = ({ epoch, step }: MetricsLine) => {
     const start = endOf.get(epoch - 1) ?? 0;
     return epoch - 1 + (step - start) / ((endOf.get(epoch) ?? start + perEpoch) - start);

@@ -1,11 +1,11 @@
-/** The pictures with the greatest losses, and what the network said of them. */
+/** The images with the greatest losses, and what the network said of them. */
 import sharp from 'sharp';
 import { percent } from '../../base/format.js';
 import type { Report } from './gather.js';
 import { type Html, html, image } from './html.js';
 import type { WorstAnswer } from './measure.js';
 
-/** Pictures up to this side are small as PNG; photographs above are a tenth of it as JPEG. */
+/** Images up to this side are small as PNG; photographs above are a tenth of it as JPEG. */
 const PNG_PX = 64;
 const JPEG_QUALITY = 85;
 /** Shown at this size. */
@@ -15,7 +15,7 @@ export async function worstSection({ measured, run }: Report): Promise<Html | un
   if (!measured) return undefined;
   const cards = await Promise.all(measured.worst.map((answer) => card(answer, run.imagePx, run.labels)));
   return html`<section id="worst"><h2>Greatest losses</h2>
-<p>The pictures to whose true class the network gave the least probability: mistakes of the network, and often labels worth a look.</p>
+<p>The images to whose true class the network gave the least probability: mistakes of the network, and often labels worth a look.</p>
 <ol class="cards${run.imagePx <= PNG_PX ? ' pixels' : ''}">
 ${cards}</ol></section>`;
 }

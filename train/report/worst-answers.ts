@@ -1,11 +1,11 @@
 /** The answers with the greatest losses of any number, without keeping all. */
 import type { PicturePrediction } from '../evaluate/evaluate.js';
 
-/** `index`: the picture's position in its split. */
+/** `index`: the image's position in its split. */
 export type RankedAnswer = PicturePrediction & { index: number };
 
 export class WorstAnswers {
-  /** Greatest loss first; of equal ones the earlier picture. */
+  /** Greatest loss first; of equal ones the earlier image. */
   readonly answers: RankedAnswer[] = [];
 
   constructor(private readonly count: number) {}

@@ -20,7 +20,7 @@ export interface Experiment {
   title: string;
   /** Where the paper has it, and what it found. */
   paper: string;
-  /** Network where none is named. */
+  /** Network if none is named. */
   model: string;
   /**
    * `equal`: every variant is trained for as many epochs, errors are compared at the end. A training error: every variant is trained,
@@ -141,7 +141,7 @@ export const EXPERIMENTS: Record<string, Experiment> = {
   },
 };
 
-/** Rates that suit runs of tens of epochs, where the recipe's are for hundreds. */
+/** Rates that suit runs of tens of epochs; the recipe's are for hundreds. */
 const SHORT_RUN_RATES: Partial<Record<NetworkName, number>> = { 'cifar10-18pct': 0.002, 'cifar10-11pct': 0.003 };
 
 /** The learning rate of an experiment with a network: of its recipe, or one for short runs. */

@@ -15,16 +15,16 @@ export interface Outcome {
   model: string;
   learningRate: number;
   epochs: number;
-  /** Whether it was given up for that; errors are then those of the last whole epoch, 1 where there was none. */
+  /** Whether it was given up for that; errors are then those of the last whole epoch, 1 if there was none. */
   diverged?: boolean;
-  /** Over its last epoch, as the pictures were trained on. */
+  /** Over its last epoch, as the images were trained on. */
   trainError: number;
-  /** After its last epoch, one crop a picture: no choice of an epoch by the pictures it is judged on. */
+  /** After its last epoch, one crop an image: no choice of an epoch by the images it is judged on. */
   testError: number;
-  /** Of the paper's ten crops, where the network takes a part of the picture. */
+  /** Of the paper's ten crops, if the network takes a part of the image. */
   tenCropError?: number;
   testPictures: number;
-  /** Epochs to the training error aimed at, a fraction by interpolation; null where it was not reached. */
+  /** Epochs to the training error aimed at, a fraction by interpolation; null if it was not reached. */
   epochsToTarget?: number | null;
   /** Of training alone. */
   seconds: number;
@@ -132,7 +132,7 @@ function finding({ until }: Experiment, outcomes: Outcome[]): string {
     const difference = 100 * (error(other) - error(first));
     return `${other.variant} ${Math.abs(difference).toFixed(2)} points ${difference > 0 ? 'worse' : 'better'} than ${first.variant}`;
   });
-  // Of a difference between two shares of independent pictures; those of one test set differ by less.
+  // Of a difference between two shares of independent images; those of one test set differ by less.
   const spread = 100 * Math.sqrt((2 * error(first) * (1 - error(first))) / first.testPictures);
   return `${[...points, ...lost].join(', ')} (test error; standard error at most ${spread.toFixed(2)} points, one seed).`;
 }

@@ -1,4 +1,4 @@
-/** What an experiment will do, settled before it starts and kept in `plan.json`, so that a later call goes on with the same. */
+/** What an experiment will do, settled before it starts and kept in `plan.json`, so that a later call continues with the same. */
 import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,13 +12,13 @@ import { newTrainingRate, Trial } from '../measure/trial.js';
 import { resolveSettings, type Settings, type TrainConfig } from '../settings/config.js';
 import { type Experiment, shortRunRate, type Variant } from './experiments.js';
 
-/** What a person asked for. */
+/** What the user asked for. */
 export interface ExperimentRequest {
   name: string;
   data: string;
   /** `data` with an absolute path, in a plan; absent in those of earlier versions. */
   dataPath?: string;
-  /** The base network; the experiment's own where absent. */
+  /** The base network; the experiment's own if absent. */
   model?: string;
   seed: number;
   /** Time for all variants together. */
@@ -34,16 +34,16 @@ export interface PlannedVariant extends Variant {
 
 export interface Plan {
   request: ExperimentRequest;
-  /** Passes of every variant, or at most so many where they end by themselves. */
+  /** Passes of every variant, or at most this many if they end by themselves. */
   epochs: number;
   variants: PlannedVariant[];
-  /** Mean loss of the last steps of every search, by variant and rate; null where it was not finite. */
+  /** Mean loss of the last steps of every search, by variant and rate; null if it was not finite. */
   search?: Record<string, Record<string, number | null>>;
 }
 
 /** Share of a race's budget that goes into choosing learning rates. */
 export const SEARCH_SHARE = 0.25;
-/** A validation picture costs about this share of a training picture: forward only. */
+/** A validation image costs about this share of a training image: forward only. */
 export const VALIDATION_COST = 1 / 3;
 /** Of the budget; the rest is for checkpoints and for opening the data. */
 const TRAINING_SHARE = 0.95;
@@ -85,10 +85,10 @@ async function storedPlan(folder: string, file: string, request: ExperimentReque
     if (key === 'data' && dataPathOf(plan.request) === dataPathOf(request)) continue;
     throw new UserError(
       `${folder}: holds an experiment with ${key} ${plan.request[key] ?? 'not given'}, not ${request[key] ?? 'left out'}; ` +
-        'name another --out, or give the same to go on with it',
+        'name another --out, or give the same to continue it',
     );
   }
-  progress.note(`${folder}: going on with what is there`);
+  progress.note(`${folder}: continuing with what is there`);
   return plan;
 }
 
@@ -144,7 +144,7 @@ async function planRace(
   learningRates: readonly number[],
 ): Promise<Plan> {
   const configs = variants.map((variant) => configOf(variant, request.data));
-  let slowest = Number.POSITIVE_INFINITY; // pictures a second
+  let slowest = Number.POSITIVE_INFINITY; // images per second
   for (const config of configs) slowest = Math.min(slowest, await newTrainingRate(dataset, config));
   const tries = variants.length * learningRates.length;
   const seconds = (SEARCH_SHARE * request.budgetSeconds) / tries;
@@ -171,7 +171,7 @@ async function planRace(
   return { request, epochs, variants: planned, search };
 }
 
-/** Mean loss over the last quarter of so many steps at one rate; infinite where it diverged. */
+/** Mean loss over the last quarter of the steps at one rate; infinite if it diverged. */
 async function lossAfter(
   dataset: Dataset,
   config: TrainConfig,

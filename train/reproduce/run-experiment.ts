@@ -37,8 +37,8 @@ export function findExperiment(name: string): Experiment {
 }
 
 /**
- * Goes on with what `out` holds of the same experiment.
- * @returns undefined where it was interrupted; what was trained is kept
+ * Continues what `out` holds of the same experiment.
+ * @returns undefined if it was interrupted; what was trained is kept
  * @throws {UserError} see `planExperiment` and `startTraining`
  */
 export async function runExperiment(
@@ -116,7 +116,7 @@ async function foreignResults(out: string): Promise<string[]> {
 
 const RESULTS = ['table.md', 'plot.svg', 'result.json'];
 
-/** Of the last checkpoint; undefined where the network sees the whole picture. */
+/** Of the last checkpoint; undefined if the network sees the whole image. */
 async function tenCropError(run: Run, dataset: Dataset, progress: Progress): Promise<number | undefined> {
   if (run.inputPx === run.imagePx) return undefined;
   const { val: split } = dataset.splits;

@@ -1,4 +1,4 @@
-/** How the files of a checkpoint are told from others in its folder. */
+/** How the files of a checkpoint differ from others in its folder. */
 
 /** Step, start of the hash; while it is written, without the hash. */
 const DATA_FILE = /^(weights|velocity)-\d+-([0-9a-f]{8}\.bin|\.bin\.(alexnet-)?tmp)$/;

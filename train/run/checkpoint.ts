@@ -1,6 +1,6 @@
 /**
  * Saves a checkpoint: a folder in tfjs's LayersModel format (`model.json` with topology and weights manifest, readable by
- * tf.loadLayersModel), with the velocities beside the weights and the state of the run under the extra key `alexnet`.
+ * tf.loadLayersModel), with the velocities next to the weights and the state of the run under the extra key `alexnet`.
  *
  * A kill at any moment leaves a whole checkpoint: data files are written first, under names that hold their hash and so
  * never replace one that is in use; then `model.json` is replaced by a rename; then the old data files are removed.
@@ -16,16 +16,16 @@ import { type ScheduleState, startSchedule } from '../schedule.js';
 import { isDataFile } from './checkpoint-files.js';
 import { modelWeights, type NamedVariable } from './weights.js';
 
-/** Errors on the validation pictures, fractions, after an epoch (from 1). */
+/** Errors on the validation images, fractions, after an epoch (from 1). */
 export interface Validation {
   epoch: number;
-  /** null where the errors come from an imported file, which does not say it. */
+  /** null if the errors come from an imported file, which does not say it. */
   loss: number | null;
   top1Error: number;
   top5Error: number;
 }
 
-/** Where a run stands: with weights and velocities all that is needed to go on bit for bit, since every random stream is named by these. */
+/** Where a run stands: with weights and velocities all that is needed to continue bit for bit, because every random stream is named by these. */
 export interface RunState {
   /** Updates made. */
   step: number;
@@ -33,10 +33,10 @@ export interface RunState {
   epoch: number;
   /** Updates made in the epoch under way; all of them while its validation is outstanding. */
   position: number;
-  /** Sums over the pictures of the epoch under way: losses, and how many were right. */
+  /** Sums over the images of the epoch under way: losses, and how many were right. */
   lossSum: number;
   rightSum: number;
-  /** Mean training loss of the last whole epoch, and its training error, both as the pictures were trained on; absent in earlier versions. */
+  /** Mean training loss of the last whole epoch, and its training error, both as the images were trained on; absent in earlier versions. */
   trainLoss: number | null;
   trainTop1Error?: number | null;
   schedule: ScheduleState;
@@ -91,8 +91,8 @@ export class NotFiniteError extends UserError {
 
 /**
  * Writes model, velocities and state to `folder`, in place of the checkpoint there.
- * @throws {NotFiniteError} where a weight is NaN or infinite
- * @throws {DiskFullError} where there is no room; either way the checkpoint there stays as it was
+ * @throws {NotFiniteError} if a weight is NaN or infinite
+ * @throws {DiskFullError} if there is no room; either way the checkpoint there stays as it was
  */
 export async function saveCheckpoint(
   folder: string,

@@ -28,7 +28,7 @@ interface ModelJson {
   alexnet: CheckpointRecord;
 }
 
-/** True where `folder` holds a checkpoint that was written to its end (whole or damaged since). */
+/** True if `folder` holds a checkpoint that was written to its end (whole or damaged since). */
 export function hasCheckpoint(folder: string): boolean {
   return existsSync(join(folder, 'model.json'));
 }
@@ -53,8 +53,8 @@ export async function loadCheckpoint(folder: string): Promise<LoadedCheckpoint> 
 }
 
 /**
- * The weights are put in one by one: tfjs's own loader would hold all of them four times over. In a function of its own, since a closure
- * made beside it would keep the file's bytes for as long as it lives.
+ * The weights are put in one by one: tfjs's own loader would hold all of them four times over. In a function of its own, because a closure
+ * made alongside it would keep the file's bytes for as long as it lives.
  */
 async function modelFrom(
   folder: string,
@@ -122,10 +122,10 @@ function advice(folder: string): string {
   const [here, other] = basename(folder) === 'best' ? ['best', 'last'] : ['last', 'best'];
   const run = dirname(folder);
   if (basename(folder) !== here || !hasCheckpoint(join(run, other))) {
-    return 'No other checkpoint is beside it: restore the folder from a copy, or start the run anew';
+    return 'There is no other checkpoint next to it: restore the folder from a copy, or start the run from scratch';
   }
   return (
-    `${join(run, other)} holds another checkpoint: to go on from there, remove ${folder}, ` +
+    `${join(run, other)} holds another checkpoint: to continue from there, remove ${folder}, ` +
     `copy ${join(run, other)} to ${folder} and repeat the command`
   );
 }

@@ -21,19 +21,19 @@ export interface RunRecord {
   config: TrainConfig;
   /** What `config.data` and `config.from` name, with absolute paths; absent in earlier versions. */
   paths?: { data: string; from?: string };
-  /** Side of the pictures and of the network's input, pixels. */
+  /** Side of the images and of the network's input, pixels. */
   imagePx: number;
   inputPx: number;
-  /** Number of pictures by split: a resumed run must find as many. */
+  /** Number of images by split: a resumed run must find as many. */
   pictures: Record<string, number>;
   /** SHA-256 of their names and classes by split; a resumed run must find the same. Absent in earlier versions. */
   pictureNames?: Record<string, string>;
-  /** Whether the training pictures are taken in an order of shards; absent in earlier versions. */
+  /** Whether the training images are taken in an order of shards; absent in earlier versions. */
   byShards?: boolean;
   versions: Record<string, string>;
-  /** How the training pictures' colours vary; absent where they are not shifted. */
+  /** How the training images' colours vary; absent if they are not shifted. */
   colours?: ColourStatistics;
-  /** Settings that changed while the run was interrupted; absent where none did. */
+  /** Settings that changed while the run was interrupted; absent if none did. */
   history?: HistoryEntry[];
   /** The file of weights that `alexnet import` read, and how many crops it averaged; absent in runs that were trained. */
   imported?: { file: string; sha256: string; crops?: number };
@@ -42,10 +42,10 @@ export interface RunRecord {
 /** `config.data` of an imported run whose file does not say what it was trained on. */
 export const UNKNOWN_DATA = 'unknown';
 
-/** What `labels.json` keeps: one a class, in index order. */
+/** What `labels.json` keeps: one per class, in index order. */
 export interface RunLabels {
   labels: string[];
-  /** ImageNet synset ids, where every class has one. */
+  /** ImageNet synset ids, if every class has one. */
   synsets?: string[];
 }
 
@@ -53,7 +53,7 @@ export interface RunLabels {
 export interface RunContents extends RunRecord, RunLabels {
   /** Per-pixel mean of the training pictures, float32 [imagePx, imagePx, 3], 0 … 255. */
   mean: Float32Array;
-  /** A few validation pictures, uint8 [n, imagePx, imagePx, 3]: an export is checked on them without the data set. */
+  /** A few validation images, uint8 [n, imagePx, imagePx, 3]: an export is checked on them without the data set. */
   samples: Uint8Array;
 }
 
@@ -79,7 +79,7 @@ const FOLDERS: Record<string, (name: string, start: Buffer) => boolean> = {
 /** See `RunRecord`; one that was cut short counts. */
 const isConfig = (start: Buffer) => /^\s*\{\s*"config":\s*\{.*"learningRate":/s.test(start.toString('latin1'));
 
-/** True where `path` holds a run, finished or not. */
+/** True if `path` holds a run, finished or not. */
 export function holdsRun(path: string): boolean {
   return existsSync(join(path, 'config.json'));
 }
@@ -92,11 +92,11 @@ export async function checkFree(path: string, force: boolean): Promise<void> {
   refuseForeign(await foreignEntries(path), 'a run of alexnet');
   if (!holdsRun(path) || force) return;
   throw new UserError(
-    `${path}: holds a run already; --resume goes on with it, --force replaces it, another --out keeps both`,
+    `${path}: holds a run already; --resume continues it, --force replaces it, another --out keeps both`,
   );
 }
 
-/** @throws {UserError} where a run that goes on would overwrite somebody's file */
+/** @throws {UserError} if a resumed run would overwrite somebody's file */
 export async function checkResumable(path: string): Promise<void> {
   const file = join(checkpointsOf(path).best, 'model.json');
   refuseForeign(await foreignFile(file, (start) => isCheckpointFile('model.json', start)), 'a run of alexnet');
@@ -153,7 +153,7 @@ async function removeEntries(path: string): Promise<void> {
   for (const name of FILES.toReversed()) await rm(join(path, name), { force: true }); // config.json last: until then it is a run
 }
 
-/** Stores the run's config and sample pictures again, e.g. with more epochs. @param run  with what is to be stored */
+/** Stores the run's config and sample images again, e.g. with more epochs. @param run  with what is to be stored */
 export async function updateRun({ path, ...run }: Run): Promise<void> {
   const { mean: _, samples, last, best, labels, synsets, ...record } = run;
   await writeFileAtomically(join(path, 'samples.bin'), samples);

@@ -14,7 +14,7 @@ const CHANGING_MS = 1000;
 interface Holder {
   pid: number;
   host: string;
-  /** Tells it from later processes of that number; absent where the system does not. */
+  /** Tells it from later processes of that number; absent if the system does not. */
   started?: string;
 }
 
@@ -34,11 +34,11 @@ export async function lockRun(path: string): Promise<() => Promise<void>> {
   }
   return async () => {
     await remove(file, text);
-    await rmdir(path).catch(() => undefined); // where nothing was written beside it
+    await rmdir(path).catch(() => undefined); // unless something else was written into it
   };
 }
 
-/** @returns false where there is a lock already */
+/** @returns false if there is a lock already */
 async function take(file: string, text: string): Promise<boolean> {
   try {
     await writeFile(file, text, { flag: 'wx' });
@@ -50,7 +50,7 @@ async function take(file: string, text: string): Promise<boolean> {
 }
 
 /**
- * What a lock says that nobody holds any more; undefined where it is gone by now.
+ * What a lock says that nobody holds any more; undefined if it is gone by now.
  * @throws {UserError} when a living process has it
  */
 async function leftBehind(path: string, file: string, own: Holder): Promise<string | undefined> {
@@ -66,7 +66,7 @@ async function leftBehind(path: string, file: string, own: Holder): Promise<stri
     if (!holder || !late) continue;
     const where = holder.host === own.host ? '' : ` on ${holder.host}`;
     throw new UserError(
-      `${path}: in use by process ${holder.pid}${where}; wait for its end, or name another --out${where ? `; where that process is gone, remove ${file}` : ''}`,
+      `${path}: in use by process ${holder.pid}${where}; wait until it ends, or name another --out${where ? `; if that process is gone, remove ${file}` : ''}`,
     );
   }
 }
@@ -100,7 +100,7 @@ function isLock(text: string): boolean {
   return parse(text) !== undefined || '{"pid":'.startsWith(text.slice(0, 7));
 }
 
-/** undefined where it is cut short, or no lock. */
+/** undefined if it is cut short, or no lock. */
 function parse(text: string): Holder | undefined {
   try {
     const holder = JSON.parse(text) as Partial<Holder> | null;
@@ -124,7 +124,7 @@ function isAlive({ pid, host, started }: Holder): boolean {
   return !stat || (!/[ZX]/.test(stat.state) && (started === undefined || started === stat.started));
 }
 
-/** proc_pid_stat(5); undefined where there is no Linux, or no such process. */
+/** proc_pid_stat(5); undefined without Linux, or if there is no such process. */
 function statOf(pid: number): { state: string; started: string } | undefined {
   try {
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();

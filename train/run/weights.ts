@@ -10,7 +10,7 @@ export interface NamedVariable {
 
 /**
  * Weights in the order of the layers.
- * `originalName` is the name without the `_1` that tfjs appends where a process holds two models.
+ * `originalName` is the name without the `_1` that tfjs appends if a process holds two models.
  */
 export function modelWeights(model: tfl.LayersModel, which: 'all' | 'trainable'): NamedVariable[] {
   const weights = which === 'all' ? model.weights : model.trainableWeights;

@@ -1,6 +1,6 @@
 /**
- * A run that goes on under other settings: what differs, whether that may be, and how the state of the checkpoint is to be read then.
- * Refused unless forced, since the later weights belong to neither; only another number of epochs needs no force.
+ * A run that is resumed under other settings: what differs, whether that may be, and how the state of the checkpoint is to be read then.
+ * Refused unless forced, because the later weights belong to neither; only another number of epochs needs no force.
  */
 import { UserError } from '../../base/errors.js';
 import type { RunState } from '../run/checkpoint.js';
@@ -20,11 +20,11 @@ export interface HistoryEntry {
 
 /** What the weights, or the figures so far, belong to. */
 const FIXED = ['model', 'from', 'recipe', 'lrn', 'seed'];
-/** Whoever sets one of these means the rates from now on: reductions made so far count no more. */
+/** Whoever sets one of these means the rates from now on: reductions made so far no longer count. */
 const OF_THE_RATE = ['learningRate', 'schedule'];
 /** With another of these the steps of an epoch are others. */
 const OF_THE_EPOCH = ['batch', 'data', 'pictures', 'pictureNames'];
-/** With another of these the waiting for a better validation error begins anew. */
+/** With another of these the wait for a better validation error starts again. */
 const OF_THE_WAITING = [...OF_THE_RATE, 'patience', 'validationPictures'];
 
 /** @param wanted  what the flags of the resuming command say; absent: as stored */
@@ -38,7 +38,7 @@ export function changesOf(stored: TrainConfig, wanted: Partial<TrainConfig>): Ch
 }
 
 /**
- * @param force  go on under settings that may change
+ * @param force  continue under settings that may change
  * @throws {UserError} naming every setting that differs
  */
 export function checkChanges(runPath: string, { schedule }: TrainConfig, changes: Changes, force: boolean): void {
@@ -46,10 +46,10 @@ export function checkChanges(runPath: string, { schedule }: TrainConfig, changes
   const refused = force ? fixed : Object.keys(changes).filter((key) => key !== 'epochs' || schedule === 'cosine');
   if (refused.length === 0) return;
   const differences = refused.map((key) => `${key} was ${toText(changes[key].from)}, now ${toText(changes[key].to)}`);
-  const advice = fixed.length > 0 ? '' : ' add --force to go on under the new ones,';
+  const advice = fixed.length > 0 ? '' : ' add --force to continue under the new ones,';
   throw new UserError(
     `${runPath}: cannot resume with other settings${force ? ', even with --force' : ''}: ${differences.join('; ')}. ` +
-      `Leave those flags out to go on as before,${advice} or start a new run with another --out`,
+      `Leave those flags out to continue as before,${advice} or start a new run with another --out`,
   );
 }
 
@@ -68,8 +68,8 @@ export function describeChanges(changes: Changes): string {
 }
 
 /**
- * The state of a checkpoint as the run goes on from it, after changes that came when it was saved or later. Where the rate or the schedule
- * changed, the schedule starts anew; where the batch or the data did, the epoch under way; errors on other validation pictures count no more, nor
+ * The state of a checkpoint as the resumed run takes it, after changes that came when it was saved or later. If the rate or the schedule
+ * changed, the schedule restarts; if the batch or the data did, the epoch under way; errors on other validation images no longer count, nor
  * losses before any change.
  */
 export function afterChanges(state: RunState, history: readonly HistoryEntry[] = []): RunState {

@@ -17,11 +17,11 @@ export type ScheduleName = (typeof SCHEDULES)[number];
 export interface Settings {
   /** Names every stream of random numbers: initial weights, order, crops, dropout. */
   seed: number;
-  /** Passes over the training pictures; `plateau` may end before. */
+  /** Passes over the training images; `plateau` may end before. */
   epochs: number;
-  /** Pictures an update. */
+  /** Images per update. */
   batch: number;
-  /** Pictures computed at once, to bound memory; null: the whole batch. The update is the same up to rounding. */
+  /** Images computed at once, to bound memory; null: the whole batch. The update is the same up to rounding. */
   microBatch: number | null;
   learningRate: number;
   momentum: number;
@@ -38,20 +38,20 @@ export interface Settings {
   milestones: number[];
   /** `plateau`: epochs without a better validation error before the rate is divided by 10. */
   patience: number;
-  /** The run ends when the validation error has not improved for so many epochs; null: at its last epoch. */
+  /** The run ends when the validation error has not improved for this many epochs; null: at its last epoch. */
   earlyStop: number | null;
   /** The rate climbs linearly from 0 over this many epochs. */
   warmupEpochs: number;
-  /** A window at a random place (else the centre) where pictures are larger than the network's input. */
+  /** A window at a random place (else the centre) if images are larger than the network's input. */
   randomCrop: boolean;
-  /** Half of the pictures mirrored, drawn anew each epoch. */
+  /** Half of the images mirrored, drawn again each epoch. */
   mirror: boolean;
-  /** Pictures' colours are shifted along their principal components, by normal draws of this deviation; 0: never. */
+  /** Images' colours are shifted along their principal components, by normal draws of this deviation; 0: never. */
   colourNoise: number;
-  /** Weights in the loss by class index, of mean 1 over the training pictures, see `data/class-weights.ts`; null: all 1. */
+  /** Weights in the loss by class index, of mean 1 over the training images, see `data/class-weights.ts`; null: all 1. */
   classWeights: number[] | null;
   /**
-   * How α of the response normalisation is read, where the network has that choice, see `model/alexnet.ts`; or the constants of each such layer,
+   * How α of the response normalisation is read, if the network has that choice, see `model/alexnet.ts`; or the constants of each such layer,
    * as an imported file has them; null: as the network says.
    */
   lrn: LrnChoice | null;
@@ -67,7 +67,7 @@ export interface TrainConfig extends Settings {
   model: string;
   /** Published recipe that was named. */
   recipe?: RecipeName;
-  /** Run that the first weights come from, as given to `--from`, and the SHA-256 of their file; absent where they were drawn. */
+  /** Run that the first weights come from, as given to `--from`, and the SHA-256 of their file; absent if they were drawn. */
   from?: string;
   fromWeights?: string;
 }
@@ -125,9 +125,9 @@ export function checkSettings({ schedule, milestones, warmupEpochs, epochs }: Se
 }
 
 /**
- * @param flags     what a person asked for
+ * @param flags     what the user asked for
  * @param settings  what it led to
- * @throws {UsageError} where a flag would have no effect
+ * @throws {UsageError} if a flag would have no effect
  */
 export function checkFlags({ milestones, patience }: Partial<Settings>, { schedule }: Settings): void {
   for (const [flag, value, needed] of [
@@ -141,7 +141,7 @@ export function checkFlags({ milestones, patience }: Partial<Settings>, { schedu
   }
 }
 
-/** Updates of one pass over so many training pictures; the last may have fewer than `batch`. */
+/** Updates of one pass over the training images; the last may have fewer than `batch`. */
 export function stepsPerEpoch(pictures: number, batch: number): number {
   return Math.ceil(pictures / Math.min(batch, pictures));
 }

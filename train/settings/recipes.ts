@@ -1,5 +1,5 @@
 /**
- * Published recipes by name, for `--recipe`: they stand over the network's own and under flags. Sources: the paper (Krizhevsky,
+ * Published recipes by name, for `--recipe`: they override the network's own settings, and flags override them. Sources: the paper (Krizhevsky,
  * Sutskever, Hinton 2012), §5 and §4.1; the authors' code and its logs (computerhistory/AlexNet-Source-Code); cuda-convnet's
  * example-layers; Caffe's solvers (BVLC/caffe). What they say of initial weights belongs to the networks' tables.
  */
@@ -87,8 +87,8 @@ const SOURCES: Record<RecipeName, Source> = {
 };
 
 /**
- * Every value that the recipe has for the network: of ImageNet's recipe for pictures of its size, else what was published for it.
- * @throws {UsageError} where nothing was published for a network of CIFAR-10
+ * Every value that the recipe has for the network: of ImageNet's recipe for images of its size, else what was published for it.
+ * @throws {UsageError} if nothing was published for a network of CIFAR-10
  */
 export function publishedRecipe(name: RecipeName, spec: NetworkSpec): PublishedRecipe {
   const { cifar10, lrn, ...general } = SOURCES[name];
@@ -105,7 +105,7 @@ export function publishedRecipe(name: RecipeName, spec: NetworkSpec): PublishedR
   return { source, settings: { ...cleared, ...recipe, ...(hasLrnChoice(spec) && { lrn }) } };
 }
 
-/** For people: where the recipe is from and each of its values, with the flag's value where one is given. */
+/** For people: where the recipe is from and each of its values, with the flag's value if one is given. */
 export function describeRecipe(
   name: RecipeName,
   { source, settings }: PublishedRecipe,

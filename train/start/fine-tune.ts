@@ -27,7 +27,7 @@ export async function openOrigin(path: string): Promise<Origin> {
 }
 
 /**
- * The network to train: `model` where given must be the one of the run.
+ * The network to train: `model` if given must be the one of the run.
  * @throws {UsageError} when they differ
  */
 export function networkOfOrigin({ run }: Origin, model: string | undefined): string {
@@ -36,7 +36,7 @@ export function networkOfOrigin({ run }: Origin, model: string | undefined): str
 }
 
 /**
- * A new network with the run's weights. Where the labels differ the last layer is drawn anew, as the network's table says.
+ * A new network with the run's weights. If the labels differ the last layer is initialised from scratch, as the network's table says.
  * @param labels  of the data set to train on
  * @throws {UserError} when a weight of the run has another shape than the network's
  */

@@ -21,10 +21,10 @@ import { modelFromOrigin, networkOfOrigin, type Origin, openOrigin } from './fin
 import type { PreparedRun } from './prepared-run.js';
 import { absolutePaths, checkClasses, countPictures, openForTraining, pictureNames } from './training-data.js';
 
-/** Pictures kept for checking exports. */
+/** Images kept for checking exports. */
 const SAMPLES = 8;
 
-/** What a person asks of a new run. */
+/** What the user asks of a new run. */
 export interface NewRunRequest {
   /** Data set and network; needed for a new run, as stored for one that is resumed. */
   data?: string;
@@ -33,7 +33,7 @@ export interface NewRunRequest {
   dataset?: Dataset;
   /** Run whose weights and mean a new run starts with. */
   from?: string;
-  /** Decode pictures anew at every use, also where they fit in memory. */
+  /** Decode images at every use, even if they fit in memory. */
   stream?: boolean;
   /** Number of classes that the data set must have. */
   classes?: number;
@@ -47,7 +47,7 @@ export interface NewRunRequest {
 
 /**
  * @param found  what was found out before, for the message
- * @throws {UserError} where data set or network is missing, or there is no such network
+ * @throws {UserError} if data set or network is missing, or there is no such network
  */
 export function checkNewRun({ data, model, from }: NewRunRequest, found = ''): void {
   if (data === undefined || (model === undefined && from === undefined)) {
@@ -124,7 +124,7 @@ function configFrom(
   return config;
 }
 
-/** Validation pictures spread over the split, and so over the classes. */
+/** Validation images spread over the split, and so over the classes. */
 export async function samplePictures({ splits: { val }, imagePx }: Dataset): Promise<Uint8Array> {
   const count = Math.min(SAMPLES, val.length);
   const indices = Uint32Array.from({ length: count }, (_, i) => Math.floor((i * val.length) / count));

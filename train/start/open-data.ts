@@ -5,7 +5,7 @@ import type { Dataset, OpenOptions } from '../data/dataset.js';
 import { openDataset } from '../data/open-dataset.js';
 
 /**
- * @param always  decode pictures anew at every use also where they fit in memory
+ * @param always  decode images at every use even if they fit in memory
  * @throws {UserError} see `openDataset`
  */
 export async function openStreamable(
@@ -14,7 +14,7 @@ export async function openStreamable(
   always: boolean | undefined,
   progress: Progress,
 ): Promise<Dataset> {
-  const onProgress = (done: number, total?: number) => progress.work('reading pictures', done, total);
+  const onProgress = (done: number, total?: number) => progress.work('reading images', done, total);
   const dataset = await openDataset(source, { ...options, stream: always ? 'always' : 'large', onProgress });
   reportDataset(dataset, progress);
   if (dataset.streamed) progress.note(`${source}: ${dataset.streamed}`);

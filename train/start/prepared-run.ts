@@ -10,7 +10,7 @@ export interface PreparedRun<R = Run> {
   dataset: Dataset;
   /** With initial weights, or those of `from`; the caller disposes it. */
   model: tfl.LayersModel;
-  /** The checkpoint to go on from; absent where the run has none yet. */
+  /** The checkpoint to continue from; absent if the run has none yet. */
   from?: Pick<LoadedCheckpoint, 'state' | 'readVelocities'>;
   /** Settings that are others from now on; absent where there are none. */
   changes?: Changes;

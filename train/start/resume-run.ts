@@ -1,4 +1,4 @@
-/** A run on disk made ready to go on: its checkpoint, and the data set it was trained on. */
+/** A run on disk made ready to continue: its checkpoint, and the data set it was trained on. */
 import { resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type * as tfl from '@tensorflow/tfjs-layers';
@@ -39,11 +39,11 @@ import {
   pictureNames,
 } from './training-data.js';
 
-/** What a person asks of a run to go on; `force` lets settings change. */
+/** What a user asks of a run to continue; `force` lets settings change. */
 export type ResumeRequest = NewRunRequest & { out: string; force: boolean };
 
 /**
- * Writes nothing: the caller stores the run's config where there are changes.
+ * Writes nothing: the caller stores the run's config if there are changes.
  * @throws {UserError} for anything about request, run, data set or checkpoint that does not fit; see the functions called
  */
 export async function resumeRun(request: ResumeRequest, progress: Progress): Promise<PreparedRun> {
@@ -51,7 +51,7 @@ export async function resumeRun(request: ResumeRequest, progress: Progress): Pro
   const run = await openRun(out);
   if (run.imported) {
     throw new UserError(
-      `${out}: imported from ${run.imported.file}, so there is no training to go on with; ` +
+      `${out}: imported from ${run.imported.file}, so there is no training to continue; ` +
         `train on from its weights with "alexnet train --from ${out} --data DATA --out OTHER"`,
     );
   }
@@ -94,7 +94,7 @@ export async function resumeRun(request: ResumeRequest, progress: Progress): Pro
   return { run, dataset, from, changes: changed ? changes : undefined, model: from?.model ?? (await firstModel(run)) };
 }
 
-/** Errors on other validation pictures cannot be compared with those before: puts their change among `changes`, and the new ones into the run. */
+/** Errors on other validation images cannot be compared with those before: puts their change among `changes`, and the new ones into the run. */
 async function compareValidationPictures(run: Run, dataset: Dataset, changes: Changes, moved: boolean): Promise<void> {
   const samples = await samplePictures(dataset);
   const describe = (count: number, some: Uint8Array) => `${count}, with SHA-256 ${checksum(some)}… of some`;
@@ -105,11 +105,11 @@ async function compareValidationPictures(run: Run, dataset: Dataset, changes: Ch
   run.samples = samples;
 }
 
-/** `last/`; `best/` where that is gone, as when the process was killed between the two that end the first epoch. */
+/** `last/`; `best/` if that is gone, as when the process was killed between the two that end the first epoch. */
 async function checkpointToGoOnFrom({ last, best }: Run, progress: Progress): Promise<LoadedCheckpoint | undefined> {
   if (hasCheckpoint(last)) return loadCheckpoint(last);
   if (!hasCheckpoint(best)) return undefined;
-  progress.note(`${last} holds no checkpoint: going on from ${best}`);
+  progress.note(`${last} holds no checkpoint: continuing from ${best}`);
   return loadCheckpoint(best);
 }
 
@@ -132,7 +132,7 @@ function wantedConfig({ data, model, from, recipe, settings }: ResumeRequest, ru
   };
 }
 
-/** Where colours were not shifted before, how they vary is not known yet. */
+/** If colours were not shifted before, how they vary is not known yet. */
 function addColours(run: Run, { splits, colours }: Dataset): void {
   if (run.config.colourNoise > 0) run.colours ??= colours ?? colourStatistics(splits.train, run.config.seed);
 }
@@ -146,8 +146,8 @@ async function firstModel(run: Run): Promise<tfl.LayersModel> {
   try {
     if (origin.checkpoint.weightsSha256 === config.fromWeights) return modelFromOrigin(origin, config, labels);
     throw new UserError(
-      `${path}: started from ${config.from}, whose checkpoint is another now: expected weights with SHA-256 ` +
-        `${config.fromWeights?.slice(0, 12)}…, got ${origin.checkpoint.weightsSha256.slice(0, 12)}…; start anew with --force`,
+      `${path}: started from ${config.from}, whose checkpoint has since changed: expected weights with SHA-256 ` +
+        `${config.fromWeights?.slice(0, 12)}…, got ${origin.checkpoint.weightsSha256.slice(0, 12)}…; start from scratch with --force`,
     );
   } finally {
     origin.checkpoint.model.dispose();

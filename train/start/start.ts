@@ -1,4 +1,4 @@
-/** Starts a run or goes on with one: backend, data set, folder and model brought together for the loop. */
+/** Starts or resumes a run: backend, data set, folder and model brought together for the loop. */
 import { realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { UsageError } from '../../base/errors.js';
@@ -19,14 +19,14 @@ import type { PreparedRun } from './prepared-run.js';
 import { resumeRun } from './resume-run.js';
 import { describeData } from './training-data.js';
 
-/** What a person asked for. */
+/** What the user asked for. */
 export interface TrainRequest extends NewRunRequest {
   /** The run's folder. */
   out: string;
   backend: BackendName;
-  /** Go on with the run in `out` where there is one. */
+  /** Resume the run in `out` if there is one. */
   resume: boolean;
-  /** Replace the run in `out`; with `resume`, go on with it under other settings. */
+  /** Replace the run in `out`; with `resume`, continue it under other settings. */
   force: boolean;
   checkpointMinutes: number;
   /** Asked at the end of every epoch; true ends the run. */
@@ -94,7 +94,7 @@ async function prepareResumed(group: Communicator, request: TrainRequest, progre
   await shareRun(group, run, dataset, { state: from?.state, changes });
   await updateRun(run);
   progress.note(describeConfig(run));
-  progress.note(from ? `going on after step ${from.state.step}` : 'no checkpoint yet: starting at step 0');
+  progress.note(from ? `continuing after step ${from.state.step}` : 'no checkpoint yet: starting at step 0');
   return prepared;
 }
 
@@ -121,7 +121,7 @@ async function checkRequest(request: TrainRequest): Promise<void> {
   await checkFree(out, force);
 }
 
-/** Links followed; the path as it is where nothing is there. */
+/** Links followed; the path as it is if nothing is there. */
 const realFolder = (path: string) => realpath(path).catch(() => resolve(path));
 
 function describeConfig({ config, labels, pictures, path }: Run): string {

@@ -10,13 +10,13 @@ import { holdsRun, type Run, type RunRecord } from '../run/run-folder.js';
 import { openStreamable } from './open-data.js';
 
 export interface TrainingDataOptions {
-  /** Decode pictures anew at every use also where they fit in memory. */
+  /** Decode images at every use even if they fit in memory. */
   stream?: boolean;
-  /** Whether a run that goes on began with its epochs in an order of shards, see `epoch-batches.ts`; default: as these pictures are read. */
+  /** Whether a resumed run began with its epochs in an order of shards, see `epoch-batches.ts`; default: as these images are read. */
   byShards?: boolean;
 }
 
-/** @throws {UserError} where there is nothing to train on */
+/** @throws {UserError} if there is nothing to train on */
 export async function openForTraining(
   source: string,
   imagePx: number,
@@ -26,11 +26,11 @@ export async function openForTraining(
   const dataset = await openStreamable(source, { imagePx, splits: ['train', 'val'] }, stream || byShards, progress);
   for (const split of ['train', 'val']) {
     if (!dataset.splits[split]?.length)
-      throw new UserError(`${source}: no ${split}/ pictures; training needs train/ and val/ or test/`);
+      throw new UserError(`${source}: no ${split}/ images; training needs train/ and val/ or test/`);
   }
   if (byShards === false && isReadByShards(dataset.splits.train)) {
     progress.note(
-      `warning: ${source}: pictures are read one by one, in the order in which the run began: with its pictures in memory`,
+      `warning: ${source}: images are read one by one, in the order in which the run began: with its images in memory`,
     );
     dataset.splits.train = { ...dataset.splits.train, shards: undefined };
   }
@@ -41,14 +41,14 @@ export function countPictures({ splits }: Dataset): Record<string, number> {
   return { train: splits.train.length, val: splits.val.length };
 }
 
-/** SHA-256 of the names and classes of a split's pictures, in their order. */
+/** SHA-256 of the names and classes of a split's images, in their order. */
 function namesOf({ length, labels, name }: Split): string {
   const hash = createHash('sha256');
   for (let i = 0; i < length; i++) hash.update(`${labels[i]} ${name(i)}\n`);
   return hash.digest('hex');
 }
 
-/** Tells where pictures were moved, which numbers do not. */
+/** Tells where images were moved, which numbers do not. */
 export function pictureNames({ splits }: Dataset): Record<string, string> {
   const train = namesOf(splits.train);
   return { train, val: splits.val === splits.train ? train : namesOf(splits.val) };
@@ -62,7 +62,7 @@ export function absolutePaths({
   return { data: absoluteSource(data), ...(from !== undefined && { from: resolve(from) }) };
 }
 
-/** What to open for a run: the path it was given, from any folder; where the project has moved since, what was typed. */
+/** What to open for a run: the path it was given, from any folder; if the project has moved since, what was typed. */
 export function dataOf({ config, paths }: Pick<RunRecord, 'config' | 'paths'>): string {
   return paths && (isThere(paths.data) || !isThere(config.data)) ? paths.data : config.data;
 }
@@ -74,10 +74,10 @@ export function originOf({ config, paths }: Pick<RunRecord, 'config' | 'paths'>)
 
 /** For people. */
 export function describeData({ pictures, labels }: { pictures: Record<string, number>; labels: string[] }): string {
-  return `${pictures.train} train and ${pictures.val} val pictures of ${labels.length} classes`;
+  return `${pictures.train} train and ${pictures.val} val images of ${labels.length} classes`;
 }
 
-/** @throws {UserError} where the data set has another number of classes than is wanted */
+/** @throws {UserError} if the data set has another number of classes than is wanted */
 export function checkClasses({ source, labels }: Dataset, wanted: number | undefined): void {
   if (wanted === undefined || wanted === labels.length) return;
   throw new UserError(
@@ -86,8 +86,8 @@ export function checkClasses({ source, labels }: Dataset, wanted: number | undef
 }
 
 /**
- * @param force  other pictures of the same classes will do
- * @throws {UserError} where it is not the one that the run was trained on: numbers of pictures, their names or classes, or labels differ
+ * @param force  accept other images of the same classes
+ * @throws {UserError} if it is not the one that the run was trained on: numbers of images, their names or classes, or labels differ
  */
 export function checkSameData(run: Run, dataset: Dataset, names: Record<string, string>, force: boolean): void {
   const found = { pictures: countPictures(dataset), labels: dataset.labels };
@@ -102,11 +102,11 @@ export function checkSameData(run: Run, dataset: Dataset, names: Record<string, 
   if (force || moved.length === 0) return;
   throw new UserError(
     `${run.config.data}: not the data set that ${run.path} was trained on: as many images of ${moved.join(' and ')}, but with other names ` +
-      'or in other classes; put them back, or add --force to go on with them as they are',
+      'or in other classes; put them back, or add --force to continue with them as they are',
   );
 }
 
-/** Splits whose pictures were renamed or moved to other classes since the run began, as far as it is known. */
+/** Splits whose images were renamed or moved to other classes since the run began, as far as it is known. */
 export function movedSplits(
   { pictureNames: stored = {} }: Pick<RunRecord, 'pictureNames'>,
   names: Record<string, string>,

@@ -10,7 +10,7 @@ export const RequestBody = z
     inputs: z.string().meta({ description: 'The image in base64' }),
     parameters: z
       .object({
-        top_k: z.int().min(1).nullish().meta({ description: 'How many classes; all where there are fewer' }),
+        top_k: z.int().min(1).nullish().meta({ description: 'Number of classes; all if there are fewer' }),
         function_to_apply: z
           .enum(['softmax', 'sigmoid', 'none'])
           .nullish()

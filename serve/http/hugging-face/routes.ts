@@ -1,5 +1,5 @@
 /**
- * Hugging Face's image classification API (huggingface.co/docs/inference-providers/tasks/image-classification): the picture's bytes, or
+ * Hugging Face's image classification API (huggingface.co/docs/inference-providers/tasks/image-classification): the image's bytes, or
  * JSON `{"inputs": base64, "parameters": {"top_k": 5, "function_to_apply": "softmax"}}`, gives `[{"label", "score"}, …]`, most probable first.
  */
 import type { RequestHandler } from 'express';

@@ -1,6 +1,6 @@
 /**
  * Bytes of base64 as clients write it: in one piece, or in lines (Python's `encodebytes`, `base64` of coreutils, MIME).
- * @returns undefined where it is none
+ * @returns undefined if it is none
  */
 export function bytesOfBase64(text: string): Buffer | undefined {
   const packed = /\s/.test(text) ? text.replace(/\s+/g, '') : text;

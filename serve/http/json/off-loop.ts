@@ -75,7 +75,7 @@ export class OffLoop {
       const [reply] = await once(this.thread, 'message', { signal });
       return reply;
     } catch (error) {
-      await this.end(); // it may still be at it: the next is not to run beside it
+      await this.end(); // it may still be busy: the next must not run at the same time
       throw error;
     } finally {
       this.idle = setTimeout(() => void this.end(), IDLE_MS);

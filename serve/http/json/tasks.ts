@@ -1,4 +1,4 @@
-/** What is done with JSON that may be large: by the server's own thread where there is little of it, else off it. */
+/** What is done with JSON that may be large: by the server's own thread if there is little of it, else off it. */
 import { pictureOfJson } from '../hugging-face/request.js';
 import { parseInfer } from '../open-inference/request.js';
 import { inferAnswer } from '../open-inference/response.js';

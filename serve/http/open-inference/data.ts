@@ -22,7 +22,7 @@ const RANGES: Partial<Record<Datatype, readonly [number, number]>> = {
  */
 export function bytesOfJson(where: string, data: unknown, datatype: Datatype, shape: readonly number[]): Uint8Array {
   const bad = (problem: string) => new RequestError('BAD_REQUEST', `${where}: data: ${problem}`);
-  if (datatype === 'FP16') throw bad('FP16 has no form in JSON; send it as binary data');
+  if (datatype === 'FP16') throw bad('JSON cannot hold FP16; send it as binary data');
   if (!Array.isArray(data)) throw bad('expected an array');
   const values = flatten(data, shape, bad);
   const count = elementCount(shape);
@@ -62,7 +62,7 @@ function nameOf(value: unknown): string {
   return JSON.stringify(value).slice(0, 40);
 }
 
-/** @throws {RequestError} BAD_REQUEST unless it is `count` pictures in base64 */
+/** @throws {RequestError} BAD_REQUEST unless it is `count` images in base64 */
 export function stringsOfJson(where: string, data: unknown, count: number): Buffer[] {
   const bad = (problem: string) => new RequestError('BAD_REQUEST', `${where}: data: ${problem}`);
   if (!Array.isArray(data)) throw bad('expected an array');
@@ -70,13 +70,13 @@ export function stringsOfJson(where: string, data: unknown, count: number): Buff
   if (texts.length !== count) throw wrongCount(where, count, texts.length);
   return texts.map((text) => {
     const bytes = typeof text === 'string' ? bytesOfBase64(text) : undefined;
-    if (!bytes) throw bad('expected pictures in base64');
+    if (!bytes) throw bad('expected images in base64');
     return bytes;
   });
 }
 
 function wrongCount(where: string, count: number, got: number | string): RequestError {
-  return new RequestError('BAD_REQUEST', `${where}: expected ${count} pictures for the shape, got ${got}`);
+  return new RequestError('BAD_REQUEST', `${where}: expected ${count} images for the shape, got ${got}`);
 }
 
 /** @throws {RequestError} BAD_REQUEST unless it is `count` strings */
@@ -109,10 +109,10 @@ export function bytesOfStrings(strings: readonly string[]): Buffer {
   );
 }
 
-/** @throws {RequestError} BAD_REQUEST where JSON has no form for them */
+/** @throws {RequestError} BAD_REQUEST if JSON has no form for them */
 export function jsonOf({ name, datatype, bytes }: Tensor): (number | boolean)[] {
   if (datatype === 'FP16')
-    throw new RequestError('BAD_REQUEST', `output "${name}": FP16 has no form in JSON; ask for it with binary_data`);
+    throw new RequestError('BAD_REQUEST', `output "${name}": JSON cannot hold FP16; ask for it with binary_data`);
   return Array.from(numbersOf(datatype, bytes) as ArrayLike<number | bigint>, (value) =>
     datatype === 'BOOL' ? value !== 0 : Number(value),
   );

@@ -22,12 +22,12 @@ export interface WantedOutput {
 
 export interface InferRequest {
   id?: string;
-  /** The model's own input, or encoded pictures. */
+  /** The model's own input, or encoded images. */
   input: Tensor | { pictures: Uint8Array[] };
   outputs: WantedOutput[];
 }
 
-/** Pictures in one request. */
+/** Images in one request. */
 const MAX_PICTURES = 64;
 /** Of arrays and objects in a request, besides data. */
 const MAX_ELEMENTS = 1000;
@@ -58,7 +58,7 @@ function parseRaw(body: Buffer, { input, outputs, answer }: ServedModel): InferR
     const got = foreignFormat(body) ?? `${body.length} bytes`;
     throw new RequestError(
       'BAD_REQUEST',
-      `input "${name}": expected a JPEG, PNG or WebP picture, or ${free > 0 ? 'rows of ' : ''}${row} bytes (${datatype} [${shape}]), got ${got}`,
+      `input "${name}": expected a JPEG, PNG or WebP image, or ${free > 0 ? 'rows of ' : ''}${row} bytes (${datatype} [${shape}]), got ${got}`,
     );
   }
   const rows = body.length / row;
@@ -133,7 +133,7 @@ function tensorOf(given: GivenInput, binary: Buffer, { input: spec }: ServedMode
   const where = `input "${name}"`;
   const bad = (problem: string) => new RequestError('BAD_REQUEST', `${where}: ${problem}`);
   if (given.datatype !== spec.datatype)
-    throw bad(`datatype: expected ${spec.datatype}, or BYTES for pictures, got ${given.datatype}`);
+    throw bad(`datatype: expected ${spec.datatype}, or BYTES for images, got ${given.datatype}`);
   if (!shape.every((length) => length > 0) || !allows(spec.shape, shape))
     throw bad(`shape: expected [${spec.shape}], -1 for any length from 1 on, got [${shape}]`);
   const count = elementCount(shape);
@@ -150,12 +150,12 @@ function picturesOf(given: GivenInput, binary: Buffer): { pictures: Uint8Array[]
   const bad = (problem: string) => new RequestError('BAD_REQUEST', `${where}: ${problem}`);
   const count = shape[0] ?? 1;
   if (shape.length > 2 || (shape[1] ?? 1) !== 1 || !(count >= 1 && count <= MAX_PICTURES))
-    throw bad(`shape: expected [n] with 1 to ${MAX_PICTURES} pictures, got [${shape}]`);
+    throw bad(`shape: expected [n] with 1 to ${MAX_PICTURES} images, got [${shape}]`);
   const sent = binaryData(given, binary, bad);
   return { pictures: sent ? stringsOfBytes(where, sent, count) : stringsOfJson(where, given.data, count) };
 }
 
-/** The input's bytes after the JSON; undefined where it stands in the JSON. */
+/** The input's bytes after the JSON; undefined if it stands in the JSON. */
 function binaryData(given: GivenInput, binary: Buffer, bad: (problem: string) => RequestError): Buffer | undefined {
   const size = given.parameters?.binary_data_size;
   if (size === undefined) {

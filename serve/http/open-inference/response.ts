@@ -13,7 +13,7 @@ export interface InferAnswer {
   binary: Uint8Array[];
 }
 
-/** @throws {RequestError} BAD_REQUEST where an output cannot be given as asked */
+/** @throws {RequestError} BAD_REQUEST if an output cannot be given as asked */
 export function inferAnswer(
   tensors: readonly Tensor[],
   wanted: readonly WantedOutput[],
@@ -46,7 +46,7 @@ function classes(
   if (datatype !== 'FP32' || shape.length !== 2 || shape[1] !== labels.length)
     throw new RequestError(
       'BAD_REQUEST',
-      `output "${name}": classification: is ${datatype} [${shape}], expected FP32 [N, ${labels.length}], a value a class`,
+      `output "${name}": classification: is ${datatype} [${shape}], expected FP32 [N, ${labels.length}], one value per class`,
     );
   const values = numbersOf(datatype, bytes) as Float32Array;
   const k = Math.min(count, labels.length);

@@ -1,6 +1,6 @@
 /**
  * The Open Inference Protocol v2 (kserve/open-inference-protocol, inference_rest.md), as KServe and Triton answer it, with Triton's extensions
- * for binary data, classification and the model repository. Beside the model's own input, encoded pictures are taken as BYTES under its name.
+ * for binary data, classification and the model repository. In addition to the model's own input, encoded images are taken as BYTES under its name.
  */
 import type { Request, RequestHandler } from 'express';
 import type { z } from 'zod';
@@ -104,11 +104,11 @@ function modelRoutes(deps: AppDeps, path: string): Route[] {
       path: `${path}/infer`,
       handler: infer(deps),
       doc: {
-        summary: 'Run the model on its own input, or on encoded pictures as BYTES',
+        summary: 'Run the model on its own input, or on encoded images as BYTES',
         headers: {
           [HEADER_LENGTH]: {
             description:
-              'Bytes of the JSON at the front of the body, the tensors’ bytes follow; 0: the body is the bytes of the only input, or a picture',
+              'Bytes of the JSON at the front of the body, the tensors’ bytes follow; 0: the body is the bytes of the only input, or an image',
           },
         },
         body: { 'application/json': InferRequestBody, 'application/octet-stream': 'binary' },
@@ -227,7 +227,7 @@ async function runModel(host: ModelHost, input: Tensor, outputs: readonly { name
   return { model, tensors };
 }
 
-/** Pictures of a request are answered together; the first that fails fails it. */
+/** Images of a request are answered together; the first that fails fails it. */
 async function classifyAll(host: ModelHost, pictures: readonly Uint8Array[], signal: AbortSignal, maxBytes: number) {
   for (const bytes of pictures) {
     requirePicture(bytes);

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { DATATYPES, type Datatype } from '../../tensors.js';
 
 const names = Object.keys(DATATYPES) as [Datatype, ...Datatype[]];
-/** BYTES: here, encoded pictures. */
+/** BYTES: here, encoded images. */
 const DatatypeSchema = z.enum([...names, 'BYTES']).meta({ id: 'Datatype' });
 const Parameter = z.union([z.string(), z.number(), z.boolean()]);
 const Parameters = z
@@ -15,7 +15,7 @@ const Parameters = z
   .meta({ id: 'Parameters' });
 /** Numbers, checked one by one where they are read: a schema over millions of them would take seconds. */
 const Data = z.unknown().meta({
-  description: 'Row-major, flat or nested; of BYTES, pictures in base64',
+  description: 'Row-major, flat or nested; of BYTES, images in base64',
   type: 'array',
   items: {},
 });
@@ -75,7 +75,7 @@ export const ModelMetadata = z
     platform: z.string(),
     inputs: z.array(TensorMetadata),
     outputs: z.array(TensorMetadata),
-    parameters: z.record(z.string(), Parameter).meta({ description: 'What computes, and what pictures become' }),
+    parameters: z.record(z.string(), Parameter).meta({ description: 'What computes, and what images become' }),
   })
   .meta({ id: 'ModelMetadata' });
 export const ServerMetadata = z

@@ -12,9 +12,9 @@ import type { OffLoop } from '../json/off-loop.js';
 /** What the routes need of the rest. */
 export interface AppDeps extends BodyDeps {
   models: Pick<Repository, 'find' | 'all' | 'leftOut' | 'versions' | 'index' | 'load' | 'unload'>;
-  /** Why no pictures can be classified just now; undefined while they can. */
+  /** Why no images can be classified just now; undefined while they can. */
   notReady(): string | undefined;
-  /** No more pictures are taken, and connections close after their answer. */
+  /** No more images are taken, and connections close after their answer. */
   draining(): boolean;
   /** Reads and writes JSON that may be large. */
   offLoop: Pick<OffLoop, 'run'>;
@@ -28,7 +28,7 @@ export interface AppDeps extends BodyDeps {
 }
 
 /**
- * The model asked for, if it takes pictures just now. To be asked before the body is read, as an overloaded server should not read it, and
+ * The model asked for, if it takes images just now. To be asked before the body is read, as an overloaded server should not read it, and
  * again after: another version may answer by then.
  * @param name     undefined for the only one
  * @param version  undefined for the latest
@@ -41,7 +41,7 @@ export function openForPictures(deps: AppDeps, name?: string, version?: string):
   return host;
 }
 
-/** @throws {RequestError} where the bytes are no picture, or as `ModelHost.classify` */
+/** @throws {RequestError} if the bytes are not an image, or as `ModelHost.classify` */
 export async function answerPicture(
   host: ModelHost,
   bytes: Uint8Array,
@@ -58,7 +58,7 @@ export async function answerPicture(
 export function whenGone(response: Response): AbortSignal {
   const controller = new AbortController();
   response.once('close', () => {
-    if (!response.writableEnded) controller.abort(new RequestError('BAD_REQUEST', 'the client has gone'));
+    if (!response.writableEnded) controller.abort(new RequestError('BAD_REQUEST', 'the client disconnected'));
   });
   return controller.signal;
 }

@@ -10,7 +10,7 @@ import type { ErrorShape, Protocol } from '../protocol.js';
 import { ClassifyAnswer, OwnError, Top } from '../schemas.js';
 import { type AppDeps, answerPicture, openForPictures } from './answer-picture.js';
 
-/** Faults that any picture may meet, on the routes of every protocol. */
+/** Faults that any image may meet, on the routes of every protocol. */
 export const PICTURE_ERRORS = [
   'EMPTY_BODY',
   'INVALID_IMAGE',
@@ -31,7 +31,7 @@ export const OWN_ERROR: ErrorShape = {
 export function ownRoutes(deps: AppDeps): Protocol {
   return {
     name: 'alexnet',
-    description: 'Send a picture, get its most probable classes.',
+    description: 'Send an image, get its most probable classes.',
     error: OWN_ERROR,
     routes: [
       {
@@ -39,10 +39,10 @@ export function ownRoutes(deps: AppDeps): Protocol {
         path: '/classify',
         handler: classify(deps),
         doc: {
-          summary: 'Classify a JPEG, PNG or WebP picture',
+          summary: 'Classify a JPEG, PNG or WebP image',
           query: {
             top: { description: 'Default: 5', schema: Top },
-            model: { description: 'Needed where several models are served', schema: z.string() },
+            model: { description: 'Needed if several models are served', schema: z.string() },
             version: { description: 'Default: the latest', schema: z.string() },
             by_crop: { description: '`true`: what each crop alone gives as well', schema: z.boolean() },
           },
@@ -110,11 +110,11 @@ function cropsOf({ model, byCrop }: Classified, top: number) {
   return { image_px: model.imagePx, image_height: model.imageHeight, image_fit: model.fit, by_crop: answers };
 }
 
-/** @throws {RequestError} where a parameter is given twice */
+/** @throws {RequestError} if a parameter is given twice */
 export function single(query: Record<string, unknown>, name: string): string | undefined {
   const value = query[name];
   if (value === undefined || typeof value === 'string') return value;
-  throw new RequestError('BAD_REQUEST', `${name}: expected it once, as text`);
+  throw new RequestError('BAD_REQUEST', `${name}: expected one text value`);
 }
 
 function milliseconds(value: number): number {

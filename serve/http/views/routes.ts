@@ -1,4 +1,4 @@
-/** The views: what a network does with a picture, and why. Computed by a process of their own, one at a time; see hosting/view-host.ts. */
+/** The views: what a network does with an image, and why. Computed by a process of their own, one at a time; see hosting/view-host.ts. */
 import type { RequestHandler } from 'express';
 import { z } from 'zod';
 import { RequestError } from '../../errors.js';
@@ -27,7 +27,7 @@ const wanted = (description: string) => ({ description, schema: Whole });
 const optional = (description: string) => ({ description, schema: Whole.optional() });
 const text = (description: string) => ({ description, schema: z.string().max(200).optional() });
 
-const MODEL = { model: text('Needed where several models are served'), version: text('Default: the latest') };
+const MODEL = { model: text('Needed if several models are served'), version: text('Default: the latest') };
 const CROP = { crop: optional('Position in `crops` of /explain/layers; default: the centre') };
 const LAYER = { layer: { description: 'Name of a layer', schema: z.string().max(200) } };
 const ERRORS = [
@@ -47,7 +47,7 @@ const json = (schema: z.ZodType) => ({ 'application/json': schema });
 
 /** A view of the engine as a route. */
 interface View<T extends QueryDoc> {
-  /** `post` where the body is a picture. */
+  /** `post` if the body is an image. */
   method: 'get' | 'post';
   name: string;
   summary: string;
@@ -103,7 +103,7 @@ const VIEWS: readonly ((deps: AppDeps) => Route)[] = [
   view({
     method: 'post',
     name: 'picture',
-    summary: 'The picture, or a crop of it, as the network sees it',
+    summary: 'The image, or a crop of it, as the network sees it',
     answer: PNG,
     query: { crop: optional('Position in `crops` of /explain/layers; default: the whole square') },
     request: (query, bytes) => ({ view: 'picture', bytes, ...query }),
@@ -158,7 +158,7 @@ const VIEWS: readonly ((deps: AppDeps) => Route)[] = [
   view({
     method: 'post',
     name: 'neighbours',
-    summary: 'Nearest pictures of the index in the features of the last hidden layer',
+    summary: 'Nearest images of the index in the features of the last hidden layer',
     answer: json(Neighbours),
     query: { k: { description: 'How many; default: 9', schema: z.int().min(1).max(50).default(9) } },
     request: ({ k }, bytes) => ({ view: 'neighbours', bytes, k }),
@@ -166,7 +166,7 @@ const VIEWS: readonly ((deps: AppDeps) => Route)[] = [
   view({
     method: 'get',
     name: 'strongest',
-    summary: 'Pictures of the index that excite a unit most',
+    summary: 'Images of the index that excite a unit most',
     answer: json(Strongest),
     query: { ...LAYER, channel: wanted('Channel of the layer, or unit') },
     request: (query) => ({ view: 'strongest', ...query }),
@@ -176,7 +176,7 @@ const VIEWS: readonly ((deps: AppDeps) => Route)[] = [
 export function explainRoutes(deps: AppDeps): Protocol {
   return {
     name: 'Views',
-    description: 'What the network does with a picture, and why; one view at a time, after classification.',
+    description: 'What the network does with an image, and why; one view at a time, after classification.',
     prefixes: ['/explain'],
     error: OWN_ERROR,
     routes: [

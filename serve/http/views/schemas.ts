@@ -104,7 +104,7 @@ export const OcclusionLine = z
     }),
     z.object({ type: z.literal('error'), error: z.object({ code: z.string(), message: z.string() }) }),
   ])
-  .meta({ id: 'OcclusionLine', description: 'One JSON value a line: start, progress …, end; or error' });
+  .meta({ id: 'OcclusionLine', description: 'One JSON value per line: start, progress …, end; or error' });
 
 const Known = { name: z.string(), label: z.string(), thumbnail: Picture };
 export const Neighbours = z
@@ -187,7 +187,7 @@ export const Stats = z
         since_ms: z.number().meta({ description: 'When it was loaded, milliseconds since 1970' }),
         provider: z.string(),
         up: z.boolean(),
-        pending: Whole.meta({ description: 'Requests that somebody waits for' }),
+        pending: Whole.meta({ description: 'Requests that a client waits for' }),
         answered: Whole,
         failed: Whole,
         runs: Whole,

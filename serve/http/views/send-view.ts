@@ -31,7 +31,7 @@ export const sendWhole: SendView = async (response, { model, provider }, parts) 
   }
 };
 
-/** One JSON value a line. What fails after the first line is the last one. */
+/** One JSON value per line. What fails after the first line is the last one. */
 export const sendLines: SendView = async (response, _host, parts, log) => {
   const line = (value: object) => response.write(`${JSON.stringify(value)}\n`);
   try {

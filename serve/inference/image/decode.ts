@@ -1,5 +1,5 @@
 /**
- * One picture of unknown origin to pixels. The pipeline itself is `base/preprocess.ts`, as in training, or Pillow's for networks whose description
+ * One image of unknown origin to pixels. The pipeline itself is `base/preprocess.ts`, as in training, or Pillow's for networks whose description
  * names it; here are the limits.
  */
 import sharp, { type ResizeOptions, type Sharp } from 'sharp';
@@ -7,7 +7,7 @@ import { toRgb } from '../../../base/preprocess.js';
 import { RequestError } from '../../errors.js';
 import { type Resampling, resample, type Size } from './resample.js';
 
-/** What pictures are decoded to: uint8 interleaved [height, width, channels]. */
+/** What images are decoded to: uint8 interleaved [height, width, channels]. */
 export interface Decoding extends Size {
   /** RGB, or RGBA. */
   channels: 3 | 4;
@@ -33,14 +33,14 @@ const LOADERS = ['VipsForeignLoadJpegBuffer', 'VipsForeignLoadPngBuffer', 'VipsF
 export function allowOnlyPictures(): void {
   sharp.block({ operation: ['VipsForeignLoad'] });
   sharp.unblock({ operation: LOADERS });
-  sharp.cache(false); // no picture comes twice
+  sharp.cache(false); // no image comes twice
   sharp.concurrency(1); // the other cores are inferring
 }
 
 /**
  * @param maxPixels  width × height above which nothing is decoded
  * @returns          as `decoding` has it; of an animation the first frame
- * @throws {RequestError} IMAGE_TOO_MANY_PIXELS, or INVALID_IMAGE where the picture is damaged, breaks off, or has not the size of a model that
+ * @throws {RequestError} IMAGE_TOO_MANY_PIXELS, or INVALID_IMAGE if the image is damaged, cut short, or does not have the size of a model that
  *                        takes none but its own
  */
 export async function decodePicture(bytes: Uint8Array, decoding: Decoding, maxPixels: number): Promise<Uint8Array> {
@@ -60,10 +60,10 @@ export async function decodePicture(bytes: Uint8Array, decoding: Decoding, maxPi
     if (/pixel limit/.test(reason)) {
       throw new RequestError(
         'IMAGE_TOO_MANY_PIXELS',
-        `the picture has more than ${maxPixels} pixels; send a smaller one`,
+        `the image has more than ${maxPixels} pixels; send a smaller one`,
       );
     }
-    throw new RequestError('INVALID_IMAGE', `the picture cannot be decoded: ${reason.split('\n')[0].slice(0, 200)}`);
+    throw new RequestError('INVALID_IMAGE', `the image cannot be decoded: ${reason.split('\n')[0].slice(0, 200)}`);
   }
 }
 
@@ -100,7 +100,7 @@ function resizedTo({ width, height }: Size, decoding: Decoding): Size {
     : { width: Math.trunc((toHeight * width) / height), height: toHeight };
 }
 
-/** @throws {RequestError} INVALID_IMAGE where too little is left, or anything else than a model takes that has nothing resized */
+/** @throws {RequestError} INVALID_IMAGE if too little is left, or anything else than a model takes that has nothing resized */
 function requireRoom(from: Size, { width, height, fit }: Decoding): void {
   const fits =
     fit === 'exact' ? from.width === width && from.height === height : from.width >= width && from.height >= height;

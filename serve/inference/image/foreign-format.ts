@@ -40,7 +40,7 @@ const PATTERNS: [RegExp, string][] = [
   [/^\s*\{\s*"/, 'JSON'],
 ];
 
-/** @returns undefined where it is not known */
+/** @returns undefined if it is not known */
 export function foreignFormat(bytes: Uint8Array): string | undefined {
   const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(HEAD, bytes.length)).toString('latin1');
   const found = STARTS.find(([start]) => head.startsWith(start)) ?? PATTERNS.find(([pattern]) => pattern.test(head));

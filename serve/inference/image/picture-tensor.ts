@@ -1,4 +1,4 @@
-/** From a decoded picture to what a model takes: crops cut out, colours scaled and centred, channels and axes in the model's order. */
+/** From a decoded image to what a model takes: crops cut out, colours scaled and centred, channels and axes in the model's order. */
 import { type Crop, type CropCount, centreCrop, cropsOf } from '../../../base/crops.js';
 import type { Decoding } from './decode.js';
 import type { Size } from './resample.js';
@@ -7,14 +7,14 @@ import type { Size } from './resample.js';
 export const CHANNELS = { RGB: 3, BGR: 3, GREY: 1, RGBA: 4 } as const;
 export type Channels = keyof typeof CHANNELS;
 
-/** How pictures become a model's input. Its values are (x · scale − mean) / std for x in 0 … 255, or x itself where it takes uint8. */
+/** How images become a model's input. Its values are (x · scale − mean) / std for x in 0 … 255, or x itself where it takes uint8. */
 export interface PictureRecipe {
   datatype: 'UINT8' | 'FP32';
   layout: 'NHWC' | 'NCHW';
   channels: Channels;
-  /** What pictures are decoded to. */
+  /** What images are decoded to. */
   decoding: Decoding;
-  /** The model's input, pixels; at most that of the decoded picture. */
+  /** The model's input, pixels; at most that of the decoded image. */
   input: Size;
   /** Crops cut here, averaged afterwards (paper, §4.1); see `cropsOf`. More than one needs squares. */
   crops: CropCount;
@@ -48,7 +48,7 @@ export class PictureTensor {
     this.size = input.width * input.height * CHANNELS[channels];
   }
 
-  /** Rows of the model's input that one picture takes. */
+  /** Rows of the model's input that one image takes. */
   get rows(): number {
     return this.crops.length;
   }

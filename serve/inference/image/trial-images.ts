@@ -12,7 +12,7 @@ const KINDS = [
   { waves: 0.5, noise: 5, level: 200 },
 ];
 
-/** @returns as `decodePicture` gives a picture */
+/** @returns as `decodePicture` gives an image */
 export function trialImage(number: number, { decoding }: Pick<PictureRecipe, 'decoding'>): Uint8Array {
   const { width, height, channels } = decoding;
   const { waves, noise, level } = KINDS[number % KINDS.length];

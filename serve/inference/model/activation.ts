@@ -1,5 +1,5 @@
 /**
- * From what a model's output holds to probabilities. Whether it holds them already is told by the description beside the file, else by the graph
+ * From what a model's output holds to probabilities. Whether it holds them already is taken from the description next to the file, else by the graph
  * where that leaves no doubt, else by the numbers that the model gives for some trial images.
  */
 
@@ -36,14 +36,14 @@ export interface OutputFacts {
 
 /** Softmax of float32 in 0 … 1 sums to 1 within this; 8-bit codes are not so exact. */
 const NEAR_ONE = 0.01;
-/** Sums that are no accident, whatever the graph looks like. */
+/** Sums that are not an accident, whatever the graph looks like. */
 const EXACTLY_ONE = 1e-4;
 /** Trial images whose numbers decide. */
 export const TRIALS = 6;
 
 /**
  * @param trial  the output's rows for trial image 0 … TRIALS − 1, in one array
- * @throws {UserError} where what the description asks for makes no sense
+ * @throws {UserError} if what the description asks for makes no sense
  */
 export async function decideActivation(
   facts: OutputFacts,

@@ -1,5 +1,5 @@
 /**
- * What Hugging Face's exporter leaves beside a model, as a description of ours: `config.json` (`id2label`) and `preprocessor_config.json`. Its
+ * What Hugging Face's exporter leaves next to a model, as a description of ours: `config.json` (`id2label`) and `preprocessor_config.json`. Its
  * image processors differ in what they do where a key is absent, and in what `size` means: the table has those that classifiers come with.
  */
 import { z } from 'zod';
@@ -37,7 +37,7 @@ const Preprocessor = z.object({
 });
 type Preprocessor = z.infer<typeof Preprocessor>;
 
-/** They change no numbers of a classifier's input, or only say how the processor is called. */
+/** They do not change a classifier's input, or only name the processor. */
 const HARMLESS = new Set(['do_convert_rgb', 'processor_class', 'data_format', 'input_data_format', 'return_tensors']);
 for (const key of ['device', 'auto_map', '_valid_processor_keys', 'default_to_square', 'disable_grouping'])
   HARMLESS.add(key);
@@ -82,21 +82,23 @@ const CONVNEXT_STRETCHES = 384;
 /**
  * @param file     path of `config.json`
  * @param beside   path of `preprocessor_config.json`
- * @throws {UserError} where they ask for something that is not followed
+ * @throws {UserError} if they ask for something that is not followed
  */
 export function fromHuggingFace(file: string, config: unknown, beside: string, preprocessor: unknown): ModelConfig {
   const { id2label, problem_type: problem } = parse(HubConfig, file, config);
   const labels = Object.keys(id2label).map((_, index) => id2label[index]);
   if (labels.includes(undefined as never)) throw new UserError(`${file}: id2label: expected the numbers from 0 on`);
   if (problem === 'regression') {
-    throw new UserError(`${file}: problem_type: expected a classification, got regression: its outputs are no classes`);
+    throw new UserError(
+      `${file}: problem_type: expected a classification, got regression: its outputs are not classes`,
+    );
   }
   if (preprocessor === undefined)
-    throw new UserError(`${beside}: missing; it says how pictures become the model's input`);
+    throw new UserError(`${beside}: missing; it says how images become the model's input`);
   refuseLongest(preprocessor as Record<string, unknown>, beside);
   const given = parse(Preprocessor, beside, preprocessor);
   if (processorOf(given) === 'Perceiver') {
-    throw new UserError(`${beside}: the image processor of Perceiver cuts before it resizes, which is not supported`);
+    throw new UserError(`${beside}: the image processor of Perceiver crops before it resizes, which is not supported`);
   }
   return {
     labels: parse(Labels, file, labels),
@@ -108,14 +110,14 @@ export function fromHuggingFace(file: string, config: unknown, beside: string, p
   };
 }
 
-/** Keys that nothing here knows. @throws {UserError} where one is known to change the numbers */
+/** Keys that nothing here knows. @throws {UserError} if one is known to change the numbers */
 function unknownKeys(file: string, preprocessor: Record<string, unknown>): string[] {
   const others = Object.entries(preprocessor).filter(([key, value]) => {
     return !(key in Preprocessor.shape) && !HARMLESS.has(key) && value !== null && value !== false;
   });
   const bad = others.find(([key]) => UNSUPPORTED.has(key));
   if (bad) throw new UserError(`${file}: ${bad[0]}: ${JSON.stringify(bad[1])} is not supported; expected it to be off`);
-  return others.map(([key]) => `${file}: ${key} is not known here, and is not followed`);
+  return others.map(([key]) => `${file}: ${key} is unknown, and is ignored`);
 }
 
 type Input = ModelConfig['input'];
@@ -156,7 +158,7 @@ function resamplingOf({ resample }: Preprocessor): Resampling | undefined {
   return typeof resample === 'number' ? RESAMPLINGS[resample] : (resample ?? undefined);
 }
 
-/** @throws {UserError} where the long side is bounded too, which leaves the shape of the result open */
+/** @throws {UserError} if the long side is bounded too, which leaves the shape of the result open */
 function refuseLongest(preprocessor: Record<string, unknown>, file: string): void {
   for (const key of ['size', 'crop_size']) {
     const value = preprocessor[key];
@@ -191,7 +193,7 @@ function coloursOf(given: Preprocessor, file: string): Pick<Input, 'channels' | 
   const rescaled = given.do_rescale !== false;
   const offset = rescaled && given.rescale_offset ? 1 : 0;
   const std = [given.image_std ?? 1].flat();
-  if (std.includes(0)) throw new UserError(`${file}: image_std: expected another number than 0`);
+  if (std.includes(0)) throw new UserError(`${file}: image_std: expected a number other than 0`);
   return {
     channels: given.do_flip_channel_order ? 'BGR' : undefined,
     scale: rescaled ? (given.rescale_factor ?? 1 / 255) : 1,

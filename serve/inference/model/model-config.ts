@@ -8,7 +8,7 @@ import { RESAMPLINGS, type Resampling } from '../image/resample.js';
 import { ACTIVATIONS } from './activation.js';
 
 export const Pixels = z.int().min(1).max(4096);
-export const NonZero = z.number().refine((value) => value !== 0, 'expected another number than 0');
+export const NonZero = z.number().refine((value) => value !== 0, 'expected a number other than 0');
 export const Labels = z.array(z.string()).min(1);
 
 const Sides = z.strictObject({ width: Pixels, height: Pixels });
@@ -34,7 +34,7 @@ const Input = z.strictObject({
 });
 
 export const OwnConfig = z.strictObject({
-  /** One a class, or the name of a text file beside, a label a line; class numbers where absent. */
+  /** One a class, or the name of a text file next to it, one label per line; class numbers if absent. */
   labels: z.union([Labels, z.string()]).optional(),
   synsets: Labels.optional(),
   input: Input.prefault({}),
@@ -64,7 +64,7 @@ export interface ModelConfig extends Pick<Parsed, 'synsets' | 'crops' | 'output'
     shortSide?: number;
     oddMargin?: boolean;
   };
-  /** Whether labels exclude each other, where that is told. */
+  /** Whether labels exclude each other, if the file says so. */
   problem?: 'single_label' | 'multi_label';
   /** For people, one line each. */
   notes: string[];

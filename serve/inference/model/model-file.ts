@@ -1,6 +1,6 @@
 /**
- * Reads a `.onnx` file and makes sure, before anything is started, that it is a classifier of pictures, and how pictures become its input: by
- * the metadata of a file that "alexnet export" wrote, else by the description beside it.
+ * Reads a `.onnx` file and makes sure, before anything is started, that it is a classifier of images, and how images become its input: by
+ * the metadata of a file that "alexnet export" wrote, else by the description next to it.
  */
 import { statSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -28,13 +28,13 @@ type TensorProto = import('onnx-proto').onnx.ITensorProto;
 type ValueInfo = import('onnx-proto').onnx.IValueInfoProto;
 
 export interface ModelFile {
-  /** Without the values of large tensors: these it refers to, in the file itself or beside it. */
+  /** Without the values of large tensors: these it refers to, in the file itself or next to it. */
   proto: ModelProto;
   /** Bytes of an edited `proto`, see `encodeEdited`. */
   encode(edited: ModelProto, data?: ReadonlyMap<TensorProto, TensorData>): Uint8Array;
   /** Folders in which its files may lie. */
   roots: Roots;
-  /** Size of everything that is to be loaded, data beside the file included, bytes. */
+  /** Size of everything that is to be loaded, data next to the file included, bytes. */
   size: number;
   /** As the file states it, or the file's own name. */
   name: string;
@@ -44,7 +44,7 @@ export interface ModelFile {
   cropsInside: number;
   /** Name of the output that classes are read from, [rows, classes]. */
   output: string;
-  /** Name of the value that holds the probabilities of each crop the graph cuts, [crops · rows, classes]; undefined where it cuts none. */
+  /** Name of the value that holds the probabilities of each crop the graph cuts, [crops · rows, classes]; undefined if it cuts none. */
   perCrop?: string;
   /** What is known of that output's values: what becomes of them is decided once the model has run. */
   facts: OutputFacts;
@@ -52,13 +52,13 @@ export interface ModelFile {
   isOwn: boolean;
   /** What people should know of how the file is read, one line each. */
   notes: string[];
-  /** @throws {UserError} where the file is not the same any more */
+  /** @throws {UserError} if the file is not the same any more */
   checkUnchanged(): Promise<void>;
 }
 
 /**
  * @param given  folders in which the model's files may lie; undefined for those of its own
- * @throws {UserError} when the file cannot be read, is no ONNX file, is cut short, or is no classifier that can be told how to feed
+ * @throws {UserError} when the file cannot be read, is not an ONNX file, is cut short, or is not a classifier that can be told how to feed
  */
 export async function readModelFile(file: string, given?: Roots): Promise<ModelFile> {
   const roots = given ?? (await ownRoots(file));
@@ -77,7 +77,7 @@ export async function readModelFile(file: string, given?: Roots): Promise<ModelF
   const model = { inputs, outputs, proto };
   const byItself = metadata && (isOwn || !config);
   const described = byItself ? byMetadata(metadata, model, file) : byConfig(requireConfig(config, file), model, file);
-  if (config && isOwn) described.notes.push('config.json beside it is not used: the file describes itself');
+  if (config && isOwn) described.notes.push('config.json next to it is not used: the file describes itself');
   let size = fileSize;
   for (const tensor of proto.graph?.initializer ?? []) {
     const isBeside = isExternal(tensor) && tensor.externalData?.[0]?.value !== basename(file);
@@ -97,7 +97,7 @@ export async function readModelFile(file: string, given?: Roots): Promise<ModelF
   };
 }
 
-/** What a file says of itself in our words; undefined where another program left some of it out, or uses the words for something else. */
+/** What a file says of itself in our words; undefined if another program left some of it out, or uses the words for something else. */
 function ownMetadata({ metadataProps }: ModelProto, isOwn: boolean, file: string): ModelMetadata | undefined {
   try {
     return propsToMetadata(metadataProps ?? [], file);
@@ -110,7 +110,7 @@ function ownMetadata({ metadataProps }: ModelProto, isOwn: boolean, file: string
 function requireConfig(config: ModelConfig | undefined, file: string): ModelConfig {
   if (config) return config;
   throw new UserError(
-    `${file}: does not say how pictures become its input; put a config.json beside it, e.g. ` +
+    `${file}: does not say how images become its input; put a config.json next to it, e.g. ` +
       '{"labels": "labels.txt", "input": {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}}',
   );
 }
@@ -140,7 +140,7 @@ function byMetadata(metadata: ModelMetadata, model: Interface & { proto: ModelPr
     if (found[i].length === 1 && describe(found[i][0], true) === describe(wanted)) return;
     const got = found[i].map((spec) => describe(spec)).join(', ') || 'none';
     throw new UserError(
-      `${file}: not a classifier of pictures: expected the ${i === 0 ? 'input' : 'output'} ${describe(wanted)}, got ${got}; ` +
+      `${file}: not a classifier of images: expected the ${i === 0 ? 'input' : 'output'} ${describe(wanted)}, got ${got}; ` +
         'make one with "alexnet export"',
     );
   });
@@ -179,7 +179,7 @@ function perCropOf({ graph }: ModelProto): string | undefined {
   return ending?.kind === 'softmax' ? ending.value : undefined;
 }
 
-/** Any other network with one picture for input and a row of classes for output. */
+/** Any other network with one image for input and a row of classes for output. */
 function byConfig(config: ModelConfig, model: Interface & { proto: ModelProto }, file: string): Described {
   const { inputs, outputs, proto } = model;
   if (inputs.length !== 1) {
@@ -193,7 +193,7 @@ function byConfig(config: ModelConfig, model: Interface & { proto: ModelProto },
   const isBinary = width === 1 && labels.length === 2;
   if (labels.length === 0 || (width > 0 && width !== labels.length && !isBinary)) {
     throw new UserError(
-      `${file}: config.json has ${config.labels?.length ?? 'no'} labels for the output ${describe(output)}; expected one a class`,
+      `${file}: config.json has ${config.labels?.length ?? 'no'} labels for the output ${describe(output)}; expected one per class`,
     );
   }
   const { synsets } = config;
@@ -217,7 +217,7 @@ function byConfig(config: ModelConfig, model: Interface & { proto: ModelProto },
   };
 }
 
-/** The output that config.json names, else the first of floats: what is no tensor of numbers may stand beside it. */
+/** The output that config.json names, else the first of floats; other outputs need not be tensors of numbers. */
 function chosenOutput({ output: { name } }: ModelConfig, outputs: TensorSpec[], { graph }: ModelProto, file: string) {
   const floats = outputs.filter(({ datatype }) => datatype === 'FP32');
   const output = floats.find((spec) => name === undefined || spec.name === name);
@@ -259,7 +259,7 @@ function unreadable({ code, message }: NodeJS.ErrnoException, file: string): str
   return `${reasons[code] ?? `cannot be read: ${message}`}; expected a .onnx file`;
 }
 
-/** @throws {UserError} where an input is of a type that is not served; outputs of such types are left out */
+/** @throws {UserError} if an input is of a type that is not served; outputs of such types are left out */
 function interfaceOf({ graph }: ModelProto, file: string): Interface {
   const initializers = new Set(graph?.initializer?.map(({ name }) => name));
   const fed = (graph?.input ?? []).filter(({ name }) => !initializers.has(name));

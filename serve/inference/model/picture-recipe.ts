@@ -1,4 +1,4 @@
-/** How pictures become the input of a model that config.json describes. */
+/** How images become the input of a model that config.json describes. */
 import { UserError } from '../../../base/errors.js';
 import { describe, type TensorSpec } from '../../tensors.js';
 import type { Decoding } from '../image/decode.js';
@@ -9,7 +9,7 @@ import type { ModelConfig } from './model-config.js';
 /** Channels by their number. */
 const BY_COUNT: Record<number, Channels> = { 1: 'GREY', 3: 'RGB', 4: 'RGBA' };
 
-/** @throws {UserError} where the input is no picture's, or is not what config.json says */
+/** @throws {UserError} if the input is not an image's, or is not what config.json says */
 export function pictureRecipe(config: ModelConfig, spec: TensorSpec, file: string): PictureRecipe {
   const { datatype, shape } = spec;
   if (shape.length !== 4 || !(datatype === 'UINT8' || datatype === 'FP32')) {
@@ -26,7 +26,7 @@ export function pictureRecipe(config: ModelConfig, spec: TensorSpec, file: strin
   const input = inputSize({ width, height }, config, spec, file);
   const decoding = decodingOf(config, input, channels, file);
   if (config.crops !== 1 && (input.width !== input.height || decoding.width !== decoding.height)) {
-    throw new UserError(`${file}: config.json: crops: expected 1 for an input that is no square, got ${config.crops}`);
+    throw new UserError(`${file}: config.json: crops: expected 1 for an input that is not square, got ${config.crops}`);
   }
   const count = CHANNELS[channels];
   return {
@@ -67,13 +67,13 @@ function inputSize(stated: Size, { input: { size } }: ModelConfig, spec: TensorS
   }
   if (size && (size.width !== width || size.height !== height)) {
     throw new UserError(
-      `${file}: the description beside it says ${size.width} × ${size.height} pixels (width × height), got the input ${describe(spec)}`,
+      `${file}: the description next to it says ${size.width} × ${size.height} pixels (width × height), got the input ${describe(spec)}`,
     );
   }
   return { width, height };
 }
 
-/** Short side of the picture to that of the input by default: 256 to 224. */
+/** Short side of the image to that of the input by default: 256 to 224. */
 const MARGIN = 256 / 224;
 
 function decodingOf({ input: given }: ModelConfig, input: Size, channels: Channels, file: string): Decoding {
@@ -109,6 +109,6 @@ function perChannel(name: string, values: readonly number[], count: number, file
   if (values.length === count) return [...values];
   if (values.every((value) => value === values[0])) return Array(count).fill(values[0]);
   throw new UserError(
-    `${file}: the description beside it: ${name}: expected ${count} numbers, one a channel, got ${values.length}`,
+    `${file}: the description next to it: ${name}: expected ${count} numbers, one per channel, got ${values.length}`,
   );
 }

@@ -1,6 +1,6 @@
 /**
- * Reads the description beside a model: `config.json` in its folder or, in a repository, in the folder above. Either ours, or Hugging Face's
- * (`id2label`, with `preprocessor_config.json`), as its exporter leaves them beside `model.onnx`.
+ * Reads the description next to a model: `config.json` in its folder or, in a repository, in the folder above. Either ours, or Hugging Face's
+ * (`id2label`, with `preprocessor_config.json`), as its exporter leaves them next to `model.onnx`.
  */
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -13,8 +13,8 @@ import { type ModelConfig, OwnConfig, parse } from './model-config.js';
 /**
  * @param model  path of the `.onnx` file
  * @param roots  folders in which its files may lie
- * @returns      undefined where there is none
- * @throws {UserError} where it cannot be read or does not describe a classifier
+ * @returns      undefined if there is none
+ * @throws {UserError} if it cannot be read or does not describe a classifier
  */
 export async function readModelConfig(model: string, roots: Roots): Promise<ModelConfig | undefined> {
   const folder = dirname(model);

@@ -57,7 +57,7 @@ interface LrnConstants {
   bias: number;
 }
 
-/** undefined where the required size is missing. */
+/** undefined if the required size is missing. */
 function lrnOf({ attribute }: NodeProto): LrnConstants | undefined {
   const attributes = new Map(attribute?.map((each) => [each.name, each]));
   const float = (name: string, absent: number) => attributes.get(name)?.f ?? absent;

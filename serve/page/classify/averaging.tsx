@@ -36,13 +36,13 @@ function Note({ count, crop, shape }: { count: number; crop: Crop; shape: Shape 
     <>
       {width < shape.width || height < shape.height ? (
         <p>
-          The network never sees the whole picture. It looks at {pixels(width, height)} cut from the{' '}
+          The network never sees the whole image. It looks at {pixels(width, height)} cut from the{' '}
           {shape.width === shape.height ? `${shape.width}-pixel` : `${shape.width} × ${shape.height} pixel`} one:{' '}
           {PLACES[count]}.
         </p>
       ) : (
         <p>
-          The network sees the picture at {width} × {height} pixels
+          The network sees the image at {width} × {height} pixels
           {shape.fit === 'stretch' && ', stretched to that shape'}
           {count === 2 && ', and its mirror image'}.
         </p>

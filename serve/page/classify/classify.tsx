@@ -1,4 +1,4 @@
-/** The first chapter: a picture in, five labels out, and the crops that they were averaged from. */
+/** The first chapter: an image in, five labels out, and the crops that they were averaged from. */
 import { useEffect } from 'preact/hooks';
 import { Cancelled, Failure } from '../parts/answer.js';
 import { Chapter } from '../parts/chapter.js';
@@ -44,7 +44,7 @@ export function Classify({ subject, show, setAnswer, setCrop }: ClassifyProps) {
       title="Classify"
       intro={
         <p>
-          The network turns a picture into one probability for each class it knows. Give it one: it is sent to this
+          The network turns an image into one probability for each class it knows. Give it one: it is sent to this
           server, and to nobody else.
         </p>
       }

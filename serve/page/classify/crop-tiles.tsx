@@ -32,7 +32,7 @@ export function CropTiles({ crops, shape, picture, chosen, choose }: CropTilesPr
   );
 }
 
-/** The whole picture behind a window: the browser cuts, nothing is decoded twice. */
+/** The whole image behind a window: the browser cuts, nothing is decoded twice. */
 export function Cutting({ crop, shape, picture }: { crop: Crop; shape: Shape; picture: Picture }) {
   const { size: width, height = width } = crop;
   const share = (px: number, of: number) => `${(100 * px) / of}%`;

@@ -1,4 +1,4 @@
-/** The picture, cut or stretched as the server does it, with the crops drawn on it. */
+/** The image, cut or stretched as the server does it, with the crops drawn on it. */
 import type { Crop } from '../server/answers.js';
 import type { Picture, Shape } from '../subject.js';
 
@@ -17,7 +17,7 @@ export function Picked({ picture, shape, crops, chosen }: PickedProps) {
       <div class="square" style={shape && { aspectRatio: `${shape.width} / ${shape.height}` }}>
         <img
           src={picture.url}
-          alt={`Your picture, ${picture.name}, ${shape?.fit === 'stretch' ? 'stretched' : 'cut'} to ${nameOf(shape)}`}
+          alt={`Your image, ${picture.name}, ${shape?.fit === 'stretch' ? 'stretched' : 'cut'} to ${nameOf(shape)}`}
           style={{ objectFit: shape?.fit === 'stretch' ? 'fill' : 'cover' }}
         />
         {shape && (
@@ -41,10 +41,10 @@ function nameOf(shape: Shape | undefined): string {
   return !shape || shape.width === shape.height ? 'a square' : `${shape.width} × ${shape.height} pixels`;
 }
 
-/** Of the picture's side: crops at the edge are seen whole. */
+/** Of the image's side: crops at the edge are seen whole. */
 const INSET = 1 / 250;
 
-/** Dark under light, so that it is seen on every picture. */
+/** Dark under light, so that it is seen on every image. */
 function Outline({ crop, imagePx, chosen }: { crop: Crop; imagePx: number; chosen?: boolean }) {
   const inset = INSET * imagePx;
   const place = {

@@ -1,4 +1,4 @@
-/** Every way to give a picture: drop it anywhere, paste it, choose a file, take a photograph, take a sample. */
+/** Every way to give an image: drop it anywhere, paste it, choose a file, take a photograph, take a sample. */
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { Failure } from '../parts/answer.js';
 import { ask } from '../server/request.js';
@@ -32,7 +32,7 @@ export function PictureInput({ show }: PictureInputProps) {
   return (
     <div class={hovering ? 'drop hovering' : 'drop'}>
       <p class="ways">
-        <span>Drop a picture anywhere on this page or paste one, or</span>
+        <span>Drop an image anywhere on this page or paste one, or</span>
         <button type="button" class="main" onClick={() => file.current!.click()}>
           Choose a file
         </button>
@@ -89,7 +89,7 @@ function usePasteAndDrop(take: Take, fail: (error: unknown) => void, hover: (hov
     const from = (data: DataTransfer | null, what: string) => {
       const picture = [...(data?.files ?? [])].find(({ type }) => type.startsWith('image/')) ?? data?.files[0];
       if (picture) take(picture, picture.name || 'picture.png');
-      else fail(new Error(`what was ${what} holds no file; save the picture first, or copy the picture itself`));
+      else fail(new Error(`what was ${what} holds no file; save the image first, or copy the image itself`));
     };
     const paste = (event: ClipboardEvent) => from(event.clipboardData, 'pasted');
     const drop = (event: DragEvent) => {

@@ -1,4 +1,4 @@
-/** What a classification asks for, and what comes of it. */
+/** What a classification asks for, and its result. */
 import type { Classified } from '../server/answers.js';
 
 export const QUERY = { by_crop: true };

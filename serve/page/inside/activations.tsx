@@ -1,4 +1,4 @@
-/** What a layer makes of the picture: every channel as a tile, one of them large over the picture. */
+/** What a layer makes of the image: every channel as a tile, one of them large over the image. */
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { Answer } from '../parts/answer.js';
 import { View } from '../parts/chapter.js';
@@ -38,10 +38,10 @@ export function Activations(props: ActivationsProps) {
       note={
         <>
           <p>
-            Each tile is one map of the layer: bright where its kernel found in the picture what it looks for. ReLU
-            (§3.1) makes every negative sum 0, and so large parts are black.
+            Each tile is one map of the layer: bright where its kernel found in the image what it looks for. ReLU (§3.1)
+            makes every negative sum 0, and so large parts are black.
           </p>
-          <p>Early maps still look like the picture; later ones are small, and answer to parts of objects.</p>
+          <p>Early maps still look like the image; later ones are small, and answer to parts of objects.</p>
         </>
       }
     >
@@ -77,7 +77,7 @@ export function Activations(props: ActivationsProps) {
 export function NoPicture() {
   return (
     <p class="status">
-      There is no picture yet. Give the network one under <a href="#classify">Classify</a>, and what it makes of it
+      There is no image yet. Give the network one under <a href="#classify">Classify</a>, and what it makes of it
       appears here.
     </p>
   );

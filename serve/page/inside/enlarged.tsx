@@ -41,7 +41,7 @@ export function Enlarged({ layer, layers, map, size, subject, children }: Enlarg
       <figcaption>
         <p>{children}</p>
         <label>
-          Map over picture
+          Map over image
           <input
             type="range"
             min={0}

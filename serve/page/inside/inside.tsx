@@ -1,4 +1,4 @@
-/** The second chapter: the network layer by layer, on the picture. */
+/** The second chapter: the network layer by layer, on the image. */
 import { useState } from 'preact/hooks';
 import { Answer } from '../parts/answer.js';
 import { OnDemand } from '../parts/chapter.js';
@@ -22,7 +22,7 @@ export function Inside({ subject }: { subject: Subject }) {
       intro={
         <p>
           Every layer turns a stack of maps into another. Here they all are, with the sizes worked out and what each
-          makes of your picture.
+          makes of your image.
         </p>
       }
     >

@@ -1,4 +1,4 @@
-/** The pictures of an index that a channel answers to most. */
+/** The images of an index that a channel answers to most. */
 import { Answer } from '../parts/answer.js';
 import { View } from '../parts/chapter.js';
 import { count, significant } from '../parts/numbers.js';
@@ -24,8 +24,8 @@ export function Strongest({ layer, channel = 0, subject: { target, epoch } }: St
       title="What excites a channel"
       note={
         <p>
-          Among the pictures that this server has an index of, those on which the chosen channel is largest, and
-          outlined the part that it sees there. What they share is what the channel stands for.
+          Among the images that this server has an index of, those on which the chosen channel is largest, and outlined
+          the part that it sees there. What they share is what the channel stands for.
         </p>
       }
     >
@@ -59,7 +59,7 @@ export function Strongest({ layer, channel = 0, subject: { target, epoch } }: St
               ))}
             </ol>
             <p class="aside">
-              {which}, among {count(indexed)} pictures.
+              {which}, among {count(indexed)} images.
             </p>
           </>
         )}

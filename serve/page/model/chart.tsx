@@ -7,7 +7,7 @@ interface ChartProps {
   title: string;
   /** Seconds since 1970. */
   times: number[];
-  /** By name, as long as `times`; null where there is no value. */
+  /** By name, as long as `times`; null if there is no value. */
   lines: Record<string, (number | null)[]>;
 }
 

@@ -1,4 +1,4 @@
-/** Where the operations of a graph stand in its picture. */
+/** Where the operations of a graph stand in its image. */
 import { type GraphLabel, Graph as Layout, layout } from '@dagrejs/dagre';
 import { shape } from '../parts/numbers.js';
 import type { Graph } from '../server/answers.js';
@@ -16,9 +16,9 @@ export interface Box {
 
 export interface Arrow {
   points: { x: number; y: number }[];
-  /** Shape of what flows, where it is known. */
+  /** Shape of what flows, if it is known. */
   label?: string;
-  /** Middle of the label, where there is one. */
+  /** Middle of the label, if there is one. */
   x: number;
   y: number;
 }

@@ -59,7 +59,7 @@ function File({ subject: { target, epoch } }: { subject: Subject }) {
         wide
         note={
           <p>
-            What the file tells the engine to compute, from the picture at the top to the probabilities at the bottom.
+            What the file tells the engine to compute, from the image at the top to the probabilities at the bottom.
             Files with the image head cut their crops inside it (§4.1). Stored numbers are named in their operation with
             their lengths.
           </p>

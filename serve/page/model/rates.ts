@@ -5,14 +5,14 @@ import type { Target } from '../server/request.js';
 export interface Rates {
   /** Seconds since 1970. */
   time: number;
-  /** Pictures answered a second. */
+  /** Images answered a second. */
   throughput: number;
-  /** Mean milliseconds of an answer and of its parts; null where none was given. */
+  /** Mean milliseconds of an answer and of its parts; null if none was given. */
   total: number | null;
   queue: number | null;
   decode: number | null;
   inference: number | null;
-  /** Requests that somebody waits for. */
+  /** Requests that a client waits for. */
   pending: number;
 }
 

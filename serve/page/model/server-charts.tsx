@@ -19,18 +19,18 @@ export function ServerCharts({ server, target }: { server: Server; target: Targe
       note={
         <>
           <p>
-            Asked for every second or two, from the server’s own counters: they count everybody’s pictures, not only
-            yours. The mean latency is that of the pictures answered in between.
+            Asked for every second or two, from the server’s own counters: they count everybody’s images, not only
+            yours. The mean latency is that of the images answered in between.
           </p>
           <p>
-            The process that answers HTTP never computes; pictures wait in line for one that does. The same numbers are
-            at <a href="metrics">/metrics</a>, for Prometheus.
+            The process that answers HTTP never computes; images wait in line for one that does. The same numbers are at{' '}
+            <a href="metrics">/metrics</a>, for Prometheus.
           </p>
         </>
       }
     >
       <Chart
-        title="Throughput, pictures a second"
+        title="Throughput, images per second"
         times={times}
         lines={{ pictures: rates.map((one) => one.throughput) }}
       />
@@ -45,7 +45,7 @@ export function ServerCharts({ server, target }: { server: Server; target: Targe
         }}
       />
       <Chart
-        title="Pictures in line or at work"
+        title="Images in line or at work"
         times={times}
         lines={{ pictures: rates.map(({ pending }) => pending) }}
       />
@@ -61,13 +61,13 @@ function Counters({ stats, model }: { stats: Stats; model: ModelStats }) {
     ['runs on', model.provider],
     ['up for', `${count(Math.round(stats.uptime_s))} s`],
     ['memory of the HTTP process', bytes(stats.memory_bytes)],
-    ['pictures answered, failed', `${count(model.answered)}, ${count(model.failed)}`],
-    ['pictures a run of the model', model.runs > 0 ? significant(model.answered / model.runs) : '–'],
+    ['images answered, failed', `${count(model.answered)}, ${count(model.failed)}`],
+    ['images a run of the model', model.runs > 0 ? significant(model.answered / model.runs) : '–'],
     ['answered from the cache', `${count(model.cache_hits)} of ${count(model.cache_hits + model.cache_misses)}`],
     ['mean latency', mean(model.total_us)],
     ['of it waiting, decoding, inference', [model.queue_us, model.decode_us, model.inference_us].map(mean).join(', ')],
     ['in line or at work', count(model.pending)],
-    ['index of pictures', model.index ? 'yes' : 'none'],
+    ['index of images', model.index ? 'yes' : 'none'],
   ];
   return (
     <table class="facts">

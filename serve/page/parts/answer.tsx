@@ -43,7 +43,7 @@ export function Cancelled({ again }: { again(): void }) {
   );
 }
 
-/** An error as a sentence. What this server cannot show at all is no fault, and trying again is no use. */
+/** An error as a sentence. What this server cannot show at all is not a fault, and trying again is no use. */
 export function Failure({ error, again }: { error: unknown; again?: () => void }) {
   if (error instanceof Refused && error.code === 'VIEW_UNAVAILABLE') {
     return (

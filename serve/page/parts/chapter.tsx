@@ -1,4 +1,4 @@
-/** A chapter of the page, and a view in it: heading, what is seen, and the note beside it that explains. */
+/** A chapter of the page, and a view in it: heading, what is seen, and the note next to it that explains. */
 import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 

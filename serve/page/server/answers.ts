@@ -4,7 +4,7 @@ import type * as Own from '../../http/schemas.js';
 import type * as Explain from '../../http/views/schemas.js';
 
 export type Prediction = z.infer<typeof Own.PredictionSchema>;
-/** A window of the square picture that the network looks at. */
+/** A window of the square image that the network looks at. */
 export type Crop = z.infer<typeof Own.CropSchema>;
 /** With the crops, as this page asks for them. */
 export type Classified = Required<Omit<z.infer<typeof Own.ClassifyAnswer>, 'image_height'>> & {

@@ -1,6 +1,6 @@
 /** Requests to the server that this page came from, and its errors as sentences. Paths are relative, so that a proxy may put a prefix before them. */
 
-/** Which model answers; undefined where there is one only. */
+/** Which model answers; undefined if there is one only. */
 export interface Target {
   model?: string;
   version?: string;
@@ -34,10 +34,10 @@ export function path(route: string, query: Query = {}): string {
 }
 
 /**
- * A GET, or a POST where there is a picture.
+ * A GET, or a POST if there is an image.
  * @throws {Refused} with the server's own sentence
  * @throws {Gone}
- * @throws {DOMException} AbortError, where the signal says so
+ * @throws {DOMException} AbortError, if the signal says so
  */
 export async function ask(route: string, query: Query, signal?: AbortSignal, picture?: Blob): Promise<Response> {
   const response = await reach(path(route, query), {
@@ -65,7 +65,7 @@ export async function whole<T>(answer: Promise<T>): Promise<T> {
     return await answer;
   } catch (cause) {
     if (cause instanceof DOMException) throw cause;
-    throw new Gone('the server does not answer, or broke off the connection; this page tries to reach it again', {
+    throw new Gone('the server does not answer, or closed the connection; this page tries to reach it again', {
       cause,
     });
   }

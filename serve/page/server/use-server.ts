@@ -52,7 +52,7 @@ async function sample(signal: AbortSignal): Promise<Stats | undefined> {
 
 function after(before: Server, next: Stats | undefined): Server {
   if (next === undefined) return { ...before, state: 'gone' };
-  // A server that was started anew counts from nothing.
+  // A restarted server counts from zero.
   const restarted = (before.samples.at(-1)?.uptime_s ?? 0) > next.uptime_s;
   const samples = [...(restarted ? [] : before.samples), next].slice(-KEPT);
   const ready = next.models.some(({ up }) => up);

@@ -1,4 +1,4 @@
-/** Work that a view asks for: started, cancelled, begun anew when what it depends on changes. */
+/** Work that a view asks for: started, cancelled, and restarted when what it depends on changes. */
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 
 export type Task<T> =

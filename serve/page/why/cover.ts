@@ -42,7 +42,7 @@ export async function cover(
     covered = after(covered, line);
     show(covered);
   }
-  if (!covered?.lowest) throw new Gone('the server broke off before the end; try again');
+  if (!covered?.lowest) throw new Gone('the server stopped before the end; try again');
 }
 
 function after(before: Covered | undefined, line: Exclude<OcclusionLine, { type: 'error' }>): Covered {

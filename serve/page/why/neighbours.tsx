@@ -1,4 +1,4 @@
-/** The pictures of an index that are nearest to the picture for the network, as in the paper's Figure 4. */
+/** The images of an index that are nearest to the image for the network, as in the paper's Figure 4. */
 import { Answer } from '../parts/answer.js';
 import { View } from '../parts/chapter.js';
 import { count, significant } from '../parts/numbers.js';
@@ -16,23 +16,23 @@ export function Neighbours({ subject: { picture, target, epoch } }: { subject: S
   );
   return (
     <View
-      title="Nearest pictures"
+      title="Nearest images"
       note={
         <p>
-          The last hidden layer, fc7 in AlexNet, gives each picture a vector. Pictures whose vectors are close are alike
-          to the network, though their pixels may have nothing in common (§6.1, Figure 4).
+          The last hidden layer, fc7 in AlexNet, gives each image a vector. Images whose vectors are close are alike to
+          the network, though their pixels may have nothing in common (§6.1, Figure 4).
         </p>
       }
     >
       {running.task.state === 'idle' && (
         <button type="button" onClick={running.start}>
-          Find the nearest pictures
+          Find the nearest images
         </button>
       )}
       <Answer of={running} working="Looking for the nearest">
         {({ neighbours, layer, dimension, metric, method, indexed }) => (
           <>
-            <ol class="thumbnails" aria-label="Nearest pictures">
+            <ol class="thumbnails" aria-label="Nearest images">
               {neighbours.map(({ name, label, distance, thumbnail }) => (
                 <li key={name}>
                   <span class="square">{thumbnail ? <img src={thumbnail} alt={name} /> : name}</span>
@@ -42,7 +42,7 @@ export function Neighbours({ subject: { picture, target, epoch } }: { subject: S
             </ol>
             <p class="aside">
               {metric === 'euclidean' ? 'Euclidean' : metric} distances in the {count(dimension)} features of {layer},
-              among {count(indexed)} pictures;{' '}
+              among {count(indexed)} images;{' '}
               {method === 'exact' ? 'all compared' : 'candidates from an approximate index'}.
             </p>
           </>

@@ -1,4 +1,4 @@
-/** The probability of a class while a grey square covers one part of the picture after another: where it falls, there is what counts. */
+/** The probability of a class while a grey square covers one part of the image after another: where it falls, there is what counts. */
 import { useEffect, useState } from 'preact/hooks';
 import { Failure } from '../parts/answer.js';
 import { View } from '../parts/chapter.js';
@@ -16,8 +16,8 @@ export function Occlusion({ subject }: { subject: Subject }) {
       note={
         <>
           <p>
-            A square of the mean colour covers the picture at one place after another, and the network is asked each
-            time. Orange: there the probability falls, so that part speaks for the class. Blue: it rises.
+            A square of the mean colour covers the image at one place after another, and the network is asked each time.
+            Orange: there the probability falls, so that part speaks for the class. Blue: it rises.
           </p>
           <p>
             Not in the paper: the experiment is that of Zeiler and Fergus,{' '}
@@ -73,7 +73,7 @@ function Experiment({ subject }: { subject: Subject }) {
         </label>
         <Pixels label="Square, px" value={chosen.patch} set={(patch) => setChosen({ ...chosen, patch })} />
         <Pixels label="Step, px" value={chosen.stride} set={(stride) => setChosen({ ...chosen, stride })} />
-        {/* Keys: one element for both would become the submit button while it is being clicked, and begin anew. */}
+        {/* Keys: one element for both would become the submit button while it is being clicked, and start the work again. */}
         {working ? (
           <button key="cancel" type="button" onClick={cancel}>
             Cancel

@@ -1,4 +1,4 @@
-/** The third chapter: what in the picture the answer hangs on, and which pictures are near it for the network. */
+/** The third chapter: what in the image the answer hangs on, and which images are near it for the network. */
 import { NoPicture } from '../inside/activations.js';
 import { Chapter } from '../parts/chapter.js';
 import type { Subject } from '../subject.js';

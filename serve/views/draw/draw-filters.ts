@@ -6,7 +6,7 @@ import type { ExplainOptions } from '../process/messages.js';
 import { drawKernels, type TileLayout } from './draw-kernels.js';
 import { requireDrawingPlace, writeScene } from './scene.js';
 
-/** @throws {UserError} where the model has no kernels that can be seen as colours */
+/** @throws {UserError} if the model has no kernels that can be seen as colours */
 export async function drawFilters(
   options: ExplainOptions,
   out: string,

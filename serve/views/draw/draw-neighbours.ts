@@ -1,4 +1,4 @@
-/** A picture and its nearest ones, in a row as in Figure 4 of the paper, with their distances. */
+/** An image and its nearest ones, in a row as in Figure 4 of the paper, with their distances. */
 import type { Scene } from './scene.js';
 
 const SIDE = 128;
@@ -16,7 +16,7 @@ export interface Neighbour {
 /** @param picture  the one asked about, PNG */
 export function drawNeighbours(picture: Buffer, neighbours: readonly Neighbour[]): Scene {
   const at = (i: number) => GAP + i * (SIDE + GAP);
-  const first = { x: at(0), y: GAP, width: SIDE, height: SIDE, picture, title: 'the picture' };
+  const first = { x: at(0), y: GAP, width: SIDE, height: SIDE, picture, title: 'the image' };
   const images = neighbours.flatMap(({ thumbnail, name }, i) =>
     thumbnail ? [{ x: at(i + 1), y: GAP, width: SIDE, height: SIDE, picture: thumbnail, title: name }] : [],
   );

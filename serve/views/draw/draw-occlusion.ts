@@ -1,15 +1,15 @@
-/** An occlusion map over its picture: red where covering the place takes the class's probability away, blue where it adds to it. */
+/** An occlusion map over its image: red where covering the place takes the class's probability away, blue where it adds to it. */
 import { percent } from '../../../base/format.js';
 import type { OcclusionStart } from '../engine/occlusion.js';
 import type { Pixels, Scene } from './scene.js';
 
-/** Side of each of the two pictures that a drawing has at least, pixels. */
+/** Side of each of the two images that a drawing has at least, pixels. */
 const SMALLEST = 384;
 const GAP = 12;
 const HEADING = 26;
 const RED = [214, 39, 40];
 const BLUE = [31, 119, 180];
-/** Of the strongest colour: the picture stays visible. */
+/** Of the strongest colour: the image stays visible. */
 const OPACITY = 0.75;
 
 /**

@@ -1,4 +1,4 @@
-/** A drawing of pictures and words, written as SVG, as PNG (pictures only: fonts differ by machine), or within an HTML page. */
+/** A drawing of images and words, written as SVG, as PNG (images only: fonts differ by machine), or within an HTML page. */
 import { extname } from 'node:path';
 import sharp from 'sharp';
 import { writeFileAtomically } from '../../../base/atomic-file.js';
@@ -23,7 +23,7 @@ export interface Placed {
 export interface Scene {
   width: number;
   height: number;
-  /** Enlarged without smoothing where they are smaller than their place; encoded pictures as they are, smoothed. */
+  /** Enlarged without smoothing if they are smaller than their place; encoded images as they are, smoothed. */
   images: (Placed & { width: number; height: number; picture: Pixels | Buffer; title?: string })[];
   texts: (Placed & { text: string; bold?: boolean })[];
 }
@@ -97,8 +97,8 @@ ${table}
 const FORMATS = ['.png', '.svg', '.html'];
 
 /**
- * @throws {UsageError} where the name ends otherwise than a drawing's
- * @throws {UserError} where there is a file that is no drawing of ours
+ * @throws {UsageError} if the name ends otherwise than a drawing's
+ * @throws {UserError} if there is a file that is not a drawing of ours
  */
 export async function requireDrawingPlace(file: string): Promise<void> {
   if (!FORMATS.includes(extname(file).toLowerCase()))

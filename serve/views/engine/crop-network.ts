@@ -1,6 +1,6 @@
 /**
  * A model file opened so that every value between a crop and its probabilities can be read, and a crop be changed before it goes in: the same
- * nodes and weights as classification uses, run by onnxruntime. What cuts the crops out of a picture is a small session of its own.
+ * nodes and weights as classification uses, run by onnxruntime. What cuts the crops out of an image is a small session of its own.
  */
 import { cutGraph, valueInfo } from '../../../onnx/file/cut-graph.js';
 import { OnnxGraph } from '../../../onnx/file/onnx-graph.js';
@@ -25,13 +25,13 @@ export interface NetworkOptions {
   file: string;
   /** Folders in which the files of the model may lie, as real paths; undefined for its own. */
   roots?: readonly string[];
-  /** Width × height above which a picture is refused. */
+  /** Width × height above which an image is refused. */
   maxPixels: number;
-  /** Threads; undefined for one a core. */
+  /** Threads; undefined for one per core. */
   threads?: number;
 }
 
-/** Value in our own files that holds the crops of all pictures; see export/heads.ts. */
+/** Value in our own files that holds the crops of all images; see export/heads.ts. */
 const CROPS = 'crops';
 export class CropNetwork {
   readonly graph: OnnxGraph;
@@ -99,7 +99,7 @@ export class CropNetwork {
     return decodePicture(bytes, this.file.recipe.decoding, this.options.maxPixels);
   }
 
-  /** Every crop of a decoded picture. */
+  /** Every crop of a decoded image. */
   async rows(pixels: Uint8Array): Promise<Rows> {
     const tensor = this.tensor.of(pixels);
     if (!this.cutsInside) return tensor;
@@ -154,7 +154,7 @@ export class CropNetwork {
     return (await runRows(session, this.input, rows, [this.answer])).get(this.answer)!.data;
   }
 
-  /** A stored tensor. @throws {RequestError} VIEW_UNAVAILABLE where it is kept as codes */
+  /** A stored tensor. @throws {RequestError} VIEW_UNAVAILABLE if it is kept as codes */
   async stored(value: string): Promise<Float32Array> {
     const tensor = this.graph.constant(value);
     if (tensor) return tensor.read();

@@ -1,4 +1,4 @@
-/** Layers, crops, channels and classes as requests name them, each answered with what there is where it is wrong. */
+/** Layers, crops, channels and classes as requests name them, each answered with what there is if it is wrong. */
 import { RequestError } from '../../errors.js';
 import type { CropNetwork } from './crop-network.js';
 import type { Layer } from './layers.js';
@@ -16,7 +16,7 @@ export function findLayer(
   throw new RequestError('BAD_REQUEST', `layer: expected one of ${names}, got ${JSON.stringify(name.slice(0, 100))}`);
 }
 
-/** Position in a list of `length`; `standard` where nothing is asked for. @throws {RequestError} BAD_REQUEST */
+/** Position in a list of `length`; `standard` if nothing is asked for. @throws {RequestError} BAD_REQUEST */
 export function position(what: string, value: number | undefined, length: number, standard: number): number {
   if (value === undefined) return standard;
   if (value < length) return value;

@@ -1,4 +1,4 @@
-/** The layer table: sizes by (W − F + 2P) / S + 1 with the numbers filled in, parameters, multiply-adds, and what a unit sees of the picture. */
+/** The layer table: sizes by (W − F + 2P) / S + 1 with the numbers filled in, parameters, multiply-adds, and what a unit sees of the image. */
 import { attribute, float, int, ints, type OnnxGraph } from '../../../onnx/file/onnx-graph.js';
 import { elementCount } from '../../tensors.js';
 import { isActivation, type Layer } from './layers.js';
@@ -49,7 +49,7 @@ export interface LayerRow {
 /** Operators whose stored inputs are trained. */
 const WEIGHTED = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul', 'BatchNormalization']);
 
-/** A value's shape without the batch axis; undefined where it is not known. */
+/** A value's shape without the batch axis; undefined if it is not known. */
 export type ShapeOf = (value: string) => number[] | undefined;
 
 /** @param from  value that the network begins with */
@@ -143,7 +143,7 @@ function padsOf(
   return [both[0][0], both[1][0], both[0][1], both[1][1]];
 }
 
-/** `(W − F + 2P) / S + 1 = (227 − 11 + 2·0) / 4 + 1 = 55`; the height's too where it differs. */
+/** `(W − F + 2P) / S + 1 = (227 − 11 + 2·0) / 4 + 1 = 55`; the height's too if it differs. */
 function formulaOf({ kernel, strides, pads, dilations }: Window, input: number[], output: number[]): string {
   const along = (axis: number) => {
     const [before, after] = [pads[axis], pads[axis + 2]];
@@ -151,7 +151,7 @@ function formulaOf({ kernel, strides, pads, dilations }: Window, input: number[]
     const pad = before === after ? `2·${before}` : `${before} + ${after}`;
     const exact = (input[axis + 1] - extent + before + after) / strides[axis] + 1;
     const result = output[axis + 1];
-    // Rounded down, or up where the operator says so.
+    // Rounded down, or up if the operator says so.
     const rounded = Number.isInteger(exact)
       ? ''
       : `${Math.round(exact * 100) / 100}, rounded ${result > exact ? 'up' : 'down'}: `;
@@ -181,7 +181,7 @@ function rounded(value: number): number {
   return Number(value.toPrecision(7));
 }
 
-/** undefined where it cannot be told. */
+/** undefined if it cannot be told. */
 function fieldAfter(
   before: ReceptiveField | undefined,
   window: Window | undefined,

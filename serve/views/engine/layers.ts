@@ -10,7 +10,7 @@ export interface Layer {
   name: string;
   /** Name of the value it ends with. */
   value: string;
-  /** What it does; undefined where several operators together make it. */
+  /** What it does; undefined if several operators together make it. */
   main?: NodeProto;
   /** Operator of the function that follows. */
   activation?: string;
@@ -80,7 +80,7 @@ function namedLayers(graph: OnnxGraph, nodes: readonly NodeProto[]): Layer[] {
     return [{ name, value, main: telling.length === 1 ? telling[0] : undefined, activation, nodes: group }];
   });
 
-  /** A layer that ends with an output of the file is told by its weights: `logits` is made with `fc8/kernel`. */
+  /** A layer that ends with an output of the file is recognised by its weights: `logits` is made with `fc8/kernel`. */
   function layerName({ input, output }: NodeProto): string {
     const [value = ''] = output ?? [];
     const isOutput = graph.model.graph?.output?.some(({ name }) => name === value);

@@ -1,4 +1,4 @@
-/** Response normalisation at one place of a picture: what the file gives there, the neighbouring channels, and the formula with their numbers. */
+/** Response normalisation at one place of an image: what the file gives there, the neighbouring channels, and the formula with their numbers. */
 import { RequestError } from '../../errors.js';
 import { position } from './find-layer.js';
 import type { LrnConstants } from './layer-table.js';
@@ -34,7 +34,7 @@ export interface LrnView {
  * @param before  values of one crop that are normalised, [1, C, H, W]
  * @param after   the layer's
  * @param place   default: where the largest value is
- * @throws {RequestError} BAD_REQUEST where it lies outside
+ * @throws {RequestError} BAD_REQUEST if it lies outside
  */
 export function lrnAt(before: Values, after: Values, lrn: LrnConstants, place: LrnPlace): LrnView {
   const [, channels, height, width] = before.shape;

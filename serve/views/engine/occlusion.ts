@@ -1,5 +1,5 @@
 /**
- * Which part of a picture a class rests on: its probability while a grey patch covers one place after another (Zeiler, Fergus: "Visualizing and
+ * Which part of an image a class rests on: its probability while a grey patch covers one place after another (Zeiler, Fergus: "Visualizing and
  * Understanding Convolutional Networks", 2014, §4.2). One crop is looked at, not the mean of ten; grey is the mean that the network subtracts.
  */
 import type { NamedCrop } from '../../crops.js';
@@ -57,13 +57,13 @@ export interface OcclusionEnd {
 export type OcclusionPart = OcclusionStart | OcclusionProgress | OcclusionEnd;
 
 const MAX_POSITIONS = 2500;
-/** Patches along a side where nobody asks for a size. */
+/** Patches along a side if no size is given. */
 const PATCHES = 7;
 /** Patches a part: one run of the network. */
 const BATCH = 8;
 
 /**
- * Start, progress after each run, end. Ends where its consumer stops asking.
+ * Start, progress after each run, end. Ends if its consumer stops asking.
  * @param row  the crop as the network takes it
  * @throws {RequestError} BAD_REQUEST, VIEW_UNAVAILABLE
  */
@@ -171,7 +171,7 @@ class Cover {
   }
 }
 
-/** The mean as the network's input has it, in the order of its channels, without alpha; middle grey where a file tells no mean. */
+/** The mean as the network's input has it, in the order of its channels, without alpha; middle grey if a file tells no mean. */
 function greyOf({ datatype, channels, scale, mean, std }: PictureRecipe, isOwn: boolean): number[] {
   const told = mean.some((value) => value !== 0) && (datatype === 'FP32' || isOwn);
   const values = Array.from({ length: Math.min(CHANNELS[channels], 3) }, (_, c) => {

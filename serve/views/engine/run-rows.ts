@@ -41,7 +41,7 @@ export async function runRows(
 }
 
 /**
- * The session's own tensors for `count` rows. Where its batch axis has a fixed length, runs are filled up with rows of 0.
+ * The session's own tensors for `count` rows. If its batch axis has a fixed length, runs are filled up with rows of 0.
  * @param names  of values of any type
  */
 export async function runOnce(

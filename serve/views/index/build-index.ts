@@ -1,4 +1,4 @@
-/** Makes an index: every picture once through the network, its features, a thumbnail and what it excites written as they come. */
+/** Makes an index: every image once through the network, its features, a thumbnail and what it excites, each written at once. */
 import { createHash } from 'node:crypto';
 import { basename, dirname } from 'node:path';
 import { HNSW } from 'hnsw';
@@ -15,7 +15,7 @@ import { encodeTrailer, type IndexHeader, MAGIC, PREAMBLE, type Section, VERSION
 import { HNSW_M, PROJECTED, Projection } from './project.js';
 import { STRONGEST, Strongest } from './strongest.js';
 
-/** Pictures of a data set, by position. */
+/** Images of a data set, by position. */
 export interface Pictures {
   data: string;
   split: string;
@@ -27,7 +27,7 @@ export interface Pictures {
 }
 
 export interface IndexOptions {
-  /** Pictures above which a graph is built for approximate search. */
+  /** Images above which a graph is built for approximate search. */
   exactUpTo?: number;
   onProgress?(done: number, total: number): void;
 }
@@ -36,26 +36,26 @@ export interface IndexOptions {
 export const EXACT_UP_TO = 10_000;
 const BATCH = 8;
 const THUMBNAIL_PX = 64;
-/** Of all thumbnails, bytes: the pictures after those that fill it have none. */
+/** Of all thumbnails, bytes: the images after those that fill it have none. */
 const MAX_THUMBNAILS = 64_000_000;
-/** Pictures looked at to find a picture's neighbours in the graph. */
+/** Images looked at to find an image's neighbours in the graph. */
 const HNSW_BREADTH = 100;
 
 /**
- * The layer whose values describe a picture: the last before the classes, fc7 of AlexNet (§6.1).
- * @throws {UserError} where the model has none
+ * The layer whose values describe an image: the last before the classes, fc7 of AlexNet (§6.1).
+ * @throws {UserError} if the model has none
  */
 export function featureLayer({ graph, layers, file }: CropNetwork): Layer {
   const products = layers.filter(({ main }) => ['Gemm', 'MatMul', 'Conv'].includes(main?.opType ?? ''));
   const read = products.length > 0 ? sourceOf(graph, inputOf(graph, products.at(-1)!)) : '';
   const found = layers.find(({ value }) => value === read);
   if (found) return found;
-  throw new UserError(`${file.name}: has no hidden layer before its classes whose values describe a picture`);
+  throw new UserError(`${file.name}: has no hidden layer before its classes whose values describe an image`);
 }
 
 /**
  * The data set's images are prepared as in training.
- * @throws {UserError} where the model's own are not
+ * @throws {UserError} if the model's own are not
  */
 function requireTrainingImages({ file: { name, recipe } }: CropNetwork): void {
   const { fit, resampling, channels, width, height } = recipe.decoding;
@@ -67,7 +67,7 @@ function requireTrainingImages({ file: { name, recipe } }: CropNetwork): void {
 
 /**
  * Writes an index; the file is whole or absent.
- * @throws {UserError} where the pictures are not of the model's size, or there are none
+ * @throws {UserError} if the images are not of the model's size, or there are none
  */
 export async function buildIndex(
   network: CropNetwork,
@@ -97,7 +97,7 @@ class IndexBuilder {
     private readonly options: IndexOptions,
     private readonly layer: Layer,
     private readonly dimension: number,
-    /** Those whose strongest pictures are kept, with the first of each among all channels. */
+    /** Those whose strongest images are kept, with the first of each among all channels. */
     private readonly recorded: { layer: Layer; first: number; channels: number; width: number }[],
   ) {
     const channels = recorded.reduce((sum, { channels }) => sum + channels, 0);
@@ -106,7 +106,7 @@ class IndexBuilder {
   }
 
   static async start(network: CropNetwork, pictures: Pictures, options: IndexOptions): Promise<IndexBuilder> {
-    if (pictures.length === 0) throw new UserError(`${pictures.data}: split ${pictures.split} has no pictures`);
+    if (pictures.length === 0) throw new UserError(`${pictures.data}: split ${pictures.split} has no images`);
     const shapes = await network.shapes();
     const layer = featureLayer(network);
     let first = 0;
@@ -157,7 +157,7 @@ class IndexBuilder {
     return bytes;
   }
 
-  /** Of some pictures, [count, dimension]; the rest is kept on the way. */
+  /** Of some images, [count, dimension]; the rest is kept on the way. */
   private async features(start: number, count: number): Promise<Float32Array> {
     const { network, recorded, layer } = this;
     const { rowSize, centre } = network;

@@ -1,6 +1,6 @@
 /**
- * The file of an index: what a network makes of the pictures of a data set. Written in one pass, so what describes it stands at its end:
- *   "ALEXNETI", version u32 | features float32 [pictures, dimension] | other sections | header JSON | its length u32 | SHA-256 of all before
+ * The file of an index: what a network makes of the images of a data set. Written in one pass, so what describes it stands at its end:
+ *   "ALEXNETI", version u32 | features float32 [images, dimension] | other sections | header JSON | its length u32 | SHA-256 of all before
  * Numbers are little-endian. Offsets of sections are in the header.
  */
 import { createHash } from 'node:crypto';
@@ -32,23 +32,23 @@ export const IndexHeader = z.object({
   /** As given to `--data`, and the split. */
   data: z.string(),
   split: z.string(),
-  /** Layers whose strongest pictures are kept, in the order of the section; `width` of a row of a map, 1 for units. */
+  /** Layers whose strongest images are kept, in the order of the section; `width` of a row of a map, 1 for units. */
   layers: z.array(z.object({ name: z.string(), channels: z.int().min(1), width: z.int().min(1) })),
-  /** Pictures kept for each channel. */
+  /** Images kept for each channel. */
   strongest: z.int().min(1),
-  /** Present where the index is approximate: HNSW over random projections of the features. */
+  /** Present if the index is approximate: HNSW over random projections of the features. */
   graph: z.object({ dimension: z.int().min(1), entry: Whole, levels: Whole }).optional(),
   sections: z.object({
     features: Section,
     /** JSON: [[name, label], …] */
     names: Section,
-    /** u32 [pictures] lengths, then JPEGs; length 0 for none. */
+    /** u32 [images] lengths, then JPEGs; length 0 for none. */
     thumbnails: Section,
-    /** float32 values, i32 pictures (−1 for none), i32 places y · width + x; each [channels of all layers, strongest]. */
+    /** float32 values, i32 images (−1 for none), i32 places y · width + x; each [channels of all layers, strongest]. */
     strongest: Section,
-    /** float32 [pictures, graph.dimension] */
+    /** float32 [images, graph.dimension] */
     projected: Section.optional(),
-    /** i32: of each picture its level, then for each level from 0 the number of neighbours and these. */
+    /** i32: of each image its level, then for each level from 0 the number of neighbours and these. */
     links: Section.optional(),
   }),
 });
@@ -75,7 +75,7 @@ async function readIndexHeader(file: string): Promise<IndexHeader> {
     const preamble = await readAt(handle, 0, Math.min(size, PREAMBLE));
     if (!preamble.subarray(0, MAGIC.length).equals(MAGIC)) {
       throw new UserError(
-        `${file}: no index of pictures; make one with "alexnet index --model FILE --data DATA --out ${file}"`,
+        `${file}: no index of images; make one with "alexnet index --model FILE --data DATA --out ${file}"`,
       );
     }
     const version = preamble.length < PREAMBLE ? 0 : preamble.readUInt32LE(MAGIC.length);
@@ -96,7 +96,7 @@ async function readIndexHeader(file: string): Promise<IndexHeader> {
   }
 }
 
-/** As `readIndexHeader`; @throws {UserError} also where a byte of it is not as it was written */
+/** As `readIndexHeader`; @throws {UserError} also if a byte of it is not as it was written */
 export async function readWholeIndex(index: string): Promise<IndexHeader> {
   const header = await readIndexHeader(index);
   await checkDigest(index);
@@ -120,7 +120,7 @@ export async function readAt(handle: FileHandle, offset: number, length: number)
   const bytes = Buffer.alloc(length);
   for (let at = 0; at < length; ) {
     const { bytesRead } = await handle.read(bytes, at, length - at, offset + at);
-    if (bytesRead === 0) throw new UserError(`the index got shorter while it was read; make it again`);
+    if (bytesRead === 0) throw new UserError(`the index shrank while it was read; make it again`);
     at += bytesRead;
   }
   return bytes;

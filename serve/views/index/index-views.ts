@@ -1,4 +1,4 @@
-/** Views that need an index: nearest pictures, and those that excite a unit most. */
+/** Views that need an index: nearest images, and those that excite a unit most. */
 
 import { sha256Of } from '../../../base/sha256.js';
 import type { NamedCrop } from '../../crops.js';
@@ -24,7 +24,7 @@ export class IndexViews {
     private readonly last: LastPicture,
   ) {}
 
-  /** Names of those whose strongest pictures are kept; none where another model made the index. */
+  /** Names of those whose strongest images are kept; none if another model made the index. */
   async layers(): Promise<string[]> {
     const { index, isOwn } = await this.look();
     return isOwn ? index.header.layers.map(({ name }) => name) : [];
@@ -77,7 +77,7 @@ export class IndexViews {
     return { index, isOwn: index.header.model.sha256 === sha256 };
   }
 
-  /** @throws {RequestError} VIEW_UNAVAILABLE where another model made it */
+  /** @throws {RequestError} VIEW_UNAVAILABLE if another model made it */
   private async open(): Promise<PictureIndex> {
     const { index, isOwn } = await this.look();
     if (isOwn) return index;
@@ -90,7 +90,7 @@ function known(index: PictureIndex, picture: number) {
   return { ...index.name(picture), thumbnail: jpeg && `data:image/jpeg;base64,${jpeg.toString('base64')}` };
 }
 
-/** What unit (y, x) sees of the picture, clipped to the crop. */
+/** What unit (y, x) sees of the image, clipped to the crop. */
 function fieldOf({ size, stride, start }: ReceptiveField, y: number, x: number, { top, left, size: side }: NamedCrop) {
   const along = (at: number) => {
     const first = Math.max(0, start + stride * at);

@@ -60,7 +60,7 @@ export class PictureIndex {
     return this.graph ? 'hnsw' : 'exact';
   }
 
-  /** The `k` pictures nearest to a feature, nearest first; of equal distances the earlier picture. */
+  /** The `k` images nearest to a feature, nearest first; of equal distances the earlier image. */
   async nearest(feature: Float32Array, k: number): Promise<Found[]> {
     const found: Found[] = [];
     if (this.graph) {
@@ -86,13 +86,13 @@ export class PictureIndex {
     return { name, label };
   }
 
-  /** JPEG; undefined where none was kept. */
+  /** JPEG; undefined if none was kept. */
   thumbnail(picture: number): Buffer | undefined {
     const jpeg = this.thumbnails.subarray(this.starts[picture], this.starts[picture + 1]);
     return jpeg.length > 0 ? jpeg : undefined;
   }
 
-  /** The pictures that excite a channel most, the strongest first; undefined for a layer that is not recorded. */
+  /** The images that excite a channel most, the strongest first; undefined for a layer that is not recorded. */
   strongestOf(layer: string, channel: number): { picture: number; value: number; y: number; x: number }[] | undefined {
     let first = 0;
     for (const { name, channels, width } of this.header.layers) {

@@ -5,7 +5,7 @@
 import { random } from '../../../base/random.js';
 
 export const PROJECTED = 256;
-/** Neighbours of a picture in the graph. */
+/** Neighbours of an image in the graph. */
 export const HNSW_M = 16;
 
 /** The same for every index of one dimension. */

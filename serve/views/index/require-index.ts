@@ -3,7 +3,7 @@ import { UserError } from '../../../base/errors.js';
 import { sha256Of } from '../../../base/sha256.js';
 import type { IndexHeader } from './index-file.js';
 
-/** @throws {UserError} where none of the models made it */
+/** @throws {UserError} if none of the models made it */
 export async function requireMadeBy(index: string, { model }: IndexHeader, files: readonly string[]): Promise<void> {
   for (const file of files) if ((await sha256Of(file)) === model.sha256) return;
   throw new UserError(

@@ -1,4 +1,4 @@
-/** The pictures that excite each channel of each layer most, kept while pictures pass. */
+/** The images that excite each channel of each layer most, kept while images pass. */
 import type { Values } from '../engine/run-rows.js';
 
 /** As in the figures of Zeiler and Fergus. */
@@ -19,7 +19,7 @@ export class Strongest {
 
   /**
    * @param first  of the layer's channels among those of all layers
-   * @param row    of `values`: one picture's
+   * @param row    of `values`: one image's
    */
   add(first: number, { shape, data }: Values, row: number, picture: number): void {
     const [, channels, ...map] = shape;
@@ -32,7 +32,7 @@ export class Strongest {
     }
   }
 
-  /** Into the descending list of a channel; of equal values the earlier picture first. Values of 0 excite nothing. */
+  /** Into the descending list of a channel; of equal values the earlier image first. Values of 0 excite nothing. */
   private put(channel: number, value: number, picture: number, place: number): void {
     const start = channel * STRONGEST;
     if (!(value > 0) || value <= this.values[start + STRONGEST - 1]) return;

@@ -1,4 +1,4 @@
-/** The picture that was looked at last: another look at it decodes and infers nothing. */
+/** The image that was looked at last: another look at it decodes and infers nothing. */
 import { createHash } from 'node:crypto';
 import type { CropNetwork } from '../engine/crop-network.js';
 import type { Layer } from '../engine/layers.js';
@@ -20,7 +20,7 @@ export class LastPicture {
 
   constructor(private readonly network: CropNetwork) {}
 
-  /** @throws {RequestError} where the bytes are no picture */
+  /** @throws {RequestError} if the bytes are not an image */
   async look(bytes: Uint8Array): Promise<Looked> {
     const key = createHash('sha256').update(bytes).digest('hex');
     if (this.looked?.key !== key) {

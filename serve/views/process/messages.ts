@@ -1,10 +1,10 @@
 /**
- * What the server and its process for views say to each other. A view is computed in steps, each asked for by the server: it can wait where
- * pictures are being classified, and stop where nobody looks any more.
+ * What the server and its process for views say to each other. A view is computed in steps, each asked for by the server: it can wait while
+ * images are being classified, and stop when nobody looks any more.
  */
 import type { ErrorCode } from '../../errors.js';
 
-/** Pictures are encoded bytes; `crop` is a position in the model's list of crops, default the centre. */
+/** Images are encoded bytes; `crop` is a position in the model's list of crops, default the centre. */
 export type ViewRequest =
   | { view: 'layers' | 'graph' | 'metadata' }
   | { view: 'picture'; bytes: Uint8Array; crop?: number }
@@ -28,14 +28,14 @@ export interface ExplainOptions {
   signature?: string;
   /** Path of an index made by `alexnet index`. */
   index?: string;
-  /** Width × height above which a picture is refused. */
+  /** Width × height above which an image is refused. */
   maxPixels: number;
-  /** Threads; undefined for one a core. */
+  /** Threads; undefined for one per core. */
   threads?: number;
 }
 
 export type ToExplainer =
-  /** Becomes the view that `step` goes on with. */
+  /** Becomes the view that `step` continues. */
   { type: 'view'; id: number; request: ViewRequest } | { type: 'step'; id: number } | { type: 'cancel'; id: number };
 
 export type FromExplainer =

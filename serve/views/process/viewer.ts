@@ -139,7 +139,7 @@ export class Explainer {
     const layer = findLayer(this.network, name, isLrn);
     const read = sourceOf(graph, inputOf(graph, layer));
     const before = layers.find(({ value }) => value === read);
-    if (!before) throw new RequestError('VIEW_UNAVAILABLE', `${name} normalises ${read}, which is no layer's value`);
+    if (!before) throw new RequestError('VIEW_UNAVAILABLE', `${name} normalises ${read}, which is not a layer's value`);
     const { index } = this.crop(crop);
     const values = await this.last.values(bytes, index, [before, layer]);
     const view = lrnAt(values.get(before.name)!, values.get(name)!, lrnOf(layer.main!), place);
@@ -168,7 +168,7 @@ export class Explainer {
     if (this.index) return this.index;
     throw new RequestError(
       'VIEW_UNAVAILABLE',
-      'needs an index of pictures: make one with "alexnet index --model FILE --data DATA --out INDEX", start with "alexnet serve --index INDEX"',
+      'needs an index of images: make one with "alexnet index --model FILE --data DATA --out INDEX", start with "alexnet serve --index INDEX"',
     );
   }
 

@@ -8,12 +8,12 @@ const imagePx = 6;
 const inputPx = 4;
 const LENGTH = 24;
 
-/** Picture n, pixel (y, x), channel c holds n + 36·y + 6·x + c: every value of one picture is told apart by place. */
+/** Image n, pixel (y, x), channel c holds n + 36·y + 6·x + c: every value of one image is told apart by place. */
 const value = (n: number, y: number, x: number, c: number) => n + 36 * y + 6 * x + c;
 const split: Split = {
   length: LENGTH,
   labels: Uint16Array.from({ length: LENGTH }, (_, n) => (n * 5) % 7),
-  name: (n) => `picture ${n}`,
+  name: (n) => `image ${n}`,
   pixels: (n) => {
     const pixels = new Uint8Array(imagePx * imagePx * 3);
     for (let i = 0; i < pixels.length; i++) {
@@ -22,7 +22,7 @@ const split: Split = {
     return pixels;
   },
 };
-/** Different at every place, so that a mean cut elsewhere than its picture shows. */
+/** Different at every place, so that a mean cut elsewhere than its image shows. */
 const mean = Float32Array.from({ length: imagePx * imagePx * 3 }, (_, i) => i * i * 0.25);
 const options = { inputPx, mirror: true, randomCrop: true, seed: 3, epoch: 2 };
 
@@ -42,7 +42,7 @@ function expectedCrop(n: number, top: number, left: number, mirror: boolean): nu
 
 const picture = (images: Float32Array, n: number) => [...images.subarray(n * 48, (n + 1) * 48)];
 
-/** Which of the 18 possible crops a picture of a batch is. */
+/** Which of the 18 possible crops an image of a batch is. */
 function findCrop(n: number, pixels: number[]): string {
   for (const top of [0, 1, 2]) {
     for (const left of [0, 1, 2]) {
@@ -52,7 +52,7 @@ function findCrop(n: number, pixels: number[]): string {
       }
     }
   }
-  throw new Error(`picture ${n} is none of its crops`);
+  throw new Error(`image ${n} is none of its crops`);
 }
 
 test('cuts, mirrors and subtracts the mean at the same place', () => {
@@ -86,7 +86,7 @@ test('draws every offset from 0 to the margin, mirrored and not, and each about 
   for (const [crop, count] of counts) assert.ok(Math.abs(count - 2400 / 18) < 56, `${crop}: ${count}`);
 });
 
-test('draws the same for a picture whatever else is in the batch, and other draws in another epoch or seed', () => {
+test('draws the same for an image whatever else is in the batch, and other draws in another epoch or seed', () => {
   const together = trainingBatch(split, imagePx, mean, Uint32Array.of(3, 9, 20, 14), options);
   const alone = trainingBatch(split, imagePx, mean, Uint32Array.of(20), options);
   assert.deepEqual(picture(together.images, 2), picture(alone.images, 0));
@@ -106,13 +106,13 @@ test('makes batches of any length in one memory', () => {
   }
 });
 
-test('takes the centre unmirrored where neither is asked for', () => {
+test('takes the centre unmirrored if neither is asked for', () => {
   const plain = { ...options, mirror: false, randomCrop: false };
   const { images } = trainingBatch(split, imagePx, mean, Uint32Array.of(7, 2), plain);
   assert.deepEqual(picture(images, 1), expectedCrop(2, 1, 1, false));
 });
 
-test('hands generated pictures the stream that names the picture', () => {
+test('hands generated images the stream that names the image', () => {
   const drawn: number[] = [];
   const generated: Split = {
     ...split,

@@ -56,7 +56,7 @@ test('says what is wrong with CIFAR-10 files', async () => {
   writeFileSync(join(folder, 'data_batch_3.bin'), Buffer.alloc(5000));
   await assert.rejects(open(), /data_batch_3\.bin: expected records of 3073 bytes, got 5000 bytes/);
   writeFileSync(join(folder, 'data_batch_3.bin'), Buffer.alloc(3073, 9));
-  await assert.rejects(open(), /data_batch_3\.bin: picture 0 has the class 9; expected 0 to 2/);
+  await assert.rejects(open(), /data_batch_3\.bin: image 0 has the class 9; expected 0 to 2/);
   writeFileSync(join(folder, 'data_batch_3.bin'), Buffer.alloc(0));
   await assert.rejects(open(), /data_batch_3\.bin: expected records of 3073 bytes, got 0 bytes/);
   writeFileSync(join(folder, 'batches.meta.txt'), 'plane\ncar\nplane\n');
@@ -91,17 +91,17 @@ test('reads IDX files, grey, packed or not', async () => {
   const { labels, splits } = await openDataset(`idx:${folder}`, { imagePx: 6 });
   assert.deepEqual(labels, ['00', '03', '07']);
   assert.deepEqual([...splits.train.labels], [0, 0, 1, 2]);
-  assert.deepEqual([...splits.train.pixels(2, stream).subarray(0, 3)], [107, 107, 107]); // picture 2, of class 3
+  assert.deepEqual([...splits.train.pixels(2, stream).subarray(0, 3)], [107, 107, 107]); // image 2, of class 3
   writeFileSync(join(folder, 't10k-labels-idx1-ubyte'), idx(0x801, [3], [0, 7, 9]));
   await assert.rejects(openDataset(`idx:${folder}`, { imagePx: 6 }), /train\/ lacks 09, which test\/ has/);
   writeFileSync(join(folder, 't10k-labels-idx1-ubyte'), idx(0x801, [2], [0, 7]));
-  await assert.rejects(openDataset(`idx:${folder}`, { imagePx: 6 }), /t10k has 3 pictures and 2 labels/);
+  await assert.rejects(openDataset(`idx:${folder}`, { imagePx: 6 }), /t10k has 3 images and 2 labels/);
   writeFileSync(join(folder, 't10k-labels-idx1-ubyte'), idx(0x801, [3], [0]));
   await assert.rejects(openDataset(`idx:${folder}`, { imagePx: 6 }), /expected 3 values for \[3\], got 1/);
   rmSync(join(folder, 't10k-images-idx3-ubyte.gz'));
   writeFileSync(join(folder, 't10k-images-idx3-ubyte'), images(0));
   writeFileSync(join(folder, 't10k-labels-idx1-ubyte'), idx(0x801, [0], []));
-  await assert.rejects(openDataset(`idx:${folder}`, { imagePx: 6 }), /t10k has no pictures/);
+  await assert.rejects(openDataset(`idx:${folder}`, { imagePx: 6 }), /t10k has no images/);
   writeFileSync(join(folder, 't10k-images-idx3-ubyte'), images(3).subarray(0, 70));
   await assert.rejects(openDataset(`idx:${folder}`, { imagePx: 6 }), /expected 108 values for \[3,6,6\], got 54/);
 });

@@ -32,15 +32,15 @@ test('names a path that does not exist and says what --data takes', () =>
     /no such file or folder; --data takes a folder, a \.tar, a \.tar\.gz, cifar10:DIR, idx:DIR, ilsvrc2012:DIR, webdataset:DIR or the word emoji/,
   ));
 
-test('refuses a file that is no archive', async (t) => {
+test('refuses a file that is not an archive', async (t) => {
   const folder = await temporaryFolder(t);
   const file = join(folder, 'notes.tar');
   await writeFile(file, 'not an archive, only text '.repeat(100));
-  await refuses(file, /this is no tar archive/);
+  await refuses(file, /this is not a tar archive/);
   await writeFile(file, 'short');
-  await refuses(file, /this is no tar archive/);
+  await refuses(file, /this is not a tar archive/);
   await writeFile(file, '');
-  await refuses(file, /this is no tar archive/);
+  await refuses(file, /this is not a tar archive/);
   await writeFile(file, gzipSync('compressed text, no archive '.repeat(100)));
   await refuses(file, /damaged after 0 members/);
 });
@@ -73,7 +73,7 @@ test('refuses an archive cut short inside a member, between members, and without
   await truncate(file, 8 * member);
   await refuses(file, /cut short or damaged after 8 members/, /closing blocks/);
   await truncate(file, 200);
-  await refuses(file, /this is no tar archive/);
+  await refuses(file, /this is not a tar archive/);
 });
 
 test('refuses a compressed archive that is cut short or damaged', async (t) => {
@@ -96,9 +96,9 @@ function noise(length: number): Uint8Array {
   });
 }
 
-test('refuses a source without pictures', async (t) => {
-  await refuses(await writeFiles(t, { 'a/1.txt': 'x', 'b/2.bmp': 'x' }), /no pictures found \(\.jpg.*\)/, /1 \.bmp/);
-  await refuses(await writeArchive(t, 'empty.tar', await tarBytes({})), /no pictures found/);
+test('refuses a source without images', async (t) => {
+  await refuses(await writeFiles(t, { 'a/1.txt': 'x', 'b/2.bmp': 'x' }), /no images found \(\.jpg.*\)/, /1 \.bmp/);
+  await refuses(await writeArchive(t, 'empty.tar', await tarBytes({})), /no images found/);
 });
 
 test('names an empty class folder', async (t) => {
@@ -107,7 +107,7 @@ test('names an empty class folder', async (t) => {
     await writeFiles(t, files),
     await writeArchive(t, 'e.tar', await tarBytes({ 'train/eel/': null, ...files })),
   ]) {
-    await refuses(source, /no pictures in class folder train\/eel; fill or remove it/);
+    await refuses(source, /no images in class folder train\/eel; fill or remove it/);
   }
   await refuses(await writeFiles(t, { 'cat/1.png': png, 'dog/1.png': png, 'eel/': null }), /in class folder eel;/);
 });
@@ -124,16 +124,16 @@ test('names the classes that one split lacks', async (t) => {
   await refuses(await writeFiles(t, { ...train, ...extra }), /train\/ lacks dog, which val\/ has/);
 });
 
-test('names a split folder without pictures', async (t) => {
+test('names a split folder without images', async (t) => {
   const train = { 'train/ant/1.png': png, 'train/bee/1.png': png };
-  await refuses(await writeFiles(t, { ...train, 'val/': null }), /no pictures in val\/; fill or remove it/);
+  await refuses(await writeFiles(t, { ...train, 'val/': null }), /no images in val\/; fill or remove it/);
   await refuses(
     await writeArchive(
       t,
       'v.tar',
       await tarBytes({ 'set/test/': null, 'set/train/a/1.png': png, 'set/train/b/1.png': png }),
     ),
-    /no pictures in set\/test\//,
+    /no images in set\/test\//,
   );
   const elsewhere = await writeFiles(t, { ...train, 'val/ant/1.png': png, 'val/bee/1.png': png, 'docs/test/': null });
   assert.equal((await openDataset(elsewhere, { imagePx })).splits.val.length, 2);
@@ -160,16 +160,16 @@ test('refuses classes that are one text in two Unicode forms, or one synset', as
   );
 });
 
-test('names a class of which no picture can be read', async (t) => {
+test('names a class of which no image can be read', async (t) => {
   const files = manyMembers();
   for (let i = 40; i < 130; i++) files[`${i % 2 ? 'cat' : 'dog'}/${i}.png`] = png;
   await refuses(
-    await writeFiles(t, { ...files, 'eel/1.png': 'no picture' }),
-    /no picture of eel among train can be read; remove or mend them/,
+    await writeFiles(t, { ...files, 'eel/1.png': 'no image' }),
+    /no image of eel among train can be read; remove or repair them/,
   );
 });
 
-test('refuses pictures without class folders', async (t) => {
+test('refuses images without class folders', async (t) => {
   await refuses(
     await writeFiles(t, { 'a.png': png, 'b.png': png }),
     /a\.png lies in no class folder; expected <class>\/a\.png/,
@@ -190,11 +190,11 @@ test('refuses two sets of splits side by side', async (t) => {
   await refuses(await writeFiles(t, files), /found them in (old\/ and new\/|new\/ and old\/); name one of them/);
 });
 
-test('skips and lists unreadable pictures up to one percent, and stops above', async (t) => {
+test('skips and lists unreadable images up to one percent, and stops above', async (t) => {
   const files: Files = Object.fromEntries(
     Array.from({ length: 199 }, (_, i) => [`${i % 2 ? 'cat' : 'dog'}/${String(i).padStart(3, '0')}.png`, png]),
   );
-  files['dog/broken.jpg'] = 'no picture';
+  files['dog/broken.jpg'] = 'no image';
   const folder = await writeFiles(t, files);
   const dataset = await openDataset(folder, { imagePx });
   assert.equal(dataset.splits.train.length, 199);
@@ -209,6 +209,6 @@ test('skips and lists unreadable pictures up to one percent, and stops above', a
   const archive = await writeArchive(t, 'broken.tgz', await tarBytes(files));
   await refuses(
     archive,
-    /3 of 202 pictures are unreadable, at most 1 % may be: cat\/cut\.png \(.+\); cat\/empty\.png \(.+\); dog\/broken\.jpg \(.+\)/,
+    /3 of 202 images are unreadable, at most 1 % may be: cat\/cut\.png \(.+\); cat\/empty\.png \(.+\); dog\/broken\.jpg \(.+\)/,
   );
 });

@@ -14,16 +14,16 @@ import { type Files, plainPng, temporaryFolder, writeFiles } from './tiny-pictur
 const LABELS = ['ant', 'bee', 'hot dog'];
 const CLASSES = Uint16Array.of(0, 1, 1, 0, 1, 2, 1, 1); // 2, 5 and 1 of 8
 
-/** Mean over the training pictures. */
+/** Mean over the training images. */
 const meanOf = (weights: number[]) => CLASSES.reduce((sum, label) => sum + weights[label], 0) / CLASSES.length;
 
-test('balances classes: each weighs as much as any other over all pictures', async () => {
+test('balances classes: each weighs as much as any other over all images', async () => {
   const weights = await classWeights('balanced', LABELS, CLASSES);
   assert.deepEqual(weights, [8 / 6, 8 / 15, 8 / 3]);
   assert.ok(Math.abs(meanOf(weights) - 1) < 1e-15);
 });
 
-test('takes weights by label from a file and brings their mean over the pictures to 1', async (t) => {
+test('takes weights by label from a file and brings their mean over the images to 1', async (t) => {
   const file = join(await temporaryFolder(t), 'weights.json');
   await writeFile(file, JSON.stringify({ 'hot dog': 6, ant: 3, bee: 0.5 }));
   const weights = await classWeights(file, LABELS, CLASSES);
@@ -43,7 +43,7 @@ test('says what is wrong with a file of weights', async (t) => {
   for (const [text, pattern] of [
     ['{"ant":1', /weights\.json: not JSON: /],
     ['[1,2,3]', /weights\.json: expected an object of weights by label, as \{"ant": 2, …\}/],
-    ['{"ant":1,"bee":1,"hot dog":1,"hotdog":1,"cat":2}', /no labels of the data set: hotdog, cat$/],
+    ['{"ant":1,"bee":1,"hot dog":1,"hotdog":1,"cat":2}', /not labels of the data set: hotdog, cat$/],
     ['{"ant":1,"hot dog":1}', /no weight for bee; every label needs one/],
     ['{"ant":1,"bee":0,"hot dog":1}', /bee: expected a number above 0, got 0/],
     ['{"ant":1,"bee":2,"hot dog":"3"}', /hot dog: expected a number above 0, got "3"/],

@@ -64,7 +64,7 @@ test('shifts colours by a tenth of the standard deviation along each component',
   near(squares, [9, 1.44, 0], 0.5); // (0.1 · 30)², (0.1 · 12)²
 });
 
-test('one shift a picture and epoch, on every pixel; crops and mirrors are drawn as without', () => {
+test('one shift an image and epoch, on every pixel; crops and mirrors are drawn as without', () => {
   const [imagePx, inputPx] = [6, 4];
   const pictures = split(imagePx);
   const mean = new Float32Array(imagePx * imagePx * 3);

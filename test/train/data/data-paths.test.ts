@@ -84,12 +84,12 @@ test('makes paths absolute in every form of a source that has one', () => {
   }
 });
 
-test('goes on with a run from another folder, measures and reports it there, and shows the data set as it was typed', async () => {
+test('continues a run from another folder, measures and reports it there, and shows the data set as it was typed', async () => {
   const { config, paths } = await record();
   assert.deepEqual([config.data, paths], ['pictures', { data: join(project, 'pictures') }]);
   const run = '../project/run';
   const resumed = await succeeds(elsewhere('train', '--resume', '--out', run, '--epochs', '2', ...backend));
-  assert.match(resumed.stderr, /going on after step 2\n/);
+  assert.match(resumed.stderr, /continuing after step 2\n/);
   assert.match(resumed.stderr, /cifar10-quick on pictures, 6 train and 6 val/);
   await succeeds(elsewhere('train', '--resume', '--out', run, '--data', '../project/pictures', ...backend));
   const evaluated = await succeeds(elsewhere('evaluate', '--run', run, '--split', 'val', ...backend, '--json'));
@@ -98,14 +98,14 @@ test('goes on with a run from another folder, measures and reports it there, and
   await succeeds(elsewhere('report', run, '--out', 'report.html', ...backend));
   const html = await readFile(join(folder, 'other/report.html'), 'utf8');
   assert.match(html, /cifar10-quick on pictures/);
-  assert.doesNotMatch(html, /data set is not at hand/);
+  assert.doesNotMatch(html, /data set is not available/);
   assert.ok(!html.includes(project), 'a report shows no path of this machine');
   await succeeds(elsewhere('export', '--run', run, '--out', 'model.onnx'));
   const file = await readFile(join(folder, 'other/model.onnx'));
   assert.ok(!file.includes(project) && file.includes('pictures'), 'an exported file holds no path of this machine');
 });
 
-test('goes on with a run that was moved together with its data set', async () => {
+test('continues a run that was moved together with its data set', async () => {
   const moved = join(folder, 'moved');
   await cp(project, moved, { recursive: true });
   const hidden = join(folder, 'gone');
@@ -121,7 +121,7 @@ test('goes on with a run that was moved together with its data set', async () =>
   }
 });
 
-test('goes on with a run of an earlier version where it was begun, and from anywhere from then on', async () => {
+test('continues a run of an earlier version where it was begun, and from anywhere from then on', async () => {
   const { paths: _, pictureNames: __, ...earlier } = await record();
   const config = join(project, 'run/config.json');
   await writeFile(config, JSON.stringify(earlier));
@@ -141,11 +141,11 @@ test('starts from another run by its absolute path', async () => {
   for (const checkpoint of ['last', 'best']) await rm(join(tuned, checkpoint), { recursive: true });
   for (const words of [[], ['--from', '../project/run']]) {
     const resumed = await succeeds(elsewhere('train', '--resume', '--out', '../project/tuned', ...words, ...backend));
-    assert.match(resumed.stderr, words.length ? /going on after step/ : /no checkpoint yet: starting at step 0/);
+    assert.match(resumed.stderr, words.length ? /continuing after step/ : /no checkpoint yet: starting at step 0/);
   }
 });
 
-test('will not go on after images were moved between classes, unless forced', async () => {
+test('will not continue after images were moved between classes, unless forced', async () => {
   await succeeds(here('train', '--resume', '--out', 'run', ...backend));
   const pictures = join(project, 'pictures/train');
   // One a class to the other: numbers stay the same.

@@ -19,7 +19,7 @@ function assertColour(pixels: Uint8Array, imagePx: number, colour: number[], tol
   assert.ok(worst <= tolerance, `differs from ${colour} by ${worst}: ${pixels.subarray(0, 3)}`);
 }
 
-test('cuts the centre of a wide and of a high picture without touching its pixels', async () => {
+test('cuts the centre of a wide and of a high image without touching its pixels', async () => {
   const wide = await sharp(gradient(10, 4), rgb(10, 4)).png().toBuffer();
   const cut = await decodePicture(wide, 4);
   const expected = [0, 1, 2, 3].flatMap((y) => [3, 4, 5, 6].flatMap((x) => [20 * x, 30 * y, 7]));
@@ -40,7 +40,7 @@ test('resizes the short side down and up', async () => {
   assert.ok(half[0] < half[9] && half[1] < half[12 * 3 + 1], `${half}`);
 });
 
-test('turns a picture upright by its EXIF orientation', async () => {
+test('turns an image upright by its EXIF orientation', async () => {
   // Orientation 6: stored lying, to be turned 90° clockwise; the stored left edge is the upright top.
   const lying = await sharp(gradient(5, 5), rgb(5, 5)).png().withMetadata({ orientation: 6 }).toBuffer();
   const upright = await decodePicture(lying, 5);
@@ -61,7 +61,7 @@ test('composites alpha on white', async () => {
   );
 });
 
-test('gives three equal channels of a grey picture, with and without alpha', async () => {
+test('gives three equal channels of a grey image, with and without alpha', async () => {
   const grey = { raw: { width: 7, height: 4, channels: 1 as const } };
   const picture = await sharp(Buffer.alloc(28, 130), grey).toColourspace('b-w').png().toBuffer();
   assert.equal((await sharp(picture).metadata()).channels, 1);
@@ -74,7 +74,7 @@ test('gives three equal channels of a grey picture, with and without alpha', asy
   assertColour(await decodePicture(withAlpha, 3), 3, [127, 127, 127], 1);
 });
 
-test('brings 16-bit and CMYK pictures to 8-bit sRGB', async () => {
+test('brings 16-bit and CMYK images to 8-bit sRGB', async () => {
   const deep = await sharp({ create: plain }).toColourspace('rgb16').png().toBuffer();
   assert.equal((await sharp(deep).metadata()).depth, 'ushort');
   assertColour(await decodePicture(deep, 4), 4, [200, 100, 50], 1);
@@ -93,7 +93,7 @@ test('takes the first frame of an animation', async () => {
   assertColour(await decodePicture(gif, 5), 5, [40, 40, 40], 2);
 });
 
-test('rejects bytes that are no picture and a picture that breaks off', async () => {
+test('rejects bytes that are not an image and an image that is cut short', async () => {
   await assert.rejects(decodePicture(Buffer.from('text'), 4), /unsupported image format/);
   await assert.rejects(decodePicture(Buffer.alloc(0), 4), /empty/i);
   const jpeg = await sharp(gradient(12, 8), rgb(12, 8)).resize(300, 200).jpeg().toBuffer();

@@ -31,7 +31,7 @@ test('has one hundred classes that every vendor draws', () => {
   }
 });
 
-test('joins drawings of the same code point where vendors publish code points', () => {
+test('joins drawings of the same code point if vendors publish code points', () => {
   const require = createRequire(import.meta.url);
   const byVendor = ['noto', 'openmoji', 'fluent-emoji-flat', 'twemoji'].map((vendor) => {
     const chars: Record<string, string> = require(`@iconify-json/${vendor}/chars.json`);
@@ -65,7 +65,7 @@ test('has the splits described, each drawing labelled with its class', () => {
   }
 });
 
-test('draws training pictures anew by the stream given, and the same by the same stream', () => {
+test('draws different training images for each stream, and the same by the same stream', () => {
   const { train } = dataset.splits;
   assert.deepEqual(train.pixels(123, random(1, 2)), train.pixels(123, random(1, 2)));
   assert.notDeepEqual(train.pixels(123, random(1, 2)), train.pixels(123, random(1, 3)));
@@ -89,7 +89,7 @@ test('trains on white for half of the draws, brightness 0.85 to 1.15, any colour
   assert.ok(Math.abs(fraction(greys.map(([grey]) => grey === 255)) - 0.5) < 0.15);
 });
 
-test('keeps val and test pictures fixed between two openings and whatever stream is given', async () => {
+test('keeps val and test images fixed between two openings and whatever stream is given', async () => {
   const again = await openDataset('emoji', { imagePx, splits: ['val', 'test'] });
   for (const split of ['val', 'test-random', 'test-centred']) {
     for (const index of [0, 41, 99]) {
@@ -101,7 +101,7 @@ test('keeps val and test pictures fixed between two openings and whatever stream
   assert.notDeepEqual(test.pixels(0, random(0)), test.pixels(100, random(0)), 'the draws of one drawing differ');
 });
 
-test('fits what is drawn to the picture: centred drawings touch two opposite edges', () => {
+test('fits what is drawn to the image: centred drawings touch two opposite edges', () => {
   const split = dataset.splits['test-centred'];
   for (let index = 0; index < split.length; index++) {
     const pixels = split.pixels(index, random(0));
@@ -133,7 +133,7 @@ test('finds the box of what is drawn, and renders it at the size asked for', asy
   assert.deepEqual([...large.rgba.subarray((7 * 30 + 15) * 4, (7 * 30 + 15) * 4 + 4)], [200, 30, 10, 255]);
 });
 
-test('offers a held-out drawing as a PNG that decodes to nearly its centred test picture', async () => {
+test('offers a held-out drawing as a PNG that decodes to nearly its centred test image', async () => {
   const png = await heldOutPng('rocket');
   const { format, width, height } = await sharp(png).metadata();
   assert.deepEqual([format, width, height], ['png', 256, 256]);
@@ -149,7 +149,7 @@ test('offers a held-out drawing as a PNG that decodes to nearly its centred test
   });
 });
 
-test('tells what to install where a package is missing', () => {
+test('tells what to install if a package is missing', () => {
   assert.throws(
     () => vendorSvgs({ name: 'no-such-vendor', licence: '' }),
     (error: Error) => {
@@ -163,7 +163,7 @@ test('tells what to install where a package is missing', () => {
   );
 });
 
-test('sizes drawings to larger pictures', async () => {
+test('sizes drawings to larger images', async () => {
   const large = await openDataset('emoji', { imagePx: 64, splits: ['test-centred'] });
   assert.deepEqual(Object.keys(large.splits).sort(), ['test', 'test-centred', 'test-random']);
   const pixels = large.splits['test-centred'].pixels(EMOJI_CLASSES.indexOf('tomato'), random(0));
@@ -176,7 +176,7 @@ test('leaves the nearest neighbour where it was measured: far better centred tha
   const first100 = { ...test, length: 100, labels: test.labels.subarray(0, 100) };
   const onWhite = nearestNeighbour(train, centred, imagePx, { seed: 1 });
   const onColours = nearestNeighbour(train, first100, imagePx, { seed: 1 });
-  // Measured: 20 % / 10 % wrong centred, 60 % / 33 % on all 500 random ones; 100 pictures have a standard error of 4 to 5 points.
+  // Measured: 20 % / 10 % wrong centred, 60 % / 33 % on all 500 random ones; 100 images have a standard error of 4 to 5 points.
   assert.ok(Math.abs(onWhite.top1Error - 0.2) < 0.05, `centred ${onWhite.top1Error}`);
   assert.ok(Math.abs(onWhite.top5Error - 0.1) < 0.05, `centred top 5 ${onWhite.top5Error}`);
   assert.ok(Math.abs(onColours.top1Error - 0.6) < 0.15, `random ${onColours.top1Error}`);

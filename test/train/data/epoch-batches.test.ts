@@ -4,7 +4,7 @@ import { permutation, random } from '../../../base/random.js';
 import { type EpochOptions, epochBatches } from '../../../train/data/batches/epoch-batches.js';
 import type { Split } from '../../../train/data/dataset.js';
 
-/** A split of this many pictures; of shards where their lengths are given, numbered 10, 11, … */
+/** A split of this many images; of shards where their lengths are given, numbered 10, 11, … */
 function splitOf(length: number, shards?: { lengths: number[]; together: number }): Split {
   const of = Uint32Array.from(shards?.lengths.flatMap((count, shard) => Array(count).fill(10 + shard)) ?? []);
   assert.equal(of.length, shards ? length : 0);
@@ -22,12 +22,12 @@ const batches = (split: Split, options: EpochOptions, position?: number): number
 const sorted = (values: Iterable<number>): number[] => [...values].sort((a, b) => a - b);
 const all = (length: number): number[] => Array.from({ length }, (_, i) => i);
 
-/** Seven shards of 1 to 9 pictures, 29 in all, two of which are shuffled together. */
+/** Seven shards of 1 to 9 images, 29 in all, two of which are shuffled together. */
 const LENGTHS = [4, 9, 1, 3, 5, 2, 5];
 const far = splitOf(29, { lengths: LENGTHS, together: 2 });
 const shardOf = (picture: number): number => far.shards!.of[picture];
 
-test('every step has a whole batch of all processes together, and an epoch every picture once', () => {
+test('every step has a whole batch of all processes together, and an epoch every image once', () => {
   for (const split of [far, splitOf(29)]) {
     for (const size of [1, 2, 3, 5, 11]) {
       for (const batch of [4, 7, 29]) {
@@ -49,7 +49,7 @@ test('every step has a whole batch of all processes together, and an epoch every
   }
 });
 
-test('of pictures that are near, the processes together have the batches that one alone would have', () => {
+test('of images that are near, the processes together have the batches that one alone would have', () => {
   const split = splitOf(29);
   const options = { seed: 3, epoch: 2, batch: 7 };
   const alone = batches(split, { ...options, rank: 0, size: 1 });
@@ -81,7 +81,7 @@ test('a process reads shards of its own, and shares at most the first and the la
 });
 
 test('reads the shards of one window at a time, in an order of the epoch’s own', () => {
-  // 40 shards of 3 pictures, 5 together: a picture is moved by fewer than 15 places.
+  // 40 shards of 3 images, 5 together: an image is moved by fewer than 15 places.
   const split = splitOf(120, { lengths: Array(40).fill(3), together: 5 });
   const orders = [1, 2].map((epoch) => batches(split, { seed: 8, epoch, batch: 9, rank: 0, size: 1 }).flat());
   for (const [i, order] of orders.entries()) {
@@ -110,7 +110,7 @@ test('takes up an epoch at any step, in the same order', () => {
   }
 });
 
-test('pictures that are far away but shuffled all together have the order of those that are near', () => {
+test('images that are far away but shuffled all together have the order of those that are near', () => {
   const options = { seed: 3, epoch: 2, batch: 7, rank: 1, size: 2 };
   const fits = splitOf(29, { lengths: LENGTHS, together: 7 });
   assert.deepEqual(batches(fits, options), batches(splitOf(29), options));

@@ -69,7 +69,7 @@ const jpeg = ([r, g, b]: number[]) =>
     .jpeg({ quality: 100 })
     .toBuffer();
 
-/** Three training pictures a class and five validation pictures, whose classes are 3, 1, 4, 2, 3. */
+/** Three training images a class and five validation images, whose classes are 3, 1, 4, 2, 3. */
 async function challenge(name: string): Promise<string> {
   const folder = join(root, name);
   mkdirSync(join(folder, 'ILSVRC2012_devkit_t12', 'data'), { recursive: true });
@@ -95,7 +95,7 @@ async function challenge(name: string): Promise<string> {
   return folder;
 }
 
-test('reads the challenge’s archives: tars inside a tar, and classes of the validation pictures from the kit', async () => {
+test('reads the challenge’s archives: tars inside a tar, and classes of the validation images from the kit', async () => {
   const folder = await challenge('whole');
   const { labels, synsets, splits } = await openDataset(`ilsvrc2012:${folder}`, { imagePx: PX });
   assert.deepEqual(synsets, SYNSETS);
@@ -112,7 +112,7 @@ test('reads the challenge’s archives: tars inside a tar, and classes of the va
   assert.match(splits.val.name(0), /^val\/n02119789_kit_fox,_Vulpes_macrotis\/ILSVRC2012_val_00000002\.JPEG$/);
 });
 
-test('decodes pictures inside the inner archives anew', async () => {
+test('decodes images inside the inner archives again', async () => {
   const source = `ilsvrc2012:${await challenge('streamed')}`;
   const held = (await openDataset(source, { imagePx: PX })).splits;
   const streamed = (await openDataset(source, { imagePx: PX, stream: 'always' })).splits;
@@ -150,7 +150,7 @@ test('finds damage in the training archive and in those inside it', async () => 
     writeFileSync(file, await tarOf([[name, change(inner)]]));
   };
   await rewritten((inner) => inner, 'n09999999.tar');
-  await assert.rejects(open(), /img_train\.tar: n09999999\.tar is no synset of the development kit/);
+  await assert.rejects(open(), /img_train\.tar: n09999999\.tar is not a synset of the development kit/);
   await rewritten((inner) => inner.subarray(0, 700));
   await assert.rejects(open(), /img_train\.tar: n02119789\.tar: the archive inside is damaged: Unexpected end of data/);
   await rewritten((inner) => inner.subarray(0, -1024));
@@ -169,15 +169,15 @@ test('says what is missing or damaged', async () => {
   const open = () => openDataset(`ilsvrc2012:${folder}`, { imagePx: PX });
   const truth = join(folder, 'ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt');
   writeFileSync(truth, '3\n1\n4\n2\n');
-  await assert.rejects(open(), /ILSVRC2012_val_00000005\.JPEG has no line of .*, which has 4 pictures/);
+  await assert.rejects(open(), /ILSVRC2012_val_00000005\.JPEG has no line of .*, which has 4 images/);
   writeFileSync(truth, '3\n1\n1001\n2\n3\n');
-  await assert.rejects(open(), /line 3 is "1001", no class of data\/meta\.mat/);
+  await assert.rejects(open(), /line 3 is "1001", not a class of data\/meta\.mat/);
   for (const wrong of ['-1', 'cat', '2.5']) {
     writeFileSync(truth, `3\n1\n4\n2\n${wrong}\n`);
-    await assert.rejects(open(), new RegExp(`line 5 is "${wrong}", no class of data/meta\\.mat`));
+    await assert.rejects(open(), new RegExp(`line 5 is "${wrong}", not a class of data/meta\\.mat`));
   }
   writeFileSync(truth, '3\n1\n4\n2\n3\n1\n');
-  await assert.rejects(open(), /ILSVRC2012_img_val\.tar: holds 5 pictures, and .*ground_truth\.txt has 6/);
+  await assert.rejects(open(), /ILSVRC2012_img_val\.tar: holds 5 images, and .*ground_truth\.txt has 6/);
   writeFileSync(truth, '3\n1\n4\n2\n3\n');
   truncateSync(join(folder, 'ILSVRC2012_devkit_t12/data/meta.mat'), 300);
   await assert.rejects(open(), /data\/meta\.mat: cannot be read: /);

@@ -13,7 +13,7 @@ function splitOf(pictures: number[][]): Split {
 }
 
 test('averages every pixel and channel on its own', () => {
-  // Three pictures of 2×2, by hand.
+  // Three images of 2×2, by hand.
   const split = splitOf([
     [0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110],
     [255, 10, 26, 0, 41, 50, 0, 0, 80, 9, 1, 11],
@@ -22,18 +22,18 @@ test('averages every pixel and channel on its own', () => {
   assert.deepEqual([...meanImage(split, 1)], [170, 10, 24, 10, 41, 51, 20, 25, 80, 36, 34, 44]);
 });
 
-test('is exact where a float32 sum would stop growing', () => {
+test('is exact if a float32 sum would stop growing', () => {
   // 2^24 / 255 is 65,793.
   const white = Uint8Array.of(255, 254, 253);
   const split = { length: 70_000, labels: new Uint16Array(70_000), name: String, pixels: () => white };
   assert.deepEqual([...meanImage(split, 1)], [255, 254, 253]);
 });
 
-test('averages the colours of a mean picture', () => {
+test('averages the colours of a mean image', () => {
   assert.deepEqual(meanColour(Float32Array.of(1, 10, 100, 3, 30, 200, 5, 20, 0)), [3, 20, 100]);
 });
 
-test('gives generated pictures the same draws for the same seed, others for another', () => {
+test('gives generated images the same draws for the same seed, others for another', () => {
   const noisy: Split = {
     length: 3,
     labels: new Uint16Array(3),

@@ -5,7 +5,7 @@ import { nearestNeighbour } from '../../../train/data/emoji/nearest-neighbour.js
 
 const imagePx = 32;
 
-/** Pictures of one grey each. */
+/** Images of one grey each. */
 function greys(values: number[], labels: number[]): Split {
   return {
     length: values.length,
@@ -15,8 +15,8 @@ function greys(values: number[], labels: number[]): Split {
   };
 }
 
-test('counts the class of the nearest picture, and the five nearest classes once each', () => {
-  // Seven classes; class 0 twice, so that its second picture must not take a place of the five.
+test('counts the class of the nearest image, and the five nearest classes once each', () => {
+  // Seven classes; class 0 twice, so that its second image must not take a place of the five.
   const train = greys([10, 12, 30, 50, 70, 90, 110, 130], [0, 0, 1, 2, 3, 4, 5, 6]);
   const test = greys([11, 33, 11, 11, 11], [0, 1, 2, 4, 6]);
   // Right; right; third; fifth; seventh.

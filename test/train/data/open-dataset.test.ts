@@ -17,7 +17,7 @@ before(async () => {
   [red, green, blue] = await Promise.all([plainPng(250, 10, 20), plainPng(30, 240, 40), plainPng(50, 60, 230)]);
 });
 
-/** Everything a trainer can see of a split: name, class and first pixel of each picture. */
+/** Everything a trainer can see of a split: name, class and first pixel of each image. */
 function contents(dataset: Dataset, split: string) {
   const { length, labels, name, pixels } = dataset.splits[split];
   return Array.from({ length }, (_, index) => {
@@ -52,7 +52,7 @@ test('reads a folder of splits and classes, in order of paths', async (t) => {
   assert.deepEqual([dataset.notes, dataset.skipped], [[], []]);
 });
 
-test('gives the same pictures from a .tar, a .tar.gz and a .tgz as from the folder', async (t) => {
+test('gives the same images from a .tar, a .tar.gz and a .tgz as from the folder', async (t) => {
   const files = twoSplits();
   const folder = await openDataset(await writeFiles(t, files), { imagePx });
   for (const name of ['pictures.tar', 'pictures.tar.gz', 'pictures.tgz']) {
@@ -87,7 +87,7 @@ test('decodes only the splits asked for, with the classes of all', async (t) => 
   ]);
 });
 
-test('keeps val and test apart where both are there', async (t) => {
+test('keeps val and test apart if both are there', async (t) => {
   const files = { ...twoSplits(), 'valid/ant/1.png': green, 'valid/zebra/1.png': green };
   const dataset = await openDataset(await writeFiles(t, files), { imagePx });
   assert.deepEqual(
@@ -97,12 +97,12 @@ test('keeps val and test apart where both are there', async (t) => {
   assert.equal(dataset.splits.test.length, 2);
 });
 
-test('serves the training pictures as val and says so where there are no splits', async (t) => {
+test('serves the training images as val and says so if there are no splits', async (t) => {
   const dataset = await openDataset(await writeFiles(t, { 'dog/1.png': red, 'cat/1.png': green }), { imagePx });
   assert.deepEqual(dataset.labels, ['cat', 'dog']);
   assert.equal(dataset.splits.val, dataset.splits.train);
   assert.equal(dataset.splits.test, dataset.splits.train);
-  assert.match(dataset.notes.join(), /pictures trained on also serve as val and test/);
+  assert.match(dataset.notes.join(), /images trained on also serve as val and test/);
 });
 
 test('takes the class from the synset in the file name where there are no class folders', async (t) => {
@@ -165,7 +165,7 @@ test('sorts classes by code point, not by UTF-16 unit', async (t) => {
   assert.deepEqual((await openDataset(source, { imagePx })).labels, ['Z', 'a', '\uFF21', '\u{1F600}']);
 });
 
-test('passes over hidden files and annotations silently, and names other files that are no pictures, and hidden folders', async (t) => {
+test('passes over hidden files and annotations silently, and names other files that are not images, and hidden folders', async (t) => {
   const clutter: Files = {
     '.DS_Store': 'x',
     'a/._1.png': 'x',
@@ -186,14 +186,14 @@ test('passes over hidden files and annotations silently, and names other files t
     const [note, folders] = dataset.notes;
     for (const folder of skipped)
       assert.ok(folders.startsWith('skipped folders: ') && folders.includes(folder), folders);
-    assert.match(note, /left out, being no pictures: /);
+    assert.match(note, /left out, being no images: /);
     assert.match(note, /2 \.bmp/);
     assert.match(note, /1 without ending/);
     assert.doesNotMatch(note, /csv|Thumbs/);
   }
 });
 
-test('notes pictures outside the splits and leaves them out', async (t) => {
+test('notes images outside the splits and leaves them out', async (t) => {
   const dataset = await openDataset(await writeFiles(t, { ...twoSplits(), 'logo.png': red }), { imagePx });
   assert.equal(dataset.splits.train.length, 3);
   assert.deepEqual(dataset.notes, ['outside train/, val/ and test/ and left out: 1, such as logo.png']);
@@ -207,7 +207,7 @@ test('notes pictures outside the splits and leaves them out', async (t) => {
   }
 });
 
-test('follows links to pictures and folders, but not around in circles', async (t) => {
+test('follows links to images and folders, but not around in circles', async (t) => {
   const elsewhere = await writeFiles(t, { 'cats/1.png': red, 'dog.png': green });
   const source = await writeFiles(t, { 'dog/': null });
   await symlink(join(elsewhere, 'cats'), join(source, 'cat'));
@@ -265,6 +265,6 @@ test('reads hard links and repeated members of an archive as unpacking would lea
       ],
       name,
     );
-    assert.equal(dataset.notes[0], 'left out, being no pictures: 2 links');
+    assert.equal(dataset.notes[0], 'left out, being no images: 2 links');
   }
 });

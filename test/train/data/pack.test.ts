@@ -16,7 +16,7 @@ const PX = 12;
 const RECORD = PX * PX * 3;
 const silent = { note: () => undefined, work: () => undefined };
 
-/** Three classes, splits of 11 and 5 pictures, noise of different sizes. */
+/** Three classes, splits of 11 and 5 images, noise of different sizes. */
 async function pictures(name: string): Promise<string> {
   const folder = join(root, name);
   let n = 0;
@@ -36,12 +36,12 @@ async function pictures(name: string): Promise<string> {
 }
 
 const folder = await pictures('pictures');
-/** Five pictures a shard, so that there are four shards. */
+/** Five images a shard, so that there are four shards. */
 const make = (out: string, data = folder, more: object = {}) =>
   prepare({ data, out, imagePx: PX, force: false, shardBytes: 5 * RECORD, ...more }, silent);
 const stream = random('unused');
 
-test('a prepared set is the same as the folder, picture by picture, with its mean', async () => {
+test('a prepared set is the same as the folder, image by image, with its mean', async () => {
   const out = join(root, 'pack');
   const made = await make(out);
   assert.deepEqual([made.splits, made.shards, made.decoded], [{ train: 11, val: 5 }, 4, 16]);
@@ -71,7 +71,7 @@ test('a prepared set is the same as the folder, picture by picture, with its mea
   assert.equal(pack.colours!.eigenvalues.length, 3);
 });
 
-test('goes on after an earlier try, shard by shard, and gives the same', async () => {
+test('continues after an earlier try, shard by shard, and gives the same', async () => {
   const out = join(root, 'again');
   await make(out);
   const whole = readdirSync(out).map((file) => [file, readFileSync(join(out, file))] as const);
@@ -83,7 +83,7 @@ test('goes on after an earlier try, shard by shard, and gives the same', async (
   for (const [file, bytes] of whole) assert.deepEqual(readFileSync(join(out, file)), bytes, file);
 });
 
-test('refuses to go on with other pictures, and to replace a set unless told', async () => {
+test('refuses to continue with other images, and to replace a set unless told', async () => {
   const other = await pictures('other');
   const out = join(root, 'mixed');
   await make(out, other);
@@ -92,7 +92,7 @@ test('refuses to go on with other pictures, and to replace a set unless told', a
   rmSync(join(other, 'train', 'ant', '0.png'));
   await assert.rejects(
     make(out, other),
-    /was begun with other pictures: picture 0 was train\/ant\/0\.png, now train\/ant\/1\.png/,
+    /was begun with other images: image 0 was train\/ant\/0\.png, now train\/ant\/1\.png/,
   );
   await make(out, folder);
   await assert.rejects(make(out, join(root, 'nowhere'), { force: true }), /no such file or folder/);
@@ -101,25 +101,25 @@ test('refuses to go on with other pictures, and to replace a set unless told', a
   assert.deepEqual([made.splits, made.decoded], [{ train: 10, val: 5 }, 15]);
 });
 
-test('refuses to go on with pictures of the same names and other contents', async () => {
+test('refuses to continue with images of the same names and other contents', async () => {
   const other = await pictures('repainted');
   const out = join(root, 'repainted pack');
   await make(out, other);
   rmSync(join(out, 'pack.json'));
   const picture = join(other, 'train', 'ant', '0.png');
   writeFileSync(picture, readFileSync(join(other, 'train', 'bee', '0.png')));
-  await assert.rejects(make(out, other), /was begun with other pictures: train\/ant\/0\.png has other pixels now/);
+  await assert.rejects(make(out, other), /was begun with other images: train\/ant\/0\.png has other pixels now/);
 });
 
-test('mends what was deleted of a finished set, and takes in pictures that can be read by now', async () => {
-  const other = await pictures('mended');
-  const out = join(root, 'mended pack');
+test('restores what was deleted from a finished set, and adds images that have become readable', async () => {
+  const other = await pictures('restored');
+  const out = join(root, 'restored pack');
   const picture = join(other, 'train', 'ant', '2.png');
   const bytes = readFileSync(picture);
-  writeFileSync(picture, 'no picture');
-  await assert.rejects(make(out, other), /1 of 16 pictures are unreadable/);
+  writeFileSync(picture, 'no image');
+  await assert.rejects(make(out, other), /1 of 16 images are unreadable/);
   writeFileSync(picture, bytes);
-  assert.equal((await make(out, other)).decoded, 2); // and the last shard, of one picture
+  assert.equal((await make(out, other)).decoded, 2); // and the last shard, of one image
   const whole = readdirSync(out).map((file) => [file, readFileSync(join(out, file))] as const);
   for (const kind of ['bin', 'json']) rmSync(join(out, `pictures-00001.${kind}`));
   assert.equal((await make(out, other)).decoded, 6);
@@ -129,7 +129,7 @@ test('mends what was deleted of a finished set, and takes in pictures that can b
   assert.deepEqual(Buffer.from(splits.train.pixels(2, stream)), Buffer.from(plain.splits.train.pixels(2, stream)));
 });
 
-test('leaves out what cannot be read, names it, and finds damage when a picture is used', async () => {
+test('leaves out what cannot be read, names it, and finds damage when an image is used', async () => {
   const many = join(root, 'many');
   for (const label of ['a', 'b']) {
     mkdirSync(join(many, 'train', label), { recursive: true });
@@ -140,7 +140,7 @@ test('leaves out what cannot be read, names it, and finds damage when a picture 
       .toBuffer();
     for (let i = 0; i < 60; i++) writeFileSync(join(many, 'train', label, `${String(i).padStart(2, '0')}.png`), png);
   }
-  writeFileSync(join(many, 'train', 'a', '07.png'), 'no picture');
+  writeFileSync(join(many, 'train', 'a', '07.png'), 'no image');
   const out = join(root, 'damaged');
   const made = await make(out, many);
   assert.deepEqual(
@@ -157,7 +157,7 @@ test('leaves out what cannot be read, names it, and finds damage when a picture 
   // Fresh descriptors, as a later run has them.
   const later = (await openDataset(out, { imagePx: PX })).splits.train;
   const at = Array.from({ length: 119 }, (_, i) => i).find((i) => later.name(i) === 'train/a/17.png')!;
-  const damaged = /pictures-00003\.bin: picture 2, train\/a\/17\.png, is damaged; delete this file/;
+  const damaged = /pictures-00003\.bin: image 2, train\/a\/17\.png, is damaged; delete this file/;
   assert.throws(() => later.pixels(at, stream), damaged);
   await assert.rejects(loadPictures(later, Uint32Array.of(at + 1, at)), damaged);
   later.pixels(at + 1, stream);
@@ -175,7 +175,7 @@ test('says what is wrong with a prepared set', async () => {
   await make(out);
   await assert.rejects(
     openDataset(out, { imagePx: 13 }),
-    /holds pictures of 12 pixels, the network takes them from 13; prepare it again with --size 13/,
+    /holds images of 12 pixels, the network takes them from 13; prepare it again with --size 13/,
   );
   for (const name of ['val.bin', 'mean.bin']) {
     const whole = readFileSync(join(out, name));
@@ -219,7 +219,7 @@ test('trains from a prepared set to the same weights as from the folder', async 
   assert.deepEqual(results[1], results[0]); // files of weights are named by their hash
 });
 
-test('ends with 2 where a flag is missing', async () => {
+test('ends with 2 if a flag is missing', async () => {
   const { code, stderr } = await alexnet('prepare', '--data', folder);
   assert.equal(code, 2);
   assert.match(stderr, /expected --data DATA and --out PACK/);

@@ -18,7 +18,7 @@ const PX = 32;
 const RECORD = PX * PX * 3;
 const unused = random('unused');
 
-/** Three classes, splits of 13 and 5 pictures of one colour each. */
+/** Three classes, splits of 13 and 5 images of one colour each. */
 async function pictures(): Promise<Files> {
   const files: Files = {};
   for (let n = 0; n < 18; n++) {
@@ -70,7 +70,7 @@ async function same(far: Dataset, near: Dataset): Promise<void> {
   }
 }
 
-test('a pack behind a URL is the one on disk, picture by picture, also past failures', async (t) => {
+test('a pack behind a URL is the one on disk, image by image, also past failures', async (t) => {
   const { pack, server, open } = await packServed(t);
   server.fail('pack.json', [status(503), brokenAfter(20)]);
   server.fail('pictures-00001.json', [(response) => response.destroy()]);
@@ -81,17 +81,17 @@ test('a pack behind a URL is the one on disk, picture by picture, also past fail
   await same(await open(`${server.url}/pack/?signature=a%2Fb`), await open(pack));
 });
 
-test('pictures of a block are one shard', async (t) => {
+test('images of a block are one shard', async (t) => {
   const { pack, server, open } = await packServed(t);
   const { train, val } = (await open(`${server.url}/pack`)).splits;
-  // A shard of 5 pictures fills no block: 13 of train, in three shards, then 5 of val.
+  // A shard of 5 images fills no block: 13 of train, in three shards, then 5 of val.
   assert.deepEqual([...train.shards!.of], [0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2]);
   assert.deepEqual([...val.shards!.of], [2, 2, 3, 3, 3]);
   assert.equal(train.shards!.together, 511); // of 1366 · 3072 bytes each, in 2 GiB
   assert.equal((await open(pack)).splits.train.shards, undefined);
 });
 
-test('fetches a damaged picture again, and names one that stays so', async (t) => {
+test('fetches a damaged image again, and names one that stays so', async (t) => {
   const { server, open } = await packServed(t);
   const damaged = flips(RECORD + 5);
   const all = Uint32Array.from({ length: 5 }, (_, i) => i);
@@ -101,12 +101,12 @@ test('fetches a damaged picture again, and names one that stays so', async (t) =
   await loadPictures((await open(`${server.url}/pack`)).splits.train, all); // and is kept as it should be
   server.fail('pictures-00001.bin', [damaged], true);
   const where =
-    /pictures-00001\.bin: picture 1, train\/\w+\/\d+\.png, is damaged; fetched anew it is no better: upload/;
+    /pictures-00001\.bin: image 1, train\/\w+\/\d+\.png, is damaged; fetching it again did not help: upload/;
   await assert.rejects(loadPictures(train, Uint32Array.of(5, 6)), where);
   await loadPictures(train, Uint32Array.of(5, 7));
 });
 
-test('fetches a damaged list of pictures again, and names one that stays so', async (t) => {
+test('fetches a damaged list of images again, and names one that stays so', async (t) => {
   const { server, open } = await packServed(t);
   const damaged = flips(9);
   server.fail('val.bin', [sends((bytes) => bytes), damaged]);
@@ -123,7 +123,7 @@ test('says where no pack is, and which file of one is missing', async (t) => {
   const { server, open } = await packServed(t);
   await assert.rejects(
     open(`${server.url}/elsewhere`),
-    /elsewhere\/pack\.json: expected a file, got 404 Not Found; look/,
+    /elsewhere\/pack\.json: expected a file, got 404 Not Found; check/,
   );
   server.fail('pictures-00003.json', [status(404)]);
   await assert.rejects(open(`${server.url}/pack`), /pictures-00003\.json: expected a file, got 404/);
@@ -162,7 +162,7 @@ test('shards behind URLs with braces are those on disk, held or streamed, also p
   await assert.rejects(open(far, { remote: again.remote }), /s-0010\.tar: expected a file, got 404/);
 });
 
-test('takes the names of classes beside the first shard, or beside the folders of splits', async (t) => {
+test('takes the names of classes next to the first shard, or next to the folders of splits', async (t) => {
   const names = 'cat\nant\nbee\n';
   for (const more of [{ 'classes.txt': names }, { 'train/classes.txt': names }] as Files[]) {
     const { far, open } = await shardsServed(t, more);
@@ -190,7 +190,7 @@ test('tells splits by the names of shards, and prepares shards behind URLs', asy
   assert.deepEqual([splits, labels], [{ train: 4, val: 2 }, ['emu', 'yak']]);
 });
 
-test('names a shard that is cut short on the server, and what is no shard', async (t) => {
+test('names a shard that is cut short on the server, and what is not a shard', async (t) => {
   const { root, far, open, server } = await shardsServed(t);
   const file = join(root, 'train/s-0008.tar');
   await writeFile(file, readFileSync(file).subarray(0, 700));

@@ -120,7 +120,7 @@ test('says after the last try what was expected and what came', async (t) => {
     server.fail('a.bin', [fault], true);
     await assert.rejects(files.read(url, BLOCK, 5), (error: Error) => {
       assert.ok(error instanceof UserError);
-      const expected = `^${url}: expected bytes 1000 to 1999, got ${came} \\(3 tries\\); look at server and connection, then repeat the command$`;
+      const expected = `^${url}: expected bytes 1000 to 1999, got ${came} \\(3 tries\\); check the server and the connection, then repeat the command$`;
       assert.match(error.message, new RegExp(expected));
       return true;
     });
@@ -143,7 +143,7 @@ test('after a last try nothing that waits is tried', async (t) => {
 test('does not try again what would end the same', async (t) => {
   const { server, url, open } = await fileServed(t);
   for (const [fault, came] of [
-    [status(403), /a\.bin: expected a part of the file \(206\), got 403 Forbidden; look at/],
+    [status(403), /a\.bin: expected a part of the file \(206\), got 403 Forbidden; check/],
     [status(200), /a\.bin: .* got the whole \(200\): this server does not answer range requests/],
     [status(404), /a\.bin: expected a file, got 404 Not Found/],
   ] as [Fault, RegExp][]) {
@@ -202,7 +202,7 @@ test('finds a damaged or cut block in the cache and fetches it again', async (t)
   assert.equal(blocks(server).length, 2);
   server.requests.length = 0;
   assert.deepEqual(await open().whole(url), BYTES);
-  assert.equal(blocks(server).length, 0, 'they are mended');
+  assert.equal(blocks(server).length, 0, 'they are restored');
 });
 
 test('instances that share a cache read whole blocks, and keep to the bound together', async (t) => {
@@ -224,7 +224,7 @@ test('instances that share a cache read whole blocks, and keep to the bound toge
   }
 });
 
-test('goes on without a cache where a block does not fit, and says which folder cannot be written', async (t) => {
+test('continues without a cache if a block does not fit, and says which folder cannot be written', async (t) => {
   const { server, url, cacheFolder, open } = await fileServed(t);
   const small = open({ cacheBytes: 900 });
   for (let i = 0; i < 2; i++) assert.deepEqual(await small.read(url, 0, 3), BYTES.subarray(0, 3));
@@ -232,7 +232,7 @@ test('goes on without a cache where a block does not fit, and says which folder 
   writeFileSync(cacheFolder, 'a file');
   await assert.rejects(
     open().read(url, 0, 3),
-    /cache: expected a folder to keep blocks .*; name another by ALEXNET_CACHE/,
+    /cache: expected a folder to keep blocks .*; choose another with ALEXNET_CACHE/,
   );
 });
 
@@ -259,5 +259,5 @@ test('in the order of an epoch each process fetches a block about once, with a c
     return counts;
   };
   for (const count of await fetched(far)) assert.ok(count <= blocksInAll / 2 + 1, `${count} of ${blocksInAll}`);
-  for (const count of await fetched(near)) assert.ok(count > 100, `${count}, were the order one of all pictures`);
+  for (const count of await fetched(near)) assert.ok(count > 100, `${count}, were the order one of all images`);
 });

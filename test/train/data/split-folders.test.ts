@@ -67,7 +67,7 @@ test('recognises a split in every form of its name, alone and with words before 
 const imagesOf = (folders: string[], classes: string[]) =>
   folders.flatMap((folder) => classes.flatMap((name) => [1, 2].map((n) => `${folder}/${name}/${n}.png`)));
 
-test('never takes folders of classes for classes where two or more are named as splits', () => {
+test('never takes folders of classes for classes if two or more are named as splits', () => {
   const oneForm = fc.constantFrom(alone, fc.constant('xyz_*')).chain((words) =>
     fc.tuple(
       splitForm('train', words),
@@ -83,7 +83,7 @@ test('never takes folders of classes for classes where two or more are named as 
       assert.deepEqual(places[0], { split: 'train', className: 'dog' });
       assert.deepEqual(places[1], { split: splitName(held)!.split, className: 'dog' });
       assert.equal(placeOf(`${folders[0]}/1.png`), undefined);
-      // The same names with images directly in them are no classes either, nor with one class beside.
+      // The same names with images directly in them are no classes either, nor with one class next to them.
       const bare = folders.map((folder) => `${folder}/1.png`);
       assert.throws(() => findLayout('SOURCE', bare), /lies in no class folder; expected .*\/<class>\/<image>/);
       const beside = [...wrapped, 'cat/1.png'].join('/');
@@ -93,7 +93,7 @@ test('never takes folders of classes for classes where two or more are named as 
   );
 });
 
-test('takes a folder named as a split for a class where images lie in it and other classes beside it', () => {
+test('takes a folder named as a split for a class if images lie in it and other classes next to it', () => {
   fc.assert(
     fc.property(
       fc.constantFrom('train', 'Train', 'bullet_train', 'test', 'valid', 'dev board', 'test tube'),
@@ -116,7 +116,7 @@ const CASES: { of: string; paths: string[]; says: RegExp }[] = [
   {
     of: 'two folders of one split',
     paths: imagesOf(['train', 'Training', 'test'], ['a', 'b']),
-    says: /(train\/ and Training\/|Training\/ and train\/) name the same split, train; expected one folder a split/,
+    says: /(train\/ and Training\/|Training\/ and train\/) name the same split, train; expected one folder per split/,
   },
   {
     of: 'a split next to a class',
@@ -134,7 +134,7 @@ const CASES: { of: string; paths: string[]; says: RegExp }[] = [
     says: /found xyz_train\/, .*next to pred\//,
   },
   {
-    of: 'splits deep beside other images, one of them only',
+    of: 'splits deep next to other images, one of them only',
     paths: [...imagesOf(['archive/set/train'], ['a', 'b']), 'docs/1.png'],
     says: /found archive\/set\/train\/, .*next to docs\//,
   },

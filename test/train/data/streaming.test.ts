@@ -19,7 +19,7 @@ import { type Files, tarBytes, temporaryFolder, writeArchive, writeFiles } from 
 
 const imagePx = 32;
 const unused = random('unused');
-/** Two classes, splits of 13 and 6 noisy pictures of all formats, some turned by EXIF, and one that is no picture. */
+/** Two classes, splits of 13 and 6 noisy images of all formats, some turned by EXIF, and one that is not an image. */
 let files: Files;
 before(async () => {
   files = {};
@@ -64,7 +64,7 @@ async function same(streamed: Dataset, held: Dataset): Promise<void> {
   assert.deepEqual(streamed.colours, colourStatistics(held.splits.train, 0));
 }
 
-test('decodes anew what memory would hold, from a folder, a tar and shards, with the same mean and colours', async (t) => {
+test('decodes at every use what memory would hold, from a folder, a tar and shards, with the same mean and colours', async (t) => {
   for (const source of [
     await writeFiles(t, files),
     await writeArchive(t, 'pictures.tar', await tarBytes(files)),
@@ -73,12 +73,12 @@ test('decodes anew what memory would hold, from a folder, a tar and shards, with
     const held = await openDataset(source, { imagePx });
     const streamed = await openDataset(source, { imagePx, stream: 'always' });
     assert.equal(held.streamed, undefined);
-    assert.match(streamed.streamed!, /^pictures are decoded anew at every use; "alexnet prepare" decodes them once$/);
+    assert.match(streamed.streamed!, /^images are decoded at every use; "alexnet prepare" decodes them once$/);
     await same(streamed, held);
   }
 });
 
-test('streams what would fill more than may be held, told by the number of pictures or met while reading', async (t) => {
+test('streams what would fill more than may be held, told by the number of images or met while reading', async (t) => {
   const folder = await writeFiles(t, files);
   const tar = await writeArchive(t, 'pictures.tar', await tarBytes(files));
   const held = await openDataset(folder, { imagePx });
@@ -86,13 +86,10 @@ test('streams what would fill more than may be held, told by the number of pictu
   for (const source of [folder, tar]) {
     const open = (pictures: number) => openDataset(source, { imagePx, stream: 'large', heldBytes: pictures * record });
     assert.equal((await open(19)).streamed, undefined);
-    // Of a tar's pictures, the first 7 are in memory when the eighth turns out to be too much.
+    // Of a tar's images, the first 7 are in memory when the eighth turns out to be too much.
     for (const pictures of [18, 7, 0]) {
       const streamed = await open(pictures);
-      assert.match(
-        streamed.streamed!,
-        /^decoded pictures would fill more than 0\.0 GB, half of the free memory: pictures/,
-      );
+      assert.match(streamed.streamed!, /^decoded images would fill more than 0\.0 GB, half of the free memory: images/);
       await same(streamed, held);
     }
   }
@@ -113,8 +110,8 @@ test('holds a compressed archive in memory, and refuses to stream one', async (t
   });
 });
 
-test('lists pictures that cannot be read when they are first met, and names one that is gone later', async (t) => {
-  const many: Files = { 'train/ant/none.png': 'no picture' };
+test('lists images that cannot be read when they are first met, and names one that is gone later', async (t) => {
+  const many: Files = { 'train/ant/none.png': 'no image' };
   for (let n = 0; n < 120; n++) many[`train/${n % 2 ? 'ant' : 'bee'}/${n}.png`] = files['train/bee/1.png'];
   const folder = await writeFiles(t, many);
   const { splits, skipped } = await openDataset(folder, { imagePx, stream: 'always' });
@@ -131,7 +128,7 @@ test('lists pictures that cannot be read when they are first met, and names one 
   }
 });
 
-/** A split whose pictures are numbers, which counts batches under way and fails at some. */
+/** A split whose images are numbers, which counts batches under way and fails at some. */
 function counted(fails: number[] = []) {
   const loads: number[] = [];
   const split: Split = {
@@ -219,7 +216,7 @@ test('trains and evaluates to the same from memory, from files and from shards a
   const words = ['--model', 'cifar10-quick', '--epochs', '2', '--batch', '4', '--colour-noise', '0.1', '--stream'];
   const { code, stderr } = await alexnet('train', '--data', folder, '--out', streamed, ...words);
   assert.equal(code, 0, stderr);
-  assert.ok(stderr.includes(`${folder}: pictures are decoded anew at every use`), stderr);
+  assert.ok(stderr.includes(`${folder}: images are decoded at every use`), stderr);
   const expected = await outcome(held, false);
   assert.deepEqual(await outcome(streamed, true), expected);
   assert.deepEqual(await outcome(sharded, true), expected);

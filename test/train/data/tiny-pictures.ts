@@ -1,5 +1,5 @@
 /**
- * Tiny data sets for tests: pictures of one colour, written as folders and as archives.
+ * Tiny data sets for tests: images of one colour, written as folders and as archives.
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -13,7 +13,7 @@ import { pack } from 'tar-stream';
 /** Paths to contents; a path ending in `/` is a folder and has null. */
 export type Files = Record<string, Buffer | string | null>;
 
-/** A lossless picture of one colour, wider than high. */
+/** A lossless image of one colour, wider than high. */
 export function plainPng(red: number, green: number, blue: number): Promise<Buffer> {
   return sharp({ create: { width: 9, height: 7, channels: 3, background: { r: red, g: green, b: blue } } })
     .png()

@@ -18,7 +18,7 @@ before(async () => {
 
 const open = (folder: string, more: object = {}) => openDataset(`webdataset:${folder}`, { imagePx, ...more });
 
-/** Name, label and first pixel of every picture. */
+/** Name, label and first pixel of every image. */
 async function contents(folder: string, split: string) {
   const dataset = await open(folder);
   const { length, labels, name, pixels } = dataset.splits[split];
@@ -78,7 +78,7 @@ test('takes classes by the lines of classes.txt, in its order, and splits by wor
   const folder = await writeFiles(t, { ...shards, 'classes.txt': 'yak/ox\r\ncat\r\nemu\r\nant\r\n' });
   const { labels, splits, notes } = await open(folder);
   assert.deepEqual(labels, ['yak or ox', 'ant']);
-  assert.deepEqual(notes, ['classes without a picture, left out: cat, emu']);
+  assert.deepEqual(notes, ['classes without an image, left out: cat, emu']);
   assert.deepEqual(Object.keys(splits).sort(), ['test', 'train', 'val']);
   assert.deepEqual(
     [[...splits.train.labels], [...splits.val.labels]],
@@ -97,21 +97,21 @@ test('reads classes.txt in Latin-1 or with a byte order mark', async (t) => {
   }
 });
 
-test('takes names as classes, and the training pictures as val where no shard says otherwise', async (t) => {
+test('takes names as classes, and the training images as val if no shard says otherwise', async (t) => {
   const files = { '1.cls': 'dog', '1.png': red, '2.cls': 'cat', '2.png': green };
   const { labels, splits, notes } = await open(await writeFiles(t, await shardsOf({ 'a.tar': files })));
   assert.deepEqual([labels, splits.val === splits.train], [['cat', 'dog'], true]);
-  assert.match(notes.join(), /pictures trained on also serve as val and test/);
+  assert.match(notes.join(), /images trained on also serve as val and test/);
 });
 
-test('opens no training shard where only val is wanted', async (t) => {
+test('opens no training shard if only val is wanted', async (t) => {
   const val = await shardsOf({ 'val/0.tar': { '1.cls': '0', '1.png': red, '2.cls': '1', '2.png': green } });
   const folder = await writeFiles(t, { ...val, 'train/0.tar': 'no archive' });
   const { splits, labels } = await open(folder, { splits: ['val'] });
   assert.deepEqual([Object.keys(splits).sort(), splits.val.length, labels], [['test', 'val'], 2, ['0', '1']]);
 });
 
-test('prepares shards to the pictures that they hold', async (t) => {
+test('prepares shards to the images that they hold', async (t) => {
   const files = { '1.cls': '11', '1.png': red, '2.cls': '2', '2.png': green, '3.cls': '11', '3.png': blue };
   const folder = await writeFiles(t, await shardsOf({ 'train/0.tar': files, 'test/0.tar': files }));
   const out = join(await temporaryFolder(t), 'pack');
@@ -147,12 +147,8 @@ test('names shard and sample of what is missing, twice or out of range', async (
     [{ 'k/2.png': red }, undefined, 'has no class \\(\\.cls, or \\.json with "label" or "cls"\\); the files'],
     [{ 'k/2.png': red, 'k/2.json': '{"size":3}' }, undefined, 'has no class'],
     [{ 'k/2.png': red, '3.cls': '1', '3.png': red, 'k/2.cls': '1' }, undefined, 'has no class'],
-    [{ 'k/2.cls': '1', 'k/2.bmp': red }, undefined, 'has no picture'],
-    [
-      { 'k/2.png': red, 'k/2.jpg': red, 'k/2.cls': '1' },
-      undefined,
-      'has two pictures, \\.png and \\.jpg; expected one',
-    ],
+    [{ 'k/2.cls': '1', 'k/2.bmp': red }, undefined, 'has no image'],
+    [{ 'k/2.png': red, 'k/2.jpg': red, 'k/2.cls': '1' }, undefined, 'has two images, \\.png and \\.jpg; expected one'],
     [{ 'k/2.png': red, 'k/2.PNG': red, 'k/2.cls': '1' }, undefined, 'has two files \\.png'],
     [{ 'k/2.png': red, 'k/2.cls': '-1' }, undefined, 'its class is "-1"; expected a whole number from 0, or a name'],
     [{ 'k/2.png': red, 'k/2.cls': '1.5' }, undefined, 'its class is "1\\.5"; expected a whole number'],
@@ -196,7 +192,7 @@ test('refuses one class, a class that val lacks, names that are equal, and folde
   await refuses(join(await temporaryFolder(t), 'nowhere'), /nowhere: cannot be read \(ENOENT\)/);
 });
 
-test('refuses a shard that is cut short or has a flipped byte in a header, and lists a picture that is damaged', async (t) => {
+test('refuses a shard that is cut short or has a flipped byte in a header, and lists an image that is damaged', async (t) => {
   const files: Files = {};
   for (let i = 0; i < 120; i++) {
     files[`${i}.cls`] = String(i % 2);
@@ -209,7 +205,7 @@ test('refuses a shard that is cut short or has a flipped byte in a header, and l
   const shard = join(folder, 's-1.tar');
   await truncate(shard, 20 * 512 + 40);
   await refuses(folder, /s-1\.tar: the archive is cut short or damaged after \d+ members/);
-  await writeFile(shard, bytes.subarray(0, 50 * 1024 + 512 + 40)); // inside a picture
+  await writeFile(shard, bytes.subarray(0, 50 * 1024 + 512 + 40)); // inside an image
   await refuses(folder, /s-1\.tar: the archive is cut short or damaged after \d+ members .*Unexpected end of data/);
   await truncate(shard, 20 * 512);
   await refuses(folder, /s-1\.tar: the archive is cut short or damaged after \d+ members .*closing blocks/);

@@ -4,7 +4,7 @@ import { networkSpeed, stepCost } from '../../../train/distributed/cost-model.js
 
 const near = (actual: number, expected: number) => assert.ok(Math.abs(actual - expected) < 1e-9, `${actual}`);
 
-test('reckons two machines by hand: the first bucket travels while the second is computed', () => {
+test('matches an estimate made by hand for two machines: the first bucket travels while the second is computed', () => {
   // 2 (n − 1) / n is 1: 100 bytes travel 2 s and 30 bytes 0.6 s, each with two rounds of 50 µs.
   const buckets = [
     { ready: 1, bytes: 100 },
@@ -16,7 +16,7 @@ test('reckons two machines by hand: the first bucket travels while the second is
   near(exposed, 3 + 0.6 + 200e-6 - 2.5);
 });
 
-test('reckons no wait where the network is idle when a bucket is ready', () => {
+test('estimates no wait if the network is idle when a bucket is ready', () => {
   const buckets = [
     { ready: 1, bytes: 100 },
     { ready: 9, bytes: 30 },

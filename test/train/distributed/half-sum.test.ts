@@ -18,7 +18,7 @@ test('rounds to float16 as the standard says', () => {
 
 test('sums of three processes are equal everywhere, and right to 11 bits of every number', async () => {
   const stream = random('gradients');
-  // 11 places are no multiple of 3; gradients of all sizes, some far below float16's smallest number.
+  // 11 places are not a multiple of 3; gradients of all sizes, some far below float16's smallest number.
   const own = [0, 1, 2].map(() =>
     Float32Array.from({ length: 11 }, (_, i) => 10 ** ((i >> 2) - 10) * (1 + stream.uniform())),
   );

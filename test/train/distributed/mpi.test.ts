@@ -61,7 +61,7 @@ test('is a job of one process without a launcher', { skip: launchers[0].skip }, 
   assert.deepEqual([rank, size, short], [0, 1, [0, 1]]);
 });
 
-test('says what to install where there is no library', async () => {
+test('says what to install if there is no library', async () => {
   const missing = run(process.execPath, [COLLECTIVES], { env: { ...process.env, ALEXNET_MPI: 'libnone.so.1' } });
   await assert.rejects(missing, /no MPI library found: libnone\.so\.1 .*install Open MPI or MPICH/);
 });

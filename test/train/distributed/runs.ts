@@ -13,7 +13,7 @@ const CLI = fileURLToPath(new URL('../../../cli/main.js', import.meta.url));
 export const [openMpi, mpich] = launchers;
 const BATCH = 32;
 
-/** Grey pictures of noise, brighter by class, as idx files: `pictures` to train on, and 11 to validate on. */
+/** Grey images of noise, brighter by class, as idx files: `pictures` to train on, and 11 to validate on. */
 export function idxFiles(folder: string, pictures: number, seed = 'noise'): Record<string, Buffer> {
   const [rows, columns, classes] = [9, 7, 4];
   const set = (name: string, count: number) => {
@@ -40,7 +40,7 @@ function header(...words: number[]): Buffer {
   return bytes;
 }
 
-/** 65 pictures: three steps of 32, 32 and 1 an epoch, so that some processes have none of the last; without dropout, since masks differ. */
+/** 65 images: three steps of 32, 32 and 1 an epoch, so that some processes have none of the last; without dropout, since masks differ. */
 export const words = (out: string, epochs: number, ...more: string[]) =>
   [CLI, 'train', '--data', 'idx:data', '--model', 'cifar10-quick', '--lr', '0.001', '--batch', String(BATCH)].concat(
     ['--schedule', 'constant', '--epochs', String(epochs), '--out', out],
@@ -86,7 +86,7 @@ export const lines = async (run: string): Promise<{ epoch: number; step: number;
     .split('\n')
     .map((line) => JSON.parse(line));
 
-/** A folder with the pictures of these runs. */
+/** A folder with the images of these runs. */
 export async function runFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'alexnet-mpi-'));
   await mkdir(join(folder, 'data'));

@@ -63,7 +63,7 @@ test('processes with other settings or data refuse to start', { skip: openMpi.sk
   );
   says(
     await start({ folder: join(folder, 'b'), words: words(out, 1, ...together) }),
-    /some pictures \(SHA-256\): rank 0 has/,
+    /some images \(SHA-256\): rank 0 has/,
   );
   says(
     await start({ folder, words: words(out, 1, ...together) }),
@@ -71,18 +71,18 @@ test('processes with other settings or data refuse to start', { skip: openMpi.sk
   );
 });
 
-test('more processes than a batch has pictures leave the run as it was', { skip: openMpi.skip }, async () => {
+test('more processes than a batch has images leave the run as it was', { skip: openMpi.skip }, async () => {
   const config = join(folder, 'one/config.json');
   const before = await readFile(config, 'utf8');
   const asked = words('one', 5, ...together, '--resume', '--force', '--batch', '2');
   const { code, stderr } = await launch(openMpi, [{ size: 3, folder, words: asked }]);
   assert.notEqual(code, 0);
   assert.match(stderr, /changed: .*batch was 32, now 2/);
-  assert.match(stderr, /a batch of 2 pictures for 3 processes/);
+  assert.match(stderr, /a batch of 2 images for 3 processes/);
   assert.equal(await readFile(config, 'utf8'), before);
 });
 
-test('a process that dies ends the job, which goes on with others', { skip: openMpi.skip }, async () => {
+test('a process that dies ends the job, which continues with others', { skip: openMpi.skip }, async () => {
   let victim: number | undefined;
   const { code, stderr } = await launch(
     openMpi,
@@ -102,7 +102,7 @@ test('a process that dies ends the job, which goes on with others', { skip: open
   const resumed = [{ size: 3, folder, words: words('run', epoch + 1, ...together, '--resume') }];
   const { code: resumedCode, stderr: resumedSays } = await launch(openMpi, resumed);
   assert.equal(resumedCode, 0, resumedSays);
-  assert.match(resumedSays, /going on after step \d+/);
+  assert.match(resumedSays, /continuing after step \d+/);
   await alone(folder, 'undisturbed', epoch + 1);
   assert.ok((await largestDifference(join(folder, 'undisturbed'), join(folder, 'run'))) < 1e-4);
 });

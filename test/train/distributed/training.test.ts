@@ -25,9 +25,9 @@ test('a signal to one process makes all stop after the same step and save', { sk
     process.kill(Number(/rank 1 is process (\d+)/.exec(all)![1]), 'SIGTERM');
   });
   assert.equal(code, 143, stderr);
-  const [, step] = /saved step (\d+); go on with: alexnet train --resume/.exec(stderr)!;
+  const [, step] = /saved step (\d+); continue with: alexnet train --resume/.exec(stderr)!;
   const { stderr: resumedSays } = await launch(openMpi, [
     { size: 2, folder, words: words('stopped', 1 + Math.ceil(Number(step) / 3), ...together, '--resume') },
   ]);
-  assert.match(resumedSays, new RegExp(`going on after step ${step}`));
+  assert.match(resumedSays, new RegExp(`continuing after step ${step}`));
 });

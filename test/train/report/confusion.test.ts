@@ -4,7 +4,7 @@ import type { PicturePrediction } from '../../../train/evaluate/evaluate.js';
 import { Confusion } from '../../../train/report/confusion.js';
 import { WorstAnswers } from '../../../train/report/worst-answers.js';
 
-/** Four classes: 0 is right twice and taken for 2 and 1 once each; 1 is taken for 3 twice; 2 is always right; 3 has no picture. */
+/** Four classes: 0 is right twice and taken for 2 and 1 once each; 1 is taken for 3 twice; 2 is always right; 3 has no image. */
 function byHand(): Confusion {
   const confusion = new Confusion(4);
   const answers = [
@@ -20,7 +20,7 @@ function byHand(): Confusion {
   return confusion;
 }
 
-test('counts pictures by true and predicted class', () => {
+test('counts images by true and predicted class', () => {
   const confusion = byHand();
   const matrix = [0, 1, 2, 3].map((label) => [0, 1, 2, 3].map((predicted) => confusion.at(label, predicted)));
   assert.deepEqual(matrix, [
@@ -31,7 +31,7 @@ test('counts pictures by true and predicted class', () => {
   ]);
 });
 
-test('gives each class its pictures, its errors and its most frequent mistake, of equal ones the lower class', () => {
+test('gives each class its images, its errors and its most frequent mistake, of equal ones the lower class', () => {
   assert.deepEqual(byHand().byClass(), [
     { label: 0, pictures: 4, wrong: 2, mistake: { predicted: 1, pictures: 1 } },
     { label: 1, pictures: 2, wrong: 2, mistake: { predicted: 3, pictures: 2 } },
@@ -40,7 +40,7 @@ test('gives each class its pictures, its errors and its most frequent mistake, o
   ]);
 });
 
-test('orders confused pairs by pictures, then by class', () => {
+test('orders confused pairs by images, then by class', () => {
   assert.deepEqual(byHand().pairs(), [
     { label: 1, predicted: 3, pictures: 2 },
     { label: 0, predicted: 1, pictures: 1 },

@@ -23,7 +23,7 @@ import { axisOf, linesOf } from '../plot/read-plot.js';
 const LABELS = ['"quoted" & more', '<img src=x onerror=alert(1)>', 'plain'];
 const ESCAPED = ['&quot;quoted&quot; &amp; more', '&lt;img src=x onerror=alert(1)&gt;', 'plain'];
 const SIDE = 32;
-/** Validation pictures by class. */
+/** Validation images by class. */
 const COUNTS = [4, 7, 6];
 const INTERRUPT = { signal: undefined, close: () => undefined };
 
@@ -82,12 +82,12 @@ function tableOf(text: string, caption: string): string[][] {
 
 const percent = (fraction: number, digits = 2) => `${(100 * fraction).toFixed(digits)} %`;
 
-/** Rounded to so many digits; 1e-4 for what float32 sums in another order differ by. */
+/** Number of digits; 1e-4 for what float32 sums in another order differ by. */
 function assertShown(text: string, value: number, digits: number): void {
   assert.ok(Math.abs(Number(text) - value) < 0.5 * 10 ** -digits + 1e-4, `expected ${value}, shown ${text}`);
 }
 
-/** What the checkpoint says of every picture, computed from the files with nothing of the evaluation: logits, softmax, loss. */
+/** What the checkpoint says of every image, computed from the files with nothing of the evaluation: logits, softmax, loss. */
 async function answersByHand(mirrored: boolean) {
   const mean = new Float32Array(Uint8Array.from(await readFile(join(run, 'mean.bin'))).buffer);
   const { model } = await loadCheckpoint(join(run, 'best'));
@@ -121,7 +121,7 @@ test('gives the errors, the losses and the confusions that a computation of its 
     assert.deepEqual([top1, top5], [`${percent(error)} ± ${(100 * deviation).toFixed(2)}`, '0.00 % ± 0.00']);
     assertShown(shownLoss, loss, 4);
   }
-  assert.deepEqual([crops[1][0], crops[2][0]], ['centre crop', 'picture and mirror image, averaged']);
+  assert.deepEqual([crops[1][0], crops[2][0]], ['centre crop', 'image and mirror image, averaged']);
 
   const matrix = LABELS.map((_, label) =>
     LABELS.map((__, predicted) => single.filter((a) => a.label === label && a.predicted === predicted).length),
@@ -145,7 +145,7 @@ test('gives the errors, the losses and the confusions that a computation of its 
   }
 });
 
-test('shows the pictures with the greatest losses first, themselves, with their classes and probabilities', async () => {
+test('shows the images with the greatest losses first, themselves, with their classes and probabilities', async () => {
   const text = await reportOf();
   const expected = (await answersByHand(false)).toSorted((a, b) => b.loss - a.loss);
   const cards = [...text.matchAll(/<li><figure>(.*?)<\/figure><\/li>/gs)].map(([, card]) => card);
@@ -162,7 +162,7 @@ test('shows the pictures with the greatest losses first, themselves, with their 
     assert.ok(cards[i].includes(`alt="${ESCAPED[label]}, predicted ${ESCAPED[predicted]}"`));
     const [, base64] = cards[i].match(/src="data:image\/png;base64,([^"]*)"/)!;
     const pixels = await sharp(Buffer.from(base64, 'base64')).raw().toBuffer();
-    assert.ok(pixels.equals(pictures.find((picture) => picture.name === name)!.pixels), `the picture of ${name}`);
+    assert.ok(pixels.equals(pictures.find((picture) => picture.name === name)!.pixels), `the image of ${name}`);
   }
 });
 
@@ -238,7 +238,7 @@ async function copyOfRun(name: string): Promise<string> {
   return join(folder, name);
 }
 
-test('reports what there is where the data set has moved, and says which flag names it', async () => {
+test('reports what there is if the data set has moved, and says which flag names it', async () => {
   const moved = join(folder, 'moved.tar');
   await rename(data, moved);
   try {
@@ -253,7 +253,7 @@ test('reports what there is where the data set has moved, and says which flag na
   }
 });
 
-test('says of a split or a checkpoint that is not there what could be had instead', async () => {
+test('says of a split or a checkpoint that does not exist what is available instead', async () => {
   await assert.rejects(reportOf({ split: 'holdout' }), /no split "holdout"; there are: val, test/);
   const copy = await copyOfRun('without-best');
   await rm(join(copy, 'best'), { recursive: true });
@@ -268,7 +268,7 @@ test('reports a run that has only begun, and one that is imported', async () => 
   for (const entry of ['best', 'last', 'metrics.jsonl']) await rm(join(begun, entry), { recursive: true });
   await writeFile(join(begun, 'lock'), JSON.stringify({ pid: process.ppid, host: hostname() }));
   const young = await reportOf({ run: begun });
-  assert.match(young, /0 of 3 epochs, 0 steps recorded; training goes on at this moment/);
+  assert.match(young, /0 of 3 epochs, 0 steps recorded; training is in progress/);
   assert.match(young, /Curves: metrics\.jsonl has no line yet/);
   assert.match(young, /no checkpoint best\/ yet; training saves one/);
   assert.match(young, /<section id="run">.*<section id="settings">/s);

@@ -29,16 +29,16 @@ export class Contents {
     const endings = [...this.leftOut].map(([ending, times]) => `${times} ${ending}`);
     const folders = [...this.skipped].map(([name, times]) => (times > 1 ? `${times} × ${name}` : name));
     return [
-      ...(endings.length > 0 ? [`left out, being no pictures: ${endings.join(', ')}`] : []),
+      ...(endings.length > 0 ? [`left out, being no images: ${endings.join(', ')}`] : []),
       ...(folders.length > 0 ? [`skipped folders: ${folders.join(', ')}`] : []),
     ];
   }
 
-  /** @throws {UserError} when there is no image */
+  /** @throws {UserError} if there is no image */
   check(source: string): void {
     if (this.paths.length > 0) return;
     throw new UserError(
-      `${source}: no pictures found (.jpg, .jpeg, .png, .webp, .gif)${this.notes.map((note) => `; ${note}`).join('')}`,
+      `${source}: no images found (.jpg, .jpeg, .png, .webp, .gif)${this.notes.map((note) => `; ${note}`).join('')}`,
     );
   }
 }

@@ -1,6 +1,6 @@
 /**
  * Everything in a .tar or .tar.gz, in the archive's order, streamed: nothing is unpacked to disk and one member at a time is
- * in memory. Whether it is compressed is told by its first bytes, not by its name.
+ * in memory. Whether it is compressed is recognised by its first bytes, not by its name.
  */
 import { posix } from 'node:path';
 import { pipeline, Transform, type TransformCallback } from 'node:stream';
@@ -18,7 +18,7 @@ import { OpenFiles } from './open-files.js';
 export const BLOCK = 512;
 const KINDS: Record<string, Member['kind']> = { file: 'file', 'contiguous-file': 'file', directory: 'folder' };
 
-/** A member of an archive; `position` is that of its bytes in the file, absent where the archive is compressed. */
+/** A member of an archive; `position` is that of its bytes in the file, absent if the archive is compressed. */
 export interface TarMember extends Member {
   position?: number;
   /** Of a hard link: the path of the member that it is another name of. */
@@ -28,7 +28,7 @@ export interface TarMember extends Member {
 /**
  * @param file   path, or URL, of the archive
  * @param files  through which it is read, now and later
- * @throws {UserError} when it is no tar, breaks off, or its compression is damaged: with what was read up to there
+ * @throws {UserError} when it is not a tar, is cut short, or its compression is damaged: with what was read up to there
  */
 export async function* tarMembers(file: string, files: PieceReader = new OpenFiles()): AsyncGenerator<TarMember> {
   const compressed = await isCompressed(file, files);
@@ -46,7 +46,7 @@ export async function* tarMembers(file: string, files: PieceReader = new OpenFil
       const { name, type, linkname, size } = entry.header;
       let reading: Promise<Buffer> | undefined;
       const read = () => {
-        // Whoever reads a member that breaks off is to be told of the archive.
+        // Whoever reads a member that is cut short learns of the archive.
         reading ??= buffer(entry).catch((cause: Error) => {
           throw cause instanceof UserError ? cause : brokenOff(file, tail.size, members, cause.message, cause);
         });
@@ -75,7 +75,7 @@ export async function* tarMembers(file: string, files: PieceReader = new OpenFil
     if (members === 0 && !compressed) throw notTar(file, reason, cause);
     throw brokenOff(file, tail.size, members, reason, cause);
   }
-  if (tail.size === 0 || tail.size % BLOCK !== 0) throw notTar(file, 'its size is no multiple of 512 bytes');
+  if (tail.size === 0 || tail.size % BLOCK !== 0) throw notTar(file, 'its size is not a multiple of 512 bytes');
   // Without this check an archive cut between two members would pass for a smaller data set.
   if (!isEndMark(tail.last)) throw brokenOff(file, tail.size, members, 'its closing blocks of zeros are missing');
 }
@@ -119,7 +119,7 @@ async function startOf(file: string, files: PieceReader): Promise<Buffer> {
 }
 
 function notTar(file: string, reason: string, cause?: unknown): UserError {
-  return new UserError(`${file}: expected a folder, a .tar or a .tar.gz, but this is no tar archive (${reason})`, {
+  return new UserError(`${file}: expected a folder, a .tar or a .tar.gz, but this is not a tar archive (${reason})`, {
     cause,
   });
 }

@@ -1,7 +1,7 @@
 /**
- * Batches for the network: pictures cropped, mirrored, mean subtracted, as float32. Source: Krizhevsky et al. 2012, §4.1 (random
- * 224×224 patches and their reflections, each picture on its own draw) and §2 (mean activity subtracted from each pixel, so the
- * mean is cropped and mirrored along with the picture); colours are shifted as in `colour.ts`.
+ * Batches for the network: images cropped, mirrored, mean subtracted, as float32. Source: Krizhevsky et al. 2012, §4.1 (random
+ * 224×224 patches and their reflections, each image on its own draw) and §2 (mean activity subtracted from each pixel, so the
+ * mean is cropped and mirrored along with the image); colours are shifted as in `colour.ts`.
  */
 import { type Crop, centreCrop, cutOut } from '../../../base/crops.js';
 import { random } from '../../../base/random.js';
@@ -9,7 +9,7 @@ import type { ColourStatistics, Rgb, Split } from '../dataset.js';
 import { colourShift } from './colour.js';
 
 export interface BatchOptions {
-  /** Side of the network's input, pixels; at most that of the pictures. */
+  /** Side of the network's input, pixels; at most that of the images. */
   inputPx: number;
   /** Mirror left to right with probability one half. */
   mirror: boolean;
@@ -17,28 +17,28 @@ export interface BatchOptions {
   randomCrop: boolean;
   /** Deviation of the colour shift; 0 or undefined: none. */
   colourNoise?: number;
-  /** Of the training pictures; needed for the shift. */
+  /** Of the training images; needed for the shift. */
   colours?: ColourStatistics;
   seed: number;
   epoch: number;
 }
 
-/** Pictures NHWC [n, inputPx, inputPx, 3], mean subtracted, about −128 … 128, and their class indices [n]. */
+/** Images NHWC [n, inputPx, inputPx, 3], mean subtracted, about −128 … 128, and their class indices [n]. */
 export interface Batch {
   images: Float32Array;
   labels: Int32Array;
 }
 
-/** Where batches are made one after another: memory asked for anew is mapped page by page, which takes as long as filling it. */
+/** If batches are made one after another: newly allocated memory is mapped page by page, which takes as long as filling it. */
 export interface BatchMemory {
   images?: Float32Array;
 }
 
 /**
- * A training batch. A picture's draws depend on seed, epoch and its index alone, not on the batch it is in.
+ * A training batch. An image's draws depend on seed, epoch and its index alone, not on the batch it is in.
  *
  * @param mean    [imagePx, imagePx, 3], see `meanImage`
- * @param order   indices of this batch's pictures in the split
+ * @param order   indices of this batch's images in the split
  * @param memory  holds its images, until the next batch is made there; default: its own
  */
 export function trainingBatch(
@@ -64,8 +64,8 @@ export function trainingBatch(
 }
 
 /**
- * The same crop of every picture, for evaluation.
- * @param streamSeed  names the draws of pictures that are made anew at each use; fixed draws and photographs ignore it
+ * The same crop of every image, for evaluation.
+ * @param streamSeed  names the draws of images that are made at each use; fixed draws and photographs ignore it
  */
 export function croppedBatch(
   split: Split,
@@ -82,7 +82,7 @@ export function croppedBatch(
   }));
 }
 
-/** A picture as evaluation sees it before cropping, uint8 [imagePx, imagePx, 3]; it may be the data set's own memory. */
+/** An image as evaluation sees it before cropping, uint8 [imagePx, imagePx, 3]; it may be the data set's own memory. */
 export function evaluationPixels(split: Split, index: number, streamSeed: number): Uint8Array {
   return split.pixels(index, random(streamSeed, 'evaluate', index));
 }

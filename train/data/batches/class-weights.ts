@@ -1,7 +1,7 @@
 /**
- * Weights of classes in the loss, for training pictures that are not as many of each. `balanced`: N / (C · n_c) for class c with n_c of the N
- * pictures of C classes, so that every class counts as much as any other (scikit-learn's `class_weight="balanced"`, after King and Zeng 2001,
- * "Logistic Regression in Rare Events Data"). Weights of a file are divided by their mean over the training pictures, Σ n_c w_c / N, as balanced
+ * Weights of classes in the loss, for training images that are not as many of each. `balanced`: N / (C · n_c) for class c with n_c of the N
+ * images of C classes, so that every class counts as much as any other (scikit-learn's `class_weight="balanced"`, after King and Zeng 2001,
+ * "Logistic Regression in Rare Events Data"). Weights of a file are divided by their mean over the training images, Σ n_c w_c / N, as balanced
  * ones have it at 1: gradients stay as large as without weights, and so does the learning rate that fits.
  */
 import { readFile } from 'node:fs/promises';
@@ -12,8 +12,8 @@ import { nameSome } from '../../../base/name-some.js';
 /**
  * @param given    `balanced`, or a JSON file: an object of weights above 0 by label
  * @param labels   of the data set
- * @param classes  class index of every training picture
- * @returns        by class index; their mean over the training pictures is 1
+ * @param classes  class index of every training image
+ * @returns        by class index; their mean over the training images is 1
  * @throws {UserError} when the file cannot be read, lacks a label, or has an unknown one or anything but weights
  */
 export async function classWeights(given: string, labels: string[], classes: Uint16Array): Promise<number[]> {
@@ -42,7 +42,7 @@ async function readWeights(file: string, labels: string[]): Promise<number[]> {
   }
   const weights = new Map<string, unknown>(Object.entries(contents));
   const unknown = [...weights.keys()].filter((label) => !labels.includes(label));
-  if (unknown.length > 0) throw new UserError(`${file}: no labels of the data set: ${nameSome(unknown)}`);
+  if (unknown.length > 0) throw new UserError(`${file}: not labels of the data set: ${nameSome(unknown)}`);
   const missing = labels.filter((label) => !weights.has(label));
   if (missing.length > 0) throw new UserError(`${file}: no weight for ${nameSome(missing)}; every label needs one`);
   return labels.map((label) => {

@@ -1,12 +1,12 @@
 /**
- * How the colours of the training pictures vary: principal components of RGB over all their pixels. Source: Krizhevsky et al. 2012, §4.1, which
- * shifts the colour of every training picture along them.
+ * How the colours of the training images vary: principal components of RGB over all their pixels. Source: Krizhevsky et al. 2012, §4.1, which
+ * shifts the colour of every training image along them.
  */
 import { type Random, random } from '../../../base/random.js';
 import type { ColourStatistics, Rgb, Split } from '../dataset.js';
 
 /**
- * @param seed  names the draws of pictures that are made anew at each use
+ * @param seed  names the draws of images that are made at each use
  */
 export function colourStatistics(split: Split, seed: number): ColourStatistics {
   const sums = new ColourSums();
@@ -14,7 +14,7 @@ export function colourStatistics(split: Split, seed: number): ColourStatistics {
   return sums.components();
 }
 
-/** The same of pictures that come one by one, in any order: the sums are whole numbers, exact below 2^53, some 2 million pictures of 256 pixels. */
+/** The same of images that come one by one, in any order: the sums are whole numbers, exact below 2^53, some 2 million images of 256 pixels. */
 export class ColourSums {
   private readonly sums = new Float64Array(3);
   private readonly products = new Float64Array(6); // RR, RG, RB, GG, GB, BB
@@ -92,7 +92,7 @@ export function principalComponents(matrix: readonly (readonly number[])[]): Col
 }
 
 /**
- * One picture's shift: Σ α_i · √λ_i · p_i with α_i drawn from N(0, deviation). The paper prints λ_i; variances of RGB in 0 … 255 would shift
+ * One image's shift: Σ α_i · √λ_i · p_i with α_i drawn from N(0, deviation). The paper prints λ_i; variances of RGB in 0 … 255 would shift
  * colours beyond all bounds, and the authors' code takes the standard deviation.
  */
 export function colourShift({ eigenvalues, eigenvectors }: ColourStatistics, deviation: number, stream: Random): Rgb {

@@ -1,4 +1,4 @@
-/** Which pictures a process trains on, step by step of an epoch: every process its own part of every batch, and no picture twice. */
+/** Which images a process trains on, step by step of an epoch: every process its own part of every batch, and no image twice. */
 import { permutation, type Random, random } from '../../../base/random.js';
 import type { Shards, Split } from '../dataset.js';
 import { batchesOf } from '../stream/read-ahead.js';
@@ -11,7 +11,7 @@ export interface Rank {
   size: number;
 }
 
-/** Pictures that the process takes of so many: neighbouring ranks' parts are neighbours, of lengths that differ by one at most. */
+/** Images that this process takes of `count`: neighbouring ranks' parts are neighbours, of lengths that differ by one at most. */
 export function partOf(count: number, { rank, size }: Rank): { start: number; end: number } {
   return { start: Math.floor((rank * count) / size), end: Math.floor(((rank + 1) * count) / size) };
 }
@@ -24,12 +24,12 @@ export function isReadByShards({ shards }: Split): boolean {
 export interface EpochOptions extends Rank {
   seed: number;
   epoch: number;
-  /** Pictures of a step, of all processes together. */
+  /** Images of a step, of all processes together. */
   batch: number;
 }
 
 /**
- * The process's pictures of every step, in an order drawn from seed and epoch; together the processes' are the batches that one
+ * The process's images of every step, in an order drawn from seed and epoch; together the processes' are the batches that one
  * process alone would have. Of a split in more shards than are shuffled together, each process reads shards of its own instead, and
  * shares at most the first and the last of them.
  * @param position  of the first step, from 0
@@ -78,7 +78,7 @@ function* batchesOfShards(
 }
 
 /**
- * Every picture is moved back by a random share of the window, so that what is read at any time lies within one window, which moves on
+ * Every image is moved back by a random share of the window, so that what is read at any time lies within one window, which moves on
  * evenly. Whole windows shuffled one by one would each begin with a stop to fetch nearly all of the next.
  */
 function shuffled(pictures: number[], window: number, { uniform }: Random): Uint32Array {

@@ -1,14 +1,14 @@
 /**
- * The mean picture of a training set. Source: Krizhevsky et al. 2012, §2: "subtracting the mean activity over the training set
+ * The mean image of a training set. Source: Krizhevsky et al. 2012, §2: "subtracting the mean activity over the training set
  * from each pixel".
  */
 import { random } from '../../../base/random.js';
 import type { Split } from '../dataset.js';
 
 /**
- * Mean of every pixel and channel over the split, in the range 0 … 255, layout of the pictures ([imagePx, imagePx, 3]).
- * Pictures that are made anew at each use count once per position, in draws named by `seed`.
- * Summed in float64: a float32 sum stops at 16.7 million, some 65,000 white pictures.
+ * Mean of every pixel and channel over the split, in the range 0 … 255, layout of the images ([imagePx, imagePx, 3]).
+ * Images that are made at each use count once per position, in draws named by `seed`.
+ * Summed in float64: a float32 sum stops at 16.7 million, some 65,000 white images.
  */
 export function meanImage(split: Split, seed: number): Float32Array {
   const sum = new MeanSum();
@@ -16,7 +16,7 @@ export function meanImage(split: Split, seed: number): Float32Array {
   return sum.mean();
 }
 
-/** The same of pictures that come one by one, in any order: sums of whole numbers are exact. */
+/** The same of images that come one by one, in any order: sums of whole numbers are exact. */
 export class MeanSum {
   private sums?: Float64Array;
   private pictures = 0;
@@ -34,7 +34,7 @@ export class MeanSum {
 }
 
 /**
- * Mean colour of a mean picture: R, G, B in 0 … 255.
+ * Mean colour of a mean image: R, G, B in 0 … 255.
  * @param mean  RGB interleaved, any size
  */
 export function meanColour(mean: Float32Array): [number, number, number] {

@@ -19,7 +19,7 @@ export const TRAINING_VENDORS: readonly Vendor[] = [
   { name: 'emojione-v1', licence: 'CC-BY-SA-4.0' },
 ];
 
-/** Tested on; no training picture comes from it. */
+/** Tested on; no training image comes from it. */
 export const HELD_OUT_VENDOR: Vendor = { name: 'twemoji', licence: 'CC-BY-4.0' };
 
 /** Class labels in index order. */

@@ -43,7 +43,7 @@ function loadIconSet(vendor: Vendor): IconSet {
   const require = createRequire(import.meta.url);
   const name = `@iconify-json/${vendor.name}/icons.json`;
   try {
-    // Installed beside this package, or in the project that the command is run from.
+    // Installed next to this package, or in the project that the command is run from.
     return require(require.resolve(name, { paths: [fileURLToPath(new URL('..', import.meta.url)), process.cwd()] }));
   } catch (cause) {
     throw new UserError(`emoji: package @iconify-json/${vendor.name} is not installed; ${installLine()}`, { cause });

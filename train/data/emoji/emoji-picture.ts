@@ -1,16 +1,16 @@
 /**
- * Puts one picture of the embedded data set together: a drawing at a size and place, over a background, brightened or darkened.
+ * Puts one image of the embedded data set together: a drawing at a size and place, over a background, brightened or darkened.
  */
 import type { Random } from '../../../base/random.js';
 import type { Drawing } from './emoji-drawings.js';
 
 const BASE_PX = 32;
 const BOXES_PX = [29, 32, 35];
-const CENTRED = 1; // of BOXES_PX: fills the picture
+const CENTRED = 1; // of BOXES_PX: fills the image
 const SHIFT_PX = 2;
 const GAIN = [0.85, 1.15];
 
-/** How one picture is put together; `size` counts the sizes of `boxesPx`, shifts are pixels from the centre, the colour is 0 to 255. */
+/** How one image is put together; `size` counts the sizes of `boxesPx`, shifts are pixels from the centre, the colour is 0 to 255. */
 export interface Placement {
   size: number;
   shiftX: number;
@@ -19,10 +19,10 @@ export interface Placement {
   background: [number, number, number];
 }
 
-/** Longer sides of the drawings in pixels: a little smaller than the picture, filling it, a little larger. */
+/** Longer sides of the drawings in pixels: a little smaller than the image, filling it, a little larger. */
 export const boxesPx = (imagePx: number): number[] => BOXES_PX.map((box) => scaled(box, imagePx));
 
-/** Fills the picture, as drawn, on white. */
+/** Fills the image, as drawn, on white. */
 export const CENTRED_ON_WHITE: Placement = {
   size: CENTRED,
   shiftX: 0,

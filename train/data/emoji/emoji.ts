@@ -1,11 +1,11 @@
 /**
- * The embedded data set `emoji`: drawings composited anew at every use, so that 600 drawings give any number of pictures.
+ * The embedded data set `emoji`: drawings composited at every use, so that 600 drawings give any number of images.
  *
- * train        six vendors' drawings: size 29, 32 or 35 px in a 32 px picture (scaled to others), shifted by up to 2 px, brightness
+ * train        six vendors' drawings: size 29, 32 or 35 px in a 32 px image (scaled to others), shifted by up to 2 px, brightness
  *              0.85 to 1.15, background white for half and a random colour for half
  * val          the same drawings, one fixed draw each, random background: chooses the checkpoint without a look at the test vendor
  * test-random  the held-out vendor's: fixed draws of size, shift and background colour; also named `test`
- * test-centred the held-out vendor's, filling the picture, on white
+ * test-centred the held-out vendor's, filling the image, on white
  */
 import sharp from 'sharp';
 import { UserError } from '../../../base/errors.js';
@@ -15,7 +15,7 @@ import { EMOJI_CLASSES, HELD_OUT_VENDOR, TRAINING_VENDORS, type Vendor } from '.
 import { type Drawing, renderDrawing, vendorSvgs } from './emoji-drawings.js';
 import { boxesPx, CENTRED_ON_WHITE, composite, drawRandom, drawTraining, type Placement } from './emoji-picture.js';
 
-/** An epoch passes every drawing this often, in other draws: 600 pictures would make epochs of a second. */
+/** An epoch passes every drawing this often, in other draws: 600 images would make epochs of a second. */
 const TRAIN_DRAWS = 10;
 /** Several fixed draws of each of the hundred held-out drawings make the error less a matter of luck. */
 const TEST_DRAWS = 5;
@@ -61,9 +61,9 @@ export async function openEmoji({ imagePx, splits: wanted, onProgress }: OpenOpt
 }
 
 /**
- * A drawing that no training picture comes from, on white, as PNG: something to send to a server.
+ * A drawing that no training image comes from, on white, as PNG: something to send to a server.
  * @param label   one of the hundred classes
- * @param sizePx  side of the picture
+ * @param sizePx  side of the image
  * @throws {UserError} when there is no such class or the package is not installed
  */
 export async function heldOutPng(label: string, sizePx = 256): Promise<Buffer> {

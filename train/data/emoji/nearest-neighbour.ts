@@ -1,6 +1,6 @@
 /**
- * What a classifier must beat: the nearest training picture in raw pixels, both shrunk to 16×16, by Euclidean distance. Cost grows
- * with train × test pictures (6,000 × 500 take seconds): meant for small sets.
+ * What a classifier must beat: the nearest training image in raw pixels, both shrunk to 16×16, by Euclidean distance. Cost grows
+ * with train × test images (6,000 × 500 take seconds): meant for small sets.
  */
 import { random } from '../../../base/random.js';
 import type { Split } from '../dataset.js';
@@ -9,9 +9,9 @@ const GRID = 16;
 const LENGTH = GRID * GRID * 3;
 
 /**
- * @param imagePx       side of both splits' pictures, pixels, at least 16
- * @param options.seed  names the draws of pictures that are made anew at each use
- * @returns             fractions; the top five are the classes of the nearest pictures, each class counted once
+ * @param imagePx       side of both splits' images, pixels, at least 16
+ * @param options.seed  names the draws of images that are made at each use
+ * @returns             fractions; the top five are the classes of the nearest images, each class counted once
  */
 export function nearestNeighbour(
   train: Split,
@@ -34,14 +34,14 @@ export function nearestNeighbour(
   return { top1Error: wrong1 / test.length, top5Error: wrong5 / test.length };
 }
 
-/** Squared distance from `asked` to the nearest picture of each class. */
+/** Squared distance from `asked` to the nearest image of each class. */
 function classDistances(known: Float32Array, labels: Uint16Array, classes: number, asked: Float32Array): Float64Array {
   const nearest = new Float64Array(classes).fill(Number.POSITIVE_INFINITY);
   for (let picture = 0; picture < labels.length; picture++) {
     const limit = nearest[labels[picture]];
     const start = picture * LENGTH;
     let sum = 0;
-    // A row at a time: most pictures are farther than their class's nearest after a few rows.
+    // A row at a time: most images are farther than their class's nearest after a few rows.
     for (let row = 0; row < LENGTH && sum < limit; row += GRID * 3) {
       for (let i = row; i < row + GRID * 3; i++) {
         const difference = known[start + i] - asked[i];
@@ -53,7 +53,7 @@ function classDistances(known: Float32Array, labels: Uint16Array, classes: numbe
   return nearest;
 }
 
-/** Every picture as means over a 16×16 grid: [length, 16, 16, 3]. */
+/** Every image as means over a 16×16 grid: [length, 16, 16, 3]. */
 function shrinkAll(split: Split, imagePx: number, seed: number): Float32Array {
   const edge = Array.from({ length: GRID + 1 }, (_, cell) => Math.floor((cell * imagePx) / GRID));
   const shrunk = new Float32Array(split.length * LENGTH);

@@ -137,7 +137,7 @@ function checkOneEach(source: string, splits: Named[]): void {
     const same = splits.filter((named) => named.split === split).map(({ folder }) => `${folder.path}/`);
     if (same.length === 1) continue;
     throw new UserError(
-      `${source}: ${listed(same)} name the same split, ${split}; expected one folder a split: join them, or take one out`,
+      `${source}: ${listed(same)} name the same split, ${split}; expected one folder per split: merge them, or remove one`,
     );
   }
 }

@@ -10,7 +10,7 @@ const SYNSET = /^(n\d{8})(?:_(.+))?$/;
 /**
  * Class names sorted by code point (Python's order, so indices agree with PyTorch's ImageFolder), or in the order that the source says.
  *
- * @param paths    all pictures
+ * @param paths    all images
  * @param folders  all folders: those of classes must not be empty
  * @param order    all names that there may be
  * @throws {UserError} when a split or a class folder is empty, a split lacks a class, there is one class only, or more than 65,535, or two classes
@@ -24,7 +24,7 @@ export function listClasses(
   order?: string[],
 ): string[] {
   const folderOf = layout.folderOf ?? ((split: string) => split);
-  const bySplit = new Map<string, Set<string>>(); // '' where there are no splits
+  const bySplit = new Map<string, Set<string>>(); // '' if there are no splits
   for (const path of paths) {
     const place = layout.placeOf(path);
     if (place === undefined) continue;
@@ -78,7 +78,7 @@ const escaped = (name: string): string =>
 export function classNotes(classes: string[], order: string[] = []): string[] {
   const notes: string[] = [];
   const unseen = order.filter((name) => !classes.includes(name));
-  if (unseen.length > 0) notes.push(`classes without a picture, left out: ${nameSome(unseen)}`);
+  if (unseen.length > 0) notes.push(`classes without an image, left out: ${nameSome(unseen)}`);
   const known = new Map<string, string>();
   const alike = classes.flatMap((name) => {
     const other = known.get(name.toLowerCase());
@@ -100,8 +100,8 @@ function checkNoneEmpty(
     const split = layout.placeOf(`${folder}/class/x`)?.split;
     return split !== undefined && !bySplit.has(split) && !paths.some((path) => path.startsWith(`${folder}/`));
   });
-  if (bare !== undefined) throw new UserError(`${source}: no pictures in ${bare}/; fill or remove it`);
-  // A folder is placed as a picture in it would be.
+  if (bare !== undefined) throw new UserError(`${source}: no images in ${bare}/; fill or remove it`);
+  // A folder is placed as an image in it would be.
   const empty = folders.filter((folder) => {
     const place = layout.placeOf(`${folder}/x`);
     return place !== undefined && bySplit.get(place.split ?? '')?.has(place.className) !== true;
@@ -109,12 +109,12 @@ function checkNoneEmpty(
   // Folders inside an empty class folder are empty as well: naming the outermost is enough.
   const outermost = empty.filter((folder) => !empty.some((other) => folder.startsWith(`${other}/`))).sort(byCodePoint);
   if (outermost.length > 0) {
-    throw new UserError(`${source}: no pictures in class folder ${nameSome(outermost)}; fill or remove it`);
+    throw new UserError(`${source}: no images in class folder ${nameSome(outermost)}; fill or remove it`);
   }
 }
 
 /**
- * Labels and, where every class has one, synset ids: `n02123045_tabby_cat` reads `tabby cat`, a bare id stays as it is. Labels differ: where the
+ * Labels and, if every class has one, synset ids: `n02123045_tabby_cat` reads `tabby cat`, a bare id stays as it is. Labels differ: where the
  * words of two classes are the same, as of ImageNet's two cranes, the id follows them, `crane (n02012849)`.
  */
 export function classLabels(classes: string[]): { labels: string[]; synsets?: string[] } {

@@ -1,4 +1,4 @@
-/** Builds the splits of a data set of the pictures that were read. */
+/** Builds the splits of a data set of the images that were read. */
 import { UserError } from '../../../base/errors.js';
 import { nameSome } from '../../../base/name-some.js';
 import type { PictureSink, Split, Streamed } from '../dataset.js';
@@ -50,7 +50,7 @@ function checkNoneUnread(source: string, splits: Record<string, Split>, classes:
     const read = new Set(labels);
     const unread = classes.filter((_, label) => !read.has(label));
     if (unread.length === 0) continue;
-    throw new UserError(`${source}: no picture of ${nameSome(unread)} among ${split} can be read; remove or mend them`);
+    throw new UserError(`${source}: no image of ${nameSome(unread)} among ${split} can be read; remove or repair them`);
   }
 }
 

@@ -23,7 +23,7 @@ const SYNSET = /^n\d{8}/;
 /** The boundaries in `xyzTrain` and `XYZTrain`. */
 const CAPITALS = /(\p{Ll})(?=\p{Lu})|(\p{Lu})(?=\p{Lu}\p{Ll})/gu;
 
-/** @returns undefined where it names none, or several at once, as `train_test` does; `train_val`, both together, is to train on */
+/** @returns undefined if it names none, or several at once, as `train_test` does; `train_val`, both together, is to train on */
 export function splitName(name: string): SplitName | undefined {
   if (SYNSET.test(name)) return undefined;
   return fromWords(name) ?? fromWords(name.replace(CAPITALS, '$1$2 '));

@@ -1,11 +1,11 @@
 /**
- * A prepared data set on disk or behind a URL, for sets that do not fit in memory: a folder of shards with decoded pictures of one size, made by
- * `alexnet prepare`, read picture by picture while training.
+ * A prepared data set on disk or behind a URL, for sets that do not fit in memory: a folder of shards with decoded images of one size, made by
+ * `alexnet prepare`, read image by image while training.
  *
  *   pictures-00000.bin   records of imagePx · imagePx · 3 bytes, uint8 RGB, in the order of reading
  *   pictures-00000.json  their names and checksums; there only once the shard is whole
- *   train.bin, …         of every split: the places of its pictures (uint32), then their classes (uint16), little-endian
- *   mean.bin             mean of the training pictures, float32 [imagePx, imagePx, 3]
+ *   train.bin, …         of every split: the places of its images (uint32), then their classes (uint16), little-endian
+ *   mean.bin             mean of the training images, float32 [imagePx, imagePx, 3]
  *   pack.json            what all of it is; written last
  */
 import { createHash } from 'node:crypto';
@@ -26,7 +26,7 @@ export interface PackRecord {
   shards: number;
   labels: string[];
   synsets?: string[];
-  /** Number of pictures by split. */
+  /** Number of images by split. */
   splits: Record<string, number>;
   colours: ColourStatistics;
   skipped: { name: string; reason: string }[];
@@ -35,10 +35,10 @@ export interface PackRecord {
   sha256?: Record<string, string>;
 }
 
-/** What stands beside a shard. */
+/** What lies next to a shard. */
 export interface ShardRecord {
   names: string[];
-  /** `checksum` of every picture, in one string; of one that could not be decoded, zeros. */
+  /** `checksum` of every image, in one string; of one that could not be decoded, zeros. */
   checksums: string;
   skipped: { name: string; reason: string }[];
 }
@@ -46,7 +46,7 @@ export interface ShardRecord {
 export const CHECKSUM_LENGTH = 16;
 export const NO_PICTURE = '0'.repeat(CHECKSUM_LENGTH);
 
-/** First 64 bits of SHA-256, hex: a flipped bit is found, and costs 0.1 ms a picture. */
+/** First 64 bits of SHA-256, hex: a flipped bit is found, and costs 0.1 ms an image. */
 export function checksum(pixels: Uint8Array): string {
   return fullChecksum(pixels).slice(0, CHECKSUM_LENGTH);
 }

@@ -23,7 +23,7 @@ const AT_ONCE = 16;
 
 /**
  * @param folder  path or URL
- * @throws {UserError} when a file is missing or damaged, or the pictures have another size than asked for
+ * @throws {UserError} when a file is missing or damaged, or the images have another size than asked for
  */
 export async function openPack(folder: string, { imagePx, remote }: OpenOptions): Promise<Dataset> {
   const recordBytes = imagePx * imagePx * 3;
@@ -66,7 +66,7 @@ function checkPack(folder: string, { format, imagePx }: PackRecord, wantedPx: nu
     throw new UserError(`${folder}: format ${format}, this version reads ${PACK_FORMAT}; prepare it again`);
   if (imagePx === wantedPx) return;
   throw new UserError(
-    `${folder}: holds pictures of ${imagePx} pixels, the network takes them from ${wantedPx}; prepare it again with --size ${wantedPx}`,
+    `${folder}: holds images of ${imagePx} pixels, the network takes them from ${wantedPx}; prepare it again with --size ${wantedPx}`,
   );
 }
 

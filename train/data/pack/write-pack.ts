@@ -1,6 +1,6 @@
 /**
  * Decodes a data set once and keeps it as a pack (`pack-format.ts`). Memory does not grow with the set. What is whole of an earlier try is kept: shards
- * are renamed into place when their last picture is written.
+ * are renamed into place when their last image is written.
  */
 import { type FileHandle, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
@@ -35,25 +35,25 @@ interface Shard {
 
 export interface PackOptions {
   shardBytes?: number;
-  /** Whether the folder's set is to be removed, once there is a picture to put in its place. */
+  /** Whether the folder's set is to be removed, once there is an image to put in its place. */
   replace?: boolean;
 }
 
-/** Writes pictures into shards in the order of `add`. */
+/** Writes images into shards in the order of `add`. */
 export class PackWriter implements PictureSink {
   readonly names: string[] = [];
   readonly recordsPerShard: number;
-  /** Pictures taken over from an earlier try. */
+  /** Images taken over from an earlier try. */
   kept = 0;
-  /** Pictures decoded by this one. */
+  /** Images decoded by this one. */
   decoded = 0;
   private readonly checksums: string[] = [];
-  /** Why a picture could not be read, by slot. */
+  /** Why an image could not be read, by slot. */
   private readonly reasons = new Map<number, string>();
-  /** Names of pictures by shard. */
+  /** Names of images by shard. */
   private readonly keptShards = new Map<number, string[]>();
-  /** Kept shards with a picture that can be read now. */
-  private readonly mended = new Set<number>();
+  /** Kept shards with an image that can be read now. */
+  private readonly restored = new Set<number>();
   private readonly running = new Set<Promise<void>>();
   private readonly recordBytes: number;
   private current?: Shard;
@@ -89,7 +89,7 @@ export class PackWriter implements PictureSink {
     return Math.ceil(this.names.length / this.recordsPerShard);
   }
 
-  /** @throws {UserError} when the disk is full, or an earlier try read other pictures */
+  /** @throws {UserError} when the disk is full, or an earlier try read other images */
   async add({ path: name, read }: Picture): Promise<void> {
     if (this.fault) throw this.fault;
     if (this.replace) await removePack(this.folder);
@@ -110,7 +110,7 @@ export class PackWriter implements PictureSink {
     if (this.fault) throw this.fault;
     if (this.current) await this.close(this.current);
     this.current = undefined;
-    for (const number of this.mended) await this.writeRecord(number);
+    for (const number of this.restored) await this.writeRecord(number);
     this.reader = new ShardReader(this.folder, this.recordBytes, this.recordsPerShard);
   }
 
@@ -129,7 +129,7 @@ export class PackWriter implements PictureSink {
     this.reader?.close();
   }
 
-  /** Reads what an earlier try says of a shard, where that is whole. */
+  /** Reads what an earlier try says of a shard, if that is whole. */
   private async takeOver(number: number): Promise<void> {
     const record = JSON.parse(await readFile(shardFile(this.folder, number, 'json'), 'utf8')) as ShardRecord;
     const { size } = await stat(shardFile(this.folder, number, 'bin')).catch(() => ({ size: -1 }));
@@ -142,15 +142,15 @@ export class PackWriter implements PictureSink {
     this.keptShards.set(number, record.names);
   }
 
-  /** What could not be read may be mended by now; the first of every shard tells whether these are the same pictures. */
+  /** What could not be read may have been repaired; the first of every shard tells whether these are the same images. */
   private isToBeReadAgain(slot: number, name: string, keptName: string): boolean {
-    if (name !== keptName) throw this.otherPictures(`picture ${slot} was ${keptName}, now ${name}`);
+    if (name !== keptName) throw this.otherPictures(`image ${slot} was ${keptName}, now ${name}`);
     return slot % this.recordsPerShard === 0 || this.checksums[slot] === NO_PICTURE;
   }
 
   private otherPictures(what: string): UserError {
     return new UserError(
-      `${this.folder}: was begun with other pictures: ${what}; remove the folder, or name another with --out`,
+      `${this.folder}: was begun with other images: ${what}; remove the folder, or name another with --out`,
     );
   }
 
@@ -179,7 +179,7 @@ export class PackWriter implements PictureSink {
     }
     this.decoded += 1;
     this.checksums[slot] = now;
-    this.mended.add(number);
+    this.restored.add(number);
   }
 
   private async put(file: FileHandle, slot: number, pixels: Uint8Array): Promise<void> {
@@ -276,9 +276,12 @@ async function removePack(folder: string): Promise<void> {
 function packError(folder: string, error: unknown): Error {
   const known = writeError(folder, error) as Error;
   if (!(known instanceof DiskFullError)) return known;
-  return new UserError(`${folder}: ${known.reason}; make room and give the same command again: it goes on from here`, {
-    cause: error,
-  });
+  return new UserError(
+    `${folder}: ${known.reason}; make room and give the same command again: it continues from here`,
+    {
+      cause: error,
+    },
+  );
 }
 
 /**
@@ -300,7 +303,7 @@ export async function finishPack(writer: PackWriter, dataset: Dataset): Promise<
     ([, split], i, all) => all.findIndex(([, other]) => other === split) === i,
   );
   for (const [name, { length, labels: classes, places }] of distinct) {
-    if (!places) throw new UserError(`${source}: its pictures are made anew at every use and cannot be prepared`);
+    if (!places) throw new UserError(`${source}: its images are made at every use and cannot be prepared`);
     const bytes = Buffer.concat(
       [places, classes].map((array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength)),
     );

@@ -32,7 +32,7 @@ export class BlockCache {
 
   constructor(private readonly options: Pick<RemoteOptions, 'cacheFolder' | 'cacheBytes'>) {}
 
-  /** A piece of a block that was checked before; undefined where it was not, or is gone. */
+  /** A piece of a block that was checked before; undefined if it was not, or is gone. */
   async piece(key: string, from: number, to: number): Promise<Buffer | undefined> {
     if (!this.checked.has(key)) return undefined;
     const file = await open(this.path(key), 'r').catch(() => undefined);
@@ -47,7 +47,7 @@ export class BlockCache {
     }
   }
 
-  /** A block, checked; undefined where it is not there or damaged. */
+  /** A block, checked; undefined if it is not there or damaged. */
   async whole(key: string, length: number): Promise<Buffer | undefined> {
     const file = await readFile(this.path(key)).catch(() => undefined);
     if (file === undefined) return undefined;
@@ -64,7 +64,7 @@ export class BlockCache {
 
   /**
    * Keeps a block; one for which there is no room is fetched again when it is needed.
-   * @throws {UserError} where the folder cannot be written
+   * @throws {UserError} if the folder cannot be written
    */
   async keep(key: string, bytes: Buffer): Promise<void> {
     const kept = bytes.length + DIGEST_BYTES;
@@ -129,7 +129,7 @@ export class BlockCache {
   private unusable(cause: Error): UserError {
     const { cacheFolder } = this.options;
     return new UserError(
-      `${cacheFolder}: expected a folder to keep blocks of far files in, got: ${cause.message}; name another by ALEXNET_CACHE`,
+      `${cacheFolder}: expected a folder to keep blocks of far files in, got: ${cause.message}; choose another with ALEXNET_CACHE`,
       { cause },
     );
   }

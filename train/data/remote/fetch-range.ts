@@ -20,10 +20,10 @@ const FOR_A_TIME = new Set([408, 429]);
 
 /**
  * One try.
- * @param length     bytes; the answer is shorter where the file ends before
+ * @param length     bytes; the answer is shorter if the file ends before
  * @param timeoutMs  of the request and the whole answer
- * @throws {FailedTry} where the connection breaks, the time is over, the server is busy, or the body is not what its header says
- * @throws {UserError} where another try would end the same
+ * @throws {FailedTry} if the connection breaks, the time is over, the server is busy, or the body is not what its header says
+ * @throws {UserError} if another try would end the same
  */
 export async function fetchRange(
   url: string,
@@ -48,7 +48,7 @@ export async function fetchRange(
   }
 }
 
-/** A weak ETag is compared as any other: bytes of two versions are not mixed where a server changes it with them. */
+/** A weak ETag is compared as any other: bytes of two versions are not mixed if a server changes it with them. */
 const tagOf = ({ headers }: Response): string =>
   headers.get('etag')?.replace(/^W\//, '') ?? headers.get('last-modified') ?? '';
 
@@ -63,13 +63,13 @@ function refusal(url: string, answer: Response): Error {
   const { status, statusText } = answer;
   const came = `${status} ${statusText}`.trim();
   if (FOR_A_TIME.has(status) || status >= 500) return new FailedTry(came, askedMs(answer));
-  if (status === 404) return new MissingFileError(`${url}: expected a file, got ${came}; look at the URL`);
+  if (status === 404) return new MissingFileError(`${url}: expected a file, got ${came}; check the URL`);
   if (status === 200)
     return new UserError(
       `${url}: expected a part of the file (206), got the whole (200): this server does not answer range requests; use one that does, or copy the files to disk`,
     );
   if (status === 416) return new UserError(`${url}: expected a file with contents, got ${came}; upload it again`);
-  return new UserError(`${url}: expected a part of the file (206), got ${came}; look at the URL and who may read it`);
+  return new UserError(`${url}: expected a part of the file (206), got ${came}; check the URL and its permissions`);
 }
 
 /** Of `Retry-After`: seconds or a date. */

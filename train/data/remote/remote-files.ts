@@ -1,6 +1,6 @@
 /**
  * Files behind URLs, read by position: in blocks, each fetched once by a range request and kept on disk (`block-cache.ts`) for later reads and runs.
- * A file is one version from its first request on: where it changes, reading ends.
+ * A file is one version from its first request on: if it changes, reading ends.
  */
 import { Readable } from 'node:stream';
 import pLimit from 'p-limit';
@@ -162,6 +162,6 @@ function checkSame(file: string, expected: Version, found: Version): void {
   const text = ({ size, tag }: Version) => `${size} bytes, ${tag || 'no ETag'}`;
   throw new UserError(
     `${file}: changed while it was read: expected ${text(expected)}, got ${text(found)}; a set must stay as it is while it is in use: ` +
-      'put it back, or begin anew',
+      'put it back, or start a new run',
   );
 }

@@ -34,7 +34,7 @@ export async function withTries<T>(
       if (!(cause instanceof FailedTry)) throw cause;
       if (done === tries) {
         throw new UserError(
-          `${what}, got ${cause.message} (${tries} tries); look at server and connection, then repeat the command`,
+          `${what}, got ${cause.message} (${tries} tries); check the server and the connection, then repeat the command`,
           { cause },
         );
       }

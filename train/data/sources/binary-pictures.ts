@@ -1,6 +1,6 @@
 /**
  * Data sets that come as bare pixels: CIFAR-10's binary version (www.cs.toronto.edu/~kriz/cifar.html) and the IDX files of the MNIST family
- * (yann.lecun.com/exdb/mnist). Their pictures appear as members `train/<class>/…` and `test/<class>/…`.
+ * (yann.lecun.com/exdb/mnist). Their images appear as members `train/<class>/…` and `test/<class>/…`.
  */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -40,7 +40,7 @@ export async function* cifarMembers(folder: string): AsyncGenerator<Member> {
       const label = classes[record[0]];
       if (label === undefined) {
         throw new UserError(
-          `${join(folder, name)}: picture ${i} has the class ${record[0]}; expected 0 to ${classes.length - 1}`,
+          `${join(folder, name)}: image ${i} has the class ${record[0]}; expected 0 to ${classes.length - 1}`,
         );
       }
       const path = `${split}/${label}/${name.replace('.bin', '')}-${String(i).padStart(5, '0')}.png`;
@@ -66,7 +66,7 @@ const IDX_FILES: [string, string][] = [
 
 /**
  * @param folder  holds `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, and the same of `t10k`, as they are or `.gz`
- * @throws {UserError} when a file is missing, cut short or of another kind, or pictures and labels differ in number
+ * @throws {UserError} when a file is missing, cut short or of another kind, or images and labels differ in number
  */
 export async function* idxMembers(folder: string): AsyncGenerator<Member> {
   for (const [split, prefix] of IDX_FILES) {
@@ -74,10 +74,10 @@ export async function* idxMembers(folder: string): AsyncGenerator<Member> {
     const labels = await readIdx(folder, `${prefix}-labels-idx1-ubyte`, IDX_LABELS);
     const [count, height, width] = images.lengths;
     if (labels.lengths[0] !== count) {
-      throw new UserError(`${folder}: ${prefix} has ${count} pictures and ${labels.lengths[0]} labels`);
+      throw new UserError(`${folder}: ${prefix} has ${count} images and ${labels.lengths[0]} labels`);
     }
     const size = height * width;
-    if (count === 0) throw new UserError(`${folder}: ${prefix} has no pictures`);
+    if (count === 0) throw new UserError(`${folder}: ${prefix} has no images`);
     for (let i = 0; i < count; i++) {
       const pixels = images.values.subarray(i * size, (i + 1) * size);
       const path = `${split}/${String(labels.values[i]).padStart(2, '0')}/${prefix}-${String(i).padStart(5, '0')}.png`;

@@ -1,6 +1,6 @@
 /**
  * The ImageNet challenge of 2012 in its own archives, read without unpacking: `ILSVRC2012_img_train.tar`, which holds a tar a synset,
- * `ILSVRC2012_img_val.tar`, and the development kit, which says what is on the validation pictures. They appear as members
+ * `ILSVRC2012_img_val.tar`, and the development kit, which says what is on the validation images. They appear as members
  * `train/<synset>_<words>/…` and `val/<synset>_<words>/…`.
  */
 import { existsSync } from 'node:fs';
@@ -44,7 +44,7 @@ async function* trainMembers(folder: string, { names }: Kit): AsyncGenerator<Mem
     if (!archive.path.endsWith('.tar')) continue;
     const synset = basename(archive.path, '.tar');
     const name = names.get(synset);
-    if (!name) throw new UserError(`${outer}: ${archive.path} is no synset of the development kit`);
+    if (!name) throw new UserError(`${outer}: ${archive.path} is not a synset of the development kit`);
     const { position } = archive;
     for await (const inner of picturesIn(`${outer}: ${archive.path}`, (await archive.read()) as Buffer)) {
       const { file, bytes, at } = inner;
@@ -62,13 +62,13 @@ async function* valMembers(folder: string, { byId, truth }: Kit): AsyncGenerator
     const number = Number(/_(\d{8})\.JPEG$/i.exec(path)?.[1]);
     const name = byId.get(truth[number - 1]);
     if (!name) {
-      throw new UserError(`${archive}: ${path} has no line of ${TRUTH}, which has ${truth.length} pictures`);
+      throw new UserError(`${archive}: ${path} has no line of ${TRUTH}, which has ${truth.length} images`);
     }
     pictures += 1;
     yield { path: `val/${name}/${basename(path)}`, kind, read, later };
   }
   if (pictures === truth.length) return;
-  throw new UserError(`${archive}: holds ${pictures} pictures, and ${TRUTH} has ${truth.length}; fetch it again`);
+  throw new UserError(`${archive}: holds ${pictures} images, and ${TRUTH} has ${truth.length}; fetch it again`);
 }
 
 function archiveIn(folder: string, name: string): string {
@@ -103,7 +103,7 @@ interface Kit {
   /** Folder names `<synset>_<words>` by the challenge's number of the class, and by synset. */
   byId: Map<number, string>;
   names: Map<string, string>;
-  /** Number of the class of every validation picture. */
+  /** Number of the class of every validation image. */
   truth: number[];
 }
 
@@ -129,7 +129,9 @@ async function readKit(folder: string): Promise<Kit> {
   const truth = lines.map(Number);
   const wrong = truth.findIndex((id) => !byId.has(id));
   if (wrong >= 0) {
-    throw new UserError(`${where}/${TRUTH}: line ${wrong + 1} is ${JSON.stringify(lines[wrong])}, no class of ${META}`);
+    throw new UserError(
+      `${where}/${TRUTH}: line ${wrong + 1} is ${JSON.stringify(lines[wrong])}, not a class of ${META}`,
+    );
   }
   return { byId, names, truth };
 }

@@ -46,7 +46,7 @@ async function* walk({ folder, prefix, entries, above }: Opened): AsyncGenerator
 
 const memberAt = (file: string, path: string) => ({ path, read: () => readFile(file), later: async () => ({ file }) });
 
-/** @returns why it may not be read, where that is so */
+/** @returns why it may not be read, if that is so */
 async function entriesOf(folder: string): Promise<Dirent[] | string> {
   try {
     return await readdir(folder, { withFileTypes: true });

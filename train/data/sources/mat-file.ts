@@ -34,7 +34,7 @@ export type MatValue = string | number[];
 /**
  * @param name  of the struct array
  * @returns     its elements, a record of fields each
- * @throws {Error} where the file is no such file, or has no such array
+ * @throws {Error} if it is not such a file, or has no such array
  */
 export function readStructs(file: Buffer, name: string): Record<string, MatValue>[] {
   if (!file.subarray(0, 20).toString('latin1').startsWith('MATLAB 5.0 MAT-file'))

@@ -8,7 +8,7 @@ import type { PieceReader } from '../stream/piece-reader.js';
 /**
  * Names by number.
  * @param places  of `classes.txt`, the first that is there counts
- * @returns undefined where there is none
+ * @returns undefined if there is none
  * @throws {UserError} when a name is empty or there twice
  */
 export async function readClassNames(files: PieceReader, places: string[]): Promise<string[] | undefined> {
@@ -39,7 +39,7 @@ export interface SampleFile extends Pick<TarMember, 'later' | 'position'> {
 }
 
 /**
- * What a sample's `.cls`, else its `.json`, says of its class; undefined where neither does.
+ * What a sample's `.cls`, else its `.json`, says of its class; undefined if neither does.
  * @throws {UserError} when the `.json` cannot be read, or has anything but a number or text
  */
 export function labelOf(where: string, files: ReadonlyMap<string, SampleFile>): string | undefined {
@@ -65,7 +65,7 @@ export class ClassReader {
   private readonly seen = new Set<string>();
   private numbered?: boolean;
 
-  /** @param names  by number, where they are known */
+  /** @param names  by number, if they are known */
   constructor(private readonly names?: string[]) {}
 
   /** @throws {UserError} when a label is out of range or unknown, or, without names, some are numbers and others words */

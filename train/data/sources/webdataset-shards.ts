@@ -59,7 +59,7 @@ async function splitFolders(place: string): Promise<Map<string, string>> {
     const other = found.get(split);
     if (other !== undefined)
       throw new UserError(
-        `${place}: ${other}/ and ${name}/ name the same split, ${split}; expected one folder a split: join them, or take one out`,
+        `${place}: ${other}/ and ${name}/ name the same split, ${split}; expected one folder per split: merge them, or remove one`,
       );
     found.set(split, name);
   }

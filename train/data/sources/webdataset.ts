@@ -1,8 +1,8 @@
 /**
  * Shards of the WebDataset convention (github.com/webdataset/webdataset): tars in which the files of one sample follow one another and share
- * their path up to the first dot. A sample here is a picture (`.jpg`, `.png`, `.webp`, …) and its class: `.cls`, or `label` or `cls` of its
- * `.json`. A class is a number or a name; `classes.txt` beside the shards has the names by number, one a line, from 0. Samples appear as members
- * `<split>/<class>/<shard>/<path>`; a shard is for training where neither its folder nor its name, as `imagenet-val-000012.tar`, says another split.
+ * their path up to the first dot. A sample here is an image (`.jpg`, `.png`, `.webp`, …) and its class: `.cls`, or `label` or `cls` of its
+ * `.json`. A class is a number or a name; `classes.txt` next to the shards has the names by number, one per line, from 0. Samples appear as members
+ * `<split>/<class>/<shard>/<path>`; a shard is for training if neither its folder nor its name, as `imagenet-val-000012.tar`, says another split.
  */
 import { UserError } from '../../../base/errors.js';
 import { OpenFiles } from '../archive/open-files.js';
@@ -19,7 +19,7 @@ import { classesPlaces, listShards } from './webdataset-shards.js';
 /**
  * @param place           see `listShards`
  * @param options.splits  shards for training are not opened unless `train` is wanted
- * @throws {UserError} when there is no shard, one is cut short, or a sample has not one picture and one known class
+ * @throws {UserError} when there is no shard, one is cut short, or a sample has not one image and one known class
  */
 export function webdataset(place: string, options: Pick<OpenOptions, 'splits' | 'remote'>): Source {
   const classes: string[] = [];
@@ -54,7 +54,7 @@ async function* membersOf(
 }
 
 function incomplete(where: string, label: string | undefined): UserError {
-  const lacks = label === undefined ? 'class (.cls, or .json with "label" or "cls")' : 'picture';
+  const lacks = label === undefined ? 'class (.cls, or .json with "label" or "cls")' : 'image';
   return new UserError(`${where}: has no ${lacks}; the files of a sample must follow one another in the shard`);
 }
 
@@ -83,11 +83,11 @@ async function* samplesOf(shard: string, open: PieceReader): AsyncGenerator<Samp
   if (sample) yield sample;
 }
 
-/** `seg.png` is a picture too, but not what the sample shows. */
+/** `seg.png` is an image too, but not what the sample shows. */
 const isOwnPicture = (extension: string): boolean => !extension.includes('.') && isPicture(`.${extension}`);
 
 function pictureOf(where: string, files: Sample['files']): string | undefined {
   const [first, second] = [...files.keys()].filter(isOwnPicture);
   if (second === undefined) return first;
-  throw new UserError(`${where}: has two pictures, .${first} and .${second}; expected one`);
+  throw new UserError(`${where}: has two images, .${first} and .${second}; expected one`);
 }

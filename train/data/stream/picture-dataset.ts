@@ -1,5 +1,5 @@
 /**
- * Makes a data set of the members of a folder or archive: decodes the pictures wanted, finds layout and classes.
+ * Makes a data set of the members of a folder or archive: decodes the images wanted, finds layout and classes.
  */
 import { UserError } from '../../../base/errors.js';
 import { Contents } from '../archive/contents.js';
@@ -10,10 +10,10 @@ import { isPicture } from '../layout/picture-places.js';
 import { makeSplits } from '../layout/picture-splits.js';
 import { PictureStore } from './picture-store.js';
 
-/** Above this share of unreadable pictures the data set is taken to be broken. */
+/** Above this share of unreadable images the data set is taken to be broken. */
 const MAX_UNREADABLE = 0.01;
 
-/** The split that a member is to be decoded for; undefined where it is no picture of one that was asked for. */
+/** The split that a member is to be decoded for; undefined if it is not an image of one that was asked for. */
 function wantedFor({ path, kind }: Member, layout: Layout, { splits }: OpenOptions): string | undefined {
   const place = kind === 'file' && isPicture(path) ? layout.placeOf(path) : undefined;
   if (place === undefined) return undefined;
@@ -52,8 +52,8 @@ export async function readListed(
 
 /**
  * @param source  for messages
- * @param store   where the pictures go; default: memory
- * @param total   number of pictures wanted, where it is known beforehand
+ * @param store   where the images go; default: memory
+ * @param total   number of images wanted, if it is known beforehand
  * @throws {UserError} see `openDataset`
  */
 export async function readPictures(
@@ -83,7 +83,7 @@ export async function readPictures(
   const splits = makeSplits(source, store, layout, classes);
   if (splits.train !== undefined && !paths.some((path) => isHeldOut(layout, path))) {
     notes.push(
-      'no val/ or test/ folder: the pictures trained on also serve as val and test, so errors are training errors',
+      'no val/ or test/ folder: the images trained on also serve as val and test, so errors are training errors',
     );
     splits.val = splits.train;
     splits.test = splits.train;
@@ -103,7 +103,7 @@ export async function readPictures(
 
 function readOnce(source: string): UserError {
   return new UserError(
-    `${source}: compressed, so its pictures cannot be decoded anew at every use (--stream); unpack it, or decode it once with "alexnet prepare"`,
+    `${source}: compressed, so its images cannot be decoded at every use (--stream); unpack it, or decode it once with "alexnet prepare"`,
   );
 }
 
@@ -119,7 +119,7 @@ function checkUnreadable(source: string, store: PictureSink): void {
   if (skipped.length <= MAX_UNREADABLE * names.length) return;
   const first = skipped.toSorted(byName).slice(0, 3);
   throw new UserError(
-    `${source}: ${skipped.length} of ${names.length} pictures are unreadable, at most 1 % may be: ` +
-      `${first.map(({ name, reason }) => `${name} (${reason})`).join('; ')}${skipped.length > 3 ? '; …' : ''}. Remove or mend them`,
+    `${source}: ${skipped.length} of ${names.length} images are unreadable, at most 1 % may be: ` +
+      `${first.map(({ name, reason }) => `${name} (${reason})`).join('; ')}${skipped.length > 3 ? '; …' : ''}. Remove or repair them`,
   );
 }

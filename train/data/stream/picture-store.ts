@@ -1,6 +1,6 @@
 /**
- * Decoded pictures of one data set, in memory, in blocks of one size, so that the store grows without ever copying what it holds. Where they
- * would fill too much of it, they are let go of, to be decoded anew at every use. Decoding runs a bounded number of pictures at once.
+ * Decoded images of one data set, in memory, in blocks of one size, so that the store grows without ever copying what it holds. If they
+ * would fill too much of it, they are dropped, to be decoded at every use. Decoding runs a bounded number of images at once.
  */
 import { availableParallelism } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
@@ -14,7 +14,7 @@ const BLOCK_BYTES = 32 * 2 ** 20;
 /** The rest is for the network: AlexNet takes 4.8 GB at batch 128. */
 const HELD_SHARE = 0.5;
 
-/** Room for pictures of one size, filled in any order. */
+/** Room for images of one size, filled in any order. */
 export class PictureStore implements PictureSink {
   readonly names: string[] = [];
   readonly skipped: { name: string; reason: string }[] = [];
@@ -25,10 +25,10 @@ export class PictureStore implements PictureSink {
   private readonly picturesPerBlock: number;
   private readonly heldBytes: number;
   private readonly running = new Set<Promise<void>>();
-  /** How each picture is read again, and what it is for. */
+  /** How each image is read again, and what it is for. */
   private readonly sources: Pick<Picture, 'later' | 'shard' | 'split'>[] = [];
 
-  /** @param total  number of pictures to come, where it is known */
+  /** @param total  number of images to come, if it is known */
   constructor(
     private readonly options: Pick<OpenOptions, 'imagePx' | 'stream' | 'heldBytes'>,
     total = 0,
@@ -62,7 +62,7 @@ export class PictureStore implements PictureSink {
     return !this.failed.has(slot);
   }
 
-  /** The picture itself, no copy. */
+  /** The image itself, no copy. */
   pixels(slot: number): Uint8Array {
     const start = (slot % this.picturesPerBlock) * this.pictureBytes;
     return this.blocks[Math.floor(slot / this.picturesPerBlock)].subarray(start, start + this.pictureBytes);
@@ -92,12 +92,12 @@ export class PictureStore implements PictureSink {
   }
 
   private newStream(reason: string): PictureStream {
-    const why = `${reason}pictures are decoded anew at every use; "alexnet prepare" decodes them once`;
+    const why = `${reason}images are decoded at every use; "alexnet prepare" decodes them once`;
     return new PictureStream(this.options.imagePx, this.names, this.sources, why);
   }
 
   private get tooLarge(): string {
-    return `decoded pictures would fill more than ${(this.heldBytes / 1e9).toFixed(1)} GB, half of the free memory: `;
+    return `decoded images would fill more than ${(this.heldBytes / 1e9).toFixed(1)} GB, half of the free memory: `;
   }
 
   private newBlock(held: number): Uint8Array {
@@ -106,7 +106,7 @@ export class PictureStore implements PictureSink {
       const { imagePx } = this.options;
       const gigabytes = ((held * this.pictureBytes) / 1e9).toFixed(1);
       throw new UserError(
-        `memory: ${held} pictures of ${imagePx}×${imagePx} pixels fill ${gigabytes} GB and ${(free / 1e9).toFixed(1)} GB are left; ` +
+        `memory: ${held} images of ${imagePx}×${imagePx} pixels fill ${gigabytes} GB and ${(free / 1e9).toFixed(1)} GB are left; ` +
           'decode them once with "alexnet prepare", which needs little memory, or unpack the archive',
       );
     }

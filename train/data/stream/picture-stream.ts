@@ -1,4 +1,4 @@
-/** Pictures of one data set that are not kept: decoded anew at every use, with what must be known of all of them taken at the first. */
+/** Images of one data set that are not kept: decoded at every use, with what must be known of all of them taken at the first. */
 import { UserError } from '../../../base/errors.js';
 import { ColourSums } from '../batches/colour.js';
 import { MeanSum } from '../batches/mean.js';
@@ -7,7 +7,7 @@ import { decodePicture, reasonOf } from '../decode.js';
 import { PART_BYTES, partsTogether } from '../remote/window.js';
 
 export class PictureStream implements Streamed {
-  /** Of training pictures. */
+  /** Of training images. */
   private readonly mean = new MeanSum();
   private readonly colours = new ColourSums();
 
@@ -23,7 +23,7 @@ export class PictureStream implements Streamed {
     readonly why: string,
   ) {}
 
-  /** Takes in a picture as it was decoded for the first time. */
+  /** Takes in an image as it was decoded for the first time. */
   count(slot: number, pixels: Uint8Array): void {
     if (this.sources[slot].split !== 'train') return;
     this.mean.add(pixels);

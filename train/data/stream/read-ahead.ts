@@ -1,22 +1,22 @@
 /**
- * Pictures of splits that are not in memory, loaded before they are needed: libuv's threads read and decode on while the main thread is inside
+ * Images of splits that are not in memory, loaded before they are needed: libuv's threads read and decode on while the main thread is inside
  * onnxruntime's synchronous run.
  */
 import { UserError } from '../../../base/errors.js';
 import type { Split } from '../dataset.js';
 
 /**
- * Batches loaded beyond the one in use. Two, since a picture inside a file is read by one job and decoded or checked by another, and the main
+ * Batches loaded beyond the one in use. Two, because an image inside a file is read by one job and decoded or checked by another, and the main
  * thread starts the second only between two steps.
  */
 const AHEAD = 2;
 
-/** Pictures that cannot be loaded at their turn: the data set changed or is damaged, what was computed before is good. */
+/** Images that cannot be loaded at their turn: the data set changed or is damaged, what was computed before is good. */
 export class PicturesError extends UserError {
   override name = 'PicturesError';
 }
 
-/** Positions of a batch's pictures, and the split where `pixels` may be asked for them. */
+/** Positions of a batch's images, and the split where `pixels` may be asked for them. */
 export interface LoadedBatch {
   indices: Uint32Array;
   pictures: Split;
@@ -27,7 +27,7 @@ export async function loadPictures(split: Split, indices: Uint32Array): Promise<
   return split.load === undefined ? split : split.load(indices);
 }
 
-/** For `load`: the split with these pictures alone. */
+/** For `load`: the split with these images alone. */
 export function loadedPart(split: Split, indices: Uint32Array, pixels: Uint8Array[]): Split {
   const byIndex = new Map(pixels.map((picture, i) => [indices[i], picture]));
   return { ...split, load: undefined, pixels: (index) => byIndex.get(index)! };
@@ -40,7 +40,7 @@ export function* batchesOf(order: Uint32Array, batch: number, first = 0): Genera
 
 /**
  * @returns the batches in their order; memory holds the one asked for last and `AHEAD` more
- * @throws {PicturesError} at its turn, when a picture of a batch cannot be loaded
+ * @throws {PicturesError} at its turn, when an image of a batch cannot be loaded
  */
 export async function* loadAhead(split: Split, batches: Iterable<Uint32Array>): AsyncGenerator<LoadedBatch> {
   const loading: { indices: Uint32Array; pictures: Promise<Split> }[] = [];

@@ -1,11 +1,11 @@
-/** The pictures of a pack's shards (`pack-format.ts`), each checked against its checksum. */
+/** The images of a pack's shards (`pack-format.ts`), each checked against its checksum. */
 import { subtle } from 'node:crypto';
 import { UserError } from '../../../base/errors.js';
 import { OpenFiles } from '../archive/open-files.js';
 import { CHECKSUM_LENGTH, checksum, shardFile } from '../pack/pack-format.js';
 import type { PieceReader } from './piece-reader.js';
 
-/** Pictures of shards by place, read at every use. */
+/** Images of shards by place, read at every use. */
 export class ShardReader {
   constructor(
     private readonly folder: string,
@@ -15,8 +15,8 @@ export class ShardReader {
   ) {}
 
   /**
-   * @param expected  the picture's checksum
-   * @throws {UserError} when the shard cannot be read, or the picture is not what was written
+   * @param expected  the image's checksum
+   * @throws {UserError} when the shard cannot be read, or the image is not what was written
    */
   pixels(place: number, name: string, expected: string): Uint8Array {
     const { file, record } = this.find(place);
@@ -61,10 +61,10 @@ export class ShardReader {
     const { recordBytes } = this;
     const cut = pixels.length < recordBytes;
     const advice = this.files.readAnew
-      ? 'fetched anew it is no better: upload this file again'
-      : 'delete this file and the .json beside it and run "alexnet prepare" again: it mends what is missing';
+      ? 'fetching it again did not help: upload this file again'
+      : 'delete this file and the .json next to it and run "alexnet prepare" again: it restores what is missing';
     throw new UserError(
-      `${file}: picture ${record}, ${name}, is ${cut ? `cut short after ${pixels.length} of its ${recordBytes} bytes` : 'damaged'}; ${advice}`,
+      `${file}: image ${record}, ${name}, is ${cut ? `cut short after ${pixels.length} of its ${recordBytes} bytes` : 'damaged'}; ${advice}`,
     );
   }
 }

@@ -120,6 +120,23 @@ describe('a place that holds something of somebody', () => {
     await refuses(repository, named, 'export', '--run', run, '--triton', repository, '--name', 'cups');
   });
 
+  it('is kept by prepare under the names of shards, and where a link leads to', async () => {
+    const target = await written('elsewhere', { 'thesis.bin': 'x' });
+    const shards = await written('shards', { 'pictures-00000.bin': 'mine', 'pictures-00000.bin.part': 'mine' });
+    await symlink(join(target, 'thesis.bin'), join(shards, 'pictures-00001.bin'));
+    await symlink(join(target, 'thesis.bin'), join(shards, 'pictures-00000.bin.alexnet-tmp'));
+    const words = ['prepare', '--data', data, '--size', '32', '--out'];
+    await refuses(shards, ['pictures-00000.bin', 'pictures-00001.bin'], ...words, shards);
+    for (const name of ['pictures-00000.bin', 'pictures-00001.bin']) await rm(join(shards, name));
+    await succeeds(...words, shards);
+    await written('shards', { 'pictures-00007.bin': 'mine' });
+    await refuses(shards, ['pictures-00007.bin'], ...words, shards, '--force');
+    await rm(join(shards, 'pictures-00007.bin'));
+    await succeeds(...words, shards, '--force');
+    assert.equal(await readFile(join(shards, 'pictures-00000.bin.part'), 'utf8'), 'mine');
+    assert.equal(await readFile(join(target, 'thesis.bin'), 'utf8'), 'x');
+  });
+
   it('is not taken for a prepared set, an experiment or a demo', async () => {
     const pack = await written('pack', { 'train.bin': 'x', 'mean.bin': 'y', 'pictures-00007.json': '{}' });
     await refuses(pack, ['train.bin', 'mean.bin', 'pictures-00007.json'], 'prepare', '--data', data, '--out', pack);

@@ -9,6 +9,7 @@ import { moveFile, writeFileAtomically } from '../base/atomic-file.js';
 import { UsageError, UserError } from '../base/errors.js';
 import type { Progress } from '../base/progress.js';
 import { foreignFile } from '../base/replaceable.js';
+import { readMetadata } from '../onnx/file/model-file.js';
 import { openRun } from '../train/run/run-folder.js';
 import { type ExportRunReport, type ExportRunRequest, exportRun } from './from-run.js';
 
@@ -40,14 +41,14 @@ export async function exportTriton(request: TritonRequest, progress: Progress): 
   const { name = config.model, triton, head } = request;
   if (!NAME.test(name)) throw new UsageError(`--name ${name}: expected letters, digits, ".", "_", "-", 64 at most`);
   const folder = join(triton, name);
-  await checkModelFolder(folder);
+  await checkModelFolder(folder, labels);
   await mkdir(folder, { recursive: true });
   const pending = join(folder, `.version-${randomUUID()}`); // no number, so that Triton passes it over
   await mkdir(pending);
-  const version = 1 + Math.max(0, ...(await readdir(folder)).filter((entry) => /^[1-9]\d*$/.test(entry)).map(Number));
+  const version = 1 + (await newestVersion(folder));
   try {
     const report = await exportRun({ ...request, out: join(pending, 'model.onnx') }, progress);
-    await writeFileAtomically(join(folder, 'labels.txt'), labels.map((label) => `${oneLine(label)}\n`).join(''));
+    await writeFileAtomically(join(folder, 'labels.txt'), labelLines(labels));
     const side = head === 'image' ? imagePx : inputPx;
     await writeFileAtomically(join(folder, 'config.pbtxt'), tritonConfig({ name, head, side, classes: labels.length }));
     await moveFile(pending, join(folder, String(version)));
@@ -59,8 +60,18 @@ export async function exportTriton(request: TritonRequest, progress: Progress): 
   }
 }
 
-/** Beside the versions: what an earlier export wrote, and nobody changed since. @throws {UserError} where it is something else */
-async function checkModelFolder(folder: string): Promise<void> {
+/** 0 where there is none. */
+async function newestVersion(folder: string): Promise<number> {
+  const entries = await readdir(folder).catch(() => []);
+  return Math.max(0, ...entries.filter((entry) => /^[1-9]\d*$/.test(entry)).map(Number));
+}
+
+/**
+ * Beside the versions: what an earlier export wrote, and nobody changed since.
+ * @param labels  of the export at hand, which one that was killed may have left
+ * @throws {UserError} where it is something else
+ */
+async function checkModelFolder(folder: string, labels: string[]): Promise<void> {
   const config = await readFile(join(folder, 'config.pbtxt'), 'utf8').catch(() => '');
   const head = config.includes('TYPE_UINT8') ? 'image' : 'tensor';
   const [sides, classes] = [...config.matchAll(/dims: \[ ([\d, ]+) \]/g)].map(([, dims]) =>
@@ -68,7 +79,10 @@ async function checkModelFolder(folder: string): Promise<void> {
   );
   const model = { name: basename(folder), head, side: sides?.[1], classes: classes?.[0] } as const;
   const isOwn = config === tritonConfig(model);
-  const isOwnLabels = (start: Buffer) => isOwn && start.toString().split('\n').length === model.classes + 1;
+  const newest = join(folder, String(await newestVersion(folder)), 'model.onnx');
+  const written = await readMetadata(newest).catch(() => undefined);
+  const isOwnLabels = (start: Buffer) =>
+    [labels, ...(written ? [written.labels] : [])].some((own) => start.toString() === labelLines(own));
   const foreign = [
     await foreignFile(join(folder, 'config.pbtxt'), () => isOwn),
     await foreignFile(join(folder, 'labels.txt'), isOwnLabels),
@@ -137,6 +151,7 @@ function outputBlock(name: string, classes: number): string {
   }`;
 }
 
-function oneLine(label: string): string {
-  return label.replace(/\s+/g, ' ').trim();
+/** `labels.txt`. */
+function labelLines(labels: string[]): string {
+  return labels.map((label) => `${label.replace(/\s+/g, ' ').trim()}\n`).join('');
 }

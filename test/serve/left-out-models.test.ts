@@ -56,6 +56,9 @@ function brokenRepository(): { models: string; reasons: Record<string, RegExp> }
   symlinkSync('endless', join(models, 'endless'));
   symlinkSync(put('no model at all', 'README.md'), join(models, 'README.md'));
   folder('broken', 'folder-for-a-file', '1', 'model.onnx');
+  symlinkSync(join(root, 'nowhere'), join(folder('broken', 'dangling-version'), '1'));
+  folder('broken', 'empty-version', '1');
+  folder('broken', 'no-version', 'notes');
   return {
     models,
     reasons: {
@@ -66,6 +69,9 @@ function brokenRepository(): { models: string; reasons: Record<string, RegExp> }
       'dangling-file': /^dangling-file\/1\/model\.onnx: is a link that leads to no file/,
       endless: /^endless: is a link that leads to no file \(ELOOP\)/,
       'folder-for-a-file': /^folder-for-a-file\/1\/model\.onnx: is a folder/,
+      'dangling-version': /^dangling-version\/1: is a link that leads to no folder \(ENOENT\)/,
+      'empty-version': /^empty-version\/1: holds no model\.onnx/,
+      'no-version': /^no-version: holds no <version>\/model\.onnx with a whole number for <version>/,
     },
   };
 }
@@ -179,6 +185,36 @@ test('a broken version is left out, and the one before it is the latest', async 
   assert.deepEqual([error.status, error.code], [503, 'MODEL_UNAVAILABLE']);
   assert.match(error.message, /^model "a", version 2 could not be loaded: a\/2\/model\.onnx: not an ONNX file/);
   assert.match((await errorOf(post(url, picture, {}, '/classify?version=3'))).message, /model "a" has no version "3"/);
+});
+
+test('a version without a file is left out, and the one before it is the latest, also where only that is served', async () => {
+  const models = folder('unfinished');
+  put(tinyModel(), 'unfinished', 'a', '1', 'model.onnx');
+  symlinkSync(join(root, 'nowhere'), join(models, 'a', '2'));
+  folder('unfinished', 'a', '3');
+  for (const versions of ['all', 'latest'] as const) {
+    const log: string[] = [];
+    const { url, server } = await running({
+      folder: models,
+      versions,
+      adminToken: TOKEN,
+      log: (line) => log.push(line),
+    });
+    assert.equal((await post(url, picture)).status, 200);
+    assert.deepEqual(
+      (await index(url)).map(({ version, state, reason }) => [version, state, reason]),
+      [
+        ['1', 'READY', ''],
+        ['2', 'UNAVAILABLE', 'a/2: is a link that leads to no folder (ENOENT)'],
+        ['3', 'UNAVAILABLE', 'a/3: holds no model.onnx'],
+      ],
+    );
+    assert.equal(log.filter((line) => /^model "a", version [23]: left out: /.test(line)).length, 2);
+    const response = await load(url, 'a');
+    assert.match(((await response.json()) as { error: string }).error, /^model "a", version 2: a\/2: is a link/);
+    assert.equal((await post(url, picture)).status, 200);
+    server.kill();
+  }
 });
 
 test('with strict readiness the server answers, and says that it is not ready', async () => {

@@ -3,12 +3,12 @@
  * needs no code of ours. Source: triton-inference-server/common, protobuf/model_config.proto, and server, docs/user_guide/model_repository.md.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { moveFile, writeFileAtomically } from '../base/atomic-file.js';
 import { UsageError, UserError } from '../base/errors.js';
 import type { Progress } from '../base/progress.js';
-import { foreignFile } from '../base/replaceable.js';
+import { foreignFile, startOf } from '../base/replaceable.js';
 import { readMetadata } from '../onnx/file/model-file.js';
 import { openRun } from '../train/run/run-folder.js';
 import { type ExportRunReport, type ExportRunRequest, exportRun } from './from-run.js';
@@ -72,7 +72,7 @@ async function newestVersion(folder: string): Promise<number> {
  * @throws {UserError} where it is something else
  */
 async function checkModelFolder(folder: string, labels: string[]): Promise<void> {
-  const config = await readFile(join(folder, 'config.pbtxt'), 'utf8').catch(() => '');
+  const config = (await startOf(join(folder, 'config.pbtxt'))).toString();
   const head = config.includes('TYPE_UINT8') ? 'image' : 'tensor';
   const [sides, classes] = [...config.matchAll(/dims: \[ ([\d, ]+) \]/g)].map(([, dims]) =>
     dims.split(', ').map(Number),

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { writeFileAtomically } from '../../base/atomic-file.js';
 import { UserError } from '../../base/errors.js';
 import { formatDuration, type Progress } from '../../base/progress.js';
+import { requireFile } from '../../base/require-file.js';
 import { findNetwork } from '../../model/registry.js';
 import type { Dataset } from '../data/dataset.js';
 import { absoluteSource } from '../data/open-dataset.js';
@@ -79,6 +80,7 @@ export async function planExperiment(
 }
 
 async function storedPlan(folder: string, file: string, request: ExperimentRequest, progress: Progress): Promise<Plan> {
+  requireFile(file);
   const plan = JSON.parse(await readFile(file, 'utf8')) as Plan;
   for (const key of ['name', 'data', 'model', 'seed', 'epochs', 'budgetSeconds'] as const) {
     if (plan.request[key] === request[key] && key !== 'data') continue;

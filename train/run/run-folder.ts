@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { writeFileAtomically } from '../../base/atomic-file.js';
 import { UserError } from '../../base/errors.js';
 import { foreignFile, foreignFilesIn, refuseForeign } from '../../base/replaceable.js';
+import { requireFile } from '../../base/require-file.js';
 import type { ColourStatistics } from '../data/dataset.js';
 import { isOwnEventFile } from '../metrics/event-file.js';
 import type { HistoryEntry } from '../settings/changed-settings.js';
@@ -175,6 +176,7 @@ export async function openRun(path: string): Promise<Run> {
   const labels = await readJson<RunLabels>(join(path, 'labels.json'));
   const pixels = 3 * record.imagePx ** 2;
   const mean = await readWhole(join(path, 'mean.bin'), 4 * pixels, `float32 [${record.imagePx}, ${record.imagePx}, 3]`);
+  requireFile(join(path, 'samples.bin'));
   const samples = await readFile(join(path, 'samples.bin'));
   return {
     ...record,
@@ -193,6 +195,7 @@ export function checkpointsOf(path: string): Pick<Run, 'last' | 'best'> {
 
 /** A file of known length, in a buffer of its own. */
 async function readWhole(file: string, expected: number, what: string): Promise<Uint8Array> {
+  requireFile(file);
   const bytes = await readFile(file);
   if (bytes.length === expected) return Uint8Array.from(bytes);
   throw new UserError(`${file}: expected ${expected} bytes (${what}), got ${bytes.length}`);
@@ -203,6 +206,7 @@ function toJson(value: unknown): string {
 }
 
 async function readJson<T>(file: string): Promise<T> {
+  requireFile(file);
   try {
     return JSON.parse(await readFile(file, 'utf8'));
   } catch (cause) {

@@ -7,6 +7,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { moveFile, writeFileAtomically } from '../base/atomic-file.js';
 import { UsageError, UserError } from '../base/errors.js';
+import { makeFolder } from '../base/make-folder.js';
 import type { Progress } from '../base/progress.js';
 import { foreignFile, startOf } from '../base/replaceable.js';
 import { readMetadata } from '../onnx/file/model-file.js';
@@ -42,7 +43,7 @@ export async function exportTriton(request: TritonRequest, progress: Progress): 
   if (!NAME.test(name)) throw new UsageError(`--name ${name}: expected letters, digits, ".", "_", "-", 64 at most`);
   const folder = join(triton, name);
   await checkModelFolder(folder, labels);
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const pending = join(folder, `.version-${randomUUID()}`); // no number, so that Triton passes it over
   await mkdir(pending);
   const version = 1 + (await newestVersion(folder));

@@ -1,9 +1,10 @@
 /** A model ready to be written, and the writing: to memory, or to a file with its large tensors inside or beside it. */
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, open, rm, stat } from 'node:fs/promises';
+import { mkdtemp, open, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { moveFile } from '../../base/atomic-file.js';
 import { UserError } from '../../base/errors.js';
+import { folderError, makeFolder } from '../../base/make-folder.js';
 import { checkReplaceable, startOf } from '../../base/replaceable.js';
 import { valuesOf } from '../graph.js';
 import {
@@ -103,8 +104,10 @@ export async function saveModel(model: OnnxModel, file: string, options: SaveOpt
   if ((await stat(file).catch(() => undefined))?.isDirectory())
     throw new UserError(`${file}: is a folder; expected a file name such as ${join(file, 'model.onnx')}`);
   const folder = dirname(resolve(file));
-  await mkdir(folder, { recursive: true });
-  const temporary = await mkdtemp(join(folder, `.${basename(file)}.`));
+  await makeFolder(folder);
+  const temporary = await mkdtemp(join(folder, `.${basename(file)}.`)).catch((error) => {
+    throw folderError(folder, error);
+  });
   try {
     const external = isExternal(model, options) && externalData(model.parts, file);
     const data = external && (await write(join(temporary, external.location), dataChunks(model.parts, external)));

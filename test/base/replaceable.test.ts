@@ -81,6 +81,9 @@ describe('a place that holds something of somebody', () => {
     await succeeds('train', '--resume', '--force', '--epochs', '2', '--out', out);
     assert.equal(await readFile(join(out, 'last/thesis.txt'), 'utf8'), 'x');
     assert.equal(await readFile(join(out, 'best/weights-before.bin'), 'utf8'), 'y');
+    const csv = await readFile(join(out, 'metrics.csv'), 'utf8');
+    await writeFile(join(out, 'metrics.csv'), csv.replace('epoch,', 'Epoch,'));
+    await refuses(out, ['metrics.csv'], 'train', '--resume', '--force', '--epochs', '3', '--out', out);
     await refuses(out, ['last/thesis.txt'], 'import', 'any.onnx', '--model', 'cifar10-quick', '--out', out, '--force');
   });
 
@@ -149,6 +152,30 @@ describe('a place that holds something of somebody', () => {
     await refuses(run, [''], 'demo', '--out', run, '--exit');
     const demo = await written('demo', { 'guitar.png': 'x' });
     await refuses(demo, ['guitar.png'], 'demo', '--out', demo, '--exit');
+  });
+
+  it('is named where a folder was to be made, with what to do', async () => {
+    const out = await written('in-the-way', { 'm.onnx': '' });
+    const file = join(out, 'm.onnx');
+    await succeeds('export', '--run', run, '--out', file);
+    const isFile = /m\.onnx: is a file; expected a folder, or nothing there yet: name another --out\n$/;
+    const below = /lies below a file, where no folder can be made; name another --out\n$/;
+    const train = ['train', '--data', data, '--model', 'cifar10-quick', '--epochs', '1', '--out'];
+    const prepare = ['prepare', '--data', data, '--out'];
+    const from = ['import', file, '--model', 'cifar10-quick', '--out'];
+    const cases: [string[], RegExp][] = [
+      [[...train, ''], /alexnet train: --out "": expected the path of a folder; name one\n$/],
+      [[...from, ''], /alexnet import: --out "": expected the path of a folder; name one\n$/],
+      ...[train, prepare, from].map((words): [string[], RegExp] => [[...words, file], isFile]),
+      ...[train, prepare, from].map((words): [string[], RegExp] => [[...words, join(file, 'x')], below]),
+      [['export', '--run', run, '--out', join(file, 'x.onnx')], isFile],
+      [['export', '--run', run, '--triton', file], below],
+    ];
+    for (const [words, message] of cases) {
+      const { code, stderr } = await alexnet(...words);
+      assert.equal(code, 1, words.join(' '));
+      assert.match(stderr, message, words.join(' '));
+    }
   });
 
   it('gives way where a command wrote it, or where it is empty', async () => {

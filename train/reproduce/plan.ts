@@ -1,9 +1,10 @@
 /** What an experiment will do, settled before it starts and kept in `plan.json`, so that a later call goes on with the same. */
 import { existsSync } from 'node:fs';
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomically } from '../../base/atomic-file.js';
 import { UserError } from '../../base/errors.js';
+import { makeFolder } from '../../base/make-folder.js';
 import { formatDuration, type Progress } from '../../base/progress.js';
 import { requireFile } from '../../base/require-file.js';
 import { findNetwork } from '../../model/registry.js';
@@ -74,7 +75,7 @@ export async function planExperiment(
       ? await planEqual(request, variants, dataset, progress)
       : await planRace(request, variants, dataset, progress, experiment.until.learningRates);
   const plan = { ...planned, request: { ...request, dataPath: absoluteSource(request.data) } };
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   await writeFileAtomically(file, `${JSON.stringify(plan, null, 2)}\n`);
   return plan;
 }

@@ -4,14 +4,16 @@
  * `config.json` is written last, so a folder that holds it is complete.
  */
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm, rmdir } from 'node:fs/promises';
+import { readdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomically } from '../../base/atomic-file.js';
 import { UserError } from '../../base/errors.js';
+import { makeFolder } from '../../base/make-folder.js';
 import { foreignFile, foreignFilesIn, refuseForeign } from '../../base/replaceable.js';
 import { requireFile } from '../../base/require-file.js';
 import type { ColourStatistics } from '../data/dataset.js';
 import { isOwnEventFile } from '../metrics/event-file.js';
+import { isOwnCsv } from '../metrics/metrics-log.js';
 import type { HistoryEntry } from '../settings/changed-settings.js';
 import type { TrainConfig } from '../settings/config.js';
 import { isCheckpointFile } from './checkpoint-files.js';
@@ -96,7 +98,11 @@ export async function checkFree(path: string, force: boolean): Promise<void> {
 /** @throws {UserError} where a run that goes on would overwrite somebody's file */
 export async function checkResumable(path: string): Promise<void> {
   const file = join(checkpointsOf(path).best, 'model.json');
-  refuseForeign(await foreignFile(file, (start) => isCheckpointFile('model.json', start)), 'a run of alexnet');
+  const foreign = [
+    await foreignFile(file, (start) => isCheckpointFile('model.json', start)),
+    await foreignFile(join(path, 'metrics.csv'), await isOwnCsv(path)),
+  ];
+  refuseForeign(foreign.flat(), 'a run of alexnet');
 }
 
 /**
@@ -127,8 +133,8 @@ export async function createRun(
   { mean, samples }: Pick<Run, 'mean' | 'samples'>,
 ): Promise<Run> {
   await checkFree(path, true);
+  await makeFolder(path);
   await removeEntries(path);
-  await mkdir(path, { recursive: true });
   try {
     await writeFileAtomically(join(path, 'labels.json'), toJson(labels));
     await writeFileAtomically(join(path, 'mean.bin'), new Uint8Array(mean.buffer, mean.byteOffset, mean.byteLength));

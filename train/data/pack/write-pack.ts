@@ -2,12 +2,13 @@
  * Decodes a data set once and keeps it as a pack (`pack-format.ts`). Memory does not grow with the set. What is whole of an earlier try is kept: shards
  * are renamed into place when their last picture is written.
  */
-import { type FileHandle, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { moveFile, writeFileAtomically } from '../../../base/atomic-file.js';
 import { DiskFullError, writeError } from '../../../base/disk-full.js';
 import { UserError } from '../../../base/errors.js';
+import { makeFolder } from '../../../base/make-folder.js';
 import { foreignFile, refuseForeign, startOf } from '../../../base/replaceable.js';
 import { colourStatistics } from '../batches/colour.js';
 import { meanImage } from '../batches/mean.js';
@@ -74,7 +75,7 @@ export class PackWriter implements PictureSink {
   /** Takes over what an earlier try has finished. */
   static async open(folder: string, imagePx: number, options: PackOptions = {}): Promise<PackWriter> {
     const writer = new PackWriter(folder, imagePx, options);
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     if (options.replace) return writer;
     for (const shard of await shardsIn(folder)) await writer.takeOver(shard);
     writer.kept = writer.keptShards.size * writer.recordsPerShard;

@@ -254,7 +254,7 @@ test('reports what there is where the data set has moved, and says which flag na
 });
 
 test('says of a split or a checkpoint that is not there what could be had instead', async () => {
-  await assert.rejects(reportOf({ split: 'holdout' }), /no split "holdout"; there are: val, test/);
+  await assert.rejects(reportOf({ split: 'holdout' }), /no split "holdout"; there are: test, train, val/);
   const copy = await copyOfRun('without-best');
   await rm(join(copy, 'best'), { recursive: true });
   const text = await reportOf({ run: copy });

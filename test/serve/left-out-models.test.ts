@@ -387,14 +387,14 @@ test('a single file is as careful with what lies beside it', async () => {
 
 test('commands that are given a named pipe, a device or a folder for a file say so and end', async () => {
   const model = put(tinyModel(), 'pipes', 'model.onnx');
-  const fifo = pipe('pipes', 'fifo');
+  const fifo = pipe('pipes', 'fifo.onnx');
   const cases: [string[], RegExp][] = [
-    [['classify', '--json', '--model', model, fifo], /fifo: is not a file but a named pipe/],
+    [['classify', '--json', '--model', model, fifo], /fifo\.onnx: is not a file but a named pipe/],
     [['classify', '--json', '--model', model, '/dev/zero'], /\/dev\/zero: is not a file but a device/],
     [['classify', '--json', '--model', model, root], /: is a folder; expected a file/],
-    [['classify', '--model', fifo, 'any.png'], /fifo: is not a file but a named pipe/],
-    [['inspect', fifo], /fifo: is not a file but a named pipe/],
-    [['prepare', '--data', fifo, '--out', join(root, 'pipes', 'pack')], /fifo: is not a file but a named pipe/],
+    [['classify', '--model', fifo, 'any.png'], /fifo\.onnx: is not a file but a named pipe/],
+    [['inspect', fifo], /fifo\.onnx: is not a file but a named pipe/],
+    [['prepare', '--data', fifo, '--out', join(root, 'pipes', 'pack')], /fifo\.onnx: is not a file but a named pipe/],
     [
       ['import', fifo, '--model', 'cifar10-quick', '--out', join(root, 'pipes', 'run')],
       /is not a file but a named pipe/,

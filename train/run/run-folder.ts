@@ -29,7 +29,7 @@ export interface RunRecord {
   inputPx: number;
   /** Number of pictures by split: a resumed run must find as many. */
   pictures: Record<string, number>;
-  /** SHA-256 of their names and classes by split; a resumed run must find the same. Absent in earlier versions. */
+  /** SHA-256 of their names and classes by split; a resumed run must find the same. Not of their contents. Absent in earlier versions. */
   pictureNames?: Record<string, string>;
   /** Whether the training pictures are taken in an order of shards; absent in earlier versions. */
   byShards?: boolean;

@@ -69,9 +69,13 @@ async function isForeign(file: string, isOurs: IsOurs, followed: boolean): Promi
   return !found.isFile() || !isOurs(await startOf(file));
 }
 
-/** Its first bytes; none if it is absent. */
+/** Its first bytes; none if it is absent or not a file. */
 export async function startOf(path: string): Promise<Buffer> {
-  const file = await open(path).catch(() => undefined);
+  const isPlain = await stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+  const file = isPlain ? await open(path).catch(() => undefined) : undefined;
   if (file === undefined) return Buffer.of();
   try {
     const { bytesRead, buffer } = await file.read(Buffer.alloc(Math.min(START_BYTES, (await file.stat()).size)), 0);

@@ -6,9 +6,15 @@ import type { Dataset } from '../train/data/dataset.js';
 import { loadPictures } from '../train/data/stream/read-ahead.js';
 
 /** @throws {UserError} if the set has no such split */
-export function splitPictures({ source, splits, labels }: Dataset, name: string): Pictures {
+export function splitPictures(
+  { source, splits, splitNames = Object.keys(splits), labels }: Dataset,
+  name: string,
+): Pictures {
   const split = splits[name];
-  if (!split) throw new UserError(`${source}: has no split "${name}"; choose another with --split`);
+  if (!split)
+    throw new UserError(
+      `${source}: has no split "${name}"; there are: ${splitNames.join(', ')}; choose one with --split`,
+    );
   return {
     data: source,
     split: name,

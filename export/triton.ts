@@ -3,12 +3,14 @@
  * needs no code of ours. Source: triton-inference-server/common, protobuf/model_config.proto, and server, docs/user_guide/model_repository.md.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { moveFile, writeFileAtomically } from '../base/atomic-file.js';
 import { UsageError, UserError } from '../base/errors.js';
+import { makeFolder } from '../base/make-folder.js';
 import type { Progress } from '../base/progress.js';
-import { foreignFile } from '../base/replaceable.js';
+import { foreignFile, startOf } from '../base/replaceable.js';
+import { readMetadata } from '../onnx/file/model-file.js';
 import { openRun } from '../train/run/run-folder.js';
 import { type ExportRunReport, type ExportRunRequest, exportRun } from './from-run.js';
 
@@ -40,14 +42,14 @@ export async function exportTriton(request: TritonRequest, progress: Progress): 
   const { name = config.model, triton, head } = request;
   if (!NAME.test(name)) throw new UsageError(`--name ${name}: expected up to 64 letters, digits, ".", "_" and "-"`);
   const folder = join(triton, name);
-  await checkModelFolder(folder);
-  await mkdir(folder, { recursive: true });
+  await checkModelFolder(folder, labels);
+  await makeFolder(folder);
   const pending = join(folder, `.version-${randomUUID()}`); // no number, so that Triton passes it over
   await mkdir(pending);
-  const version = 1 + Math.max(0, ...(await readdir(folder)).filter((entry) => /^[1-9]\d*$/.test(entry)).map(Number));
+  const version = 1 + (await newestVersion(folder));
   try {
     const report = await exportRun({ ...request, out: join(pending, 'model.onnx') }, progress);
-    await writeFileAtomically(join(folder, 'labels.txt'), labels.map((label) => `${oneLine(label)}\n`).join(''));
+    await writeFileAtomically(join(folder, 'labels.txt'), labelLines(labels));
     const side = head === 'image' ? imagePx : inputPx;
     await writeFileAtomically(join(folder, 'config.pbtxt'), tritonConfig({ name, head, side, classes: labels.length }));
     await moveFile(pending, join(folder, String(version)));
@@ -59,16 +61,29 @@ export async function exportTriton(request: TritonRequest, progress: Progress): 
   }
 }
 
-/** Next to the versions: what an earlier export wrote and nobody has changed since. @throws {UserError} if it is something else */
-async function checkModelFolder(folder: string): Promise<void> {
-  const config = await readFile(join(folder, 'config.pbtxt'), 'utf8').catch(() => '');
+/** 0 if there is none. */
+async function newestVersion(folder: string): Promise<number> {
+  const entries = await readdir(folder).catch(() => []);
+  return Math.max(0, ...entries.filter((entry) => /^[1-9]\d*$/.test(entry)).map(Number));
+}
+
+/**
+ * Next to the versions: what an earlier export wrote and nobody has changed since.
+ * @param labels  of the export at hand, which one that was killed may have left
+ * @throws {UserError} if it is something else
+ */
+async function checkModelFolder(folder: string, labels: string[]): Promise<void> {
+  const config = (await startOf(join(folder, 'config.pbtxt'))).toString();
   const head = config.includes('TYPE_UINT8') ? 'image' : 'tensor';
   const [sides, classes] = [...config.matchAll(/dims: \[ ([\d, ]+) \]/g)].map(([, dims]) =>
     dims.split(', ').map(Number),
   );
   const model = { name: basename(folder), head, side: sides?.[1], classes: classes?.[0] } as const;
   const isOwn = config === tritonConfig(model);
-  const isOwnLabels = (start: Buffer) => isOwn && start.toString().split('\n').length === model.classes + 1;
+  const newest = join(folder, String(await newestVersion(folder)), 'model.onnx');
+  const written = await readMetadata(newest).catch(() => undefined);
+  const isOwnLabels = (start: Buffer) =>
+    [labels, ...(written ? [written.labels] : [])].some((own) => start.toString() === labelLines(own));
   const foreign = [
     await foreignFile(join(folder, 'config.pbtxt'), () => isOwn),
     await foreignFile(join(folder, 'labels.txt'), isOwnLabels),
@@ -137,6 +152,7 @@ function outputBlock(name: string, classes: number): string {
   }`;
 }
 
-function oneLine(label: string): string {
-  return label.replace(/\s+/g, ' ').trim();
+/** `labels.txt`. */
+function labelLines(labels: string[]): string {
+  return labels.map((label) => `${label.replace(/\s+/g, ' ').trim()}\n`).join('');
 }

@@ -11,10 +11,10 @@ const require = createRequire(import.meta.url);
 
 /**
  * onnxruntime 1.30 for Linux and macOS reads the variable before its first session; its JavaScript API has no switch. A variable that is
- * set already is left as it is.
+ * set already is left as it is; an empty one counts as not set.
  */
 function disableTelemetry(): void {
-  if (process.env[NO_TELEMETRY] !== undefined) return;
+  if (process.env[NO_TELEMETRY]) return;
   process.env[NO_TELEMETRY] = '1';
   if (isMainThread || process.platform === 'win32') return;
   // A worker thread's process.env is a copy that native code does not see.

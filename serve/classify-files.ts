@@ -1,7 +1,8 @@
 /** Predictions for image files in this process, with the server's own decoding, model and ranking. */
 import { readFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
-import { UsageError } from '../base/errors.js';
+import { UsageError, UserError } from '../base/errors.js';
+import { requireFile } from '../base/require-file.js';
 import { RequestError } from './errors.js';
 import { formatPredictions } from './format-predictions.js';
 import { type Classifier, type ClassifierOptions, openClassifier } from './inference/classifier.js';
@@ -52,13 +53,14 @@ function topOf(top: string | undefined, { model }: Classifier): number {
 
 async function classifyFile(image: string, classifier: Classifier, top: number): Promise<FileResult> {
   try {
+    if (image !== '-') requireFile(image);
     const bytes = await (image === '-' ? buffer(process.stdin) : readFile(image));
     requirePicture(bytes);
     const [probabilities] = await classifier.infer([await classifier.decode(bytes)]);
     return { image, predictions: topPredictions(probabilities, classifier.model, top) };
   } catch (error) {
     if (error instanceof RequestError) return { image, error: { code: error.code, message: error.message } };
-    if (error instanceof Error && 'syscall' in error) {
+    if (error instanceof UserError || (error instanceof Error && 'syscall' in error)) {
       return { image, error: { code: 'FILE_UNREADABLE', message: error.message } };
     }
     throw error;

@@ -5,6 +5,7 @@ import { type GraphModel, loadGraphModel } from '@tensorflow/tfjs-converter';
 import { io } from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { UserError } from '../../base/errors.js';
+import { requireFile } from '../../base/require-file.js';
 
 /** Bytes of one value as stored; quantised groups are stored narrower. */
 const STORED_BYTES: Record<string, number> = { float32: 4, int32: 4, bool: 1, uint8: 1, uint16: 2, float16: 2 };
@@ -78,8 +79,9 @@ function storedBytes({ shape, dtype, quantization }: io.WeightsManifestEntry): n
 }
 
 async function readJson(path: string): Promise<io.ModelJSON> {
+  requireFile(path);
   const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    const reason = cause.code === 'ENOENT' ? 'no such file' : cause.code === 'EISDIR' ? 'is a folder' : cause.message;
+    const reason = cause.code === 'ENOENT' ? 'no such file' : cause.message;
     throw new UserError(`${path}: ${reason}; expected the model.json of a TensorFlow.js model`, { cause });
   });
   try {
@@ -91,6 +93,7 @@ async function readJson(path: string): Promise<io.ModelJSON> {
 
 async function readShard(path: string, name: string): Promise<Uint8Array> {
   const file = join(dirname(path), name);
+  requireFile(file);
   return readFile(file).catch((cause: NodeJS.ErrnoException) => {
     throw new UserError(`${file}: ${cause.code === 'ENOENT' ? 'missing, though model.json names it' : cause.message}`, {
       cause,

@@ -2,12 +2,14 @@
 import { readFile } from 'node:fs/promises';
 import { decodeText } from '../../base/decode-text.js';
 import { UserError } from '../../base/errors.js';
+import { requireFile } from '../../base/require-file.js';
 
 /**
  * One label a line, or a JSON array of strings, in the order of the network's outputs.
  * @throws {UserError} when the file cannot be read, or has not as many labels as the network has classes
  */
 export async function readLabels(file: string, classes: number): Promise<string[]> {
+  requireFile(file);
   const bytes = await readFile(file).catch((cause: NodeJS.ErrnoException) => {
     throw new UserError(`${file}: cannot be read: ${cause.code === 'ENOENT' ? 'no such file' : cause.message}`, {
       cause,

@@ -4,6 +4,7 @@ import { dirname, isAbsolute, join, relative } from 'node:path';
 import onnxProto from 'onnx-proto';
 import { UserError } from '../../base/errors.js';
 import { leaves, ownRoots, type Roots, requireInside } from '../../base/links.js';
+import { requireFile } from '../../base/require-file.js';
 
 const { DataLocation } = onnxProto.onnx.TensorProto;
 type TensorProto = import('onnx-proto').onnx.ITensorProto;
@@ -51,6 +52,7 @@ async function findExternalData(
   const where = `${model}: ${tensor.name}`;
   const values = new Map((tensor.externalData ?? []).map(({ key, value }) => [key, value ?? '']));
   const path = await locate(where, model, values.get('location') ?? '', roots ?? (await ownRoots(model)));
+  requireFile(path);
   const { size } = await stat(path);
   const offset = wholeNumber(where, 'offset', values.get('offset') ?? '0');
   const length = wholeNumber(where, 'length', values.get('length') ?? String(size - offset));

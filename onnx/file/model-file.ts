@@ -1,5 +1,4 @@
 /** Reads what an ONNX file says about itself without reading its weights. */
-import { stat } from 'node:fs/promises';
 import onnxProto from 'onnx-proto';
 import { UserError } from '../../base/errors.js';
 import { type ModelMetadata, propsToMetadata } from './metadata.js';
@@ -26,7 +25,6 @@ export async function readMetadata(path: string): Promise<ModelMetadata> {
 export async function readMetadataProps(path: string): Promise<{ key?: string | null; value?: string | null }[]> {
   const file = openBytes(path);
   try {
-    if ((await stat(path)).isDirectory()) throw new UserError(`${path}: is a folder; expected an .onnx file`);
     return readProps(file, path);
   } finally {
     file.close();
@@ -37,6 +35,7 @@ function openBytes(path: string): FileBytes {
   try {
     return new FileBytes(path);
   } catch (cause) {
+    if (cause instanceof UserError) throw cause;
     const { code, message } = cause as NodeJS.ErrnoException;
     throw new UserError(`${path}: cannot be opened: ${code === 'ENOENT' ? 'no such file' : message}`, { cause });
   }

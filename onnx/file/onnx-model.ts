@@ -1,8 +1,9 @@
 /** A model ready to be written, and the writing: to memory, or to a file with its large tensors inside or next to it. */
-import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { moveFile, writeChunks } from '../../base/atomic-file.js';
 import { UserError } from '../../base/errors.js';
+import { folderError, makeFolder } from '../../base/make-folder.js';
 import { checkReplaceable, startOf } from '../../base/replaceable.js';
 import { valuesOf } from '../graph.js';
 import {
@@ -102,8 +103,10 @@ export async function saveModel(model: OnnxModel, file: string, options: SaveOpt
   if ((await stat(file).catch(() => undefined))?.isDirectory())
     throw new UserError(`${file}: is a folder; expected a file name such as ${join(file, 'model.onnx')}`);
   const folder = dirname(resolve(file));
-  await mkdir(folder, { recursive: true });
-  const temporary = await mkdtemp(join(folder, `.${basename(file)}.`));
+  await makeFolder(folder);
+  const temporary = await mkdtemp(join(folder, `.${basename(file)}.`)).catch((error) => {
+    throw folderError(folder, error);
+  });
   try {
     const external = isExternal(model, options) && externalData(model.parts, file);
     const data = external && (await writeChunks(join(temporary, external.location), dataChunks(model.parts, external)));

@@ -5,6 +5,7 @@
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import { UserError } from '../../base/errors.js';
+import { requireFile } from '../../base/require-file.js';
 import { isFloatType, type StoredTensor, sizeOf, toFloat32 } from './stored-tensor.js';
 
 /** The format's own limit. */
@@ -62,6 +63,7 @@ export async function openSafetensors(path: string): Promise<StoredTensor[]> {
 }
 
 async function openFile(path: string): Promise<FileHandle> {
+  requireFile(path);
   return open(path).catch((cause: NodeJS.ErrnoException) => {
     throw new UserError(`${path}: cannot be opened: ${cause.code === 'ENOENT' ? 'no such file' : cause.message}`, {
       cause,

@@ -3,6 +3,7 @@
  * does not know keeps its bytes.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { requireFile } from '../../base/require-file.js';
 
 /** Field numbers of onnx.proto. */
 export const MODEL_GRAPH = 7;
@@ -116,8 +117,9 @@ export class FileBytes implements Bytes {
   private from = 0;
   private filled = 0;
 
-  /** @throws what the file system throws */
+  /** @throws {UserError} where it is no file; what the file system throws */
   constructor(file: string) {
+    requireFile(file);
     this.fd = openSync(file, 'r');
     this.size = fstatSync(this.fd).size;
   }

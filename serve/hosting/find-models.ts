@@ -24,6 +24,8 @@ export interface VersionSource {
   file: string;
   /** Folders in which its files may lie; undefined for its own. */
   roots?: Roots;
+  /** Why there is no file to load. */
+  fault?: UserError;
 }
 
 /** A repository, and what of it is served. */
@@ -59,17 +61,21 @@ export async function findModels(shelf: Shelf, note: (line: string) => void): Pr
       return { name, versions: [], fault };
     });
     if (source) sources.push(source);
-    else note(`${join(folder, name)}: left out: holds no <version>/${MODEL_FILE} with a whole number for <version>`);
   }
-  if (sources.length > 0) return sources;
+  if (sources.some(({ versions, fault }) => versions.length > 0 || !(fault instanceof NoVersion))) return sources;
   throw new UserError(
     `${folder}: expected models as <name>/<version>/${MODEL_FILE}, e.g. alexnet/1/${MODEL_FILE}, got none`,
   );
 }
 
+/** A folder that may be meant for something else than a model. */
+class NoVersion extends UserError {
+  override name = 'NoVersion';
+}
+
 /**
- * One model's versions, the lowest first; undefined if there are none.
- * @throws {UserError} when its folder cannot be read, or is a link out of the repository
+ * One model's versions, the lowest first; undefined if there is no such folder.
+ * @throws {UserError} when its folder cannot be read, is a link out of the repository, or holds no version
  */
 export async function findModel(shelf: Shelf, name: string): Promise<ModelSource | undefined> {
   const { folder, policy, followLinks } = shelf;
@@ -83,25 +89,36 @@ export async function findModel(shelf: Shelf, name: string): Promise<ModelSource
   const versions: VersionSource[] = [];
   for (const version of (await foldersIn(own)).filter((text) => VERSION.test(text))) {
     const file = join(own, version, MODEL_FILE);
-    if (await isThere(file)) versions.push({ version, file, roots });
+    versions.push({ version, file, roots, fault: await faultOf(join(own, version), file) });
   }
   versions.sort((a, b) => Number(a.version) - Number(b.version));
-  if (versions.length === 0) return undefined;
-  return { name, versions: policy === 'latest' ? versions.slice(-1) : versions };
+  if (versions.length === 0)
+    throw new NoVersion(`${own}: holds no <version>/${MODEL_FILE} with a whole number for <version>`);
+  if (policy === 'all') return { name, versions };
+  // A newer one without a file, which is being copied perhaps, does not take the place of the latest.
+  const latest = versions.findLastIndex(({ fault }) => !fault);
+  return { name, versions: versions.slice(latest) };
 }
+
+/** Links to a file count whatever they lead to, and so does what cannot be looked at: loading it tells what is wrong. */
+async function faultOf(folder: string, file: string): Promise<UserError | undefined> {
+  const code = await codeOf(lstat(file));
+  if (code !== 'ENOENT' && code !== 'ENOTDIR') return undefined;
+  const gone = await codeOf(stat(folder));
+  if (gone !== undefined) return new UserError(`${folder}: is a link that leads to no folder (${gone})`);
+  return new UserError(`${folder}: holds no ${MODEL_FILE}`);
+}
+
+const codeOf = (looking: Promise<unknown>): Promise<string | undefined> =>
+  looking.then(
+    () => undefined,
+    ({ code }: NodeJS.ErrnoException) => code,
+  );
 
 async function isFile(path: string): Promise<boolean> {
   return stat(path).then(
     (found) => found.isFile(),
     () => false,
-  );
-}
-
-/** Links count whatever they lead to, and so does what cannot be looked at: loading it tells what is wrong. */
-async function isThere(file: string): Promise<boolean> {
-  return lstat(file).then(
-    () => true,
-    ({ code }: NodeJS.ErrnoException) => code !== 'ENOENT' && code !== 'ENOTDIR',
   );
 }
 

@@ -254,7 +254,8 @@ export class Repository {
   }
 
   private async loadVersion(name: string | undefined, source: VersionSource): Promise<void> {
-    const { version, file, roots } = source;
+    const { version, file, roots, fault } = source;
+    if (fault) throw fault;
     const signature = await versionSignature(source);
     const said = name === undefined ? this.log : labelled(this.log, `${name}/${version}: `);
     const fileBefore = await fileSignature(file).catch(() => undefined);

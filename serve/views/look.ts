@@ -1,6 +1,7 @@
 /** Views for the command line: the same as the server's, computed in this process. */
 import { readFile } from 'node:fs/promises';
 import { UsageError, UserError } from '../../base/errors.js';
+import { requireFile } from '../../base/require-file.js';
 import { RequestError } from '../errors.js';
 import { requirePicture } from '../inference/image/picture-kind.js';
 import type { ExplainOptions, ViewPart, ViewRequest } from './process/messages.js';
@@ -42,6 +43,7 @@ export async function bytesOf(parts: AsyncGenerator<ViewPart>): Promise<Buffer> 
 
 /** @throws {UserError} if the file is not an image; what the file system throws */
 export async function readPictureFile(file: string): Promise<Buffer> {
+  requireFile(file);
   const bytes = await readFile(file);
   try {
     requirePicture(bytes);

@@ -81,6 +81,9 @@ describe('a place that holds something of somebody', () => {
     await succeeds('train', '--resume', '--force', '--epochs', '2', '--out', out);
     assert.equal(await readFile(join(out, 'last/thesis.txt'), 'utf8'), 'x');
     assert.equal(await readFile(join(out, 'best/weights-before.bin'), 'utf8'), 'y');
+    const csv = await readFile(join(out, 'metrics.csv'), 'utf8');
+    await writeFile(join(out, 'metrics.csv'), csv.replace('epoch,', 'Epoch,'));
+    await refuses(out, ['metrics.csv'], 'train', '--resume', '--force', '--epochs', '3', '--out', out);
     await refuses(out, ['last/thesis.txt'], 'import', 'any.onnx', '--model', 'cifar10-quick', '--out', out, '--force');
   });
 
@@ -120,6 +123,23 @@ describe('a place that holds something of somebody', () => {
     await refuses(repository, named, 'export', '--run', run, '--triton', repository, '--name', 'cups');
   });
 
+  it('is kept by prepare under the names of shards, and where a link leads to', async () => {
+    const target = await written('elsewhere', { 'thesis.bin': 'x' });
+    const shards = await written('shards', { 'pictures-00000.bin': 'mine', 'pictures-00000.bin.part': 'mine' });
+    await symlink(join(target, 'thesis.bin'), join(shards, 'pictures-00001.bin'));
+    await symlink(join(target, 'thesis.bin'), join(shards, 'pictures-00000.bin.alexnet-tmp'));
+    const words = ['prepare', '--data', data, '--size', '32', '--out'];
+    await refuses(shards, ['pictures-00000.bin', 'pictures-00001.bin'], ...words, shards);
+    for (const name of ['pictures-00000.bin', 'pictures-00001.bin']) await rm(join(shards, name));
+    await succeeds(...words, shards);
+    await written('shards', { 'pictures-00007.bin': 'mine' });
+    await refuses(shards, ['pictures-00007.bin'], ...words, shards, '--force');
+    await rm(join(shards, 'pictures-00007.bin'));
+    await succeeds(...words, shards, '--force');
+    assert.equal(await readFile(join(shards, 'pictures-00000.bin.part'), 'utf8'), 'mine');
+    assert.equal(await readFile(join(target, 'thesis.bin'), 'utf8'), 'x');
+  });
+
   it('is not taken for a prepared set, an experiment or a demo', async () => {
     const pack = await written('pack', { 'train.bin': 'x', 'mean.bin': 'y', 'pictures-00007.json': '{}' });
     await refuses(pack, ['train.bin', 'mean.bin', 'pictures-00007.json'], 'prepare', '--data', data, '--out', pack);
@@ -132,6 +152,30 @@ describe('a place that holds something of somebody', () => {
     await refuses(run, [''], 'demo', '--out', run, '--exit');
     const demo = await written('demo', { 'guitar.png': 'x' });
     await refuses(demo, ['guitar.png'], 'demo', '--out', demo, '--exit');
+  });
+
+  it('is named if a folder was to be made, with what to do', async () => {
+    const out = await written('in-the-way', { 'm.onnx': '' });
+    const file = join(out, 'm.onnx');
+    await succeeds('export', '--run', run, '--out', file);
+    const isFile = /m\.onnx: is a file; expected a folder, or nothing there yet: name another --out\n$/;
+    const below = /lies below a file, where no folder can be made; name another --out\n$/;
+    const train = ['train', '--data', data, '--model', 'cifar10-quick', '--epochs', '1', '--out'];
+    const prepare = ['prepare', '--data', data, '--out'];
+    const from = ['import', file, '--model', 'cifar10-quick', '--out'];
+    const cases: [string[], RegExp][] = [
+      [[...train, ''], /alexnet train: --out "": expected the path of a folder; name one\n$/],
+      [[...from, ''], /alexnet import: --out "": expected the path of a folder; name one\n$/],
+      ...[train, prepare, from].map((words): [string[], RegExp] => [[...words, file], isFile]),
+      ...[train, prepare, from].map((words): [string[], RegExp] => [[...words, join(file, 'x')], below]),
+      [['export', '--run', run, '--out', join(file, 'x.onnx')], isFile],
+      [['export', '--run', run, '--triton', file], below],
+    ];
+    for (const [words, message] of cases) {
+      const { code, stderr } = await alexnet(...words);
+      assert.equal(code, 1, words.join(' '));
+      assert.match(stderr, message, words.join(' '));
+    }
   });
 
   it('gives way if a command wrote it, or if it is empty', async () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -65,6 +65,18 @@ describe('alexnet export --triton', () => {
     const config = await checkAgainstFile(join(repository, 'cups'), 1);
     assert.equal(config.name, 'cups');
     assert.deepEqual((config.input as Message[])[0].dims, [3, 32, 32]);
+  });
+
+  it('keeps labels that somebody edited, and says so', async () => {
+    const repository = join(folder, 'edited');
+    const words = ['export', '--run', run, '--triton', repository, '--name', 'cups'];
+    await json(...words);
+    const labels = join(repository, 'cups', 'labels.txt');
+    await writeFile(labels, 'blau\ngreen\nred cup\n');
+    const { code, stderr } = await alexnet(...words);
+    assert.equal(code, 1);
+    assert.match(stderr, /edited\/cups\/labels\.txt: not as "alexnet export" writes it, so kept; move it away/);
+    assert.equal(await readFile(labels, 'utf8'), 'blau\ngreen\nred cup\n');
   });
 
   it('refuses what does not fit together', async () => {

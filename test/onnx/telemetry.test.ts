@@ -70,6 +70,9 @@ describe('onnxruntime sends and keeps no telemetry', { concurrency: true }, () =
     const env = { ...ENV, ORT_DISABLE_TELEMETRY: 'mine', HOME: await temporaryFolder(t) };
     const { stdout } = await promisify(execFile)(process.execPath, ['--eval', program], { env });
     assert.equal(stdout, 'mine\n');
+    const empty = { ...env, ORT_DISABLE_TELEMETRY: '', HOME: await temporaryFolder(t) };
+    assert.equal((await promisify(execFile)(process.execPath, ['--eval', program], { env: empty })).stdout, '1\n');
+    assert.deepEqual(await readdir(empty.HOME), []);
   });
 
   it('since one module alone loads it', async () => {

@@ -1,5 +1,6 @@
 /** Repositories in which something is wrong: what cannot be loaded is left out, and everybody who asks learns why. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,6 +27,13 @@ function folder(...parts: string[]): string {
 function put(bytes: Uint8Array | string, ...parts: string[]): string {
   const file = join(folder(...parts.slice(0, -1)), parts.at(-1)!);
   writeFileSync(file, bytes);
+  return file;
+}
+
+/** Nobody writes to it: opening it would wait for ever. */
+function pipe(...parts: string[]): string {
+  const file = join(folder(...parts.slice(0, -1)), parts.at(-1)!);
+  execFileSync('mkfifo', [file]);
   return file;
 }
 
@@ -56,6 +64,17 @@ function brokenRepository(): { models: string; reasons: Record<string, RegExp> }
   symlinkSync('endless', join(models, 'endless'));
   symlinkSync(put('no model at all', 'README.md'), join(models, 'README.md'));
   folder('broken', 'folder-for-a-file', '1', 'model.onnx');
+  symlinkSync(join(root, 'nowhere'), join(folder('broken', 'dangling-version'), '1'));
+  folder('broken', 'empty-version', '1');
+  pipe('broken', 'pipe', '1', 'model.onnx');
+  put(tinyModel(FOREIGN), 'broken', 'config-pipe', '1', 'model.onnx');
+  pipe('broken', 'config-pipe', 'config.json');
+  put(tinyModel(FOREIGN), 'broken', 'labels-pipe', '1', 'model.onnx');
+  put('{"labels": "labels.txt"}', 'broken', 'labels-pipe', 'config.json');
+  pipe('broken', 'labels-pipe', 'labels.txt');
+  put(tinyModel(FOREIGN), 'broken', 'device', '1', 'model.onnx');
+  symlinkSync('/dev/zero', join(folder('broken', 'device'), 'config.json'));
+  folder('broken', 'no-version', 'notes');
   return {
     models,
     reasons: {
@@ -66,6 +85,13 @@ function brokenRepository(): { models: string; reasons: Record<string, RegExp> }
       'dangling-file': /^dangling-file\/1\/model\.onnx: is a link that leads to no file/,
       endless: /^endless: is a link that leads to no file \(ELOOP\)/,
       'folder-for-a-file': /^folder-for-a-file\/1\/model\.onnx: is a folder/,
+      'dangling-version': /^dangling-version\/1: is a link that leads to no folder \(ENOENT\)/,
+      'empty-version': /^empty-version\/1: holds no model\.onnx/,
+      pipe: /^pipe\/1\/model\.onnx: is not a file but a named pipe/,
+      'config-pipe': /^config-pipe\/config\.json: is not a file but a named pipe/,
+      'labels-pipe': /^labels-pipe\/labels\.txt: is not a file but a named pipe/,
+      device: /^device\/config\.json: is a link out of broken;/,
+      'no-version': /^no-version: holds no <version>\/model\.onnx with a whole number for <version>/,
     },
   };
 }
@@ -179,6 +205,36 @@ test('a broken version is left out, and the one before it is the latest', async 
   assert.deepEqual([error.status, error.code], [503, 'MODEL_UNAVAILABLE']);
   assert.match(error.message, /^model "a", version 2 could not be loaded: a\/2\/model\.onnx: not an ONNX file/);
   assert.match((await errorOf(post(url, picture, {}, '/classify?version=3'))).message, /model "a" has no version "3"/);
+});
+
+test('a version without a file is left out, and the one before it is the latest, also where only that is served', async () => {
+  const models = folder('unfinished');
+  put(tinyModel(), 'unfinished', 'a', '1', 'model.onnx');
+  symlinkSync(join(root, 'nowhere'), join(models, 'a', '2'));
+  folder('unfinished', 'a', '3');
+  for (const versions of ['all', 'latest'] as const) {
+    const log: string[] = [];
+    const { url, server } = await running({
+      folder: models,
+      versions,
+      adminToken: TOKEN,
+      log: (line) => log.push(line),
+    });
+    assert.equal((await post(url, picture)).status, 200);
+    assert.deepEqual(
+      (await index(url)).map(({ version, state, reason }) => [version, state, reason]),
+      [
+        ['1', 'READY', ''],
+        ['2', 'UNAVAILABLE', 'a/2: is a link that leads to no folder (ENOENT)'],
+        ['3', 'UNAVAILABLE', 'a/3: holds no model.onnx'],
+      ],
+    );
+    assert.equal(log.filter((line) => /^model "a", version [23]: left out: /.test(line)).length, 2);
+    const response = await load(url, 'a');
+    assert.match(((await response.json()) as { error: string }).error, /^model "a", version 2: a\/2: is a link/);
+    assert.equal((await post(url, picture)).status, 200);
+    server.kill();
+  }
 });
 
 test('with strict readiness the server answers, and says that it is not ready', async () => {
@@ -327,4 +383,26 @@ test('a single file is as careful with what lies next to it', async () => {
   assert.equal(await ended, 1);
   assert.match(stderr(), /labels\.txt: is a link out of \S+beside; copy the file there/);
   assert.ok(!(await line).includes('secret'));
+});
+
+test('commands that are given a named pipe, a device or a folder for a file say so and end', async () => {
+  const model = put(tinyModel(), 'pipes', 'model.onnx');
+  const fifo = pipe('pipes', 'fifo.onnx');
+  const cases: [string[], RegExp][] = [
+    [['classify', '--json', '--model', model, fifo], /fifo\.onnx: is not a file but a named pipe/],
+    [['classify', '--json', '--model', model, '/dev/zero'], /\/dev\/zero: is not a file but a device/],
+    [['classify', '--json', '--model', model, root], /: is a folder; expected a file/],
+    [['classify', '--model', fifo, 'any.png'], /fifo\.onnx: is not a file but a named pipe/],
+    [['inspect', fifo], /fifo\.onnx: is not a file but a named pipe/],
+    [['prepare', '--data', fifo, '--out', join(root, 'pipes', 'pack')], /fifo\.onnx: is not a file but a named pipe/],
+    [
+      ['import', fifo, '--model', 'cifar10-quick', '--out', join(root, 'pipes', 'run')],
+      /is not a file but a named pipe/,
+    ],
+  ];
+  const started = cases.map(([words]) => alexnet(...words));
+  for (const [i, { ended, stderr, line }] of started.entries()) {
+    assert.equal(await ended, 1, `${cases[i][0].join(' ')}: ${stderr()}`);
+    assert.match(stderr() + (await line), cases[i][1]);
+  }
 });

@@ -62,7 +62,7 @@ test('serves every model and version of a folder, the latest if none is named', 
   const log: string[] = [];
   const { url } = await running({ folder: models, log: (line) => log.push(line) });
   assert.ok(log.some((line) => /no model: left out: names of models/.test(line)));
-  assert.ok(log.some((line) => /empty: left out: holds no <version>\/model\.onnx/.test(line)));
+  assert.ok(log.some((line) => /^model "empty", version 1: left out: \S+empty\/1: holds no model\.onnx/.test(line)));
   const cases: [string, string, string, number, string][] = [
     ['?model=a', 'a', '10', 5, 'bottom left'],
     ['?model=a&version=1', 'a', '1', 1, 'bottom left'],

@@ -118,7 +118,7 @@ test('says what is wrong: usage exits with 2, everything else with 1', async () 
     [1, /no such file/, 'neighbours', at('a.png'), '--model', model, '--index', at('none')],
     [
       1,
-      /has no split "test"; choose another with --split/,
+      /has no split "test"; there are: .*train; choose one with --split/,
       'index',
       '--model',
       model,

@@ -140,6 +140,8 @@ export interface Dataset {
   readonly synsets?: string[];
   /** `train`, `val` and any `test` split; `val` falls back to `test` and `test` to `val` if a source has only one. */
   readonly splits: Record<string, Split>;
+  /** Names of all that the source has, if some were not read. */
+  readonly splitNames?: string[];
   /** Images that could not be decoded and were left out: name and reason. */
   readonly skipped: { name: string; reason: string }[];
   /** What a person should know before trusting figures from this data, one sentence each; printed as warnings. */

@@ -194,7 +194,9 @@ async function openSplit(
   const dataset = await openStreamable(source, { imagePx, splits: [name] }, stream, progress);
   const split = dataset.splits[name];
   if (split?.length) return { dataset, split };
-  throw new UserError(`${source}: no split "${name}"; there are: ${Object.keys(dataset.splits).join(', ')}`);
+  throw new UserError(
+    `${source}: no split "${name}"; there are: ${(dataset.splitNames ?? Object.keys(dataset.splits)).join(', ')}`,
+  );
 }
 
 function checkLabels({ labels, source }: Dataset, expected: string[], subject: string): void {

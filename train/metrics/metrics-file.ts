@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
+import { requireFile } from '../../base/require-file.js';
 import type { Changes } from '../settings/changed-settings.js';
 
 /** A line; those of an epoch's end carry `val_top1_error`. `wall_time`: seconds since 1970, absent in runs of earlier versions. */
@@ -48,6 +49,7 @@ export function tellsFigures(line: MetricsLine | ChangesLine): line is MetricsLi
 export async function readAllMetrics(path: string): Promise<(MetricsLine | ChangesLine)[]> {
   const file = metricsFile(path);
   if (!existsSync(file)) return [];
+  requireFile(file);
   const lines = (await readFile(file, 'utf8')).split('\n').slice(0, -1); // what follows the last newline was cut short
   return lines.map((line, index) => {
     try {

@@ -5,7 +5,7 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { append, writeAtomically, writeFileAtomically } from '../../base/atomic-file.js';
-import { foreignFilesIn } from '../../base/replaceable.js';
+import { foreignFilesIn, type IsOurs } from '../../base/replaceable.js';
 import type { RunState } from '../run/checkpoint.js';
 import type { Changes } from '../settings/changed-settings.js';
 import { eventFileName, fileStart, isOwnEventFile, scalarsRecord } from './event-file.js';
@@ -74,8 +74,25 @@ export class MetricsLog {
   }
 
   private async writeCsv(): Promise<void> {
-    await writeFileAtomically(join(this.path, 'metrics.csv'), `${[COLUMNS.join(','), ...this.rows].join('\n')}\n`);
+    await writeFileAtomically(join(this.path, 'metrics.csv'), csv(this.rows));
   }
+}
+
+const csv = (rows: string[]): string => `${[COLUMNS.join(','), ...rows].join('\n')}\n`;
+const NUMBERS = new RegExp(`^[\\d.eE+-]*(?:,[\\d.eE+-]*|,NaN){${COLUMNS.length - 1}}$`);
+
+/**
+ * Whether a run's `metrics.csv` is as it was made of `metrics.jsonl`. A killed run leaves it a row behind, a power cut some rows ahead.
+ * @throws {UserError} as `readAllMetrics`
+ */
+export async function isOwnCsv(path: string): Promise<IsOurs> {
+  const own = csv((await readAllMetrics(path)).filter(tellsFigures).filter(endsEpoch).map(toRow));
+  return (start) => {
+    const text = start.toString();
+    if (own.startsWith(text)) return true;
+    const ahead = text.slice(own.length).split('\n').slice(0, -1);
+    return text.startsWith(own) && ahead.every((row) => NUMBERS.test(row));
+  };
 }
 
 /** Writes the lines as an event file in place of earlier ones. @returns its path */

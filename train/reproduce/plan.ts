@@ -1,10 +1,12 @@
 /** What an experiment will do, settled before it starts and kept in `plan.json`, so that a later call continues with the same. */
 import { existsSync } from 'node:fs';
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomically } from '../../base/atomic-file.js';
 import { UserError } from '../../base/errors.js';
+import { makeFolder } from '../../base/make-folder.js';
 import { formatDuration, type Progress } from '../../base/progress.js';
+import { requireFile } from '../../base/require-file.js';
 import { findNetwork } from '../../model/registry.js';
 import type { Dataset } from '../data/dataset.js';
 import { absoluteSource } from '../data/open-dataset.js';
@@ -73,12 +75,13 @@ export async function planExperiment(
       ? await planEqual(request, variants, dataset, progress)
       : await planRace(request, variants, dataset, progress, experiment.until.learningRates);
   const plan = { ...planned, request: { ...request, dataPath: absoluteSource(request.data) } };
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   await writeFileAtomically(file, `${JSON.stringify(plan, null, 2)}\n`);
   return plan;
 }
 
 async function storedPlan(folder: string, file: string, request: ExperimentRequest, progress: Progress): Promise<Plan> {
+  requireFile(file);
   const plan = JSON.parse(await readFile(file, 'utf8')) as Plan;
   for (const key of ['name', 'data', 'model', 'seed', 'epochs', 'budgetSeconds'] as const) {
     if (plan.request[key] === request[key] && key !== 'data') continue;

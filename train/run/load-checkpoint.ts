@@ -9,6 +9,7 @@ import { basename, dirname, join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { UserError } from '../../base/errors.js';
+import { requireFile } from '../../base/require-file.js';
 import type { CheckpointRecord, DataFile, RunState, WeightSpec } from './checkpoint.js';
 
 /** A checkpoint read back. */
@@ -85,6 +86,7 @@ async function readModelJson(folder: string): Promise<ModelJson> {
       `${folder}: no checkpoint here (no model.json); expected a folder that "alexnet train" saved, e.g. RUN/best`,
     );
   }
+  requireFile(file);
   let contents: Partial<ModelJson>;
   try {
     contents = JSON.parse(await readFile(file, 'utf8'));
@@ -102,6 +104,7 @@ async function readModelJson(folder: string): Promise<ModelJson> {
 /** The file's bytes in a buffer of their own, checked against length and hash. */
 async function readData(folder: string, { path, bytes, sha256 }: DataFile): Promise<Uint8Array> {
   const file = join(folder, path);
+  requireFile(file);
   const data = await readFile(file).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code !== 'ENOENT') throw cause;
     throw new UserError(`${file}: missing, though model.json names it. ${advice(folder)}`, { cause });

@@ -4,13 +4,16 @@
  * `config.json` is written last, so a folder that holds it is complete.
  */
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm, rmdir } from 'node:fs/promises';
+import { readdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomically } from '../../base/atomic-file.js';
 import { UserError } from '../../base/errors.js';
+import { makeFolder } from '../../base/make-folder.js';
 import { foreignFile, foreignFilesIn, refuseForeign } from '../../base/replaceable.js';
+import { requireFile } from '../../base/require-file.js';
 import type { ColourStatistics } from '../data/dataset.js';
 import { isOwnEventFile } from '../metrics/event-file.js';
+import { isOwnCsv } from '../metrics/metrics-log.js';
 import type { HistoryEntry } from '../settings/changed-settings.js';
 import type { TrainConfig } from '../settings/config.js';
 import { isCheckpointFile } from './checkpoint-files.js';
@@ -26,7 +29,7 @@ export interface RunRecord {
   inputPx: number;
   /** Number of images by split: a resumed run must find as many. */
   pictures: Record<string, number>;
-  /** SHA-256 of their names and classes by split; a resumed run must find the same. Absent in earlier versions. */
+  /** SHA-256 of their names and classes by split; a resumed run must find the same. Not of their contents. Absent in earlier versions. */
   pictureNames?: Record<string, string>;
   /** Whether the training images are taken in an order of shards; absent in earlier versions. */
   byShards?: boolean;
@@ -99,7 +102,11 @@ export async function checkFree(path: string, force: boolean): Promise<void> {
 /** @throws {UserError} if a resumed run would overwrite somebody's file */
 export async function checkResumable(path: string): Promise<void> {
   const file = join(checkpointsOf(path).best, 'model.json');
-  refuseForeign(await foreignFile(file, (start) => isCheckpointFile('model.json', start)), 'a run of alexnet');
+  const foreign = [
+    await foreignFile(file, (start) => isCheckpointFile('model.json', start)),
+    await foreignFile(join(path, 'metrics.csv'), await isOwnCsv(path)),
+  ];
+  refuseForeign(foreign.flat(), 'a run of alexnet');
 }
 
 /**
@@ -126,8 +133,8 @@ async function foreignEntries(path: string): Promise<string[]> {
 export async function createRun(path: string, contents: RunContents): Promise<Run> {
   const { mean, samples, labels, synsets, ...record } = contents;
   await checkFree(path, true);
+  await makeFolder(path);
   await removeEntries(path);
-  await mkdir(path, { recursive: true });
   try {
     await writeFileAtomically(join(path, 'labels.json'), toJson({ labels, synsets }));
     await writeFileAtomically(join(path, 'mean.bin'), new Uint8Array(mean.buffer, mean.byteOffset, mean.byteLength));
@@ -175,6 +182,7 @@ export async function openRun(path: string): Promise<Run> {
   const labels = await readJson<RunLabels>(join(path, 'labels.json'));
   const pixels = 3 * record.imagePx ** 2;
   const mean = await readWhole(join(path, 'mean.bin'), 4 * pixels, `float32 [${record.imagePx}, ${record.imagePx}, 3]`);
+  requireFile(join(path, 'samples.bin'));
   const samples = await readFile(join(path, 'samples.bin'));
   return {
     ...record,
@@ -193,6 +201,7 @@ export function checkpointsOf(path: string): Pick<Run, 'last' | 'best'> {
 
 /** A file of known length, in a buffer of its own. */
 async function readWhole(file: string, expected: number, what: string): Promise<Uint8Array> {
+  requireFile(file);
   const bytes = await readFile(file);
   if (bytes.length === expected) return Uint8Array.from(bytes);
   throw new UserError(`${file}: expected ${expected} bytes (${what}), got ${bytes.length}`);
@@ -203,6 +212,7 @@ function toJson(value: unknown): string {
 }
 
 async function readJson<T>(file: string): Promise<T> {
+  requireFile(file);
   try {
     return JSON.parse(await readFile(file, 'utf8'));
   } catch (cause) {

@@ -1,12 +1,13 @@
 /** One process a run: two that write the same checkpoints would mix them. */
 import { readFileSync } from 'node:fs';
-import { mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
+import { readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { moveFile } from '../../base/atomic-file.js';
 import { writeError } from '../../base/disk-full.js';
 import { UserError } from '../../base/errors.js';
+import { makeFolder } from '../../base/make-folder.js';
 
 /** A process that was killed may live on for a moment, longer than the launcher that killed it; one that takes the run writes its name a moment later. */
 const CHANGING_MS = 1000;
@@ -25,7 +26,7 @@ interface Holder {
  */
 export async function lockRun(path: string): Promise<() => Promise<void>> {
   const file = join(path, 'lock');
-  await mkdir(path, { recursive: true });
+  await makeFolder(path);
   const own: Holder = { pid: process.pid, host: hostname(), started: statOf(process.pid)?.started };
   const text = JSON.stringify(own);
   while (!(await take(file, text))) {

@@ -242,6 +242,7 @@ function readProto(file: string): Decoded & { size: number } {
     const { skeleton: bytes, size } = readSkeleton(file);
     read = { bytes, proto: onnx.ModelProto.decode(bytes), size };
   } catch (cause) {
+    if (cause instanceof UserError) throw cause;
     throw new UserError(`${file}: ${unreadable(cause as NodeJS.ErrnoException, file)}`, { cause });
   }
   if (read.proto.graph?.node?.length && read.proto.opsetImport?.length) return read;
@@ -251,7 +252,6 @@ function readProto(file: string): Decoded & { size: number } {
 function unreadable({ code, message }: NodeJS.ErrnoException, file: string): string {
   const reasons: Record<string, string> = {
     ENOENT: 'no such file',
-    EISDIR: 'is a folder',
     EACCES: 'may not be read',
   };
   if (code === undefined)

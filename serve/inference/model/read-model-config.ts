@@ -7,6 +7,7 @@ import { basename, dirname, join } from 'node:path';
 import { decodeText } from '../../../base/decode-text.js';
 import { UserError } from '../../../base/errors.js';
 import { type Roots, requireInside } from '../../../base/links.js';
+import { requireFile } from '../../../base/require-file.js';
 import { fromHuggingFace } from './hugging-face-files.js';
 import { type ModelConfig, OwnConfig, parse } from './model-config.js';
 
@@ -43,9 +44,15 @@ export async function readModelConfig(model: string, roots: Roots): Promise<Mode
   return undefined;
 }
 
+async function readBeside(file: string, roots: Roots): Promise<Buffer> {
+  const real = await requireInside(file, roots);
+  requireFile(file);
+  return readFile(real);
+}
+
 async function readJson(file: string, roots: Roots): Promise<unknown> {
   try {
-    return JSON.parse(decodeText(await readFile(await requireInside(file, roots))));
+    return JSON.parse(decodeText(await readBeside(file, roots)));
   } catch (cause) {
     if (cause instanceof UserError) throw cause;
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
@@ -55,7 +62,7 @@ async function readJson(file: string, roots: Roots): Promise<unknown> {
 
 async function readLabels(file: string, roots: Roots): Promise<string[]> {
   try {
-    const lines = decodeText(await readFile(await requireInside(file, roots))).split(/\r?\n/);
+    const lines = decodeText(await readBeside(file, roots)).split(/\r?\n/);
     return lines.at(-1) === '' ? lines.slice(0, -1) : lines;
   } catch (cause) {
     if (cause instanceof UserError) throw cause;

@@ -8,6 +8,7 @@ import { createReadStream } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { z } from 'zod';
 import { UserError } from '../../../base/errors.js';
+import { requireFile } from '../../../base/require-file.js';
 
 export const MAGIC = Buffer.from('ALEXNETI');
 export const VERSION = 1;
@@ -127,6 +128,7 @@ export async function readAt(handle: FileHandle, offset: number, length: number)
 }
 
 async function openFile(file: string): Promise<FileHandle> {
+  requireFile(file);
   return open(file).catch((cause: NodeJS.ErrnoException) => {
     const reason = cause.code === 'ENOENT' ? 'no such file' : `cannot be read (${cause.code})`;
     throw new UserError(`${file}: ${reason}; expected an index made by "alexnet index"`, { cause });

@@ -40,7 +40,7 @@ test('refuses a file that is not an archive', async (t) => {
   await writeFile(file, 'short');
   await refuses(file, /this is not a tar archive/);
   await writeFile(file, '');
-  await refuses(file, /this is not a tar archive/);
+  await refuses(file, /this is not a tar archive \(it is empty, 0 bytes\)/);
   await writeFile(file, gzipSync('compressed text, no archive '.repeat(100)));
   await refuses(file, /damaged after 0 members/);
 });
@@ -52,6 +52,11 @@ for (const { ending, start, says } of [
     says: /compressed with bzip2; .* with "bzip2 -dc \S+ > \S+my\.tar" and name \S+my\.tar$/,
   },
   { ending: 'tar.xz', start: '\xfd7zXZ\0', says: /compressed with xz; .*"xz -dc / },
+  {
+    ending: 'tar',
+    start: 'BZh91AY',
+    says: /with "bzip2 -dc \S+my\.tar > \S+my-decompressed\.tar" and name \S+my-decompressed\.tar$/,
+  },
   { ending: 'tzst', start: '\x28\xb5\x2f\xfd', says: /compressed with Zstandard; .*"zstd -dc \S+ > \S+my\.tar"/ },
   { ending: 'zip', start: 'PK\x03\x04', says: /a ZIP archive; unpack it with "unzip \S+my\.zip" and name the folder/ },
   { ending: '7z', start: "7z\xbc\xaf'\x1c", says: /a 7z archive; unpack it with "7z x / },

@@ -76,8 +76,8 @@ test('continues after an earlier try, shard by shard, and gives the same', async
   await make(out);
   const whole = readdirSync(out).map((file) => [file, readFileSync(join(out, file))] as const);
   rmSync(join(out, 'pack.json'));
-  rmSync(join(out, 'pictures-00002.json'));
-  writeFileSync(join(out, 'pictures-00002.bin.part'), 'of a try that was killed');
+  rmSync(join(out, 'pictures-00002.bin')); // its record is written first
+  writeFileSync(join(out, 'pictures-00002.bin.alexnet-tmp'), 'of a try that was killed');
   const made = await make(out);
   assert.equal(made.decoded, 6); // the last two shards
   for (const [file, bytes] of whole) assert.deepEqual(readFileSync(join(out, file)), bytes, file);

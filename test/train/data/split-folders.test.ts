@@ -17,7 +17,7 @@ before(async () => {
 const FORMS = {
   train: ['train', 'training', 'training_set', 'trainset', 'train_set', 'train-images', 'TrainData', 'train2017'],
   val: ['val', 'valid', 'validation', 'dev', 'validation_set', 'val_set', 'valImages', 'dev set'],
-  test: ['test', 'testing', 'test_set', 'testset', 'test_images', 'Testing Data', 'test-1'],
+  test: ['test', 'testing', 'eval', 'Evaluation', 'test_set', 'testset', 'test_images', 'Testing Data', 'test-1'],
 };
 
 /** Any form of a split's name, in any case, with words of its own or without. */
@@ -298,6 +298,9 @@ test('skips folders that may not be read, at the top and inside, and says which'
     assert.deepEqual(JSON.parse(stdout).pictures, { train: 4, val: 4 });
     for (const name of ['private', 'secret', 'own'])
       assert.match(stderr, new RegExp(`warning: skipped folders: .*${name}/ \\(cannot be read: EACCES\\)`));
+    await chmod(join(data, 'val', 'b'), 0);
+    assert.match((await train()).stderr, /val\/ lacks b, which train\/ has; .*val\/b\/: cannot be read: EACCES/);
+    await chmod(join(data, 'val', 'b'), 0o755);
     await chmod(data, 0);
     const refused = await train();
     assert.equal(refused.code, 1);
@@ -306,4 +309,25 @@ test('skips folders that may not be read, at the top and inside, and says which'
     await chmod(data, 0o755);
     await allow(0o755);
   }
+});
+
+test('refuses folders that hold the same folders as classes, whatever their names, and says what to rename them to', () => {
+  for (const [a, b] of [
+    ['Xtrain', 'Xtest'],
+    ['tr', 'te'],
+    ['trn', 'tst'],
+    ['mytrain', 'mytest'],
+    ['fold1', 'fold2'],
+  ]) {
+    for (const top of ['', 'ds/']) {
+      const folders = [top + a, top + b];
+      assert.throws(() => findLayout('ds', imagesOf(folders, ['green', 'red'])), {
+        message:
+          `ds: ${top}${a}/ and ${top}${b}/ hold the same folders (green/, red/) and no images, as splits do; rename them to train/, val/ or ` +
+          `test/, e.g. ${top}${a}/ to train/ and ${top}${b}/ to val/, or, if they are classes, put their images directly into them`,
+      });
+    }
+  }
+  const { placeOf } = findLayout('ds', imagesOf(['cat', 'dog'], ['images'])); // one folder says nothing
+  assert.deepEqual(placeOf('cat/images/1.png'), { className: 'cat' });
 });

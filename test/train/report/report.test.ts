@@ -254,7 +254,7 @@ test('reports what there is if the data set has moved, and says which flag names
 });
 
 test('says of a split or a checkpoint that does not exist what is available instead', async () => {
-  await assert.rejects(reportOf({ split: 'holdout' }), /no split "holdout"; there are: val, test/);
+  await assert.rejects(reportOf({ split: 'holdout' }), /no split "holdout"; there are: test, train, val/);
   const copy = await copyOfRun('without-best');
   await rm(join(copy, 'best'), { recursive: true });
   const text = await reportOf({ run: copy });

@@ -36,7 +36,8 @@ export function checkFormat(file: string, start: string): void {
     throw new UserError(
       `${expected} a ${name} archive; unpack it with "${command} ${quoted(file)}" and name the folder`,
     );
-  const tar = `${file.replace(ending, '').replace(/\.tar$/, '')}.tar`;
+  const bare = file.replace(ending, '').replace(/\.tar$/, '');
+  const tar = `${bare}.tar` === file ? `${bare}-decompressed.tar` : `${bare}.tar`;
   throw new UserError(
     `${expected} a file compressed with ${name}; decompress it with "${command} ${quoted(file)} > ${quoted(tar)}" and name ${tar}`,
   );

@@ -1,6 +1,7 @@
 /** What a source holds, met member by member: images, folders, and what is passed over. */
 import { basename, extname } from 'node:path';
 import { UserError } from '../../../base/errors.js';
+import { nameSome } from '../../../base/name-some.js';
 import type { Member } from '../dataset.js';
 import { isPicture } from '../layout/picture-places.js';
 
@@ -15,11 +16,15 @@ export class Contents {
   private readonly leftOut = new Map<string, number>();
   /** Folders that were not looked into, by name and reason. */
   private readonly skipped = new Map<string, number>();
+  /** Those of them that may hold data, with the reason. */
+  private readonly unreadable: string[] = [];
 
   add({ path, kind, reason }: Member): void {
     if (kind === 'folder') this.folders.push(path);
-    else if (kind === 'skipped') count(this.skipped, `${basename(path)}/ (${reason})`);
-    else if (kind === 'file' && isPicture(path)) this.paths.push(path);
+    else if (kind === 'skipped') {
+      count(this.skipped, `${basename(path)}/ (${reason})`);
+      if (reason !== 'no data') this.unreadable.push(`${path}/: ${reason}`);
+    } else if (kind === 'file' && isPicture(path)) this.paths.push(path);
     else if (!ANNOTATION.test(path))
       count(this.leftOut, kind === 'file' ? extname(path).toLowerCase() || 'without ending' : 'links');
   }
@@ -32,6 +37,16 @@ export class Contents {
       ...(endings.length > 0 ? [`left out, being no images: ${endings.join(', ')}`] : []),
       ...(folders.length > 0 ? [`skipped folders: ${folders.join(', ')}`] : []),
     ];
+  }
+
+  /** Runs a check; what it misses may lie in a folder that cannot be read, so that its error names those. */
+  explain<T>(check: () => T): T {
+    try {
+      return check();
+    } catch (cause) {
+      if (!(cause instanceof UserError) || this.unreadable.length === 0) throw cause;
+      throw new UserError(`${cause.message}; ${nameSome(this.unreadable)}`, { cause });
+    }
   }
 
   /** @throws {UserError} if there is no image */

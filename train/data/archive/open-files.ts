@@ -3,6 +3,7 @@ import { closeSync, createReadStream, existsSync, openSync, read as readInto, re
 import { readFile } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
+import { requireFile } from '../../../base/require-file.js';
 import type { PieceReader } from '../stream/piece-reader.js';
 
 const readBehind = promisify(readInto);
@@ -42,10 +43,12 @@ export class OpenFiles implements PieceReader {
   }
 
   stream(file: string): Readable {
+    requireFile(file);
     return createReadStream(file);
   }
 
-  whole(file: string): Promise<Buffer> {
+  async whole(file: string): Promise<Buffer> {
+    requireFile(file);
     return readFile(file);
   }
 
@@ -59,7 +62,7 @@ export class OpenFiles implements PieceReader {
   }
 
   private use(file: string): OpenFile {
-    const open = this.files.get(file) ?? { descriptor: openSync(file, 'r'), reading: 0 };
+    const open = this.files.get(file) ?? { descriptor: opened(file), reading: 0 };
     this.files.delete(file);
     this.files.set(file, open);
     for (const [name, { descriptor, reading }] of this.files) {
@@ -70,4 +73,9 @@ export class OpenFiles implements PieceReader {
     }
     return open;
   }
+}
+
+function opened(file: string): number {
+  requireFile(file);
+  return openSync(file, 'r');
 }

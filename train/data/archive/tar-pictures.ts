@@ -75,7 +75,8 @@ export async function* tarMembers(file: string, files: PieceReader = new OpenFil
     if (members === 0 && !compressed) throw notTar(file, reason, cause);
     throw brokenOff(file, tail.size, members, reason, cause);
   }
-  if (tail.size === 0 || tail.size % BLOCK !== 0) throw notTar(file, 'its size is not a multiple of 512 bytes');
+  if (tail.size === 0) throw notTar(file, 'it is empty, 0 bytes');
+  if (tail.size % BLOCK !== 0) throw notTar(file, 'its size is not a multiple of 512 bytes');
   // Without this check an archive cut between two members would pass for a smaller data set.
   if (!isEndMark(tail.last)) throw brokenOff(file, tail.size, members, 'its closing blocks of zeros are missing');
 }

@@ -8,6 +8,7 @@ import { readFile } from 'node:fs/promises';
 import { decodeText } from '../../../base/decode-text.js';
 import { UserError } from '../../../base/errors.js';
 import { nameSome } from '../../../base/name-some.js';
+import { requireFile } from '../../../base/require-file.js';
 
 /**
  * @param given    `balanced`, or a JSON file: an object of weights above 0 by label
@@ -26,6 +27,7 @@ export async function classWeights(given: string, labels: string[], classes: Uin
 }
 
 async function readWeights(file: string, labels: string[]): Promise<number[]> {
+  requireFile(file);
   const bytes = await readFile(file).catch((cause: NodeJS.ErrnoException) => {
     throw new UserError(`--class-weights ${file}: cannot be read (${cause.code}); expected balanced or a JSON file`, {
       cause,

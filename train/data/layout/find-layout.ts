@@ -185,6 +185,24 @@ function checkClasses(source: string, root: Folder): string[] {
   return [`read as classes, not as splits, since images lie directly in them: ${names}`];
 }
 
+/** @throws {UserError} when folders hold the same folders and no images: splits, whatever their names */
+function checkNotSplits(source: string, root: Folder): void {
+  const insides = new Map<string, Folder[]>();
+  for (const folder of foldersIn(root)) {
+    if (folder.image !== undefined || folder.folders.size < 2) continue;
+    const inside = nameSome([...folder.folders.keys()].sort().map((name) => `${name}/`));
+    insides.set(inside, [...(insides.get(inside) ?? []), folder]);
+  }
+  const [inside, alike] = [...insides].find(([, folders]) => folders.length > 1) ?? [];
+  if (!alike) return;
+  const [first, second] = alike.map(({ path }) => `${path}/`);
+  throw new UserError(
+    `${source}: ${listed(alike.map(({ path }) => `${path}/`))} hold the same folders (${inside}) and no images, as splits do; ` +
+      `rename them to train/, val/ or test/, e.g. ${first} to train/ and ${second} to val/, or, if they are classes, put their images ` +
+      'directly into them',
+  );
+}
+
 const listed = (names: string[]): string => (names.length > 3 ? nameSome(names) : names.join(' and '));
 
 function flatLayout(source: string, top: Folder): Layout {
@@ -195,6 +213,7 @@ function flatLayout(source: string, top: Folder): Layout {
     throw new UserError(`${source}: ${name} lies in no class folder; expected <class>/${name}`);
   }
   const notes = checkClasses(source, root);
+  checkNotSplits(source, root);
   if (root.path.includes('/')) notes.push(`the classes are the folders in ${root.path}/`);
   const start = root.path === '' ? 0 : root.path.length + 1;
   return {

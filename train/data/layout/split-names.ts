@@ -1,6 +1,6 @@
 /**
  * Which split a name says, of a folder or a shard: one rule for every form of data set.
- *   train   train, training, trainval        val   val, valid, validation, dev        test   test, testing
+ *   train   train, training, trainval        val   val, valid, validation, dev        test   test, testing, eval, evaluation
  * in any case, alone (`Training_Set`, `test2`, `valImages`) or with words of its own before or after (`xyz_train`, `cats-val`).
  * Whether a folder so named is a split is for its contents to say, see `find-layout.ts`: there are toy trains and test tubes.
  */
@@ -17,7 +17,7 @@ const THING = new RegExp(`^${THINGS}$`);
 const WORDS = [
   ['train', 'train(?:ing)?(?:val(?:id(?:ation)?)?)?'],
   ['val', 'val(?:id(?:ation)?)?|dev'],
-  ['test', 'test(?:ing)?'],
+  ['test', 'test(?:ing)?|eval(?:uation)?'],
 ].map(([split, forms]) => ({ split, form: new RegExp(`^(?:${forms})${THINGS}?$`) }));
 const SYNSET = /^n\d{8}/;
 /** The boundaries in `xyzTrain` and `XYZTrain`. */

@@ -3,7 +3,7 @@
  * `alexnet prepare`, read image by image while training.
  *
  *   pictures-00000.bin   records of imagePx · imagePx · 3 bytes, uint8 RGB, in the order of reading
- *   pictures-00000.json  their names and checksums; there only once the shard is whole
+ *   pictures-00000.json  their names and checksums; written when the shard is whole, before the shard has its name
  *   train.bin, …         of every split: the places of its images (uint32), then their classes (uint16), little-endian
  *   mean.bin             mean of the training images, float32 [imagePx, imagePx, 3]
  *   pack.json            what all of it is; written last

@@ -2,12 +2,13 @@
  * Decodes a data set once and keeps it as a pack (`pack-format.ts`). Memory does not grow with the set. What is whole of an earlier try is kept: shards
  * are renamed into place when their last image is written.
  */
-import { type FileHandle, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { moveFile, writeFileAtomically } from '../../../base/atomic-file.js';
 import { DiskFullError, writeError } from '../../../base/disk-full.js';
 import { UserError } from '../../../base/errors.js';
+import { makeFolder } from '../../../base/make-folder.js';
 import { foreignFile, refuseForeign, startOf } from '../../../base/replaceable.js';
 import { colourStatistics } from '../batches/colour.js';
 import { meanImage } from '../batches/mean.js';
@@ -74,7 +75,7 @@ export class PackWriter implements PictureSink {
   /** Takes over what an earlier try has finished. */
   static async open(folder: string, imagePx: number, options: PackOptions = {}): Promise<PackWriter> {
     const writer = new PackWriter(folder, imagePx, options);
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     if (options.replace) return writer;
     for (const shard of await shardsIn(folder)) await writer.takeOver(shard);
     writer.kept = writer.keptShards.size * writer.recordsPerShard;
@@ -189,7 +190,9 @@ export class PackWriter implements PictureSink {
   private async shardOf(number: number): Promise<Shard> {
     if (this.current?.number === number) return this.current;
     if (this.current) await this.close(this.current);
-    const file = await open(`${shardFile(this.folder, number, 'bin')}.part`, 'w');
+    const temporary = temporaryFile(this.folder, number);
+    await rm(temporary, { force: true }); // of a try that was killed
+    const file = await open(temporary, 'wx');
     this.current = { number, file };
     return this.current;
   }
@@ -218,9 +221,8 @@ export class PackWriter implements PictureSink {
     try {
       await file.sync();
       await file.close();
-      const whole = shardFile(this.folder, number, 'bin');
-      await moveFile(`${whole}.part`, whole);
-      await this.writeRecord(number);
+      await this.writeRecord(number); // first: it says whose the shard is
+      await moveFile(temporaryFile(this.folder, number), shardFile(this.folder, number, 'bin'));
     } catch (error) {
       throw packError(this.folder, error);
     }
@@ -242,34 +244,57 @@ export class PackWriter implements PictureSink {
   }
 }
 
-/** What a folder without a set, whole or begun, has under the names that a set would take. @param names  of what is about to be written */
+/** Of a shard under way: a name that nobody else gives. */
+const temporaryFile = (folder: string, number: number) => `${shardFile(folder, number, 'bin')}.alexnet-tmp`;
+
+/**
+ * What a folder has under the names of a set's files that belongs to no set, whole or begun. A shard belongs to one where its record or
+ * `pack.json` says so.
+ * @param names  of what is about to be written
+ */
 export async function foreignToPack(folder: string, names: readonly string[] = PACK_FILES): Promise<string[]> {
-  const isBegun = isShardRecord(await startOf(shardFile(folder, 0, 'json')));
-  const isOwn = isBegun || isPackRecord(await startOf(join(folder, 'pack.json')));
-  const shards = (await readdir(folder).catch(() => [])).filter((name) => SHARD_RECORD.test(name));
-  const found = [
-    ...names.map((name) => foreignFile(join(folder, name), () => isOwn)),
-    ...shards.map((name) => foreignFile(join(folder, name), isShardRecord)),
-  ];
+  const shards = await shardsOfPack(folder);
+  const isBegun = shards > 0 || isShardRecord(await startOf(shardFile(folder, 0, 'json')));
+  const isOwn = (name: string, start: Buffer) => (name === 'pack.json' ? isPackRecord(start) : isBegun);
+  const found = names.map((name) => foreignFile(join(folder, name), (start) => isOwn(name, start)));
+  for (const name of await readdir(folder).catch(() => [])) {
+    const [, number, kind] = SHARD.exec(name) ?? [];
+    if (number === undefined) continue;
+    const record = shardFile(folder, Number(number), 'json');
+    const isRecorded = isShardRecord(await startOf(record));
+    found.push(foreignFile(join(folder, name), () => isRecorded || (kind === 'bin' && Number(number) < shards)));
+  }
   return (await Promise.all(found)).flat();
 }
 
 const PACK_FILES = ['pack.json', 'mean.bin', 'train.bin', 'val.bin', 'test.bin'];
-const SHARD_RECORD = /^pictures-(\d{5})\.json$/;
+const SHARD = /^pictures-(\d{5})\.(json|bin)$/;
 const isShardRecord = (start: Buffer) => start.subarray(0, 10).equals(Buffer.from('{"names":['));
 const isPackRecord = (start: Buffer) => start.subarray(0, 10).equals(Buffer.from('{"format":'));
+
+/** How many shards `pack.json` says there are; 0 where there is no such file of ours. */
+async function shardsOfPack(folder: string): Promise<number> {
+  const file = join(folder, 'pack.json');
+  if (!isPackRecord(await startOf(file))) return 0;
+  try {
+    return (JSON.parse(await readFile(file, 'utf8')) as PackRecord).shards;
+  } catch {
+    return 0; // cut short
+  }
+}
 
 /** Numbers of the shards that were finished, in their order. */
 async function shardsIn(folder: string): Promise<number[]> {
   const files = await readdir(folder);
-  const numbers = files.flatMap((file) => SHARD_RECORD.exec(file)?.slice(1) ?? []);
-  return numbers.map(Number).sort((a, b) => a - b);
+  const found = files.map((file) => SHARD.exec(file)).filter((match) => match?.[2] === 'json');
+  return found.map((match) => Number(match![1])).sort((a, b) => a - b);
 }
 
 async function removePack(folder: string): Promise<void> {
-  const files = await readdir(folder);
-  const own = files.filter((file) => file === 'pack.json' || /^pictures-\d{5}\.(bin|json|bin\.part)$/.test(file));
-  for (const file of own.sort()) await rm(join(folder, file)); // pack.json first: it says that the rest is whole
+  refuseForeign(await foreignToPack(folder), 'alexnet prepare');
+  const own = (await readdir(folder)).filter((file) => file === 'pack.json' || SHARD.test(file));
+  // pack.json first: it says that the rest is whole; the record of a shard after it.
+  for (const file of own.sort()) await rm(join(folder, file));
 }
 
 /** @param error  of a write to the folder */
@@ -329,7 +354,8 @@ export async function finishPack(writer: PackWriter, dataset: Dataset): Promise<
     sha256,
   };
   for (const number of await shardsIn(folder)) {
-    if (number >= shards) await rm(shardFile(folder, number, 'json')); // of an earlier, longer try
+    if (number < shards) continue;
+    for (const kind of ['bin', 'json'] as const) await rm(shardFile(folder, number, kind), { force: true }); // of a longer try
   }
   await writeFileAtomically(join(folder, 'pack.json'), `${JSON.stringify(record)}\n`);
   return record;

@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { UserError } from '../../../base/errors.js';
+import { requireFile } from '../../../base/require-file.js';
 import type { Member } from '../dataset.js';
 
 const CIFAR_PX = 32;
@@ -114,6 +115,7 @@ function inflated(file: string, bytes: Buffer): Buffer {
 }
 
 async function readPart(folder: string, name: string, what: string): Promise<Buffer> {
+  requireFile(join(folder, name));
   return readFile(join(folder, name)).catch((cause: NodeJS.ErrnoException) => {
     throw new UserError(`${join(folder, name)}: cannot be read (${cause.code}); ${what} has this file`, { cause });
   });

@@ -10,6 +10,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { extract } from 'tar-stream';
 import { UserError } from '../../../base/errors.js';
+import { requireFile } from '../../../base/require-file.js';
 import { OpenFiles } from '../archive/open-files.js';
 import { BLOCK, isEndMark, tarMembers } from '../archive/tar-pictures.js';
 import type { Member, OpenOptions } from '../dataset.js';
@@ -141,6 +142,7 @@ async function kitFiles(folder: string): Promise<Map<string, Buffer>> {
   const files = new Map<string, Buffer>();
   if (existsSync(join(folder, KIT))) {
     for (const name of wanted) {
+      requireFile(join(folder, KIT, name));
       const read = readFile(join(folder, KIT, name)).catch((cause: NodeJS.ErrnoException) => {
         throw new UserError(`${join(folder, KIT, name)}: cannot be read (${cause.code})`, { cause });
       });

@@ -38,7 +38,7 @@ export async function readListed(
   for (const member of listed) contents.add(member);
   contents.check(source);
   const layout = findLayout(source, contents.paths);
-  listClasses(source, layout, contents.paths, contents.folders);
+  contents.explain(() => listClasses(source, layout, contents.paths, contents.folders));
   const total = listed.filter((member) => wantedFor(member, layout, options) !== undefined).length;
   const isStreamable = members === listed;
   return readPictures(
@@ -75,7 +75,7 @@ export async function readPictures(
   await store.settle();
   contents.check(source);
   const { paths, folders } = contents;
-  const classes = listClasses(source, layout, paths, folders, order);
+  const classes = contents.explain(() => listClasses(source, layout, paths, folders, order));
   const notes = [...contents.notes, ...layout.notes, ...classNotes(classes, order)];
   checkUnreadable(source, store);
   const stray = paths.filter((path) => layout.placeOf(path) === undefined);
@@ -94,6 +94,9 @@ export async function readPictures(
     imagePx: options.imagePx,
     ...classLabels(classes),
     splits,
+    splitNames: [
+      ...new Set([...paths.flatMap((path) => layout.placeOf(path)?.split ?? []), ...Object.keys(splits)]),
+    ].sort(),
     skipped: store.skipped.toSorted(byName),
     notes,
     streamed: streamed?.why,

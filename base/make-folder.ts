@@ -1,0 +1,26 @@
+/** Folders that a command is told to write to. */
+import { mkdir } from 'node:fs/promises';
+import { writeError } from './disk-full.js';
+import { UserError } from './errors.js';
+
+const REASONS: Record<string, string> = {
+  EEXIST: 'is a file; expected a folder, or nothing there yet: name another --out',
+  ENOTDIR: 'lies below a file, where no folder can be made; name another --out',
+  EACCES: 'no folder may be made or written there; get the right to write there, or name another --out',
+  EPERM: 'no folder may be made or written there; get the right to write there, or name another --out',
+  EROFS: 'its file system is read-only; name another --out',
+};
+
+/** Makes a folder and those above it, where they are not there. @throws {UserError} where that cannot be */
+export async function makeFolder(path: string): Promise<void> {
+  if (path === '') throw new UserError('--out "": expected the path of a folder; name one');
+  await mkdir(path, { recursive: true }).catch((error) => {
+    throw folderError(path, error);
+  });
+}
+
+/** @param error  of making a folder, or a file in it */
+export function folderError(path: string, error: NodeJS.ErrnoException): unknown {
+  const reason = REASONS[error.code ?? ''];
+  return reason ? new UserError(`${path}: ${reason}`, { cause: error }) : writeError(path, error);
+}

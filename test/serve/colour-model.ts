@@ -45,7 +45,11 @@ export function whole(name: string, values: number[], dims = [values.length]): T
 }
 
 export function byte(name: string, value: number): TensorProto {
-  return { name, dims: [], dataType: UINT8, rawData: Uint8Array.of(value) };
+  return bytes(name, [value], []);
+}
+
+export function bytes(name: string, values: number[], dims: number[]): TensorProto {
+  return { name, dims, dataType: UINT8, rawData: Uint8Array.from(values) };
 }
 
 export function value(name: string, shape: (number | string)[], elemType: number = FLOAT): ValueInfo {

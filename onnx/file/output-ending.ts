@@ -2,24 +2,12 @@
  * What a graph of any origin ends with: whether the values of an output are probabilities already, and of which kind. Told only where the graph
  * leaves no doubt; what it does not tell, the numbers it gives may.
  */
+import type { Ending } from './ending.js';
 import { attribute } from './onnx-graph.js';
 
 type GraphProto = import('onnx-proto').onnx.IGraphProto;
 type NodeProto = import('onnx-proto').onnx.INodeProto;
 type TensorProto = import('onnx-proto').onnx.ITensorProto;
-
-export interface Ending {
-  /** `softmax`: probabilities that sum to 1. `sigmoid`: each for itself. `logSoftmax`: logarithms of the former. `logits`: unbounded. */
-  kind: 'softmax' | 'sigmoid' | 'logSoftmax' | 'logits';
-  /** Operator that gives them. */
-  op: string;
-  /** The value that it gives; the output holds the same numbers, or means of them. */
-  value: string;
-  /** The output may hold less or more than one row of it: a slice, or several joined. */
-  partial: boolean;
-  /** Softmax multiplied by a constant, such as 100 for per cent. */
-  scaled?: boolean;
-}
 
 const ENDINGS: Record<string, Ending['kind']> = {
   Softmax: 'softmax',

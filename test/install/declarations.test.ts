@@ -45,3 +45,7 @@ for (const [entry, file] of Object.entries(exports)) {
     assert.deepEqual(missing, []);
   });
 }
+
+test('the declarations of alexnet/serve do without those of onnx-proto, which name a type that nothing declares', () => {
+  assert.ok(!packagesOf(exports['./serve']).has('onnx-proto'));
+});

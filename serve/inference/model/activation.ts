@@ -4,7 +4,8 @@
  */
 
 import { UserError } from '../../../base/errors.js';
-import type { Ending } from '../../../onnx/file/output-ending.js';
+import type { Ending } from '../../../onnx/file/ending.js';
+import { RequestError } from '../../errors.js';
 
 export const ACTIVATIONS = ['softmax', 'sigmoid', 'none'] as const;
 /** `exp` undoes a logarithm, `normalize` divides by a row's sum. */
@@ -15,6 +16,8 @@ export interface Activation {
   applied: Applied;
   /** Every label has a probability of its own: a row need not sum to 1. */
   multiLabel: boolean;
+  /** The values are given as they are, whatever they mean. */
+  raw?: boolean;
   /** What that follows from, for people. */
   why: string;
 }
@@ -81,6 +84,12 @@ export function probabilitiesOf(row: Float32Array, applied: Applied, classes: nu
   return classes === 2 && values.length === 1 ? Float64Array.of(1 - values[0], values[0]) : values;
 }
 
+/** @throws {RequestError} INVALID_IMAGE where a model gave other numbers, as those that divide by an image's contrast do for a plain one */
+export function requireFinite(probabilities: Float32Array): Float32Array {
+  if (probabilities.every(Number.isFinite)) return probabilities;
+  throw new RequestError('INVALID_IMAGE', 'the model gives no finite numbers for this image');
+}
+
 const APPLY: Record<Applied, (row: Float32Array) => Float64Array> = {
   none: (row) => Float64Array.from(row),
   softmax,
@@ -108,9 +117,11 @@ function asConfigured({ width, classes, ending }: OutputFacts, applied: 'softmax
   const already = applied !== 'none' && ending && ending.kind !== 'logits';
   const doubt = already ? `, although the graph ends with ${ending.op}` : '';
   const single = applied === 'none' ? ending?.kind === 'softmax' && !ending.partial : applied === 'softmax';
+  const isTold = (ending?.kind === 'softmax' && !ending.scaled) || ending?.kind === 'sigmoid';
   return {
     applied,
     multiLabel: !single && !isBinary({ width, classes }),
+    ...(applied === 'none' && !isTold && { raw: true }),
     why: `output.activation in config.json${doubt}`,
   };
 }

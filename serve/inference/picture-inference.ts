@@ -5,7 +5,7 @@ import type * as ort from '../../onnx/onnxruntime.js';
 import { bytesOf, DATATYPES, elementCount, type Tensor } from '../tensors.js';
 import { PictureTensor, rowShape } from './image/picture-tensor.js';
 import { trialImage } from './image/trial-images.js';
-import { type Activation, decideActivation, probabilitiesOf, TRIALS } from './model/activation.js';
+import { type Activation, decideActivation, probabilitiesOf, requireFinite, TRIALS } from './model/activation.js';
 import type { ModelFile } from './model/model-file.js';
 import { runSession } from './session.js';
 
@@ -128,9 +128,7 @@ export class PictureInference {
   }
 
   private answer(rows: Float32Array): Float32Array {
-    const mean = this.mean(rows);
-    if (!mean.every(Number.isFinite)) throw new Error('the model gave probabilities that are no numbers');
-    return mean;
+    return requireFinite(this.mean(rows));
   }
 }
 

@@ -178,6 +178,34 @@ test('warms up a model that normalises by contrast, and refuses one that never g
   await assert.rejects(open(beside(never, {})), /output y has numbers that are not finite, whatever the image/);
 });
 
+test('says in every protocol, and in classify, that a model gives no finite numbers for an image', async () => {
+  const file = beside(BY_CONTRAST, {});
+  const white = await plain({ r: 255, g: 255, b: 255 });
+  const { url } = await running({ file });
+  const base64 = white.toString('base64');
+  const input = { name: 'x', datatype: 'BYTES', shape: [1], data: [base64] };
+  const bodies: [string, Buffer, string][] = [
+    ['/classify', white, 'image/png'],
+    ['/classify?by_crop=true', white, 'image/png'],
+    ['/explain/occlusion?patch=8&stride=8', white, 'image/png'],
+    ['/models/model', white, 'image/png'],
+    ['/predictions/model', white, 'image/png'],
+    ['/v2/models/model/infer', Buffer.from(JSON.stringify({ inputs: [input] })), 'application/json'],
+  ];
+  for (const [path, body, type] of bodies) {
+    const response = await post(url, body, { 'content-type': type }, path);
+    const text = await response.text();
+    assert.equal(response.status, 400, `${path}: ${text}`);
+    assert.match(text, /the model gives no finite numbers for this image/, path);
+  }
+  const image = join(root, 'white.png');
+  writeFileSync(image, white);
+  const command = alexnet('classify', '--model', file, image);
+  assert.match(await command.line, /white\.png/);
+  assert.equal(await command.ended, 1);
+  assert.doesNotMatch(command.stderr(), /bug in alexnet/);
+});
+
 const TAKEN = [
   ['head', 'image'],
   ['labels', 'not JSON'],

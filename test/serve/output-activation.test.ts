@@ -345,3 +345,25 @@ test('inspect tells what makes the numbers of an output probabilities', async ()
   const { outputs } = JSON.parse(await alexnet('inspect', file, '--json').line) as { outputs: { ends_with: string }[] };
   assert.equal(outputs[0].ends_with, 'Softmax: probabilities that sum to 1');
 });
+
+test('Hugging Face’s function_to_apply may be the one that makes the scores, and no other', async () => {
+  const config = { ...HUB, problem_type: 'multi_label_classification' };
+  const models: [string, string, string[]][] = [
+    ['logits', beside({}, { 'config.json': { labels: LABELS } }), ['softmax']],
+    ['one logit', beside(ONE, { 'config.json': { labels: ['other', 'red'] } }), ['sigmoid']],
+    ['labels', beside({}, { 'config.json': config, ...PREPROCESSOR }), ['sigmoid']],
+    ['as it is', beside({}, { 'config.json': { labels: LABELS, output: { activation: 'none' } } }), ['none']],
+    ['sigmoid', beside({ nodes: [node('Sigmoid', 'logits', 'y')] }, { 'config.json': {} }), ['sigmoid', 'none']],
+    ['log', beside({ nodes: [node('LogSoftmax', 'logits', 'y')] }, { 'config.json': {} }), ['softmax']],
+  ];
+  for (const [name, file, wanted] of models) {
+    const { url } = await running({ file });
+    for (const asked of ['softmax', 'sigmoid', 'none']) {
+      const body = JSON.stringify({ inputs: RED.toString('base64'), parameters: { function_to_apply: asked } });
+      const response = await post(url, Buffer.from(body), { 'content-type': 'application/json' }, '/models/model');
+      const { error } = (await response.json()) as { error?: string };
+      assert.equal(response.status, wanted.includes(asked) ? 200 : 400, `${name}: ${asked}: ${error}`);
+      if (error) assert.match(error, new RegExp(`served with ${wanted.join(' or ')}; .* got "${asked}"`));
+    }
+  }
+});

@@ -16,6 +16,7 @@ import type { Run, RunLabels, RunRecord } from '../run/run-folder.js';
 import { checkFlags, type RecipeName, resolveSettings, type Settings, type TrainConfig } from '../settings/config.js';
 import { frozenLayers } from '../settings/freeze.js';
 import { describeRecipe, publishedRecipe } from '../settings/recipes.js';
+import { adviceForFewImages } from './few-images.js';
 import { modelFromOrigin, networkOfOrigin, type Origin, openOrigin } from './fine-tune.js';
 import { absolutePaths, checkClasses, countPictures, openForTraining, pictureNames } from './training-data.js';
 
@@ -113,6 +114,9 @@ async function newRun(request: NewRunRequest, origin: Origin | undefined, progre
     colours,
   };
   const model = origin ? modelFromOrigin(origin, config, labels) : initialModel(config, labels);
+  const weights = model.countParams();
+  const advice = adviceForFewImages({ model: spec.name, images: train.length, weights, from: request.from });
+  if (advice) progress.note(advice);
   const samples = await samplePictures(dataset);
   return { record, labels: { labels, synsets }, pictures: { mean, samples }, dataset, model };
 }

@@ -13,7 +13,6 @@ import type { RunState } from '../run/checkpoint.js';
 import { checkFree, checkResumable, createRun, holdsRun, type Run, updateRun } from '../run/run-folder.js';
 import { lockRun } from '../run/run-lock.js';
 import type { Together } from '../trainer.js';
-import { adviceForFewImages } from './few-images.js';
 import { checkNewRun, type NewRunRequest, prepareNewRun } from './new-run.js';
 import { type ResumedRun, resumeRun } from './resume-run.js';
 import { describeData } from './training-data.js';
@@ -126,9 +125,6 @@ async function newRun(request: TrainRequest, progress: Progress, group: Communic
   await shareRun(group, { ...record, ...labels, mean: pictures.mean }, dataset);
   const run = await createRun(request.out, record, labels, pictures);
   progress.note(describeConfig(run));
-  const { from, model: name } = record.config;
-  const advice = adviceForFewImages({ model: name, images: run.pictures.train, weights: model.countParams(), from });
-  if (advice) progress.note(advice);
   return { run, dataset, model };
 }
 

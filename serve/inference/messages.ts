@@ -5,6 +5,7 @@
 import type { ErrorCode } from '../errors.js';
 import type { ServedModel } from '../served-model.js';
 import type { Tensor } from '../tensors.js';
+import type { Activation } from './model/activation.js';
 import type { Provider, ProviderChoice } from './provider.js';
 
 /** Given to the process as JSON in its first argument. */
@@ -25,6 +26,15 @@ export interface InferenceOptions {
   batch?: number;
   /** How long a picture may wait for others to share its run, milliseconds. */
   batchDelayMs: number;
+  /** Of an earlier process. */
+  remembered?: Remembered;
+}
+
+/** What trial images decided, so that a restart need not try them again. */
+export interface Remembered {
+  /** What it holds for: the file, and all that was known of its output. */
+  of: string;
+  activation: Activation;
 }
 
 /** What is asked of the model. */
@@ -55,6 +65,7 @@ export interface Loaded {
   provider: Provider;
   /** Pictures that may share a run. */
   batch: number;
+  remembered?: Remembered;
 }
 
 export type FromInference =

@@ -47,16 +47,17 @@ export class PictureInference {
   /**
    * Runs the model: CUDA can fail as late as in the first run, and the first run is the slowest. Its numbers tell whether they are probabilities,
    * where nothing else does.
+   * @param remembered  what its numbers told before
    * @throws {UserError} where it gives no finite numbers for any trial image, or its output does not fit the labels
    */
-  async warmUp(): Promise<void> {
+  async warmUp(remembered?: Activation): Promise<void> {
     const trials = new Map<number, Float32Array>();
     const trial = async (number: number) => {
       const rows = trials.get(number) ?? (await this.runRows([this.tensor.of(trialImage(number, this.file.recipe))]));
       trials.set(number, rows);
       return rows;
     };
-    this.decided = await decideActivation(this.file.facts, trial);
+    this.decided = await decideActivation(this.file.facts, trial, remembered);
     for (let number = 0; number < TRIALS; number++) {
       if (this.mean(await trial(number)).every(Number.isFinite)) return;
     }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import sharp from 'sharp';
 import { openClassifier } from '../../serve/inference/classifier.js';
+import type { Remembered } from '../../serve/inference/messages.js';
 import { byte, bytes, type ColourModel, floats, node, PX, whole, writeColourModel } from './colour-model.js';
 import { alexnet, post, running } from './running.js';
 
@@ -344,6 +345,21 @@ test('inspect tells what makes the numbers of an output probabilities', async ()
   const file = beside({ nodes: [softmaxed, node('Clip', ['s', '0', '1'], 'y')], stored: UNIT }, {});
   const { outputs } = JSON.parse(await alexnet('inspect', file, '--json').line) as { outputs: { ends_with: string }[] };
   assert.equal(outputs[0].ends_with, 'Softmax: probabilities that sum to 1');
+});
+
+test('a process that starts again takes what trial images told the one before, as long as the file is the same', async () => {
+  const nodes = [node('Mul', ['means', '0.1'], 'y')];
+  const file = beside({ nodes, stored: [scalar('0.1', 0.1)] }, { 'config.json': { labels: LABELS } });
+  const open = async (remembered?: Remembered) => {
+    const opened = await openClassifier({ file, provider: 'cpu', maxPixels: 1e6, log: () => undefined, remembered });
+    await opened.release();
+    return opened;
+  };
+  const first = await open();
+  const told = { ...first.remembered!, activation: { applied: 'sigmoid', multiLabel: true, why: 'told' } as const };
+  assert.equal((await open(told)).model.activation.why, 'told');
+  writeColourModel(file, { nodes, stored: [scalar('0.1', 0.2)] });
+  assert.match((await open(told)).model.activation.why, /6 trial images/);
 });
 
 test('Hugging Face’s function_to_apply may be the one that makes the scores, and no other', async () => {

@@ -48,13 +48,16 @@ export const TRIALS = 6;
 
 /**
  * @param trial  the output's rows for trial image 0 … TRIALS − 1, in one array
+ * @param remembered  what was decided before by the same facts and file
  * @throws {UserError} where what the description asks for makes no sense
  */
 export async function decideActivation(
   facts: OutputFacts,
   trial: (image: number) => Promise<Float32Array>,
+  remembered?: Activation,
 ): Promise<Activation> {
-  if (facts.known) return facts.known;
+  const certain = facts.known ?? remembered;
+  if (certain) return certain;
   const { configured, ending } = facts;
   if (configured) return asConfigured(facts, configured);
   const first = measure(await trial(0), facts.width);

@@ -53,6 +53,8 @@ export interface ModelFile {
   isOwn: boolean;
   /** What people should know of how the file is read, one line each. */
   notes: string[];
+  /** Of the file as it was read; see `fileSignature`. */
+  signature: string;
   /** @throws {UserError} where the file is not the same any more */
   checkUnchanged(): Promise<void>;
 }
@@ -91,6 +93,7 @@ export async function readModelFile(file: string, given?: Roots): Promise<ModelF
     encode: (edited, data) => encodeEdited({ bytes, proto }, edited, data),
     roots,
     size,
+    signature,
     checkUnchanged: async () => {
       if ((await fileSignature(file)) === signature) return;
       throw new UserError(`${file}: was replaced or changed while it was being loaded; try again once it is complete`);

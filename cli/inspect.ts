@@ -112,7 +112,7 @@ export async function inspect(file: string): Promise<Inspection> {
 function endsWith(graph: GraphProto, { name, type }: ValueInfo): string | undefined {
   const ending = type?.tensorType ? endingOf(graph, name ?? '') : undefined;
   if (!ending) return undefined;
-  return `${ending.op}: ${MEANINGS[ending.kind]}`;
+  return `${ending.op}: ${ending.scaled ? 'probabilities times a constant' : MEANINGS[ending.kind]}`;
 }
 
 const MEANINGS = {

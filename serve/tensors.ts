@@ -25,6 +25,11 @@ export interface TensorSpec {
   shape: number[];
 }
 
+/** As the file has it: free lengths have names there, or ''. */
+export interface NamedSpec extends TensorSpec {
+  axes: string[];
+}
+
 export interface Tensor {
   name: string;
   datatype: Datatype;
@@ -77,8 +82,11 @@ export function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Ui
   return new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
 }
 
-/** For errors. @param anyBatch  whatever the length of the first axis */
-export function describe({ name, datatype, shape }: TensorSpec, anyBatch = false): string {
-  const lengths = shape.map((length, axis) => (length === -1 || (anyBatch && axis === 0) ? 'N' : length));
+/** For errors; free axes by their names, else as N. @param anyBatch  whatever the length of the first axis */
+export function describe({ name, datatype, shape, axes }: TensorSpec & Partial<NamedSpec>, anyBatch = false): string {
+  const lengths = shape.map((length, axis) => {
+    if (anyBatch && axis === 0) return 'N';
+    return length === -1 ? axes?.[axis] || 'N' : length;
+  });
   return `${name} ${datatype} [${lengths.join(', ')}]`;
 }

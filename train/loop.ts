@@ -223,11 +223,14 @@ class Loop {
 
   /** Once for epochs that follow each other. */
   private tellOfChance(loss: number): void {
-    const { run, progress } = this.training;
+    const { run, model, progress } = this.training;
+    const { learningRate, from } = run.config;
     const classes = run.labels.length;
     const isAtChance = loss >= lossOfGuessing(classes);
-    if (isAtChance && !this.wasAtChance)
-      progress.note(adviceAtChance(loss, classes, run.config.learningRate, run.pictures.train));
+    if (isAtChance && !this.wasAtChance) {
+      const start = { images: run.pictures.train, weights: model.countParams(), from };
+      progress.note(adviceAtChance(loss, classes, learningRate, start));
+    }
     this.wasAtChance = isAtChance;
   }
 

@@ -6,7 +6,7 @@ import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '../../base/errors.js';
 import { explainTooManyFiles } from '../../base/few-open-files.js';
-import type { FromInference, InferenceOptions, Loaded, Reply, ToInference } from '../inference/messages.js';
+import type { FromInference, InferenceOptions, Loaded, Remembered, Reply, ToInference } from '../inference/messages.js';
 import type { Log } from '../log.js';
 import { forkQuietly } from './fork-quietly.js';
 
@@ -30,6 +30,7 @@ export class InferenceSupervisor {
   private isUp = false;
   private failures = 0;
   private startedAt = 0;
+  private remembered?: Remembered;
   private restart?: NodeJS.Timeout;
   private firstLoad?: { resolve(loaded: Loaded): void; reject(error: Error): void };
 
@@ -74,7 +75,7 @@ export class InferenceSupervisor {
   }
 
   private fork(): void {
-    const child = forkQuietly(this.module, this.options);
+    const child = forkQuietly(this.module, { ...this.options, remembered: this.remembered });
     this.child = child;
     this.startedAt = performance.now();
     child.on('message', (message: FromInference) => {
@@ -96,6 +97,7 @@ export class InferenceSupervisor {
         break;
       case 'ready':
         this.isUp = true;
+        this.remembered = message.remembered;
         this.events.ready(message);
         this.firstLoad?.resolve(message);
         this.firstLoad = undefined;

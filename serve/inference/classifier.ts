@@ -9,7 +9,7 @@ import { fittingName, type ServedModel } from '../served-model.js';
 import type { Tensor } from '../tensors.js';
 import { allowOnlyPictures, decodePicture } from './image/decode.js';
 import type { PictureRecipe } from './image/picture-tensor.js';
-import type { InferenceOptions } from './messages.js';
+import type { InferenceOptions, Remembered } from './messages.js';
 import { describeActivation } from './model/activation.js';
 import { geometryOf, readModelFile } from './model/model-file.js';
 import { PictureInference } from './picture-inference.js';
@@ -27,6 +27,8 @@ export interface Classifier {
   readonly provider: Provider;
   /** Images that may share a call of `infer` to advantage. */
   readonly batch: number;
+  /** For the next process that opens the same file. */
+  readonly remembered?: Remembered;
   /** Encoded JPEG, PNG or WebP → uint8 pixels as the model's crops are cut from, on a thread of its own. @throws {RequestError} */
   decode(bytes: Uint8Array): Promise<Uint8Array>;
   /** Those of some images → probabilities of each, float32 [classes]. Blocks the calling thread meanwhile. */
@@ -53,12 +55,14 @@ export async function openClassifier(options: ClassifierOptions): Promise<Classi
   const { classifier, recipe, cropsInside } = modelFile;
   log(`loading ${file} (${(modelFile.size / 1e6).toFixed(1)} MB, ${classifier.labels.length} classes)`);
   for (const note of modelFile.notes) log(note);
+  const of = JSON.stringify([modelFile.signature, modelFile.facts]);
+  const remembered = options.remembered?.of === of ? options.remembered.activation : undefined;
   const attempt = async (candidate: Provider) => {
     const started = performance.now();
     const session = await openSession(file, modelFile, candidate, threads);
     const loaded = performance.now();
     const pictures = new PictureInference(session, modelFile);
-    await pictures.warmUp();
+    await pictures.warmUp(remembered);
     log(`loaded in ${(loaded - started).toFixed(0)} ms, warmed up in ${(performance.now() - loaded).toFixed(0)} ms`);
     return { session, pictures };
   };
@@ -80,6 +84,7 @@ export async function openClassifier(options: ClassifierOptions): Promise<Classi
   return servedBy(session, pictures, model, {
     recipe,
     provider: opened.provider,
+    remembered: { of, activation },
     batch: pictures.batchIsFree ? (options.batch ?? BATCH[opened.provider]) : 1,
     maxPixels,
   });
@@ -92,15 +97,13 @@ function servedBy(
   model: ServedModel,
   {
     recipe,
-    provider,
-    batch,
     maxPixels,
-  }: { recipe: PictureRecipe; provider: Provider; batch: number; maxPixels: number },
+    ...rest
+  }: { recipe: PictureRecipe; maxPixels: number } & Pick<Classifier, 'provider' | 'batch' | 'remembered'>,
 ): Classifier {
   return {
     model,
-    provider,
-    batch,
+    ...rest,
     decode: (bytes) => decodePicture(bytes, recipe.decoding, maxPixels),
     infer: (squares) => pictures.infer(squares),
     inferByCrop: (square) => pictures.inferByCrop(square),

@@ -157,8 +157,8 @@ export async function runInferenceLoop(
     const classifier = await open((line) => send({ type: 'progress', line }));
     const line = new Line(classifier, batchDelayMs);
     process.on('message', (message: ToInference) => line.receive(message));
-    const { model, provider, batch } = classifier;
-    send({ type: 'ready', model, provider, batch });
+    const { model, provider, batch, remembered } = classifier;
+    send({ type: 'ready', model, provider, batch, remembered });
   } catch (thrown) {
     const error = withMemory(explainTooManyFiles(thrown));
     const forPeople = error instanceof UserError;

@@ -7,6 +7,7 @@ import type { Provider } from '../../onnx/backend/provider.js';
 import type { ErrorCode } from '../errors.js';
 import type { ServedModel } from '../served-model.js';
 import type { Tensor } from '../tensors.js';
+import type { Activation } from './model/activation.js';
 import type { ProviderChoice } from './provider.js';
 
 /** Given to the process as JSON in its first argument. */
@@ -27,6 +28,15 @@ export interface InferenceOptions {
   batch?: number;
   /** How long an image may wait for others to share its run, milliseconds. */
   batchDelayMs: number;
+  /** Of an earlier process. */
+  remembered?: Remembered;
+}
+
+/** What trial images decided, so that a restart need not try them again. */
+export interface Remembered {
+  /** What it holds for: the file, and all that was known of its output. */
+  of: string;
+  activation: Activation;
 }
 
 /** What is asked of the model. */
@@ -57,6 +67,7 @@ export interface Loaded {
   provider: Provider;
   /** Images that may share a run. */
   batch: number;
+  remembered?: Remembered;
 }
 
 export type FromInference =

@@ -5,7 +5,7 @@ import type * as ort from '../../onnx/onnxruntime.js';
 import { bytesOf, DATATYPES, elementCount, type Tensor } from '../tensors.js';
 import { PictureTensor, rowShape } from './image/picture-tensor.js';
 import { trialImage } from './image/trial-images.js';
-import { type Activation, decideActivation, probabilitiesOf, TRIALS } from './model/activation.js';
+import { type Activation, decideActivation, probabilitiesOf, requireFinite, TRIALS } from './model/activation.js';
 import type { ModelFile } from './model/model-file.js';
 import { runSession } from './session.js';
 
@@ -47,16 +47,17 @@ export class PictureInference {
   /**
    * Runs the model: CUDA can fail as late as in the first run, and the first run is the slowest. Its numbers tell whether they are probabilities,
    * where nothing else does.
+   * @param remembered  what its numbers told before
    * @throws {UserError} if it gives no finite numbers for any trial image, or its output does not fit the labels
    */
-  async warmUp(): Promise<void> {
+  async warmUp(remembered?: Activation): Promise<void> {
     const trials = new Map<number, Float32Array>();
     const trial = async (number: number) => {
       const rows = trials.get(number) ?? (await this.runRows([this.tensor.of(trialImage(number, this.file.recipe))]));
       trials.set(number, rows);
       return rows;
     };
-    this.decided = await decideActivation(this.file.facts, trial);
+    this.decided = await decideActivation(this.file.facts, trial, remembered);
     for (let number = 0; number < TRIALS; number++) {
       if (this.mean(await trial(number)).every(Number.isFinite)) return;
     }
@@ -128,9 +129,7 @@ export class PictureInference {
   }
 
   private answer(rows: Float32Array): Float32Array {
-    const mean = this.mean(rows);
-    if (!mean.every(Number.isFinite)) throw new Error('the model gave non-finite probabilities');
-    return mean;
+    return requireFinite(this.mean(rows));
   }
 }
 

@@ -273,12 +273,14 @@ test('says that a network computes NaN instead of giving errors, a report, a rat
 
 test('says before a large network starts on few images what works instead', async () => {
   const words = trainWords(join(folder, 'few')).with(4, 'alexnet');
-  const { stderr } = await alexnet(words, { onStderr: (all, kill) => all.includes('warning:') && kill('SIGKILL') });
-  assert.match(
-    stderr,
-    /warning: 8 training images are too few for the 57 million weights of alexnet.*--from RUN.*--model /,
-  );
-  assert.doesNotMatch(stderr, /epoch 1\/\d+ /);
+  for (const ways of [words, [...words, '--dry-run'], ['find-lr', '--data', data, '--model', 'alexnet']]) {
+    const { stderr } = await alexnet(ways, { onStderr: (all, kill) => all.includes('warning:') && kill('SIGKILL') });
+    assert.match(
+      stderr,
+      /warning: 8 training images are too few for the 57 million weights of alexnet.*--from RUN.*--model /,
+    );
+    assert.doesNotMatch(stderr, /epoch 1\/\d+ /);
+  }
   const small = await alexnet(trainWords(join(folder, 'few small'), '--epochs', '1'));
   assert.doesNotMatch(small.stderr, /too few/);
 });

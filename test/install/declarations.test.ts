@@ -52,3 +52,7 @@ test('a user installs no package that reports installations to its makers', () =
   };
   assert.equal(packages['node_modules/@scarf/scarf']?.dev, true);
 });
+
+test('the declarations of alexnet/serve do without those of onnx-proto, which name a type that nothing declares', () => {
+  assert.ok(!packagesOf(exports['./serve']).has('onnx-proto'));
+});

@@ -45,7 +45,11 @@ export function whole(name: string, values: number[], dims = [values.length]): T
 }
 
 export function byte(name: string, value: number): TensorProto {
-  return { name, dims: [], dataType: UINT8, rawData: Uint8Array.of(value) };
+  return bytes(name, [value], []);
+}
+
+export function bytes(name: string, values: number[], dims: number[]): TensorProto {
+  return { name, dims, dataType: UINT8, rawData: Uint8Array.from(values) };
 }
 
 export function value(name: string, shape: (number | string)[], elemType: number = FLOAT): ValueInfo {
@@ -63,6 +67,8 @@ export interface ColourModel {
   channels?: number;
   size?: { height: number; width: number };
   layout?: 'NCHW' | 'NHWC';
+  /** Names of the input's axes, all free; a 1 × 1 convolution reads it, in the layout. */
+  freeAxes?: string[];
   /** Besides `y`. */
   outputs?: ValueInfo[];
   /** Producer and metadata. */
@@ -77,13 +83,13 @@ export function writeColourModel(file: string, options: ColourModel = {}): strin
     width = channels,
     outputs = [],
   } = options;
-  const { size = { height: PX, width: PX }, layout = 'NCHW', model } = options;
+  const { size = { height: PX, width: PX }, layout = 'NCHW', model, freeAxes } = options;
   const sides = [size.height, size.width];
   const eye = Array.from({ length: channels ** 2 }, (_, i) => (i % (channels + 1) === 0 ? 4 : 0));
   const axes = layout === 'NCHW' ? [2, 3] : [1, 2];
   const graph = {
     name: 'colours',
-    input: [value('x', layout === 'NCHW' ? ['N', channels, ...sides] : ['N', ...sides, channels])],
+    input: [value('x', freeAxes ?? (layout === 'NCHW' ? ['N', channels, ...sides] : ['N', ...sides, channels]))],
     output: [value('y', ['N', width]), ...outputs],
     initializer: [floats('weights', eye, [channels, channels]), floats('bias', Array(channels).fill(-1)), ...stored],
     node: [

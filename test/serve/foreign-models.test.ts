@@ -7,7 +7,7 @@ import { after, test } from 'node:test';
 import onnxProto from 'onnx-proto';
 import sharp from 'sharp';
 import { openClassifier } from '../../serve/inference/classifier.js';
-import { type ColourModel, node, value, writeColourModel } from './colour-model.js';
+import { type ColourModel, floats, node, value, writeColourModel } from './colour-model.js';
 import { alexnet, post, running } from './running.js';
 
 const { STRING } = onnxProto.onnx.TensorProto.DataType;
@@ -176,6 +176,72 @@ test('warms up a model that normalises by contrast, and refuses one that never g
   await open(beside(BY_CONTRAST, {}));
   const never: ColourModel = { nodes: [node('Sub', ['logits', 'logits'], '0'), node('Div', ['0', '0'], 'y')] };
   await assert.rejects(open(beside(never, {})), /output y has non-finite numbers, whatever the image/);
+});
+
+test('says in every protocol, and in classify, that a model gives no finite numbers for an image', async () => {
+  const file = beside(BY_CONTRAST, {});
+  const white = await plain({ r: 255, g: 255, b: 255 });
+  const { url } = await running({ file });
+  const base64 = white.toString('base64');
+  const input = { name: 'x', datatype: 'BYTES', shape: [1], data: [base64] };
+  const bodies: [string, Buffer, string][] = [
+    ['/classify', white, 'image/png'],
+    ['/classify?by_crop=true', white, 'image/png'],
+    ['/explain/occlusion?patch=8&stride=8', white, 'image/png'],
+    ['/models/model', white, 'image/png'],
+    ['/predictions/model', white, 'image/png'],
+    ['/v2/models/model/infer', Buffer.from(JSON.stringify({ inputs: [input] })), 'application/json'],
+  ];
+  for (const [path, body, type] of bodies) {
+    const response = await post(url, body, { 'content-type': type }, path);
+    const text = await response.text();
+    assert.equal(response.status, 400, `${path}: ${text}`);
+    assert.match(text, /the model gives no finite numbers for this image/, path);
+  }
+  const image = join(root, 'white.png');
+  writeFileSync(image, white);
+  const command = alexnet('classify', '--model', file, image);
+  assert.match(await command.line, /white\.png/);
+  assert.equal(await command.ended, 1);
+  assert.doesNotMatch(command.stderr(), /bug in alexnet/);
+});
+
+const FREE = ['batch_size', 'num_channels', 'height', 'width'];
+const HUB = { id2label: { 0: 'r', 1: 'g', 2: 'b' } };
+const PREPROCESSOR = Buffer.from(JSON.stringify({ size: 8, do_normalize: false }));
+
+/** Read by a convolution that keeps the colours. */
+const convolved = (options: ColourModel): ColourModel => ({
+  nodes: [
+    ...(options.layout === 'NHWC' ? [node('Transpose', 'x', 'first', { perm: [0, 3, 1, 2] })] : []),
+    node('Conv', [options.layout === 'NHWC' ? 'first' : 'x', 'kernel'], 'maps'),
+    node('GlobalAveragePool', 'maps', 'pooled'),
+    node('Flatten', 'pooled', 'y'),
+  ],
+  stored: [floats('kernel', [1, 0, 0, 0, 1, 0, 0, 0, 1], [3, 3, 1, 1])],
+  ...options,
+});
+
+test('takes the layout of an input whose axes are all free from the convolution that reads it', async () => {
+  for (const layout of ['NCHW', 'NHWC'] as const) {
+    const { classify, model } = await open(beside(convolved({ layout, freeAxes: FREE }), { input: { size: 8 } }));
+    close(await classify(await plain(COLOUR)), softmax([51, 102, 204].map((level) => level / 255)));
+    assert.deepEqual(model.input, { name: 'x', datatype: 'FP32', shape: [-1, -1, -1, -1] });
+  }
+  await assert.rejects(
+    open(beside({ freeAxes: FREE }, { input: { size: 8 } })),
+    /x FP32 \[batch_size, num_channels, height, width\] does not tell NCHW from NHWC; give input\.layout in config\.json/,
+  );
+});
+
+test('takes an input with free axes as Hugging Face has it, or as input and output beside id2label say', async () => {
+  const files = { 'preprocessor_config.json': PREPROCESSOR };
+  const usual = await open(beside({ freeAxes: FREE }, HUB, files));
+  close(await usual.classify(await plain(COLOUR)), softmax(LOGITS));
+  const told = { ...HUB, input: { layout: 'NHWC', size: 8 }, output: { activation: 'sigmoid' } };
+  const other = await open(beside({ freeAxes: FREE, layout: 'NHWC' }, told, files));
+  close(await other.classify(await plain(COLOUR)), LOGITS.map(sigmoid));
+  await assert.rejects(open(beside({ freeAxes: FREE }, { ...HUB, input: { mean: 1 } }, files)), /input: .*"mean"/);
 });
 
 const TAKEN = [

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import sharp from 'sharp';
 import { openClassifier } from '../../serve/inference/classifier.js';
-import { byte, type ColourModel, floats, node, PX, whole, writeColourModel } from './colour-model.js';
+import type { Remembered } from '../../serve/inference/messages.js';
+import { byte, bytes, type ColourModel, floats, node, PX, whole, writeColourModel } from './colour-model.js';
 import { alexnet, post, running } from './running.js';
 
 const root = mkdtempSync(join(tmpdir(), 'alexnet-activation-'));
@@ -45,6 +46,10 @@ function close(actual: readonly number[], wanted: readonly number[], tolerance =
 
 const LOGITS = [3, -1, -1];
 const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
+function softmaxOf(logits: number[]): number[] {
+  const total = logits.reduce((sum, logit) => sum + Math.exp(logit), 0);
+  return logits.map((logit) => Math.exp(logit) / total);
+}
 const sum = LOGITS.reduce((total, logit) => total + Math.exp(logit), 0);
 const SOFTMAX = LOGITS.map((logit) => Math.exp(logit) / sum);
 const SIGMOID = LOGITS.map(sigmoid);
@@ -66,7 +71,7 @@ const ENDS: Record<string, [ColourModel, number[], boolean, RegExp]> = {
     { nodes: [softmaxed, node('Mul', ['s', '1'], 'y')], stored: UNIT },
     SOFTMAX,
     true,
-    /6 trial images .* rows sum to 1 to 1/,
+    /ends with Softmax/,
   ],
   'a softmax, transposed': [
     {
@@ -133,7 +138,16 @@ const ENDS: Record<string, [ColourModel, number[], boolean, RegExp]> = {
     { nodes: [softmaxed, node('Mul', ['s', '100'], 'y')], stored: [scalar('100', 100)] },
     SOFTMAX,
     true,
-    /all rows sum to 100 to 100/,
+    /ends with a multiple of Softmax/,
+  ],
+  'a softmax in whole per cent': [
+    {
+      nodes: [softmaxed, node('Mul', ['s', '100'], 'm'), node('Round', 'm', 'y')],
+      stored: [scalar('100', 100)],
+    },
+    [0.96, 0.02, 0.02], // 96.47, 1.77 and 1.77 rounded
+    true,
+    /ends with a multiple of Softmax/,
   ],
   'the mean of two softmaxes': [
     {
@@ -160,7 +174,70 @@ const ENDS: Record<string, [ColourModel, number[], boolean, RegExp]> = {
     },
     SIGMOID,
     false,
-    /6 trial images .*probabilities already/,
+    /ends with Exp and Reciprocal/,
+  ],
+  'a sigmoid as a tanh': [
+    {
+      nodes: [
+        node('Mul', ['logits', '0.5'], 'half'),
+        node('Tanh', 'half', 't'),
+        node('Mul', ['t', '0.5'], 'm'),
+        node('Add', ['m', '0.5'], 'y'),
+      ],
+      stored: [scalar('0.5', 0.5)],
+    },
+    SIGMOID,
+    false,
+    /ends with Tanh: probabilities already/,
+  ],
+  'logits of a dynamic quantisation': [
+    {
+      nodes: [
+        node('DynamicQuantizeLinear', 'logits', ['q', 'scale', 'zero']),
+        node('MatMulInteger', ['q', 'codes', 'zero'], 'i'),
+        node('Cast', 'i', 'f', { to: 1 }),
+        node('Mul', ['scale', '0.1'], 'scales'),
+        node('Mul', ['f', 'scales'], 'm'),
+        node('Add', ['m', 'raise'], 'y'),
+      ],
+      stored: [
+        bytes('codes', [1, 0, 0, 0, 1, 0, 0, 0, 1], [3, 3]),
+        scalar('0.1', 0.1),
+        floats('raise', [0.2, 0.2, 0.2]),
+      ],
+    },
+    softmaxOf([0.5, 0.1, 0.1]),
+    true,
+    /ends with MatMulInteger: logits/,
+  ],
+  'the mean of two layers of logits': [
+    {
+      nodes: [
+        node('Gemm', ['means', 'weights', 'raise'], 'other'),
+        node('Mean', ['logits', 'other'], 'm'),
+        node('Mul', ['m', '0.1'], 'n'),
+        node('Add', ['n', 'raise'], 'y'),
+      ],
+      stored: [scalar('0.1', 0.1), floats('raise', [0.2, 0.2, 0.2])],
+    },
+    softmaxOf([0.56, 0.16, 0.16]),
+    true,
+    /ends with Gemm: logits/,
+  ],
+  'a tanh': [
+    { nodes: [node('Relu', 'logits', 'r'), node('Tanh', 'r', 'y')] },
+    softmaxOf([Math.tanh(3), 0, 0]),
+    true,
+    /ends with Gemm: logits/,
+  ],
+  'small numbers that nothing tells': [
+    {
+      nodes: [node('Mul', ['means', '0.1'], 'm'), node('Add', ['m', 'raise'], 'y')],
+      stored: [scalar('0.1', 0.1), floats('raise', [0.2, 0.2, 0.2])],
+    },
+    softmaxOf([0.3, 0.2, 0.2]),
+    true,
+    /6 trial images .*taken for logits: output\.activation in config\.json decides/,
   ],
   logits: [{}, SOFTMAX, true, /ends with Gemm: logits/],
   'logits that all lie between 0 and 1': [
@@ -268,4 +345,41 @@ test('inspect tells what makes the numbers of an output probabilities', async ()
   const file = beside({ nodes: [softmaxed, node('Clip', ['s', '0', '1'], 'y')], stored: UNIT }, {});
   const { outputs } = JSON.parse(await alexnet('inspect', file, '--json').line) as { outputs: { ends_with: string }[] };
   assert.equal(outputs[0].ends_with, 'Softmax: probabilities that sum to 1');
+});
+
+test('a process that starts again takes what trial images told the one before, as long as the file is the same', async () => {
+  const nodes = [node('Mul', ['means', '0.1'], 'y')];
+  const file = beside({ nodes, stored: [scalar('0.1', 0.1)] }, { 'config.json': { labels: LABELS } });
+  const open = async (remembered?: Remembered) => {
+    const opened = await openClassifier({ file, provider: 'cpu', maxPixels: 1e6, log: () => undefined, remembered });
+    await opened.release();
+    return opened;
+  };
+  const first = await open();
+  const told = { ...first.remembered!, activation: { applied: 'sigmoid', multiLabel: true, why: 'told' } as const };
+  assert.equal((await open(told)).model.activation.why, 'told');
+  writeColourModel(file, { nodes, stored: [scalar('0.1', 0.2)] });
+  assert.match((await open(told)).model.activation.why, /6 trial images/);
+});
+
+test('Hugging Face’s function_to_apply may be the one that makes the scores, and no other', async () => {
+  const config = { ...HUB, problem_type: 'multi_label_classification' };
+  const models: [string, string, string[]][] = [
+    ['logits', beside({}, { 'config.json': { labels: LABELS } }), ['softmax']],
+    ['one logit', beside(ONE, { 'config.json': { labels: ['other', 'red'] } }), ['sigmoid']],
+    ['labels', beside({}, { 'config.json': config, ...PREPROCESSOR }), ['sigmoid']],
+    ['as it is', beside({}, { 'config.json': { labels: LABELS, output: { activation: 'none' } } }), ['none']],
+    ['sigmoid', beside({ nodes: [node('Sigmoid', 'logits', 'y')] }, { 'config.json': {} }), ['sigmoid', 'none']],
+    ['log', beside({ nodes: [node('LogSoftmax', 'logits', 'y')] }, { 'config.json': {} }), ['softmax']],
+  ];
+  for (const [name, file, wanted] of models) {
+    const { url } = await running({ file });
+    for (const asked of ['softmax', 'sigmoid', 'none']) {
+      const body = JSON.stringify({ inputs: RED.toString('base64'), parameters: { function_to_apply: asked } });
+      const response = await post(url, Buffer.from(body), { 'content-type': 'application/json' }, '/models/model');
+      const { error } = (await response.json()) as { error?: string };
+      assert.equal(response.status, wanted.includes(asked) ? 200 : 400, `${name}: ${asked}: ${error}`);
+      if (error) assert.match(error, new RegExp(`served with ${wanted.join(' or ')}; .* got "${asked}"`));
+    }
+  }
 });

@@ -29,11 +29,21 @@ export const lossOfGuessing = (classes: number): number => Math.log(classes);
 /**
  * What to try if an epoch's mean loss is that of guessing, or above. On 200 images AlexNet's loss climbs at its rate and at a tenth of it.
  */
-export function adviceAtChance(loss: number, classes: number, learningRate: number, images: number): string {
+export function adviceAtChance(
+  loss: number,
+  classes: number,
+  learningRate: number,
+  { images, weights, from }: Omit<Start, 'model'>,
+): string {
   const lower = learningRate / (images < FEW_IMAGES ? 100 : 10);
+  const ways = [
+    `start again with --lr ${Number(lower.toPrecision(2))}`,
+    ...(weights < MANY_WEIGHTS ? [] : [`take a small network (--model ${SMALL_NETWORK})`]),
+    ...(from === undefined ? ['start from the weights of a trained or imported run (--from RUN)'] : []),
+  ];
+  const list = ways.length > 1 ? `${ways.slice(0, -1).join(', ')} or ${ways.at(-1)}` : ways[0];
   return (
     `warning: a training loss of ${loss.toFixed(2)} is no better than guessing among ${classes} classes (${lossOfGuessing(classes).toFixed(2)}). ` +
-    `If it does not fall within a few epochs, start again with --lr ${Number(lower.toPrecision(2))}, ` +
-    `a small network (--model ${SMALL_NETWORK}), or the weights of a trained or imported run (--from RUN)`
+    `If it does not fall within a few epochs, ${list}`
   );
 }

@@ -17,6 +17,7 @@ import type { RunContents } from '../run/run-folder.js';
 import { checkFlags, type RecipeName, resolveSettings, type Settings, type TrainConfig } from '../settings/config.js';
 import { frozenLayers } from '../settings/freeze.js';
 import { describeRecipe, publishedRecipe } from '../settings/recipes.js';
+import { adviceForFewImages } from './few-images.js';
 import { modelFromOrigin, networkOfOrigin, type Origin, openOrigin } from './fine-tune.js';
 import type { PreparedRun } from './prepared-run.js';
 import { absolutePaths, checkClasses, countPictures, openForTraining, pictureNames } from './training-data.js';
@@ -100,6 +101,9 @@ async function prepareFrom(
     mean,
   };
   const model = origin ? modelFromOrigin(origin, config, labels) : initialModel(config, labels);
+  const weights = model.countParams();
+  const advice = adviceForFewImages({ model: spec.name, images: train.length, weights, from: request.from });
+  if (advice) progress.note(advice);
   return { run: { ...run, samples: await samplePictures(dataset) }, dataset, model };
 }
 

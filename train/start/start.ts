@@ -13,7 +13,6 @@ import { type Training, type TrainResult, train } from '../loop.js';
 import type { RunState } from '../run/checkpoint.js';
 import { checkFree, checkResumable, createRun, holdsRun, type Run, updateRun } from '../run/run-folder.js';
 import { lockRun } from '../run/run-lock.js';
-import { adviceForFewImages } from './few-images.js';
 import { checkNewRun, type NewRunRequest, prepareNewRun } from './new-run.js';
 import type { PreparedRun } from './prepared-run.js';
 import { resumeRun } from './resume-run.js';
@@ -104,9 +103,6 @@ async function prepareNew(group: Communicator, request: TrainRequest, progress: 
   await shareRun(group, contents, dataset);
   const run = await createRun(request.out, contents);
   progress.note(describeConfig(run));
-  const { from, model: name } = run.config;
-  const advice = adviceForFewImages({ model: name, images: run.pictures.train, weights: model.countParams(), from });
-  if (advice) progress.note(advice);
   return { run, dataset, model };
 }
 

@@ -19,9 +19,6 @@ const ErrorBody = z.object({
   estimated_time: z.int().optional().meta({ description: 'Seconds until it may pass' }),
 });
 
-/** `multiLabel`: every label has a probability of its own. */
-type Scored = Pick<ServedModel, 'labels'> & { activation?: { multiLabel: boolean } };
-
 export function huggingFace(deps: AppDeps): Protocol {
   return {
     name: 'Hugging Face',
@@ -74,11 +71,19 @@ function pictureIn(body: Buffer, { offLoop, maxBytes }: AppDeps, signal: AbortSi
 }
 
 /** The scores are what the model is served with: others cannot be computed from them. @throws {RequestError} BAD_REQUEST */
-function requireFunction(wanted: string | null | undefined, { activation }: Scored): void {
-  const used = activation?.multiLabel ? 'sigmoid' : 'softmax';
-  if (wanted === undefined || wanted === null || wanted === used) return;
+function requireFunction(wanted: string | null | undefined, { activation }: Pick<ServedModel, 'activation'>): void {
+  const used = functionsOf(activation);
+  if (wanted === undefined || wanted === null || used.includes(wanted)) return;
   throw new RequestError(
     'BAD_REQUEST',
-    `parameters.function_to_apply: this model is served with ${used}; expected that or nothing, got "${wanted}"`,
+    `parameters.function_to_apply: this model is served with ${used.join(' or ')}; expected that or nothing, got "${wanted}"`,
   );
+}
+
+/** What describes the scores: of a model that gives probabilities itself, `none` as well. */
+function functionsOf({ applied, multiLabel, raw }: ServedModel['activation']): string[] {
+  if (applied === 'softmax' || applied === 'sigmoid') return [applied];
+  if (applied !== 'none') return ['softmax']; // a row of probabilities, from its logarithms or multiples
+  if (raw) return ['none'];
+  return [multiLabel ? 'sigmoid' : 'softmax', 'none'];
 }

@@ -4,7 +4,8 @@
  */
 
 import { UserError } from '../../../base/errors.js';
-import type { Ending } from '../../../onnx/file/output-ending.js';
+import type { Ending } from '../../../onnx/file/ending.js';
+import { RequestError } from '../../errors.js';
 
 export const ACTIVATIONS = ['softmax', 'sigmoid', 'none'] as const;
 /** `exp` undoes a logarithm, `normalize` divides by a row's sum. */
@@ -15,6 +16,8 @@ export interface Activation {
   applied: Applied;
   /** Every label has a probability of its own: a row need not sum to 1. */
   multiLabel: boolean;
+  /** The values are given as they are, whatever they mean. */
+  raw?: boolean;
   /** What that follows from, for people. */
   why: string;
 }
@@ -34,29 +37,36 @@ export interface OutputFacts {
   width: number;
 }
 
+/** A probability may lie this much below 0. */
+const TINY = 1e-6;
 /** Softmax of float32 in 0 … 1 sums to 1 within this; 8-bit codes are not so exact. */
 const NEAR_ONE = 0.01;
 /** Sums that are not an accident, whatever the graph looks like. */
 const EXACTLY_ONE = 1e-4;
-/** Trial images whose numbers decide. */
+/** Trial images whose numbers decide, at most. */
 export const TRIALS = 6;
 
 /**
  * @param trial  the output's rows for trial image 0 … TRIALS − 1, in one array
+ * @param remembered  what was decided before by the same facts and file
  * @throws {UserError} if what the description asks for makes no sense
  */
 export async function decideActivation(
   facts: OutputFacts,
   trial: (image: number) => Promise<Float32Array>,
+  remembered?: Activation,
 ): Promise<Activation> {
-  if (facts.known) return facts.known;
+  const certain = facts.known ?? remembered;
+  if (certain) return certain;
   const { configured, ending } = facts;
   if (configured) return asConfigured(facts, configured);
   const first = measure(await trial(0), facts.width);
   if (ending && !ending.partial && !contradicts(ending, first)) return byGraph(facts, ending);
-  const rest: Measured[] = [];
-  for (let image = 1; image < TRIALS; image++) rest.push(measure(await trial(image), facts.width));
-  return byNumbers(facts, together([first, ...rest]));
+  const all = [first];
+  while (all.length < TRIALS && !isSettled(all[all.length - 1])) {
+    all.push(measure(await trial(all.length), facts.width));
+  }
+  return byNumbers(facts, together(all), all.length);
 }
 
 /** For people: what is done with the values of the output, and why. */
@@ -77,6 +87,12 @@ export function probabilitiesOf(row: Float32Array, applied: Applied, classes: nu
   return classes === 2 && values.length === 1 ? Float64Array.of(1 - values[0], values[0]) : values;
 }
 
+/** @throws {RequestError} INVALID_IMAGE where a model gave other numbers, as those that divide by an image's contrast do for a plain one */
+export function requireFinite(probabilities: Float32Array): Float32Array {
+  if (probabilities.every(Number.isFinite)) return probabilities;
+  throw new RequestError('INVALID_IMAGE', 'the model gives no finite numbers for this image');
+}
+
 const APPLY: Record<Applied, (row: Float32Array) => Float64Array> = {
   none: (row) => Float64Array.from(row),
   softmax,
@@ -84,7 +100,7 @@ const APPLY: Record<Applied, (row: Float32Array) => Float64Array> = {
   exp: (row) => Float64Array.from(row, Math.exp),
   normalize: (row) => {
     const sum = row.reduce((a, b) => a + b, 0);
-    return Float64Array.from(row, (value) => value / sum);
+    return Float64Array.from(row, (value) => (sum === 0 ? 1 / row.length : value / sum)); // all may be rounded to 0
   },
 };
 
@@ -104,9 +120,11 @@ function asConfigured({ width, classes, ending }: OutputFacts, applied: 'softmax
   const already = applied !== 'none' && ending && ending.kind !== 'logits';
   const doubt = already ? `, although the graph ends with ${ending.op}` : '';
   const single = applied === 'none' ? ending?.kind === 'softmax' && !ending.partial : applied === 'softmax';
+  const isTold = (ending?.kind === 'softmax' && !ending.scaled) || ending?.kind === 'sigmoid';
   return {
     applied,
     multiLabel: !single && !isBinary({ width, classes }),
+    ...(applied === 'none' && !isTold && { raw: true }),
     why: `output.activation in config.json${doubt}`,
   };
 }
@@ -116,9 +134,12 @@ function isBinary({ width, classes }: Pick<OutputFacts, 'width' | 'classes'>): b
   return width === 1 && classes === 2;
 }
 
-function byGraph(facts: OutputFacts, { kind, op }: Ending): Activation {
+function byGraph(facts: OutputFacts, { kind, op, scaled }: Ending): Activation {
   const binary = isBinary(facts);
   const doubt = facts.problem === 'multi_label' ? ', although problem_type in config.json is multi-label' : '';
+  if (scaled) {
+    return { applied: 'normalize', multiLabel: false, why: `the graph ends with a multiple of ${op}${doubt}` };
+  }
   switch (kind) {
     case 'softmax':
       return { applied: 'none', multiLabel: false, why: `the graph ends with ${op}: probabilities already${doubt}` };
@@ -162,6 +183,11 @@ function measure(rows: Float32Array, width: number): Measured {
   return measured;
 }
 
+/** A value below 0 makes a row neither probabilities nor multiples of them: no further image changes that. */
+function isSettled({ low }: Measured): boolean {
+  return low < -TINY && low > -Infinity;
+}
+
 function together(all: readonly Measured[]): Measured {
   return {
     low: Math.min(...all.map(({ low }) => low)),
@@ -171,7 +197,7 @@ function together(all: readonly Measured[]): Measured {
 }
 
 function areProbabilities({ low, high }: Measured): boolean {
-  return low >= -1e-6 && high <= 1 + 1e-3;
+  return low >= -TINY && high <= 1 + 1e-3;
 }
 
 function sumTo(sum: number, { sums: [least, most] }: Measured, tolerance: number): boolean {
@@ -179,24 +205,34 @@ function sumTo(sum: number, { sums: [least, most] }: Measured, tolerance: number
 }
 
 /** Softmax along another axis than the classes', or logits that sum to 1 as only probabilities do. */
-function contradicts({ kind }: Ending, found: Measured): boolean {
+function contradicts({ kind, scaled }: Ending, found: Measured): boolean {
+  if (scaled) return false;
   if (kind === 'softmax') return found.sums[1] > 1.5;
   return kind === 'logits' && areProbabilities(found) && sumTo(1, found, EXACTLY_ONE);
 }
 
-function byNumbers(facts: OutputFacts, found: Measured): Activation {
+function byNumbers(facts: OutputFacts, found: Measured, images: number): Activation {
   const { ending, width } = facts;
   const shown = (value: number) => Number(value.toPrecision(3));
-  const range = `in ${TRIALS} trial images values are ${shown(found.low)} to ${shown(found.high)}`;
+  const range = `in ${images} trial image${images > 1 ? 's' : ''} values are ${shown(found.low)} to ${shown(found.high)}`;
   const sums = `rows sum to ${found.sums.map(shown).join(' to ')}`;
-  const isLogits = ending?.kind === 'logits' && !(width > 1 && sumTo(1, found, EXACTLY_ONE));
-  if (areProbabilities(found) && !isLogits) {
-    const multiLabel = !(width > 1 && sumTo(1, found, NEAR_ONE)) && !isBinary(facts);
-    return { applied: 'none', multiLabel, why: `${range} and ${sums}: probabilities already` };
+  if (ending?.kind === 'logits' && !(width > 1 && sumTo(1, found, EXACTLY_ONE))) {
+    return ofLogits(facts, `the graph ends with ${ending.op}: logits`);
+  }
+  const areWithin01 = areProbabilities(found);
+  if (areWithin01 && width > 1 && sumTo(1, found, NEAR_ONE)) {
+    return { applied: 'none', multiLabel: false, why: `${range} and ${sums}: probabilities already` };
+  }
+  const areTold = ending?.kind === 'softmax' || ending?.kind === 'sigmoid' || facts.problem === 'multi_label';
+  if (areWithin01 && (areTold || width === 1)) {
+    return { applied: 'none', multiLabel: !isBinary(facts), why: `${range} and ${sums}: probabilities already` };
   }
   if (ending?.kind === 'logSoftmax') return { applied: 'exp', multiLabel: false, why: `${ending.op} in the graph` };
-  if (found.low >= 0 && width > 1 && !isLogits && sumTo(found.sums[0], found, NEAR_ONE)) {
+  if (found.low >= 0 && width > 1 && sumTo(found.sums[0], found, NEAR_ONE)) {
     return { applied: 'normalize', multiLabel: false, why: `${range} and all ${sums}: probabilities times that` };
   }
-  return ofLogits(facts, isLogits ? `the graph ends with ${ending.op}: logits` : `${range}: logits`);
+  if (!areWithin01) return ofLogits(facts, `${range}: logits`);
+  const doubt =
+    'logits, or probabilities for each label alone; taken for logits: output.activation in config.json decides';
+  return ofLogits(facts, `${range} and ${sums}, which may be ${doubt}`);
 }

@@ -6,11 +6,14 @@ import { z } from 'zod';
 import { UserError } from '../../../base/errors.js';
 import type { Size } from '../image/resample.js';
 import { RESAMPLINGS, type Resampling } from '../image/resample.js';
-import { Labels, type ModelConfig, NonZero, Pixels, parse } from './model-config.js';
+import { Labels, type ModelConfig, NonZero, Output, Input as Own, Pixels, parse, sidesOf } from './model-config.js';
 
 const HubConfig = z.object({
   id2label: z.record(z.string().regex(/^\d+$/), z.string()),
   problem_type: z.enum(['single_label_classification', 'multi_label_classification', 'regression']).nullish(),
+  /** Ours, for what neither these files nor the graph tell. */
+  input: Own.pick({ layout: true, size: true, channels: true }).optional(),
+  output: Output.optional(),
 });
 
 const Side = z.union([Pixels, z.object({ height: Pixels, width: Pixels }), z.object({ shortest_edge: Pixels })]);
@@ -85,7 +88,7 @@ const CONVNEXT_STRETCHES = 384;
  * @throws {UserError} if they ask for something that is not followed
  */
 export function fromHuggingFace(file: string, config: unknown, beside: string, preprocessor: unknown): ModelConfig {
-  const { id2label, problem_type: problem } = parse(HubConfig, file, config);
+  const { id2label, problem_type: problem, input: own, output = {} } = parse(HubConfig, file, config);
   const labels = Object.keys(id2label).map((_, index) => id2label[index]);
   if (labels.includes(undefined as never)) throw new UserError(`${file}: id2label: expected the numbers from 0 on`);
   if (problem === 'regression') {
@@ -102,12 +105,17 @@ export function fromHuggingFace(file: string, config: unknown, beside: string, p
   }
   return {
     labels: parse(Labels, file, labels),
-    input: { ...geometryOf(given), ...coloursOf(given, beside) },
+    input: { usualLayout: 'NCHW', ...geometryOf(given), ...coloursOf(given, beside), ...ownInput(own) },
     crops: 1,
-    output: {},
+    output,
     problem: problem?.replace('_classification', '') as ModelConfig['problem'],
     notes: unknownKeys(beside, preprocessor as Record<string, unknown>),
   };
+}
+
+/** What is given of it. */
+function ownInput({ layout, size, channels }: z.infer<typeof HubConfig>['input'] = {}): Partial<Input> {
+  return { ...(layout && { layout }), ...(size && { size: sidesOf(size) }), ...(channels && { channels }) };
 }
 
 /** Keys that nothing here knows. @throws {UserError} if one is known to change the numbers */

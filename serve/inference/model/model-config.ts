@@ -16,7 +16,7 @@ const Sides = z.strictObject({ width: Pixels, height: Pixels });
 const perChannel = (value: z.ZodType<number>) =>
   z.preprocess((given) => (typeof given === 'number' ? [given] : given), z.array(value).min(1).max(4));
 
-const Input = z.strictObject({
+export const Input = z.strictObject({
   /** The model's input, pixels, where its shape leaves that free. */
   size: z.union([Pixels, Sides]).optional(),
   /** The short side is resized to this before the crops are cut, as 256 is to 224 by default; width and height: stretched to them. */
@@ -33,6 +33,13 @@ const Input = z.strictObject({
   std: perChannel(NonZero).default([1]),
 });
 
+export const Output = z.strictObject({
+  /** Where the model has several. */
+  name: z.string().optional(),
+  /** Applied to its values; by default what the graph, or the model's numbers, ask for. */
+  activation: z.enum(ACTIVATIONS).optional(),
+});
+
 export const OwnConfig = z.strictObject({
   /** One a class, or the name of a text file next to it, one label per line; class numbers if absent. */
   labels: z.union([Labels, z.string()]).optional(),
@@ -40,14 +47,7 @@ export const OwnConfig = z.strictObject({
   input: Input.prefault({}),
   /** Their probabilities are averaged; see `cropsOf`. */
   crops: z.literal(CROP_COUNTS).default(1),
-  output: z
-    .strictObject({
-      /** Where the model has several. */
-      name: z.string().optional(),
-      /** Applied to its values; by default what the graph, or the model's numbers, ask for. */
-      activation: z.enum(ACTIVATIONS).optional(),
-    })
-    .prefault({}),
+  output: Output.prefault({}),
 });
 
 type Parsed = z.infer<typeof OwnConfig>;
@@ -56,6 +56,8 @@ type Parsed = z.infer<typeof OwnConfig>;
 export interface ModelConfig extends Pick<Parsed, 'synsets' | 'crops' | 'output'> {
   labels?: string[];
   input: Pick<Parsed['input'], 'layout' | 'channels' | 'scale' | 'mean' | 'std'> & {
+    /** Where neither `layout` nor the graph tells. */
+    usualLayout?: 'NCHW';
     size?: Size;
     /** A number: of the short side. `keep`: cut out as it is; `exact`: of the model's size already. */
     resize?: number | Size | 'keep' | 'exact';
@@ -68,6 +70,10 @@ export interface ModelConfig extends Pick<Parsed, 'synsets' | 'crops' | 'output'
   problem?: 'single_label' | 'multi_label';
   /** For people, one line each. */
   notes: string[];
+}
+
+export function sidesOf(size: number | Size | undefined): Size | undefined {
+  return typeof size === 'number' ? { width: size, height: size } : size;
 }
 
 export function parse<T extends z.ZodType>(schema: T, file: string, value: unknown): z.infer<T> {

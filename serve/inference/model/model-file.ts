@@ -10,11 +10,12 @@ import { fileSignature } from '../../../base/file-signature.js';
 import { ownRoots, type Roots, requireInside } from '../../../base/links.js';
 import { type Decoded, encodeEdited, type TensorData } from '../../../onnx/file/encode-edited.js';
 import { checkExternalData, isExternal } from '../../../onnx/file/external-data.js';
+import { firstReader } from '../../../onnx/file/first-reader.js';
 import { isOwnFile, type ModelMetadata, propsToMetadata } from '../../../onnx/file/metadata.js';
 import { endingOf } from '../../../onnx/file/output-ending.js';
 import { readSkeleton } from '../../../onnx/file/read-skeleton.js';
 import type { Classifying } from '../../served-model.js';
-import { datatypeOf, describe, elementCount, type TensorSpec } from '../../tensors.js';
+import { datatypeOf, describe, elementCount, type NamedSpec, type TensorSpec } from '../../tensors.js';
 import type { PictureRecipe } from '../image/picture-tensor.js';
 import type { OutputFacts } from './activation.js';
 import type { ModelConfig } from './model-config.js';
@@ -52,6 +53,8 @@ export interface ModelFile {
   isOwn: boolean;
   /** What people should know of how the file is read, one line each. */
   notes: string[];
+  /** Of the file as it was read; see `fileSignature`. */
+  signature: string;
   /** @throws {UserError} if the file is not the same any more */
   checkUnchanged(): Promise<void>;
 }
@@ -90,6 +93,7 @@ export async function readModelFile(file: string, given?: Roots): Promise<ModelF
     encode: (edited, data) => encodeEdited({ bytes, proto }, edited, data),
     roots,
     size,
+    signature,
     checkUnchanged: async () => {
       if ((await fileSignature(file)) === signature) return;
       throw new UserError(`${file}: was replaced or changed while it was being loaded; try again once it is complete`);
@@ -120,8 +124,8 @@ type Described = Pick<
   'name' | 'classifier' | 'recipe' | 'cropsInside' | 'output' | 'perCrop' | 'facts' | 'notes'
 >;
 interface Interface {
-  inputs: TensorSpec[];
-  outputs: TensorSpec[];
+  inputs: NamedSpec[];
+  outputs: NamedSpec[];
 }
 
 /** A file of ours: `image` uint8 [N, imagePx, imagePx, 3], or `input` float32 [N, 3, inputPx, inputPx] → `probabilities` [N, classes]. */
@@ -149,7 +153,7 @@ function byMetadata(metadata: ModelMetadata, model: Interface & { proto: ModelPr
   }
   return {
     name: metadata.model ?? basename(file, '.onnx'),
-    classifier: { labels, synsets, cropPx: inputPx, input: inputs[0], outputs },
+    classifier: { labels, synsets, cropPx: inputPx, ...interfaceFor(inputs[0], outputs) },
     recipe: {
       datatype: whole ? 'UINT8' : 'FP32',
       layout: whole ? 'NHWC' : 'NCHW',
@@ -186,7 +190,7 @@ function byConfig(config: ModelConfig, model: Interface & { proto: ModelProto },
     const got = inputs.map((spec) => describe(spec)).join(', ');
     throw new UserError(`${file}: expected one input, float32 or uint8 with four axes, got ${got}`);
   }
-  const recipe = pictureRecipe(config, inputs[0], file);
+  const recipe = pictureRecipe(config, inputs[0], firstReader(proto.graph ?? {}, inputs[0].name), file);
   const { output, notes } = chosenOutput(config, outputs, proto, file);
   const width = output.shape.slice(1).every((length) => length > 0) ? elementCount(output.shape.slice(1)) : -1;
   const labels = config.labels ?? (width > 0 ? Array.from({ length: width }, (_, i) => String(i)) : []);
@@ -202,7 +206,7 @@ function byConfig(config: ModelConfig, model: Interface & { proto: ModelProto },
   }
   return {
     name: basename(file, '.onnx'),
-    classifier: { labels, synsets, cropPx: recipe.input.width, input: inputs[0], outputs },
+    classifier: { labels, synsets, cropPx: recipe.input.width, ...interfaceFor(inputs[0], outputs) },
     recipe,
     cropsInside: 1,
     output: output.name,
@@ -217,8 +221,8 @@ function byConfig(config: ModelConfig, model: Interface & { proto: ModelProto },
   };
 }
 
-/** The output that config.json names, else the first of floats; other outputs need not be tensors of numbers. */
-function chosenOutput({ output: { name } }: ModelConfig, outputs: TensorSpec[], { graph }: ModelProto, file: string) {
+/** The output that config.json names, else the first of floats: other outputs need not be tensors of numbers. */
+function chosenOutput({ output: { name } }: ModelConfig, outputs: NamedSpec[], { graph }: ModelProto, file: string) {
   const floats = outputs.filter(({ datatype }) => datatype === 'FP32');
   const output = floats.find((spec) => name === undefined || spec.name === name);
   if (!output) {
@@ -271,10 +275,17 @@ function interfaceOf({ graph }: ModelProto, file: string): Interface {
   return { inputs, outputs: (graph?.output ?? []).flatMap((info) => specOf(info) ?? []) };
 }
 
-function specOf({ name, type }: ValueInfo): TensorSpec | undefined {
+function specOf({ name, type }: ValueInfo): NamedSpec | undefined {
   const datatype = datatypeOf('onnx', type?.tensorType?.elemType);
   const dims = type?.tensorType?.shape?.dim ?? [];
-  return datatype && { name: name ?? '', datatype, shape: dims.map(({ dimValue }) => Number(dimValue ?? 0) || -1) };
+  const shape = dims.map(({ dimValue }) => Number(dimValue ?? 0) || -1);
+  return datatype && { name: name ?? '', datatype, shape, axes: dims.map(({ dimParam }) => dimParam ?? '') };
+}
+
+/** For clients. */
+function interfaceFor(input: NamedSpec, outputs: readonly NamedSpec[]): Pick<Classifying, 'input' | 'outputs'> {
+  const unnamed = ({ name, datatype, shape }: NamedSpec): TensorSpec => ({ name, datatype, shape });
+  return { input: unnamed(input), outputs: outputs.map(unnamed) };
 }
 
 function typeName({ type }: ValueInfo): string {

@@ -1,6 +1,7 @@
 /** How images become the input of a model that config.json describes. */
 import { UserError } from '../../../base/errors.js';
-import { describe, type TensorSpec } from '../../tensors.js';
+import type { FirstReader } from '../../../onnx/file/first-reader.js';
+import { describe, type NamedSpec } from '../../tensors.js';
 import type { Decoding } from '../image/decode.js';
 import { CHANNELS, type Channels, type PictureRecipe } from '../image/picture-tensor.js';
 import type { Size } from '../image/resample.js';
@@ -9,26 +10,35 @@ import type { ModelConfig } from './model-config.js';
 /** Channels by their number. */
 const BY_COUNT: Record<number, Channels> = { 1: 'GREY', 3: 'RGB', 4: 'RGBA' };
 
-/** @throws {UserError} if the input is not an image's, or is not what config.json says */
-export function pictureRecipe(config: ModelConfig, spec: TensorSpec, file: string): PictureRecipe {
+/**
+ * @param reader  the convolution that reads the input, if there is one
+ * @throws {UserError} if the input is not an image's, or is not what config.json says
+ */
+export function pictureRecipe(
+  config: ModelConfig,
+  spec: NamedSpec,
+  reader: FirstReader | undefined,
+  file: string,
+): PictureRecipe {
   const { datatype, shape } = spec;
   if (shape.length !== 4 || !(datatype === 'UINT8' || datatype === 'FP32')) {
     throw new UserError(`${file}: expected one input, float32 or uint8 with four axes, got ${describe(spec)}`);
   }
-  const layout = config.input.layout ?? layoutOf(spec);
+  const layout = config.input.layout ?? layoutOf(spec) ?? reader?.layout ?? config.input.usualLayout;
   if (!layout) {
     throw new UserError(
       `${file}: the input ${describe(spec)} does not tell NCHW from NHWC; give input.layout in config.json`,
     );
   }
   const [channelAxis, height, width] = layout === 'NCHW' ? [1, shape[2], shape[3]] : [3, shape[1], shape[2]];
-  const channels = channelsOf(config, shape[channelAxis], spec, file);
+  const count = shape[channelAxis] === -1 ? (reader?.channels ?? -1) : shape[channelAxis];
+  const channels = channelsOf(config, count, spec, file);
   const input = inputSize({ width, height }, config, spec, file);
   const decoding = decodingOf(config, input, channels, file);
   if (config.crops !== 1 && (input.width !== input.height || decoding.width !== decoding.height)) {
     throw new UserError(`${file}: config.json: crops: expected 1 for an input that is not square, got ${config.crops}`);
   }
-  const count = CHANNELS[channels];
+  const values = CHANNELS[channels];
   return {
     datatype,
     layout,
@@ -37,12 +47,12 @@ export function pictureRecipe(config: ModelConfig, spec: TensorSpec, file: strin
     input,
     crops: config.crops,
     scale: config.input.scale,
-    mean: perChannel('mean', config.input.mean, count, file),
-    std: perChannel('std', config.input.std, count, file),
+    mean: perChannel('mean', config.input.mean, values, file),
+    std: perChannel('std', config.input.std, values, file),
   };
 }
 
-function layoutOf({ shape }: TensorSpec): 'NCHW' | 'NHWC' | undefined {
+function layoutOf({ shape }: NamedSpec): 'NCHW' | 'NHWC' | undefined {
   for (const counts of [[3], [1, 4]]) {
     const [first, last] = [counts.includes(shape[1]), counts.includes(shape[3])];
     if (first !== last) return first ? 'NCHW' : 'NHWC';
@@ -51,7 +61,7 @@ function layoutOf({ shape }: TensorSpec): 'NCHW' | 'NHWC' | undefined {
   return undefined;
 }
 
-function channelsOf({ input: { channels } }: ModelConfig, count: number, spec: TensorSpec, file: string): Channels {
+function channelsOf({ input: { channels } }: ModelConfig, count: number, spec: NamedSpec, file: string): Channels {
   const told = channels ?? (count === -1 ? 'RGB' : BY_COUNT[count]);
   if (told && (count === -1 || CHANNELS[told] === count)) return told;
   const expected = channels ? `${CHANNELS[channels]} channels, ${channels} in config.json` : '1, 3 or 4 channels';
@@ -59,7 +69,7 @@ function channelsOf({ input: { channels } }: ModelConfig, count: number, spec: T
 }
 
 /** Lengths that the shape states, else config.json's. */
-function inputSize(stated: Size, { input: { size } }: ModelConfig, spec: TensorSpec, file: string): Size {
+function inputSize(stated: Size, { input: { size } }: ModelConfig, spec: NamedSpec, file: string): Size {
   const width = stated.width === -1 ? (size?.width ?? stated.height) : stated.width;
   const height = stated.height === -1 ? (size?.height ?? stated.width) : stated.height;
   if (width === -1 || height === -1) {

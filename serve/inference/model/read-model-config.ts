@@ -9,7 +9,7 @@ import { UserError } from '../../../base/errors.js';
 import { type Roots, requireInside } from '../../../base/links.js';
 import { requireFile } from '../../../base/require-file.js';
 import { fromHuggingFace } from './hugging-face-files.js';
-import { type ModelConfig, OwnConfig, parse } from './model-config.js';
+import { type ModelConfig, OwnConfig, parse, sidesOf } from './model-config.js';
 
 /**
  * @param model  path of the `.onnx` file
@@ -35,7 +35,7 @@ export async function readModelConfig(model: string, roots: Roots): Promise<Mode
       labels: typeof labels === 'string' ? await readLabels(join(candidate, basename(labels)), roots) : labels,
       input: {
         ...colours,
-        size: typeof size === 'number' ? { width: size, height: size } : size,
+        size: sidesOf(size),
         resampling: resample,
       },
       notes: [],

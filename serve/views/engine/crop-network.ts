@@ -11,7 +11,7 @@ import { RequestError } from '../../errors.js';
 import { decodePicture } from '../../inference/image/decode.js';
 import { PictureTensor, rowShape } from '../../inference/image/picture-tensor.js';
 import { trialImage } from '../../inference/image/trial-images.js';
-import { type Activation, decideActivation, probabilitiesOf } from '../../inference/model/activation.js';
+import { type Activation, decideActivation, probabilitiesOf, requireFinite } from '../../inference/model/activation.js';
 import { geometryOf, type ModelFile, readModelFile } from '../../inference/model/model-file.js';
 import { openSession, runSession } from '../../inference/session.js';
 import type { Classifying } from '../../served-model.js';
@@ -132,7 +132,7 @@ export class CropNetwork {
     );
   }
 
-  /** Probabilities of some crops, [count, classes]. */
+  /** Probabilities of some crops, [count, classes]. @throws {RequestError} INVALID_IMAGE where they are no finite numbers */
   async probabilities(rows: Rows): Promise<Float32Array> {
     this.activation ??= decideActivation(this.file.facts, async (number) =>
       this.answers(await this.rows(trialImage(number, this.file.recipe))),
@@ -145,7 +145,7 @@ export class CropNetwork {
       const values = data.subarray(row * width, (row + 1) * width);
       probabilities.set(probabilitiesOf(values, applied, classes), row * classes);
     }
-    return probabilities;
+    return requireFinite(probabilities);
   }
 
   /** The output's own values. */

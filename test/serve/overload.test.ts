@@ -28,13 +28,15 @@ test('answers 503 with Retry-After beyond the queue, at once, and everything wit
 test('counts waiting in queue and total, and inference only in inference', async () => {
   const { url } = await obedient();
   const first = post(url, order('sleep 200'));
+  const sent = performance.now();
   await new Promise((resolve) => setTimeout(resolve, 50));
+  const later = performance.now() - sent;
   const second = await post(url, order('sleep 100'));
   assert.equal((await first).status, 200);
   const { queue, inference, total } = ((await second.json()) as { timings_ms: Record<string, number> }).timings_ms;
-  assert.ok(queue >= 100 && queue < 400, `${queue}`);
+  assert.ok(later + queue >= 195, `${later} and ${queue}`); // the first has the process until then
   assert.ok(inference >= 99 && inference < 250, `${inference}`);
-  assert.ok(total >= 240, `${total}`);
+  assert.ok(total >= queue + inference - 1, `${total}`);
 });
 
 test('answers 504 at the deadline, waiting included, not when the image before is done', async () => {
@@ -108,13 +110,13 @@ test('is not ready and keeps what comes while the process restarts, after kill -
 });
 
 test('ends a process that hangs at the deadline, answers 504 and continues with a new one', async () => {
-  const { url } = await obedient({ timeoutMs: 800 });
+  const { url } = await obedient({ timeoutMs: 2000 });
   const pid = await result(post(url, order('pid')));
   const started = performance.now();
   const { status } = await errorOf(post(url, order('hang')));
   assert.equal(status, 504);
-  assert.ok(performance.now() - started < 1800);
-  await until(() => gone(pid), 1000);
+  assert.ok(performance.now() - started < 4000);
+  await until(() => gone(pid), 3000);
   await until(() => isReady(url), 3000);
   assert.notEqual(await result(post(url, order('pid'))), pid);
 });

@@ -198,7 +198,7 @@ test('says which keys of a preprocessor it does not know, and does not mind thos
     { width: 8, height: 8 },
     { size: 8, ...colours, do_magic: true, do_pad: false, size_divisor: null },
   );
-  const said = lines.filter((line) => /not known/.test(line));
+  const said = lines.filter((line) => /is unknown/.test(line));
   assert.equal(said.length, 1);
   assert.match(said[0], /preprocessor_config\.json: do_magic is unknown, and is ignored/);
 });

@@ -90,7 +90,7 @@ async function checkModelFolder(folder: string, labels: string[]): Promise<void>
   ].flat();
   if (foreign.length === 0) return;
   throw new UserError(
-    `${foreign.join(', ')}: not written by "alexnet export", so it is kept; move it away, or name another model with --name`,
+    `${foreign.join(', ')}: not as "alexnet export" writes it, so it is kept; move it away, or name another model with --name`,
   );
 }
 

@@ -75,7 +75,7 @@ describe('alexnet export --triton', () => {
     await writeFile(labels, 'blau\ngreen\nred cup\n');
     const { code, stderr } = await alexnet(...words);
     assert.equal(code, 1);
-    assert.match(stderr, /edited\/cups\/labels\.txt: not as "alexnet export" writes it, so kept; move it away/);
+    assert.match(stderr, /edited\/cups\/labels\.txt: not as "alexnet export" writes it, so it is kept; move it away/);
     assert.equal(await readFile(labels, 'utf8'), 'blau\ngreen\nred cup\n');
   });
 

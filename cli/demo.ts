@@ -79,11 +79,11 @@ async function checkDemoFolder(out: string): Promise<void> {
     throw new UserError(`${out}: holds a run of ${run.config.model} on ${run.config.data}; name another --out`);
   }
   await checkModelPlace(modelFile(out));
-  refuseForeign(await foreignFile(pictureFile(out), () => run !== undefined), 'alexnet demo');
+  refuseForeign(await foreignFile(imageFile(out), () => run !== undefined), 'alexnet demo');
 }
 
 const modelFile = (out: string) => join(out, 'emoji.onnx');
-const pictureFile = (out: string) => join(out, `${POSTED}.png`);
+const imageFile = (out: string) => join(out, `${POSTED}.png`);
 
 function heading(progress: Progress, text: string): void {
   progress.stop();
@@ -158,10 +158,10 @@ async function serve(out: string, file: string, exit: boolean): Promise<void> {
   );
   try {
     const url = await readyUrl(server);
-    const picture = pictureFile(out);
-    await writeFile(picture, await heldOutPng(POSTED));
-    await post(url, picture);
-    console.log(`\nTry it:  curl --data-binary @${relative('', picture)} ${url}/classify`);
+    const image = imageFile(out);
+    await writeFile(image, await heldOutPng(POSTED));
+    await post(url, image);
+    console.log(`\nTry it:  curl --data-binary @${relative('', image)} ${url}/classify`);
     if (exit) return;
     console.log('The server is up; Ctrl-C ends it.');
     await new Promise((resolve) => server.once('exit', resolve));
@@ -182,14 +182,14 @@ async function readyUrl(server: ChildProcess): Promise<string> {
   throw new UserError('the server ended before it was ready; its message is above');
 }
 
-async function post(url: string, picture: string): Promise<void> {
-  const body = await readFile(picture);
+async function post(url: string, image: string): Promise<void> {
+  const body = await readFile(image);
   const response = await fetch(`${url}/classify`, { method: 'POST', headers: { 'content-type': 'image/png' }, body });
   if (!response.ok) throw new UserError(`POST ${url}/classify: ${response.status} ${await response.text()}`);
   const { predictions, timings_ms } = (await response.json()) as {
     predictions: Prediction[];
     timings_ms: { total: number };
   };
-  console.log(`  ${picture} (held out), answered in ${timings_ms.total.toFixed(0)} ms:`);
+  console.log(`  ${image} (held out), answered in ${timings_ms.total.toFixed(0)} ms:`);
   console.log(formatPredictions(predictions));
 }

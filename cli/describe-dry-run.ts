@@ -37,14 +37,25 @@ const seconds = (value: number) => (value < 1 ? `${(1000 * value).toPrecision(3)
 
 /** For people. */
 export function describeDryRun(dryRun: DryRun): string {
-  const { model, data, backend, classes, parameters, pictures, batch, microBatch, stepsPerEpoch, epochs } = dryRun;
+  const {
+    model,
+    data,
+    backend,
+    classes,
+    parameters,
+    pictures: images,
+    batch,
+    microBatch,
+    stepsPerEpoch,
+    epochs,
+  } = dryRun;
   const { imagesPerSecond, validationImagesPerSecond, hours, peakBytes, checkpointBytes } = dryRun;
   const parts = microBatch
     ? `, ${microBatch} images at once`
     : '; --micro-batch N with --dry-run measures smaller parts';
   return [
     `${model}: ${parameters.toLocaleString('en')} parameters for the ${classes} classes of ${data}`,
-    `${pictures.train} train and ${pictures.val} val images: ${stepsPerEpoch} steps of ${batch} an epoch, ${stepsPerEpoch * epochs} in ${epochs} epochs`,
+    `${images.train} train and ${images.val} val images: ${stepsPerEpoch} steps of ${batch} an epoch, ${stepsPerEpoch * epochs} in ${epochs} epochs`,
     `${formatRate(imagesPerSecond)} images/s training, ${formatRate(validationImagesPerSecond)} validating, on ${backend}`,
     ...(dryRun.distributed ? [describeDistributed(dryRun.distributed)] : []),
     `${formatHours(hours)} for ${epochs} epochs with validation`,

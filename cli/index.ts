@@ -30,14 +30,14 @@ export function indexCommand(): Command {
       await checkReplaceable(out, 'an index of "alexnet index"', isIndex);
       const { CropNetwork } = await import('../serve/views/engine/crop-network.js');
       const { buildIndex } = await import('../serve/views/index/build-index.js');
-      const { splitPictures } = await import('./split-pictures.js');
+      const { splitImages } = await import('./split-images.js');
       const network = await CropNetwork.open({ file: model, maxPixels });
       const progress = showProgress();
       const dataset = await openDataset(data, { imagePx: network.model.imagePx, splits: [split] });
       reportDataset(dataset, progress);
-      const pictures = splitPictures(dataset, split);
+      const images = splitImages(dataset, split);
       const onProgress = (done: number, total: number) => progress.work('images indexed', done, total);
-      const header = await buildIndex(network, pictures, out, { onProgress });
+      const header = await buildIndex(network, images, out, { onProgress });
       progress.stop();
       await network.release();
       const { layer, dimension, pictures: count, graph } = header;

@@ -25,7 +25,7 @@ interface PrepareFlags {
 export interface Prepared extends PackRecord {
   /** Decoded by this call, and how fast. */
   decoded: number;
-  picturesPerSecond: number;
+  imagesPerSecond: number;
 }
 
 export function prepareCommand(): Command {
@@ -77,11 +77,11 @@ export async function prepare(
     const onProgress = (done: number, total?: number) => progress.work('decoding', done, total);
     const dataset = await openDataset(data, { imagePx, onProgress }, writer);
     const { decoded } = writer;
-    const picturesPerSecond = decoded / ((performance.now() - started) / 1000);
+    const imagesPerSecond = decoded / ((performance.now() - started) / 1000);
     progress.note('mean and colours of the training images');
     const record = await finishPack(writer, dataset);
     reportDataset(record, progress);
-    return { ...record, decoded, picturesPerSecond };
+    return { ...record, decoded, imagesPerSecond };
   } finally {
     await writer.abandon();
   }
@@ -97,7 +97,7 @@ async function lacksShards(folder: string, imagePx: number): Promise<boolean> {
   return lacks && pack.imagePx === imagePx;
 }
 
-function summary(out: string, { splits, labels, imagePx, skipped, decoded, picturesPerSecond }: Prepared): object {
+function summary(out: string, { splits, labels, imagePx, skipped, decoded, imagesPerSecond }: Prepared): object {
   return {
     pack: out,
     splits,
@@ -105,11 +105,11 @@ function summary(out: string, { splits, labels, imagePx, skipped, decoded, pictu
     image_px: imagePx,
     skipped: skipped.length,
     decoded,
-    pictures_per_second: picturesPerSecond,
+    pictures_per_second: imagesPerSecond,
   };
 }
 
-function describe(out: string, { splits, labels, imagePx, decoded, picturesPerSecond }: Prepared): string {
+function describe(out: string, { splits, labels, imagePx, decoded, imagesPerSecond }: Prepared): string {
   const counts = Object.entries(splits).map(([name, length]) => `${length} ${name}`);
-  return `${out}: ${counts.join(', ')} images of ${labels.length} classes, ${imagePx} × ${imagePx}; decoded ${decoded} at ${picturesPerSecond.toFixed(0)} a second`;
+  return `${out}: ${counts.join(', ')} images of ${labels.length} classes, ${imagePx} × ${imagePx}; decoded ${decoded} at ${imagesPerSecond.toFixed(0)} a second`;
 }

@@ -14,8 +14,8 @@ import { hasCheckpoint, loadCheckpoint } from '../train/run/load-checkpoint.js';
 import { openRun, type Run } from '../train/run/run-folder.js';
 import { checkDifference } from './check/difference.js';
 import { classifierFeeds } from './check/feeds.js';
+import { type ImageRequest, openImages } from './check/images.js';
 import { checkOnCpu, checkParity, type Parity, TOLERANCE } from './check/parity.js';
-import { openPictures, type PictureRequest } from './check/pictures.js';
 import { exportClassifier } from './classifier.js';
 import { cropsOfRun } from './crops-of-run.js';
 import { type MeasureRequest, measureFile, openValidation } from './measure-file.js';
@@ -25,7 +25,7 @@ import { type WriteReport, type WriteRequest, writeChecked } from './write-check
 const LARGEST_ON_CPU = 1e7;
 
 /** What the user asked for. */
-export interface ExportRunRequest extends WriteRequest, PictureRequest, MeasureRequest {
+export interface ExportRunRequest extends WriteRequest, ImageRequest, MeasureRequest {
   run: string;
   head: 'image' | 'tensor';
   /** Crops that the image head averages; default: see `cropsOfRun`. */
@@ -72,7 +72,7 @@ export async function exportRun(request: ExportRunRequest, progress: Progress): 
     },
   });
   const feeds = (split: Split, count: number) => classifierFeeds(split, count, head, geometry);
-  const pictures = await openPictures(request, imagePx, feeds, progress.note);
+  const images = await openImages(request, imagePx, feeds, progress.note);
   let { metadata } = exported;
   const checks = {
     parity: (file: string) =>
@@ -83,7 +83,7 @@ export async function exportRun(request: ExportRunRequest, progress: Progress): 
       return metadataToProps(metadata);
     },
   };
-  const report = await writeChecked(exported.model, request, checks, pictures, progress.note);
+  const report = await writeChecked(exported.model, request, checks, images, progress.note);
   model.dispose();
   return { ...report, checkpoint: folder, metadata };
 }

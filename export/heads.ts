@@ -63,16 +63,16 @@ function meanOverCrops(g: Graph, single: Value, crops: number, rows: number): Va
  * The upright crops, one after another along the batch axis, then all of them mirrored: Caffe's order, see `base/crops.ts`, with one crop of every
  * image together where Caffe has the ten of one image.
  */
-function cropBatch(g: Graph, picture: Value, crops: readonly Crop[], inputPx: number): Value {
-  const [rows] = picture.dims;
+function cropBatch(g: Graph, image: Value, crops: readonly Crop[], inputPx: number): Value {
+  const [rows] = image.dims;
   const upright = crops
     .filter((crop) => !crop.mirror)
     .map(({ top, left }) => {
       const ends = [top + inputPx, left + inputPx];
-      const whole = picture.dims[2] === inputPx;
+      const whole = image.dims[2] === inputPx;
       return whole
-        ? picture
-        : g.node('Slice', [picture, g.int64s([top, left]), g.int64s(ends), g.int64s([2, 3])], {}, [
+        ? image
+        : g.node('Slice', [image, g.int64s([top, left]), g.int64s(ends), g.int64s([2, 3])], {}, [
             rows,
             3,
             inputPx,

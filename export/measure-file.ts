@@ -5,7 +5,7 @@ import type { Progress } from '../base/progress.js';
 import type { ModelMetadata } from '../onnx/file/metadata.js';
 import type { Split } from '../train/data/dataset.js';
 import { evaluate } from '../train/evaluate/evaluate.js';
-import { openRunPictures } from '../train/evaluate/evaluate-run.js';
+import { openRunImages } from '../train/evaluate/evaluate-run.js';
 import { ONNX_BATCH, onnxPredictor } from '../train/evaluate/predict-onnx.js';
 import type { Run } from '../train/run/run-folder.js';
 
@@ -39,7 +39,7 @@ export async function openValidation(
 ): Promise<Split | undefined> {
   if (measureImages === 0) return undefined;
   try {
-    return (await openRunPictures(run, { data, split: SPLIT }, progress)).split;
+    return (await openRunImages(run, { data, split: SPLIT }, progress)).split;
   } catch (error) {
     if (data !== undefined || !(error instanceof UserError)) throw error;
     progress.note(`the file will state no errors: ${error.message}; --data DATA measures them on other images`);

@@ -28,7 +28,7 @@ export interface WriteRequest {
 }
 
 /** Images for reduced precision. */
-export interface Pictures {
+export interface Images {
   calibration: Feeds;
   /** Others, on which the files are compared. */
   comparison: Feeds;
@@ -63,11 +63,11 @@ export async function writeChecked(
   model: OnnxModel,
   request: WriteRequest,
   checks: Checks,
-  pictures: Pictures | undefined,
+  images: Images | undefined,
   note: Note,
 ): Promise<WriteReport> {
   const { out, externalData, precision = 'fp32' } = request;
-  const written = await inPrecision(model, request, pictures, note);
+  const written = await inPrecision(model, request, images, note);
   await checkModelPlace(out, isExternal(written, request));
   const problems = checkModel(structureOf(written.parts));
   if (problems.length > 0) throw new Error(`the exported graph is not well-formed:\n${problems.join('\n')}`);
@@ -78,7 +78,7 @@ export async function writeChecked(
     check: async (file) => {
       parity = await checks.parity(file);
       if (precision === 'fp32') checkDifference(parity, TOLERANCE);
-      else if (pictures) comparison = await compareWithFloat32(model, file, pictures.comparison, note);
+      else if (images) comparison = await compareWithFloat32(model, file, images.comparison, note);
       return checks.metadata?.(file);
     },
   });
@@ -97,32 +97,32 @@ export async function writeChecked(
 async function inPrecision(
   model: OnnxModel,
   { precision = 'fp32', calibration: method = 'entropy', keepFloat = [], ...request }: WriteRequest,
-  pictures: Pictures | undefined,
+  images: Images | undefined,
   note: Note,
 ): Promise<OnnxModel> {
   if (precision === 'fp32') return model;
   if (precision === 'fp16') return (await import('./precision/float16.js')).toFloat16(model);
-  if (!pictures) throw new UsageError('--precision int8 needs --calibrate DATA: images like those it will meet');
+  if (!images) throw new UsageError('--precision int8 needs --calibrate DATA: images like those it will meet');
   const { needsReducedRange, quantize } = await import('./precision/quantize.js');
   const reduceRange = request.reduceRange ?? needsReducedRange();
   note(
-    `calibrating on ${pictures.calibration.count} images by ${method}` +
+    `calibrating on ${images.calibration.count} images by ${method}` +
       (reduceRange ? ', weights in 7 bits for processors without VNNI (--no-reduce-range: 8)' : ''),
   );
-  return quantize(model, pictures.calibration, { method, reduceRange, keepFloat });
+  return quantize(model, images.calibration, { method, reduceRange, keepFloat });
 }
 
 async function compareWithFloat32(
   model: OnnxModel,
   file: string,
-  pictures: Feeds,
+  images: Feeds,
   note: Note,
 ): Promise<WriteReport['comparison']> {
-  note(`comparing with float32 on ${pictures.count} images`);
+  note(`comparing with float32 on ${images.count} images`);
   const folder = await mkdtemp(join(tmpdir(), 'alexnet-'));
   try {
     const reference = await saveModel(model, join(folder, 'fp32.onnx'));
-    return { ...(await compareFiles(reference.file, file, pictures)), referenceBytes: reference.bytes };
+    return { ...(await compareFiles(reference.file, file, images)), referenceBytes: reference.bytes };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -6,7 +6,7 @@ import { requireFile } from '../base/require-file.js';
 import { RequestError } from './errors.js';
 import { formatPredictions } from './format-predictions.js';
 import { type Classifier, type ClassifierOptions, openClassifier } from './inference/classifier.js';
-import { requirePicture } from './inference/image/picture-kind.js';
+import { requireImage } from './inference/image/image-kind.js';
 import { type Prediction, parseTop, topPredictions } from './served-model.js';
 
 /** One image's: as POST /classify answers it, under the name it was given by. */
@@ -55,7 +55,7 @@ async function classifyFile(image: string, classifier: Classifier, top: number):
   try {
     if (image !== '-') requireFile(image);
     const bytes = await (image === '-' ? buffer(process.stdin) : readFile(image));
-    requirePicture(bytes);
+    requireImage(bytes);
     const [probabilities] = await classifier.infer([await classifier.decode(bytes)]);
     return { image, predictions: topPredictions(probabilities, classifier.model, top) };
   } catch (error) {

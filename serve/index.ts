@@ -7,7 +7,7 @@ export type { Provider } from '../onnx/backend/provider.js';
 export { ERRORS, type ErrorCode, RequestError } from './errors.js';
 export { formatPredictions } from './format-predictions.js';
 export { createApp } from './http/app.js';
-export type { AppDeps } from './http/own/answer-picture.js';
+export type { AppDeps } from './http/own/answer-image.js';
 export { PROVIDER_CHOICES as PROVIDERS, type ProviderChoice } from './inference/provider.js';
 export { type Prediction, type ServedModel, topPredictions } from './served-model.js';
 export { createServer, type ImageServer, type ServerOptions, type Started } from './server.js';

@@ -8,7 +8,7 @@ import { percent } from '../base/format.js';
 import type { Interrupt } from '../base/process/interrupt.js';
 import type { Progress } from '../base/progress.js';
 import { partOf } from './data/batches/epoch-batches.js';
-import { PicturesError } from './data/stream/read-ahead.js';
+import { ImagesError } from './data/stream/read-ahead.js';
 import { ALONE, type Communicator, sumNumbers } from './distributed/communicator.js';
 import { broadcastValues, evaluationOfAll } from './distributed/exchange.js';
 import { inProcess } from './distributed/launched.js';
@@ -129,13 +129,13 @@ class Loop {
     const { run, progress } = this.training;
     const { state, trainer } = this;
     const learningRate = this.learningRate(this.scheduledStep());
-    const { loss, right, pictures } = await trainer.update(batches, state, learningRate);
+    const { loss, right, images } = await trainer.update(batches, state, learningRate);
     const wrong = this.writes && this.divergence.observe(loss);
     if (wrong) throw diverged(wrong, state.step + 1, learningRate, lastGood(run));
 
     state.step += 1;
     state.position += 1;
-    state.lossSum += loss * pictures;
+    state.lossSum += loss * images;
     state.rightSum += right;
     const place = { epoch: state.epoch + 1, loss };
     const { imagesPerSecond } = this;
@@ -253,7 +253,7 @@ class Loop {
     const { trainer, group } = this;
     const microBatch = run.config.microBatch ?? trainer.batch / group.size;
     const stop = { run, step: this.state.step, microBatch };
-    if (!(error instanceof PicturesError) || !this.writes) return describeFailure(error, stop);
+    if (!(error instanceof ImagesError) || !this.writes) return describeFailure(error, stop);
     try {
       await this.save(run.last);
     } catch (unsaved) {

@@ -21,7 +21,7 @@ export interface StepResult {
 type Gradients = { gradients: tf.NamedTensorMap; report: tf.Tensor1D };
 
 export class TrainingStep {
-  private readonly pictureShape: number[];
+  private readonly imageShape: number[];
   /** Sums of the micro-batches' gradients, by variable name; made at the first step that needs them. */
   private sums: Record<string, tf.Variable> = {};
 
@@ -30,7 +30,7 @@ export class TrainingStep {
     private readonly sgd: Sgd,
     private readonly options: Partial<Pick<Settings, 'microBatch' | 'clipNorm' | 'classWeights'>> = {},
   ) {
-    this.pictureShape = model.inputs[0].shape.slice(1) as number[];
+    this.imageShape = model.inputs[0].shape.slice(1) as number[];
   }
 
   /** Updates the weights that `sgd` has from one batch; gradients of others are not computed. */
@@ -45,12 +45,12 @@ export class TrainingStep {
   /**
    * The same as one of several processes that update together.
    * @param batch     this process's part of the batch; it may be empty
-   * @param pictures  of the whole batch
+   * @param images  of the whole batch
    * @param sum       adds gradients over the processes
    * @returns         this process's share of the loss, and how many of its images were right
    */
-  async runTogether(batch: Batch, learningRate: number, pictures: number, sum: GradientSum): Promise<StepResult> {
-    const { gradients, report } = tf.tidy(() => this.gradientsOf(batch, pictures));
+  async runTogether(batch: Batch, learningRate: number, images: number, sum: GradientSum): Promise<StepResult> {
+    const { gradients, report } = tf.tidy(() => this.gradientsOf(batch, images));
     const sums = await sum.sum(gradients);
     tf.tidy(() => this.update(sums, learningRate));
     const result = read(report);
@@ -63,13 +63,13 @@ export class TrainingStep {
   }
 
   /** Of this batch's share in a batch of `pictures`: gradients by variable name, some the variables `sums`, and [share · loss, number right]. */
-  private gradientsOf(batch: Batch, pictures: number): Gradients {
+  private gradientsOf(batch: Batch, images: number): Gradients {
     const own = batch.labels.length;
     if (own === 0) return this.none();
     const { microBatch } = this.options;
     return microBatch && microBatch < own
-      ? this.inParts(batch, microBatch, pictures)
-      : this.gradients(batch, own / pictures);
+      ? this.inParts(batch, microBatch, images)
+      : this.gradients(batch, own / images);
   }
 
   private none(): Gradients {
@@ -77,18 +77,18 @@ export class TrainingStep {
     return { gradients: Object.fromEntries(gradients), report: tf.zeros([2]) };
   }
 
-  private inParts(batch: Batch, microBatch: number, pictures: number): Gradients {
+  private inParts(batch: Batch, microBatch: number, images: number): Gradients {
     const own = batch.labels.length;
-    const pictureSize = this.pictureShape.reduce((a, b) => a * b, 1);
+    const imageSize = this.imageShape.reduce((a, b) => a * b, 1);
     const reports: tf.Tensor1D[] = [];
     for (let start = 0; start < own; start += microBatch) {
       const end = Math.min(start + microBatch, own);
       const part = {
-        images: batch.images.subarray(start * pictureSize, end * pictureSize),
+        images: batch.images.subarray(start * imageSize, end * imageSize),
         labels: batch.labels.subarray(start, end),
       };
       const report = tf.tidy(() => {
-        const { gradients, report } = this.gradients(part, (end - start) / pictures);
+        const { gradients, report } = this.gradients(part, (end - start) / images);
         this.accumulate(gradients, start === 0);
         return report;
       });
@@ -117,7 +117,7 @@ export class TrainingStep {
    * @returns gradients by variable name, and `report`: [share · loss, number right]
    */
   private gradients(batch: Batch, share: number): Gradients {
-    const images = tf.tensor(batch.images, [batch.labels.length, ...this.pictureShape]);
+    const images = tf.tensor(batch.images, [batch.labels.length, ...this.imageShape]);
     const labels = tf.tensor1d(batch.labels, 'int32');
     const { classWeights } = this.options;
     const weights = classWeights && tf.tensor1d(Float32Array.from(batch.labels, (label) => classWeights[label]));

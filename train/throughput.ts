@@ -3,21 +3,21 @@
 const WARM_UP_STEPS = 2;
 
 interface Work {
-  pictures: number;
+  images: number;
   milliseconds: number;
 }
 
 const plus = (a: Work, b: Work): Work => ({
-  pictures: a.pictures + b.pictures,
+  images: a.images + b.images,
   milliseconds: a.milliseconds + b.milliseconds,
 });
 
-const rate = ({ pictures, milliseconds }: Work): number => (milliseconds > 0 ? (1000 * pictures) / milliseconds : 0);
+const rate = ({ images, milliseconds }: Work): number => (milliseconds > 0 ? (1000 * images) / milliseconds : 0);
 
 export class Throughput {
   private steps = 0;
-  private all: Work = { pictures: 0, milliseconds: 0 };
-  private epoch: Work = { pictures: 0, milliseconds: 0 };
+  private all: Work = { images: 0, milliseconds: 0 };
+  private epoch: Work = { images: 0, milliseconds: 0 };
   private startedAt = 0;
 
   start(): void {
@@ -25,17 +25,17 @@ export class Throughput {
   }
 
   /** Ends a step of this many images. */
-  stop(pictures: number): void {
+  stop(images: number): void {
     this.steps += 1;
     // Up to the first warm step keep the latest alone, so that short runs have a figure too.
-    if (this.steps <= WARM_UP_STEPS + 1) this.all = this.epoch = { pictures: 0, milliseconds: 0 };
+    if (this.steps <= WARM_UP_STEPS + 1) this.all = this.epoch = { images: 0, milliseconds: 0 };
     const milliseconds = performance.now() - this.startedAt;
-    this.all = plus(this.all, { pictures, milliseconds });
-    this.epoch = plus(this.epoch, { pictures, milliseconds });
+    this.all = plus(this.all, { images, milliseconds });
+    this.epoch = plus(this.epoch, { images, milliseconds });
   }
 
   startEpoch(): void {
-    this.epoch = { pictures: 0, milliseconds: 0 };
+    this.epoch = { images: 0, milliseconds: 0 };
   }
 
   /** 0 before the first step. */

@@ -38,7 +38,7 @@ export interface Batches {
 
 /** How an update went, and from how many pictures. */
 export interface Update extends StepResult {
-  pictures: number;
+  images: number;
 }
 
 export class Trainer {
@@ -50,7 +50,7 @@ export class Trainer {
   /** Images of one validation batch. */
   readonly validationBatch: number;
   readonly throughput = new Throughput();
-  private readonly pictures: Split;
+  private readonly images: Split;
   private readonly sgd: Sgd;
   private readonly step: TrainingStep;
   private readonly group: Communicator;
@@ -66,15 +66,15 @@ export class Trainer {
     together?: Together,
   ) {
     const { config } = options;
-    this.pictures = splits.train;
-    this.batch = Math.min(config.batch, this.pictures.length);
-    this.wholeBatches = Math.floor(this.pictures.length / this.batch);
-    this.stepsPerEpoch = stepsPerEpoch(this.pictures.length, config.batch);
+    this.images = splits.train;
+    this.batch = Math.min(config.batch, this.images.length);
+    this.wholeBatches = Math.floor(this.images.length / this.batch);
+    this.stepsPerEpoch = stepsPerEpoch(this.images.length, config.batch);
     this.sgd = new Sgd(thawed(modelWeights(model, 'trainable'), config.freeze), config);
     this.step = new TrainingStep(model, this.sgd, config);
     this.group = together?.group ?? ALONE;
     this.validationBatch = Math.min(config.microBatch ?? Math.ceil(this.batch / this.group.size), splits.val.length);
-    checkParts(config.batch, this.pictures.length, this.group.size);
+    checkParts(config.batch, this.images.length, this.group.size);
     if (this.group.size > 1) this.gradientSum = new GradientSum(this.group, this.sgd.weights, together!.gradientType);
   }
 
@@ -87,7 +87,7 @@ export class Trainer {
   batches(epoch: number, position = 0): Batches {
     const { rank, size } = this.group;
     const options = { seed: this.options.config.seed, epoch, batch: this.batch, rank, size };
-    return { parts: loadAhead(this.pictures, epochBatches(this.pictures, options, position)), position };
+    return { parts: loadAhead(this.images, epochBatches(this.images, options, position)), position };
   }
 
   /**
@@ -97,18 +97,18 @@ export class Trainer {
   async update(batches: Batches, { step, epoch }: Place, learningRate: number): Promise<Update> {
     const { config, mean, imagePx, inputPx, colours } = this.options;
     this.throughput.start();
-    const { indices, pictures } = (await batches.parts.next()).value as LoadedBatch;
-    const count = Math.min(this.batch, this.pictures.length - this.batch * batches.position++);
+    const { indices, images } = (await batches.parts.next()).value as LoadedBatch;
+    const count = Math.min(this.batch, this.images.length - this.batch * batches.position++);
     // Every process draws masks of its own; alone by the names that they had before.
     reseedDropout(this.model, config.seed, step, ...(this.gradientSum ? [this.group.rank] : []));
     const options = { ...config, inputPx, colours, epoch };
-    const batch = trainingBatch(pictures, imagePx, mean, indices, options, this.memory);
+    const batch = trainingBatch(images, imagePx, mean, indices, options, this.memory);
     const result = this.gradientSum
       ? await this.step.runTogether(batch, learningRate, count, this.gradientSum)
       : this.step.run(batch, learningRate);
     const [loss, right] = await sumNumbers(this.group, [result.loss, result.right]);
     this.throughput.stop(count);
-    return { loss, right, pictures: count };
+    return { loss, right, images: count };
   }
 
   /** Probabilities of validation images, `validationBatch` at once, one centre crop each. */
@@ -127,8 +127,8 @@ export class Trainer {
 }
 
 /** @throws {UserError} if a process would have no image of any batch */
-export function checkParts(batch: number, pictures: number, processes: number): void {
-  const largest = Math.min(batch, pictures);
+export function checkParts(batch: number, images: number, processes: number): void {
+  const largest = Math.min(batch, images);
   if (processes <= largest) return;
   throw new UserError(
     `a batch of ${largest} images for ${processes} processes: some would have none; take a larger --batch or fewer processes`,

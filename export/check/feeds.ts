@@ -4,17 +4,17 @@ import { random } from '../../base/random.js';
 import { NCHW, permutation, transpose } from '../../onnx/layout.js';
 import * as ort from '../../onnx/onnxruntime.js';
 import type { Split } from '../../train/data/dataset.js';
-import { loadPictures } from '../../train/data/stream/read-ahead.js';
+import { loadImages } from '../../train/data/stream/read-ahead.js';
 import { spreadOver } from '../../train/evaluate/evaluate.js';
 import type { ImageHead } from '../heads.js';
 import type { Feeds } from '../precision/calibrate.js';
 
 async function pixelsOf(split: Split, indices: Uint32Array, imagePx: number): Promise<Uint8Array> {
-  const pictures = await loadPictures(split, indices);
+  const images = await loadImages(split, indices);
   const size = imagePx ** 2 * 3;
   const pixels = new Uint8Array(indices.length * size);
   indices.forEach((index, i) => {
-    pixels.set(pictures.pixels(index, random(0, 'evaluate', index)), i * size);
+    pixels.set(images.pixels(index, random(0, 'evaluate', index)), i * size);
   });
   return pixels;
 }
@@ -29,10 +29,10 @@ export function classifierFeeds(split: Split, count: number, head: 'image' | 'te
       const pixels = await pixelsOf(split, indices.subarray(first, first + rows), imagePx);
       if (head === 'image') return { image: new ort.Tensor('uint8', pixels, [rows, imagePx, imagePx, 3]) };
       const crop = centreCrop(imagePx, inputPx);
-      const [picture, input] = [imagePx ** 2 * 3, inputPx ** 2 * 3];
+      const [image, input] = [imagePx ** 2 * 3, inputPx ** 2 * 3];
       const cropped = new Float32Array(rows * input);
       for (let i = 0; i < rows; i++)
-        cutOut(pixels.subarray(i * picture, (i + 1) * picture), mean, imagePx, crop, inputPx, cropped, i * input);
+        cutOut(pixels.subarray(i * image, (i + 1) * image), mean, imagePx, crop, inputPx, cropped, i * input);
       const nchw = transpose(cropped, [rows, inputPx, inputPx, 3], permutation([0, 1, 2, 3], NCHW));
       return { input: new ort.Tensor('float32', nchw, [rows, 3, inputPx, inputPx]) };
     },
@@ -44,7 +44,7 @@ export function classifierFeeds(split: Split, count: number, head: 'image' | 'te
  * @param range  what 0 and 255 become
  * @param nchw   the file's input is [N, 3, px, px], else [N, px, px, 3]
  */
-export function pictureFeeds(
+export function imageFeeds(
   split: Split,
   count: number,
   input: { name: string; px: number; nchw: boolean },

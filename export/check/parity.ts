@@ -28,23 +28,23 @@ type Geometry = ImageHead & { crops?: readonly Crop[] };
 
 /**
  * @param geometry  with the crops that the file averages; undefined for the tensor head
- * @param pictures  uint8 RGB [n, imagePx, imagePx, 3]
+ * @param pixels  uint8 RGB [n, imagePx, imagePx, 3]
  * @throws {UserError} if an output is not finite
  */
 export async function checkParity(
   file: string,
   model: tfl.LayersModel,
   geometry: Geometry,
-  pictures: Uint8Array,
+  pixels: Uint8Array,
 ): Promise<Parity> {
   const session = await openStrict(file);
   const size = geometry.imagePx ** 2 * 3;
-  const images = pictures.length / size;
+  const images = pixels.length / size;
   const [expected, actual]: number[][] = [[], []];
   try {
     const run = geometry.crops ? imageOutputs : tensorOutputs;
     for (let first = 0; first < images; first += AT_ONCE) {
-      const part = pictures.subarray(first * size, (first + AT_ONCE) * size);
+      const part = pixels.subarray(first * size, (first + AT_ONCE) * size);
       const outputs = await run(session, model, geometry, part, part.length / size);
       expected.push(...outputs.expected);
       actual.push(...outputs.actual);
@@ -61,12 +61,8 @@ export async function checkParity(
  * what the file is compared with is right itself. One crop, because that backend is slow.
  * @throws {UserError} if an output is not finite
  */
-export async function checkOnCpu(
-  model: tfl.LayersModel,
-  geometry: ImageHead,
-  picture: Uint8Array,
-): Promise<Difference> {
-  const input = cropTensor(geometry, picture, 1, centreCrop(geometry.imagePx, geometry.inputPx));
+export async function checkOnCpu(model: tfl.LayersModel, geometry: ImageHead, image: Uint8Array): Promise<Difference> {
+  const input = cropTensor(geometry, image, 1, centreCrop(geometry.imagePx, geometry.inputPx));
   const logits = () =>
     tf.tidy(() => (model.apply(input, { training: false }) as tf.Tensor2D).dataSync() as Float32Array);
   const backend = tf.getBackend();
@@ -89,18 +85,18 @@ async function imageOutputs(
   session: ort.InferenceSession,
   model: tfl.LayersModel,
   geometry: Geometry,
-  pictures: Uint8Array,
+  pixels: Uint8Array,
   images: number,
 ): Promise<Outputs> {
   const { imagePx, crops = [] } = geometry;
   const expected = tf.tidy(() => {
     const single = crops.map((crop) =>
-      tf.softmax(model.apply(cropTensor(geometry, pictures, images, crop), { training: false }) as tf.Tensor2D),
+      tf.softmax(model.apply(cropTensor(geometry, pixels, images, crop), { training: false }) as tf.Tensor2D),
     );
     return tf.mean(tf.stack(single), 0).dataSync() as Float32Array;
   });
   const { probabilities } = await session.run({
-    image: new ort.Tensor('uint8', pictures, [images, imagePx, imagePx, 3]),
+    image: new ort.Tensor('uint8', pixels, [images, imagePx, imagePx, 3]),
   });
   return { expected, actual: probabilities.data as Float32Array };
 }
@@ -110,11 +106,11 @@ async function tensorOutputs(
   session: ort.InferenceSession,
   model: tfl.LayersModel,
   geometry: ImageHead,
-  pictures: Uint8Array,
+  pixels: Uint8Array,
   images: number,
 ): Promise<Outputs> {
   const { imagePx, inputPx } = geometry;
-  const input = cropTensor(geometry, pictures, images, centreCrop(imagePx, inputPx));
+  const input = cropTensor(geometry, pixels, images, centreCrop(imagePx, inputPx));
   const nhwc = input.dataSync() as Float32Array;
   const nchw = transpose(nhwc, input.shape, permutation([0, 1, 2, 3], NCHW));
   const expected = tf.tidy(() => (model.apply(input, { training: false }) as tf.Tensor2D).dataSync() as Float32Array);
@@ -125,15 +121,15 @@ async function tensorOutputs(
 
 function cropTensor(
   { imagePx, inputPx, mean }: ImageHead,
-  pictures: Uint8Array,
+  pixels: Uint8Array,
   images: number,
   crop: Crop,
 ): tf.Tensor4D {
   const size = inputPx ** 2 * 3;
   const cropped = new Float32Array(images * size);
   for (let i = 0; i < images; i++) {
-    const picture = pictures.subarray(i * imagePx ** 2 * 3, (i + 1) * imagePx ** 2 * 3);
-    cutOut(picture, mean, imagePx, crop, inputPx, cropped, i * size);
+    const image = pixels.subarray(i * imagePx ** 2 * 3, (i + 1) * imagePx ** 2 * 3);
+    cutOut(image, mean, imagePx, crop, inputPx, cropped, i * size);
   }
   return tf.tensor4d(cropped, [images, inputPx, inputPx, 3]);
 }

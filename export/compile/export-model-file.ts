@@ -5,8 +5,8 @@ import { toolVersion } from '../../base/tool-version.js';
 import { selectBackend } from '../../onnx/backend/select-backend.js';
 import { checkModelPlace } from '../../onnx/file/onnx-model.js';
 import { isIdentity } from '../../onnx/layout.js';
-import { pictureFeeds } from '../check/feeds.js';
-import { openPictures, type PictureRequest } from '../check/pictures.js';
+import { imageFeeds } from '../check/feeds.js';
+import { type ImageRequest, openImages } from '../check/images.js';
 import { checkSource } from '../check/verify.js';
 import { type WriteReport, type WriteRequest, writeChecked } from '../write-checked.js';
 import { boundaryLayout, exportSource, type Layouts, sourceOf } from './export-onnx.js';
@@ -14,7 +14,7 @@ import { loadGraphModelFile, loadLayersModelFile } from './load-tfjs.js';
 import type { ModelSource } from './model-source.js';
 
 /** What the user asked for: `layersModel` or `graphModel`, one of them. */
-export interface ExportFileRequest extends WriteRequest, PictureRequest {
+export interface ExportFileRequest extends WriteRequest, ImageRequest {
   /** Paths of a `model.json`. */
   layersModel?: string;
   graphModel?: string;
@@ -41,16 +41,16 @@ export async function exportModelFile(request: ExportFileRequest, note: (line: s
     `${path}: ${source.inputs.map(({ name, shape }) => `${name} [${shape.map((n) => n ?? 'N').join(', ')}]`).join(', ')}`,
   );
   const exported = await exportSource(source, { opset, lrn, layout, batch, metadata: { tool_version: toolVersion() } });
-  const pictures = request.calibrate === undefined ? undefined : await picturesFor(request, source, note);
+  const images = request.calibrate === undefined ? undefined : await imagesFor(request, source, note);
   const parity = async (file: string) => {
     const compared = await checkSource(file, source, exported, layout);
     await selectBackend('onnxruntime'); // the weights are read again when another precision is compared
     return compared;
   };
-  return writeChecked(exported, request, { parity }, pictures, note);
+  return writeChecked(exported, request, { parity }, images, note);
 }
 
-async function picturesFor(request: ExportFileRequest, source: ModelSource, note: (line: string) => void) {
+async function imagesFor(request: ExportFileRequest, source: ModelSource, note: (line: string) => void) {
   const [input, ...others] = source.inputs;
   const [channels, height, width] = source.channelsFirst
     ? input.shape.slice(1)
@@ -61,5 +61,5 @@ async function picturesFor(request: ExportFileRequest, source: ModelSource, note
     );
   const isMoved = !isIdentity(boundaryLayout(source.channelsFirst, request.layout));
   const named = { name: input.name, px: height, nchw: source.channelsFirst !== isMoved };
-  return openPictures(request, height, (split, count) => pictureFeeds(split, count, named, request.pixels), note);
+  return openImages(request, height, (split, count) => imageFeeds(split, count, named, request.pixels), note);
 }

@@ -14,9 +14,9 @@ import { type Difference, largestDifference, type OutputPair } from '../check/di
 import { LRN_FLAGS } from './choose-lrn.js';
 import type { Normalisation } from './normalisation.js';
 import type { FedValue, Source } from './source.js';
-import { squarePictures } from './square-pictures.js';
+import { squareImages } from './square-images.js';
 
-const PICTURES = 3;
+const IMAGES = 3;
 /** Share of the largest logit: float32 sums of 9216 terms differ by some 1e-6; half precision by a percent. */
 const TOLERANCE = { float32: 1e-4, float16: 0.05 };
 
@@ -62,7 +62,7 @@ export async function compareOutputs(
   const pairs = rows.map((row, i) => pairOf(row, theirs[i], ours[i]));
   const logits = largestDifference([pairs.at(-1)!]);
   const tolerance = TOLERANCE[theirs.some(({ type }) => type === 'float16') ? 'float16' : 'float32'];
-  if (logits.maxRel <= tolerance) return { pictures: PICTURES, maxAbs: logits.maxAbs, maxRel: logits.maxRel };
+  if (logits.maxRel <= tolerance) return { pictures: IMAGES, maxAbs: logits.maxAbs, maxRel: logits.maxRel };
   throw differs(source, spec, { pairs, logits, tolerance, differences: imported.differences });
 }
 
@@ -75,19 +75,19 @@ interface Result {
 /** The same images for both: NHWC for ours, mean subtracted; NCHW for the file, as its network was trained. */
 function cropsOf({ imagePx, inputPx }: NetworkSpec, { mean, normalisation }: Imported) {
   const { channelOrder, std } = normalisation;
-  const pictures = squarePictures(PICTURES, imagePx);
+  const images = squareImages(IMAGES, imagePx);
   const size = inputPx ** 2 * 3;
-  const [crops, fed] = [new Float32Array(PICTURES * size), new Float32Array(PICTURES * size)];
+  const [crops, fed] = [new Float32Array(IMAGES * size), new Float32Array(IMAGES * size)];
   const margin = Math.floor((imagePx - inputPx) / 2);
   for (let i = 0; i < crops.length; i++) {
     const channel = i % 3;
     const x = Math.floor(i / 3) % inputPx;
     const y = Math.floor(i / 3 / inputPx) % inputPx;
-    const picture = Math.floor(i / size);
+    const image = Math.floor(i / size);
     const place = ((y + margin) * imagePx + x + margin) * 3 + channel;
-    crops[i] = pictures[picture * imagePx ** 2 * 3 + place] - mean[place];
+    crops[i] = images[image * imagePx ** 2 * 3 + place] - mean[place];
     const plane = channelOrder === 'bgr' ? 2 - channel : channel;
-    fed[picture * size + (plane * inputPx + y) * inputPx + x] = crops[i] / std[channel];
+    fed[image * size + (plane * inputPx + y) * inputPx + x] = crops[i] / std[channel];
   }
   return { crops, fed };
 }
@@ -106,8 +106,8 @@ async function runFile(
   const session = await openPart(file, valueInfo(name, elemType, dims), outputs);
   try {
     const runs: ort.InferenceSession.ReturnType[] = [];
-    const size = crops.length / PICTURES;
-    for (let first = 0; first < PICTURES; first += rows) {
+    const size = crops.length / IMAGES;
+    for (let first = 0; first < IMAGES; first += rows) {
       const batch = new Float32Array(rows * size); // zeros if there are more rows than images
       batch.set(crops.subarray(first * size, (first + rows) * size));
       const data = type === 'float16' ? new Uint16Array(Float16Array.from(batch).buffer) : batch;
@@ -136,7 +136,7 @@ async function openPart(file: string, input: ReturnType<typeof valueInfo>, outpu
 function joined(tensors: readonly ort.Tensor[]): Result {
   const [{ type, dims }] = tensors;
   const row = tensors[0].size / dims[0];
-  const data = new Float32Array(PICTURES * row);
+  const data = new Float32Array(IMAGES * row);
   let at = 0;
   for (const { data: numbers } of tensors) {
     const { buffer, byteOffset, length } = numbers as Uint16Array;
@@ -145,7 +145,7 @@ function joined(tensors: readonly ort.Tensor[]): Result {
     data.set(own, at);
     at += own.length;
   }
-  return { type, dims: [PICTURES, ...dims.slice(1)], data };
+  return { type, dims: [IMAGES, ...dims.slice(1)], data };
 }
 
 /** What our layers give, maps channels first. */
@@ -153,7 +153,7 @@ function runNetwork(model: tfl.LayersModel, names: readonly string[], crops: Flo
   return tf.tidy(() => {
     const outputs = names.map((name) => model.getLayer(name).output as tfl.SymbolicTensor);
     const part = tfl.model({ inputs: model.inputs, outputs });
-    const found = [part.predict(tf.tensor4d(crops, [PICTURES, inputPx, inputPx, 3]))].flat();
+    const found = [part.predict(tf.tensor4d(crops, [IMAGES, inputPx, inputPx, 3]))].flat();
     return found.map((tensor) => {
       const turned = tensor.rank === 4 ? tf.transpose(tensor, [0, 3, 1, 2]) : tensor;
       return { type: 'float32', dims: turned.shape, data: turned.dataSync() };

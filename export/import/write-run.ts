@@ -9,7 +9,7 @@ import { modelWeights } from '../../train/run/weights.js';
 import { resolveSettings } from '../../train/settings/config.js';
 import { Sgd } from '../../train/sgd.js';
 import type { ImportedNetwork } from './import-network.js';
-import { squarePictures } from './square-pictures.js';
+import { squareImages } from './square-images.js';
 
 /** Images kept for checking exports. */
 const SAMPLES = 8;
@@ -29,7 +29,7 @@ export async function writeRun(
   const { imagePx, inputPx } = spec;
   const imported = { file: basename(file), sha256: await sha256Of(file), crops: own?.crops };
   const record = { config, imagePx, inputPx, pictures: { train: 0, val: 0 }, versions: packageVersions(), imported };
-  const run = await createRun(out, { ...record, labels, synsets, mean, samples: squarePictures(SAMPLES, imagePx) });
+  const run = await createRun(out, { ...record, labels, synsets, mean, samples: squareImages(SAMPLES, imagePx) });
   const sgd = new Sgd(modelWeights(model, 'trainable'), config);
   try {
     for (const folder of [run.best, run.last]) await saveCheckpoint(folder, model, sgd.velocities, stateOf(own));

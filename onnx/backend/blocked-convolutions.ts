@@ -56,11 +56,11 @@ function blockedNodes(
   block: number,
 ): GraphNode[] {
   g.scope = node.scope;
-  const [picture, kernel, bias] = node.inputs as Value[];
+  const [image, kernel, bias] = node.inputs as Value[];
   const plain = (relu ?? node).outputs[0];
-  const few = picture.dims[1] < block;
-  const input = few ? picture : (blocked.get(picture.name) ?? internal(g, 'ReorderInput', [picture], {}, picture.dims));
-  if (!few) blocked.set(picture.name, input);
+  const few = image.dims[1] < block;
+  const input = few ? image : (blocked.get(image.name) ?? internal(g, 'ReorderInput', [image], {}, image.dims));
+  if (!few) blocked.set(image.name, input);
   const weights = blockKernel(g, kernel, block, few);
   const attributes = relu ? { ...node.attributes, activation: 'Relu' } : node.attributes;
   const inputs = [input, weights.at(-1)!, ...(bias ? [bias] : [])];
@@ -88,10 +88,10 @@ function internal(g: Graph, op: string, inputs: Value[], attributes: Attributes,
 function canBlock(node: GraphNode, block: number): boolean {
   if (node.op !== 'Conv' || node.domain !== '') return false;
   const { dilations, group, kernel_shape } = node.attributes as ConvAttributes;
-  const [picture, kernel] = node.inputs as Value[];
+  const [image, kernel] = node.inputs as Value[];
   const dilated = dilations.some((dilation) => dilation > 1);
   if (kernel_shape.length !== 2 || (dilated && node.outputs[0].dims[3] < kernel_shape[1])) return false;
-  const few = group === 1 && picture.dims[1] < block;
+  const few = group === 1 && image.dims[1] < block;
   return (kernel.dims[0] / group) % block === 0 && (few || kernel.dims[1] % block === 0);
 }
 

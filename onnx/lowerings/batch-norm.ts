@@ -87,11 +87,11 @@ function intoWeights(g: Graph, x: Value, { factor, summand, name }: Affine): Val
 const biasName = (kernel: string) => `${kernel.replace(/\/[^/]*$/, '')}/bias`;
 
 function lowerVectors(g: Graph, x: Value, [mean, variance, offset, scale]: Parameters, epsilon: number): Value {
-  const picture = g.in(NCHW, x);
+  const image = g.in(NCHW, x);
   const channels = mean.shape[0];
   const filled = (value: number) => g.constant('float32', [channels], new Float32Array(channels).fill(value));
-  const inputs = [picture, scale ?? filled(1), offset ?? filled(0), mean, variance].map((value) => g.memory(value));
-  return g.view(g.node('BatchNormalization', inputs, { epsilon: { float: epsilon } }, picture.dims), NCHW);
+  const inputs = [image, scale ?? filled(1), offset ?? filled(0), mean, variance].map((value) => g.memory(value));
+  return g.view(g.node('BatchNormalization', inputs, { epsilon: { float: epsilon } }, image.dims), NCHW);
 }
 
 function lowerTensors(g: Graph, x: Value, parameters: Parameters, epsilon: number): Value {

@@ -108,7 +108,7 @@ export function kernelGradient(g: Graph, x: Value, dy: Value, c: ConvGeometry): 
   const dyT = exchanged(g, dy);
   if (gradientAsConvolution(g, c)) {
     // Exactly what the windows see: with more, the result would grow by rows that are not a kernel's.
-    const picture = exchanged(g, padSpace(g, x, c.padBegin, c.padEnd));
+    const image = exchanged(g, padSpace(g, x, c.padBegin, c.padEnd));
     const attributes = {
       dilations: c.strides,
       group: 1,
@@ -116,7 +116,7 @@ export function kernelGradient(g: Graph, x: Value, dy: Value, c: ConvGeometry): 
       pads: zeros([...c.kernel, ...c.kernel]),
       strides: ones(c.kernel),
     };
-    return exchanged(g, g.node('Conv', [picture, dyT], attributes, [c.inChannels, c.outChannels, ...c.kernel]));
+    return exchanged(g, g.node('Conv', [image, dyT], attributes, [c.inChannels, c.outChannels, ...c.kernel]));
   }
   const pixels = c.output.reduce((product, length) => product * length, c.batch);
   const rows = [c.groups, c.outChannels / c.groups, pixels];

@@ -19,7 +19,7 @@ type Shape5 = [number, number, number, number, number];
 interface Kind {
   geometry(xShape: readonly number[], filterShape: readonly number[], attrs: Attrs): ConvGeometry;
   /** Order in memory of ONNX's images, and of its kernels. */
-  picture(attrs: Attrs): Layout;
+  image(attrs: Attrs): Layout;
   filter: Layout;
 }
 
@@ -68,31 +68,31 @@ function geometry3d(xShape: readonly number[], filterShape: readonly number[], a
   return { ...windows, batch: xShape[0], ...channels, groups: 1 };
 }
 
-const picture2d = ({ dataFormat }: Attrs) => (dataFormat === 'NCHW' ? identity(4) : NCHW);
+const image2d = ({ dataFormat }: Attrs) => (dataFormat === 'NCHW' ? identity(4) : NCHW);
 
 const CONV_2D: Kind = {
   geometry: (x, filter, attrs) => geometry2d(x, filter, attrs, false),
-  picture: picture2d,
+  image: image2d,
   filter: OIHW,
 };
 /** tfjs's kernels are [h, w, channels, multiplier]; memory channels, multiplier, h, w is ONNX's [channels · multiplier, 1, h, w]. */
 const DEPTHWISE: Kind = {
   geometry: (x, filter, attrs) => geometry2d(x, filter, attrs, true),
-  picture: () => NCHW, // the cpu kernel, too, takes every image as NHWC
+  image: () => NCHW, // the cpu kernel, too, takes every image as NHWC
   filter: [2, 3, 0, 1],
 };
 /** Images [N, D, H, W, C], kernels [d, h, w, I, O]. */
-const CONV_3D: Kind = { geometry: geometry3d, picture: () => [0, 4, 1, 2, 3], filter: [4, 3, 0, 1, 2] };
+const CONV_3D: Kind = { geometry: geometry3d, image: () => [0, 4, 1, 2, 3], filter: [4, 3, 0, 1, 2] };
 
 /** A tfjs kernel as ONNX's [O, I / groups, …space]. */
 function onnxKernel(g: Graph, kind: Kind, filter: Value, c: ConvGeometry): Value {
   return g.reshape(g.in(kind.filter, filter), [c.outChannels, c.inChannels / c.groups, ...c.kernel]);
 }
 
-function pictureSpec(kind: Kind, c: ConvGeometry, attrs: Attrs): TensorSpec {
+function imageSpec(kind: Kind, c: ConvGeometry, attrs: Attrs): TensorSpec {
   const dims = [c.batch, c.outChannels, ...c.output];
   const shape: number[] = [];
-  kind.picture(attrs).forEach((axis, i) => {
+  kind.image(attrs).forEach((axis, i) => {
     shape[axis] = dims[i];
   });
   return { shape, dtype: 'float32' };
@@ -100,7 +100,7 @@ function pictureSpec(kind: Kind, c: ConvGeometry, attrs: Attrs): TensorSpec {
 
 function lowerConv(g: Graph, kind: Kind, [x, filter, bias]: Value[], attrs: Attrs): Value {
   const c = kind.geometry(x.shape, filter.shape, attrs);
-  const layout = kind.picture(attrs);
+  const layout = kind.image(attrs);
   const result = convolve(g, g.in(layout, x), onnxKernel(g, kind, filter, c), bias && g.memory(bias), c);
   return g.view(result, layout);
 }
@@ -110,7 +110,7 @@ function forward(kind: Kind): Rule {
     since: 11,
     inputs: ['x', 'filter'],
     refuses: refusesAllButFloat,
-    outputs: ([x, filter], attrs) => [pictureSpec(kind, kind.geometry(x.shape, filter.shape, attrs), attrs)],
+    outputs: ([x, filter], attrs) => [imageSpec(kind, kind.geometry(x.shape, filter.shape, attrs), attrs)],
     lower: (g, [x, filter], attrs) => [lowerConv(g, kind, [x, filter], attrs)],
   };
 }
@@ -125,7 +125,7 @@ function fused(kind: Kind): Rule {
       const [x, filter, bias] = inputs;
       const refused = refusesAllButFloat(inputs) ?? refusesActivation(attrs);
       // A vector of slopes then runs along channels that are not the last axis.
-      if (attrs.activation === 'prelu' && !refused && kind.picture(attrs)[1] === 1) return 'prelu over NCHW';
+      if (attrs.activation === 'prelu' && !refused && kind.image(attrs)[1] === 1) return 'prelu over NCHW';
       if (refused || !bias) return refused;
       const { outChannels } = kind.geometry(x.shape, filter.shape, attrs);
       return bias.shape.length === 1 && bias.shape[0] === outChannels ? undefined : `bias of shape [${bias.shape}]`;
@@ -145,7 +145,7 @@ function fused(kind: Kind): Rule {
  */
 function refusesGradient(kind: Kind, c: ConvGeometry, dy: TensorSpec, attrs: Attrs): string | undefined {
   if (c.dilations.some((dilation) => dilation !== 1)) return `dilations [${c.dilations}]`;
-  const { shape } = pictureSpec(kind, c, attrs);
+  const { shape } = imageSpec(kind, c, attrs);
   return shape.every((length, axis) => length === dy.shape[axis])
     ? undefined
     : `dy of shape [${dy.shape}], not [${shape}]`;
@@ -163,7 +163,7 @@ function ofInput(kind: Kind): Rule {
     outputs: (_inputs, { inputShape }) => [{ shape: inputShape, dtype: 'float32' }],
     lower: (g, [dy, filter], attrs) => {
       const c = kind.geometry(attrs.inputShape, filter.shape, attrs);
-      const layout = kind.picture(attrs);
+      const layout = kind.image(attrs);
       return [g.view(inputGradient(g, g.in(layout, dy), onnxKernel(g, kind, filter, c), c), layout)];
     },
   };
@@ -181,7 +181,7 @@ function ofFilter(kind: Kind): Rule {
     outputs: (_inputs, { filterShape }) => [{ shape: filterShape, dtype: 'float32' }],
     lower: (g, [x, dy], attrs) => {
       const c = kind.geometry(x.shape, attrs.filterShape, attrs);
-      const layout = kind.picture(attrs);
+      const layout = kind.image(attrs);
       const gradient = kernelGradient(g, g.in(layout, x), g.in(layout, dy), c);
       const dims = kind.filter.map((axis) => attrs.filterShape[axis]);
       return [g.view(g.memory(g.reshape(gradient, dims)), kind.filter)];

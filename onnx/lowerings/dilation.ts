@@ -38,13 +38,13 @@ function sums(g: Graph, x: Value, filter: Value, d: Geometry): Value[] {
   const pads = [0, ...d.padBegin, 0, 0, ...d.padEnd, 0];
   const whole = d.input.map((length, a) => length + d.padBegin[a] + d.padEnd[a]);
   const inputs = [g.memory(g.plain(x)), g.int64s(pads), g.scalar(-Infinity)];
-  const picture = g.node('Pad', inputs, { mode: 'constant' }, [n, ...whole, d.channels]);
+  const image = g.node('Pad', inputs, { mode: 'constant' }, [n, ...whole, d.channels]);
   const entries = g.memory(g.reshape(filter, [d.kernel[0] * d.kernel[1], d.channels]));
   const dims = [n, ...d.output, d.channels];
   return positions(d.kernel).map((position, tap) => {
     const from = position.map((p, a) => p * d.dilations[a]);
     const to = from.map((start, a) => start + (d.output[a] - 1) * d.strides[a] + 1);
-    const met = [picture, g.int64s(from), g.int64s(to), g.int64s([1, 2]), g.int64s(d.strides)];
+    const met = [image, g.int64s(from), g.int64s(to), g.int64s([1, 2]), g.int64s(d.strides)];
     const entry = g.node('Gather', [entries, g.constant('int64', [], [tap])], { axis: 0 }, [d.channels]);
     return g.node('Add', [g.node('Slice', met, {}, dims), entry], {}, dims);
   });

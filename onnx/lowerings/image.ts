@@ -86,8 +86,8 @@ function lowerCrops(g: Graph, image: Value, boxes: Value, boxInd: Value, attrs: 
     [count, cropHeight, 1],
     [count, 1, cropWidth],
   ];
-  const picture = g.node('Cast', [shaped(g.memory(boxInd), [count, 1, 1])], { to: 'int64' }, [count, 1, 1], 'int64');
-  const first = g.node('Mul', [picture, g.constant('int64', [], [height])], {}, [count, 1, 1]);
+  const boxImage = g.node('Cast', [shaped(g.memory(boxInd), [count, 1, 1])], { to: 'int64' }, [count, 1, 1], 'int64');
+  const first = g.node('Mul', [boxImage, g.constant('int64', [], [height])], {}, [count, 1, 1]);
   const pixels = g.memory(g.reshape(image, [n * height * width, channels]));
   const corner = (row: Value, column: Value) => {
     const line = g.node('Add', [first, shaped(row, tall)], {}, tall);
@@ -124,7 +124,7 @@ export const IMAGE: Record<string, Rule> = {
     refuses: ([image, boxes, boxInd]) =>
       refusesAllButFloat([image, boxes]) ?? (boxInd.dtype === 'int32' ? undefined : `box numbers of ${boxInd.dtype}`),
     refusesValues: (values, [image]) =>
-      values(2).every((picture: number) => picture >= 0 && picture < image.shape[0]) ? undefined : 'box of no image',
+      values(2).every((boxImage: number) => boxImage >= 0 && boxImage < image.shape[0]) ? undefined : 'box of no image',
     outputs: ([image, boxes], { cropSize }) => [
       { shape: [boxes.shape[0], ...cropSize, image.shape[3]], dtype: 'float32' },
     ],

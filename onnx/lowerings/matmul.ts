@@ -57,13 +57,13 @@ function lowerMatMul(g: Graph, a: Value, b: Value, bias: Value | undefined, attr
  * @returns features and matrix so arranged, or undefined if that is not the case
  */
 function flattenedInMemoryOrder(g: Graph, a: Value, b: Value, attrs: Attrs): [Value, Value] | undefined {
-  const picture = a.reshapedFrom;
-  const oneRowEach = picture && a.shape.length === 2 && picture.shape.length > 2 && picture.shape[0] === a.shape[0];
-  if (!oneRowEach || picture.layout[0] !== 0 || isIdentity(picture.layout)) return undefined;
+  const image = a.reshapedFrom;
+  const oneRowEach = image && a.shape.length === 2 && image.shape.length > 2 && image.shape[0] === a.shape[0];
+  if (!oneRowEach || image.layout[0] !== 0 || isIdentity(image.layout)) return undefined;
   if (attrs.transposeA || attrs.transposeB || b.shape.length !== 2 || !g.initializers.has(b.name)) return undefined;
-  const rows = g.reshape(b, [...picture.shape.slice(1), b.shape[1]]);
-  const order = [...picture.layout.slice(1).map((axis) => axis - 1), picture.layout.length - 1];
-  return [g.reshape(g.memory(picture), a.shape), g.reshape(g.in(order, rows), b.shape)];
+  const rows = g.reshape(b, [...image.shape.slice(1), b.shape[1]]);
+  const order = [...image.layout.slice(1).map((axis) => axis - 1), image.layout.length - 1];
+  return [g.reshape(g.memory(image), a.shape), g.reshape(g.in(order, rows), b.shape)];
 }
 
 const outputs = ([a, b]: TensorSpec[], attrs: Attrs): TensorSpec[] => [

@@ -60,9 +60,9 @@ const attributesOf = (p: Windows) => ({
 });
 
 /** Largest pixels, and where they are: int64 positions in the flattened image. `inner` is trimmed. */
-function maxPool(g: Graph, picture: Value, inner: Windows): [pooled: Value, indices: Value] {
-  const dims = [...picture.dims.slice(0, 2), ...inner.output];
-  const [pooled, indices] = g.multi('MaxPool', [picture], attributesOf(inner), [
+function maxPool(g: Graph, image: Value, inner: Windows): [pooled: Value, indices: Value] {
+  const dims = [...image.dims.slice(0, 2), ...inner.output];
+  const [pooled, indices] = g.multi('MaxPool', [image], attributesOf(inner), [
     { dims, dtype: 'float32' },
     { dims, dtype: 'int64' },
   ]);
@@ -76,8 +76,8 @@ function lowerMaxPool(g: Graph, kind: Kind, x: Value, attrs: Attrs): Value {
 
 function lowerAvgPool(g: Graph, kind: Kind, x: Value, attrs: Attrs): Value {
   const { inner, begin, end } = trimmed(kind.geometry(x.shape, attrs));
-  const picture = padSpace(g, g.in(kind.layout, x), begin, end);
-  return g.node('AveragePool', [picture], attributesOf(inner), [...picture.dims.slice(0, 2), ...inner.output]);
+  const image = padSpace(g, g.in(kind.layout, x), begin, end);
+  return g.node('AveragePool', [image], attributesOf(inner), [...image.dims.slice(0, 2), ...inner.output]);
 }
 
 /** Adds each entry of `dy` where `indices` point in an image of zeros. */
@@ -106,9 +106,9 @@ function lowerMaxPoolGrad(g: Graph, kind: Kind, dy: Value, x: Value, attrs: Attr
   const p = kind.geometry(x.shape, attrs);
   const turn = (value: Value) => (kind.lastMaximum ? turnedAround(g, value) : value);
   const { inner, begin, end } = trimmed(kind.lastMaximum ? { ...p, padBegin: p.padEnd, padEnd: p.padBegin } : p);
-  const picture = padSpace(g, turn(g.in(kind.layout, x)), begin, end);
-  const [, indices] = maxPool(g, picture, inner);
-  const gradient = scattered(g, turn(g.in(kind.layout, dy)), indices, picture.dims);
+  const image = padSpace(g, turn(g.in(kind.layout, x)), begin, end);
+  const [, indices] = maxPool(g, image, inner);
+  const gradient = scattered(g, turn(g.in(kind.layout, dy)), indices, image.dims);
   return g.view(turn(padSpace(g, gradient, negated(begin), negated(end))), kind.layout);
 }
 
@@ -167,14 +167,14 @@ function avgPoolGrad(kind: Kind): Rule {
 
 /** ONNX counts positions in [N, C, H, W], tfjs in [H, W, C], or [N, H, W, C] if asked. tfjs passes NaNs over, ONNX takes them. */
 function lowerArgmax(g: Graph, x: Value, attrs: Attrs): Value[] {
-  const picture = g.in(NCHW, x);
+  const image = g.in(NCHW, x);
   const numbers = g.target.finite
-    ? picture
+    ? image
     : g.node(
         'Where',
-        [g.node('IsNaN', [picture], {}, picture.dims, 'bool'), g.scalar(-Infinity), picture],
+        [g.node('IsNaN', [image], {}, image.dims, 'bool'), g.scalar(-Infinity), image],
         {},
-        picture.dims,
+        image.dims,
         'float32',
       );
   const [pooled, indices] = maxPool(g, numbers, trimmed(POOL_2D.geometry(x.shape, attrs)).inner);

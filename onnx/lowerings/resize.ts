@@ -50,26 +50,20 @@ function matrix(g: Graph, taps: Taps, input: number, turned: boolean): Value {
 }
 
 function lowerBilinear(g: Graph, x: Value, attrs: Attrs): Value {
-  const picture = g.in(NCHW, x);
-  const dims = [...picture.dims.slice(0, 2), ...attrs.size];
+  const image = g.in(NCHW, x);
+  const dims = [...image.dims.slice(0, 2), ...attrs.size];
   let mode = attrs.halfPixelCenters ? 'half_pixel' : 'asymmetric';
   if (attrs.alignCorners) mode = 'align_corners';
   const attributes = { coordinate_transformation_mode: mode, mode: 'linear' };
-  return g.view(g.node('Resize', [picture, undefined, undefined, g.int64s(dims)], attributes, dims), NCHW);
+  return g.view(g.node('Resize', [image, undefined, undefined, g.int64s(dims)], attributes, dims), NCHW);
 }
 
 /** dx = Rᵀ · dy · S, with the interpolation matrices R of the rows and S of the columns. */
 function lowerGradient(g: Graph, dy: Value, [rows, columns]: [Taps, Taps], shape: readonly number[]): Value {
-  const picture = g.in(NCHW, dy);
+  const image = g.in(NCHW, dy);
   const [n, height, width, channels] = shape;
-  const [, , , dyWidth] = picture.dims;
-  const tall = g.node(
-    'MatMul',
-    [matrix(g, rows, height, true), picture],
-    {},
-    [n, channels, height, dyWidth],
-    'float32',
-  );
+  const [, , , dyWidth] = image.dims;
+  const tall = g.node('MatMul', [matrix(g, rows, height, true), image], {}, [n, channels, height, dyWidth], 'float32');
   return g.view(g.node('MatMul', [tall, matrix(g, columns, width, false)], {}, [n, channels, height, width]), NCHW);
 }
 

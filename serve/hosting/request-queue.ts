@@ -39,7 +39,7 @@ export class RequestQueue {
   private readonly waiting: Job[] = [];
   private readonly lanes: Lane[] = [];
   private nextId = 1;
-  private pictureMs = 0;
+  private imageMs = 0;
   private idleListeners: (() => void)[] = [];
 
   constructor(private readonly options: QueueOptions) {}
@@ -48,7 +48,7 @@ export class RequestQueue {
   addLane(worker: Worker): Lane {
     const lane = new Lane(worker, this.options.timeoutMs, {
       done: (ms) => {
-        if (ms !== undefined) this.pictureMs = ms;
+        if (ms !== undefined) this.imageMs = ms;
         this.pump();
         this.announceIdle();
       },
@@ -67,7 +67,7 @@ export class RequestQueue {
   requireRoom(): void {
     const { pending } = this;
     if (pending < this.options.maxWaiting + this.lanes.length) return;
-    const seconds = Math.ceil((pending * this.pictureMs) / this.lanes.length / 1000);
+    const seconds = Math.ceil((pending * this.imageMs) / this.lanes.length / 1000);
     throw new RequestError('QUEUE_FULL', undefined, Math.max(1, seconds));
   }
 

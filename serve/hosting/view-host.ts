@@ -77,7 +77,7 @@ export class ViewHost {
       this.child ??= this.fork();
       this.send({ type: 'view', id, request });
       for (;;) {
-        await this.letPicturesPass();
+        await this.letImagesPass();
         signal.throwIfAborted();
         const { part, done } = await this.step(id, gone);
         if (part) yield part;
@@ -119,7 +119,7 @@ export class ViewHost {
     }
   }
 
-  private async letPicturesPass(): Promise<void> {
+  private async letImagesPass(): Promise<void> {
     const started = performance.now();
     while (this.isClassifying() && performance.now() - started < MAX_YIELD_MS) await delay(YIELD_POLL_MS);
   }

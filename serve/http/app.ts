@@ -5,7 +5,7 @@ import { RequestError } from '../errors.js';
 import { huggingFace } from './hugging-face/routes.js';
 import { openInference } from './open-inference/routes.js';
 import { openApiPages } from './openapi.js';
-import type { AppDeps } from './own/answer-picture.js';
+import type { AppDeps } from './own/answer-image.js';
 import { OWN_ERROR, ownRoutes } from './own/classify.js';
 import { page } from './page.js';
 import { answerErrors, routerOf } from './protocol.js';

@@ -17,7 +17,7 @@ const FORM_OVERHEAD = 65_536;
  * @param fields  names of the form's field that may hold it
  * @throws {RequestError} IMAGE_TOO_LARGE, UNSUPPORTED_ENCODING, BAD_FORM, IMAGE_FIELD_MISSING, or as `Uploads.read`
  */
-export async function readPicture(
+export async function readImage(
   request: Request,
   { maxBytes, uploads }: BodyDeps,
   fields: readonly string[] = ['image'],

@@ -5,9 +5,9 @@
 import type { RequestHandler } from 'express';
 import { z } from 'zod';
 import { type Prediction, parseTop, topPredictions } from '../served-model.js';
-import { readPicture } from './body.js';
-import { type AppDeps, answerPicture, openForPictures } from './own/answer-picture.js';
-import { PICTURE_ERRORS } from './own/classify.js';
+import { readImage } from './body.js';
+import { type AppDeps, answerImage, openForImages } from './own/answer-image.js';
+import { IMAGE_ERRORS } from './own/classify.js';
 import type { Protocol, Route } from './protocol.js';
 import { Probability } from './schemas.js';
 
@@ -48,7 +48,7 @@ export function torchServe(deps: AppDeps): Protocol {
             'multipart/form-data': z.object({ data: z.string().meta({ format: 'binary' }) }),
           },
           answer: { 'application/json': Labels },
-          errors: [...PICTURE_ERRORS, 'BAD_FORM', 'IMAGE_FIELD_MISSING'],
+          errors: [...IMAGE_ERRORS, 'BAD_FORM', 'IMAGE_FIELD_MISSING'],
         },
       }),
     ),
@@ -81,10 +81,10 @@ export function torchServe(deps: AppDeps): Protocol {
 
 function predict(deps: AppDeps): RequestHandler<{ model: string; version?: string }> {
   return async (request, response) => {
-    const open = () => openForPictures(deps, request.params.model, request.params.version);
+    const open = () => openForImages(deps, request.params.model, request.params.version);
     open();
-    const bytes = await readPicture(request, deps, FIELDS);
-    const { probabilities, model } = await answerPicture(open(), bytes, response);
+    const bytes = await readImage(request, deps, FIELDS);
+    const { probabilities, model } = await answerImage(open(), bytes, response);
     response.type('json').send(dictionary(topPredictions(probabilities, model, parseTop(undefined, model))));
   };
 }

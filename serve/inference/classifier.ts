@@ -7,12 +7,12 @@ import type { Provider } from '../../onnx/backend/provider.js';
 import * as ort from '../../onnx/onnxruntime.js';
 import { fittingName, type ServedModel } from '../served-model.js';
 import type { Tensor } from '../tensors.js';
-import { allowOnlyPictures, decodePicture } from './image/decode.js';
-import type { PictureRecipe } from './image/picture-tensor.js';
+import { allowOnlyImages, decodeImage } from './image/decode.js';
+import type { ImageRecipe } from './image/image-tensor.js';
+import { ImageInference } from './image-inference.js';
 import type { InferenceOptions, Remembered } from './messages.js';
 import { describeActivation } from './model/activation.js';
 import { geometryOf, readModelFile } from './model/model-file.js';
-import { PictureInference } from './picture-inference.js';
 import { chooseProvider } from './provider.js';
 import { openSession, runSession } from './session.js';
 
@@ -32,9 +32,9 @@ export interface Classifier {
   /** Encoded JPEG, PNG or WebP → uint8 pixels as the model's crops are cut from, on a thread of its own. @throws {RequestError} */
   decode(bytes: Uint8Array): Promise<Uint8Array>;
   /** Those of some images → probabilities of each, float32 [classes]. Blocks the calling thread meanwhile. */
-  infer(pictures: readonly Uint8Array[]): Promise<Float32Array[]>;
+  infer(images: readonly Uint8Array[]): Promise<Float32Array[]>;
   /** That of one image → its probabilities, and those of each crop, float32 [crops, classes]. Blocks meanwhile. */
-  inferByCrop(picture: Uint8Array): Promise<{ probabilities: Float32Array; byCrop: Float32Array }>;
+  inferByCrop(image: Uint8Array): Promise<{ probabilities: Float32Array; byCrop: Float32Array }>;
   /** The model's own input → its outputs by name. Blocks the calling thread meanwhile. */
   run(input: Tensor, outputs: readonly string[]): Promise<Tensor[]>;
   release(): Promise<void>;
@@ -49,7 +49,7 @@ const BATCH: Record<Provider, number> = { cuda: 8, webgpu: 8, cpu: 1 };
  */
 export async function openClassifier(options: ClassifierOptions): Promise<Classifier> {
   const { file, provider, maxPixels, threads, log, version = '1' } = options;
-  allowOnlyPictures();
+  allowOnlyImages();
   ort.env.logLevel = 'fatal'; // what it would print as an error, it throws as well
   const modelFile = await readModelFile(file, options.roots);
   const { classifier, recipe, cropsInside } = modelFile;
@@ -61,31 +61,31 @@ export async function openClassifier(options: ClassifierOptions): Promise<Classi
     const started = performance.now();
     const session = await openSession(file, modelFile, candidate, threads);
     const loaded = performance.now();
-    const pictures = new PictureInference(session, modelFile);
-    await pictures.warmUp(remembered);
+    const images = new ImageInference(session, modelFile);
+    await images.warmUp(remembered);
     log(`loaded in ${(loaded - started).toFixed(0)} ms, warmed up in ${(performance.now() - loaded).toFixed(0)} ms`);
-    return { session, pictures };
+    return { session, images };
   };
   const opened = await chooseProvider(provider, attempt, log);
   await modelFile.checkUnchanged();
   log(`provider ${opened.provider}${provider === 'auto' ? ' (auto)' : ''}`);
-  const { session, pictures } = opened.result;
-  const { activation } = pictures;
+  const { session, images } = opened.result;
+  const { activation } = images;
   log(`output ${modelFile.output}: ${describeActivation(activation)}`);
   const model: ServedModel = {
     name: options.name ?? fittingName(modelFile.name),
     version,
     ...classifier,
     ...geometryOf(recipe),
-    crops: pictures.rows * cropsInside,
+    crops: images.rows * cropsInside,
     activation,
     answer: activation.applied === 'none' ? modelFile.output : 'probabilities',
   };
-  return servedBy(session, pictures, model, {
+  return servedBy(session, images, model, {
     recipe,
     provider: opened.provider,
     remembered: { of, activation },
-    batch: pictures.batchIsFree ? (options.batch ?? BATCH[opened.provider]) : 1,
+    batch: images.batchIsFree ? (options.batch ?? BATCH[opened.provider]) : 1,
     maxPixels,
   });
 }
@@ -93,20 +93,20 @@ export async function openClassifier(options: ClassifierOptions): Promise<Classi
 /** A scope of its own: what it returns must not keep the file's bytes. */
 function servedBy(
   session: ort.InferenceSession,
-  pictures: PictureInference,
+  images: ImageInference,
   model: ServedModel,
   {
     recipe,
     maxPixels,
     ...rest
-  }: { recipe: PictureRecipe; maxPixels: number } & Pick<Classifier, 'provider' | 'batch' | 'remembered'>,
+  }: { recipe: ImageRecipe; maxPixels: number } & Pick<Classifier, 'provider' | 'batch' | 'remembered'>,
 ): Classifier {
   return {
     model,
     ...rest,
-    decode: (bytes) => decodePicture(bytes, recipe.decoding, maxPixels),
-    infer: (squares) => pictures.infer(squares),
-    inferByCrop: (square) => pictures.inferByCrop(square),
+    decode: (bytes) => decodeImage(bytes, recipe.decoding, maxPixels),
+    infer: (squares) => images.infer(squares),
+    inferByCrop: (square) => images.inferByCrop(square),
     run: (input, outputs) => runSession(session, input, outputs),
     release: () => session.release(),
   };

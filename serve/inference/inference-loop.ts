@@ -85,33 +85,33 @@ class Line {
 
   private async answer(jobs: Job[]): Promise<Reply[]> {
     const replies = new Map<number, Reply>();
-    const pictures: { id: number; pixels: Uint8Array; decodeMs: number }[] = [];
+    const images: { id: number; pixels: Uint8Array; decodeMs: number }[] = [];
     for (const job of jobs) {
       const decoded = job.type === 'classify' ? await job.decoded : undefined;
       if (job.cancelled) replies.set(job.id, { type: 'skipped', id: job.id });
       else if (job.type === 'infer') replies.set(job.id, await this.run(job));
       else if (decoded && 'error' in decoded) replies.set(job.id, refusal(job.id, decoded.error));
       else if (decoded && job.byCrop) replies.set(job.id, await this.classifyByCrop(job.id, decoded));
-      else if (decoded) pictures.push({ id: job.id, ...decoded });
+      else if (decoded) images.push({ id: job.id, ...decoded });
     }
-    for (const reply of await this.classify(pictures)) replies.set(reply.id, reply);
+    for (const reply of await this.classify(images)) replies.set(reply.id, reply);
     return jobs.map(({ id }) => replies.get(id)!);
   }
 
-  private async classify(pictures: { id: number; pixels: Uint8Array; decodeMs: number }[]): Promise<Reply[]> {
-    if (pictures.length === 0) return [];
+  private async classify(images: { id: number; pixels: Uint8Array; decodeMs: number }[]): Promise<Reply[]> {
+    if (images.length === 0) return [];
     const started = performance.now();
     try {
-      const all = await this.classifier.infer(pictures.map(({ pixels }) => pixels));
+      const all = await this.classifier.infer(images.map(({ pixels }) => pixels));
       const inferenceMs = performance.now() - started;
-      return pictures.map(({ id, decodeMs }, i) => {
+      return images.map(({ id, decodeMs }, i) => {
         return { type: 'answer', id, probabilities: all[i], decodeMs, inferenceMs, runs: i === 0 ? 1 : 0 };
       });
     } catch (error) {
-      if (pictures.length === 1) return [refusal(pictures[0].id, error)];
+      if (images.length === 1) return [refusal(images[0].id, error)];
       // One of them may have spoilt it for the others.
       const singly: Reply[] = [];
-      for (const picture of pictures) singly.push(...(await this.classify([picture])));
+      for (const image of images) singly.push(...(await this.classify([image])));
       return singly;
     }
   }

@@ -7,7 +7,7 @@ import { modelOf } from './model/rates.js';
 import type { Classified, ModelStats } from './server/answers.js';
 import type { Target } from './server/request.js';
 import { type Server, useServer } from './server/use-server.js';
-import { type Picture, type Subject, shapeOf } from './subject.js';
+import { type Image, type Subject, shapeOf } from './subject.js';
 import { Why } from './why/why.js';
 
 const CHAPTERS = [
@@ -19,7 +19,7 @@ const CHAPTERS = [
 
 export function App() {
   const server = useServer();
-  const [picture, setPicture] = useState<Picture>();
+  const [image, setImage] = useState<Image>();
   const [chosen, choose] = useState<string>();
   const [answer, setAnswer] = useState<Classified>();
   const [cropNumber, setCropNumber] = useState<number>();
@@ -28,18 +28,18 @@ export function App() {
   const number = cropNumber ?? centreOf(answer);
   const crop = number === undefined ? undefined : answer?.by_crop[number];
   const subject: Subject = {
-    picture,
+    image,
     target,
     answer,
     shape: answer && shapeOf(answer),
     crop: crop && { ...crop, number: number! },
     epoch: epochOf(server, target),
   };
-  const show = (next: Picture) => {
-    if (picture) URL.revokeObjectURL(picture.url);
+  const show = (next: Image) => {
+    if (image) URL.revokeObjectURL(image.url);
     setAnswer(undefined);
     setCropNumber(undefined);
-    setPicture(next);
+    setImage(next);
   };
   return (
     <>

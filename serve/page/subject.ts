@@ -2,7 +2,7 @@
 import type { Classified, Crop } from './server/answers.js';
 import type { Target } from './server/request.js';
 
-export interface Picture {
+export interface Image {
   blob: Blob;
   /** As the file was called. */
   name: string;
@@ -22,7 +22,7 @@ export function shapeOf({ image_px: width, image_height: height = width, image_f
 }
 
 export interface Subject {
-  picture?: Picture;
+  image?: Image;
   target: Target;
   /** Which crop, and where it lies; undefined until an image has been classified. */
   crop?: Crop & { number: number };

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { UsageError, UserError } from '../../base/errors.js';
 import { requireFile } from '../../base/require-file.js';
 import { RequestError } from '../errors.js';
-import { requirePicture } from '../inference/image/picture-kind.js';
+import { requireImage } from '../inference/image/image-kind.js';
 import type { ExplainOptions, ViewPart, ViewRequest } from './process/messages.js';
 import { Explainer } from './process/viewer.js';
 
@@ -42,11 +42,11 @@ export async function bytesOf(parts: AsyncGenerator<ViewPart>): Promise<Buffer> 
 }
 
 /** @throws {UserError} if the file is not an image; what the file system throws */
-export async function readPictureFile(file: string): Promise<Buffer> {
+export async function readImageFile(file: string): Promise<Buffer> {
   requireFile(file);
   const bytes = await readFile(file);
   try {
-    requirePicture(bytes);
+    requireImage(bytes);
   } catch (error) {
     throw new UserError(`${file}: ${(error as Error).message}`, { cause: error });
   }

@@ -1,7 +1,7 @@
 /** `alexnet neighbours`: the nearest images of an index to an image file, as numbers and as a drawing. */
 import { drawNeighbours } from './draw/draw-neighbours.js';
 import { requireDrawingPlace, writeScene } from './draw/scene.js';
-import { bytesOf, jsonOf, lookInto, readPictureFile } from './look.js';
+import { bytesOf, jsonOf, lookInto, readImageFile } from './look.js';
 import type { ExplainOptions } from './process/messages.js';
 
 export interface NeighboursReport {
@@ -29,7 +29,7 @@ export async function neighboursOfFile(
 ): Promise<NeighboursReport> {
   if (out !== undefined) await requireDrawingPlace(out);
   return lookInto(options, async (look) => {
-    const bytes = await readPictureFile(image);
+    const bytes = await readImageFile(image);
     const answer = await jsonOf<Answer>(look({ view: 'neighbours', bytes, k }));
     if (out !== undefined) {
       const drawn = answer.neighbours.map(({ thumbnail, ...told }) => ({ ...told, thumbnail: jpegOf(thumbnail) }));

@@ -3,7 +3,7 @@ import { UsageError } from '../../base/errors.js';
 import { drawOcclusion } from './draw/draw-occlusion.js';
 import { requireDrawingPlace, writeScene } from './draw/scene.js';
 import type { OcclusionEnd, OcclusionOptions, OcclusionPart, OcclusionStart } from './engine/occlusion.js';
-import { bytesOf, lookInto, readPictureFile } from './look.js';
+import { bytesOf, lookInto, readImageFile } from './look.js';
 import type { ExplainOptions } from './process/messages.js';
 
 export interface OcclusionReport extends Omit<OcclusionStart, 'type'> {
@@ -33,7 +33,7 @@ export async function occludeFile(
 ): Promise<OcclusionReport> {
   if (out !== undefined) await requireDrawingPlace(out);
   return lookInto(options, async (look, { network }) => {
-    const bytes = await readPictureFile(image);
+    const bytes = await readImageFile(image);
     const request = { view: 'occlusion', bytes, crop, class: classOf(wanted, network.model.labels), ...sizes } as const;
     let start: OcclusionStart | undefined;
     const probabilities: number[] = [];
@@ -49,10 +49,10 @@ export async function occludeFile(
       if (json?.type !== 'end') continue;
       const { type: _, ...told } = start!;
       if (out !== undefined) {
-        const picture = await bytesOf(look({ view: 'picture', bytes, crop: crop ?? network.centre }));
+        const shown = await bytesOf(look({ view: 'picture', bytes, crop: crop ?? network.centre }));
         await writeScene(
           out,
-          drawOcclusion(start!, picture, probabilities),
+          drawOcclusion(start!, shown, probabilities),
           `${image}: ${told.class.label}`,
           tableOf(told, probabilities),
         );

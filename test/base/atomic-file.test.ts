@@ -4,7 +4,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { writeFileAtomically } from '../../base/atomic-file.js';
-import { temporaryFolder } from '../train/data/tiny-pictures.js';
+import { temporaryFolder } from '../train/data/tiny-images.js';
 
 test('writes a file that is named without its folder under that name, and leaves nothing next to it', async (context) => {
   const before = process.cwd();

@@ -102,8 +102,8 @@ async function newRun(name: string): Promise<Run> {
   });
   const record = { imagePx: IMAGE_PX, inputPx: INPUT_PX, pictures: { train: 26, val: 11 }, versions: {} };
   const config = { data: 'tiny', model: 'tiny', ...settings };
-  const pictures = { mean: meanImage(dataset.splits.train, 0), samples: new Uint8Array(0) };
-  return createRun(join(folder, name), { ...record, ...pictures, config, labels: dataset.labels });
+  const images = { mean: meanImage(dataset.splits.train, 0), samples: new Uint8Array(0) };
+  return createRun(join(folder, name), { ...record, ...images, config, labels: dataset.labels });
 }
 
 /** Trains from where the run is; `beforeStep` is called with the number of steps made. */

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { alexnet } from '../real/command.js';
-import { type Files, plainPng } from '../train/data/tiny-pictures.js';
+import { type Files, plainPng } from '../train/data/tiny-images.js';
 
 describe('a place that holds something of somebody', () => {
   let folder: string;

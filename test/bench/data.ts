@@ -25,7 +25,7 @@ import { resolveSettings } from '../../train/settings/config.js';
 import { Sgd } from '../../train/sgd.js';
 import { TrainingStep } from '../../train/step.js';
 import { median } from './median.js';
-import { PICTURES, photographs } from './photographs.js';
+import { IMAGES, photographs } from './photographs.js';
 
 const PYTHON = process.env.ALEXNET_PYTHON ?? '/usr/bin/python3';
 const PIL = fileURLToPath(new URL('../../../test/bench/pil_prepare.py', import.meta.url));
@@ -35,7 +35,7 @@ const BATCH = 128;
 const WARM_UP_STEPS = 2;
 
 export async function data(rounds: number, steps: number): Promise<void> {
-  if (!existsSync(PICTURES)) return console.log(`skipped: needs ${PICTURES}`);
+  if (!existsSync(IMAGES)) return console.log(`skipped: needs ${IMAGES}`);
   const root = mkdtempSync(join(tmpdir(), 'alexnet-data-'));
   try {
     const all = await photographs();
@@ -53,7 +53,7 @@ export async function data(rounds: number, steps: number): Promise<void> {
     const pack = join(root, 'pack');
     for (let round = 0; round < rounds; round++) {
       const made = await prepare({ data: folder, out: pack, imagePx: 256, force: true }, silentProgress);
-      ours.push(made.picturesPerSecond / cores);
+      ours.push(made.imagesPerSecond / cores);
       if (existsSync(PYTHON)) {
         const printed = execFileSync(PYTHON, [PIL, folder], { encoding: 'utf8' });
         pil.push(JSON.parse(printed.trim().split('\n').at(-1)!).pictures_per_s);
@@ -96,10 +96,10 @@ async function stall(sources: [string, string, OpenOptions['stream']][], steps: 
     const times: { waited: number; cut: number; whole: number }[] = [];
     const memory: BatchMemory = {};
     let ended = performance.now();
-    for await (const { indices, pictures } of loadAhead(train, batchesOf(order, BATCH))) {
+    for await (const { indices, images } of loadAhead(train, batchesOf(order, BATCH))) {
       const loaded = performance.now();
       const options = { ...settings, inputPx, colours, epoch: 0 };
-      const batch = trainingBatch(pictures, imagePx, mean, indices, options, memory);
+      const batch = trainingBatch(images, imagePx, mean, indices, options, memory);
       const ready = performance.now();
       step.run(batch, settings.learningRate);
       const now = performance.now();

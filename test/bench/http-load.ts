@@ -6,7 +6,7 @@ export interface LoadOptions {
   path: string;
   /** Path of the health check. */
   live: string;
-  pictures: readonly Buffer[];
+  images: readonly Buffer[];
   clients: number;
   seconds: number;
   /** It runs until this is done, too. */
@@ -29,7 +29,7 @@ export interface Load {
 
 const LIVE_EVERY_MS = 50;
 
-export async function load({ url, path, live, pictures, clients, seconds, during }: LoadOptions): Promise<Load> {
+export async function load({ url, path, live, images, clients, seconds, during }: LoadOptions): Promise<Load> {
   const agent = new Agent({ keepAlive: true, maxSockets: clients + 1 });
   const result: Load = { rate: 0, answers: 0, errors: 0, statuses: new Map(), latencies: [], refusals: [], live: [] };
   const started = performance.now();
@@ -42,7 +42,7 @@ export async function load({ url, path, live, pictures, clients, seconds, during
   let next = 0;
   const client = async () => {
     while (!isOver()) {
-      const { status, ms, retryAfterS } = await exchange(url + path, agent, pictures[next++ % pictures.length]);
+      const { status, ms, retryAfterS } = await exchange(url + path, agent, images[next++ % images.length]);
       result.statuses.set(status, (result.statuses.get(status) ?? 0) + 1);
       if (status === 200) {
         result.answers += 1;

@@ -6,13 +6,13 @@ import { fileURLToPath } from 'node:url';
 import { extract } from 'tar-stream';
 
 const DATA = process.env.ALEXNET_DATA ?? fileURLToPath(new URL('../../../../shared/data', import.meta.url));
-export const PICTURES = join(DATA, 'imagenet-samples.tar');
+export const IMAGES = join(DATA, 'imagenet-samples.tar');
 
 export async function photographs(): Promise<Buffer[]> {
-  const pictures: Buffer[] = [];
-  for await (const entry of createReadStream(PICTURES).pipe(extract())) {
-    if (/\.jpe?g$/i.test(entry.header.name)) pictures.push(await buffer(entry));
+  const images: Buffer[] = [];
+  for await (const entry of createReadStream(IMAGES).pipe(extract())) {
+    if (/\.jpe?g$/i.test(entry.header.name)) images.push(await buffer(entry));
     else entry.resume();
   }
-  return pictures;
+  return images;
 }

@@ -11,7 +11,7 @@ import { hasNginx, startNginx } from '../deploy/nginx.js';
 import { Replicas } from '../deploy/replicas.js';
 import { type Load, load, percentile } from './http-load.js';
 import { median } from './median.js';
-import { PICTURES, photographs } from './photographs.js';
+import { IMAGES, photographs } from './photographs.js';
 import { startServer } from './start-server.js';
 
 const SERVERS = 2;
@@ -20,7 +20,7 @@ const CLIENTS = 4;
 /** @param seconds  of load in every turn; the one with restarts runs until they are done */
 export async function replicas(rounds: number, seconds: number): Promise<void> {
   if (!hasNginx) return console.log('skipped: needs nginx (Debian: apt-get install nginx-light)');
-  if (!existsSync(PICTURES)) return console.log(`skipped: needs ${PICTURES}`);
+  if (!existsSync(IMAGES)) return console.log(`skipped: needs ${IMAGES}`);
   const folder = mkdtempSync(join(tmpdir(), 'alexnet-bench-'));
   const children: ChildProcess[] = [];
   try {
@@ -29,13 +29,13 @@ export async function replicas(rounds: number, seconds: number): Promise<void> {
     );
     execFileSync(process.execPath, [fileURLToPath(new URL('./alexnet-files.js', import.meta.url)), folder]);
     const file = join(folder, 'image.onnx');
-    const pictures = await photographs();
+    const images = await photographs();
     const one = await startServer(file, CLIENTS, children, '--replicas', String(SERVERS), '--threads', '1');
     const many = new Replicas(file, children);
     await many.start(SERVERS);
     const balanced = await startNginx(folder, many.ports, children);
     const turn = (url: string, during?: Promise<unknown>) =>
-      load({ url, path: '/classify', live: '/v2/health/ready', pictures, clients: CLIENTS, seconds, during });
+      load({ url, path: '/classify', live: '/v2/health/ready', images, clients: CLIENTS, seconds, during });
     const [alone, behind, restarted]: Load[][] = [[], [], []];
     const codes: (number | string)[] = [];
     for (let round = 0; round < rounds; round++) {

@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { freePort } from '../deploy/free-port.js';
 import { type Load, load, percentile } from './http-load.js';
 import { median } from './median.js';
-import { PICTURES, photographs } from './photographs.js';
+import { IMAGES, photographs } from './photographs.js';
 import { memoryOf } from './process-tree.js';
 import { startServer } from './start-server.js';
 
@@ -23,7 +23,7 @@ const CLIENTS = 8;
 
 /** @param seconds  of load in every turn */
 export async function serve(rounds: number, seconds: number): Promise<void> {
-  for (const needed of [PEER, PICTURES]) {
+  for (const needed of [PEER, IMAGES]) {
     if (!existsSync(needed)) return console.log(`skipped: needs ${needed}`);
   }
   const folder = mkdtempSync(join(tmpdir(), 'alexnet-bench-'));
@@ -33,16 +33,16 @@ export async function serve(rounds: number, seconds: number): Promise<void> {
       `${cpus().length} × ${cpus()[0].model}, Node ${process.versions.node}; AlexNet, 1000 classes, ten crops; ${CLIENTS} clients, ${rounds} rounds of ${seconds} s in turn`,
     );
     execFileSync(process.execPath, [at('./alexnet-files.js'), folder], { stdio: 'inherit' });
-    const pictures = await photographs();
+    const images = await photographs();
     const file = join(folder, 'image.onnx');
     const ours = await startServer(file, CLIENTS, children);
     const peer = await startPeer(join(folder, 'tensor.onnx'), children);
     const [our, their, bare]: [Load[], Load[], number[]] = [[], [], []];
     for (let round = 0; round < rounds; round++) {
       our.push(
-        await load({ url: ours.url, path: '/classify', live: '/v2/health/live', pictures, clients: CLIENTS, seconds }),
+        await load({ url: ours.url, path: '/classify', live: '/v2/health/live', images, clients: CLIENTS, seconds }),
       );
-      their.push(await load({ url: peer, path: '/classify', live: '/health', pictures, clients: CLIENTS, seconds }));
+      their.push(await load({ url: peer, path: '/classify', live: '/health', images, clients: CLIENTS, seconds }));
       bare.push(bareRate(file, seconds));
     }
     report('this server', our);

@@ -29,7 +29,7 @@ const images = Float32Array.from({ length: batch * spec.inputPx ** 2 * 3 }, () =
 const labels = Int32Array.from({ length: batch }, () => noise.integer(classes));
 
 /** Multiplications and additions of an image's step: every kernel forward and in two gradients, the first without that of its input. */
-function flopsPerPicture(): number {
+function flopsPerImage(): number {
   const kernels = model.layers.filter((layer) => layer.weights.some(({ shape }) => shape.length > 1));
   return kernels.reduce((sum, layer, i) => {
     const { shape } = layer.weights.find(({ shape }) => shape.length > 1)!;
@@ -70,8 +70,8 @@ console.log(
     images_per_s_best: rate(measured[0]),
     first_step_s: times[0] / 1000,
     resident_gb: process.resourceUsage().maxRSS / 1e6,
-    gflop_per_image: flopsPerPicture() / 1e9,
-    share_of_matmul_peak: (rate(measured[measured.length >> 1]) * flopsPerPicture()) / peakFlops(),
+    gflop_per_image: flopsPerImage() / 1e9,
+    share_of_matmul_peak: (rate(measured[measured.length >> 1]) * flopsPerImage()) / peakFlops(),
     tensors: tf.memory().numTensors,
   }),
 );

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { load, percentile } from './http-load.js';
 import { median } from './median.js';
-import { PICTURES, photographs } from './photographs.js';
+import { IMAGES, photographs } from './photographs.js';
 import { memoryOf } from './process-tree.js';
 import { startServer } from './start-server.js';
 
@@ -18,7 +18,7 @@ const CLIENTS = 2;
 
 /** @param seconds  of load in every turn */
 export async function views(rounds: number, seconds: number): Promise<void> {
-  if (!existsSync(PICTURES)) return console.log(`skipped: needs ${PICTURES}`);
+  if (!existsSync(IMAGES)) return console.log(`skipped: needs ${IMAGES}`);
   const folder = mkdtempSync(join(tmpdir(), 'alexnet-bench-'));
   const children: ChildProcess[] = [];
   try {
@@ -27,10 +27,10 @@ export async function views(rounds: number, seconds: number): Promise<void> {
       `${machine}; AlexNet, 1000 classes, ten crops; ${CLIENTS} clients, ${rounds} rounds of ${seconds} s in turn`,
     );
     execFileSync(process.execPath, [FILES, folder], { stdio: 'inherit' });
-    const pictures = await photographs();
+    const images = await photographs();
     const server = await startServer(join(folder, 'image.onnx'), CLIENTS, children);
     const turn = () =>
-      load({ url: server.url, path: '/classify', live: '/v2/health/live', pictures, clients: CLIENTS, seconds });
+      load({ url: server.url, path: '/classify', live: '/v2/health/live', images, clients: CLIENTS, seconds });
     await turn(); // the first images are the slowest
     const alone = memoryOf(server.process.pid!).now;
     const p95: Record<'without' | 'with', number[]> = { without: [], with: [] };
@@ -38,7 +38,7 @@ export async function views(rounds: number, seconds: number): Promise<void> {
     for (let round = 0; round < rounds; round++) {
       p95.without.push(percentile((await turn()).latencies, 0.95));
       const leaving = new AbortController();
-      const looking = look(server.url, pictures[round], leaving.signal);
+      const looking = look(server.url, images[round], leaving.signal);
       p95.with.push(percentile((await turn()).latencies, 0.95));
       leaving.abort();
       places += await looking;
@@ -58,11 +58,11 @@ export async function views(rounds: number, seconds: number): Promise<void> {
 }
 
 /** Map after map until `signal`. @returns places computed */
-async function look(url: string, picture: Buffer, signal: AbortSignal): Promise<number> {
+async function look(url: string, image: Buffer, signal: AbortSignal): Promise<number> {
   let places = 0;
   try {
     for (;;) {
-      const body = new Uint8Array(picture);
+      const body = new Uint8Array(image);
       const response = await fetch(`${url}/explain/occlusion?stride=8`, { method: 'POST', body, signal });
       for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
         places += 8 * (chunk.match(/"progress"/g)?.length ?? 0);

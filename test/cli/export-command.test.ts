@@ -103,11 +103,11 @@ describe('alexnet export of a model on disk', () => {
       ['picture', 'probabilities'],
     );
     const session = await ort.InferenceSession.create(out);
-    const pictures = numbers(2 * 11 * 9 * 3, 9);
-    const { probabilities } = await session.run({ picture: new ort.Tensor('float32', pictures, [2, 11, 9, 3]) });
+    const images = numbers(2 * 11 * 9 * 3, 9);
+    const { probabilities } = await session.run({ image: new ort.Tensor('float32', images, [2, 11, 9, 3]) });
     await tf.setBackend('cpu');
     const model = await loadGraphModelFile(at('graph', 'model.json'));
-    const expected = (model.predict(tf.tensor4d(pictures, [2, 11, 9, 3])) as tf.Tensor).dataSync();
+    const expected = (model.predict(tf.tensor4d(images, [2, 11, 9, 3])) as tf.Tensor).dataSync();
     assert.deepEqual(probabilities.dims, [2, 4]);
     for (const [i, value] of expected.entries())
       assert.ok(Math.abs(value - (probabilities.data[i] as number)) < 1e-6, `${i}: ${probabilities.data[i]}, ${value}`);

@@ -5,7 +5,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it, type TestContext } from 'node:test';
 import { CLI, start, until } from '../serve/running.js';
-import { plainPng, writeFiles } from '../train/data/tiny-pictures.js';
+import { plainPng, writeFiles } from '../train/data/tiny-images.js';
 import { npmProject } from '../train/temporary-project.js';
 
 const POSIX = process.platform === 'win32' ? 'Windows has no such signals' : false;

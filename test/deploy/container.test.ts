@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { corner } from '../serve/pictures.js';
+import { corner } from '../serve/images.js';
 import { post, until } from '../serve/running.js';
 import { writeTinyModel } from '../serve/tiny-model.js';
 import { freePort } from './free-port.js';
@@ -124,8 +124,8 @@ test('the container serves on a read-only root as uid 1000, ready once the model
   // Halted, so that all are in line when the signal comes.
   const [, ...inference] = processes;
   for (const pid of inference) process.kill(pid, 'SIGSTOP');
-  const picture = await corner(1).png().toBuffer();
-  const answers = Array.from({ length: IN_LINE }, () => post(url, picture));
+  const image = await corner(1).png().toBuffer();
+  const answers = Array.from({ length: IN_LINE }, () => post(url, image));
   const metrics = async () => (await fetch(`${url}/metrics`)).text();
   await until(async () => (await metrics()).includes(`\nnv_inference_pending_request_count ${IN_LINE}\n`), 5000);
   const ended = once(child, 'exit');

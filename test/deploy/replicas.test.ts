@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { DEFAULTS } from '../../serve/server.js';
 import { load } from '../bench/http-load.js';
-import { corner, order } from '../serve/pictures.js';
+import { corner, order } from '../serve/images.js';
 import { errorOf, post } from '../serve/running.js';
 import { writeTinyModel } from '../serve/tiny-model.js';
 import { hasNginx, startNginx } from './nginx.js';
@@ -32,7 +32,7 @@ test('a rolling restart behind nginx loses no request, and nginx hands on what t
     url,
     path: '/classify',
     live: '/v2/health/ready',
-    pictures: [await corner(0).png().toBuffer(), await corner(2, 640, 480).jpeg().toBuffer()],
+    images: [await corner(0).png().toBuffer(), await corner(2, 640, 480).jpeg().toBuffer()],
     clients: CLIENTS,
     seconds: 0,
     during: restarts,

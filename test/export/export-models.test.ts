@@ -74,8 +74,8 @@ describe('any layers model as an ONNX file', () => {
         for (const gone of ['BatchNormalization', 'Identity', 'Dropout', 'Cast'])
           if (name !== 'recurrent' && name !== 'twoInputs')
             assert.equal(operators[gone], undefined, `${gone} at opset ${opset}`);
-        const pictures = model.inputs.some(({ shape }) => shape.length === 4);
-        if (pictures) assert.ok((operators.Transpose ?? 0) <= 2, `${operators.Transpose} transposes`);
+        const images = model.inputs.some(({ shape }) => shape.length === 4);
+        if (images) assert.ok((operators.Transpose ?? 0) <= 2, `${operators.Transpose} transposes`);
         const graph = onnx.ModelProto.decode(exported.encode()).graph!;
         const lengths = graph.input!.map(({ type }) => type!.tensorType!.shape!.dim![0].dimParam);
         assert.ok(lengths.every((length) => length === 'N'));

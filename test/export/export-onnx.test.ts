@@ -66,13 +66,13 @@ describe('an exported network', () => {
         );
         const nchw = new Float32Array(nhwc.length);
         nhwc.forEach((value, at) => {
-          const [channel, column, row, picture] = [
+          const [channel, column, row, image] = [
             at % 3,
             Math.floor(at / 3) % inputPx,
             Math.floor(at / 3 / inputPx) % inputPx,
             Math.floor(at / 3 / inputPx ** 2),
           ];
-          nchw[((picture * 3 + channel) * inputPx + row) * inputPx + column] = value;
+          nchw[((image * 3 + channel) * inputPx + row) * inputPx + column] = value;
         });
         const { logits } = await session.run({ input: new ort.Tensor('float32', nchw, [batch, 3, inputPx, inputPx]) });
         assert.deepEqual(logits.dims, [batch, labels.length]);
@@ -100,10 +100,10 @@ describe('an exported network', () => {
       const options = { ...optionsFor(name, 'image'), crops: asked };
       const { model, metadata } = await exportClassifier(net, options);
       const { imagePx, inputPx } = options;
-      const pictures = Uint8Array.from({ length: 2 * imagePx * imagePx * 3 }, (_, i) => (i * 7 + (i >> 5) * 31) % 256);
+      const images = Uint8Array.from({ length: 2 * imagePx * imagePx * 3 }, (_, i) => (i * 7 + (i >> 5) * 31) % 256);
       const session = await ort.InferenceSession.create(model.encode());
       const { probabilities } = await session.run({
-        image: new ort.Tensor('uint8', pictures, [2, imagePx, imagePx, 3]),
+        image: new ort.Tensor('uint8', images, [2, imagePx, imagePx, 3]),
       });
       const ten = tenCrops(imagePx, inputPx);
       const crops = positions.map((position) => ten[position]);
@@ -113,7 +113,7 @@ describe('an exported network', () => {
         // Written from the definition, pixel by pixel, not with the code under test.
         const input = new Float32Array(2 * inputPx * inputPx * 3);
         for (let at = 0; at < input.length; at++) {
-          const [channel, column, row, picture] = [
+          const [channel, column, row, image] = [
             at % 3,
             Math.floor(at / 3) % inputPx,
             Math.floor(at / 3 / inputPx) % inputPx,
@@ -121,7 +121,7 @@ describe('an exported network', () => {
           ];
           const x = left + (mirror ? inputPx - 1 - column : column);
           const pixel = ((top + row) * imagePx + x) * 3 + channel;
-          input[at] = pictures[picture * imagePx * imagePx * 3 + pixel] - options.mean[pixel];
+          input[at] = images[image * imagePx * imagePx * 3 + pixel] - options.mean[pixel];
         }
         const single = tf.tidy(() =>
           tf.softmax(net.predict(tf.tensor(input, [2, inputPx, inputPx, 3])) as tf.Tensor).dataSync(),
@@ -193,8 +193,8 @@ describe('an exported network', () => {
       ['cifar10-11pct', 24],
     ] as const) {
       const net = buildNetwork(findNetwork(name), { classes: 4, seed: 3, width: inputPx === 227 ? 0.0625 : undefined });
-      const pictures = numbers(2 * 3 * inputPx ** 2, 7).map((value) => value * 120);
-      const input = new ort.Tensor('float32', pictures, [2, 3, inputPx, inputPx]);
+      const images = numbers(2 * 3 * inputPx ** 2, 7).map((value) => value * 120);
+      const input = new ort.Tensor('float32', images, [2, 3, inputPx, inputPx]);
       const logits: Float32Array[] = [];
       for (const lrn of ['op', 'conv'] as const) {
         const { model } = await exportClassifier(net, { ...optionsFor(name, 'tensor'), lrn });

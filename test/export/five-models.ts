@@ -87,9 +87,9 @@ function perceptron(): tfl.LayersModel {
 
 /** An image and a vector in, two results out. */
 function twoInputs(): tfl.LayersModel {
-  const picture = tfl.input({ shape: [9, 7, 3], name: 'picture' });
+  const image = tfl.input({ shape: [9, 7, 3], name: 'picture' });
   const facts = tfl.input({ shape: [6], name: 'facts' });
-  const conv = through(layers.conv2d({ filters: 4, kernelSize: 3, activation: 'relu' }), picture);
+  const conv = through(layers.conv2d({ filters: 4, kernelSize: 3, activation: 'relu' }), image);
   const map = through(layers.batchNormalization({}), conv);
   const flat = through(layers.flatten(), map);
   const joined = through(
@@ -98,7 +98,7 @@ function twoInputs(): tfl.LayersModel {
     through(layers.dense({ units: 10, activation: 'softplus' }), facts),
   );
   const score = through(layers.dense({ units: 1, name: 'score' }), joined);
-  return tfl.model({ inputs: [picture, facts], outputs: [score, map], name: 'two-inputs' });
+  return tfl.model({ inputs: [image, facts], outputs: [score, map], name: 'two-inputs' });
 }
 
 /** Words in, through a recurrent layer whose state begins with zeros for every row. */

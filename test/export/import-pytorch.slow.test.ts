@@ -28,10 +28,10 @@ async function difference(file: string, name: string, options: ImportOptions = {
   const spec = findNetwork(name);
   const { model, mean } = await importNetwork(join(folder, file), spec, options);
   const { imagePx, inputPx } = spec;
-  const picture = await readFile(join(folder, 'picture.bin'));
+  const image = await readFile(join(folder, 'picture.bin'));
   const [r, g, b] = mean.subarray(0, 3);
   assert.equal(mean.length, imagePx ** 2 * 3);
-  const input = Float32Array.from(picture, (pixel, i) => pixel - [r, g, b][i % 3]);
+  const input = Float32Array.from(image, (pixel, i) => pixel - [r, g, b][i % 3]);
   const logits = (model.predict(tf.tensor4d(input, [1, inputPx, inputPx, 3])) as tf.Tensor).dataSync();
   const expected = new Float32Array(Uint8Array.from(await readFile(join(folder, 'logits.bin'))).buffer);
   assert.equal(logits.length, 1000);

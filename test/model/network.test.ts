@@ -19,7 +19,7 @@ const build = (spec: NetworkSpec, options: Partial<NetworkOptions> = {}) =>
   buildNetwork(spec, { classes: 7, seed: 5, width: WIDTH, ...options });
 
 /** Images with their mean subtracted: −128 … 128 or so. */
-const pictures = (spec: NetworkSpec, count: number) =>
+const images = (spec: NetworkSpec, count: number) =>
   tf.mul(noise('pictures', [count, spec.inputPx, spec.inputPx, 3]), 60) as tf.Tensor4D;
 
 for (const spec of SPECS) {
@@ -39,7 +39,7 @@ for (const spec of SPECS) {
 
   test(`${spec.name}: saves and loads topology and weights with the same logits`, async () => {
     const model = build(spec);
-    const x = pictures(spec, 2);
+    const x = images(spec, 2);
     const logits = model.predict(x) as tf.Tensor;
     assert.deepEqual(logits.shape, [2, 7]);
     let saved: tf.io.ModelArtifacts | undefined;
@@ -61,7 +61,7 @@ for (const spec of SPECS) {
     const small = { ...spec, inputPx: Math.min(spec.inputPx, 67) };
     const model = build(small);
     reseedDropout(model, 0);
-    const x = pictures(small, 2);
+    const x = images(small, 2);
     const loss = () => {
       const logits = model.apply(x, { training: true }) as tf.Tensor2D;
       return tf.neg(tf.sum(tf.slice(tf.logSoftmax(logits), [0, 3], [2, 1]))) as tf.Scalar;
@@ -110,7 +110,7 @@ test('AlexNet normalises after ReLU, before pooling; CaffeNet after pooling', ()
 
 test('answers the same without training, whatever masks were drawn', () => {
   const model = build(NETWORKS.alexnet);
-  const x = pictures(NETWORKS.alexnet, 1);
+  const x = images(NETWORKS.alexnet, 1);
   const before = (model.predict(x) as tf.Tensor).dataSync();
   const trained = (model.apply(x, { training: true }) as tf.Tensor).dataSync();
   assert.notDeepEqual(trained, before);
@@ -120,7 +120,7 @@ test('answers the same without training, whatever masks were drawn', () => {
 test('leaves no tensors behind', () => {
   const before = tf.memory().numTensors;
   const model = build(NETWORKS['cifar10-11pct']);
-  const x = pictures(NETWORKS['cifar10-11pct'], 1);
+  const x = images(NETWORKS['cifar10-11pct'], 1);
   tf.dispose([model.predict(x), x]);
   model.dispose();
   // the test's own product by 60 makes one more

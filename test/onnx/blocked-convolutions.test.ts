@@ -14,8 +14,8 @@ function forwardAndBackward(xShape: number[], kernelShape: number[], stride: num
   const x = tensor<tf.Rank.R4>(xShape, 1);
   const kernel = tensor<tf.Rank.R4>(kernelShape, 2);
   const bias = tensor<tf.Rank.R1>([kernelShape[3]], 3);
-  const net = (picture: tf.Tensor4D, weights: tf.Tensor4D) =>
-    tf.relu(tf.add(groupedConv2d(picture, weights, [stride, stride], 'same', groups), bias)) as tf.Tensor4D;
+  const net = (image: tf.Tensor4D, weights: tf.Tensor4D) =>
+    tf.relu(tf.add(groupedConv2d(image, weights, [stride, stride], 'same', groups), bias)) as tf.Tensor4D;
   const y = net(x, kernel);
   const [dx, dKernel] = tf.grads((a: tf.Tensor, b: tf.Tensor) => net(a as tf.Tensor4D, b as tf.Tensor4D))(
     [x, kernel],

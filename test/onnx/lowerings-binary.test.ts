@@ -35,7 +35,7 @@ const ARITHMETIC: Record<string, Op> = {
 const COMPARISONS: Op[] = [tf.equal, tf.notEqual, tf.greater, tf.greaterEqual, tf.less, tf.lessEqual];
 
 /** In NCHW in memory: [2, 4, 3, 6]. */
-const picture = (seed: number) =>
+const image = (seed: number) =>
   tf.conv2d(
     tensor<tf.Rank.R4>([2, 5, 4, 3], seed) as tf.Tensor4D,
     tensor<tf.Rank.R4>([2, 2, 3, 6], 7) as tf.Tensor4D,
@@ -99,12 +99,12 @@ describe('arithmetic on two tensors', () => {
 
   it('agrees on what lies in NCHW, with slopes of every shape that fits', () =>
     sameOnBoth(() => [
-      tf.prelu(picture(1), tensor([6], 2)),
-      tf.prelu(picture(1), tensor([4, 3, 6], 2)),
-      tf.prelu(tensor([6], 3), picture(1)),
-      tf.mod(picture(1), picture(2)),
-      tf.atan2(tensor([4, 1, 6], 5), picture(2)),
-      tf.squaredDifference(picture(2), tensor([3, 6], 5)),
+      tf.prelu(image(1), tensor([6], 2)),
+      tf.prelu(image(1), tensor([4, 3, 6], 2)),
+      tf.prelu(tensor([6], 3), image(1)),
+      tf.mod(image(1), image(2)),
+      tf.atan2(tensor([4, 1, 6], 5), image(2)),
+      tf.squaredDifference(image(2), tensor([3, 6], 5)),
     ]));
 
   const differentiable: Record<string, Op> = {
@@ -151,7 +151,7 @@ describe('comparison and logic', () => {
   it('agree on integers with floats', () =>
     sameOnBoth(() => COMPARISONS.map((op) => op(tf.tensor([2, 3], [2, 1], 'int32'), tensor([4])))));
   it('agree on what lies in NCHW', () =>
-    sameOnBoth(() => [tf.notEqual(picture(1), picture(1)), tf.less(picture(1), tensor([3, 1], 3))]));
+    sameOnBoth(() => [tf.notEqual(image(1), image(1)), tf.less(image(1), tensor([3, 1], 3))]));
 
   it('agree in the choice between tensors of all types', () =>
     sameOnBoth(() => {
@@ -162,7 +162,7 @@ describe('comparison and logic', () => {
         tf.where(mask, of('int32', 1), of('int32', 2)),
         tf.where(mask, of('int32', 1), of('float32', 2)),
         tf.where(mask, of('bool', 1), of('int32', 2)),
-        tf.where(tf.greater(picture(1), 0), picture(2), picture(3)),
+        tf.where(tf.greater(image(1), 0), image(2), image(3)),
       ];
     }));
 });
@@ -177,7 +177,7 @@ describe('einstein sums', () => {
       tf.einsum('ijk->kj', a()),
       tf.einsum(',ij->ji', tf.scalar(3), tensor([2, 3])),
       tf.einsum('ij,jk->ik', tf.tensor([1, -2, 3, 4, 5, 6], [2, 3], 'int32'), tf.tensor([7, 8, -9], [3, 1], 'int32')),
-      tf.einsum('nhwc,co->nhwo', picture(1), tensor([6, 5], 4)),
+      tf.einsum('nhwc,co->nhwo', image(1), tensor([6, 5], 4)),
     ]));
   it('name at the call what is wrong', async () => {
     await tf.setBackend('onnxruntime');

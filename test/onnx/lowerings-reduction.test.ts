@@ -10,7 +10,7 @@ import { sameOnBoth, tensor } from './on-both.js';
 const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
 
 /** In NCHW in memory: [2, 4, 3, 6]. */
-const picture = () =>
+const image = () =>
   tf.conv2d(
     tensor<tf.Rank.R4>([2, 5, 4, 3]) as tf.Tensor4D,
     tensor<tf.Rank.R4>([2, 2, 3, 6], 7) as tf.Tensor4D,
@@ -35,13 +35,13 @@ describe('reductions', () => {
 
   it('agree on what lies in NCHW', () =>
     sameOnBoth(() => [
-      tf.min(picture(), [1, 2]),
-      tf.max(picture(), 3, true),
-      tf.prod(tf.mul(picture(), 2), 1),
-      tf.all(tf.greater(picture(), -1), [0, 3]),
-      tf.any(tf.greater(picture(), 1), [1]),
-      tf.argMin(picture(), 3),
-      tf.argMax(picture(), 1),
+      tf.min(image(), [1, 2]),
+      tf.max(image(), 3, true),
+      tf.prod(tf.mul(image(), 2), 1),
+      tf.all(tf.greater(image(), -1), [0, 3]),
+      tf.any(tf.greater(image(), 1), [1]),
+      tf.argMin(image(), 3),
+      tf.argMax(image(), 1),
     ]));
 
   const ROWS = [
@@ -113,8 +113,8 @@ describe('running sums and products', () => {
       tf.cumprod(tf.tensor([2, 0, inf, 1, 5])),
       tf.cumsum(tf.tensor([1, inf, -inf, 2])),
       tf.cumsum(tf.tensor([1, nan, 2]), 0, true, true),
-      tf.cumsum(picture(), 3),
-      tf.cumprod(picture(), 1),
+      tf.cumsum(image(), 3),
+      tf.cumprod(image(), 1),
     ]));
   it('agree in the gradient of the sum', () =>
     sameOnBoth(() => tf.grad((x) => tf.sum(tf.mul(tf.cumsum(x, 1), tensor([2, 5], 8))))(tensor([2, 5], 4))));

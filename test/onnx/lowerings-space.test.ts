@@ -265,13 +265,13 @@ describe('resizing', () => {
 });
 
 describe('pictures', () => {
-  const picture = () => tensor([2, 5, 7, 4], 3) as T4;
-  it('agree flipped', () => sameOnBoth(() => tf.image.flipLeftRight(picture())));
+  const image = () => tensor([2, 5, 7, 4], 3) as T4;
+  it('agree flipped', () => sameOnBoth(() => tf.image.flipLeftRight(image())));
   it('agree turned by an angle, with each kind of fill', () =>
     sameOnBoth(() => [
-      tf.image.rotateWithOffset(picture(), 0.4),
-      tf.image.rotateWithOffset(picture(), -1.2, 0.5, [0.3, 0.6]),
-      tf.image.rotateWithOffset(picture(), 2, [3, 7, 5], 0.25),
+      tf.image.rotateWithOffset(image(), 0.4),
+      tf.image.rotateWithOffset(image(), -1.2, 0.5, [0.3, 0.6]),
+      tf.image.rotateWithOffset(image(), 2, [3, 7, 5], 0.25),
     ]));
   for (const method of ['bilinear', 'nearest'] as const)
     it(`agree in boxes cut out and resized, ${method}`, () =>
@@ -283,7 +283,7 @@ describe('pictures', () => {
           [-0.2, 0.5, 1.3, 0.8],
         ];
         const cut = (size: [number, number]) =>
-          tf.image.cropAndResize(picture(), tf.tensor2d(corners), tf.tensor1d([1, 0, 1, 0], 'int32'), size, method, 9);
+          tf.image.cropAndResize(image(), tf.tensor2d(corners), tf.tensor1d([1, 0, 1, 0], 'int32'), size, method, 9);
         return [cut([3, 4]), cut([10, 13]), cut([1, 6]), cut([6, 1])];
       }));
   it('agree when depth becomes space', () => sameOnBoth(() => tf.depthToSpace(tensor([2, 3, 5, 12], 4) as T4, 2)));

@@ -39,7 +39,7 @@ const integers = () => tf.tensor1d([0, 1, -1, 2, -3, 7, 100, -100, 2 ** 24, -5],
 const booleans = () => tf.tensor1d([true, false, true], 'bool');
 
 /** In NCHW in memory. */
-const picture = () =>
+const image = () =>
   tf.conv2d(
     tensor<tf.Rank.R4>([2, 5, 4, 3]) as tf.Tensor4D,
     tensor<tf.Rank.R4>([2, 2, 3, 6], 7) as tf.Tensor4D,
@@ -108,7 +108,7 @@ describe('kernels on one tensor', () => {
     }));
 
   it('agree on what lies in NCHW', () =>
-    sameOnBoth(() => [tf.round(picture()), tf.log1p(tf.abs(picture())), tf.step(picture(), 0.5), tf.isNaN(picture())]));
+    sameOnBoth(() => [tf.round(image()), tf.log1p(tf.abs(image())), tf.step(image(), 0.5), tf.isNaN(image())]));
 
   const whole: Op[] = [tf.abs, tf.neg, tf.sign, tf.relu, tf.relu6, tf.round, tf.step, tf.leakyRelu, tf.erf];
   it('agree on integers', () =>

@@ -80,10 +80,10 @@ function averageWithoutPadding(
 ): T4 {
   const info = tf.backend_util.computePool2DInfo(x.shape, size, strides, 1, pad);
   const { top, bottom, left, right } = info.padInfo;
-  const sums = (picture: T4) =>
+  const sums = (image: T4) =>
     tf.mul(
       tf.avgPool(
-        tf.pad(picture, [
+        tf.pad(image, [
           [0, 0],
           [top, bottom],
           [left, right],

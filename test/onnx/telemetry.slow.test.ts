@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { CLI, start, until } from '../serve/running.js';
 import { writeTinyModel } from '../serve/tiny-model.js';
-import { temporaryFolder } from '../train/data/tiny-pictures.js';
+import { temporaryFolder } from '../train/data/tiny-images.js';
 
 const hasStrace = spawnSync('strace', ['--version']).status === 0;
 

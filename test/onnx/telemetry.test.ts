@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { corner } from '../serve/pictures.js';
+import { corner } from '../serve/images.js';
 import { CLI, post, start } from '../serve/running.js';
 import { writeTinyModel } from '../serve/tiny-model.js';
-import { plainPng, temporaryFolder, writeFiles } from '../train/data/tiny-pictures.js';
+import { plainPng, temporaryFolder, writeFiles } from '../train/data/tiny-images.js';
 
 const DIST = fileURLToPath(new URL('../../', import.meta.url));
 

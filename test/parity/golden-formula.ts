@@ -6,7 +6,7 @@
 /** Streams of a seed; 0 to 15 are the weights, in the order of the layers, kernel before bias. */
 const SIGN_STREAM = 30;
 const SAMPLE_STREAM = 31;
-const PICTURE_STREAM = 32; // image p: PICTURE_STREAM + p
+const IMAGE_STREAM = 32; // image p: PICTURE_STREAM + p
 
 /** MurmurHash3's finaliser on 32 bits. */
 function mix(h: number): number {
@@ -33,10 +33,10 @@ export function uniform(seed: number, stream: number, length: number, bound: num
 }
 
 /** Images one after the other, each in order c, h, w. */
-export function picturesNchw(seed: number, numbers: number[], pixels: number, bound: number): Float32Array {
+export function imagesNchw(seed: number, numbers: number[], pixels: number, bound: number): Float32Array {
   const values = new Float32Array(numbers.length * pixels);
-  numbers.forEach((picture, n) => {
-    values.set(uniform(seed, PICTURE_STREAM + picture, pixels, bound), n * pixels);
+  numbers.forEach((image, n) => {
+    values.set(uniform(seed, IMAGE_STREAM + image, pixels, bound), n * pixels);
   });
   return values;
 }

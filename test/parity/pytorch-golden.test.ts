@@ -10,7 +10,7 @@ import { exportClassifier } from '../../export/classifier.js';
 import { ALEXNET } from '../../model/alexnet.js';
 import { buildNetwork } from '../../model/network.js';
 import { assertNear, TOLERANCE } from './difference.js';
-import { picturesNchw, samplePositions, signedSum, uniform } from './golden-formula.js';
+import { imagesNchw, samplePositions, signedSum, uniform } from './golden-formula.js';
 import { oneStep, type StepValues, setWeights } from './one-step.js';
 import { nchwToNhwc, tfjsToTorch, torchToTfjs } from './torch-layout.js';
 
@@ -26,7 +26,7 @@ interface TensorSummary {
 
 interface GoldenCase {
   seed: number;
-  pictures: number[];
+  imageNumbers: number[];
   labels: number[];
   loss: number;
   logits: number[];
@@ -36,7 +36,7 @@ interface GoldenCase {
 
 interface Golden {
   classes: number;
-  pictureBound: number;
+  imageBound: number;
   weights: { name: string; torchShape: number[]; bound: number }[];
   cases: GoldenCase[];
 }
@@ -56,8 +56,8 @@ function setGoldenWeights(model: tfl.LayersModel, { seed }: GoldenCase): void {
   });
 }
 
-function runCase(model: tfl.LayersModel, { seed, pictures, labels }: GoldenCase): StepValues {
-  const images = picturesNchw(seed, pictures, 3 * SIDE * SIDE, GOLDEN.pictureBound);
+function runCase(model: tfl.LayersModel, { seed, imageNumbers, labels }: GoldenCase): StepValues {
+  const images = imagesNchw(seed, imageNumbers, 3 * SIDE * SIDE, GOLDEN.imageBound);
   return oneStep(model, nchwToNhwc(images, 3, SIDE), Int32Array.from(labels));
 }
 
@@ -94,7 +94,7 @@ function assertSummary(
 }
 
 /** Logits of the exported file, in onnxruntime's ordinary interface, for the weights and images of a case. */
-async function exportedLogits(model: tfl.LayersModel, { seed, pictures }: GoldenCase): Promise<Float32Array> {
+async function exportedLogits(model: tfl.LayersModel, { seed, imageNumbers }: GoldenCase): Promise<Float32Array> {
   const exported = await exportClassifier(model, {
     head: 'tensor',
     opset: 13,
@@ -104,8 +104,10 @@ async function exportedLogits(model: tfl.LayersModel, { seed, pictures }: Golden
     metadata: { model: 'alexnet', labels: [], meanRgb: [0, 0, 0], dataset: 'golden', toolVersion: '0' },
   });
   const session = await ort.InferenceSession.create(exported.model.encode());
-  const images = picturesNchw(seed, pictures, 3 * SIDE * SIDE, GOLDEN.pictureBound);
-  const { logits } = await session.run({ input: new ort.Tensor('float32', images, [pictures.length, 3, SIDE, SIDE]) });
+  const images = imagesNchw(seed, imageNumbers, 3 * SIDE * SIDE, GOLDEN.imageBound);
+  const { logits } = await session.run({
+    input: new ort.Tensor('float32', images, [imageNumbers.length, 3, SIDE, SIDE]),
+  });
   await session.release();
   return logits.data as Float32Array;
 }

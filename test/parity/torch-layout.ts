@@ -58,8 +58,8 @@ export function nchwToNhwc(values: Float32Array, channels: number, side: number)
   const plane = side * side;
   for (let i = 0; i < values.length; i++) {
     const channel = Math.floor(i / plane) % channels;
-    const picture = Math.floor(i / plane / channels);
-    result[(picture * plane + (i % plane)) * channels + channel] = values[i];
+    const image = Math.floor(i / plane / channels);
+    result[(image * plane + (i % plane)) * channels + channel] = values[i];
   }
   return result;
 }

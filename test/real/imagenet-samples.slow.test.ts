@@ -17,14 +17,14 @@ interface Answer {
 
 describe('AlexNet with 200 classes on real photographs', needs(ARCHIVE), () => {
   let folder: string;
-  const pictures = new Map<string, Buffer>();
+  const images = new Map<string, Buffer>();
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'alexnet-real-'));
     for await (const entry of createReadStream(realData(ARCHIVE)!).pipe(extract())) {
       const chunks: Buffer[] = [];
       for await (const chunk of entry) chunks.push(chunk as Buffer);
       if (entry.header.type === 'file' && entry.header.name.endsWith('.JPEG'))
-        pictures.set(basename(entry.header.name), Buffer.concat(chunks));
+        images.set(basename(entry.header.name), Buffer.concat(chunks));
     }
   });
   after(() => rm(folder, { recursive: true, force: true }));
@@ -66,12 +66,12 @@ describe('AlexNet with 200 classes on real photographs', needs(ARCHIVE), () => {
   });
 
   it('answers every photograph over HTTP, with what classify says', async () => {
-    assert.equal(pictures.size, 200);
+    assert.equal(images.size, 200);
     const file = join(folder, 'alexnet.onnx');
     const server = await serve(file);
     const answers = new Map<string, Answer>();
     try {
-      for (const [name, body] of pictures) {
+      for (const [name, body] of images) {
         const response = await fetch(`${server.url}/classify`, { method: 'POST', body: new Uint8Array(body) });
         assert.equal(response.status, 200, `${name}: ${response.status}`);
         answers.set(name, (await response.json()) as Answer);
@@ -79,8 +79,8 @@ describe('AlexNet with 200 classes on real photographs', needs(ARCHIVE), () => {
     } finally {
       assert.equal(await server.stop(), 0);
     }
-    for (const [name, body] of pictures) await writeFile(join(folder, name), body);
-    const names = [...pictures.keys()];
+    for (const [name, body] of images) await writeFile(join(folder, name), body);
+    const names = [...images.keys()];
     const { results } = await json<{ results: (Answer & { image: string })[] }>(
       'classify',
       '--model',

@@ -146,10 +146,10 @@ test('understands what Hugging Face’s exporter leaves next to a model', async 
 
 test('decodes an image to the square that the crops are cut from', async () => {
   const { decode } = await open(beside({ float: true }, { 'config.json': { input } }));
-  const picture = await sharp(SQUARE, { raw: { width: PX, height: PX, channels: 3 } })
+  const image = await sharp(SQUARE, { raw: { width: PX, height: PX, channels: 3 } })
     .png()
     .toBuffer();
-  assert.deepEqual(await decode(picture), Buffer.from(SQUARE));
+  assert.deepEqual(await decode(image), Buffer.from(SQUARE));
 });
 
 const labelled = { labels: QUARTERS };

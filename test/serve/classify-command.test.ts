@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { formatPredictions } from '../../serve/format-predictions.js';
-import { corner, pattern } from './pictures.js';
+import { corner, pattern } from './images.js';
 import { alexnet, post, running } from './running.js';
 import { writeTinyModel } from './tiny-model.js';
 
@@ -12,12 +12,12 @@ const folder = mkdtempSync(join(tmpdir(), 'alexnet-classify-command-'));
 after(() => rmSync(folder, { recursive: true }));
 const model = writeTinyModel(join(folder, 'tiny.onnx'));
 
-const PICTURES = {
+const IMAGES = {
   'corner.png': await corner(2, 32, 24).png().toBuffer(),
   'turned.jpg': await pattern(100, 70).withMetadata({ orientation: 6 }).jpeg().toBuffer(),
   'small.webp': await corner(1, 5, 3).webp().toBuffer(),
 };
-const paths = Object.entries(PICTURES).map(([name, bytes]) => {
+const paths = Object.entries(IMAGES).map(([name, bytes]) => {
   writeFileSync(join(folder, name), bytes);
   return join(folder, name);
 });
@@ -37,7 +37,7 @@ test('gives exactly what the server answers', async () => {
   const { results, crops } = JSON.parse(await command.line);
   assert.equal(crops, 1);
   assert.equal(await command.ended, 0);
-  for (const [i, bytes] of Object.values(PICTURES).entries()) {
+  for (const [i, bytes] of Object.values(IMAGES).entries()) {
     const reply = (await (await post(url, bytes)).json()) as { predictions: unknown };
     assert.deepEqual(results[i], { image: paths[i], predictions: reply.predictions });
   }
@@ -45,7 +45,7 @@ test('gives exactly what the server answers', async () => {
 
 test('names what cannot be read, answers the rest and ends with 1', async () => {
   const broken = join(folder, 'broken.png');
-  writeFileSync(broken, PICTURES['corner.png'].subarray(0, 60));
+  writeFileSync(broken, IMAGES['corner.png'].subarray(0, 60));
   const text = join(folder, 'text.jpg');
   writeFileSync(text, 'no image');
   const images = [broken, join(folder, 'none.jpg'), text, folder, paths[0]];

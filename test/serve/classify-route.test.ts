@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import sharp, { type Sharp } from 'sharp';
-import { corner, pattern } from './pictures.js';
+import { corner, pattern } from './images.js';
 import { errorOf, post, running } from './running.js';
 import { METADATA, QUARTERS, writeTinyModel } from './tiny-model.js';
 
@@ -53,20 +53,20 @@ test('answers an image with its labels, most probable first', async () => {
 test('keeps red, green and blue apart', async () => {
   for (const [c, weight] of [0.5, 0.3, 0.2].entries()) {
     const mask = sharp({ create: { width: 8, height: 8, channels: 3, background: ['#f00', '#0f0', '#00f'][c] } });
-    const picture = await corner(1)
+    const cornerImage = await corner(1)
       .composite([{ input: await mask.png().toBuffer(), blend: 'multiply' }])
       .png()
       .toBuffer();
-    const { predictions } = await answer(post(url, picture));
+    const { predictions } = await answer(post(url, cornerImage));
     const expected = Math.exp(4 * weight) / (Math.exp(4 * weight) + 3);
     assert.ok(Math.abs(predictions[0].probability - expected) < 1e-6, `channel ${c}: ${predictions[0].probability}`);
   }
 });
 
 test('answers as many predictions as top asks for', async () => {
-  const picture = await corner(0).png().toBuffer();
+  const cornerImage = await corner(0).png().toBuffer();
   for (const top of [1, 3, 4]) {
-    assert.equal((await answer(post(url, picture, {}, `/classify?top=${top}`))).predictions.length, top);
+    assert.equal((await answer(post(url, cornerImage, {}, `/classify?top=${top}`))).predictions.length, top);
   }
 });
 
@@ -80,26 +80,26 @@ test('answers 400 when top is out of range', async () => {
 });
 
 test('answers the same whatever type the image is sent as, raw or in a form', async () => {
-  const picture = await corner(3, 40, 24).jpeg().toBuffer();
-  const expected = (await answer(post(url, picture, { 'content-type': 'image/jpeg' }))).predictions;
+  const cornerImage = await corner(3, 40, 24).jpeg().toBuffer();
+  const expected = (await answer(post(url, cornerImage, { 'content-type': 'image/jpeg' }))).predictions;
   for (const type of ['image/png', 'application/octet-stream', 'application/x-www-form-urlencoded']) {
-    assert.deepEqual((await answer(post(url, picture, { 'content-type': type }))).predictions, expected, type);
+    assert.deepEqual((await answer(post(url, cornerImage, { 'content-type': type }))).predictions, expected, type);
   }
   const form = new FormData();
   form.set('comment', 'a corner');
-  form.set('image', new Blob([new Uint8Array(picture)], { type: 'image/jpeg' }), 'corner.jpg');
+  form.set('image', new Blob([new Uint8Array(cornerImage)], { type: 'image/jpeg' }), 'corner.jpg');
   assert.deepEqual((await answer(post(url, form))).predictions, expected);
 });
 
 test('takes a form of just the limit, and answers 413 when its image exceeds it by one byte', async () => {
-  const picture = await corner(1).png().toBuffer();
+  const cornerImage = await corner(1).png().toBuffer();
   for (const [size, status] of [
     [MAX_BYTES, 200],
     [MAX_BYTES + 1, 413],
     [2 * MAX_BYTES, 413],
   ]) {
     const form = new FormData();
-    form.set('image', new Blob([new Uint8Array(picture), new Uint8Array(size - picture.length)]), 'a.png');
+    form.set('image', new Blob([new Uint8Array(cornerImage), new Uint8Array(size - cornerImage.length)]), 'a.png');
     assert.equal((await post(url, form)).status, status, `${size}`);
   }
 });
@@ -138,8 +138,8 @@ test('answers 400 to a form with two images', async () => {
 });
 
 test('takes a body of just the limit, and answers 413 when it exceeds it by one byte, with and without its length', async () => {
-  const picture = await corner(1).png().toBuffer();
-  const padded = (size: number) => Buffer.concat([picture, Buffer.alloc(size - picture.length)]);
+  const cornerImage = await corner(1).png().toBuffer();
+  const padded = (size: number) => Buffer.concat([cornerImage, Buffer.alloc(size - cornerImage.length)]);
   assert.equal((await post(url, padded(MAX_BYTES))).status, 200);
   const error = await errorOf(post(url, padded(MAX_BYTES + 1)));
   assert.deepEqual(error, {
@@ -157,7 +157,7 @@ test('answers 400 to an empty body', async () => {
   assert.deepEqual([error.status, error.code], [400, 'EMPTY_BODY']);
 });
 
-const picture = corner(0, 64, 64);
+const cornerImage = corner(0, 64, 64);
 const SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><image href="file:///etc/passwd"/></svg>';
 const brands = (...names: string[]) =>
   Buffer.concat([
@@ -169,17 +169,17 @@ const NAMED: Record<string, Buffer> = {
   SVG: Buffer.from(`<?xml version="1.0"?>\n<!-- drawn -->\n${SVG}`),
   'an HTML page': Buffer.from('<!doctype html><p>image'),
   PDF: Buffer.from('%PDF-1.7\n'),
-  GIF: await picture.clone().gif().toBuffer(),
-  TIFF: await picture.clone().tiff().toBuffer(),
+  GIF: await cornerImage.clone().gif().toBuffer(),
+  TIFF: await cornerImage.clone().tiff().toBuffer(),
   BMP: Buffer.from('BM\x36\x03\0\0\0\0\0\0\x36\0\0\0', 'latin1'),
-  AVIF: await picture.clone().avif().toBuffer(),
+  AVIF: await cornerImage.clone().avif().toBuffer(),
   HEIC: brands('heic', 'mif1', 'heic'), // as iPhones write it
   'JPEG XL': Buffer.from([0xff, 0x0a, 0xfa, 0x7f]),
   'JPEG 2000': Buffer.from('\0\0\0\x0cjP  \r\n\x87\n', 'latin1'),
   ICO: Buffer.from([0, 0, 1, 0, 1, 0, 16, 16]),
   'a video': brands('isom', 'isom', 'mp41'),
   'a ZIP archive': Buffer.from('PK\x03\x04\x14'),
-  'an image in base64': Buffer.from((await picture.clone().png().toBuffer()).toString('base64')),
+  'an image in base64': Buffer.from((await cornerImage.clone().png().toBuffer()).toString('base64')),
   JSON: Buffer.from('{"inputs": "aaaa"}'),
   'a form without': Buffer.from('--b\r\nContent-Disposition: form-data; name="image"\r\n\r\nx\r\n--b--\r\n'),
 };

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
-import { corner } from './pictures.js';
+import { corner } from './images.js';
 import { running } from './running.js';
 import { writeTinyModel } from './tiny-model.js';
 

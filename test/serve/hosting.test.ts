@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { corner, order } from './pictures.js';
+import { corner, order } from './images.js';
 import { alexnet, alexnetWithFiles, obedient, post, result, running, until } from './running.js';
 import { writeTinyModel } from './tiny-model.js';
 
@@ -22,20 +22,20 @@ async function sample(url: string, name: string): Promise<number> {
 
 test('answers an image it has seen from the cache, byte for byte, within the bytes given', async () => {
   const { url } = await running({ file, cacheBytes: 700 }); // two answers of 16 + 300 bytes
-  const pictures = await Promise.all([0, 1, 2].map((quarter) => corner(quarter).png().toBuffer()));
-  const ask = async (picture: Buffer, path = '/classify?top=2') => {
-    const response = await post(url, picture, {}, path);
+  const images = await Promise.all([0, 1, 2].map((quarter) => corner(quarter).png().toBuffer()));
+  const ask = async (image: Buffer, path = '/classify?top=2') => {
+    const response = await post(url, image, {}, path);
     return { hit: response.headers.get('x-cache'), body: await response.text() };
   };
-  const first = await ask(pictures[0]);
+  const first = await ask(images[0]);
   assert.equal(first.hit, 'MISS');
-  assert.deepEqual(await ask(pictures[0]), { hit: 'HIT', body: first.body });
-  const other = await ask(pictures[0], '/predictions/quarters');
+  assert.deepEqual(await ask(images[0]), { hit: 'HIT', body: first.body });
+  const other = await ask(images[0], '/predictions/quarters');
   assert.equal(other.hit, 'HIT');
-  await ask(pictures[1]);
-  await ask(pictures[2]); // no room for the first any more
-  assert.equal((await ask(pictures[1])).hit, 'HIT');
-  assert.equal((await ask(pictures[0])).hit, 'MISS');
+  await ask(images[1]);
+  await ask(images[2]); // no room for the first any more
+  assert.equal((await ask(images[1])).hit, 'HIT');
+  assert.equal((await ask(images[0])).hit, 'MISS');
   assert.equal(await sample(url, 'nv_cache_num_hits_per_model'), 3);
   assert.equal(await sample(url, 'nv_cache_num_misses_per_model'), 4);
   assert.equal(await sample(url, 'nv_inference_request_success'), 7);
@@ -44,19 +44,19 @@ test('answers an image it has seen from the cache, byte for byte, within the byt
 
 test('keeps no answers unless asked to, nor those of a version that is replaced', async () => {
   const plain = await running({ file });
-  const picture = await corner(0).png().toBuffer();
-  for (let i = 0; i < 2; i++) assert.equal((await post(plain.url, picture)).headers.get('x-cache'), null);
+  const image = await corner(0).png().toBuffer();
+  for (let i = 0; i < 2; i++) assert.equal((await post(plain.url, image)).headers.get('x-cache'), null);
   const own = writeTinyModel(join(folder, 'own.onnx'), { gain: 1 });
   const token = 'a token for tests';
   const { url } = await running({ file: own, cacheBytes: 1e6, adminToken: token });
-  const before = await (await post(url, picture, {}, '/predictions/quarters')).text();
+  const before = await (await post(url, image, {}, '/predictions/quarters')).text();
   writeTinyModel(own, { gain: 2 });
   const load = await fetch(`${url}/v2/repository/models/quarters/load`, {
     method: 'POST',
     headers: { authorization: `Bearer ${token}` },
   });
   assert.equal(load.status, 200);
-  const response = await post(url, picture, {}, '/predictions/quarters');
+  const response = await post(url, image, {}, '/predictions/quarters');
   assert.equal(response.headers.get('x-cache'), 'MISS');
   assert.notEqual(await response.text(), before);
 });
@@ -166,10 +166,10 @@ const inShell = { skip: process.platform === 'win32' && 'needs ulimit' };
 test('starts and answers with 64 open files allowed, views and twenty connections included', inShell, async () => {
   const server = alexnetWithFiles(64, 'serve', '--model', file, '--port', '0', '--provider', 'cpu');
   const { url } = JSON.parse(await server.line);
-  const picture = await corner(0).png().toBuffer();
+  const image = await corner(0).png().toBuffer();
   const ask = ['/explain/layers', '/openapi.json', '/docs/swagger-ui.css', '/'].map((path) => fetch(url + path));
-  const pictures = Array.from({ length: 16 }, () => post(url, picture));
-  const statuses = await Promise.all([...ask, ...pictures].map(async (reply) => (await reply).status));
+  const images = Array.from({ length: 16 }, () => post(url, image));
+  const statuses = await Promise.all([...ask, ...images].map(async (reply) => (await reply).status));
   assert.deepEqual(statuses, Array(20).fill(200));
 });
 

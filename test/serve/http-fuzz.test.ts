@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import sharp from 'sharp';
-import { corner } from './pictures.js';
+import { corner } from './images.js';
 import { errorOf, post, running } from './running.js';
 import { writeTinyModel } from './tiny-model.js';
 
@@ -103,14 +103,14 @@ test('malformed HTTP is answered with 4xx or cut, and harms nobody', async () =>
 });
 
 test('takes exactly the bytes allowed, and refuses one more, a body of unknown length and a compressed one', async () => {
-  const picture = await corner(0).png().toBuffer();
-  const padded = (size: number) => Buffer.concat([picture, Buffer.alloc(size - picture.length)]);
+  const image = await corner(0).png().toBuffer();
+  const padded = (size: number) => Buffer.concat([image, Buffer.alloc(size - image.length)]);
   assert.equal((await post(url, padded(MAX_BYTES))).status, 200);
   assert.equal((await errorOf(post(url, padded(MAX_BYTES + 1)))).code, 'IMAGE_TOO_LARGE');
   const chunk = (size: number) => `${size.toString(16)}\r\n${'x'.repeat(size)}\r\n`;
   const head = 'POST /classify HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n';
   assert.match(await raw(head + chunk(1000).repeat(300)), /^HTTP\/1\.1 413/);
-  assert.equal((await post(url, picture, { 'content-encoding': 'gzip' })).status, 415);
+  assert.equal((await post(url, image, { 'content-encoding': 'gzip' })).status, 415);
 });
 
 test('refuses images that unfold beyond measure, at once and twenty at a time', async () => {
@@ -137,24 +137,24 @@ test('refuses images that unfold beyond measure, at once and twenty at a time', 
 test('opens no format but the three, whatever it is called, and no file that an image names', async () => {
   const canary = join(folder, 'canary.png');
   writeFileSync(canary, await corner(3).png().toBuffer());
-  const picture = corner(1, 32, 32);
+  const image = corner(1, 32, 32);
   const svg = (href: string) =>
     `<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="32" height="32"><image href="${href}" xlink:href="${href}" width="32" height="32"/></svg>`;
   const files: Record<string, Buffer> = {
     svg: Buffer.from(svg(`file://${canary}`)),
     'svg in xml': Buffer.from(`<?xml version="1.0"?>${svg(canary)}`),
-    tiff: await picture.clone().tiff().toBuffer(),
-    gif: await picture.clone().gif().toBuffer(),
-    avif: await picture.clone().avif().toBuffer(),
+    tiff: await image.clone().tiff().toBuffer(),
+    gif: await image.clone().gif().toBuffer(),
+    avif: await image.clone().avif().toBuffer(),
     ico: Buffer.from([0, 0, 1, 0, 1, 0, 16, 16]),
-    'zip before a jpeg': Buffer.concat([Buffer.from('PK\x03\x04'), await picture.clone().jpeg().toBuffer()]),
+    'zip before a jpeg': Buffer.concat([Buffer.from('PK\x03\x04'), await image.clone().jpeg().toBuffer()]),
     pdf: Buffer.from('%PDF-1.7\n'),
   };
   for (const [name, bytes] of Object.entries(files)) {
     const { status, code } = await errorOf(post(url, bytes, { 'content-type': 'image/jpeg' }));
     assert.deepEqual([status, code], [415, 'UNSUPPORTED_IMAGE_TYPE'], name);
   }
-  const polyglot = Buffer.concat([await picture.clone().jpeg().toBuffer(), Buffer.from('PK\x03\x04 and a zip')]);
+  const polyglot = Buffer.concat([await image.clone().jpeg().toBuffer(), Buffer.from('PK\x03\x04 and a zip')]);
   assert.equal((await post(url, polyglot)).status, 200);
 });
 

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { corner } from './pictures.js';
+import { corner } from './images.js';
 import { obedient, running } from './running.js';
 import { QUARTERS, writeTinyModel } from './tiny-model.js';
 

@@ -6,14 +6,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import onnxProto from 'onnx-proto';
-import { corner } from './pictures.js';
+import { corner } from './images.js';
 import { alexnet, errorOf, post, running } from './running.js';
 import { type TinyModel, tinyModel } from './tiny-model.js';
 
 const root = mkdtempSync(join(tmpdir(), 'alexnet-left-out-'));
 after(() => rmSync(root, { recursive: true }));
 const TOKEN = 'a token of the tests';
-const picture = await corner(2).png().toBuffer();
+const cornerPng = await corner(2).png().toBuffer();
 
 /** A file of another tool, to be described by a config.json. */
 const FOREIGN: TinyModel = { metadata: null, float: true, logits: true };
@@ -100,7 +100,7 @@ const log: string[] = [];
 const { url } = await running({ folder: models, adminToken: TOKEN, log: (line) => log.push(line) });
 
 test('models that cannot be loaded are left out with a line each, and the others answer', async () => {
-  assert.equal((await post(url, picture)).status, 200); // no need to name the only one that is left
+  assert.equal((await post(url, cornerPng)).status, 200); // no need to name the only one that is left
   assert.equal((await fetch(`${url}/v2/health/ready`)).status, 200);
   for (const name of Object.keys(reasons)) {
     const lines = log.filter((line) => line.startsWith(`model "${name}"`));
@@ -144,10 +144,10 @@ test('no path of a machine reaches clients in the metadata of a model', async ()
 test('a request for one of them is answered with 503 and the reason, in every protocol', async () => {
   for (const [name, reason] of Object.entries(reasons)) {
     const answers = [
-      await post(url, picture, {}, `/classify?model=${name}`),
-      await post(url, picture, {}, `/predictions/${name}`),
-      await post(url, picture, {}, `/models/${name}`),
-      await post(url, picture, { 'Inference-Header-Content-Length': '0' }, `/v2/models/${name}/infer`),
+      await post(url, cornerPng, {}, `/classify?model=${name}`),
+      await post(url, cornerPng, {}, `/predictions/${name}`),
+      await post(url, cornerPng, {}, `/models/${name}`),
+      await post(url, cornerPng, { 'Inference-Header-Content-Length': '0' }, `/v2/models/${name}/infer`),
       await fetch(`${url}/v2/models/${name}`),
       await fetch(`${url}/v2/models/${name}/ready`),
       await fetch(`${url}/v2/models/${name}/versions/1/ready`),
@@ -162,7 +162,7 @@ test('a request for one of them is answered with 503 and the reason, in every pr
       assert.ok(!text.includes(root), text);
     }
   }
-  const own = await errorOf(post(url, picture, {}, '/classify?model=corrupt'));
+  const own = await errorOf(post(url, cornerPng, {}, '/classify?model=corrupt'));
   assert.equal(own.code, 'MODEL_UNAVAILABLE');
 });
 
@@ -174,7 +174,7 @@ test('one that is repaired answers after it is loaded, without a restart', async
   for (const name of ['corrupt', 'misdescribed', 'dangling']) {
     const response = await load(url, name);
     assert.equal(response.status, 200, await response.text());
-    assert.equal((await post(url, picture, {}, `/predictions/${name}`)).status, 200, name);
+    assert.equal((await post(url, cornerPng, {}, `/predictions/${name}`)).status, 200, name);
   }
   const entries = (await index(url)).filter(({ name }) => name === 'dangling');
   assert.deepEqual(entries, [{ name: 'dangling', version: '3', state: 'READY', reason: '' }]);
@@ -199,12 +199,15 @@ test('a broken version is left out, and the one before it is the latest', async 
   put(tinyModel(), 'versions', 'a', '1', 'model.onnx');
   put('no model', 'versions', 'a', '2', 'model.onnx');
   const { url } = await running({ folder: versions });
-  const { model } = (await (await post(url, picture)).json()) as { model: object };
+  const { model } = (await (await post(url, cornerPng)).json()) as { model: object };
   assert.deepEqual(model, { name: 'a', version: '1' });
-  const error = await errorOf(post(url, picture, {}, '/classify?version=2'));
+  const error = await errorOf(post(url, cornerPng, {}, '/classify?version=2'));
   assert.deepEqual([error.status, error.code], [503, 'MODEL_UNAVAILABLE']);
   assert.match(error.message, /^model "a", version 2 could not be loaded: a\/2\/model\.onnx: not an ONNX file/);
-  assert.match((await errorOf(post(url, picture, {}, '/classify?version=3'))).message, /model "a" has no version "3"/);
+  assert.match(
+    (await errorOf(post(url, cornerPng, {}, '/classify?version=3'))).message,
+    /model "a" has no version "3"/,
+  );
 });
 
 test('a version without a file is left out, and the one before it is the latest, also where only that is served', async () => {
@@ -220,7 +223,7 @@ test('a version without a file is left out, and the one before it is the latest,
       adminToken: TOKEN,
       log: (line) => log.push(line),
     });
-    assert.equal((await post(url, picture)).status, 200);
+    assert.equal((await post(url, cornerPng)).status, 200);
     assert.deepEqual(
       (await index(url)).map(({ version, state, reason }) => [version, state, reason]),
       [
@@ -232,7 +235,7 @@ test('a version without a file is left out, and the one before it is the latest,
     assert.equal(log.filter((line) => /^model "a", version [23]: left out: /.test(line)).length, 2);
     const response = await load(url, 'a');
     assert.match(((await response.json()) as { error: string }).error, /^model "a", version 2: a\/2: is a link/);
-    assert.equal((await post(url, picture)).status, 200);
+    assert.equal((await post(url, cornerPng)).status, 200);
     server.kill();
   }
 });
@@ -242,7 +245,7 @@ test('with strict readiness the server answers, and says that it is not ready', 
   const ready = await fetch(`${url}/v2/health/ready`);
   assert.equal(ready.status, 503);
   assert.match(((await ready.json()) as { error: string }).error, /^model "a", version 2 could not be loaded: /);
-  assert.equal((await post(url, picture)).status, 200);
+  assert.equal((await post(url, cornerPng)).status, 200);
 });
 
 test('does not start if no model is left, if strict, or if a file given by name is broken', async () => {
@@ -328,10 +331,10 @@ test('follows them if allowed: --follow-links', async () => {
   const { url } = await running({ folder: linked, followLinks: true });
   for (const { name, state, reason } of await index(url)) assert.equal(state, 'READY', `${name}: ${reason}`);
   for (const name of LINKED) {
-    assert.equal((await post(url, picture, {}, `/predictions/${name}`)).status, 200, name);
+    assert.equal((await post(url, cornerPng, {}, `/predictions/${name}`)).status, 200, name);
   }
-  assert.equal((await post(url, picture, {}, '/explain/picture?model=weights')).status, 200);
-  const { predictions } = (await (await post(url, picture, {}, '/classify?model=labels&top=4')).json()) as {
+  assert.equal((await post(url, cornerPng, {}, '/explain/picture?model=weights')).status, 200);
+  const { predictions } = (await (await post(url, cornerPng, {}, '/classify?model=labels&top=4')).json()) as {
     predictions: { label: string }[];
   };
   assert.ok(predictions.some(({ label }) => label === 'secret of the house'));
@@ -344,7 +347,7 @@ test('follows links within the repository, as Kubernetes mounts files', async ()
   symlinkSync(join('..', '..', '..data', 'model.onnx'), join(folder('mounted', 'a', '1'), 'model.onnx'));
   const log: string[] = [];
   const { url } = await running({ folder: mounted, log: (line) => log.push(line) });
-  assert.equal((await post(url, picture)).status, 200);
+  assert.equal((await post(url, cornerPng)).status, 200);
   assert.ok(!log.some((line) => line.includes('left out')), log.join('\n'));
 });
 
@@ -365,7 +368,7 @@ test("takes a file from Hugging Face's cache, in which every file is a link to a
   assert.equal(readFileSync(join(blobs, 'blob1'), 'utf8'), '{"labels": "labels.txt"}');
   const { url } = await running({ files: [join(snapshot, 'model.onnx'), join(snapshot, 'heavy.onnx')] });
   for (const model of ['model', 'quarters']) {
-    const { predictions } = (await (await post(url, picture, {}, `/classify?model=${model}`)).json()) as {
+    const { predictions } = (await (await post(url, cornerPng, {}, `/classify?model=${model}`)).json()) as {
       predictions: { index: number }[];
     };
     assert.equal(predictions[0].index, 2);
@@ -377,7 +380,7 @@ test('a single file is as careful with what lies next to it', async () => {
   cpSync(join(linked, 'labels', '1', 'model.onnx'), join(beside, 'model.onnx'));
   put('{"labels": "labels.txt"}', 'beside', 'config.json');
   symlinkSync(join(root, 'store', 'secret.txt'), join(beside, 'labels.txt'));
-  const image = put(picture, 'corner.png');
+  const image = put(cornerPng, 'corner.png');
   const words = ['classify', '--provider', 'cpu', '--model', join(beside, 'model.onnx'), image];
   const { ended, stderr, line } = alexnet(...words);
   assert.equal(await ended, 1);

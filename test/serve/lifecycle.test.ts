@@ -7,7 +7,7 @@ import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../deploy/free-port.js';
 import { npmProject } from '../train/temporary-project.js';
-import { corner, order } from './pictures.js';
+import { corner, order } from './images.js';
 import { alexnet, CLI, errorOf, gone, node, OBEDIENT, post, result, running, start, until } from './running.js';
 import { writeTinyModel } from './tiny-model.js';
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import parsePrometheus from 'parse-prometheus-text-format';
-import { corner } from './pictures.js';
+import { corner } from './images.js';
 import { post, running } from './running.js';
 import { writeTinyModel } from './tiny-model.js';
 
@@ -28,11 +28,11 @@ const OF_MODEL = 'model="quarters",version="1"';
 test('counts what clients count, by route as written and status', async () => {
   const before = await samples();
   assert.equal(before.get(`nv_inference_request_success{${OF_MODEL}}`), 0);
-  const picture = await corner(2).png().toBuffer();
-  await Promise.all(Array.from({ length: 7 }, async () => (await post(url, picture)).json()));
-  await (await post(url, picture, {}, '/predictions/quarters/1')).json();
-  await (await post(url, picture, {}, '/predictions/nobody')).json();
-  await (await post(url, picture, {}, '/models/quarters')).json();
+  const image = await corner(2).png().toBuffer();
+  await Promise.all(Array.from({ length: 7 }, async () => (await post(url, image)).json()));
+  await (await post(url, image, {}, '/predictions/quarters/1')).json();
+  await (await post(url, image, {}, '/predictions/nobody')).json();
+  await (await post(url, image, {}, '/models/quarters')).json();
   await (await post(url, Buffer.from('no image'))).json();
   await (await post(url, Buffer.from('\x89PNG\r\n\x1a\n cut', 'latin1'))).json();
   for (let i = 0; i < 20; i++) await (await fetch(`${url}/secret/${i}`)).json();

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
-import { pattern } from './pictures.js';
+import { pattern } from './images.js';
 import { post, running } from './running.js';
 import { writeTinyModel } from './tiny-model.js';
 

@@ -69,9 +69,9 @@ await runInferenceLoop(async (log) => {
     batch,
     decode: async (bytes) => bytes.slice(3),
     // The first "probability" is the command's result.
-    infer: async (pictures) => {
+    infer: async (images) => {
       runs += 1;
-      return pictures.map((bytes) => {
+      return images.map((bytes) => {
         const [command, ...words] = Buffer.from(bytes).toString().split(' ');
         if (command !== 'count') count += 1;
         return Float32Array.of(COMMANDS[command](words.join(' ')), 0);

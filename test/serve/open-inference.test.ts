@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import sharp from 'sharp';
-import { corner } from './pictures.js';
+import { corner } from './images.js';
 import { running } from './running.js';
 import { CHANNEL_WEIGHTS, IMAGE_PX, QUARTERS, writeTinyModel } from './tiny-model.js';
 
@@ -164,9 +164,9 @@ test('takes a body of bytes alone: rows of the tensor, or an image', async () =>
   const tensor = await raw(values);
   assert.deepEqual(tensor.reply.outputs[0].shape, [2, 4]);
   close(floats(tensor.tail), [values.subarray(0, ROW), values.subarray(ROW)].flatMap(expected));
-  const picture = await raw(await corner(2).png().toBuffer());
-  assert.deepEqual(picture.reply.outputs[0].shape, [1, 4]);
-  const [, , bottomLeft] = floats(picture.tail);
+  const sent = await raw(await corner(2).png().toBuffer());
+  assert.deepEqual(sent.reply.outputs[0].shape, [1, 4]);
+  const [, , bottomLeft] = floats(sent.tail);
   assert.ok(bottomLeft > 0.94, `${bottomLeft}`);
   const wrong = await raw(values.subarray(1));
   assert.equal(wrong.status, 400);
@@ -177,23 +177,23 @@ test('takes a body of bytes alone: rows of the tensor, or an image', async () =>
 });
 
 test('takes images as BYTES, several at once, in base64 and in binary', async () => {
-  const pictures = [await corner(3).png().toBuffer(), await corner(1).jpeg({ quality: 100 }).toBuffer()];
+  const images = [await corner(3).png().toBuffer(), await corner(1).jpeg({ quality: 100 }).toBuffer()];
   const outputs = [{ name: 'probabilities', parameters: { classification: 2 } }];
   const named = (reply: Reply) => {
     assert.deepEqual([reply.outputs[0].datatype, reply.outputs[0].shape], ['BYTES', [2, 2]]);
     return (reply.outputs[0].data as string[]).map((text) => text.split(':').slice(1).join(':'));
   };
   const bytes = { name: 'image', shape: [2], datatype: 'BYTES' };
-  const data = pictures.map((picture) => picture.toString('base64'));
+  const data = images.map((sent) => sent.toString('base64'));
   const { status, reply } = await infer({ inputs: [{ ...bytes, data }], outputs });
   assert.equal(status, 200, reply.error);
   const names = named(reply);
   assert.deepEqual([names[0], names[2]], ['3:bottom right', '1:top right']);
   const framed = Buffer.concat(
-    pictures.flatMap((picture) => {
+    images.flatMap((sent) => {
       const length = Buffer.alloc(4);
-      length.writeUInt32LE(picture.length);
-      return [length, picture];
+      length.writeUInt32LE(sent.length);
+      return [length, sent];
     }),
   );
   const input = { ...bytes, parameters: { binary_data_size: framed.length } };
@@ -391,14 +391,14 @@ test('lists the repository', async () => {
 });
 
 test('an image gives the same as BYTES, as pixels and at /classify', async () => {
-  const picture = await corner(2, 20, 30).png().toBuffer();
-  const square = await sharp(picture).resize(8, 8, { fit: 'cover' }).removeAlpha().raw().toBuffer();
-  const own = (await (
-    await fetch(`${url}/classify?top=4`, { method: 'POST', body: new Uint8Array(picture) })
-  ).json()) as { predictions: { index: number; probability: number }[] };
+  const sent = await corner(2, 20, 30).png().toBuffer();
+  const square = await sharp(sent).resize(8, 8, { fit: 'cover' }).removeAlpha().raw().toBuffer();
+  const own = (await (await fetch(`${url}/classify?top=4`, { method: 'POST', body: new Uint8Array(sent) })).json()) as {
+    predictions: { index: number; probability: number }[];
+  };
   const byIndex = [...own.predictions].sort((a, b) => a.index - b.index).map(({ probability }) => probability);
   const bytes = await infer({
-    inputs: [{ name: 'image', shape: [1], datatype: 'BYTES', data: [picture.toString('base64')] }],
+    inputs: [{ name: 'image', shape: [1], datatype: 'BYTES', data: [sent.toString('base64')] }],
   });
   close(bytes.reply.outputs[0].data as number[], byIndex);
   const tensor = await infer({ inputs: [image(1, { data: Array.from(square) })] });

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { corner } from './pictures.js';
+import { corner } from './images.js';
 import { running } from './running.js';
 import { strippingProxy } from './stripping-proxy.js';
 import { writeTinyModel } from './tiny-model.js';
@@ -101,19 +101,19 @@ function fits(value: unknown, schema: Record<string, unknown>): boolean {
 }
 
 test('its answers and errors have the forms it describes', async () => {
-  const picture = new Uint8Array(await corner(1).png().toBuffer());
+  const image = new Uint8Array(await corner(1).png().toBuffer());
   const none = new Uint8Array();
   const requests: [string, string, string, Uint8Array | undefined][] = [
-    ['post', '/classify', '/classify', picture],
-    ['post', '/classify', '/classify?by_crop=true', picture],
+    ['post', '/classify', '/classify', image],
+    ['post', '/classify', '/classify?by_crop=true', image],
     ['post', '/classify', '/classify', none],
     ['get', '/explain/layers', '/explain/layers', undefined],
     ['get', '/explain/graph', '/explain/graph', undefined],
     ['get', '/explain/metadata', '/explain/metadata', undefined],
     ['get', '/explain/stats', '/explain/stats', undefined],
-    ['post', '/explain/lrn', '/explain/lrn?layer=logits', picture],
-    ['post', '/explain/neighbours', '/explain/neighbours?k=0', picture],
-    ['post', '/classify', '/classify?top=0', picture],
+    ['post', '/explain/lrn', '/explain/lrn?layer=logits', image],
+    ['post', '/explain/neighbours', '/explain/neighbours?k=0', image],
+    ['post', '/classify', '/classify?top=0', image],
     ['get', '/ping', '/ping', undefined],
     ['get', '/v2', '/v2', undefined],
     ['get', '/v2/health/live', '/v2/health/live', undefined],
@@ -122,10 +122,10 @@ test('its answers and errors have the forms it describes', async () => {
     ['get', '/v2/models/{model}', '/v2/models/quarters', undefined],
     ['get', '/v2/models/{model}', '/v2/models/nobody', undefined],
     ['get', '/v2/models/{model}/ready', '/v2/models/quarters/ready', undefined],
-    ['post', '/models/{model}', '/models/quarters', picture],
+    ['post', '/models/{model}', '/models/quarters', image],
     ['post', '/models/{model}', '/models/quarters', none],
-    ['post', '/predictions/{model}', '/predictions/quarters', picture],
-    ['put', '/predictions/{model}', '/predictions/nobody', picture],
+    ['post', '/predictions/{model}', '/predictions/quarters', image],
+    ['put', '/predictions/{model}', '/predictions/nobody', image],
     ['post', '/v2/repository/index', '/v2/repository/index', undefined],
     ['post', '/v2/models/{model}/infer', '/v2/models/quarters/infer', new TextEncoder().encode('{}')],
     [

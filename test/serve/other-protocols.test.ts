@@ -6,14 +6,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { promisify } from 'node:util';
-import { corner } from './pictures.js';
+import { corner } from './images.js';
 import { running } from './running.js';
 import { METADATA, QUARTERS, writeTinyModel } from './tiny-model.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'alexnet-protocols-'));
 after(() => rmSync(folder, { recursive: true }));
 const { url } = await running({ file: writeTinyModel(join(folder, 'tiny.onnx')), maxBytes: 100_000 });
-const picture = await corner(2).png().toBuffer();
+const image = await corner(2).png().toBuffer();
 /** e⁴ / (e⁴ + 3) and e⁰ / (e⁴ + 3): one quarter white, three black. */
 const [WHITE, BLACK] = [0.947916, 0.017361];
 
@@ -25,15 +25,15 @@ function near(probabilities: number[]): void {
 const send = (path: string, init: RequestInit) => fetch(`${url}${path}`, init);
 const form = (field: string) => {
   const data = new FormData();
-  data.set(field, new Blob([new Uint8Array(picture)]), 'a.png');
+  data.set(field, new Blob([new Uint8Array(image)]), 'a.png');
   return data;
 };
 
 test('TorchServe: five labels at most with their probabilities, for PUT, POST, versions and forms', async () => {
   const requests: [string, RequestInit][] = [
-    ['/predictions/quarters', { method: 'PUT', body: new Uint8Array(picture) }],
-    ['/predictions/quarters', { method: 'POST', body: new Uint8Array(picture) }],
-    ['/predictions/quarters/1', { method: 'POST', body: new Uint8Array(picture) }],
+    ['/predictions/quarters', { method: 'PUT', body: new Uint8Array(image) }],
+    ['/predictions/quarters', { method: 'POST', body: new Uint8Array(image) }],
+    ['/predictions/quarters/1', { method: 'POST', body: new Uint8Array(image) }],
     ['/predictions/quarters', { method: 'POST', body: form('data') }],
     ['/predictions/quarters', { method: 'POST', body: form('body') }],
   ];
@@ -55,7 +55,7 @@ const hasCurl = await promisify(execFile)('curl', ['--version']).then(
 );
 test('TorchServe: curl -T, as its documentation has it', { skip: hasCurl ? false : 'needs curl' }, async () => {
   const file = join(folder, 'cat.png');
-  writeFileSync(file, picture);
+  writeFileSync(file, image);
   const { stdout } = await promisify(execFile)('curl', ['-s', '-T', file, `${url}/predictions/quarters`]);
   near(Object.values(JSON.parse(stdout) as Record<string, number>));
 });
@@ -64,7 +64,7 @@ test('TorchServe: labels that look like numbers stay in order, equal ones are to
   const labels = ['7', 'crane', '3', 'crane'];
   const file = writeTinyModel(join(folder, 'cranes.onnx'), { metadata: { labels } });
   const cranes = await running({ file });
-  const response = await fetch(`${cranes.url}/predictions/quarters`, { method: 'PUT', body: new Uint8Array(picture) });
+  const response = await fetch(`${cranes.url}/predictions/quarters`, { method: 'PUT', body: new Uint8Array(image) });
   const keys = [...(await response.text()).matchAll(/"([^"]+)":/g)].map(([, key]) => key);
   const { synsets } = METADATA;
   assert.deepEqual(keys, ['3', '7', `${synsets![1]} crane`, `${synsets![3]} crane`]);
@@ -72,8 +72,8 @@ test('TorchServe: labels that look like numbers stay in order, equal ones are to
 
 test('TorchServe: errors in its own shape', async () => {
   const cases: [string, RequestInit, number, string][] = [
-    ['/predictions/nobody', { method: 'PUT', body: new Uint8Array(picture) }, 404, 'ModelNotFoundException'],
-    ['/predictions/quarters/2', { method: 'PUT', body: new Uint8Array(picture) }, 404, 'ModelNotFoundException'],
+    ['/predictions/nobody', { method: 'PUT', body: new Uint8Array(image) }, 404, 'ModelNotFoundException'],
+    ['/predictions/quarters/2', { method: 'PUT', body: new Uint8Array(image) }, 404, 'ModelNotFoundException'],
     ['/predictions/quarters', { method: 'PUT', body: 'no image' }, 415, 'BadRequestException'],
     ['/predictions/quarters', { method: 'POST', body: form('image') }, 400, 'BadRequestException'],
     ['/predictions/quarters', { method: 'PUT', body: new Uint8Array(100_001) }, 413, 'RequestEntityTooLargeException'],
@@ -92,10 +92,10 @@ test('Hugging Face: labels with scores, for bytes and for base64 in JSON', async
   const json = (parameters?: object) => ({
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ inputs: picture.toString('base64'), parameters }),
+    body: JSON.stringify({ inputs: image.toString('base64'), parameters }),
   });
   const requests: [RequestInit, number][] = [
-    [{ method: 'POST', headers: { 'content-type': 'image/png' }, body: new Uint8Array(picture) }, 4],
+    [{ method: 'POST', headers: { 'content-type': 'image/png' }, body: new Uint8Array(image) }, 4],
     [json(), 4],
     [json({ top_k: 2 }), 2],
     [json({ top_k: 1000 }), 4],
@@ -120,7 +120,7 @@ test('Hugging Face: errors in its own shape', async () => {
   const cases: [string, RequestInit, number, RegExp][] = [
     [
       '/models/nobody',
-      { method: 'POST', body: new Uint8Array(picture) },
+      { method: 'POST', body: new Uint8Array(image) },
       404,
       /no model "nobody" here; there is "quarters"/,
     ],

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { order } from './pictures.js';
+import { order } from './images.js';
 import { errorOf, gone, obedient, post, result, until } from './running.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'alexnet-overload-'));

@@ -8,7 +8,7 @@ import sharp from 'sharp';
 import { createServer } from '../../serve/server.js';
 import { assertAccessible, bars, choose, give, skip, visit } from './chromium.js';
 import { node, writeColourModel } from './colour-model.js';
-import { corner } from './pictures.js';
+import { corner } from './images.js';
 import { running } from './running.js';
 import { strippingProxy } from './stripping-proxy.js';
 import { writeTinyModel } from './tiny-model.js';

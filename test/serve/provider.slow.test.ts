@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { load } from '../bench/http-load.js';
-import { corner } from './pictures.js';
+import { corner } from './images.js';
 import { alexnet } from './running.js';
 import { writeTinyModel } from './tiny-model.js';
 
@@ -20,8 +20,8 @@ test('images that wait share runs on a GPU provider', { skip }, async (t) => {
   const server = alexnet('serve', '--model', file, '--port', '0', '--provider', 'webgpu');
   const { url, provider } = JSON.parse(await server.line);
   assert.equal(provider, 'webgpu');
-  const pictures = [await corner(2, 400, 300).jpeg().toBuffer()];
-  const { answers, errors } = await load({ url, path: '/classify', live: '/ping', pictures, clients: 8, seconds: 4 });
+  const images = [await corner(2, 400, 300).jpeg().toBuffer()];
+  const { answers, errors } = await load({ url, path: '/classify', live: '/ping', images, clients: 8, seconds: 4 });
   const text = await (await fetch(`${url}/metrics`)).text();
   const counter = (name: string) => Number(new RegExp(`^${name}\\{.*\\} (\\d+)$`, 'm').exec(text)?.[1]);
   t.diagnostic(`${counter('nv_inference_count')} images in ${counter('nv_inference_exec_count')} runs`);

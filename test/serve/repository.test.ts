@@ -3,14 +3,14 @@ import { cpSync, mkdirSync, mkdtempSync, renameSync, rmSync, truncateSync, write
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { corner } from './pictures.js';
+import { corner } from './images.js';
 import { alexnet, post, running } from './running.js';
 import { QUARTERS, type TinyModel, tinyModel } from './tiny-model.js';
 
 const root = mkdtempSync(join(tmpdir(), 'alexnet-repository-'));
 after(() => rmSync(root, { recursive: true }));
 const TOKEN = 'a token of the tests';
-const picture = await corner(2).png().toBuffer();
+const image = await corner(2).png().toBuffer();
 
 /** Puts a model in its place at once. */
 function put(folder: string, name: string, version: string, model: TinyModel = {}): string {
@@ -34,7 +34,7 @@ interface Classified {
   error: { code: string; message: string };
 }
 const classify = async (url: string, query = '') => {
-  const response = await post(url, picture, {}, `/classify${query}`);
+  const response = await post(url, image, {}, `/classify${query}`);
   return { status: response.status, ...((await response.json()) as Classified) };
 };
 const change = (url: string, model: string, action: 'load' | 'unload', token = TOKEN) =>
@@ -82,7 +82,7 @@ test('serves every model and version of a folder, the latest if none is named', 
   assert.equal((await classify(url, '?model=a&model=b')).status, 400);
   const metadata = await (await fetch(`${url}/v2/models/a`)).json();
   assert.deepEqual((metadata as { versions: string[] }).versions, ['1', '2', '10']);
-  assert.equal((await post(url, picture, {}, '/predictions/b/1')).status, 200);
+  assert.equal((await post(url, image, {}, '/predictions/b/1')).status, 200);
 });
 
 test('serves only the latest versions if asked, and single files next to a folder', async () => {

@@ -11,10 +11,10 @@ function queueOf(maxWaiting = 10, timeoutMs = 10_000) {
   /** Ids of the images sent since the last call. */
   const sent = () => messages.splice(0).map(({ type, id }) => (type === 'cancel' ? `cancel ${id}` : id));
   const answered = new Map<number, string>();
-  const add = (picture: number, signal = new AbortController().signal) => {
-    queue.add({ type: 'classify', bytes: Uint8Array.of(picture) }, signal).then(
-      () => answered.set(picture, 'answer'),
-      (error) => answered.set(picture, error.code ?? error.message),
+  const add = (image: number, signal = new AbortController().signal) => {
+    queue.add({ type: 'classify', bytes: Uint8Array.of(image) }, signal).then(
+      () => answered.set(image, 'answer'),
+      (error) => answered.set(image, error.code ?? error.message),
     );
   };
   const answer = (id: number): Answer => ({
@@ -34,7 +34,7 @@ function queueOf(maxWaiting = 10, timeoutMs = 10_000) {
 
 test('sends one image until something is answered, then three ahead, in order', async () => {
   const { lane, sent, add, answer, settled } = queueOf();
-  for (const picture of [1, 2, 3, 4, 5]) add(picture);
+  for (const image of [1, 2, 3, 4, 5]) add(image);
   assert.deepEqual(sent(), []);
   lane.processReady();
   assert.deepEqual(sent(), [1]);
@@ -51,7 +51,7 @@ test('fails only the image that kills the process twice, whatever was sent with 
   lane.processReady();
   add(1);
   lane.reply(answer(1));
-  for (const picture of [2, 3, 4]) add(picture); // 3 kills, at first while it is decoded with 2
+  for (const image of [2, 3, 4]) add(image); // 3 kills, at first while it is decoded with 2
   assert.deepEqual(sent(), [1, 2, 3, 4]);
   const restart = () => {
     lane.processDied();
@@ -91,7 +91,7 @@ test('refuses the image that does not fit in the queue, with the seconds until t
   lane.processReady();
   add(1);
   lane.reply({ type: 'answer', id: 1, probabilities: new Float32Array(1), decodeMs: 0, inferenceMs: 700, runs: 1 });
-  for (const picture of [2, 3, 4]) add(picture);
+  for (const image of [2, 3, 4]) add(image);
   assert.throws(() => queue.requireRoom(), { code: 'QUEUE_FULL', retryAfterS: 3 }); // 3 × 0.7 s
   add(5);
   assert.deepEqual(await settled(), { 1: 'answer', 5: 'QUEUE_FULL' });
@@ -113,8 +113,8 @@ test('gives each process a line of its own, the shorter one first, and sends wha
       kill: () => undefined,
     }),
   );
-  const answers = [1, 2, 3, 4].map((picture) =>
-    queue.add({ type: 'classify', bytes: Uint8Array.of(picture) }, new AbortController().signal),
+  const answers = [1, 2, 3, 4].map((image) =>
+    queue.add({ type: 'classify', bytes: Uint8Array.of(image) }, new AbortController().signal),
   );
   for (const lane of lanes) lane.processReady();
   assert.deepEqual(sent.splice(0), ['a 1', 'b 2']);
@@ -142,7 +142,7 @@ test('gives each process a line of its own, the shorter one first, and sends wha
 
 test('sends two batches ahead to a process that runs several images together', () => {
   const { lane, sent, add, answer } = queueOf(20);
-  for (let picture = 1; picture <= 10; picture++) add(picture);
+  for (let image = 1; image <= 10; image++) add(image);
   lane.processReady(4);
   assert.deepEqual(sent(), [1]);
   lane.reply(answer(1));

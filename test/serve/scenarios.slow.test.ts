@@ -20,9 +20,9 @@ import { promisify } from 'node:util';
 import fc from 'fast-check';
 import sharp from 'sharp';
 import { load, percentile } from '../bench/http-load.js';
-import { PICTURES, photographs } from '../bench/photographs.js';
+import { IMAGES, photographs } from '../bench/photographs.js';
 import { childrenOf, descriptorsOf, memoryOf } from '../bench/process-tree.js';
-import { corner, order, pattern } from './pictures.js';
+import { corner, order, pattern } from './images.js';
 import { alexnet, gone, node, post, type Running, until } from './running.js';
 import { writeTinyModel } from './tiny-model.js';
 
@@ -32,8 +32,8 @@ execFileSync(process.execPath, [fileURLToPath(new URL('../bench/alexnet-files.js
 const FILE = join(folder, 'image.onnx');
 const TOKEN = 'a token of the tests';
 process.env.ALEXNET_ADMIN_TOKEN = TOKEN;
-const skip = existsSync(PICTURES) ? false : `needs ${PICTURES}`;
-const pictures = skip ? [] : await photographs();
+const skip = existsSync(IMAGES) ? false : `needs ${IMAGES}`;
+const images = skip ? [] : await photographs();
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 interface Served extends Running {
@@ -68,7 +68,7 @@ async function steady(url: string, perSecond: number, ended: () => boolean): Pro
   const under: Promise<void>[] = [];
   for (let i = 0; !ended(); i++) {
     under.push(
-      post(url, pictures[i % pictures.length]).then(async (response) => {
+      post(url, images[i % images.length]).then(async (response) => {
         await response.arrayBuffer();
         statuses.set(response.status, (statuses.get(response.status) ?? 0) + 1);
       }),
@@ -81,12 +81,12 @@ async function steady(url: string, perSecond: number, ended: () => boolean): Pro
 
 test('1, 29: overload of 64 clients', { skip }, async (t) => {
   const { url } = await serve('--model', FILE, '--queue', '16');
-  const shared = { url, path: '/classify', live: '/v2/health/live', pictures };
+  const shared = { url, path: '/classify', live: '/v2/health/live', images };
   const solo = await load({ ...shared, clients: 2, seconds: 10 });
   const before = await counters(url);
   const over = await load({ ...shared, clients: 64, seconds: 30 });
   assert.deepEqual([...over.statuses.keys()].sort(), [200, 503]);
-  const refused = await post(url, pictures[0]);
+  const refused = await post(url, images[0]);
   assert.equal(refused.status, 200);
   const p99 = {
     accepted: percentile(over.latencies, 0.99),
@@ -113,7 +113,7 @@ test('1, 29: overload of 64 clients', { skip }, async (t) => {
 
 test('4: 200 connections that send a byte a second', { skip }, async (t) => {
   const { url, pid } = await serve('--model', FILE);
-  const shared = { url, path: '/classify', live: '/v2/health/live', pictures, clients: 1 };
+  const shared = { url, path: '/classify', live: '/v2/health/live', images, clients: 1 };
   const alone = percentile((await load({ ...shared, seconds: 6 })).latencies, 0.95);
   const before = descriptorsOf(pid);
   const { port, hostname } = new URL(url);
@@ -208,7 +208,7 @@ test('7: a body in a million chunks of a byte, and 40 unfinished uploads of 19 M
 
 test('8: large JSON, the health check meanwhile', async (t) => {
   const { url, pid } = await serve('--model', writeTinyModel(join(folder, 'json.onnx')));
-  const shared = { url, path: '/classify', live: '/v2/health/live', pictures: [], clients: 0 };
+  const shared = { url, path: '/classify', live: '/v2/health/live', images: [], clients: 0 };
   const infer = '/v2/models/quarters/infer';
   const input = (datatype: string, shape: number[], data: string) =>
     Buffer.from(`{"inputs":[{"name":"image","datatype":"${datatype}","shape":[${shape}],"data":${data}}]}`);
@@ -369,7 +369,7 @@ test('18, 19: 20 reloads at 3 requests/s, and one of a half-copied file', { skip
       method: 'POST',
       headers: { authorization: `Bearer ${TOKEN}` },
     });
-  for (let i = 0; i < 10; i++) await post(url, pictures[i]);
+  for (let i = 0; i < 10; i++) await post(url, images[i]);
   const before = memoryOf(pid).now;
   let ended = false;
   const traffic = steady(url, 3, () => ended);
@@ -400,8 +400,8 @@ test('18, 19: 20 reloads at 3 requests/s, and one of a half-copied file', { skip
 
 test('20: SIGTERM with 8 in line and connections kept alive', { skip }, async (t) => {
   const { url, process: child, ended } = await serve('--model', FILE);
-  await post(url, pictures[0]);
-  const waiting = pictures.slice(0, 8).map((picture) => post(url, picture));
+  await post(url, images[0]);
+  const waiting = images.slice(0, 8).map((image) => post(url, image));
   await sleep(60);
   const started = performance.now();
   child.kill('SIGTERM');
@@ -446,7 +446,7 @@ test('23: 10,000 requests grow nothing, and the check finds a leak of 64 KB a re
 
 test('23: 1,000 photographs on AlexNet', { skip }, async (t) => {
   const server = await serve('--model', FILE);
-  const grown = await growth(server, 1000, (i) => read(post(server.url, pictures[i % pictures.length])));
+  const grown = await growth(server, 1000, (i) => read(post(server.url, images[i % images.length])));
   t.diagnostic(`grew by ${grown.toFixed(1)} MB, now ${memoryOf(server.pid).now.toFixed(0)} MB`);
   assert.ok(grown < LEAK_LIMIT_MB);
 });

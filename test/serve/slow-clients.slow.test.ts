@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { test } from 'node:test';
-import { order } from './pictures.js';
+import { order } from './images.js';
 import { obedient, post } from './running.js';
 
 /** Seconds until the server cuts a connection on which `start` is sent and then a byte every second. */

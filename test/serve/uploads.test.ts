@@ -6,7 +6,7 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { order } from './pictures.js';
+import { order } from './images.js';
 import { alexnet, errorOf, obedient, post, until } from './running.js';
 import { writeTinyModel } from './tiny-model.js';
 

@@ -12,8 +12,8 @@ const folder = mkdtempSync(join(tmpdir(), 'alexnet-view-commands-'));
 after(() => rmSync(folder, { recursive: true }));
 const at = (name: string) => join(folder, name);
 const model = await writeSmallNetwork(at('small.onnx'));
-const picture = await pngOf(pixelsOf(3));
-writeFileSync(at('a.png'), picture);
+const image = await pngOf(pixelsOf(3));
+writeFileSync(at('a.png'), image);
 for (const [i, label] of LABELS.entries()) {
   mkdirSync(at(`data/train/${label}`), { recursive: true });
   for (const n of [0, 1, 2]) writeFileSync(at(`data/train/${label}/${n}.png`), await pngOf(pixelsOf(10 * i + n)));
@@ -44,7 +44,7 @@ test('index, neighbours and occlude print what the server answers, number by num
     at('n.html'),
   );
   type Neighbours = { neighbours: { name: string; label: string; distance: number }[] };
-  const answered = (await (await post(url, picture, {}, '/explain/neighbours?k=4')).json()) as Neighbours;
+  const answered = (await (await post(url, image, {}, '/explain/neighbours?k=4')).json()) as Neighbours;
   const numbers = answered.neighbours.map(({ name, label, distance }) => ({ name, label, distance }));
   assert.deepEqual(neighbours.neighbours, numbers);
   assert.match(numbers[0].name, /^[a-z]+\/\d\.png$|^train\/[a-z]+\/\d\.png$/);
@@ -65,9 +65,7 @@ test('index, neighbours and occlude print what the server answers, number by num
     '--out',
     at('o.png'),
   );
-  const lines = (await (await post(url, picture, {}, '/explain/occlusion?patch=7&class=2')).text())
-    .trimEnd()
-    .split('\n');
+  const lines = (await (await post(url, image, {}, '/explain/occlusion?patch=7&class=2')).text()).trimEnd().split('\n');
   const parts = lines.map((line) => JSON.parse(line));
   assert.deepEqual(
     map.probabilities,

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import sharp from 'sharp';
 import { assertClose } from '../model/close.js';
-import { corner } from './pictures.js';
+import { corner } from './images.js';
 import { errorOf, post, running } from './running.js';
 import { pixelsOf, pngOf, writeSmallNetwork } from './small-network.js';
 import { writeTinyModel } from './tiny-model.js';
@@ -15,8 +15,8 @@ const folder = mkdtempSync(join(tmpdir(), 'alexnet-view-errors-'));
 after(() => rmSync(folder, { recursive: true }));
 const file = await writeSmallNetwork(join(folder, 'small.onnx'));
 const { url } = await running({ file, maxBytes: 20_000 });
-const picture = await pngOf(pixelsOf(1));
-const view = (path: string, body: Uint8Array = picture) => post(url, body, {}, `/explain/${path}`);
+const image = await pngOf(pixelsOf(1));
+const view = (path: string, body: Uint8Array = image) => post(url, body, {}, `/explain/${path}`);
 
 test('names what is wrong with a parameter, and what was expected', async () => {
   for (const [path, message] of [
@@ -42,7 +42,7 @@ test('refuses what is not an image as classification does', async () => {
   assert.deepEqual([text.status, text.code], [415, 'UNSUPPORTED_IMAGE_TYPE']);
   const large = await errorOf(view('activations', Buffer.alloc(20_001)));
   assert.deepEqual([large.status, large.code], [413, 'IMAGE_TOO_LARGE']);
-  const broken = await errorOf(view('activations', picture.subarray(0, 200)));
+  const broken = await errorOf(view('activations', image.subarray(0, 200)));
   assert.deepEqual([broken.status, broken.code], [400, 'INVALID_IMAGE']);
   const none = await errorOf(view('picture', Buffer.alloc(0)));
   assert.deepEqual([none.status, none.code], [400, 'EMPTY_BODY']);
@@ -110,5 +110,5 @@ test('shows nothing of a file that was changed since it was loaded', async () =>
   const { status, code, message } = await errorOf(fetch(`${url}/explain/layers`));
   assert.deepEqual([status, code], [404, 'VIEW_UNAVAILABLE']);
   assert.match(message, /changed after it was loaded; load it again/);
-  assert.equal((await post(url, picture)).status, 200); // what was loaded keeps answering
+  assert.equal((await post(url, image)).status, 200); // what was loaded keeps answering
 });

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { ServerOptions } from '../../serve/server.js';
-import { order } from './pictures.js';
+import { order } from './images.js';
 import { errorOf, gone, obedient, post, until } from './running.js';
 
 const VIEWS = fileURLToPath(new URL('./obedient-views.js', import.meta.url));
-const picture = order('sleep 0');
+const image = order('sleep 0');
 const serving = (options: Partial<ServerOptions> = {}) => obedient({ viewModule: VIEWS, ...options });
 
 /** Steps done so far in the process, and its id. */
@@ -19,7 +19,7 @@ async function counted(url: string): Promise<{ steps: number; pid: number }> {
 async function begun(url: string, parts: number, ms: number) {
   const controller = new AbortController();
   const path = `${url}/explain/occlusion?patch=${parts}&stride=${ms}`;
-  const response = await fetch(path, { method: 'POST', body: new Uint8Array(picture), signal: controller.signal });
+  const response = await fetch(path, { method: 'POST', body: new Uint8Array(image), signal: controller.signal });
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
   const first = await reader.read();
   const rest = async () => {
@@ -45,7 +45,7 @@ test('computes no further when the client leaves, and continues with the next vi
   await until(async () => (await views(url)).running === null, 1000);
   const { steps } = await counted(url);
   assert.ok(steps >= 1 && steps < 50, `${steps}`);
-  await post(url, picture);
+  await post(url, image);
   assert.equal((await counted(url)).steps, steps);
 });
 
@@ -58,7 +58,7 @@ test('computes one view at a time, lets four wait, and answers 503 with Retry-Af
   assert.match(refused.headers.get('retry-after') ?? '', /^[1-9]\d*$/);
   const { status, code } = await errorOf(refused);
   assert.deepEqual([status, code], [503, 'VIEWS_BUSY']);
-  assert.equal((await post(url, picture)).status, 200); // classification has a line of its own
+  assert.equal((await post(url, image)).status, 200); // classification has a line of its own
   assert.deepEqual((await map.rest()).length, 60);
   for (const { steps } of await Promise.all(waiting)) assert.equal(steps, 60);
 });
@@ -80,7 +80,7 @@ test('gives its place in the line up when a client that waits leaves', async () 
 test('waits with a step while an image is being classified', async () => {
   const { url } = await serving();
   await counted(url); // its process is up
-  const picture = post(url, order('sleep 400'));
+  const image = post(url, order('sleep 400'));
   await until(async () => {
     const { models } = (await (await fetch(`${url}/explain/stats`)).json()) as { models: { pending: number }[] };
     return models[0].pending === 1;
@@ -88,7 +88,7 @@ test('waits with a step while an image is being classified', async () => {
   const started = performance.now();
   await counted(url);
   assert.ok(performance.now() - started > 200, `${performance.now() - started}`);
-  assert.equal((await picture).status, 200);
+  assert.equal((await image).status, 200);
 });
 
 test('ends the process when nobody has looked for a while, and starts another for the next view', async () => {

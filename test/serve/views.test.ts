@@ -27,7 +27,7 @@ after(() => rmSync(folder, { recursive: true }));
 const file = await writeSmallNetwork(join(folder, 'small.onnx'));
 const { url } = await running({ file });
 const pixels = pixelsOf(1);
-const picture = await pngOf(pixels);
+const image = await pngOf(pixels);
 
 async function get<T>(path: string): Promise<T> {
   const response = await fetch(url + path);
@@ -66,7 +66,7 @@ test('gives the activations of every layer as tfjs computes them, for the centre
     ['', CROPS[4]],
     ['?crop=6', CROPS[6]],
   ] as const) {
-    const response = await post(url, picture, {}, `/explain/activations${query}`);
+    const response = await post(url, image, {}, `/explain/activations${query}`);
     const tensors = tensorsOf(await response.arrayBuffer());
     assert.deepEqual(Object.keys(tensors), [...LAYERS, 'probabilities']);
     for (const layer of LAYERS) {
@@ -78,7 +78,7 @@ test('gives the activations of every layer as tfjs computes them, for the centre
 });
 
 test('gives the layers that are asked for alone', async () => {
-  const response = await post(url, picture, {}, '/explain/activations?layers=fc7,conv2');
+  const response = await post(url, image, {}, '/explain/activations?layers=fc7,conv2');
   assert.deepEqual(Object.keys(tensorsOf(await response.arrayBuffer())), ['fc7', 'conv2']);
 });
 
@@ -121,7 +121,7 @@ test('answers what each crop alone gives, whose mean is the prediction', async (
     }[];
     image_px: number;
   };
-  const answer = (await (await post(url, picture, {}, `/classify?by_crop=true&top=${LABELS.length}`)).json()) as Answer;
+  const answer = (await (await post(url, image, {}, `/classify?by_crop=true&top=${LABELS.length}`)).json()) as Answer;
   assert.equal(answer.image_px, IMAGE_PX);
   const geometry = answer.by_crop.map(({ top, left, mirror }) => ({ top, left, mirror }));
   assert.deepEqual(geometry, CROPS);
@@ -139,7 +139,7 @@ test('answers what each crop alone gives, whose mean is the prediction', async (
     );
     assertClose([probability], [mean], 1e-6);
   }
-  const plain = await (await post(url, picture)).json();
+  const plain = await (await post(url, image)).json();
   assert.equal('by_crop' in (plain as object), false);
 });
 
@@ -151,7 +151,7 @@ for (const { what, head, crops, cut, mean } of [
   test(`answers with no mirror image if the file averages none: ${what}`, async () => {
     const file = await writeSmallNetwork(join(folder, `${what}.onnx`), head, undefined, crops);
     const served = await running({ file });
-    const response = await post(served.url, picture, {}, `/classify?by_crop=true&top=${LABELS.length}`);
+    const response = await post(served.url, image, {}, `/classify?by_crop=true&top=${LABELS.length}`);
     type Answer = {
       crops: number;
       predictions: { index: number; probability: number }[];
@@ -185,7 +185,7 @@ test('shows response normalisation at a place with its neighbours, as the paper 
     [7, [5, 6, 7]],
   ] as const) {
     const path = `/explain/lrn?layer=norm1&channel=${channel}&y=2&x=5`;
-    const view = (await (await post(url, picture, {}, path)).json()) as View;
+    const view = (await (await post(url, image, {}, path)).json()) as View;
     assert.equal(view.input, 'conv1');
     assert.deepEqual(
       view.neighbours.map((one) => one.channel),
@@ -199,13 +199,13 @@ test('shows response normalisation at a place with its neighbours, as the paper 
     assertClose([view.after], [own / (2 + 0.01 * squares) ** 0.75], 1e-4);
     assert.match(view.filled, /^[\d.]+ \/ \(2 \+ 0\.05\/5 · [\d.]+\)\^0\.75 = [\d.]+$/);
   }
-  const view = (await (await post(url, picture, {}, '/explain/lrn?layer=norm1')).json()) as View;
+  const view = (await (await post(url, image, {}, '/explain/lrn?layer=norm1')).json()) as View;
   const largest = before.indexOf(before.reduce((a, b) => Math.max(a, b)));
   assert.equal(at(view.channel, view.y, view.x), largest);
 });
 
 test('maps the probability with a grey patch on every place, as tfjs gives it for the same crops', async () => {
-  const response = await post(url, picture, {}, '/explain/occlusion?patch=6&stride=5&class=2&crop=5');
+  const response = await post(url, image, {}, '/explain/occlusion?patch=6&stride=5&class=2&crop=5');
   assert.match(response.headers.get('content-type')!, /^application\/x-ndjson/);
   const lines = (await response.text())
     .trimEnd()
@@ -290,7 +290,7 @@ test('shows the image and its crops as the network sees them', async () => {
     ['', IMAGE_PX, (y: number, x: number) => y * IMAGE_PX + x],
     ['?crop=8', INPUT_PX, (y: number, x: number) => (4 + y) * IMAGE_PX + 4 + INPUT_PX - 1 - x],
   ] as const) {
-    const answer = await post(url, picture, {}, `/explain/picture${query}`);
+    const answer = await post(url, image, {}, `/explain/picture${query}`);
     const { data, info } = await sharp(await answer.arrayBuffer())
       .raw()
       .toBuffer({ resolveWithObject: true });
@@ -332,7 +332,7 @@ test('counts for charts what it answered', async () => {
     latency: { count: number; buckets: { le: number | null; count: number }[] };
   };
   const before = await get<Stats>('/explain/stats');
-  await post(url, picture);
+  await post(url, image);
   const later = await get<Stats>('/explain/stats');
   assert.equal(later.models[0].answered - before.models[0].answered, 1);
   assert.ok(later.models[0].inference_us > before.models[0].inference_us);

@@ -147,8 +147,8 @@ test('continues under other settings when forced, says each, and keeps them in c
   ]) {
     assert.ok(forced.stderr.includes(`\nchanged: ${line}`), `${line} is not in:\n${forced.stderr}`);
   }
-  const { config, history, pictures, colours } = JSON.parse(await readFile(join(out, 'config.json'), 'utf8'));
-  assert.deepEqual([config.batch, config.epochs, config.freeze, pictures.train], [3, 6, ['conv2'], 10]);
+  const { config, history, pictures: images, colours } = JSON.parse(await readFile(join(out, 'config.json'), 'utf8'));
+  assert.deepEqual([config.batch, config.epochs, config.freeze, images.train], [3, 6, ['conv2'], 10]);
   assert.equal(colours.eigenvalues.length, 3);
   assert.equal(history.length, 1);
   const keys = ['data', 'epochs', 'batch', 'colourNoise', 'freeze', 'pictures', 'validationPictures'];

@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { tenCrops } from '../../base/crops.js';
 import { meanImage } from '../../train/data/batches/mean.js';
 import type { Split } from '../../train/data/dataset.js';
-import { evaluate, type PicturePrediction, topClasses } from '../../train/evaluate/evaluate.js';
+import { evaluate, type ImagePrediction, topClasses } from '../../train/evaluate/evaluate.js';
 import { checkpointPredictor } from '../../train/evaluate/predict-checkpoint.js';
 import { CLASSES, IMAGE_PX, INPUT_PX, tinyModel, tinySplit } from './tiny.js';
 
@@ -28,16 +28,16 @@ test('counts top-1 and top-5 errors as fractions, whatever the batch', async () 
   for (const batch of [1, 2, 5, 9]) {
     const { loss, ...result } = (await evaluate(fromTable, SPLIT, { batch }))!;
     assert.deepEqual(result, { images: 5, top1Error: 3 / 5, top5Error: 2 / 5 });
-    const byHand = -SPLIT.labels.reduce((sum, label, picture) => sum + Math.log(TABLE[picture][label]), 0) / 5;
+    const byHand = -SPLIT.labels.reduce((sum, label, image) => sum + Math.log(TABLE[image][label]), 0) / 5;
     assert.ok(Math.abs(loss - byHand) < 1e-6, `loss ${loss}, by hand ${byHand}`); // float32 probabilities
   }
 });
 
 test('tells each image’s name, class, best five, the probability of the first and the loss', async () => {
-  const seen: PicturePrediction[] = [];
+  const seen: ImagePrediction[] = [];
   await evaluate(fromTable, SPLIT, {
     batch: 2,
-    onPicture: (prediction, index) => {
+    onImage: (prediction, index) => {
       seen[index] = prediction;
     },
   });

@@ -15,7 +15,7 @@ import { alexnet, json } from '../real/command.js';
 let folder: string;
 const at = (...names: string[]) => join(folder, ...names);
 
-async function writePictures(name: string, classes: Record<string, string>): Promise<void> {
+async function writeImages(name: string, classes: Record<string, string>): Promise<void> {
   for (const split of ['train', 'val']) {
     for (const [label, background] of Object.entries(classes)) {
       await mkdir(at(name, split, label), { recursive: true });
@@ -43,8 +43,8 @@ const training = (out: string, ...words: string[]) => [
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'alexnet-fine-tune-'));
   await tf.setBackend('cpu');
-  await writePictures('three', { cat: 'red', dog: 'blue', eel: 'green' });
-  await writePictures('two', { moss: 'olive', rust: 'brown' });
+  await writeImages('three', { cat: 'red', dog: 'blue', eel: 'green' });
+  await writeImages('two', { moss: 'olive', rust: 'brown' });
   await json(...training('first', '--data', at('three'), '--model', 'cifar10-quick'));
 });
 after(() => rm(folder, { recursive: true }));

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { fileStart } from '../../train/metrics/event-file.js';
 import { MetricsLog } from '../../train/metrics/metrics-log.js';
 import { startState } from '../../train/run/checkpoint.js';
-import { temporaryFolder } from './data/tiny-pictures.js';
+import { temporaryFolder } from './data/tiny-images.js';
 
 const PYTHON = process.env.ALEXNET_PYTHON ?? '/usr/bin/python3';
 const READER = fileURLToPath(new URL('../../../test/train/read_events.py', import.meta.url));

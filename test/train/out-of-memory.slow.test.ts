@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { alexnet } from '../real/command.js';
-import { plainPng } from './data/tiny-pictures.js';
+import { plainPng } from './data/tiny-images.js';
 
 const CLI = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
 const options = { skip: process.platform === 'linux' ? false : 'needs ulimit -v' };

@@ -10,11 +10,11 @@ import { CLASSES, flatWeights, INPUT_PX, tinyModel } from './tiny.js';
 
 const SETTINGS = { momentum: 0.9, weightDecay: 0.01 };
 
-function noiseBatch(pictures: number, name: string) {
+function noiseBatch(images: number, name: string) {
   const stream = random('batch', name);
   return {
-    images: Float32Array.from({ length: pictures * INPUT_PX * INPUT_PX * 3 }, () => 60 * stream.normal()),
-    labels: Int32Array.from({ length: pictures }, () => stream.integer(CLASSES)),
+    images: Float32Array.from({ length: images * INPUT_PX * INPUT_PX * 3 }, () => 60 * stream.normal()),
+    labels: Int32Array.from({ length: images }, () => stream.integer(CLASSES)),
   };
 }
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { writeFiles } from './data/tiny-pictures.js';
+import { writeFiles } from './data/tiny-images.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const OPTIONAL = ['@tensorflow/tfjs', '@tensorflow/tfjs-node', '@tensorflow/tfjs-node-gpu'];

@@ -67,8 +67,8 @@ export function tinyDataset(): Dataset {
 export function tinyRun(path: string, { source, labels, splits }: Dataset, settings: Partial<Settings>): Promise<Run> {
   const { train, val } = splits;
   const config = { data: source, model: 'tiny', ...resolveSettings(ALEXNET.recipe, settings) };
-  const pictures = { train: train.length, val: val.length };
-  const record = { config, imagePx: IMAGE_PX, inputPx: INPUT_PX, pictures, versions: {} };
+  const images = { train: train.length, val: val.length };
+  const record = { config, imagePx: IMAGE_PX, inputPx: INPUT_PX, pictures: images, versions: {} };
   const stored = { mean: meanImage(train, config.seed), samples: val.pixels(0, random(0)) };
   return createRun(path, { ...record, ...stored, labels });
 }

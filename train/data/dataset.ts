@@ -49,7 +49,7 @@ export interface Shards {
 }
 
 /** Where decoded images go, in the order of reading: memory, or the shards of a pack. */
-export interface PictureSink {
+export interface ImageSink {
   /** Names in the order of `add`; the position is an image's slot. */
   readonly names: string[];
   readonly skipped: { name: string; reason: string }[];
@@ -57,7 +57,7 @@ export interface PictureSink {
    * Takes an image in; resolves as soon as another may be added, decoding continues in the background. `read`, if called at all, is called before.
    * An image that cannot be read or decoded is listed in `skipped`.
    */
-  add(picture: Picture): Promise<void>;
+  add(image: Image): Promise<void>;
   /** Resolves when every image added is decoded. */
   settle(): Promise<void>;
   /** Whether the image in this slot could be decoded. */
@@ -69,7 +69,7 @@ export interface PictureSink {
 }
 
 /** An image to be decoded. */
-export type Picture = Pick<Member, 'path' | 'read' | 'later' | 'shard'> & { split: string };
+export type Image = Pick<Member, 'path' | 'read' | 'later' | 'shard'> & { split: string };
 
 /** Images that are decoded at every use. */
 export interface Streamed {

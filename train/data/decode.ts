@@ -18,7 +18,7 @@ sharp.cache(false);
  * @throws         libvips' own error if the bytes are not an image or are cut short; mere warnings (ImageNet has JPEGs with
  *                 stray bytes) are let pass
  */
-export async function decodePicture(bytes: Encoded, imagePx: number): Promise<Uint8Array> {
+export async function decodeImage(bytes: Encoded, imagePx: number): Promise<Uint8Array> {
   if (Buffer.isBuffer(bytes)) return toSquareRgb(sharp(bytes, { failOn: 'error' }), imagePx).toBuffer();
   if ('file' in bytes) return toSquareRgb(sharp(bytes.file, { failOn: 'error' }), imagePx).toBuffer();
   const { pixels, width, height, channels } = bytes;

@@ -8,16 +8,16 @@ import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { openArchive } from './archive/archive.js';
-import type { Dataset, Member, OpenOptions, PictureSink, Source } from './dataset.js';
+import type { Dataset, ImageSink, Member, OpenOptions, Source } from './dataset.js';
 import { openEmoji } from './emoji/emoji.js';
 import { openPack } from './pack/pack.js';
 import { isPack } from './pack/pack-format.js';
 import { isUrl } from './remote/url.js';
-import { cifarMembers, idxMembers } from './sources/binary-pictures.js';
+import { cifarMembers, idxMembers } from './sources/binary-images.js';
 import { ilsvrc2012Members } from './sources/ilsvrc2012.js';
 import { folderMembers } from './sources/image-folder.js';
 import { webdataset } from './sources/webdataset.js';
-import { readListed, readPictures } from './stream/picture-dataset.js';
+import { readImages, readListed } from './stream/image-dataset.js';
 
 export const DATA_HELP =
   'folder DIR/{train,val|test}/<class>/…, the same as .tar or .tar.gz, a folder that "alexnet prepare" made or its URL, cifar10:DIR, idx:DIR, ilsvrc2012:DIR, webdataset:DIR, webdataset:URL{000..146}.tar, or emoji';
@@ -58,10 +58,10 @@ export function isThere(source: string): boolean {
  *                     no images, one class only, an empty class folder, splits with different classes, more than 1 % of
  *                     the images unreadable
  */
-export async function openDataset(source: string, options: OpenOptions, store?: PictureSink): Promise<Dataset> {
+export async function openDataset(source: string, options: OpenOptions, store?: ImageSink): Promise<Dataset> {
   if (source === EMOJI) return openEmoji(options);
   const { scheme, place } = partsOf(source);
-  if (scheme) return readPictures(source, BY_SCHEME[scheme](place, options), options, store);
+  if (scheme) return readImages(source, BY_SCHEME[scheme](place, options), options, store);
   if (isUrl(source)) return openPack(source, options);
   const found = await stat(source).catch((cause: NodeJS.ErrnoException) => {
     const reason = cause.code === 'ENOENT' ? 'no such file or folder' : cause.message;

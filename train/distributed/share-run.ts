@@ -6,9 +6,9 @@ import type { Dataset } from '../data/dataset.js';
 import type { RunState } from '../run/checkpoint.js';
 import { checkpointsOf, type Run, type RunLabels, type RunRecord } from '../run/run-folder.js';
 import type { Changes } from '../settings/changed-settings.js';
-import { initialModel, samplePictures } from '../start/new-run.js';
+import { initialModel, sampleImages } from '../start/new-run.js';
 import type { PreparedRun } from '../start/prepared-run.js';
-import { dataOf, openForTraining, pictureNames } from '../start/training-data.js';
+import { dataOf, imageNames, openForTraining } from '../start/training-data.js';
 import { checkParts } from '../trainer.js';
 import { broadcastJson, bytesOf, type Communicator, checkEqual } from './communicator.js';
 
@@ -32,8 +32,8 @@ export async function shareRun(
 ): Promise<void> {
   if (group.size === 1) return;
   checkParts(run.config.batch, dataset.splits.train.length, group.size);
-  const { config, paths, imagePx, inputPx, pictures, byShards, versions, colours, labels, mean } = run;
-  const shared: Shared = { config, paths, imagePx, inputPx, pictures, byShards, versions, colours, labels };
+  const { config, paths, imagePx, inputPx, pictures: images, byShards, versions, colours, labels, mean } = run;
+  const shared: Shared = { config, paths, imagePx, inputPx, pictures: images, byShards, versions, colours, labels };
   await broadcastJson<[Shared, Progressed]>(group, [shared, progressed]);
   await group.broadcast(bytesOf(mean));
   await checkEqual(group, await fingerprint(dataset));
@@ -66,12 +66,12 @@ export async function receiveRun(
 /** Tells data sets apart: classes, names and numbers of images, and some of their pixels. */
 async function fingerprint(dataset: Dataset): Promise<Record<string, unknown>> {
   const { labels, splits } = dataset;
-  const pixels = createHash('sha256').update(await samplePictures(dataset));
+  const pixels = createHash('sha256').update(await sampleImages(dataset));
   return {
     classes: labels,
     'train images': splits.train.length,
     'val images': splits.val.length,
-    'names and classes of images (SHA-256)': pictureNames(dataset),
+    'names and classes of images (SHA-256)': imageNames(dataset),
     'some images (SHA-256)': pixels.digest('hex'),
     'images read shard by shard (with --stream everywhere)': isReadByShards(splits.train),
   };

@@ -73,7 +73,7 @@ export async function evaluateRun(request: EvaluateRequest, progress: Progress):
   const evaluation = await evaluate(predict, split, {
     batch,
     images: request.images,
-    onPicture: lines?.add,
+    onImage: lines?.add,
     onProgress: (done, total) => progress.work('evaluating', done, total),
   });
   await lines?.end();
@@ -127,7 +127,7 @@ async function ofRun(request: EvaluateRequest, progress: Progress): Promise<Subj
   const run = await openRun(request.run!);
   const backend = await selectBackend(request.backend ?? 'auto');
   const { model } = await loadCheckpoint(run[request.checkpoint ?? 'best']);
-  const { data, dataset, split } = await openRunPictures(run, request, progress);
+  const { data, dataset, split } = await openRunImages(run, request, progress);
   const { predict, batch, crops } = runPredictor(run, model, split, request.crops ?? 1, request.batch);
   const report = { model: run.config.model, data, split: request.split, crops, backend: backend.name };
   return { dataset, split, predict, batch, report };
@@ -138,7 +138,7 @@ async function ofRun(request: EvaluateRequest, progress: Progress): Promise<Subj
  * @param data  default: what it was trained on
  * @throws {UserError} if there is no such data set or split, or its classes are others
  */
-export async function openRunPictures(
+export async function openRunImages(
   run: Run,
   request: Pick<EvaluateRequest, 'data' | 'split' | 'stream'>,
   progress: Progress,

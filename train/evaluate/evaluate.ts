@@ -5,7 +5,7 @@ import type { Split } from '../data/dataset.js';
 import { batchesOf, loadAhead } from '../data/stream/read-ahead.js';
 
 /** Probabilities of the images at these positions of a split, float32 [indices.length, classes]. */
-export type Predict = (indices: Uint32Array, pictures: Split) => Promise<Float32Array>;
+export type Predict = (indices: Uint32Array, loaded: Split) => Promise<Float32Array>;
 
 /** Errors are fractions; top-5 counts the best min(5, classes). */
 export interface Evaluation {
@@ -17,7 +17,7 @@ export interface Evaluation {
 }
 
 /** One image's prediction, as a line of `--predictions` has it. */
-export interface PicturePrediction {
+export interface ImagePrediction {
   name: string;
   /** Its true class. */
   label: number;
@@ -37,7 +37,7 @@ export interface EvaluateOptions {
   /** In place of a part: at most this many images, see `spreadOver`. */
   images?: number;
   /** @param index  position in the split */
-  onPicture?(prediction: PicturePrediction, index: number): void;
+  onImage?(prediction: ImagePrediction, index: number): void;
   onProgress?(done: number, total: number): void;
   /** Asked between batches; true ends the evaluation early. */
   stopped?(): boolean;
@@ -56,9 +56,9 @@ export async function evaluate(predict: Predict, split: Split, options: Evaluate
     ? Uint32Array.from({ length: part.end - part.start }, (_, i) => part.start + i)
     : spreadOver(split, images);
   let done = 0;
-  for await (const { indices, pictures } of loadAhead(split, batchesOf(order, options.batch))) {
+  for await (const { indices, images: loaded } of loadAhead(split, batchesOf(order, options.batch))) {
     const count = indices.length;
-    const probabilities = await predict(indices, pictures);
+    const probabilities = await predict(indices, loaded);
     const classes = probabilities.length / count;
     for (let i = 0; i < count; i++) {
       const row = probabilities.subarray(i * classes, (i + 1) * classes);
@@ -70,7 +70,7 @@ export async function evaluate(predict: Predict, split: Split, options: Evaluate
       if (!usable || top5[0] !== label) wrongTop1 += 1;
       if (!usable || !top5.includes(label)) wrongTop5 += 1;
       const prediction = { name: split.name(indices[i]), label, top5, probability: row[top5[0]], loss };
-      options.onPicture?.(prediction, indices[i]);
+      options.onImage?.(prediction, indices[i]);
     }
     done += count;
     options.onProgress?.(done, order.length);

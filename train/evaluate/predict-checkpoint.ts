@@ -19,11 +19,11 @@ export interface CropOptions {
 export function checkpointPredictor(model: tfl.LayersModel, options: CropOptions): Predict {
   const inputPx = model.inputs[0].shape[1]!;
   const { imagePx, mean, crops, batch, seed } = options;
-  return async (indices, pictures) => {
+  return async (indices, split) => {
     const filled = Uint32Array.from({ length: batch }, (_, i) => indices[Math.min(i, indices.length - 1)]);
     let sum: Float64Array | undefined;
     for (const crop of crops) {
-      const { images } = croppedBatch(pictures, imagePx, mean, filled, crop, inputPx, seed);
+      const { images } = croppedBatch(split, imagePx, mean, filled, crop, inputPx, seed);
       const probabilities = tf.tidy(() => {
         const input = tf.tensor(images, [batch, inputPx, inputPx, 3]);
         return tf.softmax(model.apply(input, { training: false }) as tf.Tensor2D).dataSync();

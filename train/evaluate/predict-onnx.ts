@@ -28,8 +28,8 @@ export async function onnxPredictor(
   const session = await ort.InferenceSession.create(file, { logSeverityLevel: 3 });
   const inputOf = geometry.head === 'image' ? wholeImages : centreCrops;
   return {
-    predict: async (indices, pictures) => {
-      const { probabilities } = await session.run(inputOf(indices, pictures, geometry));
+    predict: async (indices, split) => {
+      const { probabilities } = await session.run(inputOf(indices, split, geometry));
       return probabilities.data as Float32Array;
     },
     release: () => session.release(),
@@ -39,23 +39,23 @@ export async function onnxPredictor(
 /** Names the draws of generated images. */
 const SEED = 0;
 
-function wholeImages(indices: Uint32Array, pictures: Split, { imagePx }: Geometry): Record<string, ort.Tensor> {
+function wholeImages(indices: Uint32Array, split: Split, { imagePx }: Geometry): Record<string, ort.Tensor> {
   const size = imagePx * imagePx * 3;
   const pixels = new Uint8Array(indices.length * size);
   indices.forEach((index, i) => {
-    pixels.set(evaluationPixels(pictures, index, SEED), i * size);
+    pixels.set(evaluationPixels(split, index, SEED), i * size);
   });
   return { image: new ort.Tensor('uint8', pixels, [indices.length, imagePx, imagePx, 3]) };
 }
 
 function centreCrops(
   indices: Uint32Array,
-  pictures: Split,
+  split: Split,
   { imagePx, inputPx, meanRgb = [0, 0, 0] }: Geometry,
 ): Record<string, ort.Tensor> {
   const mean = Float32Array.from({ length: imagePx ** 2 * 3 }, (_, i) => meanRgb[i % 3]);
   const crop = centreCrop(imagePx, inputPx);
-  const { images } = croppedBatch(pictures, imagePx, mean, indices, crop, inputPx, SEED);
+  const { images } = croppedBatch(split, imagePx, mean, indices, crop, inputPx, SEED);
   const nchw = transpose(images, [indices.length, inputPx, inputPx, 3], permutation([0, 1, 2, 3], NCHW));
   return { input: new ort.Tensor('float32', nchw, [indices.length, 3, inputPx, inputPx]) };
 }

@@ -3,7 +3,7 @@
 import type { Progress } from '../../base/progress.js';
 import { type BackendName, selectBackend } from '../../onnx/backend/select-backend.js';
 import type { Split } from '../data/dataset.js';
-import { loadPictures } from '../data/stream/read-ahead.js';
+import { loadImages } from '../data/stream/read-ahead.js';
 import { Rehearsal, type StepCost, stepCost } from '../distributed/cost-model.js';
 import type { GradientType } from '../distributed/gradient-sum.js';
 import { checkpointBytes } from '../run/checkpoint.js';
@@ -64,7 +64,7 @@ export async function dryRun(request: DryRunRequest, progress: Progress): Promis
   const backend = await selectBackend(request.backend);
   progress.note(`backend ${backend.name}: ${backend.why}`);
   const { run, dataset, model } = await prepareNewRun(request, progress);
-  const { config, pictures, labels } = run;
+  const { config, pictures: images, labels } = run;
   const rehearsal = new Rehearsal(ranks);
   const trainer = new Trainer(model, dataset, run, { group: rehearsal, gradientType });
   try {
@@ -83,14 +83,14 @@ export async function dryRun(request: DryRunRequest, progress: Progress): Promis
         : undefined;
     const imagesPerSecond = distributed ? trainer.batch / (distributed.computing + distributed.exposed) : computed;
     const validationImagesPerSecond = ranks * (await validationRate(trainer, dataset.splits.val));
-    const seconds = pictures.train / imagesPerSecond + pictures.val / validationImagesPerSecond;
+    const seconds = images.train / imagesPerSecond + images.val / validationImagesPerSecond;
     return {
       model: config.model,
       data: config.data,
       backend: backend.name,
       classes: labels.length,
       parameters: modelWeights(model, 'all').reduce((sum, { variable }) => sum + variable.size, 0),
-      pictures,
+      pictures: images,
       batch: trainer.batch,
       microBatch: config.microBatch,
       stepsPerEpoch: trainer.stepsPerEpoch,
@@ -124,9 +124,9 @@ function distributedCost(
 async function validationRate(trainer: Trainer, split: Split): Promise<number> {
   const indices = Uint32Array.from({ length: trainer.validationBatch }, (_, i) => i);
   const predict = trainer.predictor();
-  const pictures = await loadPictures(split, indices);
-  await predict(indices, pictures); // compiles
+  const images = await loadImages(split, indices);
+  await predict(indices, images); // compiles
   const started = performance.now();
-  await predict(indices, pictures);
+  await predict(indices, images);
   return (1000 * indices.length) / (performance.now() - started);
 }

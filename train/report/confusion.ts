@@ -3,17 +3,17 @@
 /** Of one class: its images, how many of them were taken for another, and for which most often. */
 export interface ClassErrors {
   label: number;
-  pictures: number;
+  images: number;
   wrong: number;
   /** Of equally frequent ones the lower index; absent if all were right. */
-  mistake?: { predicted: number; pictures: number };
+  mistake?: { predicted: number; images: number };
 }
 
 /** `pictures` of class `label` were taken for `predicted`. */
 export interface ConfusedPair {
   label: number;
   predicted: number;
-  pictures: number;
+  images: number;
 }
 
 export class Confusion {
@@ -33,17 +33,17 @@ export class Confusion {
     return this.rows[label].get(predicted) ?? 0;
   }
 
-  pictures(label: number): number {
+  images(label: number): number {
     return [...this.rows[label].values()].reduce((sum, count) => sum + count, 0);
   }
 
   /** Every class, in index order. */
   byClass(): ClassErrors[] {
     return this.rows.map((_, label) => {
-      const pictures = this.pictures(label);
+      const images = this.images(label);
       const [worst] = this.mistakesOf(label).sort(mostFirst);
-      const mistake = worst && { predicted: worst.predicted, pictures: worst.pictures };
-      return { label, pictures, wrong: pictures - this.at(label, label), ...(mistake && { mistake }) };
+      const mistake = worst && { predicted: worst.predicted, images: worst.images };
+      return { label, images, wrong: images - this.at(label, label), ...(mistake && { mistake }) };
     });
   }
 
@@ -54,10 +54,10 @@ export class Confusion {
 
   private mistakesOf(label: number): ConfusedPair[] {
     const mistakes = [...this.rows[label]].filter(([predicted]) => predicted !== label);
-    return mistakes.map(([predicted, pictures]) => ({ label, predicted, pictures }));
+    return mistakes.map(([predicted, images]) => ({ label, predicted, images }));
   }
 }
 
 function mostFirst(a: ConfusedPair, b: ConfusedPair): number {
-  return b.pictures - a.pictures || a.label - b.label || a.predicted - b.predicted;
+  return b.images - a.images || a.label - b.label || a.predicted - b.predicted;
 }

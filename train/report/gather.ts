@@ -9,7 +9,7 @@ import { NotFiniteError, type RunState } from '../run/checkpoint.js';
 import { hasCheckpoint, loadCheckpoint } from '../run/load-checkpoint.js';
 import { openRun, type Run } from '../run/run-folder.js';
 import { isInUse } from '../run/run-lock.js';
-import type { Kernels } from './kernel-picture.js';
+import type { Kernels } from './kernel-image.js';
 import { type Measured, measure } from './measure.js';
 
 /** What the user asked for. */

@@ -3,9 +3,9 @@ import type * as tfl from '@tensorflow/tfjs-layers';
 import type { Progress } from '../../base/progress.js';
 import { evaluationPixels } from '../data/batches/augment.js';
 import type { Split } from '../data/dataset.js';
-import { loadPictures } from '../data/stream/read-ahead.js';
-import { type Evaluation, evaluate, type PicturePrediction } from '../evaluate/evaluate.js';
-import { checkFinite, openRunPictures, runPredictor } from '../evaluate/evaluate-run.js';
+import { loadImages } from '../data/stream/read-ahead.js';
+import { type Evaluation, evaluate, type ImagePrediction } from '../evaluate/evaluate.js';
+import { checkFinite, openRunImages, runPredictor } from '../evaluate/evaluate-run.js';
 import type { Run } from '../run/run-folder.js';
 import { Confusion } from './confusion.js';
 import { WorstAnswers } from './worst-answers.js';
@@ -16,7 +16,7 @@ export interface CropErrors extends Evaluation {
 }
 
 /** A badly answered image with its pixels, as the network was given them: uint8 [imagePx, imagePx, 3]. */
-export interface WorstAnswer extends PicturePrediction {
+export interface WorstAnswer extends ImagePrediction {
   pixels: Uint8Array;
 }
 
@@ -44,17 +44,17 @@ export async function measure(
   request: { data?: string; split: string; crops: 1 | 10 },
   progress: Progress,
 ): Promise<Measured> {
-  const { data, dataset, split } = await openRunPictures(run, request, progress);
+  const { data, dataset, split } = await openRunImages(run, request, progress);
   const confusion = new Confusion(run.labels.length);
   const worst = new WorstAnswers(WORST);
-  const errors = (crops: 1 | 10, onPicture?: (prediction: PicturePrediction, index: number) => void) =>
-    cropErrors({ run, model, split, progress }, crops, onPicture);
+  const errors = (crops: 1 | 10, onImage?: (prediction: ImagePrediction, index: number) => void) =>
+    cropErrors({ run, model, split, progress }, crops, onImage);
   const single = await errors(1, (prediction, index) => {
     confusion.add(prediction.label, prediction.top5[0]);
     worst.add(prediction, index);
   });
   const ten = request.crops === 10 ? await errors(10) : undefined;
-  const shown = await loadPictures(
+  const shown = await loadImages(
     split,
     Uint32Array.from(worst.answers, ({ index }) => index),
   );
@@ -69,11 +69,11 @@ export async function measure(
 async function cropErrors(
   { run, model, split, progress }: { run: Run; model: tfl.LayersModel; split: Split; progress: Progress },
   wanted: 1 | 10,
-  onPicture?: (prediction: PicturePrediction, index: number) => void,
+  onImage?: (prediction: ImagePrediction, index: number) => void,
 ): Promise<CropErrors> {
   const { predict, batch, crops } = runPredictor(run, model, split, wanted);
   const onProgress = (done: number, total: number) => progress.work(`evaluating, ${crops} crop(s)`, done, total);
-  const evaluation = (await evaluate(predict, split, { batch, onPicture, onProgress }))!;
+  const evaluation = (await evaluate(predict, split, { batch, onImage, onProgress }))!;
   checkFinite(evaluation, run.path);
   return { ...evaluation, crops };
 }

@@ -43,8 +43,8 @@ function matrix(confusion: Confusion, labels: string[]): Html {
   const caption = 'Confusion matrix: images by true class (rows) and predicted class (columns)';
   const heads = labels.map((label) => html`<th scope="col"><span>${label}</span></th>`);
   const rows = labels.map((name, label) => {
-    const pictures = confusion.pictures(label);
-    const cells = labels.map((_, predicted) => cell(confusion.at(label, predicted), pictures, label === predicted));
+    const images = confusion.images(label);
+    const cells = labels.map((_, predicted) => cell(confusion.at(label, predicted), images, label === predicted));
     return html`<tr><th scope="row">${name}</th>${cells}</tr>\n`;
   });
   return scrolling(
@@ -56,9 +56,9 @@ ${rows}</tbody></table>`,
   );
 }
 
-function cell(pictures: number, ofRow: number, isRight: boolean): Html {
-  const shade = ofRow > 0 ? Math.round(100 * Math.sqrt(pictures / ofRow)) : 0;
-  const shown = pictures > 0 || isRight ? count(pictures) : undefined;
+function cell(images: number, ofRow: number, isRight: boolean): Html {
+  const shade = ofRow > 0 ? Math.round(100 * Math.sqrt(images / ofRow)) : 0;
+  const shown = images > 0 || isRight ? count(images) : undefined;
   return html`<td class="${isRight ? 'right' : 'wrong'}" style="--share:${shade}%">${shown}</td>`;
 }
 
@@ -73,18 +73,18 @@ function pairTable(confusion: Confusion, labels: string[]): Html {
   ];
   const rows = pairs
     .slice(0, PAIRS)
-    .map(({ label, predicted, pictures }) => [
+    .map(({ label, predicted, images }) => [
       labels[label],
       labels[predicted],
-      count(pictures),
-      percent(pictures / confusion.pictures(label), 1),
+      count(images),
+      percent(images / confusion.images(label), 1),
     ]);
   const which = pairs.length > PAIRS ? `the ${PAIRS} most frequent of ${count(pairs.length)}` : 'all';
   return table(`Confused pairs, ${which}`, columns, rows);
 }
 
 function classTable(confusion: Confusion, labels: string[]): Html {
-  const share = ({ wrong, pictures }: ClassErrors) => (pictures > 0 ? wrong / pictures : -1);
+  const share = ({ wrong, images }: ClassErrors) => (images > 0 ? wrong / images : -1);
   const classes = confusion.byClass().sort((a, b) => share(b) - share(a));
   const columns = [
     { name: 'class' },
@@ -94,11 +94,11 @@ function classTable(confusion: Confusion, labels: string[]): Html {
   ];
   const rows = classes.map((errors) => [
     labels[errors.label],
-    count(errors.pictures),
-    errors.pictures > 0
+    count(errors.images),
+    errors.images > 0
       ? html`<span class="bar" style="--share:${Math.round(100 * share(errors))}%">${percent(share(errors), 1)}</span>`
       : 'no images',
-    errors.mistake && `${labels[errors.mistake.predicted]} (${count(errors.mistake.pictures)})`,
+    errors.mistake && `${labels[errors.mistake.predicted]} (${count(errors.mistake.images)})`,
   ]);
   return table('Classes, the greatest error first', columns, rows);
 }

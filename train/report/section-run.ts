@@ -27,11 +27,11 @@ export function keyFigures({ measured, metrics }: Report): Html {
 
 export function runSection(report: Report): Html {
   const { run, checkpoint, backend } = report;
-  const { config, labels, pictures, versions, imported } = run;
+  const { config, labels, pictures: images, versions, imported } = run;
   const spec = findNetwork(config.model);
   const parameters = count(summarize(spec, labels.length).parameters);
   const size = [
-    ...Object.entries(pictures).map(([split, n]) => `${count(n)} ${split} images`),
+    ...Object.entries(images).map(([split, n]) => `${count(n)} ${split} images`),
     `${count(labels.length)} classes`,
   ];
   const facts: [string, Content][] = [

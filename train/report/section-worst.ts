@@ -24,8 +24,8 @@ async function card(answer: WorstAnswer, imagePx: number, labels: string[]): Pro
   const { name, label, top5, probability, loss, pixels } = answer;
   const [truth, predicted] = [labels[label], labels[top5[0]]];
   const isSmall = imagePx <= PNG_PX;
-  const picture = sharp(pixels, { raw: { width: imagePx, height: imagePx, channels: 3 } });
-  const bytes = await (isSmall ? picture.png() : picture.jpeg({ quality: JPEG_QUALITY })).toBuffer();
+  const drawn = sharp(pixels, { raw: { width: imagePx, height: imagePx, channels: 3 } });
+  const bytes = await (isSmall ? drawn.png() : drawn.jpeg({ quality: JPEG_QUALITY })).toBuffer();
   const size = { width: SHOWN_PX, height: SHOWN_PX };
   return html`<li><figure>${image(bytes, isSmall ? 'png' : 'jpeg', `${truth}, predicted ${predicted}`, size)}
 <figcaption>true <b>${truth}</b> ${nowrap(percent(Math.exp(-loss)))}<br>

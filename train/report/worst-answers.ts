@@ -1,8 +1,8 @@
 /** The answers with the greatest losses of any number, without keeping all. */
-import type { PicturePrediction } from '../evaluate/evaluate.js';
+import type { ImagePrediction } from '../evaluate/evaluate.js';
 
 /** `index`: the image's position in its split. */
-export type RankedAnswer = PicturePrediction & { index: number };
+export type RankedAnswer = ImagePrediction & { index: number };
 
 export class WorstAnswers {
   /** Greatest loss first; of equal ones the earlier image. */
@@ -10,7 +10,7 @@ export class WorstAnswers {
 
   constructor(private readonly count: number) {}
 
-  add(prediction: PicturePrediction, index: number): void {
+  add(prediction: ImagePrediction, index: number): void {
     const { answers, count } = this;
     if (answers.length === count && answers[count - 1].loss >= prediction.loss) return;
     answers.push({ ...prediction, index });

@@ -23,7 +23,7 @@ export interface Outcome {
   testError: number;
   /** Of the paper's ten crops, if the network takes a part of the image. */
   tenCropError?: number;
-  testPictures: number;
+  testImages: number;
   /** Epochs to the training error aimed at, a fraction by interpolation; null if it was not reached. */
   epochsToTarget?: number | null;
   /** Of training alone. */
@@ -54,7 +54,7 @@ export async function readOutcome(
     trainError: last.trainError,
     testError: last.testError,
     ...measured,
-    testPictures: run.pictures.val,
+    testImages: run.pictures.val,
     ...(target !== undefined && { epochsToTarget: epochsTo(target, curve) }),
     seconds: secondsTrained(lines, run.pictures.train),
     curve,
@@ -64,11 +64,11 @@ export async function readOutcome(
 /**
  * Seconds of training in a run so far.
  * @param lines     of its whole epochs; one that was interrupted after its last step tells no speed, and counts as the mean of the others
- * @param pictures  an epoch
+ * @param images  an epoch
  */
-export function secondsTrained(lines: MetricsLine[], pictures: number): number {
+export function secondsTrained(lines: MetricsLine[], images: number): number {
   const told = lines.filter((line) => line.images_per_second > 0);
-  const seconds = told.reduce((sum, line) => sum + pictures / line.images_per_second, 0);
+  const seconds = told.reduce((sum, line) => sum + images / line.images_per_second, 0);
   return told.length === 0 ? 0 : (seconds * lines.length) / told.length;
 }
 
@@ -133,7 +133,7 @@ function finding({ until }: Experiment, outcomes: Outcome[]): string {
     return `${other.variant} ${Math.abs(difference).toFixed(2)} points ${difference > 0 ? 'worse' : 'better'} than ${first.variant}`;
   });
   // Of a difference between two shares of independent images; those of one test set differ by less.
-  const spread = 100 * Math.sqrt((2 * error(first) * (1 - error(first))) / first.testPictures);
+  const spread = 100 * Math.sqrt((2 * error(first) * (1 - error(first))) / first.testImages);
   return `${[...points, ...lost].join(', ')} (test error; standard error at most ${spread.toFixed(2)} points, one seed).`;
 }
 

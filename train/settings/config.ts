@@ -142,6 +142,6 @@ export function checkFlags({ milestones, patience }: Partial<Settings>, { schedu
 }
 
 /** Updates of one pass over the training images; the last may have fewer than `batch`. */
-export function stepsPerEpoch(pictures: number, batch: number): number {
-  return Math.ceil(pictures / Math.min(batch, pictures));
+export function stepsPerEpoch(images: number, batch: number): number {
+  return Math.ceil(images / Math.min(batch, images));
 }

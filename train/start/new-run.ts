@@ -12,7 +12,7 @@ import { colourStatistics } from '../data/batches/colour.js';
 import { isReadByShards } from '../data/batches/epoch-batches.js';
 import { meanImage } from '../data/batches/mean.js';
 import type { Dataset } from '../data/dataset.js';
-import { loadPictures } from '../data/stream/read-ahead.js';
+import { loadImages } from '../data/stream/read-ahead.js';
 import type { RunContents } from '../run/run-folder.js';
 import { checkFlags, type RecipeName, resolveSettings, type Settings, type TrainConfig } from '../settings/config.js';
 import { frozenLayers } from '../settings/freeze.js';
@@ -20,7 +20,7 @@ import { describeRecipe, publishedRecipe } from '../settings/recipes.js';
 import { adviceForFewImages } from './few-images.js';
 import { modelFromOrigin, networkOfOrigin, type Origin, openOrigin } from './fine-tune.js';
 import type { PreparedRun } from './prepared-run.js';
-import { absolutePaths, checkClasses, countPictures, openForTraining, pictureNames } from './training-data.js';
+import { absolutePaths, checkClasses, countImages, imageNames, openForTraining } from './training-data.js';
 
 /** Images kept for checking exports. */
 const SAMPLES = 8;
@@ -91,8 +91,8 @@ async function prepareFrom(
     paths: absolutePaths(config),
     imagePx,
     inputPx,
-    pictures: countPictures(dataset),
-    pictureNames: pictureNames(dataset),
+    pictures: countImages(dataset),
+    pictureNames: imageNames(dataset),
     byShards: isReadByShards(train),
     versions: packageVersions(),
     colours: config.colourNoise > 0 ? (dataset.colours ?? colourStatistics(train, config.seed)) : undefined,
@@ -104,7 +104,7 @@ async function prepareFrom(
   const weights = model.countParams();
   const advice = adviceForFewImages({ model: spec.name, images: train.length, weights, from: request.from });
   if (advice) progress.note(advice);
-  return { run: { ...run, samples: await samplePictures(dataset) }, dataset, model };
+  return { run: { ...run, samples: await sampleImages(dataset) }, dataset, model };
 }
 
 function configFrom(
@@ -129,13 +129,13 @@ function configFrom(
 }
 
 /** Validation images spread over the split, and so over the classes. */
-export async function samplePictures({ splits: { val }, imagePx }: Dataset): Promise<Uint8Array> {
+export async function sampleImages({ splits: { val }, imagePx }: Dataset): Promise<Uint8Array> {
   const count = Math.min(SAMPLES, val.length);
   const indices = Uint32Array.from({ length: count }, (_, i) => Math.floor((i * val.length) / count));
-  const pictures = await loadPictures(val, indices);
+  const images = await loadImages(val, indices);
   const samples = new Uint8Array(count * imagePx ** 2 * 3);
   for (const [i, index] of indices.entries()) {
-    samples.set(pictures.pixels(index, random(0, 'sample', index)), i * imagePx ** 2 * 3);
+    samples.set(images.pixels(index, random(0, 'sample', index)), i * imagePx ** 2 * 3);
   }
   return samples;
 }

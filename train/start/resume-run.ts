@@ -25,18 +25,18 @@ import {
 import type { TrainConfig } from '../settings/config.js';
 import { frozenLayers } from '../settings/freeze.js';
 import { modelFromOrigin, openOrigin } from './fine-tune.js';
-import { initialModel, type NewRunRequest, samplePictures } from './new-run.js';
+import { initialModel, type NewRunRequest, sampleImages } from './new-run.js';
 import type { PreparedRun } from './prepared-run.js';
 import {
   absolutePaths,
   checkClasses,
   checkSameData,
-  countPictures,
+  countImages,
   dataOf,
+  imageNames,
   movedSplits,
   openForTraining,
   originOf,
-  pictureNames,
 } from './training-data.js';
 
 /** What a user asks of a run to continue; `force` lets settings change. */
@@ -62,8 +62,8 @@ export async function resumeRun(request: ResumeRequest, progress: Progress): Pro
   const order = { stream: request.stream, byShards: changes.data ? undefined : run.byShards };
   const dataset = request.dataset ?? (await openForTraining(source, run.imagePx, order, progress));
   checkClasses(dataset, request.classes);
-  const pictures = countPictures(dataset);
-  const names = pictureNames(dataset);
+  const images = countImages(dataset);
+  const names = imageNames(dataset);
   checkSameData(run, dataset, names, force);
   if (request.classWeights) {
     const wanted = await classWeights(request.classWeights, run.labels, dataset.splits.train.labels);
@@ -73,10 +73,10 @@ export async function resumeRun(request: ResumeRequest, progress: Progress): Pro
     Object.assign(changes, weights);
   }
   const moved = changes.data ? [] : movedSplits(run, names);
-  if (!isDeepStrictEqual(pictures, run.pictures)) changes.pictures = { from: run.pictures, to: pictures };
+  if (!isDeepStrictEqual(images, run.pictures)) changes.pictures = { from: run.pictures, to: images };
   else if (moved.length > 0) changes.pictureNames = { from: run.pictureNames, to: names };
   if (changes.data || changes.pictures || changes.pictureNames)
-    await compareValidationPictures(run, dataset, changes, moved.includes('val'));
+    await compareValidationImages(run, dataset, changes, moved.includes('val'));
   run.paths = { ...absolutePaths({ ...run.config, data: source }), from: run.paths?.from };
   run.pictureNames = names;
 
@@ -86,7 +86,7 @@ export async function resumeRun(request: ResumeRequest, progress: Progress): Pro
     progress.note(describeChanges(changes));
     const { step, epoch } = checkpoint?.state ?? startState();
     run.history = [...(run.history ?? []), { step, epoch, time: new Date().toISOString(), changes }];
-    run.pictures = pictures;
+    run.pictures = images;
     run.byShards = isReadByShards(dataset.splits.train);
     addColours(run, dataset);
   }
@@ -95,8 +95,8 @@ export async function resumeRun(request: ResumeRequest, progress: Progress): Pro
 }
 
 /** Errors on other validation images cannot be compared with those before: puts their change among `changes`, and the new ones into the run. */
-async function compareValidationPictures(run: Run, dataset: Dataset, changes: Changes, moved: boolean): Promise<void> {
-  const samples = await samplePictures(dataset);
+async function compareValidationImages(run: Run, dataset: Dataset, changes: Changes, moved: boolean): Promise<void> {
+  const samples = await sampleImages(dataset);
   const describe = (count: number, some: Uint8Array) => `${count}, with SHA-256 ${checksum(some)}… of some`;
   const from = describe(run.pictures.val, run.samples);
   const to = describe(dataset.splits.val.length, samples) + (moved ? ', under other names or in other classes' : '');

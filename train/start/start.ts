@@ -120,13 +120,13 @@ async function checkRequest(request: TrainRequest): Promise<void> {
 /** Links followed; the path as it is if nothing is there. */
 const realFolder = (path: string) => realpath(path).catch(() => resolve(path));
 
-function describeConfig({ config, labels, pictures, path }: Run): string {
+function describeConfig({ config, labels, pictures: images, path }: Run): string {
   const weights = config.classWeights;
   const short = weights && weights.length > 10 ? `${Math.min(...weights)} to ${Math.max(...weights)}` : weights;
   const settings = Object.entries({ ...config, classWeights: short }).map(
     ([key, value]) => `  ${key} ${JSON.stringify(value)}`,
   );
-  const size = describeData({ labels, pictures });
+  const size = describeData({ labels, images });
   return [`${path}: ${config.model} on ${config.data}, ${size}`, ...settings].join('\n');
 }
 

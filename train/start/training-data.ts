@@ -37,7 +37,7 @@ export async function openForTraining(
   return dataset;
 }
 
-export function countPictures({ splits }: Dataset): Record<string, number> {
+export function countImages({ splits }: Dataset): Record<string, number> {
   return { train: splits.train.length, val: splits.val.length };
 }
 
@@ -49,7 +49,7 @@ function namesOf({ length, labels, name }: Split): string {
 }
 
 /** Tells where images were moved, which numbers do not. */
-export function pictureNames({ splits }: Dataset): Record<string, string> {
+export function imageNames({ splits }: Dataset): Record<string, string> {
   const train = namesOf(splits.train);
   return { train, val: splits.val === splits.train ? train : namesOf(splits.val) };
 }
@@ -73,8 +73,8 @@ export function originOf({ config, paths }: Pick<RunRecord, 'config' | 'paths'>)
 }
 
 /** For people. */
-export function describeData({ pictures, labels }: { pictures: Record<string, number>; labels: string[] }): string {
-  return `${pictures.train} train and ${pictures.val} val images of ${labels.length} classes`;
+export function describeData({ images, labels }: { images: Record<string, number>; labels: string[] }): string {
+  return `${images.train} train and ${images.val} val images of ${labels.length} classes`;
 }
 
 /** @throws {UserError} if the data set has another number of classes than is wanted */
@@ -90,8 +90,8 @@ export function checkClasses({ source, labels }: Dataset, wanted: number | undef
  * @throws {UserError} if it is not the one that the run was trained on: numbers of images, their names or classes, or labels differ
  */
 export function checkSameData(run: Run, dataset: Dataset, names: Record<string, string>, force: boolean): void {
-  const found = { pictures: countPictures(dataset), labels: dataset.labels };
-  const stored = { pictures: force ? found.pictures : run.pictures, labels: run.labels };
+  const found = { images: countImages(dataset), labels: dataset.labels };
+  const stored = { images: force ? found.images : run.pictures, labels: run.labels };
   if (JSON.stringify(found) !== JSON.stringify(stored)) {
     throw new UserError(
       `${run.config.data}: not the data set that ${run.path} was trained on: expected ` +

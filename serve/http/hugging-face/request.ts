@@ -23,7 +23,7 @@ export const RequestBody = z
  * The image of a JSON body, and its parameters.
  * @throws {RequestError} BAD_REQUEST, IMAGE_TOO_LARGE
  */
-export function pictureOfJson(
+export function imageOfJson(
   body: Buffer,
   maxBytes: number,
 ): { bytes: Uint8Array; parameters: z.infer<typeof RequestBody>['parameters'] } {

@@ -6,9 +6,9 @@ import type { RequestHandler } from 'express';
 import { z } from 'zod';
 import { RequestError } from '../../errors.js';
 import { DEFAULT_TOP, type ServedModel, topPredictions } from '../../served-model.js';
-import { readJsonSized, readPicture } from '../body.js';
-import { type AppDeps, answerPicture, openForPictures, whenGone } from '../own/answer-picture.js';
-import { PICTURE_ERRORS } from '../own/classify.js';
+import { readImage, readJsonSized } from '../body.js';
+import { type AppDeps, answerImage, openForImages, whenGone } from '../own/answer-image.js';
+import { IMAGE_ERRORS } from '../own/classify.js';
 import type { Protocol } from '../protocol.js';
 import { Probability } from '../schemas.js';
 import { RequestBody } from './request.js';
@@ -40,7 +40,7 @@ export function huggingFace(deps: AppDeps): Protocol {
           summary: 'Labels with their scores',
           body: { 'image/*': 'binary', 'application/json': RequestBody },
           answer: { 'application/json': AnswerBody },
-          errors: [...PICTURE_ERRORS, 'BAD_REQUEST', 'JSON_TOO_LARGE'],
+          errors: [...IMAGE_ERRORS, 'BAD_REQUEST', 'JSON_TOO_LARGE'],
         },
       },
     ],
@@ -49,15 +49,15 @@ export function huggingFace(deps: AppDeps): Protocol {
 
 function classify(deps: AppDeps): RequestHandler<{ model: string }> {
   return async (request, response) => {
-    const open = () => openForPictures(deps, request.params.model);
+    const open = () => openForImages(deps, request.params.model);
     open();
     const isJson = /^application\/json\b/i.test(request.headers['content-type'] ?? '');
     const { bytes, parameters } = isJson
-      ? await pictureIn(await readJsonSized(request, deps), deps, whenGone(response))
-      : { bytes: await readPicture(request, deps), parameters: undefined };
+      ? await imageIn(await readJsonSized(request, deps), deps, whenGone(response))
+      : { bytes: await readImage(request, deps), parameters: undefined };
     const host = open();
     requireFunction(parameters?.function_to_apply, host.model);
-    const { probabilities, model } = await answerPicture(host, bytes, response);
+    const { probabilities, model } = await answerImage(host, bytes, response);
     const top = Math.min(parameters?.top_k ?? DEFAULT_TOP, model.labels.length);
     const predictions = topPredictions(probabilities, model, top);
     response.json(
@@ -66,7 +66,7 @@ function classify(deps: AppDeps): RequestHandler<{ model: string }> {
   };
 }
 
-function pictureIn(body: Buffer, { offLoop, maxBytes }: AppDeps, signal: AbortSignal) {
+function imageIn(body: Buffer, { offLoop, maxBytes }: AppDeps, signal: AbortSignal) {
   return offLoop.run('picture', [body, maxBytes], body.length, signal);
 }
 

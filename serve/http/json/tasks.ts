@@ -1,9 +1,9 @@
 /** What is done with JSON that may be large: by the server's own thread if there is little of it, else off it. */
-import { pictureOfJson } from '../hugging-face/request.js';
+import { imageOfJson } from '../hugging-face/request.js';
 import { parseInfer } from '../open-inference/request.js';
 import { inferAnswer } from '../open-inference/response.js';
 
-const TASKS = { picture: pictureOfJson, infer: parseInfer, answer: inferAnswer };
+const TASKS = { picture: imageOfJson, infer: parseInfer, answer: inferAnswer };
 
 export type Tasks = typeof TASKS;
 export type TaskArgs<K extends keyof Tasks> = Parameters<Tasks[K]>;

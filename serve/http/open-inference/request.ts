@@ -4,7 +4,7 @@
  */
 import { RequestError } from '../../errors.js';
 import { foreignFormat } from '../../inference/image/foreign-format.js';
-import { pictureKind } from '../../inference/image/picture-kind.js';
+import { imageKind } from '../../inference/image/image-kind.js';
 import type { ServedModel } from '../../served-model.js';
 import { allows, DATATYPES, elementCount, type Tensor } from '../../tensors.js';
 import { parseJson } from '../body.js';
@@ -23,12 +23,12 @@ export interface WantedOutput {
 export interface InferRequest {
   id?: string;
   /** The model's own input, or encoded images. */
-  input: Tensor | { pictures: Uint8Array[] };
+  input: Tensor | { images: Uint8Array[] };
   outputs: WantedOutput[];
 }
 
 /** Images in one request. */
-const MAX_PICTURES = 64;
+const MAX_IMAGES = 64;
 /** Of arrays and objects in a request, besides data. */
 const MAX_ELEMENTS = 1000;
 
@@ -51,7 +51,7 @@ export function parseInfer(body: Buffer, headerLength: string | undefined, model
 
 function parseRaw(body: Buffer, { input, outputs, answer }: ServedModel): InferRequest {
   const { name, datatype, shape } = input;
-  if (pictureKind(body)) return { input: { pictures: [body] }, outputs: [{ name: answer, binary: true }] };
+  if (imageKind(body)) return { input: { images: [body] }, outputs: [{ name: answer, binary: true }] };
   const free = shape.filter((length) => length === -1).length;
   const row = elementCount(shape) * DATATYPES[datatype].bytes;
   if (free > 1 || body.length === 0 || body.length % row !== 0 || (free === 0 && body.length !== row)) {
@@ -82,8 +82,8 @@ function parseRequest(json: Buffer, binary: Buffer, model: ServedModel): InferRe
     throw bad(`input "${unknown.name}": the model has no such input; it has "${name}" ${datatype} [${shape}]`);
   if (inputs.length > 1) throw bad(`input "${name}": expected it once, got ${inputs.length} times`);
   const [given] = inputs;
-  const input = given.datatype === 'BYTES' ? picturesOf(given, binary) : tensorOf(given, binary, model);
-  const named = 'pictures' in input ? [model.answer] : model.outputs.map((output) => output.name);
+  const input = given.datatype === 'BYTES' ? imagesOf(given, binary) : tensorOf(given, binary, model);
+  const named = 'images' in input ? [model.answer] : model.outputs.map((output) => output.name);
   const binaryByDefault = parameters?.binary_data_output === true;
   const wanted = (outputs ?? named.map((output) => ({ name: output, parameters: undefined }))).map((output) => {
     if (!named.includes(output.name)) {
@@ -144,15 +144,15 @@ function tensorOf(given: GivenInput, binary: Buffer, { input: spec }: ServedMode
   return { name, datatype: spec.datatype, shape, bytes: bytesOfJson(where, given.data, spec.datatype, shape) };
 }
 
-function picturesOf(given: GivenInput, binary: Buffer): { pictures: Uint8Array[] } {
+function imagesOf(given: GivenInput, binary: Buffer): { images: Uint8Array[] } {
   const { name, shape } = given;
   const where = `input "${name}"`;
   const bad = (problem: string) => new RequestError('BAD_REQUEST', `${where}: ${problem}`);
   const count = shape[0] ?? 1;
-  if (shape.length > 2 || (shape[1] ?? 1) !== 1 || !(count >= 1 && count <= MAX_PICTURES))
-    throw bad(`shape: expected [n] with 1 to ${MAX_PICTURES} images, got [${shape}]`);
+  if (shape.length > 2 || (shape[1] ?? 1) !== 1 || !(count >= 1 && count <= MAX_IMAGES))
+    throw bad(`shape: expected [n] with 1 to ${MAX_IMAGES} images, got [${shape}]`);
   const sent = binaryData(given, binary, bad);
-  return { pictures: sent ? stringsOfBytes(where, sent, count) : stringsOfJson(where, given.data, count) };
+  return { images: sent ? stringsOfBytes(where, sent, count) : stringsOfJson(where, given.data, count) };
 }
 
 /** The input's bytes after the JSON; undefined if it stands in the JSON. */

@@ -7,12 +7,12 @@ import type { z } from 'zod';
 import { toolVersion } from '../../../base/tool-version.js';
 import { type ErrorCode, RequestError } from '../../errors.js';
 import type { ModelHost } from '../../hosting/model-host.js';
-import { requirePicture } from '../../inference/image/picture-kind.js';
+import { requireImage } from '../../inference/image/image-kind.js';
 import { bytesOf, type Tensor } from '../../tensors.js';
 import { readJsonSized, readSmallJson, tooLarge } from '../body.js';
 import { requireAdmin } from '../own/admin.js';
-import { type AppDeps, openForPictures, whenGone } from '../own/answer-picture.js';
-import { PICTURE_ERRORS } from '../own/classify.js';
+import { type AppDeps, openForImages, whenGone } from '../own/answer-image.js';
+import { IMAGE_ERRORS } from '../own/classify.js';
 import { parseBody } from '../parse-body.js';
 import type { Protocol, Route, RouteDoc } from '../protocol.js';
 import {
@@ -113,7 +113,7 @@ function modelRoutes(deps: AppDeps, path: string): Route[] {
         },
         body: { 'application/json': InferRequestBody, 'application/octet-stream': 'binary' },
         answer: { 'application/json': InferResponseBody, 'application/octet-stream': 'binary' },
-        errors: [...PICTURE_ERRORS, 'BAD_REQUEST', 'JSON_TOO_LARGE'],
+        errors: [...IMAGE_ERRORS, 'BAD_REQUEST', 'JSON_TOO_LARGE'],
       },
     },
   ];
@@ -200,7 +200,7 @@ function modelReady(deps: AppDeps): RequestHandler {
 function infer(deps: AppDeps): RequestHandler {
   return async (request, response) => {
     const wanted = modelOf(request);
-    const open = () => openForPictures(deps, wanted.model, wanted.version);
+    const open = () => openForImages(deps, wanted.model, wanted.version);
     open();
     const body = await readJsonSized(request, deps);
     const host = open();
@@ -210,8 +210,8 @@ function infer(deps: AppDeps): RequestHandler {
     const jsonBytes = sent <= body.length ? sent : 0; // else it is refused
     const { id, input, outputs } = await deps.offLoop.run('infer', [body, headerLength, host.model], jsonBytes, gone);
     const { model, tensors } =
-      'pictures' in input
-        ? await classifyAll(host, input.pictures, gone, deps.maxBytes)
+      'images' in input
+        ? await classifyAll(host, input.images, gone, deps.maxBytes)
         : await runModel(host, input, outputs, gone);
     const size = tensors.reduce((sum, { bytes }) => sum + bytes.length, 0);
     const { head, binary } = await deps.offLoop.run('answer', [tensors, outputs, model, id], size, gone);
@@ -228,18 +228,18 @@ async function runModel(host: ModelHost, input: Tensor, outputs: readonly { name
 }
 
 /** Images of a request are answered together; the first that fails fails it. */
-async function classifyAll(host: ModelHost, pictures: readonly Uint8Array[], signal: AbortSignal, maxBytes: number) {
-  for (const bytes of pictures) {
-    requirePicture(bytes);
+async function classifyAll(host: ModelHost, images: readonly Uint8Array[], signal: AbortSignal, maxBytes: number) {
+  for (const bytes of images) {
+    requireImage(bytes);
     if (bytes.length > maxBytes) throw tooLarge(maxBytes);
   }
   const failed = new AbortController();
   const either = AbortSignal.any([signal, failed.signal]);
   try {
-    const answers = await Promise.all(pictures.map((bytes) => host.classify(bytes, either)));
+    const answers = await Promise.all(images.map((bytes) => host.classify(bytes, either)));
     const { model } = answers[0];
     const bytes = Buffer.concat(answers.map(({ probabilities }) => bytesOf(probabilities)));
-    const shape = [pictures.length, model.labels.length];
+    const shape = [images.length, model.labels.length];
     return { model, tensors: [{ name: model.answer, datatype: 'FP32', shape, bytes } satisfies Tensor] };
   } catch (error) {
     failed.abort(error);

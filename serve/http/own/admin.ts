@@ -2,7 +2,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Request, Response } from 'express';
 import { RequestError } from '../../errors.js';
-import type { AppDeps } from './answer-picture.js';
+import type { AppDeps } from './answer-image.js';
 
 /** @throws {RequestError} ADMIN_OFF, UNAUTHORIZED */
 export function requireAdmin({ adminToken }: AppDeps, request: Request, response: Response): void {

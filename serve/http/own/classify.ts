@@ -5,13 +5,13 @@ import { namedCrops } from '../../crops.js';
 import { RequestError } from '../../errors.js';
 import type { Classified } from '../../hosting/model-host.js';
 import { parseTop, topPredictions } from '../../served-model.js';
-import { readPicture } from '../body.js';
+import { readImage } from '../body.js';
 import type { ErrorShape, Protocol } from '../protocol.js';
 import { ClassifyAnswer, OwnError, Top } from '../schemas.js';
-import { type AppDeps, answerPicture, openForPictures } from './answer-picture.js';
+import { type AppDeps, answerImage, openForImages } from './answer-image.js';
 
 /** Faults that any image may meet, on the routes of every protocol. */
-export const PICTURE_ERRORS = [
+export const IMAGE_ERRORS = [
   'EMPTY_BODY',
   'INVALID_IMAGE',
   'MODEL_NOT_FOUND',
@@ -53,7 +53,7 @@ export function ownRoutes(deps: AppDeps): Protocol {
           },
           answer: { 'application/json': ClassifyAnswer },
           errors: [
-            ...PICTURE_ERRORS,
+            ...IMAGE_ERRORS,
             'BAD_FORM',
             'IMAGE_FIELD_MISSING',
             'INVALID_TOP',
@@ -74,11 +74,11 @@ export function ownRoutes(deps: AppDeps): Protocol {
 
 function classify(deps: AppDeps): RequestHandler {
   return async (request, response) => {
-    const open = () => openForPictures(deps, single(request.query, 'model'), single(request.query, 'version'));
+    const open = () => openForImages(deps, single(request.query, 'model'), single(request.query, 'version'));
     parseTop(request.query.top, open().model); // refuses before the inference
     const byCrop = single(request.query, 'by_crop') === 'true';
-    const bytes = await readPicture(request, deps);
-    const classified = await answerPicture(open(), bytes, response, { byCrop });
+    const bytes = await readImage(request, deps);
+    const classified = await answerImage(open(), bytes, response, { byCrop });
     const { probabilities, timings, model } = classified;
     const top = parseTop(request.query.top, model);
     response.json({

@@ -2,10 +2,10 @@
 import type { RequestHandler } from 'express';
 import { z } from 'zod';
 import { RequestError } from '../../errors.js';
-import { requirePicture } from '../../inference/image/picture-kind.js';
+import { requireImage } from '../../inference/image/image-kind.js';
 import type { ViewRequest } from '../../views/process/messages.js';
-import { readPicture } from '../body.js';
-import { type AppDeps, whenGone } from '../own/answer-picture.js';
+import { readImage } from '../body.js';
+import { type AppDeps, whenGone } from '../own/answer-image.js';
 import { OWN_ERROR } from '../own/classify.js';
 import { type Parsed, parseQuery, type QueryDoc } from '../parse-query.js';
 import type { Protocol, Route, RouteDoc } from '../protocol.js';
@@ -38,7 +38,7 @@ const ERRORS = [
   'VIEW_FAILED',
   'VIEWS_BUSY',
 ] as const;
-const OF_PICTURE = ['EMPTY_BODY', 'INVALID_IMAGE', 'IMAGE_TOO_LARGE', 'UNSUPPORTED_IMAGE_TYPE'] as const;
+const OF_IMAGE = ['EMPTY_BODY', 'INVALID_IMAGE', 'IMAGE_TOO_LARGE', 'UNSUPPORTED_IMAGE_TYPE'] as const;
 const BINARY = { 'application/octet-stream': 'binary' } as const;
 
 const PNG = { 'image/png': 'binary' } as const;
@@ -60,7 +60,7 @@ interface View<T extends QueryDoc> {
 }
 
 function view<T extends QueryDoc>({ method, name, summary, answer, query, request, send = sendWhole }: View<T>) {
-  const ofPicture = method === 'post';
+  const ofImage = method === 'post';
   return (deps: AppDeps): Route => ({
     method,
     path: `/explain/${name}`,
@@ -69,8 +69,8 @@ function view<T extends QueryDoc>({ method, name, summary, answer, query, reques
       summary,
       query: { ...query, ...MODEL },
       answer,
-      ...(ofPicture && { body: { 'image/*': 'binary', ...BINARY } }),
-      errors: [...ERRORS, ...(ofPicture ? OF_PICTURE : [])],
+      ...(ofImage && { body: { 'image/*': 'binary', ...BINARY } }),
+      errors: [...ERRORS, ...(ofImage ? OF_IMAGE : [])],
     },
   });
 }
@@ -207,8 +207,8 @@ function show<T extends QueryDoc>(
     };
     open();
     const query = parseQuery(own, request.query);
-    const bytes = request.method === 'POST' ? await readPicture(request, deps) : Buffer.alloc(0);
-    if (request.method === 'POST') requirePicture(bytes);
+    const bytes = request.method === 'POST' ? await readImage(request, deps) : Buffer.alloc(0);
+    if (request.method === 'POST') requireImage(bytes);
     const host = open();
     await send(response, host, host.views.view(toRequest(query, bytes), whenGone(response)), deps.log);
   };

@@ -8,7 +8,7 @@ const Shape = z
   .meta({ description: 'Of one crop: [channels, height, width] or [units]', example: [96, 55, 55] });
 const Type = z.object({ name: z.string(), type: z.string(), shape: z.array(z.union([z.number(), z.string()])) });
 const Lrn = z.object({ size: z.number(), alpha: z.number(), beta: z.number(), bias: z.number() }).meta({ id: 'Lrn' });
-const Picture = z.string().optional().meta({ description: 'data: URL of a JPEG', example: 'data:image/jpeg;base64,…' });
+const Image = z.string().optional().meta({ description: 'data: URL of a JPEG', example: 'data:image/jpeg;base64,…' });
 
 const Layer = z
   .object({
@@ -106,7 +106,7 @@ export const OcclusionLine = z
   ])
   .meta({ id: 'OcclusionLine', description: 'One JSON value per line: start, progress …, end; or error' });
 
-const Known = { name: z.string(), label: z.string(), thumbnail: Picture };
+const Known = { name: z.string(), label: z.string(), thumbnail: Image };
 export const Neighbours = z
   .object({
     layer: z.string(),

@@ -1,7 +1,7 @@
 /** What the server counts, for its own page: the numbers of /metrics that charts are drawn from. */
 import type { RequestHandler } from 'express';
 import type { z } from 'zod';
-import type { AppDeps } from '../own/answer-picture.js';
+import type { AppDeps } from '../own/answer-image.js';
 import type { Stats } from './schemas.js';
 
 export function stats({ models, metrics }: AppDeps): RequestHandler {

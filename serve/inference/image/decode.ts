@@ -30,7 +30,7 @@ export interface Decoding extends Size {
 const LOADERS = ['VipsForeignLoadJpegBuffer', 'VipsForeignLoadPngBuffer', 'VipsForeignLoadWebpBuffer'];
 
 /** Switches off, for the whole process, every loader of libvips but those for JPEG, PNG and WebP in memory. */
-export function allowOnlyPictures(): void {
+export function allowOnlyImages(): void {
   sharp.block({ operation: ['VipsForeignLoad'] });
   sharp.unblock({ operation: LOADERS });
   sharp.cache(false); // no image comes twice
@@ -43,7 +43,7 @@ export function allowOnlyPictures(): void {
  * @throws {RequestError} IMAGE_TOO_MANY_PIXELS, or INVALID_IMAGE if the image is damaged, cut short, or does not have the size of a model that
  *                        takes none but its own
  */
-export async function decodePicture(bytes: Uint8Array, decoding: Decoding, maxPixels: number): Promise<Uint8Array> {
+export async function decodeImage(bytes: Uint8Array, decoding: Decoding, maxPixels: number): Promise<Uint8Array> {
   const { width, height, channels, fit, resampling } = decoding;
   const options = { failOn: 'error', limitInputPixels: maxPixels } as const;
   try {

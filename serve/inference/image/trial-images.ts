@@ -1,6 +1,6 @@
 /** Images that a model is tried on before it answers anybody: unlike each other, none of one colour, the same on every machine. */
 import { random } from '../../../base/random.js';
-import type { PictureRecipe } from './picture-tensor.js';
+import type { ImageRecipe } from './image-tensor.js';
 
 /** Frequency of the waves across the image, strength of the noise on them, and brightness, by number. */
 const KINDS = [
@@ -16,7 +16,7 @@ const KINDS = [
 const PATTERN_PX = 64;
 
 /** @returns as `decodePicture` gives an image */
-export function trialImage(number: number, { decoding }: Pick<PictureRecipe, 'decoding'>): Uint8Array {
+export function trialImage(number: number, { decoding }: Pick<ImageRecipe, 'decoding'>): Uint8Array {
   const { width, height, channels } = decoding;
   const [across, down] = [Math.min(width, PATTERN_PX), Math.min(height, PATTERN_PX)];
   const pattern = drawPattern(number, across, down, channels);

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { CROP_COUNTS } from '../../../base/crops.js';
 import { UserError } from '../../../base/errors.js';
-import { CHANNELS, type Channels } from '../image/picture-tensor.js';
+import { CHANNELS, type Channels } from '../image/image-tensor.js';
 import type { Size } from '../image/resample.js';
 import { RESAMPLINGS, type Resampling } from '../image/resample.js';
 import { ACTIVATIONS } from './activation.js';

@@ -16,10 +16,10 @@ import { endingOf } from '../../../onnx/file/output-ending.js';
 import { readSkeleton } from '../../../onnx/file/read-skeleton.js';
 import type { Classifying } from '../../served-model.js';
 import { datatypeOf, describe, elementCount, type NamedSpec, type TensorSpec } from '../../tensors.js';
-import type { PictureRecipe } from '../image/picture-tensor.js';
+import type { ImageRecipe } from '../image/image-tensor.js';
 import type { OutputFacts } from './activation.js';
+import { imageRecipe } from './image-recipe.js';
 import type { ModelConfig } from './model-config.js';
-import { pictureRecipe } from './picture-recipe.js';
 import { readModelConfig } from './read-model-config.js';
 
 // onnx-proto is CommonJS: named imports fail under ESM.
@@ -40,7 +40,7 @@ export interface ModelFile {
   /** As the file states it, or the file's own name. */
   name: string;
   classifier: Pick<Classifying, 'labels' | 'synsets' | 'cropPx' | 'input' | 'outputs'>;
-  recipe: PictureRecipe;
+  recipe: ImageRecipe;
   /** Crops that the graph itself cuts out of each row of its input, and averages. */
   cropsInside: number;
   /** Name of the output that classes are read from, [rows, classes]. */
@@ -190,7 +190,7 @@ function byConfig(config: ModelConfig, model: Interface & { proto: ModelProto },
     const got = inputs.map((spec) => describe(spec)).join(', ');
     throw new UserError(`${file}: expected one input, float32 or uint8 with four axes, got ${got}`);
   }
-  const recipe = pictureRecipe(config, inputs[0], firstReader(proto.graph ?? {}, inputs[0].name), file);
+  const recipe = imageRecipe(config, inputs[0], firstReader(proto.graph ?? {}, inputs[0].name), file);
   const { output, notes } = chosenOutput(config, outputs, proto, file);
   const width = output.shape.slice(1).every((length) => length > 0) ? elementCount(output.shape.slice(1)) : -1;
   const labels = config.labels ?? (width > 0 ? Array.from({ length: width }, (_, i) => String(i)) : []);
@@ -298,7 +298,7 @@ function typeName({ type }: ValueInfo): string {
 export function geometryOf({
   decoding,
   input,
-}: PictureRecipe): Pick<Classifying, 'imagePx' | 'imageHeight' | 'cropHeight' | 'fit'> {
+}: ImageRecipe): Pick<Classifying, 'imagePx' | 'imageHeight' | 'cropHeight' | 'fit'> {
   const { width, height, fit } = decoding;
   const isSquare = width === height && input.width === input.height;
   const heights = isSquare ? {} : { imageHeight: height, cropHeight: input.height };

@@ -1,23 +1,23 @@
 /** What averaging does: the crops that an answer is the mean of, each with its own. */
 import { View } from '../parts/chapter.js';
 import type { Classified, Crop } from '../server/answers.js';
-import { type Picture, type Shape, type Subject, shapeOf } from '../subject.js';
+import { type Image, type Shape, type Subject, shapeOf } from '../subject.js';
 import { CropTiles } from './crop-tiles.js';
 
 interface AveragingProps {
   answer: Classified;
-  picture: Picture;
+  image: Image;
   subject: Subject;
   setCrop(number: number): void;
 }
 
-export function Averaging({ answer, picture, subject, setCrop }: AveragingProps) {
+export function Averaging({ answer, image, subject, setCrop }: AveragingProps) {
   const { by_crop: crops } = answer;
   const shape = shapeOf(answer);
   const title = crops.length === 1 ? 'One crop' : `The mean of ${crops.length} crops`;
   return (
     <View title={title} note={<Note count={crops.length} crop={crops[0]} shape={shape} />}>
-      <CropTiles crops={crops} shape={shape} picture={picture} chosen={subject.crop?.number ?? 0} choose={setCrop} />
+      <CropTiles crops={crops} shape={shape} image={image} chosen={subject.crop?.number ?? 0} choose={setCrop} />
     </View>
   );
 }

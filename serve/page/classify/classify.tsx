@@ -6,11 +6,11 @@ import type { Classified } from '../server/answers.js';
 import { askJson, type Target } from '../server/request.js';
 import type { Server } from '../server/use-server.js';
 import { type Running, useTask } from '../server/use-task.js';
-import type { Picture, Subject } from '../subject.js';
+import type { Image, Subject } from '../subject.js';
 import { Averaging } from './averaging.js';
 import { Bars } from './bars.js';
+import { ImageInput } from './image-input.js';
 import { Picked } from './picked.js';
-import { PictureInput } from './picture-input.js';
 import { Request } from './request-line.js';
 import { QUERY, type Result } from './result.js';
 import { Timings } from './timings.js';
@@ -20,18 +20,14 @@ import { Timings } from './timings.js';
 interface ClassifyProps {
   subject: Subject;
   server: Server;
-  show(picture: Picture): void;
+  show(image: Image): void;
   setAnswer(answer: Classified | undefined): void;
   setCrop(number: number): void;
 }
 
 export function Classify({ subject, show, setAnswer, setCrop }: ClassifyProps) {
-  const { picture, target, epoch } = subject;
-  const running = useTask(
-    (signal) => classify(picture!, target, signal),
-    [picture, target, epoch],
-    picture !== undefined,
-  );
+  const { image, target, epoch } = subject;
+  const running = useTask((signal) => classify(image!, target, signal), [image, target, epoch], image !== undefined);
   const { task } = running;
   useEffect(() => {
     if (task.state === 'done') setAnswer(task.value.answer);
@@ -49,14 +45,14 @@ export function Classify({ subject, show, setAnswer, setCrop }: ClassifyProps) {
         </p>
       }
     >
-      <PictureInput show={show} />
-      {picture && <Outcome running={running} subject={subject} picture={picture} setCrop={setCrop} />}
+      <ImageInput show={show} />
+      {image && <Outcome running={running} subject={subject} image={image} setCrop={setCrop} />}
     </Chapter>
   );
 }
 
 /** @throws as `ask`; Error where the file cannot be read */
-async function classify({ blob }: Picture, target: Target, signal: AbortSignal): Promise<Result> {
+async function classify({ blob }: Image, target: Target, signal: AbortSignal): Promise<Result> {
   // A request would fail as if the server were gone.
   await blob
     .slice(0, 1)
@@ -80,11 +76,11 @@ function EachAlone() {
 interface OutcomeProps {
   running: Running<Result>;
   subject: Subject;
-  picture: Picture;
+  image: Image;
   setCrop(number: number): void;
 }
 
-function Outcome({ running: { task, start, cancel }, subject, picture, setCrop }: OutcomeProps) {
+function Outcome({ running: { task, start, cancel }, subject, image, setCrop }: OutcomeProps) {
   if (task.state === 'failed') return <Failure error={task.error} again={start} />;
   if (task.state === 'cancelled') return <Cancelled again={start} />;
   const result = task.state === 'done' ? task.value : undefined;
@@ -92,7 +88,7 @@ function Outcome({ running: { task, start, cancel }, subject, picture, setCrop }
   return (
     <>
       <div class="outcome">
-        <Picked picture={picture} shape={subject.shape} crops={answer?.by_crop ?? []} chosen={subject.crop?.number} />
+        <Picked image={image} shape={subject.shape} crops={answer?.by_crop ?? []} chosen={subject.crop?.number} />
         <div class="labels" aria-live="polite" aria-busy={!result}>
           {result ? (
             <>
@@ -112,8 +108,8 @@ function Outcome({ running: { task, start, cancel }, subject, picture, setCrop }
       </div>
       {answer && (
         <>
-          <Averaging answer={answer} picture={picture} subject={subject} setCrop={setCrop} />
-          <Request answer={answer} picture={picture} target={subject.target} />
+          <Averaging answer={answer} image={image} subject={subject} setCrop={setCrop} />
+          <Request answer={answer} image={image} target={subject.target} />
         </>
       )}
     </>

@@ -1,17 +1,17 @@
 /** What the network looks at, crop by crop, with each crop's own first label. One of them can be chosen. */
 import { percent } from '../parts/numbers.js';
 import type { Classified, Crop } from '../server/answers.js';
-import type { Picture, Shape } from '../subject.js';
+import type { Image, Shape } from '../subject.js';
 
 interface CropTilesProps {
   crops: Classified['by_crop'];
   shape: Shape;
-  picture: Picture;
+  image: Image;
   chosen: number;
   choose(number: number): void;
 }
 
-export function CropTiles({ crops, shape, picture, chosen, choose }: CropTilesProps) {
+export function CropTiles({ crops, shape, image, chosen, choose }: CropTilesProps) {
   return (
     <fieldset class="crops" style={{ '--upright': crops.filter(({ mirror }) => !mirror).length }}>
       <legend class="hidden">Crop that the views below look into</legend>
@@ -20,7 +20,7 @@ export function CropTiles({ crops, shape, picture, chosen, choose }: CropTilesPr
         return (
           <label key={crop.name}>
             <input type="radio" name="crop" checked={i === chosen} onChange={() => choose(i)} />
-            <Cutting crop={crop} shape={shape} picture={picture} />
+            <Cutting crop={crop} shape={shape} image={image} />
             <span class="where">{crop.name}</span>
             <span class="what">
               {best.label} <span class="percent">{percent(best.probability)}</span>
@@ -33,13 +33,13 @@ export function CropTiles({ crops, shape, picture, chosen, choose }: CropTilesPr
 }
 
 /** The whole image behind a window: the browser cuts, nothing is decoded twice. */
-export function Cutting({ crop, shape, picture }: { crop: Crop; shape: Shape; picture: Picture }) {
+export function Cutting({ crop, shape, image }: { crop: Crop; shape: Shape; image: Image }) {
   const { size: width, height = width } = crop;
   const share = (px: number, of: number) => `${(100 * px) / of}%`;
   return (
     <span class={crop.mirror ? 'cutting mirrored' : 'cutting'} style={{ aspectRatio: `${width} / ${height}` }}>
       <img
-        src={picture.url}
+        src={image.url}
         alt=""
         style={{
           width: share(shape.width, width),

@@ -1,23 +1,23 @@
 /** The image, cut or stretched as the server does it, with the crops drawn on it. */
 import type { Crop } from '../server/answers.js';
-import type { Picture, Shape } from '../subject.js';
+import type { Image, Shape } from '../subject.js';
 
 interface PickedProps {
-  picture: Picture;
+  image: Image;
   /** What crops are cut from; undefined until it is known. */
   shape?: Shape;
   crops: readonly Crop[];
   chosen?: number;
 }
 
-export function Picked({ picture, shape, crops, chosen }: PickedProps) {
+export function Picked({ image, shape, crops, chosen }: PickedProps) {
   const current = chosen === undefined ? undefined : crops[chosen];
   return (
     <figure class="picked">
       <div class="square" style={shape && { aspectRatio: `${shape.width} / ${shape.height}` }}>
         <img
-          src={picture.url}
-          alt={`Your image, ${picture.name}, ${shape?.fit === 'stretch' ? 'stretched' : 'cut'} to ${nameOf(shape)}`}
+          src={image.url}
+          alt={`Your image, ${image.name}, ${shape?.fit === 'stretch' ? 'stretched' : 'cut'} to ${nameOf(shape)}`}
           style={{ objectFit: shape?.fit === 'stretch' ? 'fill' : 'cover' }}
         />
         {shape && (
@@ -30,7 +30,7 @@ export function Picked({ picture, shape, crops, chosen }: PickedProps) {
         )}
       </div>
       <figcaption>
-        {picture.name}
+        {image.name}
         {current && `; outlined: the crop ${current.name}${current.mirror ? ', mirrored' : ''}`}
       </figcaption>
     </figure>

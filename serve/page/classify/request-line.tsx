@@ -2,18 +2,18 @@
 import { Copyable } from '../parts/copy.js';
 import type { Classified } from '../server/answers.js';
 import { path, type Target } from '../server/request.js';
-import type { Picture } from '../subject.js';
+import type { Image } from '../subject.js';
 import { QUERY } from './result.js';
 
 interface RequestProps {
   answer: Classified;
-  picture: Picture;
+  image: Image;
   target: Target;
 }
 
-export function Request({ answer, picture, target }: RequestProps) {
+export function Request({ answer, image, target }: RequestProps) {
   const url = new URL(path('classify', { ...QUERY, ...target }), document.baseURI);
-  const line = `curl --data-binary @${quoted(picture.name)} '${url}'`;
+  const line = `curl --data-binary @${quoted(image.name)} '${url}'`;
   return (
     <details class="request">
       <summary>The same from a terminal, and the JSON of this answer</summary>

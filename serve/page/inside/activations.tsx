@@ -25,11 +25,11 @@ export interface ActivationsProps {
 
 export function Activations(props: ActivationsProps) {
   const { layers, layer, choose, subject } = props;
-  const { picture, target, crop, epoch } = subject;
+  const { image, target, crop, epoch } = subject;
   const running = useTask(
     (signal) => activationsOf([layer.name], subject, signal),
-    [picture, target, crop?.number, layer.name, epoch],
-    picture !== undefined && crop !== undefined,
+    [image, target, crop?.number, layer.name, epoch],
+    image !== undefined && crop !== undefined,
   );
   return (
     <View
@@ -59,7 +59,7 @@ export function Activations(props: ActivationsProps) {
           </select>
         </label>
       </div>
-      {picture ? (
+      {image ? (
         <Answer of={running} working={`Computing ${layer.name}`}>
           {(tensors) => {
             const tensor = tensors.get(layer.name)!;
@@ -68,13 +68,13 @@ export function Activations(props: ActivationsProps) {
           }}
         </Answer>
       ) : (
-        <NoPicture />
+        <NoImage />
       )}
     </View>
   );
 }
 
-export function NoPicture() {
+export function NoImage() {
   return (
     <p class="status">
       There is no image yet. Give the network one under <a href="#classify">Classify</a>, and what it makes of it
@@ -86,11 +86,11 @@ export function NoPicture() {
 /** Activations of some layers by name, for the chosen crop. @throws as `ask` */
 export async function activationsOf(
   names: readonly string[],
-  { picture, target, crop }: Subject,
+  { image, target, crop }: Subject,
   signal: AbortSignal,
 ): Promise<Map<string, Tensor>> {
   const query = { layers: names.join(','), crop: crop?.number, ...target };
-  const response = await ask('explain/activations', query, signal, picture!.blob);
+  const response = await ask('explain/activations', query, signal, image!.blob);
   return readSafetensors(await whole(response.arrayBuffer())).tensors;
 }
 

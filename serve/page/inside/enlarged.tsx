@@ -25,12 +25,12 @@ export function Enlarged({ layer, layers, map, size, subject, children }: Enlarg
     canvas.current!.width = size[1];
     canvas.current!.getContext('2d')!.putImageData(pixelsOf(map, size, rangeOf(map)), 0, 0);
   }, [map, size[0], size[1]]);
-  const { picture, crop, shape } = subject;
-  if (!picture || !crop || !shape) return null;
+  const { image, crop, shape } = subject;
+  if (!image || !crop || !shape) return null;
   return (
     <figure class="enlarged">
       <div class="square">
-        <Cutting crop={crop} shape={shape} picture={picture} />
+        <Cutting crop={crop} shape={shape} image={image} />
         <canvas
           ref={canvas}
           role="img"

@@ -8,7 +8,7 @@ import { askJson } from '../server/request.js';
 import type { Tensor } from '../server/safetensors.js';
 import { useTask } from '../server/use-task.js';
 import type { Subject } from '../subject.js';
-import { activationsOf, NoPicture } from './activations.js';
+import { activationsOf, NoImage } from './activations.js';
 import { BeforeAfter } from './before-after.js';
 import { NeighbourTable } from './neighbour-table.js';
 
@@ -36,10 +36,10 @@ export function Normalisation({ layers, subject }: { layers: Layers; subject: Su
         </>
       }
     >
-      {subject.picture ? (
+      {subject.image ? (
         <OfLayer key={layer.name} layer={layer} layers={normalised} choose={setName} subject={subject} />
       ) : (
-        <NoPicture />
+        <NoImage />
       )}
     </View>
   );
@@ -53,16 +53,16 @@ interface OfLayerProps {
 }
 
 function OfLayer({ layer, layers, choose, subject }: OfLayerProps) {
-  const { picture, target, crop, epoch } = subject;
+  const { image, target, crop, epoch } = subject;
   const [position, setPosition] = useState<Position>();
-  const needs = [picture, target, crop?.number, layer.name, epoch];
+  const needs = [image, target, crop?.number, layer.name, epoch];
   const numbers = useTask(
     (signal) =>
       askJson<Normalised>(
         'explain/lrn',
         { layer: layer.name, crop: crop?.number, ...position, ...target },
         signal,
-        picture!.blob,
+        image!.blob,
       ),
     [...needs, position],
     crop !== undefined,

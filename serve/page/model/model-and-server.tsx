@@ -6,7 +6,7 @@ import { askJson } from '../server/request.js';
 import type { Server } from '../server/use-server.js';
 import { useTask } from '../server/use-task.js';
 import type { Subject } from '../subject.js';
-import { GraphPicture } from './graph-picture.js';
+import { GraphImage } from './graph-image.js';
 import { MetadataTable } from './metadata-table.js';
 import { ServerCharts } from './server-charts.js';
 
@@ -66,7 +66,7 @@ function File({ subject: { target, epoch } }: { subject: Subject }) {
         }
       >
         <Answer of={graph} working="Reading the graph">
-          {(value) => <GraphPicture graph={value} />}
+          {(value) => <GraphImage graph={value} />}
         </Answer>
       </View>
     </>

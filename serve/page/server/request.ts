@@ -39,19 +39,19 @@ export function path(route: string, query: Query = {}): string {
  * @throws {Gone}
  * @throws {DOMException} AbortError, if the signal says so
  */
-export async function ask(route: string, query: Query, signal?: AbortSignal, picture?: Blob): Promise<Response> {
+export async function ask(route: string, query: Query, signal?: AbortSignal, image?: Blob): Promise<Response> {
   const response = await reach(path(route, query), {
-    method: picture ? 'POST' : 'GET',
-    body: picture,
-    headers: picture ? { 'content-type': 'application/octet-stream' } : {},
+    method: image ? 'POST' : 'GET',
+    body: image,
+    headers: image ? { 'content-type': 'application/octet-stream' } : {},
     signal,
   });
   if (response.ok) return response;
   throw await refusal(response);
 }
 
-export async function askJson<T>(route: string, query: Query, signal?: AbortSignal, picture?: Blob): Promise<T> {
-  const response = await ask(route, query, signal, picture);
+export async function askJson<T>(route: string, query: Query, signal?: AbortSignal, image?: Blob): Promise<T> {
+  const response = await ask(route, query, signal, image);
   return (await whole(response.json())) as T;
 }
 

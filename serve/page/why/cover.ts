@@ -29,13 +29,13 @@ export interface Covered {
  * @throws as `ask`; Gone where the answer ends before its last line
  */
 export async function cover(
-  { picture, target, crop }: Subject,
+  { image, target, crop }: Subject,
   covering: Covering,
   signal: AbortSignal,
   show: (covered: Covered) => void,
 ): Promise<void> {
   const query = { ...covering, crop: crop?.number, ...target };
-  const response = await ask('explain/occlusion', query, signal, picture!.blob);
+  const response = await ask('explain/occlusion', query, signal, image!.blob);
   let covered: Covered | undefined;
   for await (const line of jsonLines<OcclusionLine>(response)) {
     if (line.type === 'error') throw new Refused(line.error.code, line.error.message);

@@ -15,7 +15,7 @@ interface HeatMapProps {
   subject: Subject;
 }
 
-export function HeatMap({ covered, subject: { picture, shape } }: HeatMapProps) {
+export function HeatMap({ covered, subject: { image, shape } }: HeatMapProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const [under, setUnder] = useState<number>();
   const { start, probabilities } = covered;
@@ -44,7 +44,7 @@ export function HeatMap({ covered, subject: { picture, shape } }: HeatMapProps) 
   return (
     <figure class="heat">
       <div class="square">
-        {picture && shape && <Cutting crop={crop} shape={shape} picture={picture} />}
+        {image && shape && <Cutting crop={crop} shape={shape} image={image} />}
         <canvas
           ref={canvas}
           width={crop.size}

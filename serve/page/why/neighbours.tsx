@@ -9,10 +9,10 @@ import type { Subject } from '../subject.js';
 
 const SHOWN = 10;
 
-export function Neighbours({ subject: { picture, target, epoch } }: { subject: Subject }) {
+export function Neighbours({ subject: { image, target, epoch } }: { subject: Subject }) {
   const running = useTask(
-    (signal) => askJson<Found>('explain/neighbours', { k: SHOWN, ...target }, signal, picture!.blob),
-    [picture, target, epoch],
+    (signal) => askJson<Found>('explain/neighbours', { k: SHOWN, ...target }, signal, image!.blob),
+    [image, target, epoch],
   );
   return (
     <View

@@ -32,14 +32,11 @@ export function Occlusion({ subject }: { subject: Subject }) {
 }
 
 function Experiment({ subject }: { subject: Subject }) {
-  const { picture, target, crop, answer, epoch } = subject;
+  const { image, target, crop, answer, epoch } = subject;
   const [chosen, setChosen] = useState<Covering>({});
   const [covered, setCovered] = useState<Covered>();
-  const running = useTask(
-    (signal) => cover(subject, chosen, signal, setCovered),
-    [picture, target, crop?.number, epoch],
-  );
-  useEffect(() => setCovered(undefined), [picture, target, crop?.number, epoch]);
+  const running = useTask((signal) => cover(subject, chosen, signal, setCovered), [image, target, crop?.number, epoch]);
+  useEffect(() => setCovered(undefined), [image, target, crop?.number, epoch]);
   const { task, start, cancel } = running;
   const working = task.state === 'working';
   const begin = () => {

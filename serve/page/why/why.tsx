@@ -1,5 +1,5 @@
 /** The third chapter: what in the image the answer hangs on, and which images are near it for the network. */
-import { NoPicture } from '../inside/activations.js';
+import { NoImage } from '../inside/activations.js';
 import { Chapter } from '../parts/chapter.js';
 import type { Subject } from '../subject.js';
 import { Neighbours } from './neighbours.js';
@@ -13,13 +13,13 @@ export function Why({ subject }: { subject: Subject }) {
       title="Why"
       intro={<p>No single number of a network explains an answer. Two experiments tell something of it.</p>}
     >
-      {subject.picture ? (
+      {subject.image ? (
         <>
           <Occlusion subject={subject} />
           <Neighbours subject={subject} />
         </>
       ) : (
-        <NoPicture />
+        <NoImage />
       )}
     </Chapter>
   );

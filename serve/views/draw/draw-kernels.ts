@@ -38,7 +38,7 @@ export function drawKernels({ layer, groups, kernels }: KernelsView): { scene: S
       y: tops[Math.floor(i / inGroup)] + Math.floor(place / columns) * step,
       width: tile,
       height: Math.round((tile * height) / width),
-      picture: pixelsOf(kernels.data.subarray(i * 3 * height * width, (i + 1) * 3 * height * width), width, height),
+      image: pixelsOf(kernels.data.subarray(i * 3 * height * width, (i + 1) * 3 * height * width), width, height),
       title: `${layer}, kernel ${i}`,
     };
   });

@@ -13,12 +13,12 @@ export interface Neighbour {
   thumbnail?: Buffer;
 }
 
-/** @param picture  the one asked about, PNG */
-export function drawNeighbours(picture: Buffer, neighbours: readonly Neighbour[]): Scene {
+/** @param image  the one asked about, PNG */
+export function drawNeighbours(image: Buffer, neighbours: readonly Neighbour[]): Scene {
   const at = (i: number) => GAP + i * (SIDE + GAP);
-  const first = { x: at(0), y: GAP, width: SIDE, height: SIDE, picture, title: 'the image' };
+  const first = { x: at(0), y: GAP, width: SIDE, height: SIDE, image, title: 'the image' };
   const images = neighbours.flatMap(({ thumbnail, name }, i) =>
-    thumbnail ? [{ x: at(i + 1), y: GAP, width: SIDE, height: SIDE, picture: thumbnail, title: name }] : [],
+    thumbnail ? [{ x: at(i + 1), y: GAP, width: SIDE, height: SIDE, image: thumbnail, title: name }] : [],
   );
   const under = GAP + SIDE + LINE;
   return {

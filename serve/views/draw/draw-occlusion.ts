@@ -13,10 +13,10 @@ const BLUE = [31, 119, 180];
 const OPACITY = 0.75;
 
 /**
- * @param picture        the crop, PNG
+ * @param image        the crop, PNG
  * @param probabilities  row by row
  */
-export function drawOcclusion(start: OcclusionStart, picture: Buffer, probabilities: readonly number[]): Scene {
+export function drawOcclusion(start: OcclusionStart, image: Buffer, probabilities: readonly number[]): Scene {
   const { crop, patch, rows, columns } = start;
   const zoom = Math.ceil(SMALLEST / crop.size);
   const side = crop.size * zoom;
@@ -29,14 +29,14 @@ export function drawOcclusion(start: OcclusionStart, picture: Buffer, probabilit
     width: left + side + GAP,
     height: HEADING + side + GAP,
     images: [
-      { x: GAP, y: HEADING, width: side, height: side, picture },
-      { x: left, y: HEADING, width: side, height: side, picture },
+      { x: GAP, y: HEADING, width: side, height: side, image },
+      { x: left, y: HEADING, width: side, height: side, image },
       {
         x: left + edge,
         y: HEADING + edge,
         width: side - 2 * edge,
         height: side - 2 * edge,
-        picture: heat(start.probability, probabilities, rows, columns),
+        image: heat(start.probability, probabilities, rows, columns),
       },
     ],
     texts: [

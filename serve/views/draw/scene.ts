@@ -24,7 +24,7 @@ export interface Scene {
   width: number;
   height: number;
   /** Enlarged without smoothing if they are smaller than their place; encoded images as they are, smoothed. */
-  images: (Placed & { width: number; height: number; picture: Pixels | Buffer; title?: string })[];
+  images: (Placed & { width: number; height: number; image: Pixels | Buffer; title?: string })[];
   texts: (Placed & { text: string; bold?: boolean })[];
 }
 
@@ -32,10 +32,10 @@ const FONT_PX = 13;
 
 export async function sceneToPng({ width, height, images }: Scene): Promise<Buffer> {
   const layers = await Promise.all(
-    images.map(async ({ picture, x, y, width, height }) => {
-      const isEncoded = Buffer.isBuffer(picture);
+    images.map(async ({ image, x, y, width, height }) => {
+      const isEncoded = Buffer.isBuffer(image);
       const kernel = isEncoded ? 'lanczos3' : 'nearest';
-      const resized = open(picture).resize(width, height, { fit: isEncoded ? 'cover' : 'fill', kernel });
+      const resized = open(image).resize(width, height, { fit: isEncoded ? 'cover' : 'fill', kernel });
       return { input: await resized.png().toBuffer(), left: x, top: y };
     }),
   );
@@ -48,9 +48,9 @@ export async function sceneToPng({ width, height, images }: Scene): Promise<Buff
 
 export async function sceneToSvg({ width, height, images, texts }: Scene): Promise<string> {
   const drawn = await Promise.all(
-    images.map(async ({ picture, x, y, width, height, title }) => {
-      const isEncoded = Buffer.isBuffer(picture);
-      const bytes = await open(picture).png().toBuffer();
+    images.map(async ({ image, x, y, width, height, title }) => {
+      const isEncoded = Buffer.isBuffer(image);
+      const bytes = await open(image).png().toBuffer();
       const style = isEncoded ? '' : ' style="image-rendering:pixelated"';
       const place = `x="${x}" y="${y}" width="${width}" height="${height}" preserveAspectRatio="${isEncoded ? 'xMidYMid slice' : 'none'}"`;
       const inner = title === undefined ? '' : `<title>${escapeMarkup(title)}</title>`;
@@ -117,8 +117,8 @@ export async function writeScene(file: string, scene: Scene, title: string, rows
   await writeFileAtomically(file, await write[extname(file).toLowerCase()]());
 }
 
-function open(picture: Pixels | Buffer) {
-  if (Buffer.isBuffer(picture)) return sharp(picture);
-  const { data, ...raw } = picture;
+function open(image: Pixels | Buffer) {
+  if (Buffer.isBuffer(image)) return sharp(image);
+  const { data, ...raw } = image;
   return sharp(data, { raw });
 }

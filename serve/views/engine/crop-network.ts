@@ -8,8 +8,8 @@ import { toFloat32 } from '../../../onnx/file/stored-tensor.js';
 import * as ort from '../../../onnx/onnxruntime.js';
 import { centreOf, type NamedCrop, namedCrops } from '../../crops.js';
 import { RequestError } from '../../errors.js';
-import { decodePicture } from '../../inference/image/decode.js';
-import { PictureTensor, rowShape } from '../../inference/image/picture-tensor.js';
+import { decodeImage } from '../../inference/image/decode.js';
+import { ImageTensor, rowShape } from '../../inference/image/image-tensor.js';
 import { trialImage } from '../../inference/image/trial-images.js';
 import { type Activation, decideActivation, probabilitiesOf, requireFinite } from '../../inference/model/activation.js';
 import { geometryOf, type ModelFile, readModelFile } from '../../inference/model/model-file.js';
@@ -41,7 +41,7 @@ export class CropNetwork {
   /** What the network takes: a crop a row. */
   readonly input: TensorSpec;
   readonly layers: readonly Layer[];
-  private readonly tensor: PictureTensor;
+  private readonly tensor: ImageTensor;
   /** The graph cuts the crops itself and subtracts the mean from them. */
   readonly cutsInside: boolean;
   private readonly answer: string;
@@ -55,7 +55,7 @@ export class CropNetwork {
   ) {
     const { proto, classifier, recipe, cropsInside, output, perCrop } = file;
     this.graph = new OnnxGraph(options.file, proto, file.roots);
-    this.tensor = new PictureTensor(recipe);
+    this.tensor = new ImageTensor(recipe);
     const isRead = cropsInside === 1 || perCrop !== undefined;
     this.cutsInside = this.isOwn && isRead && this.graph.producer(CROPS) !== undefined;
     const { cropPx } = classifier;
@@ -96,7 +96,7 @@ export class CropNetwork {
 
   /** Encoded JPEG, PNG or WebP → uint8 pixels that crops are cut from. @throws {RequestError} */
   decode(bytes: Uint8Array): Promise<Uint8Array> {
-    return decodePicture(bytes, this.file.recipe.decoding, this.options.maxPixels);
+    return decodeImage(bytes, this.file.recipe.decoding, this.options.maxPixels);
   }
 
   /** Every crop of a decoded image. */

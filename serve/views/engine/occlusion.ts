@@ -4,7 +4,7 @@
  */
 import type { NamedCrop } from '../../crops.js';
 import { RequestError } from '../../errors.js';
-import { CHANNELS, type PictureRecipe } from '../../inference/image/picture-tensor.js';
+import { CHANNELS, type ImageRecipe } from '../../inference/image/image-tensor.js';
 import type { CropNetwork } from './crop-network.js';
 import { position } from './find-layer.js';
 import type { Rows } from './run-rows.js';
@@ -172,7 +172,7 @@ class Cover {
 }
 
 /** The mean as the network's input has it, in the order of its channels, without alpha; middle grey if a file tells no mean. */
-function greyOf({ datatype, channels, scale, mean, std }: PictureRecipe, isOwn: boolean): number[] {
+function greyOf({ datatype, channels, scale, mean, std }: ImageRecipe, isOwn: boolean): number[] {
   const told = mean.some((value) => value !== 0) && (datatype === 'FP32' || isOwn);
   const values = Array.from({ length: Math.min(CHANNELS[channels], 3) }, (_, c) => {
     const level = told ? mean[c] / scale : 127.5;

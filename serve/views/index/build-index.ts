@@ -16,7 +16,7 @@ import { HNSW_M, PROJECTED, Projection } from './project.js';
 import { STRONGEST, Strongest } from './strongest.js';
 
 /** Images of a data set, by position. */
-export interface Pictures {
+export interface Images {
   data: string;
   split: string;
   length: number;
@@ -71,12 +71,12 @@ function requireTrainingImages({ file: { name, recipe } }: CropNetwork): void {
  */
 export async function buildIndex(
   network: CropNetwork,
-  pictures: Pictures,
+  images: Images,
   file: string,
   options: IndexOptions = {},
 ): Promise<IndexHeader> {
   requireTrainingImages(network);
-  const builder = await IndexBuilder.start(network, pictures, options);
+  const builder = await IndexBuilder.start(network, images, options);
   await writeAtomically(dirname(file), () => basename(file), builder.chunks());
   return builder.header!;
 }
@@ -93,7 +93,7 @@ class IndexBuilder {
 
   private constructor(
     private readonly network: CropNetwork,
-    private readonly pictures: Pictures,
+    private readonly images: Images,
     private readonly options: IndexOptions,
     private readonly layer: Layer,
     private readonly dimension: number,
@@ -102,11 +102,11 @@ class IndexBuilder {
   ) {
     const channels = recorded.reduce((sum, { channels }) => sum + channels, 0);
     this.strongest = new Strongest(channels);
-    if (pictures.length > (options.exactUpTo ?? EXACT_UP_TO)) this.projection = new Projection(dimension);
+    if (images.length > (options.exactUpTo ?? EXACT_UP_TO)) this.projection = new Projection(dimension);
   }
 
-  static async start(network: CropNetwork, pictures: Pictures, options: IndexOptions): Promise<IndexBuilder> {
-    if (pictures.length === 0) throw new UserError(`${pictures.data}: split ${pictures.split} has no images`);
+  static async start(network: CropNetwork, images: Images, options: IndexOptions): Promise<IndexBuilder> {
+    if (images.length === 0) throw new UserError(`${images.data}: split ${images.split} has no images`);
     const shapes = await network.shapes();
     const layer = featureLayer(network);
     let first = 0;
@@ -117,14 +117,14 @@ class IndexBuilder {
       first += shape[0];
       return [entry];
     });
-    return new IndexBuilder(network, pictures, options, layer, elementCount(shapes.get(layer.value)!), recorded);
+    return new IndexBuilder(network, images, options, layer, elementCount(shapes.get(layer.value)!), recorded);
   }
 
   async *chunks(): AsyncGenerator<Uint8Array> {
     const version = Buffer.alloc(4);
     version.writeUInt32LE(VERSION);
     yield this.passed(Buffer.concat([MAGIC, version]));
-    const { length } = this.pictures;
+    const { length } = this.images;
     for (let start = 0; start < length; start += BATCH) {
       yield this.passed(bytesOf(await this.features(start, Math.min(BATCH, length - start))));
       this.options.onProgress?.(Math.min(length, start + BATCH), length);
@@ -134,8 +134,8 @@ class IndexBuilder {
       ['names', this.names()],
       ['thumbnails', this.thumbnailSection()],
     ];
-    const { values, pictures, places } = this.strongest;
-    parts.push(['strongest', Buffer.concat([values, pictures, places].map(bytesOf))]);
+    const { values, images, places } = this.strongest;
+    parts.push(['strongest', Buffer.concat([values, images, places].map(bytesOf))]);
     const graph = this.projection && (await this.graph());
     if (graph) parts.push(['projected', Buffer.concat(this.projected.map(bytesOf))], ['links', bytesOf(graph.links)]);
     const sections: Record<string, Section> = { features };
@@ -163,7 +163,7 @@ class IndexBuilder {
     const { rowSize, centre } = network;
     const rows: Rows[] = [];
     for (let i = start; i < start + count; i++) {
-      const pixels = await this.pictures.pixels(i);
+      const pixels = await this.images.pixels(i);
       rows.push((await network.rows(pixels)).slice(centre * rowSize, (centre + 1) * rowSize));
       await this.keepThumbnail(pixels);
     }
@@ -191,9 +191,9 @@ class IndexBuilder {
   }
 
   private names(): Buffer {
-    const { pictures } = this;
-    const { length } = pictures;
-    return Buffer.from(JSON.stringify(Array.from({ length }, (_, i) => [pictures.name(i), pictures.label(i)])));
+    const { images } = this;
+    const { length } = images;
+    return Buffer.from(JSON.stringify(Array.from({ length }, (_, i) => [images.name(i), images.label(i)])));
   }
 
   private thumbnailSection(): Buffer {
@@ -216,7 +216,7 @@ class IndexBuilder {
     sections: IndexHeader['sections'],
     graph?: { entry: number; levels: number },
   ): Promise<IndexHeader> {
-    const { data, split, length } = this.pictures;
+    const { data, split, length } = this.images;
     return {
       model: { name: this.network.file.name, sha256: await sha256Of(this.network.options.file) },
       layer: this.layer.name,

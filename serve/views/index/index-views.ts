@@ -7,21 +7,21 @@ import { withoutPaths } from '../../without-paths.js';
 import type { CropNetwork } from '../engine/crop-network.js';
 import { findLayer, position } from '../engine/find-layer.js';
 import type { LayerRow, ReceptiveField } from '../engine/layer-table.js';
-import type { LastPicture } from '../process/last-picture.js';
+import type { LastImage } from '../process/last-image.js';
 import type { ViewRequest } from '../process/messages.js';
 import { featureLayer } from './build-index.js';
-import { PictureIndex } from './picture-index.js';
+import { ImageIndex } from './image-index.js';
 
 type Request<V extends ViewRequest['view']> = Extract<ViewRequest, { view: V }>;
 
 export class IndexViews {
-  private opened?: Promise<{ index: PictureIndex; isOwn: boolean }>;
+  private opened?: Promise<{ index: ImageIndex; isOwn: boolean }>;
 
   /** @param file  path of the index */
   constructor(
     private readonly file: string,
     private readonly network: CropNetwork,
-    private readonly last: LastPicture,
+    private readonly last: LastImage,
   ) {}
 
   /** Names of those whose strongest images are kept; none if another model made the index. */
@@ -38,7 +38,7 @@ export class IndexViews {
     const layer = featureLayer(this.network);
     const values = await this.network.run(await this.last.row(bytes, this.network.centre), [layer]);
     const found = await index.nearest(values.get(layer.name)!.data, k);
-    const neighbours = found.map(({ picture, distance }) => ({ ...known(index, picture), distance }));
+    const neighbours = found.map(({ image, distance }) => ({ ...known(index, image), distance }));
     return { layer: name, dimension, metric: 'euclidean', method: index.method, indexed, data, neighbours };
   }
 
@@ -54,10 +54,10 @@ export class IndexViews {
     const { imagePx } = this.network.model;
     const row = table.find((each) => each.name === layer.name);
     const crop = this.network.crops[this.network.centre];
-    const strongest = index.strongestOf(name, channel)!.map(({ picture, value, y, x }) => {
+    const strongest = index.strongestOf(name, channel)!.map(({ image, value, y, x }) => {
       const field =
         row?.receptive_field && row.output.length === 3 ? fieldOf(row.receptive_field, y, x, crop) : undefined;
-      return { ...known(index, picture), value, y, x, field, image_px: imagePx };
+      return { ...known(index, image), value, y, x, field, image_px: imagePx };
     });
     return { layer: name, channel, indexed, strongest };
   }
@@ -72,22 +72,22 @@ export class IndexViews {
   }
 
   private async read() {
-    const index = await PictureIndex.open(this.file);
+    const index = await ImageIndex.open(this.file);
     const sha256 = await sha256Of(this.network.options.file);
     return { index, isOwn: index.header.model.sha256 === sha256 };
   }
 
   /** @throws {RequestError} VIEW_UNAVAILABLE if another model made it */
-  private async open(): Promise<PictureIndex> {
+  private async open(): Promise<ImageIndex> {
     const { index, isOwn } = await this.look();
     if (isOwn) return index;
     throw new RequestError('VIEW_UNAVAILABLE', 'the index was made with another model file');
   }
 }
 
-function known(index: PictureIndex, picture: number) {
-  const jpeg = index.thumbnail(picture);
-  return { ...index.name(picture), thumbnail: jpeg && `data:image/jpeg;base64,${jpeg.toString('base64')}` };
+function known(index: ImageIndex, image: number) {
+  const jpeg = index.thumbnail(image);
+  return { ...index.name(image), thumbnail: jpeg && `data:image/jpeg;base64,${jpeg.toString('base64')}` };
 }
 
 /** What unit (y, x) sees of the image, clipped to the crop. */

@@ -3,7 +3,7 @@ import sharp, { type Sharp } from 'sharp';
 import { fileSignature } from '../../../base/file-signature.js';
 import type { NamedCrop } from '../../crops.js';
 import { RequestError } from '../../errors.js';
-import { allowOnlyPictures } from '../../inference/image/decode.js';
+import { allowOnlyImages } from '../../inference/image/decode.js';
 import { describeFile, describeGraph } from '../describe-file.js';
 import { drawKernels } from '../draw/draw-kernels.js';
 import { sceneToPng, sceneToSvg } from '../draw/scene.js';
@@ -17,20 +17,20 @@ import { occlude } from '../engine/occlusion.js';
 import type { Values } from '../engine/run-rows.js';
 import { IndexViews } from '../index/index-views.js';
 import { encodeSafetensors } from '../safetensors.js';
-import { LastPicture } from './last-picture.js';
+import { LastImage } from './last-image.js';
 import type { ExplainOptions, ViewPart, ViewRequest } from './messages.js';
 
 type Request<V extends ViewRequest['view']> = Extract<ViewRequest, { view: V }>;
 
 export class Explainer {
-  private readonly last: LastPicture;
+  private readonly last: LastImage;
   private readonly index?: IndexViews;
 
   private constructor(
     readonly network: CropNetwork,
     private readonly options: ExplainOptions,
   ) {
-    this.last = new LastPicture(network);
+    this.last = new LastImage(network);
     if (options.index !== undefined) this.index = new IndexViews(options.index, network, this.last);
   }
 
@@ -39,7 +39,7 @@ export class Explainer {
    * @throws {UserError} as `CropNetwork.open`
    */
   static async open(options: ExplainOptions): Promise<Explainer> {
-    allowOnlyPictures();
+    allowOnlyImages();
     return new Explainer(await CropNetwork.open(options), options);
   }
 
@@ -57,7 +57,7 @@ export class Explainer {
       case 'metadata':
         return yield { json: await describeFile(this.network) };
       case 'picture':
-        return yield await this.picture(request);
+        return yield await this.image(request);
       case 'activations':
         return yield await this.activations(request);
       case 'lrn':
@@ -112,7 +112,7 @@ export class Explainer {
     return layerTable(graph, layers, input.name, shapeOf);
   }
 
-  private async picture({ bytes, crop }: Request<'picture'>): Promise<ViewPart> {
+  private async image({ bytes, crop }: Request<'picture'>): Promise<ViewPart> {
     const { pixels } = await this.last.look(bytes);
     const { width, height, channels } = this.network.file.recipe.decoding;
     const whole = sharp(pixels, { raw: { width, height, channels } });

@@ -40,7 +40,7 @@ function expectedCrop(n: number, top: number, left: number, mirror: boolean): nu
   return out;
 }
 
-const picture = (images: Float32Array, n: number) => [...images.subarray(n * 48, (n + 1) * 48)];
+const image = (images: Float32Array, n: number) => [...images.subarray(n * 48, (n + 1) * 48)];
 
 /** Which of the 18 possible crops an image of a batch is. */
 function findCrop(n: number, pixels: number[]): string {
@@ -66,7 +66,7 @@ test('cuts, mirrors and subtracts the mean at the same place', () => {
     assert.equal(images.length, 3 * inputPx * inputPx * 3);
     assert.deepEqual([...labels], [6, 6, 0]);
     for (const [row, n] of [4, 11, 0].entries()) {
-      assert.deepEqual(picture(images, row), expectedCrop(n, crop.top, crop.left, crop.mirror));
+      assert.deepEqual(image(images, row), expectedCrop(n, crop.top, crop.left, crop.mirror));
     }
   }
 });
@@ -77,7 +77,7 @@ test('draws every offset from 0 to the margin, mirrored and not, and each about 
   for (let epoch = 0; epoch < 100; epoch++) {
     const { images } = trainingBatch(split, imagePx, mean, order, { ...options, epoch });
     for (const n of order) {
-      const crop = findCrop(n, picture(images, n));
+      const crop = findCrop(n, image(images, n));
       counts.set(crop, (counts.get(crop) ?? 0) + 1);
     }
   }
@@ -89,7 +89,7 @@ test('draws every offset from 0 to the margin, mirrored and not, and each about 
 test('draws the same for an image whatever else is in the batch, and other draws in another epoch or seed', () => {
   const together = trainingBatch(split, imagePx, mean, Uint32Array.of(3, 9, 20, 14), options);
   const alone = trainingBatch(split, imagePx, mean, Uint32Array.of(20), options);
-  assert.deepEqual(picture(together.images, 2), picture(alone.images, 0));
+  assert.deepEqual(image(together.images, 2), image(alone.images, 0));
   assert.deepEqual([...together.labels], [1, 3, 2, 0]);
   const all = Uint32Array.from({ length: LENGTH }, (_, n) => n);
   const batch = (changes: object) => trainingBatch(split, imagePx, mean, all, { ...options, ...changes }).images;
@@ -109,7 +109,7 @@ test('makes batches of any length in one memory', () => {
 test('takes the centre unmirrored if neither is asked for', () => {
   const plain = { ...options, mirror: false, randomCrop: false };
   const { images } = trainingBatch(split, imagePx, mean, Uint32Array.of(7, 2), plain);
-  assert.deepEqual(picture(images, 1), expectedCrop(2, 1, 1, false));
+  assert.deepEqual(image(images, 1), expectedCrop(2, 1, 1, false));
 });
 
 test('hands generated images the stream that names the image', () => {

@@ -9,7 +9,7 @@ import { classWeights } from '../../../train/data/batches/class-weights.js';
 import { openRun } from '../../../train/run/run-folder.js';
 import { startTraining } from '../../../train/start/start.js';
 import { alexnet } from '../../real/command.js';
-import { type Files, plainPng, temporaryFolder, writeFiles } from './tiny-pictures.js';
+import { type Files, plainPng, temporaryFolder, writeFiles } from './tiny-images.js';
 
 const LABELS = ['ant', 'bee', 'hot dog'];
 const CLASSES = Uint16Array.of(0, 1, 1, 0, 1, 2, 1, 1); // 2, 5 and 1 of 8
@@ -55,7 +55,7 @@ test('says what is wrong with a file of weights', async (t) => {
 });
 
 /** 6 ants and 2 bees. */
-async function pictures(): Promise<Files> {
+async function images(): Promise<Files> {
   const files: Files = {};
   for (let n = 0; n < 8; n++) {
     const bytes = await plainPng(20 * n, 200 - 10 * n, 90);
@@ -66,7 +66,7 @@ async function pictures(): Promise<Files> {
 }
 
 test('keeps the weights in config.json, resumes with them bit for bit, and refuses others', async (t) => {
-  const [root, data] = [await temporaryFolder(t), await writeFiles(t, await pictures())];
+  const [root, data] = [await temporaryFolder(t), await writeFiles(t, await images())];
   const train = (name: string, more: object, stopAt?: number) => {
     const interrupt: Interrupt = {};
     const step = ({ step: done }: { step: number }) => {
@@ -105,7 +105,7 @@ test('keeps the weights in config.json, resumes with them bit for bit, and refus
 });
 
 test('takes --class-weights on the command line', async (t) => {
-  const [root, data] = [await temporaryFolder(t), await writeFiles(t, await pictures())];
+  const [root, data] = [await temporaryFolder(t), await writeFiles(t, await images())];
   const words = [
     '--data',
     data,

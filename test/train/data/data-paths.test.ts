@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { absoluteSource } from '../../../train/data/open-dataset.js';
 import { alexnetAs, type Finished } from '../../real/command.js';
-import { plainPng } from './tiny-pictures.js';
+import { plainPng } from './tiny-images.js';
 
 let folder: string;
 let project: string;
@@ -129,9 +129,9 @@ test('continues a run of an earlier version where it was begun, and from anywher
   assert.match(lost.stderr, /alexnet train: pictures: no such file or folder/);
   await succeeds(here('train', '--resume', '--out', 'run', '--data', './pictures', ...backend));
   await succeeds(elsewhere('train', '--resume', '--out', '../project/run', ...backend));
-  const { paths, pictureNames } = await record();
+  const { paths, pictureNames: imageNames } = await record();
   assert.equal(paths.data, join(project, 'pictures'));
-  assert.match(pictureNames.train, /^[0-9a-f]{64}$/);
+  assert.match(imageNames.train, /^[0-9a-f]{64}$/);
 });
 
 test('starts from another run by its absolute path', async () => {
@@ -147,10 +147,10 @@ test('starts from another run by its absolute path', async () => {
 
 test('will not continue after images were moved between classes, unless forced', async () => {
   await succeeds(here('train', '--resume', '--out', 'run', ...backend));
-  const pictures = join(project, 'pictures/train');
+  const images = join(project, 'pictures/train');
   // One a class to the other: numbers stay the same.
-  await rename(join(pictures, 'cat/0.png'), join(pictures, 'dog/9.png'));
-  await rename(join(pictures, 'dog/0.png'), join(pictures, 'cat/9.png'));
+  await rename(join(images, 'cat/0.png'), join(images, 'dog/9.png'));
+  await rename(join(images, 'dog/0.png'), join(images, 'cat/9.png'));
   const refused = await here('train', '--resume', '--out', 'run', ...backend);
   assert.equal(refused.code, 1);
   assert.match(

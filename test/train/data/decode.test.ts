@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import sharp from 'sharp';
-import { decodePicture } from '../../../train/data/decode.js';
+import { decodeImage } from '../../../train/data/decode.js';
 
 /** Each pixel tells where it is: red 20·x, green 30·y, blue 7. */
 function gradient(width: number, height: number): Buffer {
@@ -21,29 +21,29 @@ function assertColour(pixels: Uint8Array, imagePx: number, colour: number[], tol
 
 test('cuts the centre of a wide and of a high image without touching its pixels', async () => {
   const wide = await sharp(gradient(10, 4), rgb(10, 4)).png().toBuffer();
-  const cut = await decodePicture(wide, 4);
+  const cut = await decodeImage(wide, 4);
   const expected = [0, 1, 2, 3].flatMap((y) => [3, 4, 5, 6].flatMap((x) => [20 * x, 30 * y, 7]));
   assert.deepEqual([...cut], expected);
   const high = await sharp(gradient(3, 7), rgb(3, 7)).png().toBuffer();
   assert.deepEqual(
-    [...(await decodePicture(high, 3))],
+    [...(await decodeImage(high, 3))],
     [2, 3, 4].flatMap((y) => [0, 1, 2].flatMap((x) => [20 * x, 30 * y, 7])),
   );
 });
 
 test('resizes the short side down and up', async () => {
-  const picture = await sharp({ create: plain }).png().toBuffer();
-  assertColour(await decodePicture(picture, 3), 3, [200, 100, 50], 0);
-  assertColour(await decodePicture(picture, 17), 17, [200, 100, 50], 0);
+  const image = await sharp({ create: plain }).png().toBuffer();
+  assertColour(await decodeImage(image, 3), 3, [200, 100, 50], 0);
+  assertColour(await decodeImage(image, 17), 17, [200, 100, 50], 0);
   // Halved: left and right of the centre keep their order.
-  const half = await decodePicture(await sharp(gradient(12, 8), rgb(12, 8)).png().toBuffer(), 4);
+  const half = await decodeImage(await sharp(gradient(12, 8), rgb(12, 8)).png().toBuffer(), 4);
   assert.ok(half[0] < half[9] && half[1] < half[12 * 3 + 1], `${half}`);
 });
 
 test('turns an image upright by its EXIF orientation', async () => {
   // Orientation 6: stored lying, to be turned 90° clockwise; the stored left edge is the upright top.
   const lying = await sharp(gradient(5, 5), rgb(5, 5)).png().withMetadata({ orientation: 6 }).toBuffer();
-  const upright = await decodePicture(lying, 5);
+  const upright = await decodeImage(lying, 5);
   const expected = [0, 1, 2, 3, 4].flatMap((y) => [0, 1, 2, 3, 4].flatMap((x) => [20 * y, 30 * (4 - x), 7]));
   assert.deepEqual([...upright], expected);
 });
@@ -51,37 +51,32 @@ test('turns an image upright by its EXIF orientation', async () => {
 test('composites alpha on white', async () => {
   const background = { r: 200, g: 100, b: 50, alpha: 0.5 };
   const half = sharp({ create: { width: 8, height: 5, channels: 4, background } });
-  assertColour(await decodePicture(await half.clone().png().toBuffer(), 5), 5, [227, 177, 152], 1);
-  assertColour(await decodePicture(await half.clone().webp({ lossless: true }).toBuffer(), 4), 4, [227, 177, 152], 1);
-  assertColour(
-    await decodePicture(await half.clone().toColourspace('rgb16').png().toBuffer(), 4),
-    4,
-    [227, 177, 152],
-    1,
-  );
+  assertColour(await decodeImage(await half.clone().png().toBuffer(), 5), 5, [227, 177, 152], 1);
+  assertColour(await decodeImage(await half.clone().webp({ lossless: true }).toBuffer(), 4), 4, [227, 177, 152], 1);
+  assertColour(await decodeImage(await half.clone().toColourspace('rgb16').png().toBuffer(), 4), 4, [227, 177, 152], 1);
 });
 
 test('gives three equal channels of a grey image, with and without alpha', async () => {
   const grey = { raw: { width: 7, height: 4, channels: 1 as const } };
-  const picture = await sharp(Buffer.alloc(28, 130), grey).toColourspace('b-w').png().toBuffer();
-  assert.equal((await sharp(picture).metadata()).channels, 1);
-  assertColour(await decodePicture(picture, 3), 3, [130, 130, 130], 0);
+  const image = await sharp(Buffer.alloc(28, 130), grey).toColourspace('b-w').png().toBuffer();
+  assert.equal((await sharp(image).metadata()).channels, 1);
+  assertColour(await decodeImage(image, 3), 3, [130, 130, 130], 0);
   const data = Buffer.from(Array.from({ length: 28 }, () => [0, 128]).flat());
   const withAlpha = await sharp(data, { raw: { width: 7, height: 4, channels: 2 } })
     .toColourspace('b-w')
     .png()
     .toBuffer();
-  assertColour(await decodePicture(withAlpha, 3), 3, [127, 127, 127], 1);
+  assertColour(await decodeImage(withAlpha, 3), 3, [127, 127, 127], 1);
 });
 
 test('brings 16-bit and CMYK images to 8-bit sRGB', async () => {
   const deep = await sharp({ create: plain }).toColourspace('rgb16').png().toBuffer();
   assert.equal((await sharp(deep).metadata()).depth, 'ushort');
-  assertColour(await decodePicture(deep, 4), 4, [200, 100, 50], 1);
+  assertColour(await decodeImage(deep, 4), 4, [200, 100, 50], 1);
   const cmyk = await sharp({ create: plain }).toColourspace('cmyk').jpeg({ quality: 100 }).toBuffer();
   assert.equal((await sharp(cmyk).metadata()).space, 'cmyk');
   // Loose: the orange lies at the edge of the print gamut.
-  assertColour(await decodePicture(cmyk, 4), 4, [200, 100, 50], 35);
+  assertColour(await decodeImage(cmyk, 4), 4, [200, 100, 50], 35);
 });
 
 test('takes the first frame of an animation', async () => {
@@ -90,12 +85,12 @@ test('takes the first frame of an animation', async () => {
     .gif()
     .toBuffer();
   assert.equal((await sharp(gif).metadata()).pages, 2);
-  assertColour(await decodePicture(gif, 5), 5, [40, 40, 40], 2);
+  assertColour(await decodeImage(gif, 5), 5, [40, 40, 40], 2);
 });
 
 test('rejects bytes that are not an image and an image that is cut short', async () => {
-  await assert.rejects(decodePicture(Buffer.from('text'), 4), /unsupported image format/);
-  await assert.rejects(decodePicture(Buffer.alloc(0), 4), /empty/i);
+  await assert.rejects(decodeImage(Buffer.from('text'), 4), /unsupported image format/);
+  await assert.rejects(decodeImage(Buffer.alloc(0), 4), /empty/i);
   const jpeg = await sharp(gradient(12, 8), rgb(12, 8)).resize(300, 200).jpeg().toBuffer();
-  await assert.rejects(decodePicture(jpeg.subarray(0, jpeg.length / 2), 4), /premature end/);
+  await assert.rejects(decodeImage(jpeg.subarray(0, jpeg.length / 2), 4), /premature end/);
 });

@@ -5,7 +5,7 @@ import sharp from 'sharp';
 import { UserError } from '../../../base/errors.js';
 import { random } from '../../../base/random.js';
 import type { Dataset } from '../../../train/data/dataset.js';
-import { decodePicture } from '../../../train/data/decode.js';
+import { decodeImage } from '../../../train/data/decode.js';
 import { heldOutPng } from '../../../train/data/emoji/emoji.js';
 import { EMOJI_CLASSES, HELD_OUT_VENDOR, TRAINING_VENDORS } from '../../../train/data/emoji/emoji-classes.js';
 import { alphaBounds, renderDrawing, vendorSvgs } from '../../../train/data/emoji/emoji-drawings.js';
@@ -137,7 +137,7 @@ test('offers a held-out drawing as a PNG that decodes to nearly its centred test
   const png = await heldOutPng('rocket');
   const { format, width, height } = await sharp(png).metadata();
   assert.deepEqual([format, width, height], ['png', 256, 256]);
-  const decoded = await decodePicture(png, imagePx);
+  const decoded = await decodeImage(png, imagePx);
   const test = dataset.splits['test-centred'].pixels(EMOJI_CLASSES.indexOf('rocket'), random(0));
   const difference = decoded.reduce((sum, value, i) => sum + Math.abs(value - test[i]), 0) / decoded.length;
   // Scaled down once against twice: edges differ. Another drawing differs by 40 and more.

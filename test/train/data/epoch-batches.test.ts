@@ -25,7 +25,7 @@ const all = (length: number): number[] => Array.from({ length }, (_, i) => i);
 /** Seven shards of 1 to 9 images, 29 in all, two of which are shuffled together. */
 const LENGTHS = [4, 9, 1, 3, 5, 2, 5];
 const far = splitOf(29, { lengths: LENGTHS, together: 2 });
-const shardOf = (picture: number): number => far.shards!.of[picture];
+const shardOf = (image: number): number => far.shards!.of[image];
 
 test('every step has a whole batch of all processes together, and an epoch every image once', () => {
   for (const split of [far, splitOf(29)]) {
@@ -67,9 +67,8 @@ test('a process reads shards of its own, and shares at most the first and the la
     for (const epoch of [1, 2, 3]) {
       const ranks = all(size).map((rank) => batches(far, { seed: 3, epoch, batch: 11, rank, size }).flat());
       const readers = new Map<number, Set<number>>();
-      ranks.forEach((pictures, rank) => {
-        for (const picture of pictures)
-          readers.set(shardOf(picture), (readers.get(shardOf(picture)) ?? new Set()).add(rank));
+      ranks.forEach((images, rank) => {
+        for (const image of images) readers.set(shardOf(image), (readers.get(shardOf(image)) ?? new Set()).add(rank));
       });
       const reads = [...readers.values()].reduce((sum, { size }) => sum + size, 0);
       assert.ok(reads <= LENGTHS.length + size - 1, `${size} processes read ${reads} shards`);
@@ -87,7 +86,7 @@ test('reads the shards of one window at a time, in an order of the epoch’s own
   for (const [i, order] of orders.entries()) {
     const shards = permutation(40, random(8, 'shards', i + 1));
     const unshuffled = Array.from(shards, (shard) => [3 * shard, 3 * shard + 1, 3 * shard + 2]).flat();
-    const moves = order.map((picture, place) => Math.abs(unshuffled.indexOf(picture) - place));
+    const moves = order.map((image, place) => Math.abs(unshuffled.indexOf(image) - place));
     assert.ok(Math.max(...moves) < 15, `${moves}`);
     assert.ok(moves.reduce((sum, move) => sum + move) / 120 > 2, 'and is moved');
   }

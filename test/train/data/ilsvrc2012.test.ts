@@ -20,7 +20,7 @@ import { pack } from 'tar-stream';
 import { random } from '../../../base/random.js';
 import { openDataset } from '../../../train/data/open-dataset.js';
 import { readStructs } from '../../../train/data/sources/mat-file.js';
-import { loadPictures } from '../../../train/data/stream/read-ahead.js';
+import { loadImages } from '../../../train/data/stream/read-ahead.js';
 
 const META = fileURLToPath(new URL('../../../../test/fixtures/meta.mat', import.meta.url)); // made by meta_mat.py with scipy
 const root = mkdtempSync(join(tmpdir(), 'alexnet-ilsvrc-'));
@@ -118,9 +118,9 @@ test('decodes images inside the inner archives again', async () => {
   const streamed = (await openDataset(source, { imagePx: PX, stream: 'always' })).splits;
   for (const split of ['train', 'val']) {
     const order = Uint32Array.from({ length: held[split].length }, (_, i) => i);
-    const pictures = await loadPictures(streamed[split], order);
+    const images = await loadImages(streamed[split], order);
     for (const i of order) {
-      const [a, b] = [pictures, held[split]].map(({ pixels }) => Buffer.from(pixels(i, random('unused'))));
+      const [a, b] = [images, held[split]].map(({ pixels }) => Buffer.from(pixels(i, random('unused'))));
       assert.deepEqual(a, b, held[split].name(i));
     }
   }

@@ -3,12 +3,12 @@ import { test } from 'node:test';
 import { meanColour, meanImage } from '../../../train/data/batches/mean.js';
 import type { Split } from '../../../train/data/dataset.js';
 
-function splitOf(pictures: number[][]): Split {
+function splitOf(images: number[][]): Split {
   return {
-    length: pictures.length,
-    labels: new Uint16Array(pictures.length),
+    length: images.length,
+    labels: new Uint16Array(images.length),
     name: String,
-    pixels: (index) => Uint8Array.from(pictures[index]),
+    pixels: (index) => Uint8Array.from(images[index]),
   };
 }
 

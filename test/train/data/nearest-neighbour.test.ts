@@ -29,9 +29,9 @@ test('compares place by place, not mean colours', () => {
       const [y, x] = [Math.floor(i / (imagePx * 3)), Math.floor(i / 3) % imagePx];
       return (side === 'left' ? x : y) < 16 ? 200 : 20;
     });
-  const pictures = [half('left'), half('top')];
-  const split: Split = { length: 2, labels: Uint16Array.of(0, 1), name: String, pixels: (index) => pictures[index] };
+  const images = [half('left'), half('top')];
+  const split: Split = { length: 2, labels: Uint16Array.of(0, 1), name: String, pixels: (index) => images[index] };
   assert.equal(nearestNeighbour(split, split, imagePx, { seed: 1 }).top1Error, 0);
-  const crossed = { ...split, pixels: (index: number) => pictures[1 - index] };
+  const crossed = { ...split, pixels: (index: number) => images[1 - index] };
   assert.equal(nearestNeighbour(split, crossed, imagePx, { seed: 1 }).top1Error, 1);
 });

@@ -7,7 +7,7 @@ import { pack } from 'tar-stream';
 import { random } from '../../../base/random.js';
 import type { Dataset } from '../../../train/data/dataset.js';
 import { openDataset } from '../../../train/data/open-dataset.js';
-import { type Files, plainPng, tarBytes, writeArchive, writeFiles } from './tiny-pictures.js';
+import { type Files, plainPng, tarBytes, writeArchive, writeFiles } from './tiny-images.js';
 
 const imagePx = 5;
 let red: Buffer;
@@ -21,9 +21,9 @@ before(async () => {
 function contents(dataset: Dataset, split: string) {
   const { length, labels, name, pixels } = dataset.splits[split];
   return Array.from({ length }, (_, index) => {
-    const picture = pixels(index, random(0));
-    assert.equal(picture.length, imagePx * imagePx * 3);
-    return [name(index), dataset.labels[labels[index]], [...picture.subarray(0, 3)]];
+    const image = pixels(index, random(0));
+    assert.equal(image.length, imagePx * imagePx * 3);
+    return [name(index), dataset.labels[labels[index]], [...image.subarray(0, 3)]];
   });
 }
 

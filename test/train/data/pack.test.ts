@@ -7,7 +7,7 @@ import sharp from 'sharp';
 import { random } from '../../../base/random.js';
 import { prepare } from '../../../cli/prepare.js';
 import { openDataset } from '../../../train/data/open-dataset.js';
-import { loadPictures } from '../../../train/data/stream/read-ahead.js';
+import { loadImages } from '../../../train/data/stream/read-ahead.js';
 import { alexnet } from '../../real/command.js';
 
 const root = mkdtempSync(join(tmpdir(), 'alexnet-pack-'));
@@ -17,7 +17,7 @@ const RECORD = PX * PX * 3;
 const silent = { note: () => undefined, work: () => undefined };
 
 /** Three classes, splits of 11 and 5 images, noise of different sizes. */
-async function pictures(name: string): Promise<string> {
+async function images(name: string): Promise<string> {
   const folder = join(root, name);
   let n = 0;
   for (const [split, counts] of Object.entries({ train: [4, 5, 2], val: [1, 1, 3] })) {
@@ -35,7 +35,7 @@ async function pictures(name: string): Promise<string> {
   return folder;
 }
 
-const folder = await pictures('pictures');
+const folder = await images('pictures');
 /** Five images a shard, so that there are four shards. */
 const make = (out: string, data = folder, more: object = {}) =>
   prepare({ data, out, imagePx: PX, force: false, shardBytes: 5 * RECORD, ...more }, silent);
@@ -51,7 +51,7 @@ test('a prepared set is the same as the folder, image by image, with its mean', 
   for (const name of ['train', 'val', 'test']) {
     const [a, b] = [pack.splits[name], plain.splits[name]];
     assert.deepEqual([a.length, [...a.labels]], [b.length, [...b.labels]]);
-    const loaded = await loadPictures(
+    const loaded = await loadImages(
       a,
       Uint32Array.from({ length: a.length }, (_, i) => (i + 3) % a.length),
     );
@@ -84,7 +84,7 @@ test('continues after an earlier try, shard by shard, and gives the same', async
 });
 
 test('refuses to continue with other images, and to replace a set unless told', async () => {
-  const other = await pictures('other');
+  const other = await images('other');
   const out = join(root, 'mixed');
   await make(out, other);
   await assert.rejects(make(out, other), /holds a prepared set already; --force replaces it/);
@@ -102,23 +102,23 @@ test('refuses to continue with other images, and to replace a set unless told', 
 });
 
 test('refuses to continue with images of the same names and other contents', async () => {
-  const other = await pictures('repainted');
+  const other = await images('repainted');
   const out = join(root, 'repainted pack');
   await make(out, other);
   rmSync(join(out, 'pack.json'));
-  const picture = join(other, 'train', 'ant', '0.png');
-  writeFileSync(picture, readFileSync(join(other, 'train', 'bee', '0.png')));
+  const image = join(other, 'train', 'ant', '0.png');
+  writeFileSync(image, readFileSync(join(other, 'train', 'bee', '0.png')));
   await assert.rejects(make(out, other), /was begun with other images: train\/ant\/0\.png has other pixels now/);
 });
 
 test('restores what was deleted from a finished set, and adds images that have become readable', async () => {
-  const other = await pictures('restored');
+  const other = await images('restored');
   const out = join(root, 'restored pack');
-  const picture = join(other, 'train', 'ant', '2.png');
-  const bytes = readFileSync(picture);
-  writeFileSync(picture, 'no image');
+  const image = join(other, 'train', 'ant', '2.png');
+  const bytes = readFileSync(image);
+  writeFileSync(image, 'no image');
   await assert.rejects(make(out, other), /1 of 16 images are unreadable/);
-  writeFileSync(picture, bytes);
+  writeFileSync(image, bytes);
   assert.equal((await make(out, other)).decoded, 2); // and the last shard, of one image
   const whole = readdirSync(out).map((file) => [file, readFileSync(join(out, file))] as const);
   for (const kind of ['bin', 'json']) rmSync(join(out, `pictures-00001.${kind}`));
@@ -159,15 +159,15 @@ test('leaves out what cannot be read, names it, and finds damage when an image i
   const at = Array.from({ length: 119 }, (_, i) => i).find((i) => later.name(i) === 'train/a/17.png')!;
   const damaged = /pictures-00003\.bin: image 2, train\/a\/17\.png, is damaged; delete this file/;
   assert.throws(() => later.pixels(at, stream), damaged);
-  await assert.rejects(loadPictures(later, Uint32Array.of(at + 1, at)), damaged);
+  await assert.rejects(loadImages(later, Uint32Array.of(at + 1, at)), damaged);
   later.pixels(at + 1, stream);
   truncateSync(file, 3 * RECORD + 1);
   const cut = /is cut short after 1 of its 432 bytes/;
   assert.throws(() => later.pixels(at + 1, stream), cut);
-  await assert.rejects(loadPictures(later, Uint32Array.of(at + 1)), cut);
+  await assert.rejects(loadImages(later, Uint32Array.of(at + 1)), cut);
   rmSync(file);
   const again = (await openDataset(out, { imagePx: PX })).splits.train;
-  await assert.rejects(loadPictures(again, Uint32Array.of(at)), /pictures-00003\.bin: cannot be read: ENOENT/);
+  await assert.rejects(loadImages(again, Uint32Array.of(at)), /pictures-00003\.bin: cannot be read: ENOENT/);
 });
 
 test('says what is wrong with a prepared set', async () => {

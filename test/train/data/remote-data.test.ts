@@ -8,18 +8,18 @@ import { random } from '../../../base/random.js';
 import { prepare } from '../../../cli/prepare.js';
 import type { Dataset, OpenOptions } from '../../../train/data/dataset.js';
 import { openDataset } from '../../../train/data/open-dataset.js';
-import { loadPictures } from '../../../train/data/stream/read-ahead.js';
+import { loadImages } from '../../../train/data/stream/read-ahead.js';
 import { gather } from '../../../train/report/gather.js';
 import { startTraining } from '../../../train/start/start.js';
 import { brokenAfter, type Fault, sends, serveFolder, status } from './data-server.js';
-import { type Files, plainPng, tarBytes, temporaryFolder, writeFiles } from './tiny-pictures.js';
+import { type Files, plainPng, tarBytes, temporaryFolder, writeFiles } from './tiny-images.js';
 
 const PX = 32;
 const RECORD = PX * PX * 3;
 const unused = random('unused');
 
 /** Three classes, splits of 13 and 5 images of one colour each. */
-async function pictures(): Promise<Files> {
+async function images(): Promise<Files> {
   const files: Files = {};
   for (let n = 0; n < 18; n++) {
     const path = `${n < 13 ? 'train' : 'val'}/${['ant', 'bee', 'cat'][n % 3]}/${String(n).padStart(2, '0')}.png`;
@@ -32,7 +32,7 @@ async function pictures(): Promise<Files> {
 async function packServed(t: TestContext) {
   const root = await temporaryFolder(t);
   const pack = join(root, 'pack');
-  const source = { data: await writeFiles(t, await pictures()), out: pack, imagePx: PX, force: false };
+  const source = { data: await writeFiles(t, await images()), out: pack, imagePx: PX, force: false };
   await prepare({ ...source, shardBytes: 5 * RECORD }, silentProgress);
   return { root, pack, ...(await served(t, root)) };
 }
@@ -62,7 +62,7 @@ async function same(far: Dataset, near: Dataset): Promise<void> {
     const a = far.splits[name];
     assert.deepEqual([a.length, [...a.labels]], [b.length, [...b.labels]]);
     const all = Uint32Array.from({ length: a.length }, (_, i) => (i * 3 + 1) % a.length);
-    const [loaded, expected] = [await loadPictures(a, all), await loadPictures(b, all)];
+    const [loaded, expected] = [await loadImages(a, all), await loadImages(b, all)];
     for (const i of all) {
       assert.equal(a.name(i), b.name(i));
       assert.deepEqual(Buffer.from(loaded.pixels(i, unused)), Buffer.from(expected.pixels(i, unused)));
@@ -97,13 +97,13 @@ test('fetches a damaged image again, and names one that stays so', async (t) => 
   const all = Uint32Array.from({ length: 5 }, (_, i) => i);
   server.fail('pictures-00000.bin', [sends((bytes) => bytes), damaged]); // the first asks for the size
   const { train } = (await open(`${server.url}/pack`)).splits;
-  await loadPictures(train, all);
-  await loadPictures((await open(`${server.url}/pack`)).splits.train, all); // and is kept as it should be
+  await loadImages(train, all);
+  await loadImages((await open(`${server.url}/pack`)).splits.train, all); // and is kept as it should be
   server.fail('pictures-00001.bin', [damaged], true);
   const where =
     /pictures-00001\.bin: image 1, train\/\w+\/\d+\.png, is damaged; fetching it again did not help: upload/;
-  await assert.rejects(loadPictures(train, Uint32Array.of(5, 6)), where);
-  await loadPictures(train, Uint32Array.of(5, 7));
+  await assert.rejects(loadImages(train, Uint32Array.of(5, 6)), where);
+  await loadImages(train, Uint32Array.of(5, 7));
 });
 
 test('fetches a damaged list of images again, and names one that stays so', async (t) => {
@@ -133,7 +133,7 @@ test('says where no pack is, and which file of one is missing', async (t) => {
 async function shardsServed(t: TestContext, more: Files = {}) {
   const shards: Record<string, Files> = {};
   let n = 0;
-  for (const [path, png] of Object.entries(await pictures())) {
+  for (const [path, png] of Object.entries(await images())) {
     const [split, label, name] = path.split('/');
     const number = ['cat', 'ant', 'bee'].indexOf(label);
     const shard = `${split}/s-${String(8 + (n++ % 3)).padStart(4, '0')}.tar`;

@@ -10,7 +10,7 @@ import type { Split } from '../../../train/data/dataset.js';
 import type { RemoteOptions } from '../../../train/data/remote/options.js';
 import { RemoteFiles } from '../../../train/data/remote/remote-files.js';
 import { answersNothing, brokenAfter, type DataServer, type Fault, sends, serveFolder, status } from './data-server.js';
-import { temporaryFolder } from './tiny-pictures.js';
+import { temporaryFolder } from './tiny-images.js';
 
 const BLOCK = 1000;
 /** Ten blocks and a part of one. */

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import sharp from 'sharp';
 import { alexnet } from '../../real/command.js';
-import { type Files, tarBytes, temporaryFolder, writeArchive, writeFiles } from './tiny-pictures.js';
+import { type Files, tarBytes, temporaryFolder, writeArchive, writeFiles } from './tiny-images.js';
 
-const picture = (background: string) =>
+const image = (background: string) =>
   sharp({ create: { width: 40, height: 36, channels: 3, background } })
     .png()
     .toBuffer();
@@ -20,7 +20,7 @@ for (const [form, names] of [
     const files: Files = {};
     for (const [i, name] of names.entries()) {
       for (const background of ['red', 'blue'])
-        for (let n = 0; n < 5 - i; n++) files[`${name}/${background}/${n}.png`] = await picture(background);
+        for (let n = 0; n < 5 - i; n++) files[`${name}/${background}/${n}.png`] = await image(background);
     }
     const out = await temporaryFolder(t);
     const archive = async () => writeArchive(t, form === 'a .tar' ? 'p.tar' : 'p.tar.gz', await tarBytes(files));

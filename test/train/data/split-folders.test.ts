@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { findLayout } from '../../../train/data/layout/find-layout.js';
 import { splitName } from '../../../train/data/layout/split-names.js';
 import { alexnet, alexnetAs } from '../../real/command.js';
-import { type Files, plainPng, tarBytes, writeArchive, writeFiles } from './tiny-pictures.js';
+import { type Files, plainPng, tarBytes, writeArchive, writeFiles } from './tiny-images.js';
 
 let png: Buffer;
 before(async () => {
@@ -265,16 +265,16 @@ async function sourceOf(t: TestContext, { paths, as }: Command): Promise<string>
 }
 
 for (const command of COMMANDS) {
-  const { of, classes, pictures, stderr: says } = command;
-  test(`${pictures ? 'trains on' : 'will not train on'} ${of}`, async (t) => {
+  const { of, classes, pictures: images, stderr: says } = command;
+  test(`${images ? 'trains on' : 'will not train on'} ${of}`, async (t) => {
     const data = await sourceOf(t, command);
     const words = ['train', '--data', data, '--model', 'cifar10-quick', '--batch', '2', '--dry-run', '--json'];
     const { code, stdout, stderr } = await alexnet(...words);
-    assert.equal(code, pictures ? 0 : 1, stderr);
+    assert.equal(code, images ? 0 : 1, stderr);
     assert.match(stderr, says!);
-    if (!pictures) return;
+    if (!images) return;
     const found = JSON.parse(stdout);
-    assert.deepEqual([found.classes, found.pictures], [classes, pictures]);
+    assert.deepEqual([found.classes, found.pictures], [classes, images]);
   });
 }
 

@@ -11,11 +11,11 @@ import { colourStatistics } from '../../../train/data/batches/colour.js';
 import { meanImage } from '../../../train/data/batches/mean.js';
 import type { Dataset, Split } from '../../../train/data/dataset.js';
 import { openDataset } from '../../../train/data/open-dataset.js';
-import { batchesOf, loadAhead, loadPictures } from '../../../train/data/stream/read-ahead.js';
+import { batchesOf, loadAhead, loadImages } from '../../../train/data/stream/read-ahead.js';
 import { evaluateRun } from '../../../train/evaluate/evaluate-run.js';
 import { startTraining } from '../../../train/start/start.js';
 import { alexnet } from '../../real/command.js';
-import { type Files, tarBytes, temporaryFolder, writeArchive, writeFiles } from './tiny-pictures.js';
+import { type Files, tarBytes, temporaryFolder, writeArchive, writeFiles } from './tiny-images.js';
 
 const imagePx = 32;
 const unused = random('unused');
@@ -50,14 +50,10 @@ async function same(streamed: Dataset, held: Dataset): Promise<void> {
     const [a, b] = [streamed.splits[name], held.splits[name]];
     assert.deepEqual([a.length, [...a.labels]], [b.length, [...b.labels]]);
     const order = Uint32Array.from({ length: a.length }, (_, i) => (i * 5) % a.length); // lengths are no multiples of 5
-    const pictures = await loadPictures(a, order);
+    const images = await loadImages(a, order);
     for (const index of order) {
-      assert.equal(pictures.name(index), b.name(index));
-      assert.deepEqual(
-        Buffer.from(pictures.pixels(index, unused)),
-        Buffer.from(b.pixels(index, unused)),
-        b.name(index),
-      );
+      assert.equal(images.name(index), b.name(index));
+      assert.deepEqual(Buffer.from(images.pixels(index, unused)), Buffer.from(b.pixels(index, unused)), b.name(index));
     }
   }
   assert.deepEqual(streamed.mean, meanImage(held.splits.train, 0));
@@ -84,11 +80,11 @@ test('streams what would fill more than may be held, told by the number of image
   const held = await openDataset(folder, { imagePx });
   const record = imagePx * imagePx * 3;
   for (const source of [folder, tar]) {
-    const open = (pictures: number) => openDataset(source, { imagePx, stream: 'large', heldBytes: pictures * record });
+    const open = (images: number) => openDataset(source, { imagePx, stream: 'large', heldBytes: images * record });
     assert.equal((await open(19)).streamed, undefined);
     // Of a tar's images, the first 7 are in memory when the eighth turns out to be too much.
-    for (const pictures of [18, 7, 0]) {
-      const streamed = await open(pictures);
+    for (const images of [18, 7, 0]) {
+      const streamed = await open(images);
       assert.match(streamed.streamed!, /^decoded images would fill more than 0\.0 GB, half of the free memory: images/);
       await same(streamed, held);
     }
@@ -122,7 +118,7 @@ test('lists images that cannot be read when they are first met, and names one th
   assert.equal(gone.length, 2);
   for (const index of gone) {
     await assert.rejects(
-      loadPictures(splits.train, Uint32Array.of(index)),
+      loadImages(splits.train, Uint32Array.of(index)),
       /^UserError: train\/bee\/1?0\.png: could be read when the data set was opened and cannot now: Input file/,
     );
   }
@@ -150,8 +146,8 @@ const order = Uint32Array.from({ length: 17 }, (_, i) => (i * 3) % 17);
 test('loads two batches beyond the one in use, and no more', async () => {
   const { split, loads } = counted();
   const seen: number[][] = [];
-  for await (const { indices, pictures } of loadAhead(split, batchesOf(order, 4, 1))) {
-    seen.push(Array.from(indices, (index) => pictures.pixels(index, unused)[0]));
+  for await (const { indices, images } of loadAhead(split, batchesOf(order, 4, 1))) {
+    seen.push(Array.from(indices, (index) => images.pixels(index, unused)[0]));
     assert.equal(loads.length, Math.min(4, seen.length + 2));
   }
   const batches = [1, 2, 3, 4].map((n) => [...order.subarray(4 * n, 4 * n + 4)]);

@@ -6,7 +6,7 @@ import { UserError } from '../../../base/errors.js';
 import { random } from '../../../base/random.js';
 import { prepare } from '../../../cli/prepare.js';
 import { openDataset } from '../../../train/data/open-dataset.js';
-import { type Files, plainPng, tarBytes, temporaryFolder, writeFiles } from './tiny-pictures.js';
+import { type Files, plainPng, tarBytes, temporaryFolder, writeFiles } from './tiny-images.js';
 
 const imagePx = 5;
 let red: Buffer;

@@ -14,7 +14,7 @@ export const [openMpi, mpich] = launchers;
 const BATCH = 32;
 
 /** Grey images of noise, brighter by class, as idx files: `pictures` to train on, and 11 to validate on. */
-export function idxFiles(folder: string, pictures: number, seed = 'noise'): Record<string, Buffer> {
+export function idxFiles(folder: string, images: number, seed = 'noise'): Record<string, Buffer> {
   const [rows, columns, classes] = [9, 7, 4];
   const set = (name: string, count: number) => {
     const stream = random(seed, name);
@@ -29,7 +29,7 @@ export function idxFiles(folder: string, pictures: number, seed = 'noise'): Reco
       [join(folder, `${name}-labels-idx1-ubyte`)]: Buffer.concat([header(0x801, count), labels]),
     };
   };
-  return { ...set('train', pictures), ...set('t10k', 11) };
+  return { ...set('train', images), ...set('t10k', 11) };
 }
 
 function header(...words: number[]): Buffer {

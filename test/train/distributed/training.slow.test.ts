@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { writeFiles } from '../data/tiny-pictures.js';
+import { writeFiles } from '../data/tiny-images.js';
 import { type EndedJob, launch, launchers } from './launchers.js';
 import {
   alone,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { PicturePrediction } from '../../../train/evaluate/evaluate.js';
+import type { ImagePrediction } from '../../../train/evaluate/evaluate.js';
 import { Confusion } from '../../../train/report/confusion.js';
 import { WorstAnswers } from '../../../train/report/worst-answers.js';
 
@@ -33,25 +33,25 @@ test('counts images by true and predicted class', () => {
 
 test('gives each class its images, its errors and its most frequent mistake, of equal ones the lower class', () => {
   assert.deepEqual(byHand().byClass(), [
-    { label: 0, pictures: 4, wrong: 2, mistake: { predicted: 1, pictures: 1 } },
-    { label: 1, pictures: 2, wrong: 2, mistake: { predicted: 3, pictures: 2 } },
-    { label: 2, pictures: 1, wrong: 0 },
-    { label: 3, pictures: 0, wrong: 0 },
+    { label: 0, images: 4, wrong: 2, mistake: { predicted: 1, images: 1 } },
+    { label: 1, images: 2, wrong: 2, mistake: { predicted: 3, images: 2 } },
+    { label: 2, images: 1, wrong: 0 },
+    { label: 3, images: 0, wrong: 0 },
   ]);
 });
 
 test('orders confused pairs by images, then by class', () => {
   assert.deepEqual(byHand().pairs(), [
-    { label: 1, predicted: 3, pictures: 2 },
-    { label: 0, predicted: 1, pictures: 1 },
-    { label: 0, predicted: 2, pictures: 1 },
+    { label: 1, predicted: 3, images: 2 },
+    { label: 0, predicted: 1, images: 1 },
+    { label: 0, predicted: 2, images: 1 },
   ]);
 });
 
 test('keeps the answers with the greatest losses, of equal ones the earlier', () => {
   const losses = [0.5, 3, 1, 3, 0.1, 2, 3];
   const worst = new WorstAnswers(4);
-  const prediction = (loss: number): PicturePrediction => ({ name: 'x', label: 0, top5: [1], probability: 0.5, loss });
+  const prediction = (loss: number): ImagePrediction => ({ name: 'x', label: 0, top5: [1], probability: 0.5, loss });
   losses.forEach((loss, index) => {
     worst.add(prediction(loss), index);
   });

@@ -16,7 +16,7 @@ import { page } from '../../../train/report/page.js';
 import { loadCheckpoint } from '../../../train/run/load-checkpoint.js';
 import type { RunRecord } from '../../../train/run/run-folder.js';
 import { startTraining } from '../../../train/start/start.js';
-import { tarBytes } from '../data/tiny-pictures.js';
+import { tarBytes } from '../data/tiny-images.js';
 import { axisOf, linesOf } from '../plot/read-plot.js';
 
 /** In index order; names of folders, as anyone may give them. */
@@ -31,7 +31,7 @@ let folder: string;
 let run: string;
 let data: string;
 /** In the order of the data set: by path. */
-const pictures: { name: string; label: number; pixels: Uint8Array }[] = [];
+const valImages: { name: string; label: number; pixels: Uint8Array }[] = [];
 
 /** Noise, whose class is a little brightness in one colour: some are recognised, some are not. */
 function noise(label: number, ...names: (string | number)[]): Uint8Array {
@@ -50,9 +50,9 @@ before(async () => {
   for (const [label, name] of LABELS.entries()) {
     for (let i = 0; i < 16; i++) files[`train/${name}/${i}.png`] = await png(noise(label, 'train', i));
     for (let i = 0; i < COUNTS[label]; i++) {
-      const picture = { name: `val/${name}/${i}.png`, label, pixels: noise(label, 'val', i) };
-      pictures.push(picture);
-      files[picture.name] = await png(picture.pixels);
+      const image = { name: `val/${name}/${i}.png`, label, pixels: noise(label, 'val', i) };
+      valImages.push(image);
+      files[image.name] = await png(image.pixels);
     }
   }
   await writeFile(data, await tarBytes(files));
@@ -91,7 +91,7 @@ function assertShown(text: string, value: number, digits: number): void {
 async function answersByHand(mirrored: boolean) {
   const mean = new Float32Array(Uint8Array.from(await readFile(join(run, 'mean.bin'))).buffer);
   const { model } = await loadCheckpoint(join(run, 'best'));
-  return pictures.map(({ name, label, pixels }) => {
+  return valImages.map(({ name, label, pixels }) => {
     const views = (mirrored ? [false, true] : [false]).map((mirror) => {
       const input = Float32Array.from(pixels, (_, i) => {
         const [c, x, y] = [i % 3, Math.floor(i / 3) % SIDE, Math.floor(i / 3 / SIDE)];
@@ -114,9 +114,9 @@ test('gives the errors, the losses and the confusions that a computation of its 
   const both = await answersByHand(true);
   const crops = tableOf(text, 'Errors by crops');
   for (const [i, answers] of [single, both].entries()) {
-    const error = answers.filter(({ label, predicted }) => label !== predicted).length / pictures.length;
-    const deviation = Math.sqrt((error * (1 - error)) / pictures.length);
-    const loss = answers.reduce((sum, answer) => sum + answer.loss, 0) / pictures.length;
+    const error = answers.filter(({ label, predicted }) => label !== predicted).length / valImages.length;
+    const deviation = Math.sqrt((error * (1 - error)) / valImages.length);
+    const loss = answers.reduce((sum, answer) => sum + answer.loss, 0) / valImages.length;
     const [, top1, top5, shownLoss] = crops[1 + i];
     assert.deepEqual([top1, top5], [`${percent(error)} ± ${(100 * deviation).toFixed(2)}`, '0.00 % ± 0.00']);
     assertShown(shownLoss, loss, 4);
@@ -149,7 +149,7 @@ test('shows the images with the greatest losses first, themselves, with their cl
   const text = await reportOf();
   const expected = (await answersByHand(false)).toSorted((a, b) => b.loss - a.loss);
   const cards = [...text.matchAll(/<li><figure>(.*?)<\/figure><\/li>/gs)].map(([, card]) => card);
-  assert.equal(cards.length, pictures.length); // fewer than the 24 of a larger split
+  assert.equal(cards.length, valImages.length); // fewer than the 24 of a larger split
   for (const [i, { name, label, predicted, probabilities, loss }] of expected.entries()) {
     const escaped = name.replace(LABELS[label], ESCAPED[label]);
     const said = cards[i].match(
@@ -162,7 +162,7 @@ test('shows the images with the greatest losses first, themselves, with their cl
     assert.ok(cards[i].includes(`alt="${ESCAPED[label]}, predicted ${ESCAPED[predicted]}"`));
     const [, base64] = cards[i].match(/src="data:image\/png;base64,([^"]*)"/)!;
     const pixels = await sharp(Buffer.from(base64, 'base64')).raw().toBuffer();
-    assert.ok(pixels.equals(pictures.find((picture) => picture.name === name)!.pixels), `the image of ${name}`);
+    assert.ok(pixels.equals(valImages.find((image) => image.name === name)!.pixels), `the image of ${name}`);
   }
 });
 

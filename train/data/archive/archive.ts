@@ -3,7 +3,7 @@
  * name of. It is read twice, from front to back to know them, and then for the images that are wanted.
  */
 import type { Member } from '../dataset.js';
-import { type TarMember, tarMembers } from './tar-pictures.js';
+import { type TarMember, tarMembers } from './tar-images.js';
 
 /** A member without its bytes, and the number in the archive of the one that has them. */
 interface Unpacked extends Omit<TarMember, 'read'> {

@@ -3,7 +3,7 @@ import { basename, extname } from 'node:path';
 import { UserError } from '../../../base/errors.js';
 import { nameSome } from '../../../base/name-some.js';
 import type { Member } from '../dataset.js';
-import { isPicture } from '../layout/picture-places.js';
+import { isImage } from '../layout/image-places.js';
 
 /** Files that come with data sets and need no mention when passed over. */
 const ANNOTATION = /\.(txt|csv|json|md|xml|ya?ml|html?)$/i;
@@ -24,7 +24,7 @@ export class Contents {
     else if (kind === 'skipped') {
       count(this.skipped, `${basename(path)}/ (${reason})`);
       if (reason !== 'no data') this.unreadable.push(`${path}/: ${reason}`);
-    } else if (kind === 'file' && isPicture(path)) this.paths.push(path);
+    } else if (kind === 'file' && isImage(path)) this.paths.push(path);
     else if (!ANNOTATION.test(path))
       count(this.leftOut, kind === 'file' ? extname(path).toLowerCase() || 'without ending' : 'links');
   }

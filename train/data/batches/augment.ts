@@ -96,15 +96,15 @@ function makeBatch(
   memory: BatchMemory,
   draw: (index: number) => { pixels: Uint8Array; crop: Crop; shift?: Rgb },
 ): Batch {
-  const pictureLength = inputPx * inputPx * 3;
-  const length = indices.length * pictureLength;
+  const imageLength = inputPx * inputPx * 3;
+  const length = indices.length * imageLength;
   if (memory.images === undefined || memory.images.length < length) memory.images = new Float32Array(length);
   const images = memory.images.subarray(0, length);
   const labels = new Int32Array(indices.length);
   for (let n = 0; n < indices.length; n++) {
     const { pixels, crop, shift } = draw(indices[n]);
     labels[n] = split.labels[indices[n]];
-    cutOut(pixels, mean, imagePx, crop, inputPx, images, n * pictureLength, shift);
+    cutOut(pixels, mean, imagePx, crop, inputPx, images, n * imageLength, shift);
   }
   return { images, labels };
 }

@@ -36,7 +36,7 @@ export interface EpochOptions extends Rank {
  */
 export function* epochBatches(split: Split, options: EpochOptions, position = 0): Generator<Uint32Array> {
   if (split.shards && isReadByShards(split)) {
-    yield* batchesOfShards(picturesByShard(split.shards), split.shards.together, options, position);
+    yield* batchesOfShards(imagesByShard(split.shards), split.shards.together, options, position);
     return;
   }
   const order = permutation(split.length, random(options.seed, 'shuffle', options.epoch));
@@ -46,11 +46,11 @@ export function* epochBatches(split: Split, options: EpochOptions, position = 0)
   }
 }
 
-function picturesByShard({ of }: Shards): number[][] {
+function imagesByShard({ of }: Shards): number[][] {
   const shards = new Map<number, number[]>();
   of.forEach((shard, index) => {
-    const pictures = shards.get(shard);
-    if (pictures) pictures.push(index);
+    const images = shards.get(shard);
+    if (images) images.push(index);
     else shards.set(shard, [index]);
   });
   return [...shards.values()];
@@ -81,8 +81,8 @@ function* batchesOfShards(
  * Every image is moved back by a random share of the window, so that what is read at any time lies within one window, which moves on
  * evenly. Whole windows shuffled one by one would each begin with a stop to fetch nearly all of the next.
  */
-function shuffled(pictures: number[], window: number, { uniform }: Random): Uint32Array {
-  const keys = Float64Array.from(pictures, (_, place) => place + window * uniform());
-  const places = Uint32Array.from(pictures, (_, place) => place).sort((a, b) => keys[a] - keys[b] || a - b);
-  return places.map((place) => pictures[place]);
+function shuffled(images: number[], window: number, { uniform }: Random): Uint32Array {
+  const keys = Float64Array.from(images, (_, place) => place + window * uniform());
+  const places = Uint32Array.from(images, (_, place) => place).sort((a, b) => keys[a] - keys[b] || a - b);
+  return places.map((place) => images[place]);
 }

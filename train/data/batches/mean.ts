@@ -19,17 +19,17 @@ export function meanImage(split: Split, seed: number): Float32Array {
 /** The same of images that come one by one, in any order: sums of whole numbers are exact. */
 export class MeanSum {
   private sums?: Float64Array;
-  private pictures = 0;
+  private images = 0;
 
   add(pixels: Uint8Array): void {
     this.sums ??= new Float64Array(pixels.length);
     const { sums } = this;
     for (let i = 0; i < pixels.length; i++) sums[i] += pixels[i];
-    this.pictures += 1;
+    this.images += 1;
   }
 
   mean(): Float32Array {
-    return Float32Array.from(this.sums!, (sum) => sum / this.pictures);
+    return Float32Array.from(this.sums!, (sum) => sum / this.images);
   }
 }
 

@@ -13,7 +13,7 @@ import { type Random, random } from '../../../base/random.js';
 import type { Dataset, OpenOptions, Split } from '../dataset.js';
 import { EMOJI_CLASSES, HELD_OUT_VENDOR, TRAINING_VENDORS, type Vendor } from './emoji-classes.js';
 import { type Drawing, renderDrawing, vendorSvgs } from './emoji-drawings.js';
-import { boxesPx, CENTRED_ON_WHITE, composite, drawRandom, drawTraining, type Placement } from './emoji-picture.js';
+import { boxesPx, CENTRED_ON_WHITE, composite, drawRandom, drawTraining, type Placement } from './emoji-image.js';
 
 /** An epoch passes every drawing this often, in other draws: 600 images would make epochs of a second. */
 const TRAIN_DRAWS = 10;

@@ -37,9 +37,9 @@ export function nearestNeighbour(
 /** Squared distance from `asked` to the nearest image of each class. */
 function classDistances(known: Float32Array, labels: Uint16Array, classes: number, asked: Float32Array): Float64Array {
   const nearest = new Float64Array(classes).fill(Number.POSITIVE_INFINITY);
-  for (let picture = 0; picture < labels.length; picture++) {
-    const limit = nearest[labels[picture]];
-    const start = picture * LENGTH;
+  for (let image = 0; image < labels.length; image++) {
+    const limit = nearest[labels[image]];
+    const start = image * LENGTH;
     let sum = 0;
     // A row at a time: most images are farther than their class's nearest after a few rows.
     for (let row = 0; row < LENGTH && sum < limit; row += GRID * 3) {
@@ -48,7 +48,7 @@ function classDistances(known: Float32Array, labels: Uint16Array, classes: numbe
         sum += difference * difference;
       }
     }
-    if (sum < limit) nearest[labels[picture]] = sum;
+    if (sum < limit) nearest[labels[image]] = sum;
   }
   return nearest;
 }

@@ -10,7 +10,7 @@
 import { UserError } from '../../../base/errors.js';
 import { nameSome } from '../../../base/name-some.js';
 import { classInName, type Folder, foldersIn, folderTree, onlyFolder } from '../archive/folder-tree.js';
-import type { Place } from './picture-places.js';
+import type { Place } from './image-places.js';
 import { type SplitName, splitName } from './split-names.js';
 
 /** The layout of a source: every path's place, undefined for a stray one. */

@@ -44,7 +44,7 @@ export interface ShardRecord {
 }
 
 export const CHECKSUM_LENGTH = 16;
-export const NO_PICTURE = '0'.repeat(CHECKSUM_LENGTH);
+export const NO_IMAGE = '0'.repeat(CHECKSUM_LENGTH);
 
 /** First 64 bits of SHA-256, hex: a flipped bit is found, and costs 0.1 ms an image. */
 export function checksum(pixels: Uint8Array): string {

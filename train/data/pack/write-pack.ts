@@ -12,14 +12,14 @@ import { makeFolder } from '../../../base/make-folder.js';
 import { foreignFile, refuseForeign, startOf } from '../../../base/replaceable.js';
 import { colourStatistics } from '../batches/colour.js';
 import { meanImage } from '../batches/mean.js';
-import type { Dataset, Encoded, Picture, PictureSink } from '../dataset.js';
-import { decodePicture, reasonOf } from '../decode.js';
+import type { Dataset, Encoded, Image, ImageSink } from '../dataset.js';
+import { decodeImage, reasonOf } from '../decode.js';
 import { ShardReader } from '../stream/shard-reader.js';
 import {
   CHECKSUM_LENGTH,
   checksum,
   fullChecksum,
-  NO_PICTURE,
+  NO_IMAGE,
   PACK_FORMAT,
   type PackRecord,
   type ShardRecord,
@@ -41,7 +41,7 @@ export interface PackOptions {
 }
 
 /** Writes images into shards in the order of `add`. */
-export class PackWriter implements PictureSink {
+export class PackWriter implements ImageSink {
   readonly names: string[] = [];
   readonly recordsPerShard: number;
   /** Images taken over from an earlier try. */
@@ -91,7 +91,7 @@ export class PackWriter implements PictureSink {
   }
 
   /** @throws {UserError} when the disk is full, or an earlier try read other images */
-  async add({ path: name, read }: Picture): Promise<void> {
+  async add({ path: name, read }: Image): Promise<void> {
     if (this.fault) throw this.fault;
     if (this.replace) await removePack(this.folder);
     this.replace = false;
@@ -116,7 +116,7 @@ export class PackWriter implements PictureSink {
   }
 
   has(slot: number): boolean {
-    return this.checksums[slot] !== NO_PICTURE;
+    return this.checksums[slot] !== NO_IMAGE;
   }
 
   pixels(slot: number): Uint8Array {
@@ -145,11 +145,11 @@ export class PackWriter implements PictureSink {
 
   /** What could not be read may have been repaired; the first of every shard tells whether these are the same images. */
   private isToBeReadAgain(slot: number, name: string, keptName: string): boolean {
-    if (name !== keptName) throw this.otherPictures(`image ${slot} was ${keptName}, now ${name}`);
-    return slot % this.recordsPerShard === 0 || this.checksums[slot] === NO_PICTURE;
+    if (name !== keptName) throw this.otherImages(`image ${slot} was ${keptName}, now ${name}`);
+    return slot % this.recordsPerShard === 0 || this.checksums[slot] === NO_IMAGE;
   }
 
-  private otherPictures(what: string): UserError {
+  private otherImages(what: string): UserError {
     return new UserError(
       `${this.folder}: was begun with other images: ${what}; remove the folder, or name another with --out`,
     );
@@ -159,15 +159,15 @@ export class PackWriter implements PictureSink {
     const before = this.checksums[slot];
     let pixels: Uint8Array;
     try {
-      pixels = await decodePicture(await bytes, this.imagePx);
+      pixels = await decodeImage(await bytes, this.imagePx);
     } catch (error) {
-      if (before === NO_PICTURE) this.reasons.set(slot, reasonOf(error));
+      if (before === NO_IMAGE) this.reasons.set(slot, reasonOf(error));
       return;
     }
     const now = checksum(pixels);
     if (now === before) return;
-    if (before !== NO_PICTURE) {
-      this.fault ??= this.otherPictures(`${this.names[slot]} has other pixels now`);
+    if (before !== NO_IMAGE) {
+      this.fault ??= this.otherImages(`${this.names[slot]} has other pixels now`);
       return;
     }
     try {
@@ -201,11 +201,11 @@ export class PackWriter implements PictureSink {
     this.decoded += 1;
     let pixels: Uint8Array;
     try {
-      pixels = await decodePicture(await bytes, this.imagePx);
+      pixels = await decodeImage(await bytes, this.imagePx);
       this.checksums[slot] = checksum(pixels);
     } catch (error) {
       this.reasons.set(slot, reasonOf(error));
-      this.checksums[slot] = NO_PICTURE;
+      this.checksums[slot] = NO_IMAGE;
       pixels = new Uint8Array(this.recordBytes);
     }
     try {

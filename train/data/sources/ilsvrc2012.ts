@@ -12,7 +12,7 @@ import { extract } from 'tar-stream';
 import { UserError } from '../../../base/errors.js';
 import { requireFile } from '../../../base/require-file.js';
 import { OpenFiles } from '../archive/open-files.js';
-import { BLOCK, isEndMark, tarMembers } from '../archive/tar-pictures.js';
+import { BLOCK, isEndMark, tarMembers } from '../archive/tar-images.js';
 import type { Member, OpenOptions } from '../dataset.js';
 import { readStructs } from './mat-file.js';
 
@@ -47,7 +47,7 @@ async function* trainMembers(folder: string, { names }: Kit): AsyncGenerator<Mem
     const name = names.get(synset);
     if (!name) throw new UserError(`${outer}: ${archive.path} is not a synset of the development kit`);
     const { position } = archive;
-    for await (const inner of picturesIn(`${outer}: ${archive.path}`, (await archive.read()) as Buffer)) {
+    for await (const inner of imagesIn(`${outer}: ${archive.path}`, (await archive.read()) as Buffer)) {
       const { file, bytes, at } = inner;
       const later = position === undefined ? undefined : files.piece(outer, position + at, bytes.length);
       yield { path: `train/${name}/${file}`, kind: 'file', read: async () => bytes, later };
@@ -57,7 +57,7 @@ async function* trainMembers(folder: string, { names }: Kit): AsyncGenerator<Mem
 
 async function* valMembers(folder: string, { byId, truth }: Kit): AsyncGenerator<Member> {
   const archive = archiveIn(folder, VAL);
-  let pictures = 0;
+  let images = 0;
   for await (const { path, kind, read, later } of tarMembers(archive)) {
     if (kind !== 'file') continue;
     const number = Number(/_(\d{8})\.JPEG$/i.exec(path)?.[1]);
@@ -65,11 +65,11 @@ async function* valMembers(folder: string, { byId, truth }: Kit): AsyncGenerator
     if (!name) {
       throw new UserError(`${archive}: ${path} has no line of ${TRUTH}, which has ${truth.length} images`);
     }
-    pictures += 1;
+    images += 1;
     yield { path: `val/${name}/${basename(path)}`, kind, read, later };
   }
-  if (pictures === truth.length) return;
-  throw new UserError(`${archive}: holds ${pictures} images, and ${TRUTH} has ${truth.length}; fetch it again`);
+  if (images === truth.length) return;
+  throw new UserError(`${archive}: holds ${images} images, and ${TRUTH} has ${truth.length}; fetch it again`);
 }
 
 function archiveIn(folder: string, name: string): string {
@@ -78,7 +78,7 @@ function archiveIn(folder: string, name: string): string {
   throw new UserError(`${file}: no such file; ilsvrc2012:DIR takes a folder with ${TRAIN}, ${VAL} and ${KIT}.tar.gz`);
 }
 
-interface InnerPicture {
+interface InnerImage {
   file: string;
   bytes: Buffer;
   /** Position in the inner archive. */
@@ -86,7 +86,7 @@ interface InnerPicture {
 }
 
 /** One synset's archive is in memory at a time: some 150 MB. */
-async function* picturesIn(where: string, archive: Buffer): AsyncGenerator<InnerPicture> {
+async function* imagesIn(where: string, archive: Buffer): AsyncGenerator<InnerImage> {
   const entries = Readable.from([archive]).pipe(extract());
   try {
     for await (const entry of entries) {

@@ -7,7 +7,7 @@ import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../../base/errors.js';
 import type { Member } from '../dataset.js';
-import { isHidden } from '../layout/picture-places.js';
+import { isHidden } from '../layout/image-places.js';
 
 /** A folder under way. */
 interface Opened {

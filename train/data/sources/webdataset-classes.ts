@@ -1,8 +1,8 @@
 /** The classes of WebDataset's samples: what a sample says, and the name it stands for. See `webdataset.ts`. */
 import { decodeText } from '../../../base/decode-text.js';
 import { UserError } from '../../../base/errors.js';
-import type { TarMember } from '../archive/tar-pictures.js';
-import { byCodePoint } from '../layout/picture-classes.js';
+import type { TarMember } from '../archive/tar-images.js';
+import { byCodePoint } from '../layout/image-classes.js';
 import type { PieceReader } from '../stream/piece-reader.js';
 
 /**

@@ -6,9 +6,9 @@
  */
 import { UserError } from '../../../base/errors.js';
 import { OpenFiles } from '../archive/open-files.js';
-import { tarMembers } from '../archive/tar-pictures.js';
+import { tarMembers } from '../archive/tar-images.js';
 import type { Member, OpenOptions, Source } from '../dataset.js';
-import { isPicture } from '../layout/picture-places.js';
+import { isImage } from '../layout/image-places.js';
 import { RemoteFiles } from '../remote/remote-files.js';
 import { isUrl } from '../remote/url.js';
 import { PART_BYTES } from '../remote/window.js';
@@ -39,7 +39,7 @@ async function* membersOf(
     if (split === 'train' && splits?.includes('train') === false) continue;
     for await (const { key, files } of samplesOf(file, open)) {
       const where = `${file}: sample ${key}`;
-      const extension = pictureOf(where, files);
+      const extension = imageOf(where, files);
       const label = labelOf(where, files);
       if (extension === undefined && label === undefined) continue; // something else, as a list of the shard is
       if (extension === undefined || label === undefined) throw incomplete(where, label);
@@ -76,7 +76,7 @@ async function* samplesOf(shard: string, open: PieceReader): AsyncGenerator<Samp
     }
     const extension = rest.toLowerCase();
     if (sample.files.has(extension)) throw new UserError(`${shard}: sample ${key}: has two files .${extension}`);
-    if (['cls', 'json'].includes(extension) || isOwnPicture(extension)) {
+    if (['cls', 'json'].includes(extension) || isOwnImage(extension)) {
       sample.files.set(extension, { bytes: (await read()) as Buffer, later, position });
     }
   }
@@ -84,10 +84,10 @@ async function* samplesOf(shard: string, open: PieceReader): AsyncGenerator<Samp
 }
 
 /** `seg.png` is an image too, but not what the sample shows. */
-const isOwnPicture = (extension: string): boolean => !extension.includes('.') && isPicture(`.${extension}`);
+const isOwnImage = (extension: string): boolean => !extension.includes('.') && isImage(`.${extension}`);
 
-function pictureOf(where: string, files: Sample['files']): string | undefined {
-  const [first, second] = [...files.keys()].filter(isOwnPicture);
+function imageOf(where: string, files: Sample['files']): string | undefined {
+  const [first, second] = [...files.keys()].filter(isOwnImage);
   if (second === undefined) return first;
   throw new UserError(`${where}: has two images, .${first} and .${second}; expected one`);
 }

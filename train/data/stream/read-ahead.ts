@@ -12,24 +12,24 @@ import type { Split } from '../dataset.js';
 const AHEAD = 2;
 
 /** Images that cannot be loaded at their turn: the data set changed or is damaged, what was computed before is good. */
-export class PicturesError extends UserError {
+export class ImagesError extends UserError {
   override name = 'PicturesError';
 }
 
 /** Positions of a batch's images, and the split where `pixels` may be asked for them. */
 export interface LoadedBatch {
   indices: Uint32Array;
-  pictures: Split;
+  images: Split;
 }
 
 /** The split itself where it is in memory, else as much of it. */
-export async function loadPictures(split: Split, indices: Uint32Array): Promise<Split> {
+export async function loadImages(split: Split, indices: Uint32Array): Promise<Split> {
   return split.load === undefined ? split : split.load(indices);
 }
 
 /** For `load`: the split with these images alone. */
 export function loadedPart(split: Split, indices: Uint32Array, pixels: Uint8Array[]): Split {
-  const byIndex = new Map(pixels.map((picture, i) => [indices[i], picture]));
+  const byIndex = new Map(pixels.map((image, i) => [indices[i], image]));
   return { ...split, load: undefined, pixels: (index) => byIndex.get(index)! };
 }
 
@@ -40,22 +40,22 @@ export function* batchesOf(order: Uint32Array, batch: number, first = 0): Genera
 
 /**
  * @returns the batches in their order; memory holds the one asked for last and `AHEAD` more
- * @throws {PicturesError} at its turn, when an image of a batch cannot be loaded
+ * @throws {ImagesError} at its turn, when an image of a batch cannot be loaded
  */
 export async function* loadAhead(split: Split, batches: Iterable<Uint32Array>): AsyncGenerator<LoadedBatch> {
-  const loading: { indices: Uint32Array; pictures: Promise<Split> }[] = [];
+  const loading: { indices: Uint32Array; images: Promise<Split> }[] = [];
   const next = async () => {
-    const { indices, pictures } = loading.shift()!;
+    const { indices, images } = loading.shift()!;
     try {
-      return { indices, pictures: await pictures };
+      return { indices, images: await images };
     } catch (error) {
-      throw error instanceof UserError ? new PicturesError(error.message, { cause: error }) : error;
+      throw error instanceof UserError ? new ImagesError(error.message, { cause: error }) : error;
     }
   };
   for (const indices of batches) {
-    const pictures = loadPictures(split, indices);
-    pictures.catch(() => undefined); // thrown at its turn
-    loading.push({ indices, pictures });
+    const images = loadImages(split, indices);
+    images.catch(() => undefined); // thrown at its turn
+    loading.push({ indices, images });
     if (loading.length > AHEAD) yield next();
   }
   while (loading.length > 0) yield next();

@@ -2,11 +2,11 @@
 import { UserError } from '../../../base/errors.js';
 import { ColourSums } from '../batches/colour.js';
 import { MeanSum } from '../batches/mean.js';
-import type { Picture, Shards, Streamed } from '../dataset.js';
-import { decodePicture, reasonOf } from '../decode.js';
+import type { Image, Shards, Streamed } from '../dataset.js';
+import { decodeImage, reasonOf } from '../decode.js';
 import { PART_BYTES, partsTogether } from '../remote/window.js';
 
-export class PictureStream implements Streamed {
+export class ImageStream implements Streamed {
   /** Of training images. */
   private readonly mean = new MeanSum();
   private readonly colours = new ColourSums();
@@ -19,7 +19,7 @@ export class PictureStream implements Streamed {
   constructor(
     private readonly imagePx: number,
     private readonly names: readonly string[],
-    private readonly sources: readonly Pick<Picture, 'later' | 'shard' | 'split'>[],
+    private readonly sources: readonly Pick<Image, 'later' | 'shard' | 'split'>[],
     readonly why: string,
   ) {}
 
@@ -45,7 +45,7 @@ export class PictureStream implements Streamed {
 
   private async decode(slot: number): Promise<Uint8Array> {
     try {
-      return await decodePicture(await this.sources[slot].later!(), this.imagePx);
+      return await decodeImage(await this.sources[slot].later!(), this.imagePx);
     } catch (cause) {
       throw new UserError(
         `${this.names[slot]}: could be read when the data set was opened and cannot now: ${reasonOf(cause)}; put it back`,

@@ -13,13 +13,13 @@ const NOT_DATA = new Set([
   'System Volume Information',
   '__pycache__',
 ]);
-const PICTURE = /\.(jpe?g|png|webp|gif)$/i;
+const IMAGE = /\.(jpe?g|png|webp|gif)$/i;
 
 /** A file or folder name that belongs to an operating system, a storage device or an editor and not to the data. */
 export const isHidden = (name: string): boolean => name.startsWith('.') || NOT_DATA.has(name);
 
 /** Whether a file's name ends as an image's: .jpg, .jpeg, .png, .webp, .gif (first frame), in any case. */
-export const isPicture = (path: string): boolean => PICTURE.test(path);
+export const isImage = (path: string): boolean => IMAGE.test(path);
 
 /** Where an image belongs; `split` is absent if the source has no splits. */
 export interface Place {

@@ -12,7 +12,7 @@ export interface Kernels {
   channels: number;
 }
 
-export interface KernelPicture {
+export interface KernelImage {
   png: Buffer;
   width: number;
   height: number;
@@ -25,7 +25,7 @@ const SIDE_PX = 55;
 const GAP_PX = 4;
 
 /** Kernels `first` … `first + count − 1`, sixteen in a row; what lies between them is transparent. */
-export async function kernelPicture(kernels: Kernels, first: number, count: number): Promise<KernelPicture> {
+export async function kernelImage(kernels: Kernels, first: number, count: number): Promise<KernelImage> {
   const scale = Math.max(1, Math.round(SIDE_PX / kernels.size));
   const pitch = kernels.size * scale + GAP_PX;
   const width = Math.min(COLUMNS, count) * pitch - GAP_PX;

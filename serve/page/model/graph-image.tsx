@@ -8,7 +8,7 @@ import { type Box, placeGraph } from './graph-layout.js';
 /** Beyond, a drawing helps nobody and takes seconds to lay out. */
 const MOST_NODES = 600;
 
-export function GraphPicture({ graph }: { graph: Graph }) {
+export function GraphImage({ graph }: { graph: Graph }) {
   const drawn = graph.nodes.length <= MOST_NODES;
   return (
     <>

@@ -2,17 +2,17 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { Failure } from '../parts/answer.js';
 import { ask } from '../server/request.js';
-import type { Picture } from '../subject.js';
+import type { Image } from '../subject.js';
 import { Camera, hasCamera } from './camera.js';
 
-interface PictureInputProps {
-  show(picture: Picture): void;
+interface ImageInputProps {
+  show(image: Image): void;
 }
 
 /** Phones turn what they store into one of these for whoever asks. */
 const TYPES = 'image/jpeg,image/png,image/webp';
 
-export function PictureInput({ show }: PictureInputProps) {
+export function ImageInput({ show }: ImageInputProps) {
   const [error, setError] = useState<unknown>();
   const [hovering, setHovering] = useState(false);
   const [camera, setCamera] = useState(false);
@@ -87,8 +87,8 @@ function Samples({ take, fail }: { take: Take; fail(error: unknown): void }) {
 function usePasteAndDrop(take: Take, fail: (error: unknown) => void, hover: (hovering: boolean) => void): void {
   useEffect(() => {
     const from = (data: DataTransfer | null, what: string) => {
-      const picture = [...(data?.files ?? [])].find(({ type }) => type.startsWith('image/')) ?? data?.files[0];
-      if (picture) take(picture, picture.name || 'picture.png');
+      const image = [...(data?.files ?? [])].find(({ type }) => type.startsWith('image/')) ?? data?.files[0];
+      if (image) take(image, image.name || 'picture.png');
       else fail(new Error(`what was ${what} holds no file; save the image first, or copy the image itself`));
     };
     const paste = (event: ClipboardEvent) => from(event.clipboardData, 'pasted');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import sharp from 'sharp';
-import { coloursOf, kernelPicture } from '../../../train/report/kernel-picture.js';
+import { coloursOf, kernelImage } from '../../../train/report/kernel-image.js';
 
 const SIZE = 2;
 
@@ -32,7 +32,7 @@ test('scales each kernel to its own largest weight, 0 being the middle grey', ()
 test('lays sixteen kernels in a row, enlarged without smoothing, with transparent gaps', async () => {
   // Kernel k is red where it is numbered above 3, else blue, in its top left corner only.
   const kernels = kernelsOf(40, (y, x, c, k) => (y + x === 0 && c === (k > 3 ? 0 : 2) ? 1 : 0));
-  const { png, width, height } = await kernelPicture(kernels, 3, 18); // kernels 3 … 20: a row and two more
+  const { png, width, height } = await kernelImage(kernels, 3, 18); // kernels 3 … 20: a row and two more
   const { data, info } = await sharp(png).raw().toBuffer({ resolveWithObject: true });
   assert.deepEqual([info.width, info.height, info.channels], [width, height, 4]);
   const [side, gap] = [56, 4]; // 2 weights of 28 pixels, about 55 in all

@@ -1,7 +1,7 @@
 /** Builds the splits of a data set of the images that were read. */
 import { UserError } from '../../../base/errors.js';
 import { nameSome } from '../../../base/name-some.js';
-import type { PictureSink, Split, Streamed } from '../dataset.js';
+import type { ImageSink, Split, Streamed } from '../dataset.js';
 import { loadedPart } from '../stream/read-ahead.js';
 import type { Layout } from './find-layout.js';
 
@@ -11,12 +11,7 @@ import type { Layout } from './find-layout.js';
  * @param classes  names in index order
  * @throws {UserError} when nothing of a class could be read
  */
-export function makeSplits(
-  source: string,
-  store: PictureSink,
-  layout: Layout,
-  classes: string[],
-): Record<string, Split> {
+export function makeSplits(source: string, store: ImageSink, layout: Layout, classes: string[]): Record<string, Split> {
   const slots = new Map<string, number[]>();
   const order = store.names.map((_, slot) => slot).sort((a, b) => (store.names[a] < store.names[b] ? -1 : 1));
   for (const slot of order) {

@@ -6,27 +6,27 @@ import { availableParallelism } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import { UserError } from '../../../base/errors.js';
 import { freeMemory } from '../../../base/out-of-memory.js';
-import type { Encoded, OpenOptions, Picture, PictureSink } from '../dataset.js';
-import { decodePicture, reasonOf } from '../decode.js';
-import { PictureStream } from './picture-stream.js';
+import type { Encoded, Image, ImageSink, OpenOptions } from '../dataset.js';
+import { decodeImage, reasonOf } from '../decode.js';
+import { ImageStream } from './image-stream.js';
 
 const BLOCK_BYTES = 32 * 2 ** 20;
 /** The rest is for the network: AlexNet takes 4.8 GB at batch 128. */
 const HELD_SHARE = 0.5;
 
 /** Room for images of one size, filled in any order. */
-export class PictureStore implements PictureSink {
+export class ImageStore implements ImageSink {
   readonly names: string[] = [];
   readonly skipped: { name: string; reason: string }[] = [];
-  streamed?: PictureStream;
+  streamed?: ImageStream;
   private readonly failed = new Set<number>();
   private readonly blocks: Uint8Array[] = [];
-  private readonly pictureBytes: number;
-  private readonly picturesPerBlock: number;
+  private readonly imageBytes: number;
+  private readonly imagesPerBlock: number;
   private readonly heldBytes: number;
   private readonly running = new Set<Promise<void>>();
   /** How each image is read again, and what it is for. */
-  private readonly sources: Pick<Picture, 'later' | 'shard' | 'split'>[] = [];
+  private readonly sources: Pick<Image, 'later' | 'shard' | 'split'>[] = [];
 
   /** @param total  number of images to come, if it is known */
   constructor(
@@ -34,19 +34,19 @@ export class PictureStore implements PictureSink {
     total = 0,
   ) {
     const { imagePx, stream, heldBytes = HELD_SHARE * freeMemory() } = options;
-    this.pictureBytes = imagePx * imagePx * 3;
-    this.picturesPerBlock = Math.max(1, Math.floor(BLOCK_BYTES / this.pictureBytes));
+    this.imageBytes = imagePx * imagePx * 3;
+    this.imagesPerBlock = Math.max(1, Math.floor(BLOCK_BYTES / this.imageBytes));
     this.heldBytes = heldBytes;
     if (stream === 'always') this.streamed = this.newStream('');
-    else if (stream && total * this.pictureBytes > heldBytes) this.streamed = this.newStream(this.tooLarge);
+    else if (stream && total * this.imageBytes > heldBytes) this.streamed = this.newStream(this.tooLarge);
   }
 
   /** @throws {UserError} when memory is about to run out */
-  async add({ path, read, later, shard, split }: Picture): Promise<void> {
+  async add({ path, read, later, shard, split }: Image): Promise<void> {
     const slot = this.names.length;
     const { stream } = this.options;
-    if (!this.streamed && stream && later && (slot + 1) * this.pictureBytes > this.heldBytes) await this.letGo();
-    if (!this.streamed && slot % this.picturesPerBlock === 0) this.blocks.push(this.newBlock(slot));
+    if (!this.streamed && stream && later && (slot + 1) * this.imageBytes > this.heldBytes) await this.letGo();
+    if (!this.streamed && slot % this.imagesPerBlock === 0) this.blocks.push(this.newBlock(slot));
     this.names.push(path);
     this.sources.push({ later, shard, split });
     const task: Promise<void> = this.fill(slot, read()).finally(() => this.running.delete(task));
@@ -64,13 +64,13 @@ export class PictureStore implements PictureSink {
 
   /** The image itself, no copy. */
   pixels(slot: number): Uint8Array {
-    const start = (slot % this.picturesPerBlock) * this.pictureBytes;
-    return this.blocks[Math.floor(slot / this.picturesPerBlock)].subarray(start, start + this.pictureBytes);
+    const start = (slot % this.imagesPerBlock) * this.imageBytes;
+    return this.blocks[Math.floor(slot / this.imagesPerBlock)].subarray(start, start + this.imageBytes);
   }
 
   private async fill(slot: number, bytes: Promise<Encoded>): Promise<void> {
     try {
-      const pixels = await decodePicture(await bytes, this.options.imagePx);
+      const pixels = await decodeImage(await bytes, this.options.imagePx);
       if (this.streamed) this.streamed.count(slot, pixels);
       else this.pixels(slot).set(pixels);
     } catch (error) {
@@ -91,9 +91,9 @@ export class PictureStore implements PictureSink {
     this.streamed = stream;
   }
 
-  private newStream(reason: string): PictureStream {
+  private newStream(reason: string): ImageStream {
     const why = `${reason}images are decoded at every use; "alexnet prepare" decodes them once`;
-    return new PictureStream(this.options.imagePx, this.names, this.sources, why);
+    return new ImageStream(this.options.imagePx, this.names, this.sources, why);
   }
 
   private get tooLarge(): string {
@@ -104,12 +104,12 @@ export class PictureStore implements PictureSink {
     const free = freeMemory();
     if (free < 4 * BLOCK_BYTES) {
       const { imagePx } = this.options;
-      const gigabytes = ((held * this.pictureBytes) / 1e9).toFixed(1);
+      const gigabytes = ((held * this.imageBytes) / 1e9).toFixed(1);
       throw new UserError(
         `memory: ${held} images of ${imagePx}×${imagePx} pixels fill ${gigabytes} GB and ${(free / 1e9).toFixed(1)} GB are left; ` +
           'decode them once with "alexnet prepare", which needs little memory, or unpack the archive',
       );
     }
-    return new Uint8Array(this.picturesPerBlock * this.pictureBytes);
+    return new Uint8Array(this.imagesPerBlock * this.imageBytes);
   }
 }

@@ -5,9 +5,9 @@
 import { RequestError } from '../../errors.js';
 import { foreignFormat } from './foreign-format.js';
 
-export type PictureKind = 'jpeg' | 'png' | 'webp';
+export type ImageKind = 'jpeg' | 'png' | 'webp';
 
-export function pictureKind(bytes: Uint8Array): PictureKind | undefined {
+export function imageKind(bytes: Uint8Array): ImageKind | undefined {
   const head = Buffer.from(bytes.subarray(0, 12)).toString('latin1');
   if (head.startsWith('\xff\xd8\xff')) return 'jpeg';
   if (head.startsWith('\x89PNG\r\n\x1a\n')) return 'png';
@@ -17,9 +17,9 @@ export function pictureKind(bytes: Uint8Array): PictureKind | undefined {
 /**
  * @throws {RequestError} EMPTY_BODY or UNSUPPORTED_IMAGE_TYPE
  */
-export function requirePicture(bytes: Uint8Array): PictureKind {
+export function requireImage(bytes: Uint8Array): ImageKind {
   if (bytes.length === 0) throw new RequestError('EMPTY_BODY');
-  const kind = pictureKind(bytes);
+  const kind = imageKind(bytes);
   if (kind) return kind;
   const format = foreignFormat(bytes);
   throw new RequestError(

@@ -8,7 +8,7 @@ export const CHANNELS = { RGB: 3, BGR: 3, GREY: 1, RGBA: 4 } as const;
 export type Channels = keyof typeof CHANNELS;
 
 /** How images become a model's input. Its values are (x · scale − mean) / std for x in 0 … 255, or x itself where it takes uint8. */
-export interface PictureRecipe {
+export interface ImageRecipe {
   datatype: 'UINT8' | 'FP32';
   layout: 'NHWC' | 'NCHW';
   channels: Channels;
@@ -25,7 +25,7 @@ export interface PictureRecipe {
 }
 
 /** Shape of one row of a model's input. */
-export function rowShape({ layout, channels, input: { width, height } }: PictureRecipe): number[] {
+export function rowShape({ layout, channels, input: { width, height } }: ImageRecipe): number[] {
   return layout === 'NCHW' ? [CHANNELS[channels], height, width] : [height, width, CHANNELS[channels]];
 }
 
@@ -34,14 +34,14 @@ function luminance(pixels: Uint8Array, at: number): number {
   return (pixels[at] * 19595 + pixels[at + 1] * 38470 + pixels[at + 2] * 7471 + 0x8000) >> 16;
 }
 
-export class PictureTensor {
+export class ImageTensor {
   private readonly crops: readonly Crop[];
   /** Value of every level by channel, as `mean`. */
   private readonly values: Float32Array[];
   /** Elements of one crop. */
   private readonly size: number;
 
-  constructor(private readonly recipe: PictureRecipe) {
+  constructor(private readonly recipe: ImageRecipe) {
     const { decoding, input, crops, scale, mean, std, channels } = recipe;
     this.crops = crops === 1 ? [centreOf(decoding, input)] : cropsOf(crops, decoding.width, input.width);
     this.values = mean.map((_, c) => Float32Array.from({ length: 256 }, (_, x) => (x * scale - mean[c]) / std[c]));
@@ -85,7 +85,7 @@ export class PictureTensor {
   }
 }
 
-function centreOf(picture: Size, { width, height }: Size): Crop {
-  const { left } = centreCrop(picture.width, width);
-  return { top: centreCrop(picture.height, height).top, left, mirror: false };
+function centreOf(image: Size, { width, height }: Size): Crop {
+  const { left } = centreCrop(image.width, width);
+  return { top: centreCrop(image.height, height).top, left, mirror: false };
 }

@@ -9,7 +9,7 @@ import { createGunzip } from 'node:zlib';
 import { extract } from 'tar-stream';
 import { UserError } from '../../../base/errors.js';
 import type { Member } from '../dataset.js';
-import { isHidden } from '../layout/picture-places.js';
+import { isHidden } from '../layout/image-places.js';
 import type { PieceReader } from '../stream/piece-reader.js';
 import { checkFormat } from './archive-formats.js';
 import { OpenFiles } from './open-files.js';

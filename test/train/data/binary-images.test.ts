@@ -6,7 +6,7 @@ import { after, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { random } from '../../../base/random.js';
 import { openDataset } from '../../../train/data/open-dataset.js';
-import { loadPictures } from '../../../train/data/stream/read-ahead.js';
+import { loadImages } from '../../../train/data/stream/read-ahead.js';
 
 const root = mkdtempSync(join(tmpdir(), 'alexnet-binary-'));
 after(() => rmSync(root, { recursive: true }));
@@ -46,7 +46,7 @@ test('reads CIFAR-10’s binary version: classes, splits, planes to pixels', asy
   assert.deepEqual([...pixels.subarray(0, 6)], [60, 61, 62, 60, 61, 62]);
   assert.deepEqual([...pixels.subarray(32 * 3, 32 * 3 + 3)], [0, 0, 0]);
   const streamed = await openDataset(`cifar10:${join(root, 'cifar')}`, { imagePx: 32, stream: 'always' });
-  const loaded = await loadPictures(streamed.splits.train, Uint32Array.of(at));
+  const loaded = await loadImages(streamed.splits.train, Uint32Array.of(at));
   assert.deepEqual([...loaded.pixels(at, stream)], [...pixels]);
 });
 

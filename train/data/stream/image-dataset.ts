@@ -3,19 +3,19 @@
  */
 import { UserError } from '../../../base/errors.js';
 import { Contents } from '../archive/contents.js';
-import type { Dataset, Member, OpenOptions, PictureSink, Source } from '../dataset.js';
+import type { Dataset, ImageSink, Member, OpenOptions, Source } from '../dataset.js';
 import { findLayout, type Layout, SPLITS_FIRST } from '../layout/find-layout.js';
-import { classLabels, classNotes, listClasses } from '../layout/picture-classes.js';
-import { isPicture } from '../layout/picture-places.js';
-import { makeSplits } from '../layout/picture-splits.js';
-import { PictureStore } from './picture-store.js';
+import { classLabels, classNotes, listClasses } from '../layout/image-classes.js';
+import { isImage } from '../layout/image-places.js';
+import { makeSplits } from '../layout/image-splits.js';
+import { ImageStore } from './image-store.js';
 
 /** Above this share of unreadable images the data set is taken to be broken. */
 const MAX_UNREADABLE = 0.01;
 
 /** The split that a member is to be decoded for; undefined if it is not an image of one that was asked for. */
 function wantedFor({ path, kind }: Member, layout: Layout, { splits }: OpenOptions): string | undefined {
-  const place = kind === 'file' && isPicture(path) ? layout.placeOf(path) : undefined;
+  const place = kind === 'file' && isImage(path) ? layout.placeOf(path) : undefined;
   if (place === undefined) return undefined;
   if (splits === undefined || place.split === undefined) return place.split ?? 'train';
   const isWanted = place.split === 'train' ? splits.includes('train') : splits.some((wanted) => wanted !== 'train');
@@ -32,7 +32,7 @@ export async function readListed(
   source: string,
   { listed, members = listed }: { listed: Member[]; members?: Source['members'] },
   options: OpenOptions,
-  store?: PictureSink,
+  store?: ImageSink,
 ): Promise<Dataset> {
   const contents = new Contents();
   for (const member of listed) contents.add(member);
@@ -41,11 +41,11 @@ export async function readListed(
   contents.explain(() => listClasses(source, layout, contents.paths, contents.folders));
   const total = listed.filter((member) => wantedFor(member, layout, options) !== undefined).length;
   const isStreamable = members === listed;
-  return readPictures(
+  return readImages(
     source,
     { members, layout },
     options,
-    store ?? new PictureStore(options, isStreamable ? total : 0),
+    store ?? new ImageStore(options, isStreamable ? total : 0),
     total,
   );
 }
@@ -56,11 +56,11 @@ export async function readListed(
  * @param total   number of images wanted, if it is known beforehand
  * @throws {UserError} see `openDataset`
  */
-export async function readPictures(
+export async function readImages(
   source: string,
   { members, layout = SPLITS_FIRST, classes: order }: Source,
   options: OpenOptions,
-  store: PictureSink = new PictureStore(options),
+  store: ImageSink = new ImageStore(options),
   total?: number,
 ): Promise<Dataset> {
   const contents = new Contents();
@@ -117,7 +117,7 @@ function isHeldOut(layout: Layout, path: string): boolean {
   return split === 'val' || split === 'test';
 }
 
-function checkUnreadable(source: string, store: PictureSink): void {
+function checkUnreadable(source: string, store: ImageSink): void {
   const { skipped, names } = store;
   if (skipped.length <= MAX_UNREADABLE * names.length) return;
   const first = skipped.toSorted(byName).slice(0, 3);

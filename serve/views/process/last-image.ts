@@ -15,7 +15,7 @@ interface Looked {
   values?: { crop: number; byLayer: Map<string, Values> };
 }
 
-export class LastPicture {
+export class LastImage {
   private looked?: Looked;
 
   constructor(private readonly network: CropNetwork) {}

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import sharp from 'sharp';
 import { CropNetwork } from '../../serve/views/engine/crop-network.js';
-import { buildIndex, type Pictures } from '../../serve/views/index/build-index.js';
-import { PictureIndex } from '../../serve/views/index/picture-index.js';
+import { buildIndex, type Images } from '../../serve/views/index/build-index.js';
+import { ImageIndex } from '../../serve/views/index/image-index.js';
 import { assertClose } from '../model/close.js';
 import { errorOf, post, running } from './running.js';
 import { cropOf, LABELS, pixelsOf, pngOf, valuesOf, writeSmallNetwork } from './small-network.js';
@@ -20,7 +20,7 @@ const network = await CropNetwork.open({ file, maxPixels: 1e6 });
 after(() => network.release());
 
 const COUNT = 61;
-const pictures: Pictures = {
+const images: Images = {
   data: 'noise',
   split: 'train',
   length: COUNT,
@@ -29,7 +29,7 @@ const pictures: Pictures = {
   pixels: (index) => pixelsOf(100 + index),
 };
 const indexFile = join(folder, 'small.index');
-await buildIndex(network, pictures, indexFile);
+await buildIndex(network, images, indexFile);
 const { url } = await running({ file, index: indexFile });
 
 const crops = Array.from({ length: COUNT }, (_, i) => cropOf(pixelsOf(100 + i)));
@@ -84,18 +84,18 @@ test('an image of the index is its own nearest, at no distance', async () => {
 
 test('approximate search finds nearly what exact search does, and distances are exact', async () => {
   const approximate = join(folder, 'approximate.index');
-  const header = await buildIndex(network, pictures, approximate, { exactUpTo: 10 });
+  const header = await buildIndex(network, images, approximate, { exactUpTo: 10 });
   assert.equal(header.graph?.dimension, 256);
-  const index = await PictureIndex.open(approximate);
+  const index = await ImageIndex.open(approximate);
   after(() => index.close());
   let hits = 0;
   for (let name = 0; name < 10; name++) {
     const { data } = valuesOf([cropOf(pixelsOf(name))], 'fc7');
     const expected = bruteForce(pixelsOf(name)).slice(0, 5);
     const found = await index.nearest(data, 5);
-    hits += found.filter(({ picture }) => expected.some(([i]) => i === picture)).length;
-    for (const { picture, distance } of found)
-      assertClose([distance], [bruteForce(pixelsOf(name)).find(([i]) => i === picture)![1]], 1e-4);
+    hits += found.filter(({ image }) => expected.some(([i]) => i === image)).length;
+    for (const { image, distance } of found)
+      assertClose([distance], [bruteForce(pixelsOf(name)).find(([i]) => i === image)![1]], 1e-4);
   }
   assert.ok(hits >= 48, `${hits} of 50`);
 });
@@ -109,15 +109,15 @@ test('shows the images that excite a unit most, and where it looked', async () =
     };
     const best = crops.map((_, i) => {
       const map = maps.subarray((i * 12 + channel) * 9, (i * 12 + channel + 1) * 9);
-      return { picture: i, value: Math.max(...map) };
+      return { image: i, value: Math.max(...map) };
     });
     const expected = best
       .filter(({ value }) => value > 0)
-      .sort((a, b) => b.value - a.value || a.picture - b.picture)
+      .sort((a, b) => b.value - a.value || a.image - b.image)
       .slice(0, 9);
     assert.deepEqual(
       strongest.map(({ name }) => name),
-      expected.map(({ picture }) => `train/${picture}.png`),
+      expected.map(({ image }) => `train/${image}.png`),
     );
     assertClose(
       strongest.map(({ value }) => value),
@@ -125,8 +125,8 @@ test('shows the images that excite a unit most, and where it looked', async () =
       1e-3,
     );
     for (const { name, value, y, x, field } of strongest) {
-      const picture = Number(/\d+/.exec(name)![0]);
-      assertClose([maps[(picture * 12 + channel) * 9 + y * 3 + x]], [value], 1e-3);
+      const image = Number(/\d+/.exec(name)![0]);
+      assertClose([maps[(image * 12 + channel) * 9 + y * 3 + x]], [value], 1e-3);
       // Sees 17 pixels, 4 apart, from −4 on, of the crop of 19 that begins at 2; clipped.
       const along = (at: number) => [Math.max(0, 4 * at - 4), Math.min(19, 4 * at + 13)];
       const [[top, bottom], [left, right]] = [along(y), along(x)];
@@ -177,7 +177,7 @@ test('leaves an index that was there as it was when another cannot be made', asy
   copyFileSync(indexFile, kept);
   const before = statSync(kept).mtimeMs;
   const failing = {
-    ...pictures,
+    ...images,
     pixels: (index: number) => (index < 20 ? pixelsOf(index) : assert.fail('unreadable')),
   };
   await assert.rejects(buildIndex(network, failing, kept), /unreadable/);

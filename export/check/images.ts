@@ -4,9 +4,9 @@ import type { Split } from '../../train/data/dataset.js';
 import { openDataset } from '../../train/data/open-dataset.js';
 import { reportDataset } from '../../train/start/open-data.js';
 import type { Feeds } from '../precision/calibrate.js';
-import type { Pictures } from '../write-checked.js';
+import type { Images } from '../write-checked.js';
 
-export interface PictureRequest {
+export interface ImageRequest {
   /** Data set, as `--data` takes it. */
   calibrate?: string;
   /** Images of `train` to calibrate on; default 256. */
@@ -19,17 +19,17 @@ export interface PictureRequest {
  * @param imagePx  side of the decoded images, pixels
  * @throws {UserError} see `openDataset`
  */
-export async function openPictures(
-  { calibrate, calibrationPictures = 256, comparePictures = 1000 }: PictureRequest,
+export async function openImages(
+  { calibrate, calibrationPictures: calibrationImages = 256, comparePictures: compareImages = 1000 }: ImageRequest,
   imagePx: number,
   feedsOf: (split: Split, count: number) => Feeds,
   note: (line: string) => void,
-): Promise<Pictures | undefined> {
+): Promise<Images | undefined> {
   if (calibrate === undefined) return undefined;
   const dataset = await openDataset(calibrate, { imagePx });
   reportDataset(dataset, { note });
   const { splits } = dataset;
   const held = splits.test ?? splits.val ?? splits.train;
   const seen = splits.train?.length ? splits.train : held;
-  return { calibration: feedsOf(seen, calibrationPictures), comparison: feedsOf(held, comparePictures) };
+  return { calibration: feedsOf(seen, calibrationImages), comparison: feedsOf(held, compareImages) };
 }

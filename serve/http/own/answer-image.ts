@@ -3,7 +3,7 @@ import type { Response } from 'express';
 import { RequestError } from '../../errors.js';
 import type { Classified, ModelHost } from '../../hosting/model-host.js';
 import type { Repository } from '../../hosting/repository.js';
-import { requirePicture } from '../../inference/image/picture-kind.js';
+import { requireImage } from '../../inference/image/image-kind.js';
 import type { Log } from '../../log.js';
 import type { Metrics } from '../../metrics.js';
 import type { BodyDeps } from '../body.js';
@@ -34,7 +34,7 @@ export interface AppDeps extends BodyDeps {
  * @param version  undefined for the latest
  * @throws {RequestError} SHUTTING_DOWN, NOT_READY, QUEUE_FULL, MODEL_NOT_FOUND, MODEL_AMBIGUOUS, MODEL_UNAVAILABLE
  */
-export function openForPictures(deps: AppDeps, name?: string, version?: string): ModelHost {
+export function openForImages(deps: AppDeps, name?: string, version?: string): ModelHost {
   if (deps.draining()) throw new RequestError('SHUTTING_DOWN', undefined, 1);
   const host = deps.models.find(name, version);
   host.requireRoom();
@@ -42,13 +42,13 @@ export function openForPictures(deps: AppDeps, name?: string, version?: string):
 }
 
 /** @throws {RequestError} if the bytes are not an image, or as `ModelHost.classify` */
-export async function answerPicture(
+export async function answerImage(
   host: ModelHost,
   bytes: Uint8Array,
   response: Response,
   wanted?: { byCrop: boolean },
 ): Promise<Classified> {
-  requirePicture(bytes);
+  requireImage(bytes);
   const answer = await host.classify(bytes, whenGone(response), wanted);
   if (host.caches) response.set('x-cache', answer.cached ? 'HIT' : 'MISS');
   return answer;

@@ -1,15 +1,15 @@
 /** A split of a data set as images to be indexed. */
 import { UserError } from '../base/errors.js';
 import { random } from '../base/random.js';
-import type { Pictures } from '../serve/views/index/build-index.js';
+import type { Images } from '../serve/views/index/build-index.js';
 import type { Dataset } from '../train/data/dataset.js';
-import { loadPictures } from '../train/data/stream/read-ahead.js';
+import { loadImages } from '../train/data/stream/read-ahead.js';
 
 /** @throws {UserError} if the set has no such split */
-export function splitPictures(
+export function splitImages(
   { source, splits, splitNames = Object.keys(splits), labels }: Dataset,
   name: string,
-): Pictures {
+): Images {
   const split = splits[name];
   if (!split)
     throw new UserError(
@@ -22,8 +22,8 @@ export function splitPictures(
     name: (index) => split.name(index),
     label: (index) => labels[split.labels[index]],
     pixels: async (index) => {
-      const pictures = await loadPictures(split, Uint32Array.of(index));
-      return pictures.pixels(index, random('index', index)); // drawn images: the same at every use
+      const images = await loadImages(split, Uint32Array.of(index));
+      return images.pixels(index, random('index', index)); // drawn images: the same at every use
     },
   };
 }

@@ -6,7 +6,7 @@ import { type IndexHeader, readAt, readWholeIndex, type Section } from './index-
 import { HNSW_M, Projection } from './project.js';
 
 export interface Found {
-  picture: number;
+  image: number;
   /** Euclidean, between features. */
   distance: number;
 }
@@ -17,7 +17,7 @@ const CHUNK = 8_000_000;
 const CANDIDATES = 10;
 const MIN_CANDIDATES = 200;
 
-export class PictureIndex {
+export class ImageIndex {
   private constructor(
     readonly header: IndexHeader,
     private readonly handle: FileHandle,
@@ -25,31 +25,31 @@ export class PictureIndex {
     private readonly thumbnails: Buffer,
     /** Where each thumbnail begins, and where the last one ends. */
     private readonly starts: readonly number[],
-    private readonly strongest: { values: Float32Array; pictures: Int32Array; places: Int32Array },
+    private readonly strongest: { values: Float32Array; images: Int32Array; places: Int32Array },
     private readonly graph?: { hnsw: HNSW; projection: Projection },
   ) {}
 
   /** @throws {UserError} see `readWholeIndex` */
-  static async open(file: string): Promise<PictureIndex> {
+  static async open(file: string): Promise<ImageIndex> {
     const header = await readWholeIndex(file);
     const handle = await open(file);
     const bytes = ({ offset, length }: Section) => readAt(handle, offset, length);
     const { names, thumbnails, strongest, projected, links } = header.sections;
-    const pictures = await bytes(thumbnails);
-    const lengths = numbersOf('UINT32', pictures.subarray(0, 4 * header.pictures)) as Uint32Array;
+    const images = await bytes(thumbnails);
+    const lengths = numbersOf('UINT32', images.subarray(0, 4 * header.pictures)) as Uint32Array;
     const starts = [4 * header.pictures];
     for (const length of lengths) starts.push(starts.at(-1)! + length);
     const all = await bytes(strongest);
     const third = all.length / 3;
-    return new PictureIndex(
+    return new ImageIndex(
       header,
       handle,
       JSON.parse((await bytes(names)).toString('utf8')),
-      pictures,
+      images,
       starts,
       {
         values: numbersOf('FP32', all.subarray(0, third)) as Float32Array,
-        pictures: numbersOf('INT32', all.subarray(third, 2 * third)) as Int32Array,
+        images: numbersOf('INT32', all.subarray(third, 2 * third)) as Int32Array,
         places: numbersOf('INT32', all.subarray(2 * third)) as Int32Array,
       },
       projected && links && openGraph(header, await bytes(projected), await bytes(links)),
@@ -68,44 +68,44 @@ export class PictureIndex {
       const count = Math.max(MIN_CANDIDATES, CANDIDATES * k);
       const candidates = hnsw.searchKNN(projection.of(feature), count, { efSearch: count });
       for (const { id } of candidates)
-        found.push({ picture: id, distance: distance(feature, await this.features(id, 1), 0) });
+        found.push({ image: id, distance: distance(feature, await this.features(id, 1), 0) });
     } else {
-      const { pictures, dimension } = this.header;
+      const { pictures: images, dimension } = this.header;
       const together = Math.max(1, Math.floor(CHUNK / (4 * dimension)));
-      for (let first = 0; first < pictures; first += together) {
-        const some = Math.min(together, pictures - first);
+      for (let first = 0; first < images; first += together) {
+        const some = Math.min(together, images - first);
         const rows = await this.features(first, some);
-        for (let i = 0; i < some; i++) found.push({ picture: first + i, distance: distance(feature, rows, i) });
+        for (let i = 0; i < some; i++) found.push({ image: first + i, distance: distance(feature, rows, i) });
       }
     }
-    return found.sort((a, b) => a.distance - b.distance || a.picture - b.picture).slice(0, k);
+    return found.sort((a, b) => a.distance - b.distance || a.image - b.image).slice(0, k);
   }
 
-  name(picture: number): { name: string; label: string } {
-    const [name, label] = this.names[picture];
+  name(image: number): { name: string; label: string } {
+    const [name, label] = this.names[image];
     return { name, label };
   }
 
   /** JPEG; undefined if none was kept. */
-  thumbnail(picture: number): Buffer | undefined {
-    const jpeg = this.thumbnails.subarray(this.starts[picture], this.starts[picture + 1]);
+  thumbnail(image: number): Buffer | undefined {
+    const jpeg = this.thumbnails.subarray(this.starts[image], this.starts[image + 1]);
     return jpeg.length > 0 ? jpeg : undefined;
   }
 
   /** The images that excite a channel most, the strongest first; undefined for a layer that is not recorded. */
-  strongestOf(layer: string, channel: number): { picture: number; value: number; y: number; x: number }[] | undefined {
+  strongestOf(layer: string, channel: number): { image: number; value: number; y: number; x: number }[] | undefined {
     let first = 0;
     for (const { name, channels, width } of this.header.layers) {
       if (name !== layer) {
         first += channels;
         continue;
       }
-      const { values, pictures, places } = this.strongest;
+      const { values, images, places } = this.strongest;
       const start = (first + channel) * this.header.strongest;
       return Array.from({ length: this.header.strongest }, (_, i) => start + i)
-        .filter((at) => pictures[at] >= 0)
+        .filter((at) => images[at] >= 0)
         .map((at) => ({
-          picture: pictures[at],
+          image: images[at],
           value: values[at],
           y: Math.floor(places[at] / width),
           x: places[at] % width,
@@ -131,13 +131,13 @@ function distance(feature: Float32Array, rows: Float32Array, row: number): numbe
   return Math.sqrt(sum);
 }
 
-function openGraph({ graph, pictures, dimension }: IndexHeader, projected: Buffer, links: Buffer) {
+function openGraph({ graph, pictures: images, dimension }: IndexHeader, projected: Buffer, links: Buffer) {
   const { dimension: length, entry, levels } = graph!;
   const vectors = numbersOf('FP32', projected) as Float32Array;
   const numbers = numbersOf('INT32', links) as Int32Array;
   let at = 0;
   const take = () => numbers[at++];
-  const nodes = Array.from({ length: pictures }, (_, id) => {
+  const nodes = Array.from({ length: images }, (_, id) => {
     const level = take();
     const neighbors = Array.from({ length: level + 1 }, () => Array.from({ length: take() }, take));
     return [id, { id, level, vector: vectors.subarray(id * length, (id + 1) * length), neighbors }];

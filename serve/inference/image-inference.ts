@@ -3,7 +3,7 @@
 import { UserError } from '../../base/errors.js';
 import type * as ort from '../../onnx/onnxruntime.js';
 import { bytesOf, DATATYPES, elementCount, type Tensor } from '../tensors.js';
-import { PictureTensor, rowShape } from './image/picture-tensor.js';
+import { ImageTensor, rowShape } from './image/image-tensor.js';
 import { trialImage } from './image/trial-images.js';
 import { type Activation, decideActivation, probabilitiesOf, requireFinite, TRIALS } from './model/activation.js';
 import type { ModelFile } from './model/model-file.js';
@@ -12,9 +12,9 @@ import { runSession } from './session.js';
 /** Only this of a file: the rest holds its smaller weights. */
 type OfFile = Pick<ModelFile, 'recipe' | 'output' | 'perCrop' | 'facts'>;
 
-export class PictureInference {
+export class ImageInference {
   private readonly file: OfFile;
-  private readonly tensor: PictureTensor;
+  private readonly tensor: ImageTensor;
   private readonly input: Pick<Tensor, 'name' | 'datatype' | 'shape'>;
   /** Length of the first axis, −1 if it is free. */
   private readonly batch: number;
@@ -26,7 +26,7 @@ export class PictureInference {
   ) {
     const { name, datatype, shape } = classifier.input;
     this.file = { recipe, output, perCrop, facts };
-    this.tensor = new PictureTensor(recipe);
+    this.tensor = new ImageTensor(recipe);
     this.batch = shape[0];
     this.input = { name, datatype, shape: [1, ...rowShape(recipe)] };
   }
@@ -64,15 +64,15 @@ export class PictureInference {
     throw new UserError(`the output ${this.file.output} has non-finite numbers, whatever the image`);
   }
 
-  async infer(pictures: readonly Uint8Array[]): Promise<Float32Array[]> {
-    const rows = await this.runRows(pictures.map((pixels) => this.tensor.of(pixels)));
+  async infer(images: readonly Uint8Array[]): Promise<Float32Array[]> {
+    const rows = await this.runRows(images.map((pixels) => this.tensor.of(pixels)));
     const size = this.rows * this.file.facts.width;
-    return pictures.map((_, i) => this.answer(rows.subarray(i * size, (i + 1) * size)));
+    return images.map((_, i) => this.answer(rows.subarray(i * size, (i + 1) * size)));
   }
 
-  async inferByCrop(picture: Uint8Array): Promise<{ probabilities: Float32Array; byCrop: Float32Array }> {
+  async inferByCrop(image: Uint8Array): Promise<{ probabilities: Float32Array; byCrop: Float32Array }> {
     const { output, perCrop } = this.file;
-    const input = this.tensor.of(picture);
+    const input = this.tensor.of(image);
     if (perCrop === undefined) {
       const rows = await this.runRows([input]);
       const byCrop = Float32Array.from(this.single(rows).flatMap((row) => [...row]));

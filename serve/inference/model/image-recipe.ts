@@ -3,7 +3,7 @@ import { UserError } from '../../../base/errors.js';
 import type { FirstReader } from '../../../onnx/file/first-reader.js';
 import { describe, type NamedSpec } from '../../tensors.js';
 import type { Decoding } from '../image/decode.js';
-import { CHANNELS, type Channels, type PictureRecipe } from '../image/picture-tensor.js';
+import { CHANNELS, type Channels, type ImageRecipe } from '../image/image-tensor.js';
 import type { Size } from '../image/resample.js';
 import type { ModelConfig } from './model-config.js';
 
@@ -14,12 +14,12 @@ const BY_COUNT: Record<number, Channels> = { 1: 'GREY', 3: 'RGB', 4: 'RGBA' };
  * @param reader  the convolution that reads the input, if there is one
  * @throws {UserError} if the input is not an image's, or is not what config.json says
  */
-export function pictureRecipe(
+export function imageRecipe(
   config: ModelConfig,
   spec: NamedSpec,
   reader: FirstReader | undefined,
   file: string,
-): PictureRecipe {
+): ImageRecipe {
   const { datatype, shape } = spec;
   if (shape.length !== 4 || !(datatype === 'UINT8' || datatype === 'FP32')) {
     throw new UserError(`${file}: expected one input, float32 or uint8 with four axes, got ${describe(spec)}`);

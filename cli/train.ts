@@ -9,7 +9,7 @@ import { showProgress, silentProgress } from '../base/progress.js';
 import { ALONE, type Communicator } from '../train/distributed/communicator.js';
 import { networkSpeed } from '../train/distributed/cost-model.js';
 import type { GradientType } from '../train/distributed/gradient-sum.js';
-import { describeJob, ENGINES, endJob, inProcess, join } from '../train/distributed/launched.js';
+import { describeJob, ENGINES, endJob, joinLaunched, withRank } from '../train/distributed/launched.js';
 import { dryRun } from '../train/measure/dry-run.js';
 import { DEFAULTS, SCHEDULES, type Settings } from '../train/settings/config.js';
 import { lossOfGuessing } from '../train/start/few-images.js';
@@ -96,13 +96,13 @@ async function runTrain(flags: TrainFlags): Promise<void> {
   if (flags.ranks ?? flags.network) throw new UsageError('--ranks and --network belong to --dry-run');
   if (flags.compressGradients && !flags.distributed) throw new UsageError('--compress-gradients needs --distributed');
   const advice = useLargePages();
-  const group = flags.distributed ? join() : ALONE;
+  const group = flags.distributed ? joinLaunched() : ALONE;
   try {
     await trainInGroup(flags as TrainFlags & { out: string }, group, advice);
     group.finalize();
   } catch (error) {
     endJob(group, error);
-    throw inProcess(group, error);
+    throw withRank(group, error);
   }
 }
 

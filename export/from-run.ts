@@ -12,10 +12,10 @@ import { meanColour } from '../train/data/batches/mean.js';
 import type { Split } from '../train/data/dataset.js';
 import { hasCheckpoint, loadCheckpoint } from '../train/run/load-checkpoint.js';
 import { openRun, type Run } from '../train/run/run-folder.js';
+import { checkOnCpu, compareWithNetwork, type Parity, TOLERANCE } from './check/compare-with-network.js';
 import { checkDifference } from './check/difference.js';
 import { classifierFeeds } from './check/feeds.js';
 import { type ImageRequest, openImages } from './check/images.js';
-import { checkOnCpu, checkParity, type Parity, TOLERANCE } from './check/parity.js';
 import { exportClassifier } from './classifier.js';
 import { cropsOfRun } from './crops-of-run.js';
 import { type MeasureRequest, measureFile, openValidation } from './measure-file.js';
@@ -106,7 +106,7 @@ async function checkRun(
   { note }: Progress,
 ): Promise<Parity> {
   const geometry = { imagePx, inputPx, mean };
-  const parity = await checkParity(file, model, { ...geometry, crops }, samples);
+  const parity = await compareWithNetwork(file, model, { ...geometry, crops }, samples);
   if (model.countParams() > LARGEST_ON_CPU) return parity;
   const onCpu = await checkOnCpu(model, geometry, samples.subarray(0, imagePx ** 2 * 3));
   checkDifference(onCpu, TOLERANCE);

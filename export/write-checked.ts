@@ -6,8 +6,8 @@ import { UsageError } from '../base/errors.js';
 import { checkModelPlace, isExternal, type OnnxModel, type SavedModel, saveModel } from '../onnx/file/onnx-model.js';
 import { irVersion, type ModelParts, structureOf } from '../onnx/file/proto.js';
 import { checkModel } from './check/check-model.js';
+import { type Parity, TOLERANCE } from './check/compare-with-network.js';
 import { checkDifference } from './check/difference.js';
-import { type Parity, TOLERANCE } from './check/parity.js';
 import type { Calibration, Feeds } from './precision/calibrate.js';
 import { type Comparison, compareFiles } from './precision/compare.js';
 

@@ -11,7 +11,7 @@ export interface Stop {
   run: Run;
   /** Updates made. */
   step: number;
-  /** Pictures computed at once. */
+  /** Images computed at once. */
   microBatch: number;
 }
 

@@ -11,9 +11,9 @@ import { partOf } from './data/batches/epoch-batches.js';
 import { ImagesError } from './data/stream/read-ahead.js';
 import { ALONE, type Communicator, sumNumbers } from './distributed/communicator.js';
 import { broadcastValues, evaluationOfAll } from './distributed/exchange.js';
-import { inProcess } from './distributed/launched.js';
+import { withRank } from './distributed/launched.js';
 import { watchForLostProcesses } from './distributed/lost-processes.js';
-import type { Together } from './distributed/together.js';
+import type { ProcessGroup } from './distributed/process-group.js';
 import { DivergenceWatch } from './divergence.js';
 import { endedEarly } from './early-end.js';
 import { type Evaluation, evaluate } from './evaluate/evaluate.js';
@@ -33,7 +33,7 @@ export interface Training extends PreparedRun {
   progress: Progress;
   interrupt: Interrupt;
   /** The processes that train together, of which rank 0 alone writes; default: this one alone. */
-  together?: Together;
+  processes?: ProcessGroup;
   /** Minutes between checkpoints inside an epoch; one is saved at the end of each epoch besides. */
   checkpointMinutes: number;
   /** Asked at the end of every epoch; true ends the run. */
@@ -58,7 +58,7 @@ export async function train(training: Training): Promise<TrainResult> {
     await loop.run();
     return { state: loop.state, imagesPerSecond: loop.imagesPerSecond, interruptedBy: loop.interruptedBy };
   } catch (error) {
-    throw inProcess(loop.group, await loop.failed(error), loop.state.step + 1);
+    throw withRank(loop.group, await loop.failed(error), loop.state.step + 1);
   } finally {
     training.progress.stop();
     loop.dispose();
@@ -84,10 +84,10 @@ class Loop {
   private validationSeconds = 0;
 
   constructor(private readonly training: Training) {
-    const { run, dataset, model, from, together } = training;
-    this.group = together?.group ?? ALONE;
+    const { run, dataset, model, from, processes } = training;
+    this.group = processes?.group ?? ALONE;
     this.state = from ? structuredClone(from.state) : startState();
-    this.trainer = new Trainer(model, dataset, run, together);
+    this.trainer = new Trainer(model, dataset, run, processes);
     this.state.recentLosses ??= [];
     if (this.state.position > 0) this.epochOfLast = this.state.epoch;
     // An earlier version took errors of an epoch that diverged for its best; JSON has null for the loss.
@@ -247,7 +247,7 @@ class Loop {
     this.savedAt = Date.now();
   }
 
-  /** An error that ends the run as the person at it should read it; what was computed before a picture that cannot be loaded is saved. */
+  /** An error that ends the run as the person at it should read it; what was computed before an image that cannot be loaded is saved. */
   async failed(error: unknown): Promise<unknown> {
     const { run } = this.training;
     const { trainer, group } = this;

@@ -49,7 +49,7 @@ export class TrainingStep {
    * @param sum       adds gradients over the processes
    * @returns         this process's share of the loss, and how many of its images were right
    */
-  async runTogether(batch: Batch, learningRate: number, images: number, sum: GradientSum): Promise<StepResult> {
+  async runShared(batch: Batch, learningRate: number, images: number, sum: GradientSum): Promise<StepResult> {
     const { gradients, report } = tf.tidy(() => this.gradientsOf(batch, images));
     const sums = await sum.sum(gradients);
     tf.tidy(() => this.update(sums, learningRate));
@@ -62,7 +62,7 @@ export class TrainingStep {
     tf.dispose(this.sums);
   }
 
-  /** Of this batch's share in a batch of `pictures`: gradients by variable name, some the variables `sums`, and [share · loss, number right]. */
+  /** Of this batch's share in a batch of `images`: gradients by variable name, some the variables `sums`, and [share · loss, number right]. */
   private gradientsOf(batch: Batch, images: number): Gradients {
     const own = batch.labels.length;
     if (own === 0) return this.none();

@@ -9,7 +9,7 @@ import type { Dataset, Split } from './data/dataset.js';
 import { type LoadedBatch, loadAhead } from './data/stream/read-ahead.js';
 import { ALONE, type Communicator, sumNumbers } from './distributed/communicator.js';
 import { GradientSum } from './distributed/gradient-sum.js';
-import type { Together } from './distributed/together.js';
+import type { ProcessGroup } from './distributed/process-group.js';
 import type { Predict } from './evaluate/evaluate.js';
 import { checkpointPredictor } from './evaluate/predict-checkpoint.js';
 import type { Run } from './run/run-folder.js';
@@ -23,7 +23,7 @@ import { Throughput } from './throughput.js';
 export type TrainerOptions = Pick<Run, 'config' | 'mean' | 'imagePx' | 'inputPx' | 'colours'>;
 
 /** Which update: both name the random numbers it draws. */
-export interface Place {
+export interface UpdateNumber {
   /** From 0, over the whole run. */
   step: number;
   epoch: number;
@@ -36,7 +36,7 @@ export interface Batches {
   position: number;
 }
 
-/** How an update went, and from how many pictures. */
+/** How an update went, and from how many images. */
 export interface Update extends StepResult {
   images: number;
 }
@@ -63,7 +63,7 @@ export class Trainer {
     private readonly model: tfl.LayersModel,
     { splits }: Dataset,
     private readonly options: TrainerOptions,
-    together?: Together,
+    processes?: ProcessGroup,
   ) {
     const { config } = options;
     this.images = splits.train;
@@ -72,10 +72,10 @@ export class Trainer {
     this.stepsPerEpoch = stepsPerEpoch(this.images.length, config.batch);
     this.sgd = new Sgd(thawed(modelWeights(model, 'trainable'), config.freeze), config);
     this.step = new TrainingStep(model, this.sgd, config);
-    this.group = together?.group ?? ALONE;
+    this.group = processes?.group ?? ALONE;
     this.validationBatch = Math.min(config.microBatch ?? Math.ceil(this.batch / this.group.size), splits.val.length);
     checkParts(config.batch, this.images.length, this.group.size);
-    if (this.group.size > 1) this.gradientSum = new GradientSum(this.group, this.sgd.weights, together!.gradientType);
+    if (this.group.size > 1) this.gradientSum = new GradientSum(this.group, this.sgd.weights, processes!.gradientType);
   }
 
   /** Velocities by the name of their weight. */
@@ -92,9 +92,9 @@ export class Trainer {
 
   /**
    * Updates the weights from the next of the batches.
-   * @throws {PicturesError} when an image of it cannot be loaded; the weights are as they were
+   * @throws {ImagesError} when an image of it cannot be loaded; the weights are as they were
    */
-  async update(batches: Batches, { step, epoch }: Place, learningRate: number): Promise<Update> {
+  async update(batches: Batches, { step, epoch }: UpdateNumber, learningRate: number): Promise<Update> {
     const { config, mean, imagePx, inputPx, colours } = this.options;
     this.throughput.start();
     const { indices, images } = (await batches.parts.next()).value as LoadedBatch;
@@ -104,7 +104,7 @@ export class Trainer {
     const options = { ...config, inputPx, colours, epoch };
     const batch = trainingBatch(images, imagePx, mean, indices, options, this.memory);
     const result = this.gradientSum
-      ? await this.step.runTogether(batch, learningRate, count, this.gradientSum)
+      ? await this.step.runShared(batch, learningRate, count, this.gradientSum)
       : this.step.run(batch, learningRate);
     const [loss, right] = await sumNumbers(this.group, [result.loss, result.right]);
     this.throughput.stop(count);

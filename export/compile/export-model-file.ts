@@ -5,9 +5,9 @@ import { toolVersion } from '../../base/tool-version.js';
 import { selectBackend } from '../../onnx/backend/select-backend.js';
 import { checkModelPlace } from '../../onnx/file/onnx-model.js';
 import { isIdentity } from '../../onnx/layout.js';
+import { compareWithSource } from '../check/compare-with-source.js';
 import { imageFeeds } from '../check/feeds.js';
 import { type ImageRequest, openImages } from '../check/images.js';
-import { checkSource } from '../check/verify.js';
 import { type WriteReport, type WriteRequest, writeChecked } from '../write-checked.js';
 import { boundaryLayout, exportSource, type Layouts, sourceOf } from './export-onnx.js';
 import { loadGraphModelFile, loadLayersModelFile } from './load-tfjs.js';
@@ -43,7 +43,7 @@ export async function exportModelFile(request: ExportFileRequest, note: (line: s
   const exported = await exportSource(source, { opset, lrn, layout, batch, metadata: { tool_version: toolVersion() } });
   const images = request.calibrate === undefined ? undefined : await imagesFor(request, source, note);
   const parity = async (file: string) => {
-    const compared = await checkSource(file, source, exported, layout);
+    const compared = await compareWithSource(file, source, exported, layout);
     await selectBackend('onnxruntime'); // the weights are read again when another precision is compared
     return compared;
   };

@@ -41,11 +41,11 @@ for (const op of ['Add', 'Sub', 'Mul', 'Div', 'MaxPool', 'GlobalMaxPool', 'Reduc
 for (const op of ['Mean', 'Sum', 'Max', 'Min', 'QLinearAdd', 'QLinearMul']) BENDS.add(op);
 
 /** `factor` · x + `offset`. */
-interface Line {
+interface Affine {
   factor: number;
   offset: number;
 }
-const SAME: Line = { factor: 1, offset: 0 };
+const SAME: Affine = { factor: 1, offset: 0 };
 
 /** Clipping as near as this to 0 and 1 keeps probabilities: Keras clips them by 1e-7. */
 const NEARLY = 0.01;
@@ -77,7 +77,7 @@ class Walk {
   private walk(output: string): Ending | undefined {
     let partial = false;
     /** Of the output in the value that is looked at; undefined for none. */
-    let line: Line | undefined = SAME;
+    let line: Affine | undefined = SAME;
     for (let name = output; ; ) {
       const node = this.producers.get(name);
       if (!node?.opType || !DOMAINS.has(node.domain ?? '')) return undefined;
@@ -105,7 +105,7 @@ class Walk {
   }
 
   /** (tanh x + 1) / 2 is a sigmoid; other lines of the tanh of logits are logits, unless they lie between 0 and another number as well. */
-  private ofTanh({ input }: NodeProto, value: string, line: Line | undefined): Ending | undefined {
+  private ofTanh({ input }: NodeProto, value: string, line: Affine | undefined): Ending | undefined {
     if (!line) return undefined;
     if (isNear(line, { factor: 0.5, offset: 0.5 })) return { kind: 'sigmoid', op: 'Tanh', value, partial: false };
     const before = this.from(input?.[0] ?? '');
@@ -113,7 +113,7 @@ class Walk {
   }
 
   /** `line` of the node's output as one of its only varying input; undefined where it is none. */
-  private lineOf({ opType, input = [] }: NodeProto, { factor, offset }: Line): Line | undefined {
+  private lineOf({ opType, input = [] }: NodeProto, { factor, offset }: Affine): Affine | undefined {
     if (opType === 'Neg') return { factor: -factor, offset };
     const [a = '', b = ''] = input ?? [];
     const isFirst = !this.isConstant(a);
@@ -231,10 +231,11 @@ class Walk {
 /** A Softmax may be raised by this, so that its logarithm is finite. */
 const EPSILON = 1e-4;
 
-const isNear = (a: Line, b: Line) => Math.abs(a.factor - b.factor) < EPSILON && Math.abs(a.offset - b.offset) < EPSILON;
+const isNear = (a: Affine, b: Affine) =>
+  Math.abs(a.factor - b.factor) < EPSILON && Math.abs(a.offset - b.offset) < EPSILON;
 
 /** What a line of an ending's values is; undefined where it tells nothing. */
-function straightened(found: Ending, line: Line | undefined): Ending | undefined {
+function straightened(found: Ending, line: Affine | undefined): Ending | undefined {
   if (found.kind === 'logits' || (line && isNear(line, SAME))) return found;
   const isMultiple = line && line.factor > 0 && Math.abs(line.offset) < EPSILON;
   return found.kind === 'softmax' && isMultiple ? { ...found, scaled: true } : undefined;

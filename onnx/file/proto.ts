@@ -148,13 +148,13 @@ function prefix(field: number, length: number): Uint8Array {
     .finish();
 }
 
-interface Place {
+interface ExternalPlace {
   location: string;
   offset: number;
 }
 
 /** A tensor's fields without its values. */
-function tensorMessage(name: string, constant: Constant, stored: Place | undefined): TensorProto {
+function tensorMessage(name: string, constant: Constant, stored: ExternalPlace | undefined): TensorProto {
   const { dtype, dims } = constant;
   const message: TensorProto = { name, dims: [...dims], dataType: ELEMENT_TYPES[dtype].onnx };
   if (!stored) return message;
@@ -165,7 +165,11 @@ function tensorMessage(name: string, constant: Constant, stored: Place | undefin
 }
 
 /** A tensor's fields up to its values, and how long the values are that follow. */
-function tensorHead(name: string, constant: Constant, stored: Place | undefined): { head: Uint8Array; length: number } {
+function tensorHead(
+  name: string,
+  constant: Constant,
+  stored: ExternalPlace | undefined,
+): { head: Uint8Array; length: number } {
   const fields = onnx.TensorProto.encode(tensorMessage(name, constant, stored)).finish();
   if (stored) return { head: Buffer.concat([prefix(GRAPH_INITIALIZER, fields.length), fields]), length: 0 };
   const length = byteLength(constant);

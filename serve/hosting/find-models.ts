@@ -139,11 +139,11 @@ function unreadable(folder: string, cause: NodeJS.ErrnoException): UserError {
 
 /** Equal as long as neither the model nor its description changed. */
 export async function versionSignature({ file }: VersionSource): Promise<string> {
-  const beside = ['config.json', 'preprocessor_config.json'].flatMap((name) => [
+  const sidecars = ['config.json', 'preprocessor_config.json'].flatMap((name) => [
     join(file, '..', name),
     join(file, '..', '..', name),
   ]);
-  const all = await Promise.all([file, ...beside].map((path) => fileSignature(path).catch(() => 'none')));
+  const all = await Promise.all([file, ...sidecars].map((path) => fileSignature(path).catch(() => 'none')));
   return all.join('; ');
 }
 

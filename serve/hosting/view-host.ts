@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { aborted } from '../aborted.js';
 import { RequestError } from '../errors.js';
 import type { Log } from '../log.js';
-import type { ExplainOptions, FromExplainer, ToExplainer, ViewPart, ViewRequest } from '../views/process/messages.js';
+import type { FromViewer, ToViewer, ViewOptions, ViewPart, ViewRequest } from '../views/process/messages.js';
 import { forkQuietly } from './fork-quietly.js';
 
 /** Views that may wait besides the one that is computed. */
@@ -21,14 +21,14 @@ const HANG_MS = 300_000;
 const MAX_YIELD_MS = 1000;
 const YIELD_POLL_MS = 5;
 
-export interface ViewHostOptions extends ExplainOptions {
+export interface ViewHostOptions extends ViewOptions {
   /** From the last view to the end of its process, milliseconds. */
   idleMs: number;
   /** Compiled file to run as the process, in place of our own. */
   module?: string;
 }
 
-type StepReply = Exclude<FromExplainer, { type: 'fault' }>;
+type StepReply = Exclude<FromViewer, { type: 'fault' }>;
 
 export class ViewHost {
   private child?: ChildProcess;
@@ -145,7 +145,7 @@ export class ViewHost {
     }
   }
 
-  private send(message: ToExplainer): void {
+  private send(message: ToViewer): void {
     if (this.child?.connected) this.child.send(message, () => undefined); // `exit` tells of a process that is gone
   }
 
@@ -153,7 +153,7 @@ export class ViewHost {
     const { idleMs, module, ...options } = this.options;
     const own = fileURLToPath(new URL('../views/process/views-process.js', import.meta.url));
     const child = forkQuietly(module ?? own, options);
-    child.on('message', (message: FromExplainer) => {
+    child.on('message', (message: FromViewer) => {
       if (message.type === 'fault') this.log(message.line, 'error');
       else if (message.id === this.answer?.id) this.answer.take(message);
     });

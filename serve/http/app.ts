@@ -10,7 +10,7 @@ import { OWN_ERROR, ownRoutes } from './own/classify.js';
 import { page } from './page.js';
 import { answerErrors, routerOf } from './protocol.js';
 import { torchServe } from './torchserve.js';
-import { explainRoutes } from './views/routes.js';
+import { viewRoutes } from './views/routes.js';
 
 /** A client that has not read what was sent is left after this, milliseconds. */
 const UNREAD_MS = 20_000;
@@ -22,7 +22,7 @@ export function createApp(deps: AppDeps): Express {
   app.use(deps.metrics.observe);
   app.use(identify(deps));
   if (deps.logRequests) app.use(logRequests(deps));
-  const protocols = [ownRoutes(deps), openInference(deps), torchServe(deps), huggingFace(deps), explainRoutes(deps)];
+  const protocols = [ownRoutes(deps), openInference(deps), torchServe(deps), huggingFace(deps), viewRoutes(deps)];
   for (const protocol of protocols) app.use(routerOf(protocol, deps.log));
   app.use(openApiPages(protocols));
   app.use(page());

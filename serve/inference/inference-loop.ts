@@ -39,7 +39,7 @@ function refusal(id: number, error: unknown): Reply {
 }
 
 /** Answers jobs in the order they come in; images that wait together share a run of the model, up to its batch. */
-class Line {
+class JobQueue {
   private readonly jobs: Job[] = [];
   private isBusy = false;
 
@@ -155,7 +155,7 @@ export async function runInferenceLoop(
   endWithServer();
   try {
     const classifier = await open((line) => send({ type: 'progress', line }));
-    const line = new Line(classifier, batchDelayMs);
+    const line = new JobQueue(classifier, batchDelayMs);
     process.on('message', (message: ToInference) => line.receive(message));
     const { model, provider, batch, remembered } = classifier;
     send({ type: 'ready', model, provider, batch, remembered });

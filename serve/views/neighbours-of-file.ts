@@ -1,8 +1,8 @@
 /** `alexnet neighbours`: the nearest images of an index to an image file, as numbers and as a drawing. */
 import { drawNeighbours } from './draw/draw-neighbours.js';
 import { requireDrawingPlace, writeScene } from './draw/scene.js';
-import { bytesOf, jsonOf, lookInto, readImageFile } from './look.js';
-import type { ExplainOptions } from './process/messages.js';
+import type { ViewOptions } from './process/messages.js';
+import { bytesOf, jsonOf, readImageFile, withViewer } from './with-viewer.js';
 
 export interface NeighboursReport {
   image: string;
@@ -22,18 +22,18 @@ type Answer = Omit<NeighboursReport, 'image' | 'out' | 'neighbours'> & {
 
 /** @throws {UserError} if the model, the index or the image cannot be used */
 export async function neighboursOfFile(
-  options: ExplainOptions,
+  options: ViewOptions,
   image: string,
   k: number,
   out?: string,
 ): Promise<NeighboursReport> {
   if (out !== undefined) await requireDrawingPlace(out);
-  return lookInto(options, async (look) => {
+  return withViewer(options, async (ask) => {
     const bytes = await readImageFile(image);
-    const answer = await jsonOf<Answer>(look({ view: 'neighbours', bytes, k }));
+    const answer = await jsonOf<Answer>(ask({ view: 'neighbours', bytes, k }));
     if (out !== undefined) {
       const drawn = answer.neighbours.map(({ thumbnail, ...told }) => ({ ...told, thumbnail: jpegOf(thumbnail) }));
-      const scene = drawNeighbours(await bytesOf(look({ view: 'picture', bytes })), drawn);
+      const scene = drawNeighbours(await bytesOf(ask({ view: 'picture', bytes })), drawn);
       const rows = answer.neighbours.map(({ name, label, distance }) => [name, label, String(distance)]);
       const title = `${image}: nearest of ${answer.indexed} images in ${answer.layer}`;
       await writeScene(out, scene, title, [['image', 'label', 'distance'], ...rows]);

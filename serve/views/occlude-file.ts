@@ -3,8 +3,8 @@ import { UsageError } from '../../base/errors.js';
 import { drawOcclusion } from './draw/draw-occlusion.js';
 import { requireDrawingPlace, writeScene } from './draw/scene.js';
 import type { OcclusionEnd, OcclusionOptions, OcclusionPart, OcclusionStart } from './engine/occlusion.js';
-import { bytesOf, lookInto, readImageFile } from './look.js';
-import type { ExplainOptions } from './process/messages.js';
+import type { ViewOptions } from './process/messages.js';
+import { bytesOf, readImageFile, withViewer } from './with-viewer.js';
 
 export interface OcclusionReport extends Omit<OcclusionStart, 'type'> {
   image: string;
@@ -27,18 +27,18 @@ interface OccludeRequest extends Omit<OcclusionOptions, 'class'> {
 
 /** @throws {UserError} if the model or the image cannot be used, or a number is out of range */
 export async function occludeFile(
-  options: ExplainOptions,
+  options: ViewOptions,
   image: string,
   { class: wanted, crop, out, onProgress, ...sizes }: OccludeRequest,
 ): Promise<OcclusionReport> {
   if (out !== undefined) await requireDrawingPlace(out);
-  return lookInto(options, async (look, { network }) => {
+  return withViewer(options, async (ask, { network }) => {
     const bytes = await readImageFile(image);
     const request = { view: 'occlusion', bytes, crop, class: classOf(wanted, network.model.labels), ...sizes } as const;
     let start: OcclusionStart | undefined;
     const probabilities: number[] = [];
     const tops: number[] = [];
-    for await (const part of look(request)) {
+    for await (const part of ask(request)) {
       const json = 'json' in part ? (part.json as OcclusionPart) : undefined;
       if (json?.type === 'start') start = json;
       if (json?.type === 'progress') {
@@ -49,7 +49,7 @@ export async function occludeFile(
       if (json?.type !== 'end') continue;
       const { type: _, ...told } = start!;
       if (out !== undefined) {
-        const shown = await bytesOf(look({ view: 'picture', bytes, crop: crop ?? network.centre }));
+        const shown = await bytesOf(ask({ view: 'picture', bytes, crop: crop ?? network.centre }));
         await writeScene(
           out,
           drawOcclusion(start!, shown, probabilities),

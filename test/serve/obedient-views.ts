@@ -4,7 +4,7 @@
  */
 
 import type { ViewPart, ViewRequest } from '../../serve/views/process/messages.js';
-import { runExplainLoop } from '../../serve/views/process/views-loop.js';
+import { runViewsLoop } from '../../serve/views/process/views-loop.js';
 
 let steps = 0;
 
@@ -20,4 +20,4 @@ async function* view(request: ViewRequest): AsyncGenerator<ViewPart> {
   }
 }
 
-runExplainLoop(async () => ({ view }));
+runViewsLoop(async () => ({ view }));

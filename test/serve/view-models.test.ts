@@ -15,7 +15,7 @@ import { buildNetwork } from '../../model/network.js';
 import { findNetwork } from '../../model/registry.js';
 import * as ort from '../../onnx/onnxruntime.js';
 import type { ViewRequest } from '../../serve/views/process/messages.js';
-import { Explainer } from '../../serve/views/process/viewer.js';
+import { Viewer } from '../../serve/views/process/viewer.js';
 import { assertClose } from '../model/close.js';
 import {
   CROPS,
@@ -37,14 +37,14 @@ const pixels = pixelsOf(1);
 const bytes = await pngOf(pixels);
 
 async function open(file: string) {
-  const explainer = await Explainer.open({ file, maxPixels: 1e6 });
-  after(() => explainer.release());
+  const viewer = await Viewer.open({ file, maxPixels: 1e6 });
+  after(() => viewer.release());
   const parts = async (request: ViewRequest) => {
     const all = [];
-    for await (const part of explainer.view(request)) all.push('json' in part ? part.json : part.bytes);
+    for await (const part of viewer.view(request)) all.push('json' in part ? part.json : part.bytes);
     return all as unknown[];
   };
-  const { network } = explainer;
+  const { network } = viewer;
   const row = async (crop: number) =>
     (await network.rows(pixels)).subarray(crop * network.rowSize, (crop + 1) * network.rowSize);
   return { network, parts, row };

@@ -4,7 +4,7 @@ import { UsageError, UserError } from '../../base/errors.js';
 import { packageVersions } from '../../base/versions.js';
 import { type Communicator, checkEqual, gatherJson } from './communicator.js';
 import { joinJob } from './mpi.js';
-import type { Together } from './together.js';
+import type { ProcessGroup } from './process-group.js';
 
 export const ENGINES = ['mpi'] as const;
 
@@ -15,7 +15,7 @@ const LOCAL_RANKS = ['OMPI_COMM_WORLD_LOCAL_RANK', 'MPI_LOCALRANKID', 'SLURM_LOC
  * Joins the job, each process of a machine with a GPU of its own.
  * @throws {UserError} if there is no MPI library
  */
-export function join(): Communicator {
+export function joinLaunched(): Communicator {
   const device = ownDevice(process.env);
   if (device !== undefined) process.env.CUDA_VISIBLE_DEVICES = device;
   return joinJob();
@@ -45,12 +45,16 @@ export async function describeJob(group: Communicator): Promise<string> {
  * Compares versions and commands of the processes, before anything is computed.
  * @throws {UserError} in rank 0, naming what differs
  */
-export async function checkSameJob({ group, gradientType }: Together, request: object, backend: string): Promise<void> {
+export async function checkSameJob(
+  { group, gradientType }: ProcessGroup,
+  request: object,
+  backend: string,
+): Promise<void> {
   if (group.size > 1) await checkEqual(group, { ...request, ...packageVersions(), backend, gradientType });
 }
 
 /** An error with the process and the step in front. @param step  from 1; undefined before the first */
-export function inProcess({ rank, size }: Communicator, error: unknown, step?: number): unknown {
+export function withRank({ rank, size }: Communicator, error: unknown, step?: number): unknown {
   if (size === 1 || !(error instanceof Error) || PLACED.has(error)) return error;
   const where = `rank ${rank} of ${size}${step === undefined ? '' : `, step ${step}`}: `;
   const Kind = error instanceof UsageError ? UsageError : UserError;

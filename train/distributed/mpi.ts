@@ -108,7 +108,7 @@ function caller(library: Library) {
       if (code !== 0) throw new Error(`${name} failed with MPI error ${code}`);
     };
     const called = (...values: unknown[]) => check(declared(...values));
-    const beside = (...values: unknown[]) =>
+    const inBackground = (...values: unknown[]) =>
       new Promise<void>((resolve, reject) => {
         declared.async(...values, (error: Error | null, code: number) => {
           try {
@@ -120,7 +120,7 @@ function caller(library: Library) {
           }
         });
       });
-    return Object.assign(called, { beside });
+    return Object.assign(called, { beside: inBackground });
   };
 }
 

@@ -91,7 +91,7 @@ export function checkFinite({ loss }: Evaluation, subject: string): void {
   );
 }
 
-/** By the keys of the first line, see `PicturePrediction`. */
+/** By the keys of the first line, see `ImagePrediction`. */
 function isPredictions(start: Buffer): boolean {
   return /^\{"name":".*","label":\d+,"top5":\[/.test(start.toString('utf8', 0, start.indexOf(10)));
 }

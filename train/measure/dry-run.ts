@@ -10,7 +10,7 @@ import { checkpointBytes } from '../run/checkpoint.js';
 import { layerOfWeight, modelWeights, type NamedVariable, thawed } from '../run/weights.js';
 import { checkNewRun, type NewRunRequest, prepareNewRun } from '../start/new-run.js';
 import { Trainer } from '../trainer.js';
-import { trainingRate } from './trial.js';
+import { trainingRate } from './throwaway-trainer.js';
 
 export interface DryRun {
   model: string;

@@ -9,7 +9,7 @@ export interface ClassErrors {
   mistake?: { predicted: number; images: number };
 }
 
-/** `pictures` of class `label` were taken for `predicted`. */
+/** `images` of class `label` were taken for `predicted`. */
 export interface ConfusedPair {
   label: number;
   predicted: number;

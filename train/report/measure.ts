@@ -37,7 +37,7 @@ export interface Measured {
 /** Images shown with their answers. */
 const WORST = 24;
 
-/** @throws {UserError} see `openRunPictures` and `checkFinite` */
+/** @throws {UserError} see `openRunImages` and `checkFinite` */
 export async function measure(
   run: Run,
   model: tfl.LayersModel,

@@ -10,7 +10,7 @@ import { requireFile } from '../../base/require-file.js';
 import { findNetwork } from '../../model/registry.js';
 import type { Dataset } from '../data/dataset.js';
 import { absoluteSource } from '../data/open-dataset.js';
-import { newTrainingRate, Trial } from '../measure/trial.js';
+import { newTrainingRate, ThrowawayTrainer } from '../measure/throwaway-trainer.js';
 import { resolveSettings, type Settings, type TrainConfig } from '../settings/config.js';
 import { type Experiment, shortRunRate, type Variant } from './experiments.js';
 
@@ -182,7 +182,7 @@ async function lossAfter(
   steps: number,
   progress: Progress,
 ): Promise<number> {
-  const trial = new Trial(dataset, config);
+  const trial = new ThrowawayTrainer(dataset, config);
   try {
     const first = Math.floor(0.75 * steps);
     let sum = 0;

@@ -54,7 +54,7 @@ export interface RunLabels {
 
 /** What a run is made of, on disk or not. */
 export interface RunContents extends RunRecord, RunLabels {
-  /** Per-pixel mean of the training pictures, float32 [imagePx, imagePx, 3], 0 … 255. */
+  /** Per-pixel mean of the training images, float32 [imagePx, imagePx, 3], 0 … 255. */
   mean: Float32Array;
   /** A few validation images, uint8 [n, imagePx, imagePx, 3]: an export is checked on them without the data set. */
   samples: Uint8Array;

@@ -7,8 +7,8 @@ import type { Progress } from '../../base/progress.js';
 import { type BackendName, type SelectedBackend, selectBackend } from '../../onnx/backend/select-backend.js';
 import { ALONE, type Communicator } from '../distributed/communicator.js';
 import { checkSameJob } from '../distributed/launched.js';
+import type { ProcessGroup } from '../distributed/process-group.js';
 import { receiveRun, shareRun } from '../distributed/share-run.js';
-import type { Together } from '../distributed/together.js';
 import { type Training, type TrainResult, train } from '../loop.js';
 import type { RunState } from '../run/checkpoint.js';
 import { checkFree, checkResumable, createRun, holdsRun, type Run, updateRun } from '../run/run-folder.js';
@@ -41,26 +41,26 @@ export interface Trained extends TrainResult {
 }
 
 /**
- * @param together  the processes that train together: all call this, with the same request, and rank 0 alone has the run's folder
+ * @param processes  the processes that train together: all call this, with the same request, and rank 0 alone has the run's folder
  * @throws {UserError} for anything about request, data set or checkpoint that does not fit; see the functions called
  */
 export async function startTraining(
   request: TrainRequest,
   progress: Progress,
   interrupt: Interrupt,
-  together: Together = { group: ALONE, gradientType: 'float32' },
+  processes: ProcessGroup = { group: ALONE, gradientType: 'float32' },
 ): Promise<Trained> {
-  const { group } = together;
+  const { group } = processes;
   const goesOn = request.resume && holdsRun(request.out);
   const unlock = group.rank === 0 ? await claimFolder(request, goesOn, progress) : async () => {};
   try {
     const backend = await selectBackend(request.backend);
     progress.note(`backend ${backend.name}: ${backend.why}`);
-    await checkSameJob(together, request, `${backend.name}: ${backend.why}`);
+    await checkSameJob(processes, request, `${backend.name}: ${backend.why}`);
     const prepare = group.rank > 0 ? receiveRun : goesOn ? prepareResumed : prepareNew;
     const prepared = await prepare(group, request, progress);
     const { checkpointMinutes, stopWhen } = request;
-    return await trainOn(backend, { ...prepared, progress, interrupt, together, checkpointMinutes, stopWhen });
+    return await trainOn(backend, { ...prepared, progress, interrupt, processes, checkpointMinutes, stopWhen });
   } finally {
     await unlock();
   }

@@ -173,7 +173,7 @@ const VIEWS: readonly ((deps: AppDeps) => Route)[] = [
   }),
 ];
 
-export function explainRoutes(deps: AppDeps): Protocol {
+export function viewRoutes(deps: AppDeps): Protocol {
   return {
     name: 'Views',
     description: 'What the network does with an image, and why; one view at a time, after classification.',

@@ -53,7 +53,7 @@ export class ImageTensor {
     return this.crops.length;
   }
 
-  /** @param pixels  uint8 as `decodePicture` gives it */
+  /** @param pixels  uint8 as `decodeImage` gives it */
   of(pixels: Uint8Array): Uint8Array | Float32Array {
     const { datatype, layout, channels, decoding, input } = this.recipe;
     const isWhole = this.rows === 1 && decoding.width === input.width && decoding.height === input.height;

@@ -15,7 +15,7 @@ const KINDS = [
 /** Pixels of the pattern that is drawn, along a side: a random number for every pixel of a large image would delay the start. */
 const PATTERN_PX = 64;
 
-/** @returns as `decodePicture` gives an image */
+/** @returns as `decodeImage` gives an image */
 export function trialImage(number: number, { decoding }: Pick<ImageRecipe, 'decoding'>): Uint8Array {
   const { width, height, channels } = decoding;
   const [across, down] = [Math.min(width, PATTERN_PX), Math.min(height, PATTERN_PX)];

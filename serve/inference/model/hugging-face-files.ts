@@ -84,10 +84,15 @@ const CONVNEXT_STRETCHES = 384;
 
 /**
  * @param file     path of `config.json`
- * @param beside   path of `preprocessor_config.json`
+ * @param preprocessorFile   path of `preprocessor_config.json`
  * @throws {UserError} if they ask for something that is not followed
  */
-export function fromHuggingFace(file: string, config: unknown, beside: string, preprocessor: unknown): ModelConfig {
+export function fromHuggingFace(
+  file: string,
+  config: unknown,
+  preprocessorFile: string,
+  preprocessor: unknown,
+): ModelConfig {
   const { id2label, problem_type: problem, input: own, output = {} } = parse(HubConfig, file, config);
   const labels = Object.keys(id2label).map((_, index) => id2label[index]);
   if (labels.includes(undefined as never)) throw new UserError(`${file}: id2label: expected the numbers from 0 on`);
@@ -97,19 +102,21 @@ export function fromHuggingFace(file: string, config: unknown, beside: string, p
     );
   }
   if (preprocessor === undefined)
-    throw new UserError(`${beside}: missing; it says how images become the model's input`);
-  refuseLongest(preprocessor as Record<string, unknown>, beside);
-  const given = parse(Preprocessor, beside, preprocessor);
+    throw new UserError(`${preprocessorFile}: missing; it says how images become the model's input`);
+  refuseLongest(preprocessor as Record<string, unknown>, preprocessorFile);
+  const given = parse(Preprocessor, preprocessorFile, preprocessor);
   if (processorOf(given) === 'Perceiver') {
-    throw new UserError(`${beside}: the image processor of Perceiver crops before it resizes, which is not supported`);
+    throw new UserError(
+      `${preprocessorFile}: the image processor of Perceiver crops before it resizes, which is not supported`,
+    );
   }
   return {
     labels: parse(Labels, file, labels),
-    input: { usualLayout: 'NCHW', ...geometryOf(given), ...coloursOf(given, beside), ...ownInput(own) },
+    input: { usualLayout: 'NCHW', ...geometryOf(given), ...coloursOf(given, preprocessorFile), ...ownInput(own) },
     crops: 1,
     output,
     problem: problem?.replace('_classification', '') as ModelConfig['problem'],
-    notes: unknownKeys(beside, preprocessor as Record<string, unknown>),
+    notes: unknownKeys(preprocessorFile, preprocessor as Record<string, unknown>),
   };
 }
 

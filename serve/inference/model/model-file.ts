@@ -83,8 +83,8 @@ export async function readModelFile(file: string, given?: Roots): Promise<ModelF
   if (config && isOwn) described.notes.push('config.json next to it is not used: the file describes itself');
   let size = fileSize;
   for (const tensor of proto.graph?.initializer ?? []) {
-    const isBeside = isExternal(tensor) && tensor.externalData?.[0]?.value !== basename(file);
-    if (isBeside) size += await checkExternalData(file, tensor, roots);
+    const isElsewhere = isExternal(tensor) && tensor.externalData?.[0]?.value !== basename(file);
+    if (isElsewhere) size += await checkExternalData(file, tensor, roots);
   }
   return {
     ...described,

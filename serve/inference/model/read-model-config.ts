@@ -25,8 +25,8 @@ export async function readModelConfig(model: string, roots: Roots): Promise<Mode
     const config = await readJson(file, roots);
     if (config === undefined) continue;
     if (typeof config === 'object' && config !== null && 'id2label' in config) {
-      const beside = join(candidate, 'preprocessor_config.json');
-      return fromHuggingFace(file, config, beside, await readJson(beside, roots));
+      const preprocessorFile = join(candidate, 'preprocessor_config.json');
+      return fromHuggingFace(file, config, preprocessorFile, await readJson(preprocessorFile, roots));
     }
     const { labels, input, ...parsed } = parse(OwnConfig, file, config);
     const { resample, size, ...colours } = input;
@@ -44,7 +44,7 @@ export async function readModelConfig(model: string, roots: Roots): Promise<Mode
   return undefined;
 }
 
-async function readBeside(file: string, roots: Roots): Promise<Buffer> {
+async function readSidecar(file: string, roots: Roots): Promise<Buffer> {
   const real = await requireInside(file, roots);
   requireFile(file);
   return readFile(real);
@@ -52,7 +52,7 @@ async function readBeside(file: string, roots: Roots): Promise<Buffer> {
 
 async function readJson(file: string, roots: Roots): Promise<unknown> {
   try {
-    return JSON.parse(decodeText(await readBeside(file, roots)));
+    return JSON.parse(decodeText(await readSidecar(file, roots)));
   } catch (cause) {
     if (cause instanceof UserError) throw cause;
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
@@ -62,7 +62,7 @@ async function readJson(file: string, roots: Roots): Promise<unknown> {
 
 async function readLabels(file: string, roots: Roots): Promise<string[]> {
   try {
-    const lines = decodeText(await readBeside(file, roots)).split(/\r?\n/);
+    const lines = decodeText(await readSidecar(file, roots)).split(/\r?\n/);
     return lines.at(-1) === '' ? lines.slice(0, -1) : lines;
   } catch (cause) {
     if (cause instanceof UserError) throw cause;

@@ -21,21 +21,21 @@ export function useServer(): Server {
   useEffect(() => {
     const controller = new AbortController();
     let timer = 0;
-    const look = async () => {
+    const poll = async () => {
       clearTimeout(timer);
       if (document.visibilityState === 'visible') {
         const next = await sample(controller.signal);
         if (controller.signal.aborted) return;
         setServer((before) => after(before, next));
       }
-      timer = window.setTimeout(look, EVERY_MS);
+      timer = window.setTimeout(poll, EVERY_MS);
     };
-    void look();
-    document.addEventListener('visibilitychange', look);
+    void poll();
+    document.addEventListener('visibilitychange', poll);
     return () => {
       controller.abort();
       clearTimeout(timer);
-      document.removeEventListener('visibilitychange', look);
+      document.removeEventListener('visibilitychange', poll);
     };
   }, []);
   return server;

@@ -1,19 +1,19 @@
 /** `alexnet filters`: kernels as a drawing. */
 
 import { kernelsOf } from '../engine/kernels.js';
-import { lookInto } from '../look.js';
-import type { ExplainOptions } from '../process/messages.js';
+import type { ViewOptions } from '../process/messages.js';
+import { withViewer } from '../with-viewer.js';
 import { drawKernels, type TileLayout } from './draw-kernels.js';
 import { requireDrawingPlace, writeScene } from './scene.js';
 
 /** @throws {UserError} if the model has no kernels that can be seen as colours */
 export async function drawFilters(
-  options: ExplainOptions,
+  options: ViewOptions,
   out: string,
   layer?: string,
 ): Promise<{ out: string } & TileLayout> {
   await requireDrawingPlace(out);
-  return lookInto(options, async (_look, { network }) => {
+  return withViewer(options, async (_ask, { network }) => {
     const view = await kernelsOf(network, layer);
     const { scene, layout } = drawKernels(view);
     const [, , height, width] = view.kernels.shape;

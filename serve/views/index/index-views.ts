@@ -26,7 +26,7 @@ export class IndexViews {
 
   /** Names of those whose strongest images are kept; none if another model made the index. */
   async layers(): Promise<string[]> {
-    const { index, isOwn } = await this.look();
+    const { index, isOwn } = await this.find();
     return isOwn ? index.header.layers.map(({ name }) => name) : [];
   }
 
@@ -66,7 +66,7 @@ export class IndexViews {
     await this.opened?.then(({ index }) => index.close());
   }
 
-  private look() {
+  private find() {
     this.opened ??= this.read();
     return this.opened;
   }
@@ -79,7 +79,7 @@ export class IndexViews {
 
   /** @throws {RequestError} VIEW_UNAVAILABLE if another model made it */
   private async open(): Promise<ImageIndex> {
-    const { index, isOwn } = await this.look();
+    const { index, isOwn } = await this.find();
     if (isOwn) return index;
     throw new RequestError('VIEW_UNAVAILABLE', 'the index was made with another model file');
   }

@@ -4,7 +4,7 @@ import type { CropNetwork } from '../engine/crop-network.js';
 import type { Layer } from '../engine/layers.js';
 import type { Rows, Values } from '../engine/run-rows.js';
 
-interface Looked {
+interface KeptImage {
   /** Hash of its bytes. */
   key: string;
   /** uint8 RGB [imagePx, imagePx, 3] */
@@ -16,23 +16,23 @@ interface Looked {
 }
 
 export class LastImage {
-  private looked?: Looked;
+  private kept?: KeptImage;
 
   constructor(private readonly network: CropNetwork) {}
 
   /** @throws {RequestError} if the bytes are not an image */
-  async look(bytes: Uint8Array): Promise<Looked> {
+  async keep(bytes: Uint8Array): Promise<KeptImage> {
     const key = createHash('sha256').update(bytes).digest('hex');
-    if (this.looked?.key !== key) {
+    if (this.kept?.key !== key) {
       const pixels = await this.network.decode(bytes);
-      this.looked = { key, pixels, rows: await this.network.rows(pixels) };
+      this.kept = { key, pixels, rows: await this.network.rows(pixels) };
     }
-    return this.looked;
+    return this.kept;
   }
 
   /** A crop as the network takes it. */
   async row(bytes: Uint8Array, crop: number): Promise<Rows> {
-    const { rows } = await this.look(bytes);
+    const { rows } = await this.keep(bytes);
     const { rowSize } = this.network;
     return rows.subarray(crop * rowSize, (crop + 1) * rowSize);
   }
@@ -40,13 +40,13 @@ export class LastImage {
   /** Of some layers, for a crop. One run gives all layers, and they are kept. */
   async values(bytes: Uint8Array, crop: number, layers: readonly Layer[]): Promise<Map<string, Values>> {
     const row = await this.row(bytes, crop);
-    const looked = this.looked!;
+    const kept = this.kept!;
     const shapes = await this.network.shapes();
-    if (looked.values?.crop !== crop) {
+    if (kept.values?.crop !== crop) {
       const all = this.network.layers.filter(({ value }) => shapes.has(value));
-      looked.values = { crop, byLayer: await this.network.run(row, all) };
+      kept.values = { crop, byLayer: await this.network.run(row, all) };
     }
-    const { byLayer } = looked.values;
+    const { byLayer } = kept.values;
     return new Map(layers.map(({ name }) => [name, byLayer.get(name)!]));
   }
 }

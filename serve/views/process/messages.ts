@@ -19,7 +19,7 @@ export type ViewRequest =
 export type ViewPart = { json: object } | { type: string; bytes: Uint8Array; about?: object };
 
 /** Given to the process as JSON in its first argument. */
-export interface ExplainOptions {
+export interface ViewOptions {
   /** Path of the `.onnx` file. */
   file: string;
   /** Folders in which the files of the model may lie, as real paths; undefined for its own. */
@@ -34,11 +34,11 @@ export interface ExplainOptions {
   threads?: number;
 }
 
-export type ToExplainer =
+export type ToViewer =
   /** Becomes the view that `step` continues. */
   { type: 'view'; id: number; request: ViewRequest } | { type: 'step'; id: number } | { type: 'cancel'; id: number };
 
-export type FromExplainer =
+export type FromViewer =
   /** Of a step; `done`: there was no more. */
   | { type: 'part'; id: number; part?: ViewPart; done: boolean }
   | { type: 'refused'; id: number; code: ErrorCode; message: string }

@@ -18,17 +18,17 @@ import type { Values } from '../engine/run-rows.js';
 import { IndexViews } from '../index/index-views.js';
 import { encodeSafetensors } from '../safetensors.js';
 import { LastImage } from './last-image.js';
-import type { ExplainOptions, ViewPart, ViewRequest } from './messages.js';
+import type { ViewOptions, ViewPart, ViewRequest } from './messages.js';
 
 type Request<V extends ViewRequest['view']> = Extract<ViewRequest, { view: V }>;
 
-export class Explainer {
+export class Viewer {
   private readonly last: LastImage;
   private readonly index?: IndexViews;
 
   private constructor(
     readonly network: CropNetwork,
-    private readonly options: ExplainOptions,
+    private readonly options: ViewOptions,
   ) {
     this.last = new LastImage(network);
     if (options.index !== undefined) this.index = new IndexViews(options.index, network, this.last);
@@ -38,9 +38,9 @@ export class Explainer {
    * Restricts sharp's loaders for the whole process.
    * @throws {UserError} as `CropNetwork.open`
    */
-  static async open(options: ExplainOptions): Promise<Explainer> {
+  static async open(options: ViewOptions): Promise<Viewer> {
     allowOnlyImages();
-    return new Explainer(await CropNetwork.open(options), options);
+    return new Viewer(await CropNetwork.open(options), options);
   }
 
   /**
@@ -113,7 +113,7 @@ export class Explainer {
   }
 
   private async image({ bytes, crop }: Request<'picture'>): Promise<ViewPart> {
-    const { pixels } = await this.last.look(bytes);
+    const { pixels } = await this.last.keep(bytes);
     const { width, height, channels } = this.network.file.recipe.decoding;
     const whole = sharp(pixels, { raw: { width, height, channels } });
     const shown = crop === undefined ? whole : cutOut(whole, this.crop(crop).crop);

@@ -2,16 +2,16 @@
 import { isOutOfMemory, withMemory } from '../../../base/out-of-memory.js';
 import { endWithServer } from '../../end-with-server.js';
 import { RequestError } from '../../errors.js';
-import type { FromExplainer, ToExplainer, ViewPart, ViewRequest } from './messages.js';
+import type { FromViewer, ToViewer, ViewPart, ViewRequest } from './messages.js';
 
 interface Viewer {
   view(request: ViewRequest): AsyncGenerator<ViewPart>;
 }
 
 /** @param open  called at the first view */
-export function runExplainLoop(open: () => Promise<Viewer>): void {
+export function runViewsLoop(open: () => Promise<Viewer>): void {
   endWithServer();
-  const send = (message: FromExplainer) => void process.send?.(message);
+  const send = (message: FromViewer) => void process.send?.(message);
   let viewer: Promise<Viewer> | undefined;
   let current: { id: number; parts: AsyncGenerator<ViewPart> } | undefined;
 
@@ -22,7 +22,7 @@ export function runExplainLoop(open: () => Promise<Viewer>): void {
     });
     yield* (await viewer).view(request);
   }
-  const receive = async (message: ToExplainer) => {
+  const receive = async (message: ToViewer) => {
     const { id } = message;
     if (message.type === 'view') current = { id, parts: partsOf(message.request) };
     else if (current?.id !== id) return;
@@ -34,7 +34,7 @@ export function runExplainLoop(open: () => Promise<Viewer>): void {
   };
   // One after another: a cancellation is read after the step that is under way.
   let turn: Promise<void> = Promise.resolve();
-  process.on('message', (message: ToExplainer) => {
+  process.on('message', (message: ToViewer) => {
     turn = turn.then(() =>
       receive(message).catch((error: unknown) => {
         current = undefined;

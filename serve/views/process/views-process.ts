@@ -4,10 +4,10 @@
  */
 import '../../../base/few-open-files.js';
 import { constants, setPriority } from 'node:os';
-import type { ExplainOptions } from './messages.js';
-import { runExplainLoop } from './views-loop.js';
+import type { ViewOptions } from './messages.js';
+import { runViewsLoop } from './views-loop.js';
 
 setPriority(constants.priority.PRIORITY_LOW); // before onnxruntime starts its threads, which inherit it
 
-const options = JSON.parse(process.argv[2]) as ExplainOptions;
-runExplainLoop(async () => (await import('./viewer.js')).Explainer.open(options));
+const options = JSON.parse(process.argv[2]) as ViewOptions;
+runViewsLoop(async () => (await import('./viewer.js')).Viewer.open(options));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { UsageError, UserError } from '../../../base/errors.js';
 import { ALONE } from '../../../train/distributed/communicator.js';
-import { checkSameJob, inProcess, ownDevice } from '../../../train/distributed/launched.js';
+import { checkSameJob, ownDevice, withRank } from '../../../train/distributed/launched.js';
 import { processes } from './in-one-process.js';
 
 for (const [env, device] of [
@@ -19,15 +19,15 @@ for (const [env, device] of [
 
 test('an error says once in which process and step it came, and stays of its kind', () => {
   const group = { ...ALONE, rank: 3, size: 5 };
-  const usage = inProcess(group, new UsageError('--batch is too small'), 17) as Error;
+  const usage = withRank(group, new UsageError('--batch is too small'), 17) as Error;
   assert.ok(usage instanceof UsageError);
   assert.equal(usage.message, 'rank 3 of 5, step 17: --batch is too small');
-  assert.equal(inProcess(group, usage), usage);
+  assert.equal(withRank(group, usage), usage);
   const fault = new TypeError('x is undefined');
-  assert.equal(inProcess(group, fault), fault);
+  assert.equal(withRank(group, fault), fault);
   assert.match(fault.stack!, /^rank 3 of 5: TypeError: x is undefined/);
   const single = new UserError('no such file');
-  assert.equal(inProcess(ALONE, single, 17), single);
+  assert.equal(withRank(ALONE, single, 17), single);
 });
 
 test('processes on other backends, or with a flag that one lacks, are told apart', async () => {

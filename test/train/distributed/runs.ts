@@ -13,7 +13,7 @@ const CLI = fileURLToPath(new URL('../../../cli/main.js', import.meta.url));
 export const [openMpi, mpich] = launchers;
 const BATCH = 32;
 
-/** Grey images of noise, brighter by class, as idx files: `pictures` to train on, and 11 to validate on. */
+/** Grey images of noise, brighter by class, as idx files: `images` to train on, and 11 to validate on. */
 export function idxFiles(folder: string, images: number, seed = 'noise'): Record<string, Buffer> {
   const [rows, columns, classes] = [9, 7, 4];
   const set = (name: string, count: number) => {

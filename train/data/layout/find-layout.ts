@@ -10,12 +10,12 @@
 import { UserError } from '../../../base/errors.js';
 import { nameSome } from '../../../base/name-some.js';
 import { classInName, type Folder, foldersIn, folderTree, onlyFolder } from '../archive/folder-tree.js';
-import type { Place } from './image-places.js';
+import type { SplitAndClass } from './image-places.js';
 import { type SplitName, splitName } from './split-names.js';
 
 /** The layout of a source: every path's place, undefined for a stray one. */
 export interface Layout {
-  placeOf(path: string): Place | undefined;
+  placeOf(path: string): SplitAndClass | undefined;
   /** Folder of a split; default: its name. */
   folderOf?(split: string): string;
   /** What a person may not expect, one sentence each. */
@@ -147,13 +147,13 @@ function checkCompany(source: string, splits: Named[], others: Folder[], classes
   const names = new Set(classes.map(({ name }) => name));
   const mixed = distinct(splits).size > 1 ? others.filter(({ name }) => names.has(name)) : others;
   if (mixed.length === 0) return;
-  const [found, beside] = [splits.map(({ folder }) => folder), mixed].map((folders) =>
+  const [found, unsplit] = [splits.map(({ folder }) => folder), mixed].map((folders) =>
     listed(folders.map(({ path }) => `${path}/`)),
   );
   const inside = nameSome(foldersIn(splits[0].folder).map(({ name }) => `${name}/`));
   throw new UserError(
-    `${source}: found ${found}, named as a split is and with folders inside (${inside}), next to ${beside}; expected splits, ` +
-      `train/<class>/…, or classes, <class>/…, not both: put ${beside} into the split or elsewhere, or, if ${found} is a class, ` +
+    `${source}: found ${found}, named as a split is and with folders inside (${inside}), next to ${unsplit}; expected splits, ` +
+      `train/<class>/…, or classes, <class>/…, not both: put ${unsplit} into the split or elsewhere, or, if ${found} is a class, ` +
       'its images directly into it',
   );
 }

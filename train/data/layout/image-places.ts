@@ -22,7 +22,7 @@ export const isHidden = (name: string): boolean => name.startsWith('.') || NOT_D
 export const isImage = (path: string): boolean => IMAGE.test(path);
 
 /** Where an image belongs; `split` is absent if the source has no splits. */
-export interface Place {
+export interface SplitAndClass {
   split?: string;
   className: string;
 }

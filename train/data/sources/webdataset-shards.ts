@@ -71,7 +71,7 @@ export function classesPlaces(place: string, [first]: Shard[]): string[] {
   if (!isUrl(place)) return [join(place, 'classes.txt')];
   const folder = folderOf(first.file);
   const folders = splitName(basename(new URL(folder).pathname)) ? [folder, folderOf(folder)] : [folder];
-  return folders.map((beside) => fileIn(beside, 'classes.txt'));
+  return folders.map((folder) => fileIn(folder, 'classes.txt'));
 }
 
 function shardAt(url: string): Shard {

@@ -9,9 +9,9 @@ import * as ort from '../../onnx/onnxruntime.js';
 import { boundaryLayout, type Layouts } from '../compile/export-onnx.js';
 import { BATCH } from '../compile/free-batch.js';
 import type { InputSpec, ModelSource } from '../compile/model-source.js';
+import type { Parity } from './compare-with-network.js';
 import { largestDifference, type OutputPair } from './difference.js';
 import { openStrict } from './open-strict.js';
-import type { Parity } from './parity.js';
 
 /** Rows of the two runs if their number is free: one, and several. */
 const ROWS = [1, 3];
@@ -20,7 +20,7 @@ const ROWS = [1, 3];
  * Runs both on the same random numbers: uniform in −1 … 1, 0 or 1 for integers and booleans.
  * @throws {UserError} if an output is not finite, or of another shape
  */
-export async function checkSource(
+export async function compareWithSource(
   file: string,
   source: ModelSource,
   model: OnnxModel,

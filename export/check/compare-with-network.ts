@@ -31,7 +31,7 @@ type Geometry = ImageHead & { crops?: readonly Crop[] };
  * @param pixels  uint8 RGB [n, imagePx, imagePx, 3]
  * @throws {UserError} if an output is not finite
  */
-export async function checkParity(
+export async function compareWithNetwork(
   file: string,
   model: tfl.LayersModel,
   geometry: Geometry,

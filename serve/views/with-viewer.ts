@@ -4,28 +4,28 @@ import { UsageError, UserError } from '../../base/errors.js';
 import { requireFile } from '../../base/require-file.js';
 import { RequestError } from '../errors.js';
 import { requireImage } from '../inference/image/image-kind.js';
-import type { ExplainOptions, ViewPart, ViewRequest } from './process/messages.js';
-import { Explainer } from './process/viewer.js';
+import type { ViewOptions, ViewPart, ViewRequest } from './process/messages.js';
+import { Viewer } from './process/viewer.js';
 
-export type Look = (request: ViewRequest) => AsyncGenerator<ViewPart>;
+export type AskView = (request: ViewRequest) => AsyncGenerator<ViewPart>;
 
 /**
  * Opens a model, hands it to `use`, closes it.
  * @throws {UserError} in place of what a request would be refused with
  */
-export async function lookInto<T>(
-  options: ExplainOptions,
-  use: (look: Look, explainer: Explainer) => Promise<T>,
+export async function withViewer<T>(
+  options: ViewOptions,
+  use: (ask: AskView, viewer: Viewer) => Promise<T>,
 ): Promise<T> {
-  const explainer = await Explainer.open(options);
+  const viewer = await Viewer.open(options);
   try {
-    return await use((request) => explainer.view(request), explainer);
+    return await use((request) => viewer.view(request), viewer);
   } catch (error) {
     if (!(error instanceof RequestError)) throw error;
     const Kind = error.code === 'BAD_REQUEST' ? UsageError : UserError;
     throw new Kind(error.message, { cause: error });
   } finally {
-    await explainer.release();
+    await viewer.release();
   }
 }
 

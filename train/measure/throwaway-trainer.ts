@@ -9,7 +9,7 @@ import { initialModel } from '../start/new-run.js';
 import type { StepResult } from '../step.js';
 import { type Batches, Trainer } from '../trainer.js';
 
-export class Trial {
+export class ThrowawayTrainer {
   private readonly model: tfl.LayersModel;
   readonly trainer: Trainer;
   private batches: Batches;
@@ -41,7 +41,7 @@ export class Trial {
 
 /** Of a new network of these settings. @returns images per second, see `trainingRate` */
 export async function newTrainingRate(dataset: Dataset, config: TrainConfig): Promise<number> {
-  const trial = new Trial(dataset, config);
+  const trial = new ThrowawayTrainer(dataset, config);
   try {
     return await trainingRate(trial.trainer);
   } finally {

@@ -92,7 +92,7 @@ test('interpolates the epoch at which a training error is reached', async () => 
   }));
   const between = { step: 1, epoch: 1, loss: 2 };
   await writeFile(join(path, 'metrics.jsonl'), [between, ...lines].map((line) => `${JSON.stringify(line)}\n`).join(''));
-  const run = { path, config: { learningRate: 0.01 }, images: { train: 100, val: 9 } } as unknown as Run;
+  const run = { path, config: { learningRate: 0.01 }, pictures: { train: 100, val: 9 } } as unknown as Run;
   const variant = { name: 'x', model: 'y', settings: {} };
   // Half way down from 0.4, the mean of epoch 2 and so its middle 1.5, to 0.2, that of 2.5.
   const outcome = await readOutcome(variant, run, 0.3, {});

@@ -1,6 +1,6 @@
 /**
- * Files that are whole or absent: written under a temporary name, flushed to the disk, then renamed. A process killed at any
- * moment leaves the old file or the new one.
+ * Files that are whole or absent: written under a temporary name, flushed to the disk, then renamed. A process killed
+ * at any moment leaves the old file or the new one.
  */
 import { createHash } from 'node:crypto';
 import { appendFile, open, rename, rm } from 'node:fs/promises';
@@ -17,7 +17,8 @@ export interface WrittenFile {
 }
 
 /**
- * Writes the chunks one after another to a file in `folder`; memory holds one chunk. If that fails nothing is left behind.
+ * Writes the chunks one after another to a file in `folder`; memory holds one chunk. If that fails nothing is left
+ * behind.
  * @param name  file name, made from the SHA-256 of the contents
  * @throws {DiskFullError} if there is no room
  */

@@ -1,7 +1,8 @@
 /**
- * Where the network's inputs are cut from the square image. Krizhevsky et al. 2012, §4.1, at test time: five patches, "the four corner patches
- * and the center patch", and "their horizontal reflections (hence ten patches in all)". The paper says nothing else about their order; within it, that and
- * the rounding of the centre are those of Caffe's `caffe.io.oversample`. The mean over the ten does not depend on it. Plain numbers only.
+ * Where the network's inputs are cut from the square image. Krizhevsky et al. 2012, §4.1, at test time: five patches,
+ * "the four corner patches and the center patch", and "their horizontal reflections (hence ten patches in all)". The
+ * paper says nothing else about their order; within it, that and the rounding of the centre are those of Caffe's
+ * `caffe.io.oversample`. The mean over the ten does not depend on it. Plain numbers only.
  */
 import { ShapeError } from './errors.js';
 
@@ -19,8 +20,9 @@ export function centreCrop(imagePx: number, inputPx: number): Crop {
 }
 
 /**
- * Top left, top right, bottom left, bottom right, centre, then the same five mirrored, as the paper names them and Caffe has them. If the
- * input is the whole image the five are one: the image and its mirror image, whose mean is the same as that of the ten.
+ * Top left, top right, bottom left, bottom right, centre, then the same five mirrored, as the paper names them and
+ * Caffe has them. If the input is the whole image the five are one: the image and its mirror image, whose mean is the
+ * same as that of the ten.
  */
 export function tenCrops(imagePx: number, inputPx: number): Crop[] {
   const margin = checkedMargin(imagePx, inputPx);
@@ -34,8 +36,8 @@ export const CROP_COUNTS = [1, 2, 5, 10] as const;
 export type CropCount = (typeof CROP_COUNTS)[number];
 
 /**
- * 1: the centre; 2: the centre and its mirror image; 5: corners and centre; 10: as `tenCrops`. If the input is the whole image, 5 gives one
- * crop and 10 gives two.
+ * 1: the centre; 2: the centre and its mirror image; 5: corners and centre; 10: as `tenCrops`. If the input is the
+ * whole image, 5 gives one crop and 10 gives two.
  */
 export function cropsOf(count: CropCount, imagePx: number, inputPx: number): Crop[] {
   const centre = centreCrop(imagePx, inputPx);

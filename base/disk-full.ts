@@ -23,7 +23,10 @@ export class DiskFullError extends UserError {
   }
 }
 
-/** The error of a write to `path`: a `DiskFullError` if there was no room, a `UserError` if the system refused it, else as it is. */
+/**
+ * The error of a write to `path`: a `DiskFullError` if there was no room, a `UserError` if the system refused it, else
+ * as it is.
+ */
 export function writeError(path: string, error: unknown): unknown {
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === undefined || error instanceof UserError) return error;

@@ -1,6 +1,6 @@
 /**
- * Imported before the rest is loaded, keeps a process within few open files meanwhile. Node 20 and 22 open all modules that one imports before they
- * read the first of them: zod alone has some 50 locales, more than `ulimit -n 64` leaves.
+ * Imported before the rest is loaded, keeps a process within few open files meanwhile. Node 20 and 22 open all modules
+ * that one imports before they read the first of them: zod alone has some 50 locales, more than `ulimit -n 64` leaves.
  */
 import { promises, readFileSync } from 'node:fs';
 import { UserError } from './errors.js';

@@ -7,8 +7,8 @@ import { UserError } from './errors.js';
 export type Roots = readonly string[];
 
 /**
- * Those of a model given by its file: its folder, or the one above if the folder is a version's; and if the file is a link, the folder of
- * what it leads to (as in Hugging Face's cache).
+ * Those of a model given by its file: its folder, or the one above if the folder is a version's; and if the file is a
+ * link, the folder of what it leads to (as in Hugging Face's cache).
  */
 export async function ownRoots(file: string): Promise<Roots> {
   const folder = dirname(resolve(file));

@@ -1,7 +1,8 @@
 /**
- * From an encoded photograph to the square that the network's crops are cut from. Training and serving share this file, so an
- * image looks the same to both. Source: Krizhevsky et al. 2012, §2: the short side is resized to 256, then the central
- * 256×256 is cut out. The paper names no resampling filter; this is libvips' default (Lanczos 3, with a shrinking JPEG load).
+ * From an encoded photograph to the square that the network's crops are cut from. Training and serving share this file,
+ * so an image looks the same to both. Source: Krizhevsky et al. 2012, §2: the short side is resized to 256, then the
+ * central 256×256 is cut out. The paper names no resampling filter; this is libvips' default (Lanczos 3, with a
+ * shrinking JPEG load).
  */
 import type { Sharp } from 'sharp';
 
@@ -16,8 +17,8 @@ export interface RgbOptions {
 }
 
 /**
- * Turned upright by its EXIF orientation, alpha composited on white unless it is asked for, grey, CMYK and 16-bit converted to sRGB, resized up or
- * down.
+ * Turned upright by its EXIF orientation, alpha composited on white unless it is asked for, grey, CMYK and 16-bit
+ * converted to sRGB, resized up or down.
  *
  * @param image  an opened image; of an animation the first frame
  * @returns      a pipeline whose raw output is uint8 interleaved [height, width, channels]; nothing is read before `toBuffer`, which

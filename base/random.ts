@@ -1,6 +1,6 @@
 /**
- * Reproducible random numbers. Every draw of a run comes from a stream named by what it is for (`seed`, epoch, image, layer),
- * so that a resumed run continues bit for bit without storing generator states.
+ * Reproducible random numbers. Every draw of a run comes from a stream named by what it is for (`seed`, epoch, image,
+ * layer), so that a resumed run continues bit for bit without storing generator states.
  */
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 
@@ -26,7 +26,8 @@ function hash(text: string): number {
 }
 
 /**
- * The stream named by `parts`, e.g. `random(seed, 'augment', epoch, image)`. Equal parts give equal numbers on every machine.
+ * The stream named by `parts`, e.g. `random(seed, 'augment', epoch, image)`. Equal parts give equal numbers on every
+ * machine.
  */
 export function random(...parts: (string | number)[]): Random {
   const generator = xoroshiro128plus(hash(parts.join('/')));

@@ -1,6 +1,6 @@
 /**
- * What a command may overwrite: a file that a command wrote, which its contents tell, and one that is empty. Anything else, links
- * included, belongs to somebody and is refused by name before anything is written.
+ * What a command may overwrite: a file that a command wrote, which its contents tell, and one that is empty. Anything
+ * else, links included, belongs to somebody and is refused by name before anything is written.
  */
 import { lstat, open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,7 @@
-/** Opening a named pipe waits for whoever writes to it, in a thread that all access to files shares: the program would stand still. */
+/**
+ * Opening a named pipe waits for whoever writes to it, in a thread that all access to files shares: the program would
+ * stand still.
+ */
 import { type Stats, statSync } from 'node:fs';
 import { UserError } from './errors.js';
 

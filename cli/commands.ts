@@ -1,6 +1,6 @@
 /**
- * The subcommands of `alexnet`. Each one's module is loaded only when it is called: `alexnet serve` never loads TensorFlow.js, and `--help` loads
- * nothing.
+ * The subcommands of `alexnet`. Each one's module is loaded only when it is called: `alexnet serve` never loads
+ * TensorFlow.js, and `--help` loads nothing.
  */
 import { Command, CommanderError } from 'commander';
 import { UsageError, UserError } from '../base/errors.js';
@@ -92,7 +92,10 @@ async function main(words: string[]): Promise<void> {
   await program.parseAsync(words, { from: 'user' });
 }
 
-/** Prints an error for people and gives the exit code: 2 wrong usage, 1 everything else; a stack only for faults of ours. */
+/**
+ * Prints an error for people and gives the exit code: 2 wrong usage, 1 everything else; a stack only for faults of
+ * ours.
+ */
 function report(error: unknown, command: string): number {
   const name = Object.hasOwn(COMMANDS, command) ? `alexnet ${command}` : 'alexnet';
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // commander has printed it

@@ -1,6 +1,6 @@
 /**
- * The whole path on embedded images, in minutes: train a small network on six vendors' emoji, export it, measure the file on a seventh's,
- * serve it, post an image.
+ * The whole path on embedded images, in minutes: train a small network on six vendors' emoji, export it, measure the
+ * file on a seventh's, serve it, post an image.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';

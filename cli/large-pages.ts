@@ -1,7 +1,8 @@
 /**
- * Memory in pages of 2 MB instead of 4 kB. A training step of AlexNet writes some 4 GB that the kernel hands out page by page: with
- * small pages that is a quarter of the step. glibc asks for large ones only if told so when the process starts
- * (`glibc.malloc.hugetlb`, glibc 2.35), so the program starts itself again, if Node can (`process.execve`, Node 22.15).
+ * Memory in pages of 2 MB instead of 4 kB. A training step of AlexNet writes some 4 GB that the kernel hands out page
+ * by page: with small pages that is a quarter of the step. glibc asks for large ones only if told so when the process
+ * starts (`glibc.malloc.hugetlb`, glibc 2.35), so the program starts itself again, if Node can (`process.execve`, Node
+ * 22.15).
  */
 import { readFileSync } from 'node:fs';
 import { glibcVersion } from '../base/process/glibc-version.js';

@@ -9,8 +9,9 @@ export interface ChosenCrops {
 }
 
 /**
- * Those that the network was trained to answer alike: corners where it saw windows at random places, mirror images where it saw them. A network
- * that never saw a mirror image answers it worse, and the mean with it. A file of this program that was imported keeps its own number.
+ * Those that the network was trained to answer alike: corners where it saw windows at random places, mirror images
+ * where it saw them. A network that never saw a mirror image answers it worse, and the mean with it. A file of this
+ * program that was imported keeps its own number.
  */
 export function cropsOfRun({ config, imagePx, inputPx, imported }: Run): ChosenCrops {
   if (imported?.crops !== undefined) return { crops: imported.crops as CropCount, reason: `as in ${imported.file}` };

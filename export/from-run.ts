@@ -43,7 +43,8 @@ export interface ExportRunReport extends WriteReport {
 }
 
 /**
- * @throws {UserError} when run or checkpoint are damaged, the file cannot be written, or it does not compute what tfjs does
+ * @throws {UserError} when run or checkpoint are damaged, the file cannot be written, or it does not compute what tfjs
+ *   does
  */
 export async function exportRun(request: ExportRunRequest, progress: Progress): Promise<ExportRunReport> {
   const { head } = request;

@@ -1,6 +1,7 @@
 /**
- * What stands before and behind the network in an exported file. `image`: whole images in, the mean prediction over one to ten crops
- * out, so that any engine that runs ONNX gives it without code of ours. `tensor`: the network alone, for people who bring their own crops.
+ * What stands before and behind the network in an exported file. `image`: whole images in, the mean prediction over one
+ * to ten crops out, so that any engine that runs ONNX gives it without code of ours. `tensor`: the network alone, for
+ * people who bring their own crops.
  */
 import type { Crop } from '../base/crops.js';
 import type { Graph, Value } from '../onnx/graph.js';
@@ -60,8 +61,8 @@ function meanOverCrops(g: Graph, single: Value, crops: number, rows: number): Va
 }
 
 /**
- * The upright crops, one after another along the batch axis, then all of them mirrored: Caffe's order, see `base/crops.ts`, with one crop of every
- * image together where Caffe has the ten of one image.
+ * The upright crops, one after another along the batch axis, then all of them mirrored: Caffe's order, see
+ * `base/crops.ts`, with one crop of every image together where Caffe has the ten of one image.
  */
 function cropBatch(g: Graph, image: Value, crops: readonly Crop[], inputPx: number): Value {
   const [rows] = image.dims;

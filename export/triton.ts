@@ -1,6 +1,7 @@
 /**
- * A model repository for NVIDIA Triton: `REPO/NAME/config.pbtxt`, `labels.txt` and `REPO/NAME/VERSION/model.onnx`. With the image head Triton
- * needs no code of ours. Source: triton-inference-server/common, protobuf/model_config.proto, and server, docs/user_guide/model_repository.md.
+ * A model repository for NVIDIA Triton: `REPO/NAME/config.pbtxt`, `labels.txt` and `REPO/NAME/VERSION/model.onnx`. With
+ * the image head Triton needs no code of ours. Source: triton-inference-server/common, protobuf/model_config.proto, and
+ * server, docs/user_guide/model_repository.md.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';

@@ -57,7 +57,8 @@ export interface Checks {
 
 /**
  * @param model    in float32
- * @throws {UserError} if the file cannot be written, or does not compute what tfjs does; an older file is left as it was
+ * @throws {UserError} if the file cannot be written, or does not compute what tfjs does; an older file is left as it
+ *   was
  */
 export async function writeChecked(
   model: OnnxModel,

@@ -1,7 +1,7 @@
 /**
- * torchvision's `alexnet`: the single-column network of Krizhevsky, "One weird trick for parallelizing convolutional neural
- * networks", 2014, without response normalisation, with dropout before fc6 and fc7. 61,100,840 parameters at 1000 classes.
- * Its adaptive pooling to 6×6 does nothing at 224 pixels and has no row.
+ * torchvision's `alexnet`: the single-column network of Krizhevsky, "One weird trick for parallelizing convolutional
+ * neural networks", 2014, without response normalisation, with dropout before fc6 and fc7. 61,100,840 parameters at
+ * 1000 classes. Its adaptive pooling to 6×6 does nothing at 224 pixels and has no row.
  */
 import type { NetworkSpec } from './spec.js';
 
@@ -26,8 +26,8 @@ export const ALEXNET_TORCHVISION: NetworkSpec = {
     { type: 'fc', name: 'fc7', units: 4096, relu: true, stddev: 'fan-in', bias: 0 },
     { type: 'fc', name: 'fc8', units: 'classes', relu: false, stddev: 'fan-in', bias: 0 },
   ],
-  // torchvision/references/classification: `train.py --model alexnet --lr 1e-2` on 8 GPUs. There biases decay too, images
-  // are divided by their standard deviation and random crops vary in scale.
+  // torchvision/references/classification: `train.py --model alexnet --lr 1e-2` on 8 GPUs. There biases decay too,
+  // images are divided by their standard deviation and random crops vary in scale.
   recipe: {
     learningRate: 0.01,
     batch: 256, // 32 on each of 8 GPUs

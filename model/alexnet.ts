@@ -3,14 +3,14 @@
  * 60,965,224 parameters at 1000 classes. Departures:
  * - §3.5 says 224-pixel input, but its 55×55 conv1 output needs 227 without padding: (227 − 11) / 4 + 1.
  * - On the paper's two GPUs a normalisation sees the channels of its own half only; here it sees all.
- * - The authors' code (computerhistory/AlexNet-Source-Code) starts conv3 to conv5 with stddev 0.03 and lets biases learn
- *   twice as fast; the table is the paper's.
+ * - The authors' code (computerhistory/AlexNet-Source-Code) starts conv3 to conv5 with stddev 0.03 and lets biases
+ *   learn twice as fast; the table is the paper's.
  */
 import type { NetworkSpec } from './spec.js';
 
 /**
- * α of §3.3. `printed` is the formula as printed, k + α · Σ a². The authors' code divides α by n = 5 first, and so gave the
- * published numbers: `code`.
+ * α of §3.3. `printed` is the formula as printed, k + α · Σ a². The authors' code divides α by n = 5 first, and so gave
+ * the published numbers: `code`.
  */
 const ALPHA = { printed: 1e-4, code: 1e-4 / 5 };
 

@@ -1,7 +1,7 @@
 /**
- * CaffeNet: BVLC/caffe models/bvlc_reference_caffenet (train_val.prototxt, solver.prototxt), 57.4 % top-1 and 80.4 % top-5
- * right on the centre crop. AlexNet with pooling before normalisation, k = 1 and α divided by the window, and fc6 and fc7
- * started with stddev 0.005. 60,965,224 parameters at 1000 classes.
+ * CaffeNet: BVLC/caffe models/bvlc_reference_caffenet (train_val.prototxt, solver.prototxt), 57.4 % top-1 and 80.4 %
+ * top-5 right on the centre crop. AlexNet with pooling before normalisation, k = 1 and α divided by the window, and fc6
+ * and fc7 started with stddev 0.005. 60,965,224 parameters at 1000 classes.
  */
 import type { NetworkSpec } from './spec.js';
 

@@ -50,7 +50,8 @@ export const CIFAR10_11PCT: NetworkSpec = {
   rows: [
     { type: 'conv', name: 'conv1', channels: 64, kernel: 5, pad: 2, relu: true, stddev: 0.0001, bias: 0 },
     { type: 'maxpool', name: 'pool1', size: 3, stride: 2, pad: 'same' },
-    { type: 'lrn', name: 'rnorm1', depthRadius: 4, bias: 1, alpha: 0.001 / 9, beta: 0.75 }, // scale 0.001, divided by size
+    // scale 0.001, divided by size
+    { type: 'lrn', name: 'rnorm1', depthRadius: 4, bias: 1, alpha: 0.001 / 9, beta: 0.75 },
     { type: 'conv', name: 'conv2', channels: 64, kernel: 5, pad: 2, relu: true, stddev: 0.01, bias: 0 },
     { type: 'lrn', name: 'rnorm2', depthRadius: 4, bias: 1, alpha: 0.001 / 9, beta: 0.75 },
     { type: 'maxpool', name: 'pool2', size: 3, stride: 2, pad: 'same' },

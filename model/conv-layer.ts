@@ -1,6 +1,7 @@
 /**
- * Layer `GroupedConv2D`: convolution with groups and with padding by number, neither of which tfjs's own Conv2D layer has.
- * Weights `kernel`, HWIO [kh, kw, C / groups, channels], and `bias` [channels], both 0 until `network.ts` draws them.
+ * Layer `GroupedConv2D`: convolution with groups and with padding by number, neither of which tfjs's own Conv2D layer
+ * has. Weights `kernel`, HWIO [kh, kw, C / groups, channels], and `bias` [channels], both 0 until `network.ts` draws
+ * them.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';

@@ -1,7 +1,7 @@
 /**
- * Dropout (Krizhevsky et al. 2012, §4.2) with masks drawn from named streams, so that a resumed run sees the same ones. tfjs's
- * own layer with a seed repeats one mask at every step. Inverted: what is kept is divided by 1 − rate in training, where the
- * paper multiplies by it at test time.
+ * Dropout (Krizhevsky et al. 2012, §4.2) with masks drawn from named streams, so that a resumed run sees the same ones.
+ * tfjs's own layer with a seed repeats one mask at every step. Inverted: what is kept is divided by 1 − rate in
+ * training, where the paper multiplies by it at test time.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
@@ -57,8 +57,8 @@ export class SeededDropout extends tfl.layers.Layer {
 tf.serialization.registerClass(SeededDropout);
 
 /**
- * Names the masks of the next step: equal parts give equal masks, call by call. To be called before each training step, e.g.
- * with the run's seed and the step's number.
+ * Names the masks of the next step: equal parts give equal masks, call by call. To be called before each training step,
+ * e.g. with the run's seed and the step's number.
  */
 export function reseedDropout(model: tfl.LayersModel, ...parts: (string | number)[]): void {
   for (const layer of model.layers) {

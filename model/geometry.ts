@@ -1,6 +1,6 @@
 /**
- * From a table to concrete layers: sizes, parameters and multiply-adds by arithmetic alone, without tensors. The builder and the
- * summary share it, so both speak of the same network.
+ * From a table to concrete layers: sizes, parameters and multiply-adds by arithmetic alone, without tensors. The
+ * builder and the summary share it, so both speak of the same network.
  */
 import { ShapeError, UserError } from '../base/errors.js';
 import type { FcRow, LayerRow, LrnChoice, LrnConstants, LrnRow, NetworkSpec, Pad } from './spec.js';
@@ -44,8 +44,8 @@ export function hasLrnChoice({ rows }: NetworkSpec): boolean {
 
 /**
  * The table with the options put in.
- * @throws {UserError} when classes or width are out of range, or `lrn` is given for a network that knows one convention only, or
- *   names a layer that is no response normalisation of it
+ * @throws {UserError} when classes or width are out of range, or `lrn` is given for a network that knows one convention
+ *   only, or names a layer that is no response normalisation of it
  */
 export function concreteRows(spec: NetworkSpec, { classes, width = 1, lrn }: NetworkOptions): ConcreteRow[] {
   if (!Number.isInteger(classes) || classes < 1) {

@@ -1,8 +1,9 @@
 /**
- * Grouped convolution, which tfjs lacks (tensorflow/tfjs#3900): channels in `groups` parts, each convolved with its own part of
- * the kernel (Krizhevsky et al. 2012, §3.5: the kernels of conv2, conv4 and conv5 see one GPU's maps). A backend may register
- * the kernels `GroupedConv2D`, `GroupedConv2DBackpropInput` and `GroupedConv2DBackpropFilter`, with the inputs and attributes
- * given here; on every other backend it is composed of split, conv2d and concat, and its gradient follows.
+ * Grouped convolution, which tfjs lacks (tensorflow/tfjs#3900): channels in `groups` parts, each convolved with its own
+ * part of the kernel (Krizhevsky et al. 2012, §3.5: the kernels of conv2, conv4 and conv5 see one GPU's maps). A
+ * backend may register the kernels `GroupedConv2D`, `GroupedConv2DBackpropInput` and `GroupedConv2DBackpropFilter`,
+ * with the inputs and attributes given here; on every other backend it is composed of split, conv2d and concat, and its
+ * gradient follows.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { ShapeError } from '../base/errors.js';
@@ -57,8 +58,8 @@ function composed(
 }
 
 /**
- * tf.conv2d. tfjs-node has no gradient kernels for padding by number (4.22: "supports only 'valid' and 'same' padding"): there it
- * is `same` if that means the same zeros, else zeros put around x beforehand.
+ * tf.conv2d. tfjs-node has no gradient kernels for padding by number (4.22: "supports only 'valid' and 'same'
+ * padding"): there it is `same` if that means the same zeros, else zeros put around x beforehand.
  */
 function convolved(
   x: tf.Tensor4D,

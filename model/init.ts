@@ -1,7 +1,7 @@
 /**
- * Initial weights (Krizhevsky et al. 2012, §5: normal with mean 0 and stddev 0.01, some biases 1), from streams named by seed
- * and weight. They are drawn once for a new network and are no tfjs initialisers, so that loading a checkpoint draws nothing;
- * tfjs's randomNormal would take more than 10 s for AlexNet's 61 million.
+ * Initial weights (Krizhevsky et al. 2012, §5: normal with mean 0 and stddev 0.01, some biases 1), from streams named
+ * by seed and weight. They are drawn once for a new network and are no tfjs initialisers, so that loading a checkpoint
+ * draws nothing; tfjs's randomNormal would take more than 10 s for AlexNet's 61 million.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';

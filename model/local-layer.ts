@@ -1,7 +1,7 @@
 /**
- * Layer `LocallyConnected2D`: a convolution with stride 1 whose kernel and bias are another at every place (cuda-convnet
- * `local`). Weights `kernel` [places, kh · kw · C, channels], rows in order h, w, c of the window and places row by row, and
- * `bias` [places, channels], both 0 until `network.ts` draws them.
+ * Layer `LocallyConnected2D`: a convolution with stride 1 whose kernel and bias are another at every place
+ * (cuda-convnet `local`). Weights `kernel` [places, kh · kw · C, channels], rows in order h, w, c of the window and
+ * places row by row, and `bias` [places, channels], both 0 until `network.ts` draws them.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';

@@ -18,10 +18,12 @@ export interface BuildOptions extends NetworkOptions {
 }
 
 /**
- * Layers have the table's names, and a layer `flatten` (h, w, c order) stands before the first fully connected one. Weights are
- * `conv1/kernel`, `conv1/bias`, … by `originalName`; if a process builds two networks, tfjs appends `_1` to `name`.
+ * Layers have the table's names, and a layer `flatten` (h, w, c order) stands before the first fully connected one.
+ * Weights are `conv1/kernel`, `conv1/bias`, … by `originalName`; if a process builds two networks, tfjs appends `_1` to
+ * `name`.
  *
- * @returns  a model from `input`, float32 NHWC [N, inputPx, inputPx, 3], the mean image subtracted from 0 … 255, to logits
+ * @returns  a model from `input`, float32 NHWC [N, inputPx, inputPx, 3], the mean image subtracted from 0 … 255, to
+ *   logits
  *           [N, classes]; there is no softmax. Dropout acts under `apply(x, { training: true })` only, see `reseedDropout`
  * @throws {UserError} when an option is out of range
  * @throws {ShapeError} when `width` leaves channels that do not divide into groups

@@ -1,6 +1,6 @@
 /**
- * The form of a network's table: one row a layer, from the image to the logits, with what the source says about its weights
- * and its training. `network.ts` builds a table, `summary.ts` counts it. No TensorFlow.js here.
+ * The form of a network's table: one row a layer, from the image to the logits, with what the source says about its
+ * weights and its training. `network.ts` builds a table, `summary.ts` counts it. No TensorFlow.js here.
  */
 
 export type NetworkName =
@@ -15,8 +15,8 @@ export type NetworkName =
 export type Pad = number | 'valid' | 'same';
 
 /**
- * Standard deviation of a normal distribution with mean 0; or `fan-in`, PyTorch's default: kernel and bias uniform within
- * ± 1 / √(inputs of one output).
+ * Standard deviation of a normal distribution with mean 0; or `fan-in`, PyTorch's default: kernel and bias uniform
+ * within ± 1 / √(inputs of one output).
  */
 export type KernelInit = number | 'fan-in';
 
@@ -31,7 +31,9 @@ export interface LrnConstants {
   beta: number;
 }
 
-/** A reading of α for the whole network, or the constants of each of its response normalisations, by the layer's name. */
+/**
+ * A reading of α for the whole network, or the constants of each of its response normalisations, by the layer's name.
+ */
 export type LrnChoice = LrnConvention | Record<string, LrnConstants>;
 
 interface Weights {
@@ -109,8 +111,8 @@ export interface DropoutRow {
 export type LayerRow = ConvRow | LocalRow | FcRow | PoolRow | LrnRow | WithinMapRow | ActivationRow | DropoutRow;
 
 /**
- * What a training run takes for this network if flags do not say otherwise. Weight decay is meant for kernels; biases do
- * not decay.
+ * What a training run takes for this network if flags do not say otherwise. Weight decay is meant for kernels; biases
+ * do not decay.
  */
 export interface Recipe {
   learningRate: number;
@@ -124,7 +126,9 @@ export interface Recipe {
   biasLearningRateFactor: number;
   /** Passes over the training images. */
   epochs: number;
-  /** `plateau`: rate divided by 10 when the validation error stops improving; `step`: after each epoch of `milestones`. */
+  /**
+   * `plateau`: rate divided by 10 when the validation error stops improving; `step`: after each epoch of `milestones`.
+   */
   schedule: 'plateau' | 'step';
   milestones?: number[];
   /** Windows of `inputPx` at random places of the image, else the centre. */

@@ -1,6 +1,7 @@
 /**
- * Variants of a network, for experiments: what is changed stands in the name, after dots, so that a run, an exported file and a
- * table all say it. `alexnet.no-norm1.no-norm2` has no normalisation, `cifar10-18pct.tanh` has tanh for ReLU.
+ * Variants of a network, for experiments: what is changed stands in the name, after dots, so that a run, an exported
+ * file and a table all say it. `alexnet.no-norm1.no-norm2` has no normalisation, `cifar10-18pct.tanh` has tanh for
+ * ReLU.
  */
 import { UserError } from '../base/errors.js';
 import type { LayerRow, NetworkName, NetworkSpec } from './spec.js';

@@ -1,6 +1,7 @@
 /**
  * The kernel with which a 1×1 convolution sums over the window of a response normalisation.
- * @returns [C, C]: row c holds `value` from channel c − ⌊(size − 1)/2⌋ to c + ⌈(size − 1)/2⌉, as ONNX defines the window
+ * @returns [C, C]: row c holds `value` from channel c − ⌊(size − 1)/2⌋ to c + ⌈(size − 1)/2⌉, as ONNX defines the
+ *   window
  */
 export function bandMatrix(channels: number, size: number, value: number): Float32Array {
   const matrix = new Float32Array(channels * channels);

@@ -1,6 +1,7 @@
 /**
- * The ONNX graph under construction. Nodes are pure: asking twice for the same operator on the same inputs gives the same value, so
- * rules may recompute what another rule needed (the pooling gradient asks for `MaxPool` again) and pay nothing.
+ * The ONNX graph under construction. Nodes are pure: asking twice for the same operator on the same inputs gives the
+ * same value, so rules may recompute what another rule needed (the pooling gradient asks for `MaxPool` again) and pay
+ * nothing.
  */
 import { textOf } from './kernel-call.js';
 import {
@@ -36,7 +37,10 @@ export interface Constant {
   readonly weight?: object;
   readonly dtype: ElementType;
   readonly dims: readonly number[];
-  /** A function where the values are made from others: called when they are needed, so that large ones are never held twice. */
+  /**
+   * A function where the values are made from others: called when they are needed, so that large ones are never held
+   * twice.
+   */
   readonly data: Numbers | (() => Numbers);
 }
 
@@ -263,7 +267,9 @@ export class Graph {
     return this.originals.get(value.name) ?? value;
   }
 
-  /** Same elements, tfjs order, other shape. Chains collapse; a leading axis that stays is written 0 and remains free. */
+  /**
+   * Same elements, tfjs order, other shape. Chains collapse; a leading axis that stays is written 0 and remains free.
+   */
   reshape(value: Value, shape: readonly number[]): Value {
     const base = value.reshapedFrom ?? value;
     if (base.shape.length === shape.length && base.shape.every((length, axis) => length === shape[axis])) return base;
@@ -273,7 +279,10 @@ export class Graph {
     return { ...this.reshaped(plain, shape), reshapedFrom: base };
   }
 
-  /** Same elements in the same order in memory, from where they had another shape last. A leading length that stays is written 0. */
+  /**
+   * Same elements in the same order in memory, from where they had another shape last. A leading length that stays is
+   * written 0.
+   */
   private reshaped(value: Value, dims: readonly number[]): Value {
     const before = this.producer(value);
     const source = before?.op === 'Reshape' ? before.inputs[0]! : value;

@@ -1,5 +1,6 @@
 /**
- * A tfjs program as data: the kernel calls it made, in order. Recorded by the lazy backend; lowered to ONNX for a file or a session.
+ * A tfjs program as data: the kernel calls it made, in order. Recorded by the lazy backend; lowered to ONNX for a file
+ * or a session.
  */
 import type { Layout, TensorData } from './layout.js';
 
@@ -12,7 +13,10 @@ export interface TensorSpec {
   readonly dtype: DType;
 }
 
-/** A tensor that a kernel call reads: an earlier call's output, or a leaf (`source` undefined) with data or fed from outside. */
+/**
+ * A tensor that a kernel call reads: an earlier call's output, or a leaf (`source` undefined) with data or fed from
+ * outside.
+ */
 export interface Operand extends TensorSpec {
   readonly source?: { readonly call: KernelCall; readonly output: number };
   /** Order of a leaf's axes in memory. */

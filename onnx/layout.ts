@@ -1,6 +1,6 @@
 /**
- * Layouts. tfjs is channels-last (NHWC, kernels HWIO), ONNX channels-first (NCHW, OIHW). A value keeps tfjs's shape and carries
- * the order in which its axes lie in memory; all transposing of numbers on the host happens here.
+ * Layouts. tfjs is channels-last (NHWC, kernels HWIO), ONNX channels-first (NCHW, OIHW). A value keeps tfjs's shape and
+ * carries the order in which its axes lie in memory; all transposing of numbers on the host happens here.
  */
 
 /** Memory axis i is tensor axis layout[i]. The identity is tfjs's own order. */

@@ -1,4 +1,7 @@
-/** Prepares this process for onnxruntime-node and loads it: without telemetry, and with an error for people if it has no binary. */
+/**
+ * Prepares this process for onnxruntime-node and loads it: without telemetry, and with an error for people if it has no
+ * binary.
+ */
 import { createRequire } from 'node:module';
 import { isMainThread } from 'node:worker_threads';
 import { UserError } from '../base/errors.js';
@@ -10,8 +13,8 @@ const BINARIES = 'Linux with glibc (x64, arm64), macOS on Apple silicon and Wind
 const require = createRequire(import.meta.url);
 
 /**
- * onnxruntime 1.30 for Linux and macOS reads the variable before its first session; its JavaScript API has no switch. A variable that is
- * set already is left as it is; an empty one counts as not set.
+ * onnxruntime 1.30 for Linux and macOS reads the variable before its first session; its JavaScript API has no switch. A
+ * variable that is set already is left as it is; an empty one counts as not set.
  */
 function disableTelemetry(): void {
   if (process.env[NO_TELEMETRY]) return;

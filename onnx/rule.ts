@@ -6,13 +6,16 @@ import type { TensorData } from './layout.js';
 export interface Rule {
   /** Lowest ONNX operator set whose meaning the nodes rely on. */
   readonly since: number;
-  /** tfjs's input names, in the order `outputs` and `lower` get them; a trailing `?` marks one that may be absent; `*` takes a list. */
+  /**
+   * tfjs's input names, in the order `outputs` and `lower` get them; a trailing `?` marks one that may be absent; `*`
+   * takes a list.
+   */
   readonly inputs: readonly string[] | '*';
   /** Why the rule cannot take these arguments; the call is then delegated to the cpu backend and counted. */
   readonly refuses?: (inputs: TensorSpec[], attrs: Attrs) => string | undefined;
   /**
-   * Why it cannot take these values, for kernels that throw because of a value. `values` are an input's, in tfjs's order, computed
-   * now if they are pending. Not asked while a program is traced.
+   * Why it cannot take these values, for kernels that throw because of a value. `values` are an input's, in tfjs's
+   * order, computed now if they are pending. Not asked while a program is traced.
    */
   readonly refusesValues?: (
     values: (input: number) => TensorData,

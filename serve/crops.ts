@@ -12,7 +12,9 @@ export interface NamedCrop extends Crop {
 
 const CORNERS = ['top left', 'top right', 'bottom left', 'bottom right'];
 
-/** In the order of the model's rows; undefined for a file whose number of crops is not that of any cutting known here. */
+/**
+ * In the order of the model's rows; undefined for a file whose number of crops is not that of any cutting known here.
+ */
 export function namedCrops({
   crops,
   imagePx,

@@ -1,8 +1,8 @@
 import type { Response } from 'express';
 
 /**
- * Every error that a request can be answered with: the code clients may rely on, the HTTP status and the message that stands where
- * the case has nothing more exact to say. Status codes are decided here and nowhere else.
+ * Every error that a request can be answered with: the code clients may rely on, the HTTP status and the message that
+ * stands where the case has nothing more exact to say. Status codes are decided here and nowhere else.
  */
 export const ERRORS = {
   BAD_REQUEST: { status: 400, message: 'the request is malformed' },
@@ -65,8 +65,8 @@ export class RequestError extends Error {
 }
 
 /**
- * What a request is answered with after `error`, whose headers are set here unless they are on their way; faults of ours are logged. Every protocol writes its body
- * itself.
+ * What a request is answered with after `error`, whose headers are set here unless they are on their way; faults of
+ * ours are logged. Every protocol writes its body itself.
  */
 export function requestError(error: unknown, response: Response, log: (line: string) => void): RequestError {
   const known = error instanceof RequestError ? error : new RequestError(codeOf(error));

@@ -1,6 +1,6 @@
 /**
- * The server as a library. `createServer(options).start()` listens and forks the inference process; `createApp(deps)` is the bare Express
- * application; `openClassifier(options)` classifies in this process, without a server.
+ * The server as a library. `createServer(options).start()` listens and forks the inference process; `createApp(deps)`
+ * is the bare Express application; `openClassifier(options)` classifies in this process, without a server.
  */
 
 export type { Provider } from '../onnx/backend/provider.js';

@@ -1,4 +1,7 @@
-/** What the server says while it runs: lines for people, or JSON for machines that collect it. Never an image, nor anything of one. */
+/**
+ * What the server says while it runs: lines for people, or JSON for machines that collect it. Never an image, nor
+ * anything of one.
+ */
 import { pino } from 'pino';
 
 export type Level = 'info' | 'warn' | 'error';

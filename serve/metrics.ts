@@ -1,6 +1,7 @@
 /**
- * What the server counts, for Prometheus: HTTP requests in base units, the line of images, and inference under Triton's names
- * (`nv_inference_*`), so that its dashboards and autoscalers work here too. Labels are bounded: routes as written in the code, never paths.
+ * What the server counts, for Prometheus: HTTP requests in base units, the line of images, and inference under Triton's
+ * names (`nv_inference_*`), so that its dashboards and autoscalers work here too. Labels are bounded: routes as written
+ * in the code, never paths.
  */
 import type { RequestHandler } from 'express';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';

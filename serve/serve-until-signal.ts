@@ -7,8 +7,8 @@ import type { ImageServer } from './server.js';
 export const DRAIN_MS = 30_000;
 
 /**
- * Returns after the first signal to end, once the images in line are answered. A second signal, or 30 s, end the process at once
- * with a code that is not 0.
+ * Returns after the first signal to end, once the images in line are answered. A second signal, or 30 s, end the
+ * process at once with a code that is not 0.
  */
 export async function serveUntilSignal(server: ImageServer, log: Log): Promise<void> {
   let stopped: Promise<void> | undefined;

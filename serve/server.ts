@@ -148,8 +148,8 @@ export class ImageServer {
   }
 
   /**
-   * Takes no more images, answers those it has, then closes. Until then the port stays open, so that probes and clients learn it
-   * from a 503.
+   * Takes no more images, answers those it has, then closes. Until then the port stays open, so that probes and clients
+   * learn it from a 503.
    */
   async stop(): Promise<void> {
     this.stopping = true;

@@ -68,7 +68,10 @@ const ARRAYS = {
   FP64: Float64Array,
 } as const;
 
-/** A typed array of its own over a copy of `bytes`, which may lie anywhere in a larger buffer; float16 stays as its bits. */
+/**
+ * A typed array of its own over a copy of `bytes`, which may lie anywhere in a larger buffer; float16 stays as its
+ * bits.
+ */
 export function numbersOf(datatype: Datatype, bytes: Uint8Array): Numbers {
   return new ARRAYS[datatype](Uint8Array.from(bytes).buffer) as Numbers;
 }

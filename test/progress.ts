@@ -1,4 +1,6 @@
-/** Which test files run and for how long: one line that is rewritten on a terminal, a line every half minute elsewhere. */
+/**
+ * Which test files run and for how long: one line that is rewritten on a terminal, a line every half minute elsewhere.
+ */
 import { basename } from 'node:path';
 
 const ERASE = '\r\x1b[K';

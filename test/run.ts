@@ -1,7 +1,8 @@
 /**
- * Runs the compiled test files with Node's own runner, each in a process of its own, and closes with `N passed, N failed`.
- * Files named *.slow.test.js run only with --slow. Other arguments select files by a part of their path.
- * Prints what runs and how long it has taken, failures in full, and why tests were skipped; --verbose prints every test.
+ * Runs the compiled test files with Node's own runner, each in a process of its own, and closes with `N passed, N
+ * failed`. Files named *.slow.test.js run only with --slow. Other arguments select files by a part of their path.
+ * Prints what runs and how long it has taken, failures in full, and why tests were skipped; --verbose prints every
+ * test.
  */
 import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -36,7 +37,8 @@ const stderr = new Map<string, string>();
 // Suites and the per-file wrappers report as tests too: count the leaves only.
 const isLeaf = (details: { type?: string }, name: string) => details.type !== 'suite' && !files.includes(name);
 
-// One more than processors, because many tests wait for processes that they start; not in CI, where speed matters less than calm.
+// One more than processors, because many tests wait for processes that they start; not in CI, where speed matters less
+// than calm.
 const concurrency = availableParallelism() + (process.env.CI ? 0 : 1);
 const stream = run({ files, concurrency, timeout: slow ? 3_600_000 : 240_000 });
 stream.on('test:dequeue', ({ name }) => {

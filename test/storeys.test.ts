@@ -1,6 +1,6 @@
 /**
- * The floor plan: a folder imports only from those below it, and no file imports one that imports it. Types count. Compiled files are not enough,
- * since types are gone from them: the sources are read, where they are present.
+ * The floor plan: a folder imports only from those below it, and no file imports one that imports it. Types count.
+ * Compiled files are not enough, since types are gone from them: the sources are read, where they are present.
  */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';

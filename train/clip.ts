@@ -1,4 +1,7 @@
-/** Gradient clipping by the norm over all weights together (Pascanu, Mikolov, Bengio 2013, algorithm 1). Not in the AlexNet paper. */
+/**
+ * Gradient clipping by the norm over all weights together (Pascanu, Mikolov, Bengio 2013, algorithm 1). Not in the
+ * AlexNet paper.
+ */
 import * as tf from '@tensorflow/tfjs-core';
 
 /**

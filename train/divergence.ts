@@ -1,7 +1,7 @@
 /**
- * Tells when training is beyond hope. NaN is; so is a loss that for WINDOW steps and WINDOW more was above three times that of guessing
- * with equal probabilities, ln(classes), and was higher in the later ones: a network that ignores its images does better. One that
- * peaks after a start at a high rate does not stay there for so long, and falls.
+ * Tells when training is beyond hope. NaN is; so is a loss that for WINDOW steps and WINDOW more was above three times
+ * that of guessing with equal probabilities, ln(classes), and was higher in the later ones: a network that ignores its
+ * images does better. One that peaks after a start at a high rate does not stay there for so long, and falls.
  */
 
 import { UserError } from '../base/errors.js';

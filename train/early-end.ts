@@ -1,4 +1,7 @@
-/** When a run is over before its last epoch. Told from the checkpoint's state alone, so a resumed run ends at the same epoch. */
+/**
+ * When a run is over before its last epoch. Told from the checkpoint's state alone, so a resumed run ends at the same
+ * epoch.
+ */
 import type { RunState } from './run/checkpoint.js';
 import type { Settings } from './settings/config.js';
 

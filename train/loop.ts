@@ -1,6 +1,7 @@
 /**
- * The training loop, read top to bottom: steps of an epoch, validation, schedule, checkpoints. It continues from any step of an
- * earlier run bit for bit, since order, crops and dropout are drawn from streams named by seed, epoch and step.
+ * The training loop, read top to bottom: steps of an epoch, validation, schedule, checkpoints. It continues from any
+ * step of an earlier run bit for bit, since order, crops and dropout are drawn from streams named by seed, epoch and
+ * step.
  */
 
 import { setImmediate } from 'node:timers/promises';
@@ -49,7 +50,8 @@ export interface TrainResult {
 
 /**
  * Trains to the end of the run, or until interrupted.
- * @throws {DivergedError} when the loss or a weight is no longer finite, or the loss beyond hope (`divergence.ts`); names step, learning rate and the last good checkpoint
+ * @throws {DivergedError} when the loss or a weight is no longer finite, or the loss beyond hope (`divergence.ts`);
+ *   names step, learning rate and the last good checkpoint
  * @throws {UserError} when the disk is full, or an image cannot be loaded: then the steps before it are saved
  */
 export async function train(training: Training): Promise<TrainResult> {
@@ -160,7 +162,10 @@ class Loop {
     this.epochOfLast = this.state.epoch;
   }
 
-  /** Errors on the validation images, one centre crop each, every process of a job its part of them; null when interrupted. */
+  /**
+   * Errors on the validation images, one centre crop each, every process of a job its part of them; null when
+   * interrupted.
+   */
   private async validate(): Promise<Evaluation | null> {
     const { dataset, progress, interrupt } = this.training;
     const started = performance.now();
@@ -247,7 +252,10 @@ class Loop {
     this.savedAt = Date.now();
   }
 
-  /** An error that ends the run as the person at it should read it; what was computed before an image that cannot be loaded is saved. */
+  /**
+   * An error that ends the run as the person at it should read it; what was computed before an image that cannot be
+   * loaded is saved.
+   */
   async failed(error: unknown): Promise<unknown> {
     const { run } = this.training;
     const { trainer, group } = this;
@@ -285,7 +293,10 @@ class Loop {
     return this.state.epoch * this.trainer.stepsPerEpoch + this.state.position;
   }
 
-  /** Steps as this number of steps an epoch counts them, and seconds to the last epoch's end; validation counts once it was timed. */
+  /**
+   * Steps as this number of steps an epoch counts them, and seconds to the last epoch's end; validation counts once it
+   * was timed.
+   */
   private remaining(): { step: number; steps: number; etaSeconds: number } {
     const { state, trainer } = this;
     const epochs = this.training.run.config.epochs;

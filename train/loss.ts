@@ -1,10 +1,13 @@
-/** Softmax cross-entropy (Krizhevsky et al. 2012, §3: "multinomial logistic regression") and the number of right answers. */
+/**
+ * Softmax cross-entropy (Krizhevsky et al. 2012, §3: "multinomial logistic regression") and the number of right
+ * answers.
+ */
 import * as tf from '@tensorflow/tfjs-core';
 
 /**
- * Mean over the batch of −log softmax(logits)[label], or of that times the image's weight: Σ_i w_i ℓ_i / N. Divided by the number of images
- * and not, as PyTorch does, by the batch's Σ w_i: weights whose mean over the training images is 1 (`data/class-weights.ts`) thus count as much
- * in every batch, and micro-batches add up to the batch.
+ * Mean over the batch of −log softmax(logits)[label], or of that times the image's weight: Σ_i w_i ℓ_i / N. Divided by
+ * the number of images and not, as PyTorch does, by the batch's Σ w_i: weights whose mean over the training images is 1
+ * (`data/class-weights.ts`) thus count as much in every batch, and micro-batches add up to the batch.
  *
  * @param logits   float32 [N, classes]
  * @param labels   int32 [N], 0 … classes − 1

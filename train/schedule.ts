@@ -1,7 +1,7 @@
 /**
- * Learning-rate schedules. The paper (Krizhevsky et al. 2012, §5): divide by 10 when the validation error stops improving,
- * "reduced three times prior to termination": `plateau`. All are functions of settings, step and a small state that the
- * checkpoint keeps.
+ * Learning-rate schedules. The paper (Krizhevsky et al. 2012, §5): divide by 10 when the validation error stops
+ * improving, "reduced three times prior to termination": `plateau`. All are functions of settings, step and a small
+ * state that the checkpoint keeps.
  */
 import type { Settings } from './settings/config.js';
 

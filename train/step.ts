@@ -1,7 +1,7 @@
 /**
- * One training step: loss and gradients of a batch, then one update. Written for a backend that computes lazily: the step
- * is queued whole and run by the one read of its report at the end. With micro-batches each one is run before the next is
- * queued, so that memory holds the activations of one only.
+ * One training step: loss and gradients of a batch, then one update. Written for a backend that computes lazily: the
+ * step is queued whole and run by the one read of its report at the end. With micro-batches each one is run before the
+ * next is queued, so that memory holds the activations of one only.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
@@ -62,7 +62,10 @@ export class TrainingStep {
     tf.dispose(this.sums);
   }
 
-  /** Of this batch's share in a batch of `images`: gradients by variable name, some the variables `sums`, and [share · loss, number right]. */
+  /**
+   * Of this batch's share in a batch of `images`: gradients by variable name, some the variables `sums`, and [share ·
+   * loss, number right].
+   */
   private gradientsOf(batch: Batch, images: number): Gradients {
     const own = batch.labels.length;
     if (own === 0) return this.none();
@@ -98,7 +101,10 @@ export class TrainingStep {
     return { gradients: this.sums, report: tf.addN(reports) };
   }
 
-  /** sums ← sums + gradients; at the first micro-batch sums · 0 + gradients, fed as data so that every micro-batch is the same graph. */
+  /**
+   * sums ← sums + gradients; at the first micro-batch sums · 0 + gradients, fed as data so that every micro-batch is
+   * the same graph.
+   */
   private accumulate(gradients: tf.NamedTensorMap, first: boolean): void {
     const keep = tf.scalar(first ? 0 : 1);
     for (const [name, gradient] of Object.entries(gradients)) {

@@ -1,4 +1,7 @@
-/** Images a second over training steps alone: without validation, saving, and the first steps, which compile and map memory. */
+/**
+ * Images a second over training steps alone: without validation, saving, and the first steps, which compile and map
+ * memory.
+ */
 
 const WARM_UP_STEPS = 2;
 

@@ -1,4 +1,6 @@
-/** One update after another of a network from the images of a data set: what the loop, `find-lr` and `--dry-run` share. */
+/**
+ * One update after another of a network from the images of a data set: what the loop, `find-lr` and `--dry-run` share.
+ */
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { centreCrop } from '../base/crops.js';
 import { UserError } from '../base/errors.js';

@@ -1,4 +1,7 @@
-/** Ctrl-C, SIGTERM and a closed terminal: the first asks the loop to finish its step and save, a second ends the process at once. */
+/**
+ * Ctrl-C, SIGTERM and a closed terminal: the first asks the loop to finish its step and save, a second ends the process
+ * at once.
+ */
 import { exitCodeOf, onStopSignal, type StopSignal } from './stop-signals.js';
 
 /** The signal that came, if one did. */

@@ -6,8 +6,9 @@ import { isatty } from 'node:tty';
 let known: boolean | undefined;
 
 /**
- * Whether `nohup`, or a script under it, started this process. Node resets the disposition that nohup set, before any JavaScript runs, so
- * this looks at what nohup leaves besides: its name as the shell's last command, a stdin that cannot be read, a parent that ignores SIGHUP.
+ * Whether `nohup`, or a script under it, started this process. Node resets the disposition that nohup set, before any
+ * JavaScript runs, so this looks at what nohup leaves besides: its name as the shell's last command, a stdin that
+ * cannot be read, a parent that ignores SIGHUP.
  */
 export function startedByNohup(): boolean {
   // nohup leaves no terminal to write to.

@@ -1,10 +1,16 @@
-/** The npm process that started this one: `npx alexnet`, `npm run`. Killed, it leaves its child running without a signal. */
+/**
+ * The npm process that started this one: `npx alexnet`, `npm run`. Killed, it leaves its child running without a
+ * signal.
+ */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
 const POLL_MS = 500;
 
-/** Its process number; undefined if npm did not start this process itself, or in order to leave it running in the background. */
+/**
+ * Its process number; undefined if npm did not start this process itself, or in order to leave it running in the
+ * background.
+ */
 export function findLauncher(): number | undefined {
   const { npm_command, npm_lifecycle_script = '' } = process.env;
   if (npm_command === undefined || process.platform === 'win32' || /(?<![&>])&(?![&>])/.test(npm_lifecycle_script))

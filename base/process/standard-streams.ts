@@ -1,4 +1,7 @@
-/** stdout and stderr whose reader may go away: `alexnet train 2>&1 | tee log` after Ctrl-C, `| head -1`, a closed terminal. */
+/**
+ * stdout and stderr whose reader may go away: `alexnet train 2>&1 | tee log` after Ctrl-C, `| head -1`, a closed
+ * terminal.
+ */
 import { closeSync } from 'node:fs';
 import { isatty } from 'node:tty';
 
@@ -6,8 +9,8 @@ import { isatty } from 'node:tty';
 const GONE = ['EPIPE', 'EOF', 'EIO'];
 
 /**
- * From now on lines that nobody can read are dropped, and the command continues: its files are what matters. Only results that a full disk
- * keeps from stdout make it end with 1.
+ * From now on lines that nobody can read are dropped, and the command continues: its files are what matters. Only
+ * results that a full disk keeps from stdout make it end with 1.
  */
 export function outliveReaders(): void {
   process.stderr.on('error', () => undefined);

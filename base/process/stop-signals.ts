@@ -7,7 +7,10 @@ import { findLauncher, watch } from './npm-launcher.js';
 export const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGBREAK'] as const;
 export type StopSignal = (typeof STOP_SIGNALS)[number];
 
-/** npm passes a signal on that its child has had from the terminal already; this soon after the first it is not a second one. */
+/**
+ * npm passes a signal on that its child has had from the terminal already; this soon after the first it is not a second
+ * one.
+ */
 const COPY_MS = 1000;
 
 /** The exit code that shells give a process ended by the signal. */

@@ -1,6 +1,7 @@
 /**
- * Bundles the page (serve/page) into dist/serve/page: the document, and assets whose names hold their hash. Runs at build time alone, and so
- * may take what the server must not: the drawings of the embedded data set, rendered as samples.
+ * Bundles the page (serve/page) into dist/serve/page: the document, and assets whose names hold their hash. Runs at
+ * build time alone, and so may take what the server must not: the drawings of the embedded data set, rendered as
+ * samples.
  */
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';

@@ -1,6 +1,6 @@
 /**
- * Copies the parts of Swagger UI that `/docs` serves into dist/serve/docs, with their licences. As a dependency, swagger-ui-dist would bring an
- * install script that reports every installation to its makers (@scarf/scarf).
+ * Copies the parts of Swagger UI that `/docs` serves into dist/serve/docs, with their licences. As a dependency,
+ * swagger-ui-dist would bring an install script that reports every installation to its makers (@scarf/scarf).
  */
 import { copyFile, mkdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';

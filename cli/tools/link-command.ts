@@ -1,6 +1,7 @@
 /**
- * Makes the built command executable, and gives a clone the `node_modules/.bin/alexnet` that npm gives to projects that install the package: for
- * supervisors, and because npx's first call in a clone sets up a project of its own, which takes a minute. Windows would need a shim.
+ * Makes the built command executable, and gives a clone the `node_modules/.bin/alexnet` that npm gives to projects that
+ * install the package: for supervisors, and because npx's first call in a clone sets up a project of its own, which
+ * takes a minute. Windows would need a shim.
  */
 import { chmodSync, existsSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * A structural check of ONNX models, for what onnxruntime does not refuse and other programs do: names, order, types and lengths,
- * operators and attributes that the file's operator set has not.
+ * A structural check of ONNX models, for what onnxruntime does not refuse and other programs do: names, order, types
+ * and lengths, operators and attributes that the file's operator set has not.
  */
 import onnxProto from 'onnx-proto';
 import { isExternal } from '../../onnx/file/external-data.js';

@@ -57,8 +57,8 @@ export async function compareWithNetwork(
 }
 
 /**
- * The logits of one centre crop on the active backend and on tfjs's own cpu backend, which shares no code with the exporter: shows that
- * what the file is compared with is right itself. One crop, because that backend is slow.
+ * The logits of one centre crop on the active backend and on tfjs's own cpu backend, which shares no code with the
+ * exporter: shows that what the file is compared with is right itself. One crop, because that backend is slow.
  * @throws {UserError} if an output is not finite
  */
 export async function checkOnCpu(model: tfl.LayersModel, geometry: ImageHead, image: Uint8Array): Promise<Difference> {

@@ -1,4 +1,6 @@
-/** Compares a written file in onnxruntime with the program it came from, on tfjs's own cpu backend: no code in common. */
+/**
+ * Compares a written file in onnxruntime with the program it came from, on tfjs's own cpu backend: no code in common.
+ */
 import * as tf from '@tensorflow/tfjs-core';
 import { random } from '../../base/random.js';
 import { newArray } from '../../onnx/backend/buffer-pool.js';

@@ -2,7 +2,8 @@
 import * as ort from '../../onnx/onnxruntime.js';
 
 /**
- * Refuses a file in which a stated shape or type is another than onnxruntime infers. Without an arena: what a run took is given back.
+ * Refuses a file in which a stated shape or type is another than onnxruntime infers. Without an arena: what a run took
+ * is given back.
  */
 export function openStrict(model: string | Uint8Array): Promise<ort.InferenceSession> {
   const options: ort.InferenceSession.SessionOptions = {

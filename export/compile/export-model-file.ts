@@ -28,7 +28,8 @@ export interface ExportFileRequest extends WriteRequest, ImageRequest {
 }
 
 /**
- * @throws {UserError} when the model cannot be read or exported, the file cannot be written, or it does not compute what tfjs does
+ * @throws {UserError} when the model cannot be read or exported, the file cannot be written, or it does not compute
+ *   what tfjs does
  */
 export async function exportModelFile(request: ExportFileRequest, note: (line: string) => void): Promise<WriteReport> {
   const { opset, lrn, layout, batch } = request;

@@ -23,7 +23,9 @@ export type Layouts = (typeof LAYOUTS)[number];
 export interface OnnxOptions {
   /** Arguments of a function. The first axis is free if it is null. */
   inputs?: readonly InputSpec[];
-  /** Shapes of a model's inputs in place of its own, by name; '' is the only input. For axes that the model leaves free. */
+  /**
+   * Shapes of a model's inputs in place of its own, by name; '' is the only input. For axes that the model leaves free.
+   */
   inputShapes?: Readonly<Record<string, InputSpec['shape']>>;
   /** Names of the results; default: the model's, or `output`, `output1`, … */
   outputNames?: readonly string[];
@@ -45,10 +47,11 @@ export interface OnnxOptions {
 const NHWC_OF_NCHW: Layout = [0, 2, 3, 1];
 
 /**
- * Exports what `model.predict` computes. Equal models give equal bytes; the model is left as it was. The active backend becomes
- * `onnxruntime`.
+ * Exports what `model.predict` computes. Equal models give equal bytes; the model is left as it was. The active backend
+ * becomes `onnxruntime`.
  * @param model  a layers model, a graph model, or a function of tensors together with `options.inputs`
- * @throws {UserError} naming every kernel without a lowering rule; also if the graph depends on data, or if an axis other than the first
+ * @throws {UserError} naming every kernel without a lowering rule; also if the graph depends on data, or if an axis
+ *   other than the first
  *                     is free
  */
 export async function exportOnnx(

@@ -1,6 +1,7 @@
 /**
- * Frees the batch axis of a program that was lowered for two batch sizes. What is the same in both holds for every size; what differs is
- * written as a function of the size, or is an error: nothing is guessed from a number that looks like the batch.
+ * Frees the batch axis of a program that was lowered for two batch sizes. What is the same in both holds for every
+ * size; what differs is written as a function of the size, or is an error: nothing is guessed from a number that looks
+ * like the batch.
  */
 import { UserError } from '../../base/errors.js';
 import { type Constant, type Graph, type GraphNode, type Value, valuesOf } from '../../onnx/graph.js';
@@ -104,7 +105,9 @@ class BatchFreer {
     return free;
   }
 
-  /** Lengths that follow the batch. A `Reshape` infers one of them; elsewhere they are computed from the input's shape. */
+  /**
+   * Lengths that follow the batch. A `Reshape` infers one of them; elsewhere they are computed from the input's shape.
+   */
   private freeLengths(node: GraphNode, at: number, now: ArrayLike<number>, then: ArrayLike<number>): Value | undefined {
     const linear = Array.from(now, (length, i) => this.linear(length, then[i]));
     if (!linear.every((length) => length !== undefined)) return undefined;
@@ -129,7 +132,10 @@ class BatchFreer {
     });
   }
 
-  /** A stored tensor with the same row for every image of the batch, e.g. a recurrent layer's initial state: one row, expanded. */
+  /**
+   * A stored tensor with the same row for every image of the batch, e.g. a recurrent layer's initial state: one row,
+   * expanded.
+   */
   private freeRows(value: Value, now: Constant, then: Constant): Value | undefined {
     const free = now.dims.map((length, axis) => this.linear(length, then.dims[axis]));
     if (now.dims.length !== then.dims.length || !free.every((length) => length !== undefined)) return undefined;

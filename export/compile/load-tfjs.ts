@@ -1,4 +1,7 @@
-/** Reads a TensorFlow.js model from files: `model.json` with its weight shards next to it, as the converter and `model.save` write it. */
+/**
+ * Reads a TensorFlow.js model from files: `model.json` with its weight shards next to it, as the converter and
+ * `model.save` write it.
+ */
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type GraphModel, loadGraphModel } from '@tensorflow/tfjs-converter';
@@ -12,7 +15,8 @@ const STORED_BYTES: Record<string, number> = { float32: 4, int32: 4, bool: 1, ui
 
 /**
  * @param path  of a `model.json` in format `layers-model`
- * @throws {UserError} if a file is missing, damaged, cut short or of the other format, and for layers that are not registered
+ * @throws {UserError} if a file is missing, damaged, cut short or of the other format, and for layers that are not
+ *   registered
  */
 export async function loadLayersModelFile(path: string): Promise<tfl.LayersModel> {
   const artifacts = await readArtifacts(path, 'layers-model', '--graph-model');
@@ -33,7 +37,8 @@ export async function loadLayersModelFile(path: string): Promise<tfl.LayersModel
 
 /**
  * @param path  of a `model.json` in format `graph-model`
- * @throws {UserError} if a file is missing, damaged, cut short or of the other format, and for operators the converter does not know
+ * @throws {UserError} if a file is missing, damaged, cut short or of the other format, and for operators the converter
+ *   does not know
  */
 export async function loadGraphModelFile(path: string): Promise<GraphModel> {
   const artifacts = await readArtifacts(path, 'graph-model', '--layers-model');

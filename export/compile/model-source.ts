@@ -93,8 +93,8 @@ function numeric(dtype: tf.DataType, input: string): DType {
 }
 
 /**
- * Makes the kernel calls of a graph model carry the name of the node that made them. The converter's executor looks at a node's
- * `category` just before it computes it, and offers no other hook.
+ * Makes the kernel calls of a graph model carry the name of the node that made them. The converter's executor looks at
+ * a node's `category` just before it computes it, and offers no other hook.
  */
 function labelNodes(model: GraphModel): void {
   const { graph } = (model as unknown as { executor: { graph: { nodes: Record<string, { category: string }> } } })

@@ -1,6 +1,6 @@
 /**
- * Names in exported files: the value a layer ends with is named after the layer, what leads to it `layer.operator`, and a stored tensor
- * as the weight it came from, so that one search finds a tensor in code, checkpoint and graph.
+ * Names in exported files: the value a layer ends with is named after the layer, what leads to it `layer.operator`, and
+ * a stored tensor as the weight it came from, so that one search finds a tensor in code, checkpoint and graph.
  */
 import type { Constant, GraphNode, Value } from '../../onnx/graph.js';
 

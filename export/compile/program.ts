@@ -1,6 +1,6 @@
 /**
- * From a tensor program to the parts of a model file: traced for two batch sizes, lowered, its batch axis freed, constants folded,
- * values named.
+ * From a tensor program to the parts of a model file: traced for two batch sizes, lowered, its batch axis freed,
+ * constants folded, values named.
  */
 
 import { allFinite } from '../../base/all-finite.js';
@@ -19,8 +19,8 @@ import type { Trace } from './trace.js';
 export const OPSETS = { lowest: 13, highest: 22, default: 13 } as const;
 
 /**
- * Batch sizes that programs are traced with where the axis is to be free. Not 1: an axis of length 1 moves without a `Transpose`. Primes
- * that few layers have as a length, so that nothing is equal by accident in one of the two graphs.
+ * Batch sizes that programs are traced with where the axis is to be free. Not 1: an axis of length 1 moves without a
+ * `Transpose`. Primes that few layers have as a length, so that nothing is equal by accident in one of the two graphs.
  */
 const TRACED_BATCHES = [53, 59] as const;
 
@@ -49,7 +49,8 @@ export type ProgramParts = Pick<
 >;
 
 /**
- * @throws {UserError} naming all kernels that have no lowering rule, or none at this operator set; also if the graph depends on data or on
+ * @throws {UserError} naming all kernels that have no lowering rule, or none at this operator set; also if the graph
+ *   depends on data or on
  *                     the number of rows; for an operator set out of range
  */
 export async function compileProgram(program: Program): Promise<ProgramParts> {

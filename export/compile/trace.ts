@@ -1,6 +1,6 @@
 /**
- * Runs a tensor program without numbers and keeps the kernel calls it made. Works on the backend `onnxruntime`, which records calls
- * anyway; here nothing is computed that depends on an input, and reading such a value is an error.
+ * Runs a tensor program without numbers and keeps the kernel calls it made. Works on the backend `onnxruntime`, which
+ * records calls anyway; here nothing is computed that depends on an input, and reading such a value is an error.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
@@ -20,8 +20,10 @@ export interface Trace {
 
 /**
  * @param run     any function of tensors; called once, inside `tf.tidy`
- * @param inputs  shapes and types of its arguments; values that depend on other lengths than the batch's are fixed by these
- * @throws {UserError} if the program reads a value, so that its graph would depend on data, or if kernels have no lowering
+ * @param inputs  shapes and types of its arguments; values that depend on other lengths than the batch's are fixed by
+ *   these
+ * @throws {UserError} if the program reads a value, so that its graph would depend on data, or if kernels have no
+ *   lowering
  *                     rule: all of them are named, with the layers that call them
  */
 export async function trace(run: (inputs: tf.Tensor[]) => tf.Tensor[], inputs: readonly TensorSpec[]): Promise<Trace> {
@@ -50,8 +52,8 @@ export async function trace(run: (inputs: tf.Tensor[]) => tf.Tensor[], inputs: r
 }
 
 /**
- * A layers model's inference pass as a function of its inputs, in their order. Kernel calls that it makes while it is traced carry the
- * name of the layer that made them, `outer/inner` within models used as layers.
+ * A layers model's inference pass as a function of its inputs, in their order. Kernel calls that it makes while it is
+ * traced carry the name of the layer that made them, `outer/inner` within models used as layers.
  */
 export function inferencePass(model: tfl.LayersModel): (inputs: tf.Tensor[]) => tf.Tensor[] {
   return (inputs) => {

@@ -1,6 +1,7 @@
 /**
- * Constants of the response normalisations of an imported network: a person's, else the file's, else the ones that other programs take for
- * granted. Caffe, PyTorch and ONNX divide α by the window, the paper's formula does not; see `model/alexnet.ts`.
+ * Constants of the response normalisations of an imported network: a person's, else the file's, else the ones that
+ * other programs take for granted. Caffe, PyTorch and ONNX divide α by the window, the paper's formula does not; see
+ * `model/alexnet.ts`.
  */
 import { UsageError, UserError } from '../../base/errors.js';
 import { lrnConstants } from '../../model/geometry.js';
@@ -23,7 +24,8 @@ export const LRN_FLAGS = '--lrn-k, --lrn-alpha, --lrn-beta, --lrn printed|code';
 export const near = (a: number, b: number) => Math.abs(a - b) <= 1e-5 * Math.max(Math.abs(a), Math.abs(b));
 
 /**
- * @returns  the choice, undefined for the network's own constants; and a line that says what was assumed, if something was
+ * @returns  the choice, undefined for the network's own constants; and a line that says what was assumed, if something
+ *   was
  * @throws {UserError} for a window that our layer cannot have
  * @throws {UsageError} if a flag has nothing to act on
  */

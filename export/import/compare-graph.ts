@@ -1,4 +1,7 @@
-/** Where a file's graph computes something else than the network that its weights go into. The weights fit nevertheless; predictions differ. */
+/**
+ * Where a file's graph computes something else than the network that its weights go into. The weights fit nevertheless;
+ * predictions differ.
+ */
 import { type ConcreteRow, concreteRows, type NetworkOptions } from '../../model/geometry.js';
 import type { NetworkSpec } from '../../model/spec.js';
 import { near } from './choose-lrn.js';

@@ -1,4 +1,7 @@
-/** Puts the layers of a file into one of our networks: shapes compared layer by layer, then the numbers moved into tfjs's order. */
+/**
+ * Puts the layers of a file into one of our networks: shapes compared layer by layer, then the numbers moved into
+ * tfjs's order.
+ */
 import { UserError } from '../../base/errors.js';
 import { type ConcreteRow, concreteRows, layerSize, type NetworkOptions, type Output } from '../../model/geometry.js';
 import type { NetworkSpec } from '../../model/spec.js';
@@ -20,7 +23,8 @@ interface ExpectedLayer {
 export type FittedWeights = Map<string, Float32Array>;
 
 /**
- * The number of classes that a file's last layer gives; the network's published number where that layer is not a fully connected one.
+ * The number of classes that a file's last layer gives; the network's published number where that layer is not a fully
+ * connected one.
  */
 export function classesOf({ layers }: Source, spec: NetworkSpec): number {
   const last = layers.at(-1);
@@ -157,8 +161,9 @@ function inTfjsOrder(stored: Float32Array, got: SourceLayer, { kernel, maps }: E
 }
 
 /**
- * Makes conv1 read what our networks are fed, R, G, B in 0 … 255 minus the mean. A network learnt on (x − mean) / std computes the same with its
- * kernel divided by std, channel by channel: Σ k · (x − mean) / std = Σ (k / std) · (x − mean); zeros around the image are zeros in both.
+ * Makes conv1 read what our networks are fed, R, G, B in 0 … 255 minus the mean. A network learnt on (x − mean) / std
+ * computes the same with its kernel divided by std, channel by channel: Σ k · (x − mean) / std = Σ (k / std) · (x −
+ * mean); zeros around the image are zeros in both.
  * @param kernel  HWIO, changed in place
  * @param oihw    its lengths
  */

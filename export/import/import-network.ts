@@ -42,7 +42,8 @@ export interface ImportedNetwork {
 
 /**
  * @param file  `.onnx` or `.safetensors`
- * @throws {UserError} when the file is damaged, does not fit the network, or computes something else; see the functions called
+ * @throws {UserError} when the file is damaged, does not fit the network, or computes something else; see the functions
+ *   called
  */
 export async function importNetwork(
   file: string,

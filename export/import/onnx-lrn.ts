@@ -1,5 +1,6 @@
 /**
- * Response normalisations of an ONNX graph: the operator LRN, and the same written with others, y = x / (bias + alpha/size · Σ x²)^beta:
+ * Response normalisations of an ONNX graph: the operator LRN, and the same written with others, y = x / (bias +
+ * alpha/size · Σ x²)^beta:
  *   PyTorch's LocalResponseNorm: Div(x, Pow(Add(Mul(AveragePool(x²), alpha), bias), beta)), with padding and reshapes around the pooling;
  *   "alexnet export --lrn conv": Div(x, Pow(s, beta)) with s = Conv(x²) by a band matrix, and √s · √√s for beta = ¾.
  */

@@ -1,6 +1,7 @@
 /**
- * The layers of an ONNX graph with their weights, found by structure and not by name: convolutions, fully connected layers (`Gemm`, or
- * `MatMul` and `Add`) and locally connected ones (`MatMul` with a kernel a place) in the order of the nodes.
+ * The layers of an ONNX graph with their weights, found by structure and not by name: convolutions, fully connected
+ * layers (`Gemm`, or `MatMul` and `Add`) and locally connected ones (`MatMul` with a kernel a place) in the order of
+ * the nodes.
  */
 import onnxProto from 'onnx-proto';
 import { UserError } from '../../base/errors.js';
@@ -46,7 +47,8 @@ function layerOf(graph: OnnxGraph, node: NodeProto): SourceLayer | undefined {
 }
 
 function kindOf(node: NodeProto): LayerKind | undefined {
-  const moves = (ints(node, 'kernel_shape') ?? []).some((side) => side > 1); // torchvision's adaptive pooling exports as 1×1
+  // torchvision's adaptive pooling exports as 1×1
+  const moves = (ints(node, 'kernel_shape') ?? []).some((side) => side > 1);
   if (node.opType === 'MaxPool' && moves) return 'maxpool';
   return node.opType === 'AveragePool' && moves ? 'avgpool' : undefined;
 }
@@ -97,7 +99,9 @@ function scaled(tensor: StoredTensor, factor: number): StoredTensor {
   return factor === 1 ? tensor : { ...tensor, read: async () => (await tensor.read()).map((value) => value * factor) };
 }
 
-/** The constant that the next node adds, if that is all it does with the layer's result, and what the layer gives then. */
+/**
+ * The constant that the next node adds, if that is all it does with the layer's result, and what the layer gives then.
+ */
 function addedAfter(graph: OnnxGraph, node: NodeProto): Pick<SourceLayer, 'bias' | 'value'> {
   const output = node.output?.[0];
   const next = graph.onlyConsumer(output);

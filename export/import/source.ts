@@ -11,7 +11,10 @@ export interface ConvGeometry {
 
 export interface SourceLayer {
   kind: 'conv' | 'fc' | 'local';
-  /** conv: OIHW [out, in / groups, h, w]; fc: [in, out], or [out, in] where `transposed`; local: [places, h · w · in, out]. */
+  /**
+   * conv: OIHW [out, in / groups, h, w]; fc: [in, out], or [out, in] where `transposed`; local: [places, h · w · in,
+   * out].
+   */
   kernel: StoredTensor;
   bias?: StoredTensor;
   transposed?: boolean;

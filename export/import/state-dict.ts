@@ -1,7 +1,7 @@
 /**
- * Layers from named tensors in PyTorch's order: convolutions [out, in / groups, h, w], fully connected layers [out, in] with images
- * laid out c, h, w. torchvision's `alexnet` calls them `features.0.weight` … `classifier.6.bias`; names of this project's layers
- * (`conv1.weight` or `conv1/kernel`) are taken as well.
+ * Layers from named tensors in PyTorch's order: convolutions [out, in / groups, h, w], fully connected layers [out, in]
+ * with images laid out c, h, w. torchvision's `alexnet` calls them `features.0.weight` … `classifier.6.bias`; names of
+ * this project's layers (`conv1.weight` or `conv1/kernel`) are taken as well.
  */
 import type { LayerRow } from '../../model/spec.js';
 import type { StoredTensor } from '../../onnx/file/stored-tensor.js';
@@ -11,7 +11,10 @@ const NAME = /^(.*)[./](weight|kernel|bias)$/;
 /** `features.10` after `features.8`. */
 const byNumber = new Intl.Collator('en', { numeric: true });
 
-/** @param rows  the network's: where all names are theirs, their order holds; else convolutions come first, by name and number */
+/**
+ * @param rows  the network's: where all names are theirs, their order holds; else convolutions come first, by name and
+ *   number
+ */
 export function sourceOfStateDict(file: string, tensors: readonly StoredTensor[], rows: readonly LayerRow[]): Source {
   const stems = new Map<string, { kernel?: StoredTensor; bias?: StoredTensor }>();
   const unused: string[] = [];

@@ -1,6 +1,6 @@
 /**
- * The range of each activation on real images: the smallest and largest value, or less if the few numbers at the ends cost more
- * than they are worth.
+ * The range of each activation on real images: the smallest and largest value, or less if the few numbers at the ends
+ * cost more than they are worth.
  */
 
 import { encodeModel, type ModelParts, type ValueInfo } from '../../onnx/file/proto.js';
@@ -109,8 +109,8 @@ export class Histogram {
   }
 
   /**
-   * The range whose codes say most about the values: least Kullback–Leibler divergence between the distribution, all that is cut off
-   * at the end, and what its codes give back (Migacz, "8-bit inference with TensorRT", 2017).
+   * The range whose codes say most about the values: least Kullback–Leibler divergence between the distribution, all
+   * that is cut off at the end, and what its codes give back (Migacz, "8-bit inference with TensorRT", 2017).
    */
   leastDivergence(): Range {
     let [best, least] = [BINS, Number.POSITIVE_INFINITY];

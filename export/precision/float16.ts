@@ -1,7 +1,7 @@
 /**
- * Half precision: weights and computation in float16, inputs and outputs as they were. Up to the first convolution or matrix product
- * numbers are pixels and stay float32; so do operators whose sums or powers leave float16's range (65504) or digits (11 bits):
- * normalisation, softmax, reductions and everything not listed here.
+ * Half precision: weights and computation in float16, inputs and outputs as they were. Up to the first convolution or
+ * matrix product numbers are pixels and stay float32; so do operators whose sums or powers leave float16's range
+ * (65504) or digits (11 bits): normalisation, softmax, reductions and everything not listed here.
  */
 import { Float16Array } from '@petamoriken/float16';
 import { UserError } from '../../base/errors.js';
@@ -25,7 +25,8 @@ const FOLLOWERS = new Set(
 const LARGEST = 65504;
 
 /**
- * @throws {UserError} naming a weight that float16 cannot hold, and for a model whose response normalisation is spelt out: its squares
+ * @throws {UserError} naming a weight that float16 cannot hold, and for a model whose response normalisation is spelt
+ *   out: its squares
  *                     pass float16's range
  */
 export function toFloat16({ parts }: OnnxModel): OnnxModel {

@@ -18,8 +18,8 @@ const MOVERS = new Set(['MaxPool', 'Reshape', 'Flatten', 'Transpose', 'Squeeze',
 const ACTIVATIONS = new Set(['Relu', 'Clip']);
 
 /**
- * Products with stored weights take their input in eight bits; their result is in eight bits too, except where no further product
- * follows: the last layer's sums, which rank the classes, stay float32.
+ * Products with stored weights take their input in eight bits; their result is in eight bits too, except where no
+ * further product follows: the last layer's sums, which rank the classes, stay float32.
  * @param keep  layers that stay in float32, by the name of their result
  */
 export function planQuantization(

@@ -1,7 +1,7 @@
 /**
- * Static quantisation to eight bits in the QDQ form (onnxruntime and other engines join `DequantizeLinear`, operator and
- * `QuantizeLinear` to one integer operator): activations uint8 with a scale a tensor, weights int8 with a scale an output channel,
- * biases int32.
+ * Static quantisation to eight bits in the QDQ form (onnxruntime and other engines join `DequantizeLinear`, operator
+ * and `QuantizeLinear` to one integer operator): activations uint8 with a scale a tensor, weights int8 with a scale an
+ * output channel, biases int32.
  */
 import { readFileSync } from 'node:fs';
 import { OnnxModel } from '../../onnx/file/onnx-model.js';

@@ -1,6 +1,6 @@
 /**
- * onnxruntime-node's synchronous calls. Its public API only wraps these in `setImmediate`; tfjs's `readSync` cannot wait. They are
- * internal, so package.json pins the exact version and no other file touches them.
+ * onnxruntime-node's synchronous calls. Its public API only wraps these in `setImmediate`; tfjs's `readSync` cannot
+ * wait. They are internal, so package.json pins the exact version and no other file touches them.
  */
 import { createRequire } from 'node:module';
 import type { ElementType } from '../graph.js';
@@ -39,14 +39,20 @@ function providerOptions(provider: Provider, forceCpuNodeNames: readonly string[
 }
 
 export interface GraphOptions {
-  /** That share the work (default: the calling one alone); others spin for a while after each run, on cores that somebody may want. */
+  /**
+   * That share the work (default: the calling one alone); others spin for a while after each run, on cores that
+   * somebody may want.
+   */
   threads?: number;
   /**
-   * Keep memory between runs (default): faster where it is little. A large step would hold its first run's pieces and the second's
-   * planned block for ever: 9.4 GB against 4.7 GB for AlexNet at batch 128, at no measurable gain.
+   * Keep memory between runs (default): faster where it is little. A large step would hold its first run's pieces and
+   * the second's planned block for ever: 9.4 GB against 4.7 GB for AlexNet at batch 128, at no measurable gain.
    */
   keepArena?: boolean;
-  /** Names of nodes that onnxruntime's cpu kernels must compute (default: none); they also compute what the provider has no kernel for. */
+  /**
+   * Names of nodes that onnxruntime's cpu kernels must compute (default: none); they also compute what the provider has
+   * no kernel for.
+   */
   cpuNodes?: readonly string[];
 }
 

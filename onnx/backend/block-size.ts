@@ -1,4 +1,7 @@
-/** How many channels lie together in onnxruntime's blocked layout on this processor: 8 with AVX2, 16 with AVX-512 and on newer Arm. */
+/**
+ * How many channels lie together in onnxruntime's blocked layout on this processor: 8 with AVX2, 16 with AVX-512 and on
+ * newer Arm.
+ */
 
 import { encodeModel } from '../file/proto.js';
 import { Graph } from '../graph.js';
@@ -11,7 +14,10 @@ const DIMS = [1, CHANNELS, 2, 2];
 
 let known: number | undefined;
 
-/** Found by reordering a counted tensor, once. 0 on other providers, and where this onnxruntime has no such kernels, or others than we know. */
+/**
+ * Found by reordering a counted tensor, once. 0 on other providers, and where this onnxruntime has no such kernels, or
+ * others than we know.
+ */
 export function blockSize(): number {
   known ??= activeProvider() === 'cpu' ? probe() : 0;
   return known;

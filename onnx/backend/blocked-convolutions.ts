@@ -1,7 +1,8 @@
 /**
- * Convolutions in onnxruntime's own blocked layout. Its optimizer takes that layout only if weights are constants; in a training
- * step they are computed, so this pass writes the nodes itself: `ReorderInput`, `Conv`, `ReorderOutput` of the internal domain
- * `com.microsoft.nchwc`. A third more speed than a plain `Conv`. For programs that run here; never in a file.
+ * Convolutions in onnxruntime's own blocked layout. Its optimizer takes that layout only if weights are constants; in a
+ * training step they are computed, so this pass writes the nodes itself: `ReorderInput`, `Conv`, `ReorderOutput` of the
+ * internal domain `com.microsoft.nchwc`. A third more speed than a plain `Conv`. For programs that run here; never in a
+ * file.
  *
  * A blocked tensor says [N, C, H, W] and lies in memory as [N, C / block, H, W, block]
  * (onnxruntime/core/mlas/lib/snchwc.cpp and reorder.cpp, version pinned in package.json).
@@ -82,8 +83,8 @@ function internal(g: Graph, op: string, inputs: Value[], attributes: Attributes,
 }
 
 /**
- * Whole blocks of channels in and out, in each group; or images of a few channels, which are read as they lie. A dilated one whose
- * result is narrower than its kernel (the gradient of conv1's kernel) is faster plain.
+ * Whole blocks of channels in and out, in each group; or images of a few channels, which are read as they lie. A
+ * dilated one whose result is narrower than its kernel (the gradient of conv1's kernel) is faster plain.
  */
 function canBlock(node: GraphNode, block: number): boolean {
   if (node.op !== 'Conv' || node.domain !== '') return false;
@@ -96,8 +97,9 @@ function canBlock(node: GraphNode, block: number): boolean {
 }
 
 /**
- * A kernel [O, I, h, w] in the memory order [O / block, I / block, h, w, block of I, block of O], and [O / block, I, h, w, block] for few
- * channels: the steps, the last of which still says [O, I, h, w]. Reordering is what brings an axis of a block's length last, so it serves for both: five times faster than `Transpose`.
+ * A kernel [O, I, h, w] in the memory order [O / block, I / block, h, w, block of I, block of O], and [O / block, I, h,
+ * w, block] for few channels: the steps, the last of which still says [O, I, h, w]. Reordering is what brings an axis
+ * of a block's length last, so it serves for both: five times faster than `Transpose`.
  */
 function blockKernel(g: Graph, kernel: Value, block: number, few: boolean): Value[] {
   const reorder = (value: Value) => internal(g, 'ReorderInput', [value], {}, value.dims);

@@ -1,6 +1,6 @@
 /**
- * Memory for results, used again once its tensor is gone: a training step writes new weights into the memory of the step before,
- * and nothing of that size is allocated per step.
+ * Memory for results, used again once its tensor is gone: a training step writes new weights into the memory of the
+ * step before, and nothing of that size is allocated per step.
  */
 import type { DType } from '../kernel-call.js';
 import type { TensorData } from '../layout.js';

@@ -1,4 +1,7 @@
-/** Tries the provider before any training: a session that cannot run would otherwise fail in the middle of the first step. */
+/**
+ * Tries the provider before any training: a session that cannot run would otherwise fail in the middle of the first
+ * step.
+ */
 import { UserError } from '../../base/errors.js';
 import { encodeModel } from '../file/proto.js';
 import { Graph } from '../graph.js';

@@ -17,14 +17,16 @@ const TARGET = { opset: 17, lrn: 'conv' } as const;
 const MAX_SESSIONS = 32;
 
 /**
- * From this size on a program gives its memory back after each run. AlexNet's update alone computes 1.5 GB, its gradients 1.0 GB at batch 8;
- * with micro-batches these are programs of their own, and several forms of them are kept. A step of cifar10-18pct at 128 computes 0.5 GB.
+ * From this size on a program gives its memory back after each run. AlexNet's update alone computes 1.5 GB, its
+ * gradients 1.0 GB at batch 8; with micro-batches these are programs of their own, and several forms of them are kept.
+ * A step of cifar10-18pct at 128 computes 0.5 GB.
  */
 const LARGE_PROGRAM_BYTES = 0.6e9;
 
 /**
- * Below this, operands included, one thread runs a program: at most two multiplications of matrices of 100 by 100, over before another
- * thread is awake. Those that onnxruntime starts for every graph spin while they wait, which under load costs much more than the program.
+ * Below this, operands included, one thread runs a program: at most two multiplications of matrices of 100 by 100, over
+ * before another thread is awake. Those that onnxruntime starts for every graph spin while they wait, which under load
+ * costs much more than the program.
  */
 const SMALL_PROGRAM_BYTES = 2 ** 18;
 

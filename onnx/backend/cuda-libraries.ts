@@ -1,7 +1,7 @@
 /**
  * The libraries that tfjs-node-gpu's TensorFlow (2.9) opens by name before it takes a GPU on Linux x64
- * (tensorflow/stream_executor/platform/default: dlopen_checker.cc, dso_loader.cc). If one is missing it logs a line and computes
- * on the CPU; here all that are missing are named at once, with what brings them.
+ * (tensorflow/stream_executor/platform/default: dlopen_checker.cc, dso_loader.cc). If one is missing it logs a line and
+ * computes on the CPU; here all that are missing are named at once, with what brings them.
  */
 import { constants } from 'node:os';
 
@@ -20,10 +20,15 @@ const SONAMES = {
   'cuDNN 8: apt-get install libcudnn8=8.9.7.29-1+cuda11.8': ['libcudnn.so.8'],
 };
 
-/** Stays loaded: what TensorFlow is about to open need not be unloaded and read again. Of dlfcn.h; not among Node's constants. */
+/**
+ * Stays loaded: what TensorFlow is about to open need not be unloaded and read again. Of dlfcn.h; not among Node's
+ * constants.
+ */
 const RTLD_NODELETE = 0x1000;
 
-/** @returns for people, which libraries are missing and what brings them; nothing if all are there, or on other systems */
+/**
+ * @returns for people, which libraries are missing and what brings them; nothing if all are there, or on other systems
+ */
 export function missingCudaLibraries(): string | undefined {
   if (process.platform !== 'linux' || process.arch !== 'x64') return undefined;
   const missing = Object.entries(SONAMES).flatMap(([source, sonames]) => {
@@ -34,8 +39,8 @@ export function missingCudaLibraries(): string | undefined {
 }
 
 /**
- * Asks the dynamic loader itself, so that its whole search counts: LD_LIBRARY_PATH, cache, default folders, and the libraries that a
- * library needs. Node says that what it opened is no addon; any other message is the loader's.
+ * Asks the dynamic loader itself, so that its whole search counts: LD_LIBRARY_PATH, cache, default folders, and the
+ * libraries that a library needs. Node says that what it opened is no addon; any other message is the loader's.
  */
 function problemOf(soname: string): string | undefined {
   try {

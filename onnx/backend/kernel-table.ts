@@ -1,4 +1,7 @@
-/** Which of tfjs's kernels have a rule, as Markdown for docs/backend.md: `node dist/onnx/backend/kernel-table.js` prints it. */
+/**
+ * Which of tfjs's kernels have a rule, as Markdown for docs/backend.md: `node dist/onnx/backend/kernel-table.js` prints
+ * it.
+ */
 import '@tensorflow/tfjs-backend-cpu';
 import { fileURLToPath } from 'node:url';
 import { getKernelsForBackend } from '@tensorflow/tfjs-core';

@@ -1,6 +1,6 @@
 /**
- * A tfjs backend that computes with onnxruntime: kernels with a lowering rule are recorded and run together, as one ONNX graph, when a
- * value is read; the rest is delegated to tfjs's own cpu backend, which this one extends.
+ * A tfjs backend that computes with onnxruntime: kernels with a lowering rule are recorded and run together, as one
+ * ONNX graph, when a value is read; the rest is delegated to tfjs's own cpu backend, which this one extends.
  */
 
 import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu';

@@ -1,4 +1,7 @@
-/** Records kernel calls: pending ones are computed all at once when a value is read, or handed to a tracer, which writes a file of them. */
+/**
+ * Records kernel calls: pending ones are computed all at once when a value is read, or handed to a tracer, which writes
+ * a file of them.
+ */
 import { UserError } from '../../base/errors.js';
 import { withMemory } from '../../base/out-of-memory.js';
 import { type Attrs, type KernelCall, type Operand, type TensorSpec, textOf } from '../kernel-call.js';
@@ -39,7 +42,10 @@ export class Recorder {
   label = '';
   private current?: Tracing;
 
-  /** One function for all records. Made in `record`, it would hold that call's scope, and through it every earlier step's tensors. */
+  /**
+   * One function for all records. Made in `record`, it would hold that call's scope, and through it every earlier
+   * step's tensors.
+   */
   readonly compute = (record: TensorRecord) => (this.tracing ? this.computeConstant(record) : this.flush());
 
   /** Records a call. The results are pending. */
@@ -74,7 +80,10 @@ export class Recorder {
     return this.current;
   }
 
-  /** Calls `body` with recording for a tracer: nothing is computed that depends on an input, and what it recorded is forgotten at its end. */
+  /**
+   * Calls `body` with recording for a tracer: nothing is computed that depends on an input, and what it recorded is
+   * forgotten at its end.
+   */
   trace<T>(body: (tracing: Tracing) => T): T {
     this.flush();
     this.current = { scope: '', missing: new Map() };

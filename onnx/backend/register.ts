@@ -1,4 +1,7 @@
-/** Registers the backend `onnxruntime` and, for it, every kernel of the cpu backend: lowered if a rule takes it, else delegated. */
+/**
+ * Registers the backend `onnxruntime` and, for it, every kernel of the cpu backend: lowered if a rule takes it, else
+ * delegated.
+ */
 import '@tensorflow/tfjs-backend-cpu';
 import {
   getKernel,
@@ -25,7 +28,10 @@ export const BACKEND_NAME = 'onnxruntime';
 /** Above wasm (2) and webgl (2): importing this module makes it tfjs's default. */
 const PRIORITY = 3;
 
-/** `ALEXNET_DELEGATION=off`: a call that a rule refuses is an error, so that a test shows how far the rules reach by themselves. */
+/**
+ * `ALEXNET_DELEGATION=off`: a call that a rule refuses is an error, so that a test shows how far the rules reach by
+ * themselves.
+ */
 const DELEGATION_OFF = process.env.ALEXNET_DELEGATION === 'off';
 
 const delegated = new Map<string, number>();
@@ -97,8 +103,8 @@ function dependsOnInput(call: KernelCallArguments): boolean {
 }
 
 /**
- * A kernel that cannot be exported, met while tracing: noted, and the program continues with results of the shape that zeros give, so that
- * one error names all such kernels.
+ * A kernel that cannot be exported, met while tracing: noted, and the program continues with results of the shape that
+ * zeros give, so that one error names all such kernels.
  */
 function standIn(
   { missing, scope }: Tracing,

@@ -1,6 +1,7 @@
 /**
- * tfjs's backend `tensorflow`: TensorFlow's native library through `@tensorflow/tfjs-node-gpu` or `@tensorflow/tfjs-node`, whichever is
- * installed next to this package. Neither is a dependency; what their install scripts and TensorFlow leave unsaid is said here.
+ * tfjs's backend `tensorflow`: TensorFlow's native library through `@tensorflow/tfjs-node-gpu` or
+ * `@tensorflow/tfjs-node`, whichever is installed next to this package. Neither is a dependency; what their install
+ * scripts and TensorFlow leave unsaid is said here.
  */
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
@@ -77,7 +78,10 @@ function requirePackage(name: string): void {
   }
 }
 
-/** tfjs-node 4.22.0 calls functions of `node:util` that Node 23 removed (tensorflow/tfjs#8425, fixed but never released). */
+/**
+ * tfjs-node 4.22.0 calls functions of `node:util` that Node 23 removed (tensorflow/tfjs#8425, fixed but never
+ * released).
+ */
 function restoreUtilFunctions(): void {
   const util: Record<string, unknown> = require('node:util');
   util.isNullOrUndefined ??= (value: unknown) => value === null || value === undefined;

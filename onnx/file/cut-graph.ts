@@ -1,4 +1,7 @@
-/** A part of an ONNX graph as a model of its own, that gives values which the file keeps to itself. Nothing of what it computes is changed. */
+/**
+ * A part of an ONNX graph as a model of its own, that gives values which the file keeps to itself. Nothing of what it
+ * computes is changed.
+ */
 import onnxProto from 'onnx-proto';
 
 type ModelProto = import('onnx-proto').onnx.IModelProto;

@@ -1,6 +1,7 @@
 /**
- * A model that was read and edited, as bytes that lose nothing: the schema in use knows ONNX 1.10 and would drop later fields (default
- * attributes of functions, `overload`, `metadata_props` of nodes). Only what the edit put in is encoded; all else keeps its bytes.
+ * A model that was read and edited, as bytes that lose nothing: the schema in use knows ONNX 1.10 and would drop later
+ * fields (default attributes of functions, `overload`, `metadata_props` of nodes). Only what the edit put in is
+ * encoded; all else keeps its bytes.
  */
 import onnxProto from 'onnx-proto';
 import type { ExternalEntry } from './external-data.js';

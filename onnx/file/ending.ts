@@ -1,6 +1,11 @@
-/** What `output-ending.ts` finds, in a file of its own: declarations that users get may not need those of onnx-proto. */
+/**
+ * What `output-ending.ts` finds, in a file of its own: declarations that users get may not need those of onnx-proto.
+ */
 export interface Ending {
-  /** `softmax`: probabilities that sum to 1. `sigmoid`: each for itself. `logSoftmax`: logarithms of the former. `logits`: unbounded. */
+  /**
+   * `softmax`: probabilities that sum to 1. `sigmoid`: each for itself. `logSoftmax`: logarithms of the former.
+   * `logits`: unbounded.
+   */
   kind: 'softmax' | 'sigmoid' | 'logSoftmax' | 'logits';
   /** Operator that gives them. */
   op: string;

@@ -63,7 +63,8 @@ async function findExternalData(
 }
 
 /**
- * The folder that a model's data really lies in, and the locations of its tensors in that: onnxruntime follows no link out of the folder it is given.
+ * The folder that a model's data really lies in, and the locations of its tensors in that: onnxruntime follows no link
+ * out of the folder it is given.
  * @returns  undefined if it lies in several
  */
 export async function realLocations(

@@ -1,6 +1,6 @@
 /**
- * What an exported file says about itself, in ONNX `metadata_props` (string to string). The exporter writes it, the server and
- * `classify` read it; other engines show it. Values that are no strings are JSON.
+ * What an exported file says about itself, in ONNX `metadata_props` (string to string). The exporter writes it, the
+ * server and `classify` read it; other engines show it. Values that are no strings are JSON.
  */
 import { UserError } from '../../base/errors.js';
 
@@ -8,7 +8,10 @@ import { UserError } from '../../base/errors.js';
 export interface ModelMetadata {
   /** Network name, e.g. `alexnet`. */
   model: string;
-  /** `image`: uint8 [N, imagePx, imagePx, 3] in, mean probabilities over the crops out. `tensor`: float32 [N, 3, inputPx, inputPx]. */
+  /**
+   * `image`: uint8 [N, imagePx, imagePx, 3] in, mean probabilities over the crops out. `tensor`: float32 [N, 3,
+   * inputPx, inputPx].
+   */
   head: 'image' | 'tensor';
   /** One label a class, in index order. */
   labels: string[];
@@ -20,13 +23,16 @@ export interface ModelMetadata {
   inputPx: number;
   /** Crops averaged inside the file with `head` image, as `cropsOf` orders them; 1 with `head` tensor. */
   crops: number;
-  /** Mean colour of the training images, R, G, B in 0 … 255; the file with `head` image subtracts the per-pixel mean itself. */
+  /**
+   * Mean colour of the training images, R, G, B in 0 … 255; the file with `head` image subtracts the per-pixel mean
+   * itself.
+   */
   meanRgb: [number, number, number];
   /** Data set it was trained on, as given to `--data`. */
   dataset: string;
   /**
-   * Errors of this file, fractions, measured through onnxruntime with its own head: `tensor` with the centre crop, meanRgb subtracted.
-   * Files without `measuredOn` state those of the checkpoint's centre crop instead.
+   * Errors of this file, fractions, measured through onnxruntime with its own head: `tensor` with the centre crop,
+   * meanRgb subtracted. Files without `measuredOn` state those of the checkpoint's centre crop instead.
    */
   top1Error?: number;
   top5Error?: number;

@@ -1,4 +1,7 @@
-/** An ONNX file opened for reading: nodes in order, who makes and who reads a value, and constants wherever the graph keeps them. */
+/**
+ * An ONNX file opened for reading: nodes in order, who makes and who reads a value, and constants wherever the graph
+ * keeps them.
+ */
 
 import type { Roots } from '../../base/links.js';
 import { type TensorData, transpose } from '../layout.js';
@@ -42,7 +45,9 @@ export class OnnxGraph {
     return readers.length === 1 ? readers[0] : undefined;
   }
 
-  /** The tensor behind a value that does not depend on inputs: stored, or a stored one cast or transposed by the graph. */
+  /**
+   * The tensor behind a value that does not depend on inputs: stored, or a stored one cast or transposed by the graph.
+   */
   constant(value: string | undefined): StoredTensor | undefined {
     if (!value) return undefined;
     const stored = this.initializers.get(value);
@@ -63,7 +68,9 @@ export class OnnxGraph {
     }
   }
 
-  /** Shape of a value that does not depend on inputs, also of one that is decoded from codes; undefined for every other. */
+  /**
+   * Shape of a value that does not depend on inputs, also of one that is decoded from codes; undefined for every other.
+   */
   storedDims(value: string | undefined): readonly number[] | undefined {
     const node = this.producer(value);
     const isDecoded = node?.opType === 'DequantizeLinear' || node?.opType === 'Cast';

@@ -1,4 +1,6 @@
-/** A model ready to be written, and the writing: to memory, or to a file with its large tensors inside or next to it. */
+/**
+ * A model ready to be written, and the writing: to memory, or to a file with its large tensors inside or next to it.
+ */
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { moveFile, writeChunks } from '../../base/atomic-file.js';
@@ -95,8 +97,8 @@ export function isExternal(model: OnnxModel, { externalData }: SaveOptions): boo
 }
 
 /**
- * Writes a model. Files are written next to their place, checked, and only then take it: what was there before stays as it was when
- * anything fails.
+ * Writes a model. Files are written next to their place, checked, and only then take it: what was there before stays as
+ * it was when anything fails.
  * @throws {UserError} if `file` cannot be written
  */
 export async function saveModel(model: OnnxModel, file: string, options: SaveOptions = {}): Promise<SavedModel> {

@@ -1,6 +1,6 @@
 /**
- * Tensors of ONNX files (onnx/onnx.proto, TensorProto): numbers in `raw_data`, in the field of their type, or in a file next to the model
- * (`data_location` EXTERNAL, onnx/docs/ExternalData.md).
+ * Tensors of ONNX files (onnx/onnx.proto, TensorProto): numbers in `raw_data`, in the field of their type, or in a file
+ * next to the model (`data_location` EXTERNAL, onnx/docs/ExternalData.md).
  */
 import onnxProto from 'onnx-proto';
 import { UserError } from '../../base/errors.js';

@@ -1,6 +1,6 @@
 /**
- * What a graph of any origin ends with: whether the values of an output are probabilities already, and of which kind. Told only where the graph
- * leaves no doubt; what it does not tell, the numbers it gives may.
+ * What a graph of any origin ends with: whether the values of an output are probabilities already, and of which kind.
+ * Told only where the graph leaves no doubt; what it does not tell, the numbers it gives may.
  */
 import type { Ending } from './ending.js';
 import { attribute } from './onnx-graph.js';
@@ -104,7 +104,10 @@ class Walk {
     return all.every((ending) => ending?.kind === 'logits') ? all[0] : undefined;
   }
 
-  /** (tanh x + 1) / 2 is a sigmoid; other lines of the tanh of logits are logits, unless they lie between 0 and another number as well. */
+  /**
+   * (tanh x + 1) / 2 is a sigmoid; other lines of the tanh of logits are logits, unless they lie between 0 and another
+   * number as well.
+   */
   private ofTanh({ input }: NodeProto, value: string, line: Affine | undefined): Ending | undefined {
     if (!line) return undefined;
     if (isNear(line, { factor: 0.5, offset: 0.5 })) return { kind: 'sigmoid', op: 'Tanh', value, partial: false };

@@ -109,8 +109,8 @@ export function structureOf(parts: ModelParts): ModelProto {
 }
 
 /**
- * The bytes of a model file, the graph at its end: what a file says of itself can be read without it. Only initialisers that some node
- * reads are written, in the order they are first read.
+ * The bytes of a model file, the graph at its end: what a file says of itself can be read without it. Only initialisers
+ * that some node reads are written, in the order they are first read.
  */
 export function* encodeChunks(parts: ModelParts, external?: ExternalData): Generator<Uint8Array> {
   yield onnx.ModelProto.encode(headOf(parts)).finish();

@@ -1,6 +1,7 @@
 /**
- * An ONNX file without its large tensors: in their place the model refers to the file itself, by offset (`data_location` EXTERNAL). Reading and
- * holding 245 MB of weights that onnxruntime maps by itself would take longer than all the rest. Every other field keeps its bytes.
+ * An ONNX file without its large tensors: in their place the model refers to the file itself, by offset
+ * (`data_location` EXTERNAL). Reading and holding 245 MB of weights that onnxruntime maps by itself would take longer
+ * than all the rest. Every other field keeps its bytes.
  */
 import { basename } from 'node:path';
 import onnxProto from 'onnx-proto';
@@ -19,7 +20,10 @@ import {
 
 const { EXTERNAL } = onnxProto.onnx.TensorProto.DataLocation;
 
-/** Smaller tensors stay, bytes: what is not a kernel that gets packed (biases, means) would be looked up in the file in every run. */
+/**
+ * Smaller tensors stay, bytes: what is not a kernel that gets packed (biases, means) would be looked up in the file in
+ * every run.
+ */
 const SMALLEST_REFERRED = 1_000_000;
 
 const ENTRY_KEY = 1;

@@ -1,7 +1,7 @@
 /**
- * Reads safetensors files (huggingface/safetensors, README "Format"): the header's length as 8 bytes, little-endian; the header, a JSON
- * object {name: {dtype, shape, data_offsets: [begin, end]}}; the tensors' bytes without gaps, offsets counted from the header's end.
- * Only the header is read at first, then the tensors that are asked for.
+ * Reads safetensors files (huggingface/safetensors, README "Format"): the header's length as 8 bytes, little-endian;
+ * the header, a JSON object {name: {dtype, shape, data_offsets: [begin, end]}}; the tensors' bytes without gaps,
+ * offsets counted from the header's end. Only the header is read at first, then the tensors that are asked for.
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import { UserError } from '../../base/errors.js';

@@ -1,6 +1,6 @@
 /**
- * Protobuf's wire format (protobuf.dev/programming-guides/encoding): messages as fields with their bytes, whatever their schema. What a schema
- * does not know keeps its bytes.
+ * Protobuf's wire format (protobuf.dev/programming-guides/encoding): messages as fields with their bytes, whatever
+ * their schema. What a schema does not know keeps its bytes.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { requireFile } from '../../base/require-file.js';

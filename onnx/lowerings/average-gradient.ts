@@ -2,7 +2,9 @@
 import type { Graph, Value } from '../graph.js';
 import type { Windows } from './windows.js';
 
-/** One axis of the pooling as a matrix [output, input]: row i has 1 / pixels where window i covers a pixel of the image. */
+/**
+ * One axis of the pooling as a matrix [output, input]: row i has 1 / pixels where window i covers a pixel of the image.
+ */
 function shares(p: Windows, axis: number): number[][] {
   return Array.from({ length: p.output[axis] }, (_, i) => {
     const from = i * p.strides[axis] - p.padBegin[axis];
@@ -17,8 +19,8 @@ const transposed = (rows: number[][]) => rows[0].map((_, column) => rows.map((ro
 const matrix = (g: Graph, rows: number[][]) => g.constant('float32', [rows.length, rows[0].length], rows.flat());
 
 /**
- * Pooling is a matrix along each axis, dx the product of dy with their transposes: three times faster than to spread dy over an
- * image of zeros and sum the windows, and shorter.
+ * Pooling is a matrix along each axis, dx the product of dy with their transposes: three times faster than to spread dy
+ * over an image of zeros and sum the windows, and shorter.
  * @param dy  [N, C, …output]
  */
 export function averageGradient(g: Graph, dy: Value, p: Windows): Value {

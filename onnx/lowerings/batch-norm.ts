@@ -1,7 +1,7 @@
 /**
- * Batch normalisation with given mean and variance: offset + (x − mean) · scale / √(variance + ε), over the last axis. If the
- * parameters are stored in the file it is a factor and a summand a channel, which a convolution or matrix product before it takes into
- * its own weights.
+ * Batch normalisation with given mean and variance: offset + (x − mean) · scale / √(variance + ε), over the last axis.
+ * If the parameters are stored in the file it is a factor and a summand a channel, which a convolution or matrix
+ * product before it takes into its own weights.
  */
 import { type Graph, type Numbers, type Value, valuesOf } from '../graph.js';
 import type { Attrs, TensorSpec } from '../kernel-call.js';
@@ -11,7 +11,10 @@ import { binary, unary } from './elementwise.js';
 
 const size = (shape: readonly number[]) => shape.reduce((product, length) => product * length, 1);
 
-/** tfjs repeats the parameters over x's elements; broadcasting says the same where they are a channel each, or an element each. */
+/**
+ * tfjs repeats the parameters over x's elements; broadcasting says the same where they are a channel each, or an
+ * element each.
+ */
 function refuses(inputs: TensorSpec[]): string | undefined {
   const [x, ...parameters] = inputs;
   const channels = x.shape[x.shape.length - 1];
@@ -52,8 +55,8 @@ function affine(g: Graph, parameters: Parameters, epsilon: number): Affine | und
 }
 
 /**
- * The convolution or product that made `x`, with the factor in its kernel and the summand in its bias; undefined if another operator
- * made it, or others read it too.
+ * The convolution or product that made `x`, with the factor in its kernel and the summand in its bias; undefined if
+ * another operator made it, or others read it too.
  */
 function intoWeights(g: Graph, x: Value, { factor, summand, name }: Affine): Value | undefined {
   const node = g.producer(x);

@@ -1,6 +1,6 @@
 /**
- * A bias added to a convolution or matrix product becomes the operator's own third input: tfjs runs the two apart while it records
- * gradients, and the sum would otherwise take a pass over memory of its own.
+ * A bias added to a convolution or matrix product becomes the operator's own third input: tfjs runs the two apart while
+ * it records gradients, and the sum would otherwise take a pass over memory of its own.
  */
 import type { Graph, GraphNode, Value } from '../graph.js';
 

@@ -1,4 +1,7 @@
-/** Arithmetic on two tensors, with broadcasting. tfjs has made their types one before; a kernel called with mixed types is delegated. */
+/**
+ * Arithmetic on two tensors, with broadcasting. tfjs has made their types one before; a kernel called with mixed types
+ * is delegated.
+ */
 import type { Graph, Value } from '../graph.js';
 import type { TensorSpec } from '../kernel-call.js';
 import { type Rule, refusesAllButFloat } from '../rule.js';
@@ -63,7 +66,10 @@ const negative = (g: Graph, x: Value) => point(g, 'Less', [x, g.scalar(0)], 'boo
 /** True if the operands lie on different sides of 0. */
 const signsDiffer = (g: Graph, a: Value, b: Value) => point(g, 'Xor', [negative(g, a), negative(g, b)]);
 
-/** The remainder r of truncated division, which is exact; r + b if the signs of a and b differ and r is not 0. NaN for b = ±∞ then, as in tfjs. */
+/**
+ * The remainder r of truncated division, which is exact; r + b if the signs of a and b differ and r is not 0. NaN for b
+ * = ±∞ then, as in tfjs.
+ */
 const floatMod: Lowering = (g, a, b) => {
   const rest = truncatedMod(g, a, b);
   const nothing = point(g, 'Mul', [b, g.scalar(0)]);
@@ -73,8 +79,8 @@ const floatMod: Lowering = (g, a, b) => {
 };
 
 /**
- * ⌊a / b⌋ as int32. (a − r) / b with the exact remainder r is a whole number up to rounding; `Floor` of the float quotient is not: 1 by
- * 0.1 (a little more than a tenth) goes 9 times, and the quotient rounds to 10.
+ * ⌊a / b⌋ as int32. (a − r) / b with the exact remainder r is a whole number up to rounding; `Floor` of the float
+ * quotient is not: 1 by 0.1 (a little more than a tenth) goes 9 times, and the quotient rounds to 10.
  */
 const floatFloorDiv: Lowering = (g, a, b) => {
   const rest = truncatedMod(g, a, b);
@@ -98,8 +104,8 @@ const atan2: Lowering = (g, y, x) => {
 };
 
 /**
- * Powers of integers wrap modulo 2³², exactly so below 2⁵³. 1 to the power of NaN or ±∞ is 1, as in C and TensorFlow; JavaScript, and so
- * tfjs's cpu backend, says NaN.
+ * Powers of integers wrap modulo 2³², exactly so below 2⁵³. 1 to the power of NaN or ±∞ is 1, as in C and TensorFlow;
+ * JavaScript, and so tfjs's cpu backend, says NaN.
  */
 const pow = byType(
   (g, a, b) => point(g, 'Pow', [a, b]),

@@ -1,6 +1,6 @@
 /**
- * ONNX nodes of a convolution and its two gradients. Everything here is in ONNX's own order: images [N, C, …space], kernels
- * [O, I / groups, …space], space of two or three axes.
+ * ONNX nodes of a convolution and its two gradients. Everything here is in ONNX's own order: images [N, C, …space],
+ * kernels [O, I / groups, …space], space of two or three axes.
  */
 import type { Graph, Value } from '../graph.js';
 import { negated, padSpace, positions, spaceAxes, trimmed, turnedAround, type Windows } from './windows.js';
@@ -30,8 +30,8 @@ export function convolve(g: Graph, x: Value, kernel: Value, bias: Value | undefi
 }
 
 /**
- * Gradient of the input: the kernels turned by 180°, inputs and outputs exchanged. Stride 1 is itself a plain `Conv`, which
- * onnxruntime runs faster than `ConvTranspose`.
+ * Gradient of the input: the kernels turned by 180°, inputs and outputs exchanged. Stride 1 is itself a plain `Conv`,
+ * which onnxruntime runs faster than `ConvTranspose`.
  */
 export function inputGradient(g: Graph, dy: Value, kernel: Value, c: ConvGeometry): Value {
   if (c.strides.some((stride) => stride > 1)) return stridedInputGradient(g, dy, kernel, c);
@@ -99,8 +99,9 @@ function gradientAsConvolution(g: Graph, c: ConvGeometry): boolean {
 }
 
 /**
- * Gradient of the kernel. Few channels (conv1, small nets): one `Conv` whose image is x and whose kernel is dy, batch and channels
- * exchanged, strides turned to dilations. Otherwise one `MatMul` for each kernel position over all images' pixels.
+ * Gradient of the kernel. Few channels (conv1, small nets): one `Conv` whose image is x and whose kernel is dy, batch
+ * and channels exchanged, strides turned to dilations. Otherwise one `MatMul` for each kernel position over all images'
+ * pixels.
  */
 export function kernelGradient(g: Graph, x: Value, dy: Value, c: ConvGeometry): Value {
   const inPerGroup = c.inChannels / c.groups;
@@ -140,8 +141,8 @@ function lowerTap(g: Graph, xT: Value, dyRows: Value, c: ConvGeometry, position:
 }
 
 /**
- * Cut axis by axis, the last first: positions that differ in their row alone share the cut along the columns, the only one that copies
- * short pieces. A third less time than one cut for each position.
+ * Cut axis by axis, the last first: positions that differ in their row alone share the cut along the columns, the only
+ * one that copies short pieces. A third less time than one cut for each position.
  */
 function pixelsMet(g: Graph, xT: Value, c: ConvGeometry, position: number[]): Value {
   return position.reduceRight((met, from, a) => {

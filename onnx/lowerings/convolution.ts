@@ -1,7 +1,7 @@
 /**
- * Convolutions and their gradients, over two axes of space or three, plain, grouped and depthwise. All of them are one `Conv` of
- * channels-first images: a depthwise convolution has as many groups as channels, our own kernel `GroupedConv2D`
- * (model/grouped-conv2d.ts) gives its number of groups, tfjs's plain kernels have one.
+ * Convolutions and their gradients, over two axes of space or three, plain, grouped and depthwise. All of them are one
+ * `Conv` of channels-first images: a depthwise convolution has as many groups as channels, our own kernel
+ * `GroupedConv2D` (model/grouped-conv2d.ts) gives its number of groups, tfjs's plain kernels have one.
  */
 import { backend_util } from '@tensorflow/tfjs-core';
 import type { Graph, Value } from '../graph.js';
@@ -75,7 +75,10 @@ const CONV_2D: Kind = {
   image: image2d,
   filter: OIHW,
 };
-/** tfjs's kernels are [h, w, channels, multiplier]; memory channels, multiplier, h, w is ONNX's [channels · multiplier, 1, h, w]. */
+/**
+ * tfjs's kernels are [h, w, channels, multiplier]; memory channels, multiplier, h, w is ONNX's [channels · multiplier,
+ * 1, h, w].
+ */
 const DEPTHWISE: Kind = {
   geometry: (x, filter, attrs) => geometry2d(x, filter, attrs, true),
   image: () => NCHW, // the cpu kernel, too, takes every image as NHWC
@@ -140,8 +143,8 @@ function fused(kind: Kind): Rule {
 }
 
 /**
- * tfjs has gradients for undilated convolutions only. The cpu kernel also takes a `dy` of another size than the convolution would
- * make, which transposed convolutions may ask for.
+ * tfjs has gradients for undilated convolutions only. The cpu kernel also takes a `dy` of another size than the
+ * convolution would make, which transposed convolutions may ask for.
  */
 function refusesGradient(kind: Kind, c: ConvGeometry, dy: TensorSpec, attrs: Attrs): string | undefined {
   if (c.dilations.some((dilation) => dilation !== 1)) return `dilations [${c.dilations}]`;

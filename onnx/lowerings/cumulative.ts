@@ -12,8 +12,9 @@ function lowerCumsum(g: Graph, x: Value, axis: number, { exclusive, reverse }: A
 }
 
 /**
- * ONNX has no such operator. Every round multiplies by the tensor moved twice as far as before, ones moved in: after ⌈log2 n⌉ rounds
- * each element holds the product of all before it. The order of the factors, and so the last bit, is not tfjs's.
+ * ONNX has no such operator. Every round multiplies by the tensor moved twice as far as before, ones moved in: after
+ * ⌈log2 n⌉ rounds each element holds the product of all before it. The order of the factors, and so the last bit, is
+ * not tfjs's.
  */
 function lowerCumprod(g: Graph, x: Value, axis: number, { exclusive, reverse }: Attrs): Value {
   const length = x.dims[axis];

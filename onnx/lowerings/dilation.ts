@@ -1,6 +1,7 @@
 /**
- * Grey-scale dilation of images [N, H, W, C] and its gradients: the largest sum of a pixel and the kernel's entry above it, over
- * each window; the first of equal ones gets the gradient. As in tfjs, NaNs are passed over and the search starts at −2⁵³ + 1.
+ * Grey-scale dilation of images [N, H, W, C] and its gradients: the largest sum of a pixel and the kernel's entry above
+ * it, over each window; the first of equal ones gets the gradient. As in tfjs, NaNs are passed over and the search
+ * starts at −2⁵³ + 1.
  */
 import { backend_util } from '@tensorflow/tfjs-core';
 import type { Graph, Value } from '../graph.js';
@@ -50,7 +51,10 @@ function sums(g: Graph, x: Value, filter: Value, d: Geometry): Value[] {
   });
 }
 
-/** Goes through the kernel's entries and keeps the largest sum and, of `marks`, the one that belongs to it; `none` to begin with. */
+/**
+ * Goes through the kernel's entries and keeps the largest sum and, of `marks`, the one that belongs to it; `none` to
+ * begin with.
+ */
 function largest(g: Graph, taps: readonly Value[], marks: readonly Value[], none: Value): { sum: Value; mark: Value } {
   let [sum, mark] = [g.scalar(Number.MIN_SAFE_INTEGER), none];
   taps.forEach((tap, i) => {

@@ -1,4 +1,7 @@
-/** Einstein summation: tfjs and ONNX write it alike. tfjs's own limits (at most two tensors, no axis twice in one) hold at the call. */
+/**
+ * Einstein summation: tfjs and ONNX write it alike. tfjs's own limits (at most two tensors, no axis twice in one) hold
+ * at the call.
+ */
 import { backend_util, type Tensor } from '@tensorflow/tfjs-core';
 import type { TensorSpec } from '../kernel-call.js';
 import type { Rule } from '../rule.js';

@@ -1,4 +1,7 @@
-/** What element-wise rules share: nodes that pass any layout through, broadcasting as tfjs and ONNX both do, and tfjs's type conversion. */
+/**
+ * What element-wise rules share: nodes that pass any layout through, broadcasting as tfjs and ONNX both do, and tfjs's
+ * type conversion.
+ */
 import { backend_util } from '@tensorflow/tfjs-core';
 import type { Attributes, ElementType, Graph, Value } from '../graph.js';
 import type { DType, TensorSpec } from '../kernel-call.js';
@@ -15,7 +18,10 @@ export const broadcastOutput = ([a, b]: TensorSpec[]): TensorSpec[] => [
   { shape: broadcast(a.shape, b.shape), dtype: a.dtype },
 ];
 
-/** An element-wise node on values that already lie alike (scalars fit all); of the first input's type unless said otherwise. */
+/**
+ * An element-wise node on values that already lie alike (scalars fit all); of the first input's type unless said
+ * otherwise.
+ */
 export function point(
   g: Graph,
   op: string,
@@ -41,7 +47,8 @@ export function aligned(g: Graph, a: Value, b: Value): { a: Value; b: Value; lay
   const shape = broadcast(a.shape, b.shape);
   const size = (value: Value) => value.dims.reduce((product, length) => product * length, 1);
   const full = [a, b].filter((value) => value.shape.length === shape.length).sort((p, q) => size(q) - size(p));
-  // Between operands of one size prefer the one that ONNX computed: kernels then stay in its layout from the first update on.
+  // Between operands of one size prefer the one that ONNX computed: kernels then stay in its layout from the first
+  // update on.
   const leader = full.find((value) => size(value) === size(full[0]) && !isIdentity(value.layout)) ?? full[0];
   const layout = leader.layout;
   const fit = (value: Value) => {
@@ -66,8 +73,9 @@ export function binary(g: Graph, op: string, left: Value, right: Value, dtype = 
 }
 
 /**
- * tfjs's type conversion. A float becomes an integer as in JavaScript: cut off, modulo 2³², NaN and infinities 0. A bare `Cast` to
- * int32 gives −2³¹ for all of those; to int64 it gives −2⁶³, which is 0 modulo 2³². (`Mod` also keeps onnxruntime from joining the casts.)
+ * tfjs's type conversion. A float becomes an integer as in JavaScript: cut off, modulo 2³², NaN and infinities 0. A
+ * bare `Cast` to int32 gives −2³¹ for all of those; to int64 it gives −2⁶³, which is 0 modulo 2³². (`Mod` also keeps
+ * onnxruntime from joining the casts.)
  */
 export function cast(g: Graph, x: Value, dtype: DType): Value {
   if (x.dtype === dtype) return x;

@@ -1,9 +1,10 @@
 /**
- * Reading and writing where a tensor of indices says. tfjs throws at once if an index is out of range; ONNX counts negative ones
- * from the end and fails only when it runs. So the indices are looked at when the kernel is called, and a wrong one leaves the call
- * to the cpu kernel: it throws its own error, or does what it does where only the flattened position is in range.
- * Indices that are data cost one pass; those still to be computed (say, by an arg max) are computed then, as they would be if the
- * cpu kernel read them. In a traced program they are not known: the file's runtime checks them.
+ * Reading and writing where a tensor of indices says. tfjs throws at once if an index is out of range; ONNX counts
+ * negative ones from the end and fails only when it runs. So the indices are looked at when the kernel is called, and a
+ * wrong one leaves the call to the cpu kernel: it throws its own error, or does what it does where only the flattened
+ * position is in range. Indices that are data cost one pass; those still to be computed (say, by an arg max) are
+ * computed then, as they would be if the cpu kernel read them. In a traced program they are not known: the file's
+ * runtime checks them.
  */
 import { backend_util, util } from '@tensorflow/tfjs-core';
 import type { Graph, Value } from '../graph.js';
@@ -71,8 +72,8 @@ function scatterInfo(updates: Shaped, indices: Shaped, shape: readonly number[])
 }
 
 /**
- * Writes rows into `target` [rows, length]. `ScatterElements` goes through the updates in order, so that of several for one row the
- * last one stays; `ScatterND` promises no order.
+ * Writes rows into `target` [rows, length]. `ScatterElements` goes through the updates in order, so that of several for
+ * one row the last one stays; `ScatterND` promises no order.
  */
 function scatterRows(
   g: Graph,

@@ -4,7 +4,9 @@ import type { Graph, Value } from '../graph.js';
 import type { Attrs } from '../kernel-call.js';
 import { type Rule, refusesAllButFloat } from '../rule.js';
 
-/** Pixel that each output pixel shows, −1 if it lies outside: the angle is an attribute, so this is known beforehand. */
+/**
+ * Pixel that each output pixel shows, −1 if it lies outside: the angle is an attribute, so this is known beforehand.
+ */
 function rotatedPixels(height: number, width: number, { radians, center }: Attrs): number[] {
   const [centerX, centerY] = backend_util.getImageCenter(center, height, width);
   const [sin, cos] = [Math.sin(radians), Math.cos(radians)];
@@ -31,7 +33,10 @@ function lowerRotation(g: Graph, image: Value, attrs: Attrs): Value {
   return g.reshape(g.node('Where', [mask, shown, border], {}, dims, 'float32'), image.shape);
 }
 
-/** Where the rows or columns of each crop lie in the image: [boxes, crop], float64 like the JavaScript numbers of the cpu kernel. */
+/**
+ * Where the rows or columns of each crop lie in the image: [boxes, crop], float64 like the JavaScript numbers of the
+ * cpu kernel.
+ */
 function cropPositions(g: Graph, from: Value, to: Value, length: number, crop: number): Value {
   const number = (value: number) => g.scalar(value, 'float64');
   const column = from.dims;

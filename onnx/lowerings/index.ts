@@ -1,6 +1,6 @@
 /**
- * The lowering table: tfjs kernel → ONNX. Shared by the exporter, which writes the nodes to a file, and by the tfjs backend
- * `onnxruntime`, which runs them. A kernel is found by its name; a name given twice is an error.
+ * The lowering table: tfjs kernel → ONNX. Shared by the exporter, which writes the nodes to a file, and by the tfjs
+ * backend `onnxruntime`, which runs them. A kernel is found by its name; a name given twice is an error.
  */
 import type { Rule } from '../rule.js';
 import { BATCH_NORM } from './batch-norm.js';

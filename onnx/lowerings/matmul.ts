@@ -52,8 +52,8 @@ function lowerMatMul(g: Graph, a: Value, b: Value, bias: Value | undefined, attr
 }
 
 /**
- * Features flattened from NHWC into a stored matrix: the image need not be transposed back where the matrix's rows can be put in
- * the order h, w, c → c, h, w once and for all.
+ * Features flattened from NHWC into a stored matrix: the image need not be transposed back where the matrix's rows can
+ * be put in the order h, w, c → c, h, w once and for all.
  * @returns features and matrix so arranged, or undefined if that is not the case
  */
 function flattenedInMemoryOrder(g: Graph, a: Value, b: Value, attrs: Attrs): [Value, Value] | undefined {

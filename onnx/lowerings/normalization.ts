@@ -1,6 +1,7 @@
 /**
- * Local response normalisation (Krizhevsky et al. 2012, §3.3): b_i = a_i / s_i^β, s_i = k + α · Σ_j a_j² over 2·depthRadius + 1
- * channels. tfjs does not divide α by the window, ONNX does: size = 2·depthRadius + 1, α_onnx = α · size.
+ * Local response normalisation (Krizhevsky et al. 2012, §3.3): b_i = a_i / s_i^β, s_i = k + α · Σ_j a_j² over
+ * 2·depthRadius + 1 channels. tfjs does not divide α by the window, ONNX does: size = 2·depthRadius + 1, α_onnx = α ·
+ * size.
  */
 import { bandMatrix } from '../band-matrix.js';
 import type { Graph, Value } from '../graph.js';

@@ -1,4 +1,7 @@
-/** Entries along one axis, chosen by positions that the kernel's attributes give: resizing by nearest pixel, mirrored borders. */
+/**
+ * Entries along one axis, chosen by positions that the kernel's attributes give: resizing by nearest pixel, mirrored
+ * borders.
+ */
 import type { Graph, Value } from '../graph.js';
 import { inverse } from '../layout.js';
 

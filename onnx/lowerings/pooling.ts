@@ -1,6 +1,6 @@
 /**
- * Pooling and its gradients, over two axes of space or three, channels first. tfjs's average leaves padding out of the count, as
- * ONNX does by default.
+ * Pooling and its gradients, over two axes of space or three, channels first. tfjs's average leaves padding out of the
+ * count, as ONNX does by default.
  */
 import { backend_util } from '@tensorflow/tfjs-core';
 import type { Graph, Value } from '../graph.js';
@@ -99,8 +99,9 @@ function scattered(g: Graph, dy: Value, indices: Value, dims: readonly number[])
 }
 
 /**
- * Windows overlap (3, stride 2), so a pixel may be the maximum of several: gradients are added where `Indices` point. ONNX points at
- * the first of equal maxima, as tfjs over two axes; over three it takes the last, the first of everything turned around.
+ * Windows overlap (3, stride 2), so a pixel may be the maximum of several: gradients are added where `Indices` point.
+ * ONNX points at the first of equal maxima, as tfjs over two axes; over three it takes the last, the first of
+ * everything turned around.
  */
 function lowerMaxPoolGrad(g: Graph, kind: Kind, dy: Value, x: Value, attrs: Attrs): Value {
   const p = kind.geometry(x.shape, attrs);
@@ -146,8 +147,8 @@ function maxPoolGrad(kind: Kind): Rule {
 }
 
 /**
- * tfjs's kernel divides by the whole window even where padding cut it, unlike its forward pass. With padding given side by side its
- * own test suite asks for just that, so the cpu kernel does it.
+ * tfjs's kernel divides by the whole window even where padding cut it, unlike its forward pass. With padding given side
+ * by side its own test suite asks for just that, so the cpu kernel does it.
  */
 function avgPoolGrad(kind: Kind): Rule {
   return {
@@ -165,7 +166,10 @@ function avgPoolGrad(kind: Kind): Rule {
   };
 }
 
-/** ONNX counts positions in [N, C, H, W], tfjs in [H, W, C], or [N, H, W, C] if asked. tfjs passes NaNs over, ONNX takes them. */
+/**
+ * ONNX counts positions in [N, C, H, W], tfjs in [H, W, C], or [N, H, W, C] if asked. tfjs passes NaNs over, ONNX takes
+ * them.
+ */
 function lowerArgmax(g: Graph, x: Value, attrs: Attrs): Value[] {
   const image = g.in(NCHW, x);
   const numbers = g.target.finite

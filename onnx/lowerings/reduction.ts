@@ -110,8 +110,9 @@ function softmax(op: string, axisName: 'dim' | 'axis'): Rule {
 }
 
 /**
- * Position of the largest or smallest element; the first of equals in both. tfjs starts from the first element and takes each that beats
- * it: a NaN wins in the first place and nowhere else. There it becomes the infinity that wins, elsewhere the one that loses.
+ * Position of the largest or smallest element; the first of equals in both. tfjs starts from the first element and
+ * takes each that beats it: a NaN wins in the first place and nowhere else. There it becomes the infinity that wins,
+ * elsewhere the one that loses.
  */
 function lowerPosition(g: Graph, op: 'ArgMax' | 'ArgMin', x: Value, attrs: Attrs): Value {
   const { axes, shape } = reduced(x.shape, attrs.axis, false);

@@ -1,9 +1,9 @@
 /**
- * Resizing of images [N, H, W, C] and its gradients. Output pixel i lies at i · in / out of the input, at (i + ½) · in / out − ½
- * with `halfPixelCenters`, at i · (in − 1) / (out − 1) with `alignCorners`.
+ * Resizing of images [N, H, W, C] and its gradients. Output pixel i lies at i · in / out of the input, at (i + ½) · in
+ * / out − ½ with `halfPixelCenters`, at i · (in − 1) / (out − 1) with `alignCorners`.
  *
- * Gradients are the forward operation transposed. tfjs's cpu kernels leave `halfPixelCenters` out of theirs, exchange height and
- * width in the shape of the bilinear one, and read the wrong image of a batch in the nearest one.
+ * Gradients are the forward operation transposed. tfjs's cpu kernels leave `halfPixelCenters` out of theirs, exchange
+ * height and width in the shape of the bilinear one, and read the wrong image of a batch in the nearest one.
  */
 import type { Graph, Value } from '../graph.js';
 import type { Attrs, TensorSpec } from '../kernel-call.js';

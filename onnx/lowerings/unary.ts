@@ -1,6 +1,6 @@
 /**
- * Arithmetic on one tensor. tfjs gives the result the type of its input: what ONNX computes on floats alone is converted there and back.
- * Tan has no rule: next to its poles onnxruntime is off by more than tfjs's own tests allow.
+ * Arithmetic on one tensor. tfjs gives the result the type of its input: what ONNX computes on floats alone is
+ * converted there and back. Tan has no rule: next to its poles onnxruntime is off by more than tfjs's own tests allow.
  */
 import type { Graph, Value } from '../graph.js';
 import type { Attrs, TensorSpec } from '../kernel-call.js';
@@ -56,7 +56,8 @@ function lowerSign(g: Graph, x: Value): Value {
 /** 1 where x > 0, NaN where x is, elsewhere `alpha`. */
 function lowerStep(g: Graph, x: Value, { alpha }: Attrs): Value {
   const activated = alpha === 0 && g.find('Relu', [x]);
-  // The gradient of relu asks Relu(x), so that x itself need not be kept. NaN gives 0 there: asking for it takes twice as long.
+  // The gradient of relu asks Relu(x), so that x itself need not be kept. NaN gives 0 there: asking for it takes twice
+  // as long.
   if (activated)
     return unary(g, 'Cast', point(g, 'Greater', [activated, g.scalar(0, x.dtype)], 'bool'), x.dtype, { to: x.dtype });
   const positive = point(g, 'Greater', [x, g.scalar(0, x.dtype)], 'bool');
@@ -75,7 +76,8 @@ function clip(g: Graph, x: Value, low: number, high: number): Value {
 
 export const UNARY: Record<string, Rule> = {
   ...Object.fromEntries(
-    // Kernels whose ONNX operator has the same name and meaning; tfjs passes no attributes and ONNX's defaults are its constants.
+    // Kernels whose ONNX operator has the same name and meaning; tfjs passes no attributes and ONNX's defaults are its
+    // constants.
     'Acos Acosh Asin Asinh Atan Atanh Cos Cosh Elu Erf Log Reciprocal Selu Sigmoid Sin Sinh Softplus Sqrt Tanh'
       .split(' ')
       .map((name) => [name, floatOperator(name)]),
@@ -108,7 +110,8 @@ export const UNARY: Record<string, Rule> = {
   ClipByValue: {
     ...onNumbers((g, x, { clipValueMin, clipValueMax }) => {
       const relu = g.target.finite && clipValueMin >= 0 ? g.producer(x) : undefined;
-      return clip(g, relu?.op === 'Relu' ? relu.inputs[0]! : x, clipValueMin, clipValueMax); // it cuts off below 0 itself
+      // it cuts off below 0 itself
+      return clip(g, relu?.op === 'Relu' ? relu.inputs[0]! : x, clipValueMin, clipValueMax);
     }),
     refuses: (inputs, { clipValueMin, clipValueMax }) =>
       refusesBool(inputs) ?? (clipValueMin <= clipValueMax ? undefined : `range ${clipValueMin} to ${clipValueMax}`),

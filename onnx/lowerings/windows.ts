@@ -9,8 +9,9 @@ export interface Windows {
   strides: number[];
   dilations: number[];
   /**
-   * Pixels that the first window begins before the image, and that the last one ends after it; negative where it begins or ends
-   * inside. tfjs knows both: `same` with strides longer than three-axis kernels, numbers of pixels around kernels that are not square.
+   * Pixels that the first window begins before the image, and that the last one ends after it; negative where it begins
+   * or ends inside. tfjs knows both: `same` with strides longer than three-axis kernels, numbers of pixels around
+   * kernels that are not square.
    */
   padBegin: number[];
   padEnd: number[];
@@ -27,8 +28,8 @@ export function withPadEnd(windows: Omit<Windows, 'padEnd'>): Windows {
 }
 
 /**
- * The windows over the part of the image that ONNX must be shown: it finds the number of windows itself, and knows no negative
- * padding. A rest shorter than a stride does no harm.
+ * The windows over the part of the image that ONNX must be shown: it finds the number of windows itself, and knows no
+ * negative padding. A rest shorter than a stride does no harm.
  * @returns  windows with padding of 0 and more, and the pixels to cut, as negative padding
  */
 export function trimmed<T extends Windows>(windows: T): { inner: T; begin: number[]; end: number[] } {

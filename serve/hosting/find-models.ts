@@ -1,6 +1,6 @@
 /**
- * Where models are on disk: single files, or a repository as Triton's, `DIR/<name>/<version>/model.onnx` with whole numbers for versions. Names
- * come from listings of the repository, never from requests.
+ * Where models are on disk: single files, or a repository as Triton's, `DIR/<name>/<version>/model.onnx` with whole
+ * numbers for versions. Names come from listings of the repository, never from requests.
  */
 import { lstat, readdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -44,7 +44,8 @@ export const VERSION_POLICIES = ['all', 'latest'] as const;
 export type VersionPolicy = (typeof VERSION_POLICIES)[number];
 
 /**
- * Every model of a repository, those that cannot be read with their `fault`; folders that do not fit are named to `note`.
+ * Every model of a repository, those that cannot be read with their `fault`; folders that do not fit are named to
+ * `note`.
  * @throws {UserError} when the folder cannot be read, or holds no model
  */
 export async function findModels(shelf: Shelf, note: (line: string) => void): Promise<ModelSource[]> {
@@ -100,7 +101,9 @@ export async function findModel(shelf: Shelf, name: string): Promise<ModelSource
   return { name, versions: versions.slice(latest) };
 }
 
-/** Links to a file count whatever they lead to, and so does what cannot be looked at: loading it tells what is wrong. */
+/**
+ * Links to a file count whatever they lead to, and so does what cannot be looked at: loading it tells what is wrong.
+ */
 async function faultOf(folder: string, file: string): Promise<UserError | undefined> {
   const code = await codeOf(lstat(file));
   if (code !== 'ENOENT' && code !== 'ENOTDIR') return undefined;

@@ -1,4 +1,7 @@
-/** Starts a process that computes for the server: typed arrays travel as they are, the server's stdout and its secrets stay the server's. */
+/**
+ * Starts a process that computes for the server: typed arrays travel as they are, the server's stdout and its secrets
+ * stay the server's.
+ */
 import { type ChildProcess, fork } from 'node:child_process';
 
 /** Credentials by their usual names. A process that computes has no use for them, and a fault in it could show them. */

@@ -1,6 +1,6 @@
 /**
- * Keeps one inference process alive: forks it, starts another when it dies, waits longer each time it dies again before it has answered
- * anything. worker_threads do not help: a worker ended during `session.run` aborts the whole process.
+ * Keeps one inference process alive: forks it, starts another when it dies, waits longer each time it dies again before
+ * it has answered anything. worker_threads do not help: a worker ended during `session.run` aborts the whole process.
  */
 import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';

@@ -1,6 +1,6 @@
 /**
- * One version of one model, being served: its line of requests, the processes that answer them, and its cache. A version that is replaced or
- * unloaded ends with its processes, so that nothing of it stays in memory.
+ * One version of one model, being served: its line of requests, the processes that answer them, and its cache. A
+ * version that is replaced or unloaded ends with its processes, so that nothing of it stays in memory.
  */
 import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';

@@ -1,6 +1,6 @@
 /**
- * All models of a server, by name and version. A version that is reloaded answers from its old process until the new one has run once;
- * one that fails to load leaves things as they were.
+ * All models of a server, by name and version. A version that is reloaded answers from its old process until the new
+ * one has run once; one that fails to load leaves things as they were.
  */
 import { dirname, resolve } from 'node:path';
 import { UserError } from '../../base/errors.js';
@@ -178,7 +178,8 @@ export class Repository {
   }
 
   /**
-   * Reads a model from disk again: versions that are new or changed are loaded, those that are gone end. One model at a time.
+   * Reads a model from disk again: versions that are new or changed are loaded, those that are gone end. One model at a
+   * time.
    * @throws {RequestError} MODEL_NOT_FOUND, or LOAD_FAILED with the reason: what answered before keeps answering
    */
   load(name: string): Promise<void> {

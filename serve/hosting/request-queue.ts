@@ -1,6 +1,6 @@
 /**
- * The line in front of a model's inference processes: bounded, first come first served, with a deadline that counts while waiting. It
- * knows nothing of HTTP and of processes, only the messages between them.
+ * The line in front of a model's inference processes: bounded, first come first served, with a deadline that counts
+ * while waiting. It knows nothing of HTTP and of processes, only the messages between them.
  */
 import { RequestError } from '../errors.js';
 import type { Answer, Reply, ToInference, Work } from '../inference/messages.js';
@@ -13,7 +13,9 @@ const MAX_ATTEMPTS = 2;
 export interface QueueOptions {
   /** Images that may wait, in addition to those in inference. */
   maxWaiting: number;
-  /** Time from `add` to the answer, milliseconds; also what a process may take over one image before it counts as hung. */
+  /**
+   * Time from `add` to the answer, milliseconds; also what a process may take over one image before it counts as hung.
+   */
   timeoutMs: number;
 }
 
@@ -72,7 +74,8 @@ export class RequestQueue {
   }
 
   /**
-   * @param signal  aborted when the client is gone: the work leaves the line, the promise rejects with the signal's reason
+   * @param signal  aborted when the client is gone: the work leaves the line, the promise rejects with the signal's
+   *   reason
    * @throws {RequestError} QUEUE_FULL, DEADLINE_EXCEEDED, INFERENCE_FAILED or what the process refused the work with
    */
   async add(work: Work, signal: AbortSignal): Promise<Answer> {
@@ -148,7 +151,9 @@ export class Lane {
   private sent: Job[] = [];
   private up = false;
   private runsAhead = RUNS_AHEAD;
-  /** One at a time after a death, until something is answered: so only the image that kills is tried without success. */
+  /**
+   * One at a time after a death, until something is answered: so only the image that kills is tried without success.
+   */
   private ahead = 1;
   private hang?: NodeJS.Timeout;
 

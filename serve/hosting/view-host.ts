@@ -1,6 +1,7 @@
 /**
- * The line of views in front of one model, and the process that computes them: started when somebody first looks, ended when nobody has looked
- * for a while, so that its weights are in memory no longer than that. Views wait for classification, never the other way round.
+ * The line of views in front of one model, and the process that computes them: started when somebody first looks, ended
+ * when nobody has looked for a while, so that its weights are in memory no longer than that. Views wait for
+ * classification, never the other way round.
  */
 import type { ChildProcess } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -64,7 +65,8 @@ export class ViewHost {
   }
 
   /**
-   * The parts of a view, in its turn. Nothing is computed before it is asked for, nor after the consumer stops or `signal` aborts.
+   * The parts of a view, in its turn. Nothing is computed before it is asked for, nor after the consumer stops or
+   * `signal` aborts.
    * @throws {RequestError} VIEWS_BUSY, VIEW_FAILED, or what the view was refused with; the reason of `signal`
    */
   async *view(request: ViewRequest, signal: AbortSignal): AsyncGenerator<ViewPart> {

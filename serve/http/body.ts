@@ -1,4 +1,6 @@
-/** The image in a request: the whole body, or a field of a multipart form. Nothing is inflated, every size is bounded. */
+/**
+ * The image in a request: the whole body, or a field of a multipart form. Nothing is inflated, every size is bounded.
+ */
 import type { Request } from 'express';
 import { RequestError } from '../errors.js';
 import { imageOfForm } from './form.js';

@@ -1,4 +1,7 @@
-/** The OpenAPI 3.1 document, made from the routes' own list and the schemas that check their bodies, and a page that shows it. */
+/**
+ * The OpenAPI 3.1 document, made from the routes' own list and the schemas that check their bodies, and a page that
+ * shows it.
+ */
 
 import { fileURLToPath } from 'node:url';
 import { Router } from 'express';

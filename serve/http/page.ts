@@ -1,4 +1,7 @@
-/** The page for people at `/`, from the files that the build made. Assets have their hash in their names and stay in caches; the page is requested every time. */
+/**
+ * The page for people at `/`, from the files that the build made. Assets have their hash in their names and stay in
+ * caches; the page is requested every time.
+ */
 import { fileURLToPath } from 'node:url';
 import express, { Router } from 'express';
 import helmet from 'helmet';

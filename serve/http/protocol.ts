@@ -1,4 +1,7 @@
-/** A protocol is a list of routes with their descriptions, and one shape of errors. Routes and OpenAPI document are made from the same list. */
+/**
+ * A protocol is a list of routes with their descriptions, and one shape of errors. Routes and OpenAPI document are made
+ * from the same list.
+ */
 import { type ErrorRequestHandler, type Request, type RequestHandler, type Response, Router } from 'express';
 import type { z } from 'zod';
 import { type ErrorCode, RequestError, requestError } from '../errors.js';

@@ -1,6 +1,6 @@
 /**
- * TorchServe's inference API (pytorch.org/serve, rest_api): `curl -T cat.jpg URL/predictions/alexnet` gives five labels with their
- * probabilities, most probable first.
+ * TorchServe's inference API (pytorch.org/serve, rest_api): `curl -T cat.jpg URL/predictions/alexnet` gives five labels
+ * with their probabilities, most probable first.
  */
 import type { RequestHandler } from 'express';
 import { z } from 'zod';
@@ -90,8 +90,8 @@ function predict(deps: AppDeps): RequestHandler<{ model: string; version?: strin
 }
 
 /**
- * Label → probability as JSON text: an object would put labels that look like numbers first, and keep one of two equal labels. Those get
- * their synset, or their index, in front.
+ * Label → probability as JSON text: an object would put labels that look like numbers first, and keep one of two equal
+ * labels. Those get their synset, or their index, in front.
  */
 function dictionary(predictions: readonly Prediction[]): string {
   const isTwice = (label: string) => predictions.filter((other) => other.label === label).length > 1;

@@ -1,6 +1,6 @@
 /**
- * A model file opened for classification in this process: decode an image, infer its probabilities. The server's child process and
- * `alexnet classify` share it, so that they answer alike. Loads onnxruntime and sharp.
+ * A model file opened for classification in this process: decode an image, infer its probabilities. The server's child
+ * process and `alexnet classify` share it, so that they answer alike. Loads onnxruntime and sharp.
  */
 
 import type { Provider } from '../../onnx/backend/provider.js';
@@ -29,7 +29,10 @@ export interface Classifier {
   readonly batch: number;
   /** For the next process that opens the same file. */
   readonly remembered?: Remembered;
-  /** Encoded JPEG, PNG or WebP → uint8 pixels as the model's crops are cut from, on a thread of its own. @throws {RequestError} */
+  /**
+   * Encoded JPEG, PNG or WebP → uint8 pixels as the model's crops are cut from, on a thread of its own.
+   * @throws {RequestError}
+   */
   decode(bytes: Uint8Array): Promise<Uint8Array>;
   /** Those of some images → probabilities of each, float32 [classes]. Blocks the calling thread meanwhile. */
   infer(images: readonly Uint8Array[]): Promise<Float32Array[]>;

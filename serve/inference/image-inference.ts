@@ -1,4 +1,7 @@
-/** From decoded images to their probabilities: crops in, what the output lacks to probabilities added, mean over the crops out. */
+/**
+ * From decoded images to their probabilities: crops in, what the output lacks to probabilities added, mean over the
+ * crops out.
+ */
 
 import { UserError } from '../../base/errors.js';
 import type * as ort from '../../onnx/onnxruntime.js';
@@ -45,8 +48,8 @@ export class ImageInference {
   }
 
   /**
-   * Runs the model: CUDA can fail as late as in the first run, and the first run is the slowest. Its numbers tell whether they are probabilities,
-   * where nothing else does.
+   * Runs the model: CUDA can fail as late as in the first run, and the first run is the slowest. Its numbers tell
+   * whether they are probabilities, where nothing else does.
    * @param remembered  what its numbers told before
    * @throws {UserError} if it gives no finite numbers for any trial image, or its output does not fit the labels
    */

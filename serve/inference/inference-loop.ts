@@ -1,4 +1,6 @@
-/** What the inference process does from its start to its end: opens a classifier, then answers message after message. */
+/**
+ * What the inference process does from its start to its end: opens a classifier, then answers message after message.
+ */
 import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import { UserError } from '../../base/errors.js';
 import { explainTooManyFiles } from '../../base/few-open-files.js';

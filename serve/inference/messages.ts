@@ -1,6 +1,7 @@
 /**
- * What the server and its inference process say to each other. Encoded images travel, not pixels: the 6 MB tensor of ten crops costs
- * 447 ms per message, a photograph next to nothing. Each `classify` and `infer` is answered by exactly one reply, in order.
+ * What the server and its inference process say to each other. Encoded images travel, not pixels: the 6 MB tensor of
+ * ten crops costs 447 ms per message, a photograph next to nothing. Each `classify` and `infer` is answered by exactly
+ * one reply, in order.
  */
 
 import type { Provider } from '../../onnx/backend/provider.js';

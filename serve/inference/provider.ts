@@ -1,6 +1,7 @@
 /**
- * What onnxruntime computes on. Neither `listSupportedBackends()` nor the creation of a session with a fallback list tells whether a
- * provider works here (the first lists CUDA without its libraries, the second throws or silently drops it): only trying does.
+ * What onnxruntime computes on. Neither `listSupportedBackends()` nor the creation of a session with a fallback list
+ * tells whether a provider works here (the first lists CUDA without its libraries, the second throws or silently drops
+ * it): only trying does.
  */
 import { UserError } from '../../base/errors.js';
 import { PROVIDERS, type Provider } from '../../onnx/backend/provider.js';
@@ -12,7 +13,8 @@ export const PROVIDER_CHOICES: readonly ProviderChoice[] = ['auto', ...PROVIDERS
 const AUTO: readonly Provider[] = ['cuda', 'cpu'];
 
 /**
- * The first provider that `attempt` succeeds with: the one named, or for `auto` CUDA, then CPU, with one line to `log` on fallback.
+ * The first provider that `attempt` succeeds with: the one named, or for `auto` CUDA, then CPU, with one line to `log`
+ * on fallback.
  * @param attempt  opens the model and runs it once
  * @throws {UserError} when the provider named does not run, with the cause
  */

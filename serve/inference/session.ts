@@ -1,6 +1,6 @@
 /**
- * A model file opened in onnxruntime. Weights stay in their file: onnxruntime is handed a model of some kilobytes that refers to them, maps
- * the pages it needs and drops them once its kernels have packed their own copy.
+ * A model file opened in onnxruntime. Weights stay in their file: onnxruntime is handed a model of some kilobytes that
+ * refers to them, maps the pages it needs and drops them once its kernels have packed their own copy.
  */
 
 import { readFileSync } from 'node:fs';
@@ -55,8 +55,9 @@ function withOutput(model: ModelProto, name: string): ModelProto {
 }
 
 /**
- * Whether this process still looks into files of a folder, a real path: if somebody writes into one, weights would change, and if somebody cuts it,
- * the process would end (SIGBUS). Weights that kernels have packed are no longer looked at. Linux only.
+ * Whether this process still looks into files of a folder, a real path: if somebody writes into one, weights would
+ * change, and if somebody cuts it, the process would end (SIGBUS). Weights that kernels have packed are no longer
+ * looked at. Linux only.
  */
 function isMapped(folder: string): boolean {
   return readFileSync('/proc/self/maps', 'utf8').includes(`${folder}/`);

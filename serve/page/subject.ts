@@ -1,4 +1,6 @@
-/** What the page is about just now: the image, the model that looks at it, the crop that views inside the network use. */
+/**
+ * What the page is about just now: the image, the model that looks at it, the crop that views inside the network use.
+ */
 import type { Classified, Crop } from './server/answers.js';
 import type { Target } from './server/request.js';
 

@@ -1,4 +1,7 @@
-/** What a model file says of itself, and its graph as data that can be drawn: nodes with their attributes, and the values between them. */
+/**
+ * What a model file says of itself, and its graph as data that can be drawn: nodes with their attributes, and the
+ * values between them.
+ */
 import onnxProto from 'onnx-proto';
 import { sha256Of } from '../../base/sha256.js';
 import { withoutPaths } from '../without-paths.js';

@@ -1,4 +1,7 @@
-/** Writes tensors in the safetensors format (huggingface/safetensors, README "Format"): header length, JSON header, bytes; little-endian. */
+/**
+ * Writes tensors in the safetensors format (huggingface/safetensors, README "Format"): header length, JSON header,
+ * bytes; little-endian.
+ */
 import { bytesOf } from '../tensors.js';
 import type { Values } from './engine/run-rows.js';
 

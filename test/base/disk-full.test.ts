@@ -1,6 +1,6 @@
 /**
- * A full disk at every place that training writes to. /dev/full, to which a file about to be written is linked, answers each write with
- * ENOSPC for every user; the last test fills a real, small file system.
+ * A full disk at every place that training writes to. /dev/full, to which a file about to be written is linked, answers
+ * each write with ENOSPC for every user; the last test fills a real, small file system.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';

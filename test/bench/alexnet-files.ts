@@ -1,6 +1,6 @@
 /**
- * AlexNet of 1000 classes with random weights in both heads: `node alexnet-files.js FOLDER` writes `image.onnx` and `tensor.onnx`. A process of
- * its own, so that what measures stays free of tfjs.
+ * AlexNet of 1000 classes with random weights in both heads: `node alexnet-files.js FOLDER` writes `image.onnx` and
+ * `tensor.onnx`. A process of its own, so that what measures stays free of tfjs.
  */
 import { join } from 'node:path';
 import { exportClassifier } from '../../export/classifier.js';

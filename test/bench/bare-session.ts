@@ -1,4 +1,7 @@
-/** `node bare-session.js FILE SECONDS` prints images a second of `session.run` alone, on the graph as the server rewrites it. */
+/**
+ * `node bare-session.js FILE SECONDS` prints images a second of `session.run` alone, on the graph as the server
+ * rewrites it.
+ */
 import { readModelFile } from '../../serve/inference/model/model-file.js';
 import { openSession, runSession } from '../../serve/inference/session.js';
 

@@ -1,6 +1,7 @@
 /**
- * `npm run bench -- data`: how fast photographs become a prepared set, next to PIL doing the same on one core, and for what share of its time a
- * training step waits for data. Photographs are those of ../shared/data/imagenet-samples.tar (or ALEXNET_DATA), several times over.
+ * `npm run bench -- data`: how fast photographs become a prepared set, next to PIL doing the same on one core, and for
+ * what share of its time a training step waits for data. Photographs are those of ../shared/data/imagenet-samples.tar
+ * (or ALEXNET_DATA), several times over.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,7 @@
-/** `npm run bench -- distributed`: AlexNet's step in two processes of one core each, and what `--dry-run --ranks 2` estimates for it. */
+/**
+ * `npm run bench -- distributed`: AlexNet's step in two processes of one core each, and what `--dry-run --ranks 2`
+ * estimates for it.
+ */
 import { fileURLToPath } from 'node:url';
 import { launch, launchers } from '../train/distributed/launchers.js';
 import type { RankRound } from './distributed-rank.js';

@@ -1,6 +1,6 @@
 /**
- * One process's rate of forward passes: `node forward-rate.js NETWORK BATCH PASSES BACKEND` prints JSON. BACKEND is onnxruntime, or tfjs's own
- * cpu or wasm. The first two passes are left out.
+ * One process's rate of forward passes: `node forward-rate.js NETWORK BATCH PASSES BACKEND` prints JSON. BACKEND is
+ * onnxruntime, or tfjs's own cpu or wasm. The first two passes are left out.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { random } from '../../base/random.js';

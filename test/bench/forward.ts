@@ -1,4 +1,6 @@
-/** `npm run bench -- forward`: forward passes of cifar10-18pct on the onnxruntime backend and on tfjs's own, in turn. */
+/**
+ * `npm run bench -- forward`: forward passes of cifar10-18pct on the onnxruntime backend and on tfjs's own, in turn.
+ */
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { median } from './median.js';

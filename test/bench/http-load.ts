@@ -1,4 +1,7 @@
-/** Load on one server of this machine: clients that post image after image and wait as Retry-After tells them or up to twice that, and one that asks for its health meanwhile. */
+/**
+ * Load on one server of this machine: clients that post image after image and wait as Retry-After tells them or up to
+ * twice that, and one that asks for its health meanwhile.
+ */
 import { Agent, request } from 'node:http';
 
 export interface LoadOptions {

@@ -1,6 +1,7 @@
 /**
- * Training steps whose kernels are labelled by layer and direction, for the profile: `node profiled-step.js NETWORK BATCH STEPS`
- * under ALEXNET_PROFILE. Prints JSON: milliseconds of each step, and of the part of it spent inside onnxruntime.
+ * Training steps whose kernels are labelled by layer and direction, for the profile: `node profiled-step.js NETWORK
+ * BATCH STEPS` under ALEXNET_PROFILE. Prints JSON: milliseconds of each step, and of the part of it spent inside
+ * onnxruntime.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { NativeGraph } from '../../onnx/backend/binding.js';

@@ -1,6 +1,7 @@
 /**
- * `npm run bench -- replicas`: ten-crop AlexNet from two servers of one thread each behind nginx, with and without a rolling restart
- * meanwhile, compared with one server with two inference processes of one thread each, without nginx, in turn. Images as for `serve`.
+ * `npm run bench -- replicas`: ten-crop AlexNet from two servers of one thread each behind nginx, with and without a
+ * rolling restart meanwhile, compared with one server with two inference processes of one thread each, without nginx,
+ * in turn. Images as for `serve`.
  */
 import { type ChildProcess, execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';

@@ -1,7 +1,7 @@
 /**
- * `npm run bench -- serve`: ten-crop AlexNet over HTTP compared with the server that one would write first (../shared/peers/plain_server.mjs, or
- * ALEXNET_PEERS) and with bare `session.run` in one process, in turn, as medians of ratios. Images are the photographs in
- * ../shared/data/imagenet-samples.tar (or ALEXNET_DATA).
+ * `npm run bench -- serve`: ten-crop AlexNet over HTTP compared with the server that one would write first
+ * (../shared/peers/plain_server.mjs, or ALEXNET_PEERS) and with bare `session.run` in one process, in turn, as medians
+ * of ratios. Images are the photographs in ../shared/data/imagenet-samples.tar (or ALEXNET_DATA).
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- train`: training rates side by side with PyTorch, in turn, as medians of ratios. Peers are looked for in ../shared/peers (or
- * ALEXNET_PEERS) and need python3-torch (ALEXNET_PYTHON, default /usr/bin/python3).
+ * `npm run bench -- train`: training rates side by side with PyTorch, in turn, as medians of ratios. Peers are looked
+ * for in ../shared/peers (or ALEXNET_PEERS) and need python3-torch (ALEXNET_PYTHON, default /usr/bin/python3).
  */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';

@@ -1,6 +1,7 @@
 /**
- * One process's training rate: `node training-rate.js NETWORK CLASSES BATCH STEPS [BACKEND]` prints JSON. Images are noise in memory, so that
- * the step alone is measured: forward, backward and update. The first two steps compile and map memory and are left out.
+ * One process's training rate: `node training-rate.js NETWORK CLASSES BATCH STEPS [BACKEND]` prints JSON. Images are
+ * noise in memory, so that the step alone is measured: forward, backward and update. The first two steps compile and
+ * map memory and are left out.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { random } from '../../base/random.js';
@@ -28,7 +29,10 @@ const noise = random('bench');
 const images = Float32Array.from({ length: batch * spec.inputPx ** 2 * 3 }, () => noise.uniform() * 240 - 120);
 const labels = Int32Array.from({ length: batch }, () => noise.integer(classes));
 
-/** Multiplications and additions of an image's step: every kernel forward and in two gradients, the first without that of its input. */
+/**
+ * Multiplications and additions of an image's step: every kernel forward and in two gradients, the first without that
+ * of its input.
+ */
 function flopsPerImage(): number {
   const kernels = model.layers.filter((layer) => layer.weights.some(({ shape }) => shape.length > 1));
   return kernels.reduce((sum, layer, i) => {

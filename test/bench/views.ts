@@ -1,6 +1,7 @@
 /**
- * `npm run bench -- views`: what classification with ten-crop AlexNet costs while occlusion maps are computed without a break, compared with the same
- * without, in turn. Images are the photographs in ../shared/data/imagenet-samples.tar (or ALEXNET_DATA).
+ * `npm run bench -- views`: what classification with ten-crop AlexNet costs while occlusion maps are computed without a
+ * break, compared with the same without, in turn. Images are the photographs in ../shared/data/imagenet-samples.tar (or
+ * ALEXNET_DATA).
  */
 import { type ChildProcess, execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';

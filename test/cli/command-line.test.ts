@@ -227,7 +227,8 @@ test('names a damaged checkpoint and continues once best/ is put in its place', 
 
 test('never takes an epoch whose validation loss is not finite for the best, nor saves it', async () => {
   const run = join(folder, 'diverged');
-  // One step an epoch: its own loss is from before the update, so validation is the first to see weights that are too large.
+  // One step an epoch: its own loss is from before the update, so validation is the first to see weights that are too
+  // large.
   const words = [...trainWords(run), '--batch', '8', '--epochs', '3'];
   const { code, stderr } = await alexnet([...words, '--lr', '1e20', '--schedule', 'constant']);
   assert.equal(code, 1, stderr);

@@ -84,7 +84,8 @@ describe('alexnet train', { concurrency: 2 }, () => {
 
   it('survives SIGHUP under nohup, until SIGTERM', { skip: NOHUP }, async (t) => {
     const { words, reach } = await endless(t);
-    const command = ['-c', 'nohup "$@"', 'bash', process.execPath, ...words]; // bash makes way for nohup, and that for Node
+    // bash makes way for nohup, and that for Node
+    const command = ['-c', 'nohup "$@"', 'bash', process.execPath, ...words];
     const { process: child, ended } = start('bash', command, { env: ENV });
     await reach(1);
     child.kill('SIGHUP');

@@ -1,6 +1,6 @@
 /**
- * tfjs-core's own test suite against the onnxruntime backend, run by `tfjs_conformance.cjs` from ../shared/peers (or ALEXNET_PEERS).
- * The figures here are those that docs/backend.md quotes; the test next to this file keeps both true.
+ * tfjs-core's own test suite against the onnxruntime backend, run by `tfjs_conformance.cjs` from ../shared/peers (or
+ * ALEXNET_PEERS). The figures here are those that docs/backend.md quotes; the test next to this file keeps both true.
  */
 import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';

@@ -1,7 +1,7 @@
 /**
- * Checks manifests against Kubernetes' API without a cluster, as strictly as `kubectl apply` does. Fields by the TypeScript compiler, for
- * which a key that the type has not is an error; formats (quantities, ports, durations) by the validators of kubernetes-models, made from the
- * same OpenAPI and CRD schemas.
+ * Checks manifests against Kubernetes' API without a cluster, as strictly as `kubectl apply` does. Fields by the
+ * TypeScript compiler, for which a key that the type has not is an error; formats (quantities, ports, durations) by the
+ * validators of kubernetes-models, made from the same OpenAPI and CRD schemas.
  */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

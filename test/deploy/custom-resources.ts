@@ -1,7 +1,7 @@
 /**
- * Fields of the custom resources for which npm has no package, as their APIs name them: MPIJob v2beta1 of Kubeflow's MPI Operator, KServe's
- * InferenceService v1beta1 and ServingRuntime v1alpha1, prometheus-adapter's rules. What a predictor's other frameworks, loggers and batchers
- * would add is left out; pods are Kubernetes' own.
+ * Fields of the custom resources for which npm has no package, as their APIs name them: MPIJob v2beta1 of Kubeflow's
+ * MPI Operator, KServe's InferenceService v1beta1 and ServingRuntime v1alpha1, prometheus-adapter's rules. What a
+ * predictor's other frameworks, loggers and batchers would add is left out; pods are Kubernetes' own.
  */
 import type { IObjectMeta } from '@kubernetes-models/apimachinery/apis/meta/v1/ObjectMeta';
 import type { IDeploymentStrategy } from 'kubernetes-models/apps/v1/DeploymentStrategy';

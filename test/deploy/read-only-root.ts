@@ -1,6 +1,7 @@
 /**
- * A command as the container runtime starts it, without one: in a mount namespace whose file systems are read-only, as uid 1000 without
- * capabilities or ways to them, with no environment but the image's. Needs root and Linux, as the runtime does.
+ * A command as the container runtime starts it, without one: in a mount namespace whose file systems are read-only, as
+ * uid 1000 without capabilities or ways to them, with no environment but the image's. Needs root and Linux, as the
+ * runtime does.
  */
 import { spawnSync } from 'node:child_process';
 

@@ -1,4 +1,7 @@
-/** Servers of one model on ports of their own, which can be ended and restarted one after another, as a rolling update does. */
+/**
+ * Servers of one model on ports of their own, which can be ended and restarted one after another, as a rolling update
+ * does.
+ */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { startServer } from '../bench/start-server.js';

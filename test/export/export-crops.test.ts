@@ -1,4 +1,7 @@
-/** The crops and the errors that `alexnet export` writes into a run's file are those that the file is served and evaluated with. */
+/**
+ * The crops and the errors that `alexnet export` writes into a run's file are those that the file is served and
+ * evaluated with.
+ */
 import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -169,7 +172,9 @@ async function writeQuarters(path: string): Promise<void> {
   }
 }
 
-/** A run with drawn weights, large enough for answers that differ, that has one crop's error of 25 % in its checkpoint. */
+/**
+ * A run with drawn weights, large enough for answers that differ, that has one crop's error of 25 % in its checkpoint.
+ */
 async function writeRun(path: string, data: string, settings: Partial<Settings>): Promise<void> {
   const { imagePx, inputPx, recipe } = NETWORK;
   const config = { data, model: NETWORK.name, ...resolveSettings(recipe, settings) };

@@ -88,7 +88,8 @@ describe("a file of this project's own", () => {
     assert.deepEqual(run.mean, mean);
     const { model: read, state } = await loadCheckpoint(run.best);
     assert.equal(state.bestValidation?.top1Error, 0.25);
-    assert.deepEqual(cropsOfRun(run), { crops: 2, reason: 'as in cifar10-quick-image.onnx' }); // its recipe mirrors nothing
+    // its recipe mirrors nothing
+    assert.deepEqual(cropsOfRun(run), { crops: 2, reason: 'as in cifar10-quick-image.onnx' });
     assert.deepEqual(weightsOf(read), weightsOf(model));
     await assert.rejects(
       importRun({ file, model: 'cifar10-quick', out: at('run'), force: false }),
@@ -197,7 +198,10 @@ describe('constants of response normalisation that are not those of the network'
   });
 });
 
-/** Caffe's AlexNet as Caffe2 wrote it to ONNX: foreign names, weights among the inputs, BGR, `Gemm` with transB, an old operator set. */
+/**
+ * Caffe's AlexNet as Caffe2 wrote it to ONNX: foreign names, weights among the inputs, BGR, `Gemm` with transB, an old
+ * operator set.
+ */
 function zooModel(width: number, seed: number, norm: 'op' | 'pytorch' = 'op') {
   const initializer: { name: string; dims: number[]; dataType: number; floatData: number[] }[] = [];
   const stored = (name: string, ...dims: number[]) => {

@@ -81,7 +81,8 @@ describe('eight bits', () => {
         const options = { method, reduceRange: false, keepFloat: [] };
         const quantized = await quantize(exported, feeds, options);
         const far = relativeDifference(await outputs(exported, feeds), await outputs(quantized, feeds));
-        assert.ok(far > 0 && far < 0.15, `difference ${far}`); // 1/255 of the range a layer, which random weights let add up
+        // 1/255 of the range a layer, which random weights let add up
+        assert.ok(far > 0 && far < 0.15, `difference ${far}`);
         assert.ok((quantized.operators.QuantizeLinear ?? 0) >= 2);
         model.dispose();
       });

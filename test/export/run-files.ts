@@ -1,6 +1,7 @@
 /**
- * Runs exported files in another onnxruntime-node: `node run-files.js PACKAGE FOLDER NAME…`. For every NAME, FOLDER/NAME.onnx is run on
- * the inputs of FOLDER/NAME.json; one JSON line each says how far the outputs are from those in there, as a share of the largest.
+ * Runs exported files in another onnxruntime-node: `node run-files.js PACKAGE FOLDER NAME…`. For every NAME,
+ * FOLDER/NAME.onnx is run on the inputs of FOLDER/NAME.json; one JSON line each says how far the outputs are from those
+ * in there, as a share of the largest.
  */
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';

@@ -22,7 +22,9 @@ async function write(folder: string, json: object, weights: StoredWeight[]): Pro
   return file;
 }
 
-/** Saves a layers model; with `quantization`, kernels in that type as `tensorflowjs_converter --quantize_…` stores them. */
+/**
+ * Saves a layers model; with `quantization`, kernels in that type as `tensorflowjs_converter --quantize_…` stores them.
+ */
 export async function saveLayersModel(
   folder: string,
   model: tfl.LayersModel,
@@ -78,8 +80,8 @@ const type = { type: 'DT_FLOAT' };
 const node = (name: string, op: string, input: string[], attr: Attr = {}) => ({ name, op, input, attr });
 
 /**
- * A graph model as a frozen TensorFlow graph: image [?, 11, 9, 3] → convolution with bias, normalised, rectified, pooled, its flat shape
- * computed from the batch as Keras does → `probabilities` [?, 4].
+ * A graph model as a frozen TensorFlow graph: image [?, 11, 9, 3] → convolution with bias, normalised, rectified,
+ * pooled, its flat shape computed from the batch as Keras does → `probabilities` [?, 4].
  * @param values  draws a weight
  */
 export async function saveGraphModel(

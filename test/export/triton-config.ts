@@ -1,13 +1,16 @@
 /**
- * Reads protobuf's text format and checks it against the fields of Triton's `ModelConfig` that a configuration of ours may have.
- * Source: triton-inference-server/common, protobuf/model_config.proto.
+ * Reads protobuf's text format and checks it against the fields of Triton's `ModelConfig` that a configuration of ours
+ * may have. Source: triton-inference-server/common, protobuf/model_config.proto.
  */
 import assert from 'node:assert/strict';
 
 export type Value = string | number | boolean | Message | Value[];
 export type Message = { [field: string]: Value };
 
-/** Scalars as the schema names them, enums as their values, messages as their fields; `repeated` where there may be several. */
+/**
+ * Scalars as the schema names them, enums as their values, messages as their fields; `repeated` where there may be
+ * several.
+ */
 type Type = 'string' | 'int' | 'bool' | readonly string[] | Fields;
 type Fields = { readonly [field: string]: Type | { repeated: Type } };
 
@@ -42,7 +45,10 @@ const MODEL_CONFIG = {
   },
 } as const satisfies Fields;
 
-/** @returns the configuration: fields that may stand once as their value, `repeated` ones as a list; fails where the schema has not what it says */
+/**
+ * @returns the configuration: fields that may stand once as their value, `repeated` ones as a list; fails where the
+ *   schema has not what it says
+ */
 export function readConfig(text: string): Message {
   const tokens = text.match(/"(?:[^"\\]|\\.)*"|[A-Za-z_][\w]*|-?\d+|[{}[\]:,]/g)!;
   assert.equal(tokens.join('').length, text.replace(/"[^"]*"|\s/g, (match) => (match[0] === '"' ? match : '')).length);

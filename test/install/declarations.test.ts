@@ -1,4 +1,7 @@
-/** The package's declarations may name only modules that a user gets with it: with strict library checks anything else fails to compile. */
+/**
+ * The package's declarations may name only modules that a user gets with it: with strict library checks anything else
+ * fails to compile.
+ */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';

@@ -1,6 +1,6 @@
 /**
- * The packed package in a fresh project, as each package manager installs it where only the npm registry can be reached. Needs that
- * registry. ONNXRUNTIME_NODE_INSTALL is unset: on a machine without CUDA a user needs no flag.
+ * The packed package in a fresh project, as each package manager installs it where only the npm registry can be
+ * reached. Needs that registry. ONNXRUNTIME_NODE_INSTALL is unset: on a machine without CUDA a user needs no flag.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';

@@ -61,7 +61,8 @@ for (const [name, geometry] of Object.entries({ padded: PADDED, oblong: OBLONG }
     const { x, kernel, conv } = setUp(geometry);
     const y = conv(x, kernel);
     assert.deepEqual(y.shape, geometry.output);
-    assertClose(y.dataSync(), slowGroupedConv(x.dataSync(), kernel.dataSync(), geometry), 1e-5); // sums of up to 27 products
+    // sums of up to 27 products
+    assertClose(y.dataSync(), slowGroupedConv(x.dataSync(), kernel.dataSync(), geometry), 1e-5);
   });
 
   test(`has the gradient of its finite differences, ${name}`, () => {

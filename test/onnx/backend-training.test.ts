@@ -1,4 +1,6 @@
-/** The backend behaves as tfjs's others do: `model.fit`, optimizers, `tf.profile`, `tf.memory`, against the cpu backend. */
+/**
+ * The backend behaves as tfjs's others do: `model.fit`, optimizers, `tf.profile`, `tf.memory`, against the cpu backend.
+ */
 import '@tensorflow/tfjs-backend-cpu';
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
@@ -17,7 +19,10 @@ const OPTIMIZERS: Record<string, () => tf.Optimizer> = {
   adadelta: () => tf.train.adadelta(0.5),
 };
 
-/** A small net with a convolution, batch normalisation, pooling and a dense layer; weights are the same on every backend. */
+/**
+ * A small net with a convolution, batch normalisation, pooling and a dense layer; weights are the same on every
+ * backend.
+ */
 function smallNet(): tfl.LayersModel {
   const model = tfl.sequential({
     layers: [

@@ -146,7 +146,8 @@ describe('the onnxruntime backend', () => {
           tf.sum(weight).dataSync();
         });
       }
-      // Freed buffers leave the count with the sweeper, which runs in the background: the lowest of several readings is what is held.
+      // Freed buffers leave the count with the sweeper, which runs in the background: the lowest of several readings is
+      // what is held.
       let held = Number.POSITIVE_INFINITY;
       for (let look = 0; look < 10; look++) {
         await setTimeout(5);

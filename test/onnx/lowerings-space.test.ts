@@ -239,7 +239,8 @@ describe('resizing', () => {
       it(`agrees in the gradient, bilinear ${name}`, () =>
         sameOnBoth(
           () => tf.grad((a) => loss(bilinear(a)))(x()),
-          // tfjs's kernel leaves half pixels out and exchanges height and width: gradient of two matrix products instead.
+          // tfjs's kernel leaves half pixels out and exchanges height and width: gradient of two matrix products
+          // instead.
           () =>
             tf.grad((a) => {
               const rows = interpolation(5, size[0], alignCorners, halfPixel);

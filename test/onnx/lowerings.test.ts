@@ -69,8 +69,8 @@ describe('convolution', () => {
 });
 
 /**
- * Average pooling from sums over zero-padded windows and the number of pixels in each. tfjs's own gradient on the cpu divides by the
- * whole window even where padding cut it, unlike its forward pass: no oracle for padded windows.
+ * Average pooling from sums over zero-padded windows and the number of pixels in each. tfjs's own gradient on the cpu
+ * divides by the whole window even where padding cut it, unlike its forward pass: no oracle for padded windows.
  */
 function averageWithoutPadding(
   x: T4,

@@ -1,4 +1,7 @@
-/** Runs a tensor program on tfjs's cpu backend and on ours and compares: the cpu backend is the oracle for every lowering rule. */
+/**
+ * Runs a tensor program on tfjs's cpu backend and on ours and compares: the cpu backend is the oracle for every
+ * lowering rule.
+ */
 import assert from 'node:assert/strict';
 import * as tf from '@tensorflow/tfjs-core';
 import { kernelCounts } from '../../onnx/backend/index.js';
@@ -35,7 +38,8 @@ async function outcome(backend: string, program: () => tf.Tensor | tf.Tensor[]):
 
 /**
  * @param oracle     what the cpu backend runs, where not the same program
- * @param tolerance  largest difference allowed between floats, relative to the largest value of the tensor; both sum float32 in
+ * @param tolerance  largest difference allowed between floats, relative to the largest value of the tensor; both sum
+ *   float32 in
  *                   different orders. Integers and booleans must be equal
  */
 export async function sameOnBoth(

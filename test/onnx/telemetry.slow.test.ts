@@ -31,7 +31,8 @@ test('alexnet serve looks up no name, in the time in which onnxruntime with tele
   await until(() => LOOKUP.test(sending.calls()), 60_000);
   assert.doesNotMatch(own.calls(), LOOKUP);
   for (const { server, calls } of [own, sending]) {
-    process.kill(Number.parseInt(calls(), 10), 'SIGTERM'); // the first line is the server's; strace itself takes no signal
+    // the first line is the server's; strace itself takes no signal
+    process.kill(Number.parseInt(calls(), 10), 'SIGTERM');
     assert.equal(await server.ended, 0);
   }
 });

@@ -1,7 +1,8 @@
 /**
- * Corrects tfjs's gradient of average pooling on the cpu backend, which serves as an oracle: where padding cuts a window, the
- * forward pass divides by the pixels that are left, the gradient kernel by the whole window. Multiplied beforehand by
- * whole / left, it comes out right. Importing this file replaces the gradient on the backend `cpu`, in this process.
+ * Corrects tfjs's gradient of average pooling on the cpu backend, which serves as an oracle: where padding cuts a
+ * window, the forward pass divides by the pixels that are left, the gradient kernel by the whole window. Multiplied
+ * beforehand by whole / left, it comes out right. Importing this file replaces the gradient on the backend `cpu`, in
+ * this process.
  */
 import * as tf from '@tensorflow/tfjs-core';
 // Registers the gradients of tfjs-core's kernels.

@@ -1,6 +1,6 @@
 /**
- * One training step of every network on the backend `onnxruntime` against tfjs's plain JavaScript: the cpu backend shares no code
- * with the lowering rules.
+ * One training step of every network on the backend `onnxruntime` against tfjs's plain JavaScript: the cpu backend
+ * shares no code with the lowering rules.
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

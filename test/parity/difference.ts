@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import type { StepValues } from './one-step.js';
 
 /**
- * Largest differences allowed, as shares of the tensor's largest value: float32 sums of up to 9216 terms in two orders, through 8
- * layers; measured 1e-6, 2.4e-6 and 1.1e-6. Weights updated without decay would be off by 5e-6.
+ * Largest differences allowed, as shares of the tensor's largest value: float32 sums of up to 9216 terms in two orders,
+ * through 8 layers; measured 1e-6, 2.4e-6 and 1.1e-6. Weights updated without decay would be off by 5e-6.
  */
 export const TOLERANCE = { logits: 1e-5, gradients: 1e-5, updated: 3e-6 };
 

@@ -1,6 +1,6 @@
 /**
- * The numbers that test/fixtures/alexnet_golden.py makes, by the same formula: uniform, 24 bits each, scaled in float64 and
- * rounded to float32, so equal to the last bit.
+ * The numbers that test/fixtures/alexnet_golden.py makes, by the same formula: uniform, 24 bits each, scaled in float64
+ * and rounded to float32, so equal to the last bit.
  */
 
 /** Streams of a seed; 0 to 15 are the weights, in the order of the layers, kernel before bias. */

@@ -1,4 +1,7 @@
-/** Reads NumPy's .npy files (numpy/lib/format.py, version 1.0): magic, header length, a Python dictionary as text, the values. */
+/**
+ * Reads NumPy's .npy files (numpy/lib/format.py, version 1.0): magic, header length, a Python dictionary as text, the
+ * values.
+ */
 import { readFileSync } from 'node:fs';
 
 const MAGIC = '\x93NUMPY\x01\x00';

@@ -38,8 +38,9 @@ function lossAndGradients(model: tfl.LayersModel, images: Float32Array, labels: 
 }
 
 /**
- * Computes loss and gradients, updates the weights by the paper's rule from velocity 0 (ε 0.01, momentum 0.9, decay 0.0005, of
- * biases too as the formula says), and only then reads. Asserts that no kernel was delegated and that all tensors were freed.
+ * Computes loss and gradients, updates the weights by the paper's rule from velocity 0 (ε 0.01, momentum 0.9, decay
+ * 0.0005, of biases too as the formula says), and only then reads. Asserts that no kernel was delegated and that all
+ * tensors were freed.
  * @param images  float32 NHWC
  */
 export function oneStep(model: tfl.LayersModel, images: Float32Array, labels: Int32Array): StepValues {

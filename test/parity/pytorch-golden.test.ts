@@ -1,4 +1,6 @@
-/** The full-size AlexNet on the backend `onnxruntime` against PyTorch's results in test/fixtures/alexnet-golden.json. */
+/**
+ * The full-size AlexNet on the backend `onnxruntime` against PyTorch's results in test/fixtures/alexnet-golden.json.
+ */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
@@ -62,8 +64,8 @@ function runCase(model: tfl.LayersModel, { seed, imageNumbers, labels }: GoldenC
 }
 
 /**
- * Compares all the fixture has of a tensor; `torch` is in PyTorch's order. Sums may be off by shares of the sum of absolute values
- * or, where signs cancel, of the Euclidean norm.
+ * Compares all the fixture has of a tensor; `torch` is in PyTorch's order. Sums may be off by shares of the sum of
+ * absolute values or, where signs cancel, of the Euclidean norm.
  */
 function assertSummary(
   what: string,

@@ -1,7 +1,8 @@
 /**
- * The full-size AlexNet on the backend `onnxruntime` against PyTorch, every element of every tensor: runs the peer network
- * (torch_alexnet.py in the folder ALEXNET_PEERS, else ../shared/peers next to the repository) with PyTorch's own initial weights and
- * normal noise as images. Needs Debian's python3-torch (or another python in ALEXNET_PYTHON) and 0.8 GB in the temp folder.
+ * The full-size AlexNet on the backend `onnxruntime` against PyTorch, every element of every tensor: runs the peer
+ * network (torch_alexnet.py in the folder ALEXNET_PEERS, else ../shared/peers next to the repository) with PyTorch's
+ * own initial weights and normal noise as images. Needs Debian's python3-torch (or another python in ALEXNET_PYTHON)
+ * and 0.8 GB in the temp folder.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -26,10 +27,11 @@ const PEERS = process.env.ALEXNET_PEERS ?? fileURLToPath(new URL('../../../../sh
 const PEER = join(PEERS, 'torch_alexnet.py');
 
 /**
- * Where a ReLU input is 0, or two values of a pooling window are equal, but for rounding, the gradient is either of two, and they
- * are far apart. At seed 0 two such values in pool2 are one unit in the last place apart, and PyTorch's float32 gradients are 1.3e-2
- * from its own float64 ones in conv2, 8e-3 in conv1 (ours 6e-7). These are the seeds below 45 that keep farthest from it: no
- * decision of their images is nearer than 2e-6 of the layer's root mean square, against 1e-6 or less as a rule.
+ * Where a ReLU input is 0, or two values of a pooling window are equal, but for rounding, the gradient is either of
+ * two, and they are far apart. At seed 0 two such values in pool2 are one unit in the last place apart, and PyTorch's
+ * float32 gradients are 1.3e-2 from its own float64 ones in conv2, 8e-3 in conv1 (ours 6e-7). These are the seeds below
+ * 45 that keep farthest from it: no decision of their images is nearer than 2e-6 of the layer's root mean square,
+ * against 1e-6 or less as a rule.
  */
 const SEEDS = [16, 18];
 

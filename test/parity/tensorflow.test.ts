@@ -1,6 +1,6 @@
 /**
- * One training step of every network on TensorFlow's native library against the backend `onnxruntime`, where tfjs-node-gpu or
- * tfjs-node is installed. They share no kernel.
+ * One training step of every network on TensorFlow's native library against the backend `onnxruntime`, where
+ * tfjs-node-gpu or tfjs-node is installed. They share no kernel.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -11,7 +11,8 @@ import { selectBackend } from '../../onnx/backend/select-backend.js';
 import { assertSameStep } from './difference.js';
 import { networkStep } from './network-step.js';
 
-// Convolutions and products in whole float32 on GPUs of the Ampere generation and later, which round factors to 10 bits otherwise.
+// Convolutions and products in whole float32 on GPUs of the Ampere generation and later, which round factors to 10 bits
+// otherwise.
 process.env.NVIDIA_TF32_OVERRIDE ??= '0';
 const skip = await selectBackend('tensorflow').then(
   () => false,

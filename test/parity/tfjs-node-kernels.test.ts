@@ -1,6 +1,7 @@
 /**
- * Every network's training step on the kernels that tfjs-node 4.22 has, in a stand-in for the package (test/fixtures/tfjs-node-gpu) that
- * computes with tfjs's cpu backend: a kernel or a padding that the package lacks ends the step.
+ * Every network's training step on the kernels that tfjs-node 4.22 has, in a stand-in for the package
+ * (test/fixtures/tfjs-node-gpu) that computes with tfjs's cpu backend: a kernel or a padding that the package lacks
+ * ends the step.
  */
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';

@@ -1,7 +1,8 @@
 /**
- * PyTorch's weights and tfjs's. PyTorch: convolution kernels [O, I, h, w], fully connected ones [O, I], the inputs of fc6 in order
- * c, h, w; tfjs: [h, w, I, O] and [I, O], the inputs of fc6 in order h, w, c. fc6 is thus a convolution kernel with a window
- * of 6×6 that is reshaped in both, and one loop serves all. Written apart from onnx/layout.ts, which it helps to test.
+ * PyTorch's weights and tfjs's. PyTorch: convolution kernels [O, I, h, w], fully connected ones [O, I], the inputs of
+ * fc6 in order c, h, w; tfjs: [h, w, I, O] and [I, O], the inputs of fc6 in order h, w, c. fc6 is thus a convolution
+ * kernel with a window of 6×6 that is reshaped in both, and one loop serves all. Written apart from onnx/layout.ts,
+ * which it helps to test.
  */
 
 /** Layers of the net as torch.nn.Sequential numbers them. */

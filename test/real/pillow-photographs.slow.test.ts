@@ -1,4 +1,7 @@
-/** ImageNet photographs as two of Hugging Face's preprocessors have them, one that stretches and one that cuts, against Pillow itself. */
+/**
+ * ImageNet photographs as two of Hugging Face's preprocessors have them, one that stretches and one that cuts, against
+ * Pillow itself.
+ */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -26,7 +29,10 @@ const CONFIGS = {
   cut: { size: { shortest_edge: 256 }, do_center_crop: true, crop_size: SIDE, resample: 3 },
 };
 
-/** A linear network of 1000 classes with random weights on means over 8 × 8 pixels: near classes, so that small differences change the first. */
+/**
+ * A linear network of 1000 classes with random weights on means over 8 × 8 pixels: near classes, so that small
+ * differences change the first.
+ */
 async function open(name: keyof typeof CONFIGS): Promise<Classifier> {
   const folder = join(root, name);
   mkdirSync(folder);

@@ -59,7 +59,10 @@ export async function visit(url: string, options: BrowserContextOptions = {}): P
   return { page, asked, complaints };
 }
 
-/** A file dragged onto the page, or pasted into it. What runs in the browser is text here, as its types are not those of Node. */
+/**
+ * A file dragged onto the page, or pasted into it. What runs in the browser is text here, as its types are not those of
+ * Node.
+ */
 export async function give(
   page: Page,
   how: 'drop' | 'paste',

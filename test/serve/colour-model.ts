@@ -1,6 +1,6 @@
 /**
- * A classifier of colours whose end is given: the mean of each channel in 0 … 1, times 4, less 1, is `logits` [N, channels]. On a red image they are
- * 3, −1, −1. What makes them the output is a list of nodes.
+ * A classifier of colours whose end is given: the mean of each channel in 0 … 1, times 4, less 1, is `logits` [N,
+ * channels]. On a red image they are 3, −1, −1. What makes them the output is a list of nodes.
  */
 import { writeFileSync } from 'node:fs';
 import onnxProto from 'onnx-proto';

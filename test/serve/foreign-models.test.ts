@@ -1,4 +1,7 @@
-/** Models of other programs: several outputs, grey or transparent images, inputs that are not square, metadata that looks like ours. */
+/**
+ * Models of other programs: several outputs, grey or transparent images, inputs that are not square, metadata that
+ * looks like ours.
+ */
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -127,7 +130,8 @@ for (const layout of ['NCHW', 'NHWC'] as const) {
   test(`gives a ${layout} model with four channels colour and alpha`, async () => {
     const { classify } = await open(beside({ channels: 4, layout }, {}));
     const half = { ...COLOUR, alpha: 102 / 255 };
-    close(await classify(await plain(half)), softmax([...LOGITS, (4 * 102) / 255 - 1]), 0.005); // sharp resizes colours times alpha, in 8 bits
+    // sharp resizes colours times alpha, in 8 bits
+    close(await classify(await plain(half)), softmax([...LOGITS, (4 * 102) / 255 - 1]), 0.005);
     close(await classify(await plain(COLOUR)), softmax([...LOGITS, 3]));
   });
 

@@ -19,7 +19,10 @@ export function pattern(width = 96, height = 64): Sharp {
   return sharp(pixels, { raw: { width, height, channels: 3 } });
 }
 
-/** Passes for a JPEG with whoever looks at the first bytes only; the stand-in for the inference process obeys what follows. */
+/**
+ * Passes for a JPEG with whoever looks at the first bytes only; the stand-in for the inference process obeys what
+ * follows.
+ */
 export function order(command: string): Buffer {
   return Buffer.concat([Buffer.from([0xff, 0xd8, 0xff]), Buffer.from(command)]);
 }

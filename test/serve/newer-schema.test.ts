@@ -82,7 +82,10 @@ function value(name: string, dims: number[]): Uint8Array {
   return onnx.ValueInfoProto.encode({ name, type: { tensorType: { elemType: FLOAT, shape: { dim } } } }).finish();
 }
 
-/** LRN in the graph, in a subgraph and in a function; functions with a default attribute and with an overload; int4 and float8 weights. */
+/**
+ * LRN in the graph, in a subgraph and in a function; functions with a default attribute and with an overload; int4 and
+ * float8 weights.
+ */
 function newerModel(): Buffer {
   const stream = random('newer');
   const branch = (inner: Node) =>

@@ -1,6 +1,7 @@
 /**
- * Runs in place of the inference process, with the real message loop around a classifier that does what the "image" says (see
- * `order`): `pid`, `count`, `runs`, `leak <bytes>`, `sleep <ms>`, `hang`, `die`, `die unless <file>`, `fail`. Decodes nothing; loads neither sharp nor onnxruntime.
+ * Runs in place of the inference process, with the real message loop around a classifier that does what the "image"
+ * says (see `order`): `pid`, `count`, `runs`, `leak <bytes>`, `sleep <ms>`, `hang`, `die`, `die unless <file>`, `fail`.
+ * Decodes nothing; loads neither sharp nor onnxruntime.
  */
 import { existsSync, writeFileSync } from 'node:fs';
 import { runInferenceLoop } from '../../serve/inference/inference-loop.js';

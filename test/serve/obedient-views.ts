@@ -1,6 +1,7 @@
 /**
- * Runs in place of the process for views, with the real loop around a viewer that counts its steps: `occlusion` has `patch` parts, each of which
- * blocks for `stride` milliseconds; `graph` tells the steps done so far and the process; `metadata` ends the process; `layers` fails.
+ * Runs in place of the process for views, with the real loop around a viewer that counts its steps: `occlusion` has
+ * `patch` parts, each of which blocks for `stride` milliseconds; `graph` tells the steps done so far and the process;
+ * `metadata` ends the process; `layers` fails.
  */
 
 import type { ViewPart, ViewRequest } from '../../serve/views/process/messages.js';

@@ -149,7 +149,8 @@ test('its answers and errors have the forms it describes', async () => {
     assert.ok(schema && fits(answer, schema as Record<string, unknown>), `${target}: ${JSON.stringify(answer)}`);
   }
   const numbers = { predictions: [], model: { name: 'a', version: 1 }, crops: 1, timings_ms: {} };
-  assert.ok(!fits(numbers, document.components.schemas.ClassifyAnswer as Record<string, unknown>)); // the check can fail
+  // the check can fail
+  assert.ok(!fits(numbers, document.components.schemas.ClassifyAnswer as Record<string, unknown>));
 });
 
 /** What the page at `address` is made of, as a browser asks for it. */

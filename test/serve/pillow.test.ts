@@ -1,4 +1,7 @@
-/** Images as Hugging Face's preprocessors and Pillow prepare them, against what Pillow gave: test/fixtures/pillow_golden.py. */
+/**
+ * Images as Hugging Face's preprocessors and Pillow prepare them, against what Pillow gave:
+ * test/fixtures/pillow_golden.py.
+ */
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

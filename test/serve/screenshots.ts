@@ -1,6 +1,7 @@
 /**
- * The two images of the page in docs/serve.md: `npm run demo -- --exit && node dist/test/serve/screenshots.js runs/demo/emoji.onnx serve/page/screenshots`.
- * What they show is drawn here, so that no drawing of others is part of the repository.
+ * The two images of the page in docs/serve.md: `npm run demo -- --exit && node dist/test/serve/screenshots.js
+ * runs/demo/emoji.onnx serve/page/screenshots`. What they show is drawn here, so that no drawing of others is part of
+ * the repository.
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -28,7 +29,8 @@ try {
   await page.locator('.crops').waitFor();
   await page.getByRole('button', { name: 'Open the network' }).click();
   await page.locator('.enlarged').waitFor();
-  await page.evaluate(`document.querySelector('.contents').style.position = 'static'`); // else it lies over what is below
+  // else it lies over what is below
+  await page.evaluate(`document.querySelector('.contents').style.position = 'static'`);
   await mkdir(folder, { recursive: true });
   await take('classify', page.locator('.outcome'), page.locator('#classify .view'));
   await take('activations', page.locator('#activations'), page.locator('#activations .enlarged'));

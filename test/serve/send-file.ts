@@ -1,4 +1,7 @@
-/** Posts a file as JSON from a process of its own, so that sending takes no time of who measures. Arguments: URL and file; prints the status. */
+/**
+ * Posts a file as JSON from a process of its own, so that sending takes no time of who measures. Arguments: URL and
+ * file; prints the status.
+ */
 import { readFile } from 'node:fs/promises';
 
 const [url, file] = process.argv.slice(2);

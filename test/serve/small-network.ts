@@ -1,6 +1,7 @@
 /**
- * A network of AlexNet's kind that tfjs's cpu backend computes in milliseconds: the oracle for what the server shows of the exported file. Its
- * layers have AlexNet's names, groups and response normalisation; its weights are large enough that the classes differ.
+ * A network of AlexNet's kind that tfjs's cpu backend computes in milliseconds: the oracle for what the server shows of
+ * the exported file. Its layers have AlexNet's names, groups and response normalisation; its weights are large enough
+ * that the classes differ.
  */
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';

@@ -1,4 +1,7 @@
-/** A reverse proxy in this process that takes a prefix off the front of paths, as nginx does with `location /prefix/ { proxy_pass URL/; }`. */
+/**
+ * A reverse proxy in this process that takes a prefix off the front of paths, as nginx does with `location /prefix/ {
+ * proxy_pass URL/; }`.
+ */
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after } from 'node:test';

@@ -1,6 +1,7 @@
 /**
- * The smallest classifier that tells orientation and colour: four classes, one a quarter of the image. The logit of a quarter is 4 × its mean
- * brightness, 0.5 R + 0.3 G + 0.2 B in 0 … 1. One quarter white and three black give it e⁴ / (e⁴ + 3) = 0.9479.
+ * The smallest classifier that tells orientation and colour: four classes, one a quarter of the image. The logit of a
+ * quarter is 4 × its mean brightness, 0.5 R + 0.3 G + 0.2 B in 0 … 1. One quarter white and three black give it e⁴ /
+ * (e⁴ + 3) = 0.9479.
  */
 import { writeFileSync } from 'node:fs';
 import onnxProto from 'onnx-proto';

@@ -63,7 +63,8 @@ test('restarts the schedule or the epoch after changes that the checkpoint has n
   assert.deepEqual(afterChanges(state, [change(25, 3, 'learningRate', 'mirror')]), { ...state, schedule: restarted });
   const zeroed = { position: 0, lossSum: 0, rightSum: 0 };
   assert.deepEqual(afterChanges(state, [change(25, 3, 'batch')]), { ...state, ...zeroed });
-  assert.deepEqual(afterChanges(state, [change(31, 4, 'batch')]), { ...state, ...zeroed }); // an older checkpoint put in place
+  // an older checkpoint put in place
+  assert.deepEqual(afterChanges(state, [change(31, 4, 'batch')]), { ...state, ...zeroed });
   assert.deepEqual(afterChanges(state, [change(24, 3, 'batch'), change(25, 2, 'learningRate')]), state);
   assert.deepEqual(afterChanges(state, undefined), state);
   assert.deepEqual(afterChanges(state, [change(25, 3, 'pictures')]), { ...state, ...zeroed });
@@ -167,7 +168,8 @@ test('continues under other settings when forced, says each, and keeps them in c
   );
 
   const tenth = figures.find((line) => line.step === 10)!;
-  assert.ok(Math.abs(tenth.lr - 1e-4) < 1e-12, `${tenth.lr}`); // in the fifth epoch, after the milestone; 10 / 4 steps are 2.5
+  // in the fifth epoch, after the milestone; 10 / 4 steps are 2.5
+  assert.ok(Math.abs(tenth.lr - 1e-4) < 1e-12, `${tenth.lr}`);
 
   const again = await alexnet(...words, '--resume', '--batch', '3');
   assert.equal(again.code, 0, again.stderr);

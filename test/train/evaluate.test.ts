@@ -18,7 +18,8 @@ const TABLE = [
 ];
 const SPLIT: Split = {
   length: 5,
-  labels: Uint16Array.of(0, 3, 6, 6, 1), // right; sixth, so wrong twice; last; right; second of equals, so in the top five only
+  // right; sixth, so wrong twice; last; right; second of equals, so in the top five only
+  labels: Uint16Array.of(0, 3, 6, 6, 1),
   name: (index) => `image ${index}`,
   pixels: () => new Uint8Array(0),
 };

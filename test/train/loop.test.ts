@@ -155,7 +155,8 @@ test('ends before the last epoch when plateau has reduced the rate three times',
   const run = await newRun('plateau', { epochs: 30, learningRate: 1e-9 });
   const { state } = await go(run);
   assert.equal(state.schedule.ended, true);
-  assert.equal(state.epoch, 5); // the first sets the best error, then one of patience for each reduction and for the end
+  // the first sets the best error, then one of patience for each reduction and for the end
+  assert.equal(state.epoch, 5);
 });
 
 for (const schedule of ['constant', 'plateau'] as const) {

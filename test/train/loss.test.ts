@@ -74,5 +74,6 @@ test('stays finite for logits whose exponential overflows float32', () => {
 });
 
 test('counts the images whose largest logit is the label', () => {
-  assert.equal(countRight(tf.tensor2d(LOGITS), tf.tensor1d(LABELS, 'int32')).dataSync()[0], 2); // images 0 and 3; 2 ties at class 0
+  // images 0 and 3; 2 ties at class 0
+  assert.equal(countRight(tf.tensor2d(LOGITS), tf.tensor1d(LABELS, 'int32')).dataSync()[0], 2);
 });

@@ -161,5 +161,6 @@ test('a run continues although the system does not let go of an earlier event fi
   const log = await MetricsLog.open(run, startState());
   await log.append(epochLine(15, 1));
   const names = (await readdir(join(run, 'events'))).sort();
-  assert.deepEqual([names.length, names[0]], [2, basename(held)]); // TensorBoard reads the new one last, and forgets the other at its start
+  // TensorBoard reads the new one last, and forgets the other at its start
+  assert.deepEqual([names.length, names[0]], [2, basename(held)]);
 });

@@ -48,7 +48,8 @@ test('trains both variants for as many epochs, tabulates their metrics, and cont
   await rm(join(out, 'result.json'));
   await rm(join(out, 'side-by-side'), { recursive: true }); // as if it had been stopped between the two
   const relative = words(folder, 'overlap', out, '--epochs', '2').map((word) => (word === data ? 'data' : word));
-  const resumed = await alexnetAs({ cwd: folder }, ...relative, '--json'); // the same data set, named from another folder
+  // the same data set, named from another folder
+  const resumed = await alexnetAs({ cwd: folder }, ...relative, '--json');
   assert.equal(resumed.code, 0, resumed.stderr);
   const again: { variants: Row[] } = JSON.parse(resumed.stdout);
   assert.deepEqual(

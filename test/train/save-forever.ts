@@ -1,4 +1,7 @@
-/** Child process of checkpoint.test.ts: saves checkpoint after checkpoint, every value of which is its step, until killed. */
+/**
+ * Child process of checkpoint.test.ts: saves checkpoint after checkpoint, every value of which is its step, until
+ * killed.
+ */
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import '@tensorflow/tfjs-backend-cpu';

@@ -17,7 +17,10 @@ export interface Ended {
   stderr: string;
 }
 
-/** Copies this package's build into a new project and links what it needs, but not TensorFlow's packages. @returns its folder */
+/**
+ * Copies this package's build into a new project and links what it needs, but not TensorFlow's packages.
+ * @returns its folder
+ */
 export async function temporaryProject(): Promise<string> {
   const project = await mkdtemp(join(tmpdir(), 'alexnet-project-'));
   const modules = join(project, 'node_modules');

@@ -84,7 +84,10 @@ const [CUFFT, CUDNN] = ['libcufft.so.10', 'libcudnn.so.8'];
 const isLinux = process.platform === 'linux' && process.arch === 'x64';
 const lacksBoth = [CUFFT, CUDNN].every((soname) => missingCudaLibraries()?.includes(soname));
 
-/** Libraries of these names in a folder that the dynamic loader is told to search; any will do, for the stand-in calls none. */
+/**
+ * Libraries of these names in a folder that the dynamic loader is told to search; any will do, for the stand-in calls
+ * none.
+ */
 async function libraries(name: string, sonames: string[]): Promise<NodeJS.ProcessEnv> {
   const { sharedObjects } = process.report.getReport() as unknown as { sharedObjects: string[] };
   const any = sharedObjects.find((file) => basename(file).startsWith('libdl.so'))!;

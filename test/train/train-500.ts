@@ -1,4 +1,7 @@
-/** 500 steps of `cifar10-18pct` on noise; prints the resident memory after step 50 and 500 as JSON. Run by memory.slow.test.ts. */
+/**
+ * 500 steps of `cifar10-18pct` on noise; prints the resident memory after step 50 and 500 as JSON. Run by
+ * memory.slow.test.ts.
+ */
 
 import { random } from '../../base/random.js';
 import { reseedDropout } from '../../model/dropout.js';

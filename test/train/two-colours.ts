@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { random } from '../../base/random.js';
 
-/** Noise, reddish or bluish: two classes that a network tells apart within an epoch or two. Writes it to `folder`/data. */
+/**
+ * Noise, reddish or bluish: two classes that a network tells apart within an epoch or two. Writes it to `folder`/data.
+ */
 export async function writeTwoColours(folder: string): Promise<void> {
   for (const [split, count] of [
     ['train', 40],

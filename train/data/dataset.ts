@@ -29,8 +29,8 @@ export interface Split {
    */
   pixels(index: number, stream: Random): Uint8Array;
   /**
-   * Present if images are read as they are needed: reads these behind, and resolves to the split with these images alone. To be asked before
-   * `pixels` if images may be streamed or far away, see `read-ahead.ts`.
+   * Present if images are read as they are needed: reads these behind, and resolves to the split with these images
+   * alone. To be asked before `pixels` if images may be streamed or far away, see `read-ahead.ts`.
    * @throws {UserError} when one cannot be read any more
    */
   load?(indices: Uint32Array): Promise<Split>;
@@ -54,8 +54,8 @@ export interface ImageSink {
   readonly names: string[];
   readonly skipped: { name: string; reason: string }[];
   /**
-   * Takes an image in; resolves as soon as another may be added, decoding continues in the background. `read`, if called at all, is called before.
-   * An image that cannot be read or decoded is listed in `skipped`.
+   * Takes an image in; resolves as soon as another may be added, decoding continues in the background. `read`, if
+   * called at all, is called before. An image that cannot be read or decoded is listed in `skipped`.
    */
   add(image: Image): Promise<void>;
   /** Resolves when every image added is decoded. */
@@ -120,7 +120,10 @@ export interface OpenOptions {
   onProgress?: (done: number, total: number | undefined) => void;
   /** Splits wanted, default all. `val` and `test` replace one another, so either reads both. */
   splits?: string[];
-  /** Images may be, or are, decoded at every use: if they would fill more than half of the free memory, or always. Default: never. */
+  /**
+   * Images may be, or are, decoded at every use: if they would fill more than half of the free memory, or always.
+   * Default: never.
+   */
   stream?: 'large' | 'always';
   /** What decoded images may fill before they are streamed, bytes; default: half of the free memory. */
   heldBytes?: number;
@@ -134,7 +137,10 @@ export interface Dataset {
   readonly source: string;
   /** Side of every image in pixels. */
   readonly imagePx: number;
-  /** Labels for people, in index order: folder names sorted by code point, or as the source orders them; of `nXXXXXXXX_some_label` the text after the synset id, spaced. */
+  /**
+   * Labels for people, in index order: folder names sorted by code point, or as the source orders them; of
+   * `nXXXXXXXX_some_label` the text after the synset id, spaced.
+   */
   readonly labels: string[];
   /** ImageNet synset ids by class, if every class has one. */
   readonly synsets?: string[];

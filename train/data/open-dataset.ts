@@ -1,7 +1,8 @@
 /**
- * Opens what `--data` names: a folder of images, the same as .tar or .tar.gz, a pack that `alexnet prepare` made, `cifar10:DIR`, `idx:DIR`,
- * `ilsvrc2012:DIR`, `webdataset:DIR`, or `emoji`, the embedded data set (a folder of that name is `./emoji`). Packs and WebDataset's shards may
- * lie behind URLs. All forms of a data set give the same, image by image.
+ * Opens what `--data` names: a folder of images, the same as .tar or .tar.gz, a pack that `alexnet prepare` made,
+ * `cifar10:DIR`, `idx:DIR`, `ilsvrc2012:DIR`, `webdataset:DIR`, or `emoji`, the embedded data set (a folder of that
+ * name is `./emoji`). Packs and WebDataset's shards may lie behind URLs. All forms of a data set give the same, image
+ * by image.
  */
 import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
@@ -54,7 +55,8 @@ export function isThere(source: string): boolean {
 /**
  * @param source  as given to `--data`
  * @param store   where the images go; default: memory
- * @throws {UserError} when there is no such path, it is not a tar or a damaged one, or its content does not make a data set:
+ * @throws {UserError} when there is no such path, it is not a tar or a damaged one, or its content does not make a data
+ *   set:
  *                     no images, one class only, an empty class folder, splits with different classes, more than 1 % of
  *                     the images unreadable
  */

@@ -2,7 +2,10 @@
 import { UserError } from '../../base/errors.js';
 import type { Rank } from '../data/batches/epoch-batches.js';
 
-/** Every call is collective: all processes make the same calls in the same order, one at a time. Calls leave the event loop free. */
+/**
+ * Every call is collective: all processes make the same calls in the same order, one at a time. Calls leave the event
+ * loop free.
+ */
 export interface Communicator extends Rank {
   /** Name and version of the library, for people. */
   readonly library: string;
@@ -12,7 +15,10 @@ export interface Communicator extends Rank {
   broadcast(bytes: Uint8Array): Promise<void>;
   /** Every process's bytes, in order of rank; as many from each. */
   allGather(bytes: Uint8Array): Promise<Uint8Array[]>;
-  /** Part r of `bytes` goes to process r; gives what came, in order of rank. Parts are of equal length, also between processes. */
+  /**
+   * Part r of `bytes` goes to process r; gives what came, in order of rank. Parts are of equal length, also between
+   * processes.
+   */
   allToAll(bytes: Uint8Array): Promise<Uint8Array>;
   /** Ends every process of the job. */
   abort(code: number): void;

@@ -1,8 +1,9 @@
 /**
- * What a step costs on many machines, from a step of one process alone: when each bucket of gradients was ready, how many bytes it has, and how
- * fast the network is. Buckets travel one after another, while the rest of the backward pass is computed. A ring all-reduce sends every
- * byte 2 (n − 1) / n times through each machine's link (Patarasuk, Yuan 2009, "Bandwidth optimal all-reduce algorithms for clusters of
- * workstations"); every one of its 2 (n − 1) rounds waits for a message to arrive.
+ * What a step costs on many machines, from a step of one process alone: when each bucket of gradients was ready, how
+ * many bytes it has, and how fast the network is. Buckets travel one after another, while the rest of the backward pass
+ * is computed. A ring all-reduce sends every byte 2 (n − 1) / n times through each machine's link (Patarasuk, Yuan
+ * 2009, "Bandwidth optimal all-reduce algorithms for clusters of workstations"); every one of its 2 (n − 1) rounds
+ * waits for a message to arrive.
  */
 import { UsageError } from '../../base/errors.js';
 import { ALONE, type Communicator } from './communicator.js';

@@ -1,11 +1,15 @@
-/** What processes that train together send each other besides gradients: values of rank 0, and the errors each found. */
+/**
+ * What processes that train together send each other besides gradients: values of rank 0, and the errors each found.
+ */
 import type * as tfl from '@tensorflow/tfjs-layers';
 import type { Evaluation } from '../evaluate/evaluate.js';
 import { restoreValues } from '../run/checkpoint.js';
 import { modelWeights, type NamedVariable } from '../run/weights.js';
 import { bytesOf, type Communicator, sumNumbers } from './communicator.js';
 
-/** Rank 0's weights and velocities in all processes: what kernels of different processors rounded differently ends here. */
+/**
+ * Rank 0's weights and velocities in all processes: what kernels of different processors rounded differently ends here.
+ */
 export async function broadcastValues(
   group: Communicator,
   model: tfl.LayersModel,

@@ -1,8 +1,9 @@
 /**
- * Gradients added up over the processes of a job, in buckets from the last layer to the first, because the backward pass computes them in
- * that order: one bucket travels while later ones are computed, on backends that compute on their own (tfjs-node-gpu). Source: Li et al.
- * 2020, "PyTorch Distributed: Experiences on Accelerating Data Parallel Training", §3.2. The onnxruntime backend computes all gradients in
- * one graph: cut at the buckets, AlexNet's step of 128 images took 6.6 instead of 5.1 s and 10 instead of 4.9 GB.
+ * Gradients added up over the processes of a job, in buckets from the last layer to the first, because the backward
+ * pass computes them in that order: one bucket travels while later ones are computed, on backends that compute on their
+ * own (tfjs-node-gpu). Source: Li et al. 2020, "PyTorch Distributed: Experiences on Accelerating Data Parallel
+ * Training", §3.2. The onnxruntime backend computes all gradients in one graph: cut at the buckets, AlexNet's step of
+ * 128 images took 6.6 instead of 5.1 s and 10 instead of 4.9 GB.
  */
 import { setImmediate } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs-core';
@@ -22,7 +23,10 @@ interface Bucket {
   parts: Float32Array[];
 }
 
-/** A backend that computes lazily can compute gradients where they are to lie, and leave the rest for later; it tells which lie there. */
+/**
+ * A backend that computes lazily can compute gradients where they are to lie, and leave the rest for later; it tells
+ * which lie there.
+ */
 interface LazyBackend {
   computeInto?(tensors: readonly tf.TensorInfo[], memory: readonly Float32Array[]): boolean[];
 }

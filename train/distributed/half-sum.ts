@@ -1,8 +1,8 @@
 /**
- * A sum over processes with half the bytes: numbers travel as float16 and are added as float32. Every process adds one part of the
- * places, which the others send it, and sends its sums to all, as a ring all-reduce does. Parts are scaled by a power of two before they
- * are rounded, so that the largest number is near the top of float16's range: all down to 2⁻²⁸ of it keep 11 bits. Gradients as they are
- * would lose bits below 6e-5.
+ * A sum over processes with half the bytes: numbers travel as float16 and are added as float32. Every process adds one
+ * part of the places, which the others send it, and sends its sums to all, as a ring all-reduce does. Parts are scaled
+ * by a power of two before they are rounded, so that the largest number is near the top of float16's range: all down to
+ * 2⁻²⁸ of it keep 11 bits. Gradients as they are would lose bits below 6e-5.
  */
 import type { Communicator } from './communicator.js';
 

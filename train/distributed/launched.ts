@@ -29,8 +29,8 @@ export function ownDevice(env: NodeJS.ProcessEnv): string | undefined {
 }
 
 /**
- * For people: which process is which, since launchers name a dead one by host and process; with advice where this one was given fewer
- * processors than the machine has, as Open MPI does unless told otherwise.
+ * For people: which process is which, since launchers name a dead one by host and process; with advice where this one
+ * was given fewer processors than the machine has, as Open MPI does unless told otherwise.
  */
 export async function describeJob(group: Communicator): Promise<string> {
   const all = await gatherJson(group, `${process.pid} on ${hostname()}`);

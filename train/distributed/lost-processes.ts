@@ -5,7 +5,8 @@ import type { Communicator } from './communicator.js';
 const WAITING_MS = 400;
 
 /**
- * A launcher that lost a process of the job signals the others, whose sums will never end, and kills them a little later.
+ * A launcher that lost a process of the job signals the others, whose sums will never end, and kills them a little
+ * later.
  * @param tell  called once, when this process was signalled and still waits
  * @returns     ends the watch
  */

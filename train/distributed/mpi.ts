@@ -1,6 +1,7 @@
 /**
- * MPI through the system's own library (Open MPI or MPICH, which Slurm, Kubeflow and mpirun start programs with), called by koffi.
- * Source: MPI 3.1; handles are addresses of symbols in Open MPI (mpi.h) and numbers in MPICH (mpi.h, stable since 3.1 by the ABI initiative).
+ * MPI through the system's own library (Open MPI or MPICH, which Slurm, Kubeflow and mpirun start programs with),
+ * called by koffi. Source: MPI 3.1; handles are addresses of symbols in Open MPI (mpi.h) and numbers in MPICH (mpi.h,
+ * stable since 3.1 by the ABI initiative).
  */
 import { createRequire } from 'node:module';
 import { UserError } from '../../base/errors.js';
@@ -42,7 +43,8 @@ type Library = ReturnType<Koffi['load']>;
 export function joinJob(): Communicator {
   const koffi = createRequire(import.meta.url)('koffi') as Koffi;
   koffi.config({ sync_stack_size: STACK_BYTES, async_stack_size: STACK_BYTES });
-  // UCX, below MPICH, rewrites libc's functions of memory while V8's threads use them: of 290 jobs of three processes 11 crashed, without it none of 350.
+  // UCX, below MPICH, rewrites libc's functions of memory while V8's threads use them: of 290 jobs of three processes
+  // 11 crashed, without it none of 350.
   process.env.UCX_MEM_EVENTS ??= 'no';
   const library = loadLibrary(koffi);
   const name = versionOf(library);

@@ -1,4 +1,7 @@
-/** A run on several processes: rank 0 has its folder, the others get from it what they need, and bring the data set alone. */
+/**
+ * A run on several processes: rank 0 has its folder, the others get from it what they need, and bring the data set
+ * alone.
+ */
 import { createHash } from 'node:crypto';
 import type { Progress } from '../../base/progress.js';
 import { isReadByShards } from '../data/batches/epoch-batches.js';

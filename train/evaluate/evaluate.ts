@@ -10,7 +10,10 @@ export type Predict = (indices: Uint32Array, loaded: Split) => Promise<Float32Ar
 /** Errors are fractions; top-5 counts the best min(5, classes). */
 export interface Evaluation {
   images: number;
-  /** Mean cross-entropy, −log of the true class's probability; without dropout, unlike a training loss. Infinite if a probability is not finite. */
+  /**
+   * Mean cross-entropy, −log of the true class's probability; without dropout, unlike a training loss. Infinite if a
+   * probability is not finite.
+   */
   loss: number;
   top1Error: number;
   top5Error: number;

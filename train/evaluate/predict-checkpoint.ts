@@ -1,4 +1,7 @@
-/** Probabilities from a tfjs model: softmax of its logits, averaged over crops (Krizhevsky et al. 2012, §4.1: ten crops). */
+/**
+ * Probabilities from a tfjs model: softmax of its logits, averaged over crops (Krizhevsky et al. 2012, §4.1: ten
+ * crops).
+ */
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import type { Crop } from '../../base/crops.js';

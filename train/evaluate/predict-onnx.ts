@@ -1,7 +1,7 @@
 /**
- * Probabilities from an exported file, through onnxruntime's ordinary interface. With the image head, crops, mean and averaging are inside
- * the file, so whole images go in. With the tensor head, the centre crop does, minus the mean colour that the file states: all that
- * somebody who has just the file can do, and what `alexnet serve` does.
+ * Probabilities from an exported file, through onnxruntime's ordinary interface. With the image head, crops, mean and
+ * averaging are inside the file, so whole images go in. With the tensor head, the centre crop does, minus the mean
+ * colour that the file states: all that somebody who has just the file can do, and what `alexnet serve` does.
  */
 
 import { centreCrop } from '../../base/crops.js';

@@ -55,7 +55,8 @@ export interface DryRunRequest extends NewRunRequest {
 }
 
 /**
- * With several ranks one is measured, with its part of every batch, and the network is estimated, see `distributed/cost-model.ts`.
+ * With several ranks one is measured, with its part of every batch, and the network is estimated, see
+ * `distributed/cost-model.ts`.
  * @throws {UserError} for anything about request or data set that does not fit
  */
 export async function dryRun(request: DryRunRequest, progress: Progress): Promise<DryRun> {

@@ -1,4 +1,7 @@
-/** A range test of learning rates: a new network is trained for some steps while the rate rises exponentially. Nothing is written. */
+/**
+ * A range test of learning rates: a new network is trained for some steps while the rate rises exponentially. Nothing
+ * is written.
+ */
 import { setImmediate } from 'node:timers/promises';
 import type { Progress } from '../../base/progress.js';
 import { type BackendName, selectBackend } from '../../onnx/backend/select-backend.js';

@@ -1,6 +1,7 @@
 /**
- * What a range test of learning rates tells (Smith 2015, "Cyclical learning rates for training neural networks", §3.3): the loss over
- * a rate that rises exponentially, smoothed; where it falls most steeply, and from where on it is worse than at the start.
+ * What a range test of learning rates tells (Smith 2015, "Cyclical learning rates for training neural networks", §3.3):
+ * the loss over a rate that rises exponentially, smoothed; where it falls most steeply, and from where on it is worse
+ * than at the start.
  */
 
 /** Loss of the batch at one rate; rates rise by the same factor from point to point. */
@@ -15,7 +16,10 @@ export interface RateCurve {
   steepest: number | null;
   /** Rate of the lowest smoothed loss. */
   lowest: number;
-  /** The first rate after the lowest with a smoothed loss above that of the start, or none at all; null if there is no such. */
+  /**
+   * The first rate after the lowest with a smoothed loss above that of the start, or none at all; null if there is no
+   * such.
+   */
   divergence: number | null;
 }
 
@@ -23,10 +27,16 @@ export interface RateCurve {
 const SMOOTHED_SHARE = 1 / 20;
 /** Losses above this times the first are counted as that, lest one of thousands lift the average of its neighbours. */
 const CAP = 2;
-/** A fall or a rise by less than this share of the first loss is none, nor one by less than three deviations of the noise. */
+/**
+ * A fall or a rise by less than this share of the first loss is none, nor one by less than three deviations of the
+ * noise.
+ */
 const LEAST_CHANGE = 0.005;
 
-/** @param points  at least 1, with a finite loss; that of the last may be NaN or infinite, then training broke down there */
+/**
+ * @param points  at least 1, with a finite loss; that of the last may be NaN or infinite, then training broke down
+ *   there
+ */
 export function rateCurve(points: RatePoint[]): RateCurve {
   const finite = points.filter(({ loss }) => Number.isFinite(loss));
   const brokeAt = points.find(({ loss }) => !Number.isFinite(loss))?.learningRate ?? null;

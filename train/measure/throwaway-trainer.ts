@@ -52,7 +52,10 @@ export async function newTrainingRate(dataset: Dataset, config: TrainConfig): Pr
 /** The first two compile and map memory, see `throughput.ts`. */
 const STEPS = 5;
 
-/** Images a second, from a few steps of whole batches at a learning rate of 0, so that what is measured stays finite under any settings. */
+/**
+ * Images a second, from a few steps of whole batches at a learning rate of 0, so that what is measured stays finite
+ * under any settings.
+ */
 export async function trainingRate(trainer: Trainer, onStep?: (done: number, total: number) => void): Promise<number> {
   let batches = trainer.batches(0);
   for (let step = 0; step < STEPS; step++) {

@@ -1,6 +1,6 @@
 /**
- * TensorBoard's event files: TFRecords of `Event` messages. Sources: tensorflow/core/util/event.proto, framework/summary.proto and
- * lib/io/record_writer.h.
+ * TensorBoard's event files: TFRecords of `Event` messages. Sources: tensorflow/core/util/event.proto,
+ * framework/summary.proto and lib/io/record_writer.h.
  */
 import { hostname } from 'node:os';
 import crc32c from 'crc-32/crc32c.js';

@@ -6,7 +6,10 @@ import { UserError } from '../../base/errors.js';
 import { requireFile } from '../../base/require-file.js';
 import type { Changes } from '../settings/changed-settings.js';
 
-/** A line; those of an epoch's end carry `val_top1_error`. `wall_time`: seconds since 1970, absent in runs of earlier versions. */
+/**
+ * A line; those of an epoch's end carry `val_top1_error`. `wall_time`: seconds since 1970, absent in runs of earlier
+ * versions.
+ */
 export type MetricsLine = { step: number; epoch: number; val_top1_error?: number } & Record<string, number>;
 
 /** The line of settings that were changed when the run was resumed. */

@@ -1,6 +1,6 @@
 /**
- * The figures of a run. `metrics.jsonl` is the record; `metrics.csv`, one row an epoch, and the event files for TensorBoard in
- * `events/` are made from it, again when a run is resumed, so all three tell the same, each step once.
+ * The figures of a run. `metrics.jsonl` is the record; `metrics.csv`, one row an epoch, and the event files for
+ * TensorBoard in `events/` are made from it, again when a run is resumed, so all three tell the same, each step once.
  */
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -45,8 +45,8 @@ export class MetricsLog {
   ) {}
 
   /**
-   * Continues the figures of the run in `path`: lines after the checkpoint that it continues from are dropped, and a last line that was
-   * cut short.
+   * Continues the figures of the run in `path`: lines after the checkpoint that it continues from are dropped, and a
+   * last line that was cut short.
    */
   static async open(path: string, state: RunState): Promise<MetricsLog> {
     const kept = (await readAllMetrics(path)).filter((line) =>
@@ -82,7 +82,8 @@ const csv = (rows: string[]): string => `${[COLUMNS.join(','), ...rows].join('\n
 const NUMBERS = new RegExp(`^[\\d.eE+-]*(?:,[\\d.eE+-]*|,NaN){${COLUMNS.length - 1}}$`);
 
 /**
- * Whether a run's `metrics.csv` is as it was made of `metrics.jsonl`. A killed run leaves it a row behind, a power cut some rows ahead.
+ * Whether a run's `metrics.csv` is as it was made of `metrics.jsonl`. A killed run leaves it a row behind, a power cut
+ * some rows ahead.
  * @throws {UserError} as `readAllMetrics`
  */
 export async function isOwnCsv(path: string): Promise<IsOurs> {
@@ -105,7 +106,8 @@ async function startEvents(path: string, lines: MetricsLine[]): Promise<string> 
   for (const name of await readdir(folder)) {
     const file = join(folder, name);
     if (name === basename(written.path) || foreign.includes(file)) continue;
-    await rm(file).catch(() => undefined); // Windows keeps it while TensorBoard reads it, which forgets it at the new one
+    // Windows keeps it while TensorBoard reads it, which forgets it at the new one
+    await rm(file).catch(() => undefined);
   }
   return written.path;
 }

@@ -2,7 +2,10 @@
 import { type PlotSize, renderSvg } from './svg.js';
 import { axis, FAINT, grid, legend, legendHeight, PALETTE, SYMBOLS, TEXT, title } from './theme.js';
 
-/** One line; points in the order of x. A point that has no place on the axes, such as NaN or the logarithm of 0, is a gap. */
+/**
+ * One line; points in the order of x. A point that has no place on the axes, such as NaN or the logarithm of 0, is a
+ * gap.
+ */
 export interface PlotSeries {
   name: string;
   points: readonly (readonly [number, number])[];

@@ -1,6 +1,7 @@
 /**
- * Renders a chart of Apache ECharts to a still SVG document: no script, nothing to load, the same bytes each time. It has a
- * background of its own, so it can be read on any page; the page of a report restyles it by the colours of `theme.ts`.
+ * Renders a chart of Apache ECharts to a still SVG document: no script, nothing to load, the same bytes each time. It
+ * has a background of its own, so it can be read on any page; the page of a report restyles it by the colours of
+ * `theme.ts`.
  */
 import { createHash } from 'node:crypto';
 import { LineChart } from 'echarts/charts';
@@ -31,7 +32,9 @@ export function renderSvg(option: echarts.EChartsCoreOption, description: string
   }
 }
 
-/** Without the styles for a hovering mouse and ECharts' own marks; ids are named by the contents and not by a counter. */
+/**
+ * Without the styles for a hovering mouse and ECharts' own marks; ids are named by the contents and not by a counter.
+ */
 function tidy(svg: string, description: string): string {
   const bare = printable(svg)
     .replace(/<style >.*?<\/style>\n?/s, '')

@@ -1,6 +1,6 @@
 /**
- * Colours and marks of plots. The palette is that of Okabe and Ito ("Color Universal Design", 2008), which people with any
- * common colour blindness tell apart; its yellow, unreadable on white, is left out.
+ * Colours and marks of plots. The palette is that of Okabe and Ito ("Color Universal Design", 2008), which people with
+ * any common colour blindness tell apart; its yellow, unreadable on white, is left out.
  */
 export const BACKGROUND = '#ffffff';
 export const TEXT = '#24292f';
@@ -46,7 +46,9 @@ export const axis = (name: string) => ({
 
 export const legend = () => ({ left: 8, top: 34, itemWidth: 34, itemGap: 18, textStyle: { ...FONT, fontSize: 12 } });
 
-/** Of the rows that a legend of these names takes, pixels; ECharts lays them out alike but does not move the plot down. */
+/**
+ * Of the rows that a legend of these names takes, pixels; ECharts lays them out alike but does not move the plot down.
+ */
 export function legendHeight(names: readonly string[], width: number): number {
   let [rows, used] = [1, 0];
   for (const name of names) {

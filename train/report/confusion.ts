@@ -1,4 +1,7 @@
-/** Which class was taken for which: counts of images by true and predicted class, few of which occur where classes are many. */
+/**
+ * Which class was taken for which: counts of images by true and predicted class, few of which occur where classes are
+ * many.
+ */
 
 /** Of one class: its images, how many of them were taken for another, and for which most often. */
 export interface ClassErrors {

@@ -39,7 +39,8 @@ export interface Report {
 }
 
 /**
- * @throws {UserError} if there is no run, or a checkpoint is damaged, or a data set or split asked for by name does not fit
+ * @throws {UserError} if there is no run, or a checkpoint is damaged, or a data set or split asked for by name does not
+ *   fit
  */
 export async function gather(request: ReportRequest, progress: Progress): Promise<Report> {
   const run = await openRun(request.run);

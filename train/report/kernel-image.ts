@@ -1,6 +1,6 @@
 /**
- * The first layer's kernels as an image, after Figure 3 of Krizhevsky et al. 2012. Each is scaled so that its largest weight is
- * black or white at most; a weight of 0 is the grey in the middle.
+ * The first layer's kernels as an image, after Figure 3 of Krizhevsky et al. 2012. Each is scaled so that its largest
+ * weight is black or white at most; a weight of 0 is the grey in the middle.
  */
 import sharp from 'sharp';
 import { kernelColours } from '../../base/kernel-colours.js';

@@ -1,4 +1,7 @@
-/** What a report says of a checkpoint's answers: errors with one crop and with ten, who was taken for whom, the worst answers. */
+/**
+ * What a report says of a checkpoint's answers: errors with one crop and with ten, who was taken for whom, the worst
+ * answers.
+ */
 import type * as tfl from '@tensorflow/tfjs-layers';
 import type { Progress } from '../../base/progress.js';
 import { evaluationPixels } from '../data/batches/augment.js';

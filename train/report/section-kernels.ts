@@ -1,4 +1,6 @@
-/** The first layer's kernels, in the groups that the second layer's convolution sees (Krizhevsky et al. 2012, Figure 3). */
+/**
+ * The first layer's kernels, in the groups that the second layer's convolution sees (Krizhevsky et al. 2012, Figure 3).
+ */
 import { findNetwork } from '../../model/registry.js';
 import type { Report } from './gather.js';
 import { type Html, html, image } from './html.js';

@@ -1,6 +1,7 @@
 /**
- * The experiments of Krizhevsky, Sutskever, Hinton 2012 as tables of variants: networks and settings that differ in one thing. The
- * paper made some of them on CIFAR-10, whose networks are the defaults here; any network can be put in their place.
+ * The experiments of Krizhevsky, Sutskever, Hinton 2012 as tables of variants: networks and settings that differ in one
+ * thing. The paper made some of them on CIFAR-10, whose networks are the defaults here; any network can be put in their
+ * place.
  */
 import type { NetworkName, NetworkSpec } from '../../model/spec.js';
 import { baseName } from '../../model/variant.js';
@@ -23,8 +24,8 @@ export interface Experiment {
   /** Network if none is named. */
   model: string;
   /**
-   * `equal`: every variant is trained for as many epochs, errors are compared at the end. A training error: every variant is trained,
-   * at the best rate of a search, until it has it.
+   * `equal`: every variant is trained for as many epochs, errors are compared at the end. A training error: every
+   * variant is trained, at the best rate of a search, until it has it.
    */
   until: 'equal' | { trainTop1Error: number; learningRates: readonly number[] };
   /** Of all variants, over the network's recipe. */

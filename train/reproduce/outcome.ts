@@ -73,8 +73,8 @@ export function secondsTrained(lines: MetricsLine[], images: number): number {
 }
 
 /**
- * Where the curve of training errors first falls to `target`, by a straight line between epochs. The error of an epoch is the mean over
- * it, so it stands for its middle; 1 before the first.
+ * Where the curve of training errors first falls to `target`, by a straight line between epochs. The error of an epoch
+ * is the mean over it, so it stands for its middle; 1 before the first.
  */
 function epochsTo(target: number, curve: Outcome['curve']): number | null {
   const at = curve.findIndex(({ trainError }) => trainError <= target);

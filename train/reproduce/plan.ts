@@ -1,4 +1,7 @@
-/** What an experiment will do, settled before it starts and kept in `plan.json`, so that a later call continues with the same. */
+/**
+ * What an experiment will do, settled before it starts and kept in `plan.json`, so that a later call continues with the
+ * same.
+ */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -53,7 +56,8 @@ const MIN_SEARCH_STEPS = 10;
 
 /**
  * The plan in `folder`, or a new one that fits the budget.
- * @throws {UserError} when the folder holds the plan of another experiment, or the budget is below one epoch of every variant
+ * @throws {UserError} when the folder holds the plan of another experiment, or the budget is below one epoch of every
+ *   variant
  */
 export async function planExperiment(
   folder: string,

@@ -62,7 +62,8 @@ export async function runExperiment(
   const outcomes: Outcome[] = [];
   for (const [i, variant] of plan.variants.entries()) {
     const path = join(out, variant.name);
-    // What one variant of a race leaves of its share is the others'; what an earlier call trained of it is a part of its share.
+    // What one variant of a race leaves of its share is the others'; what an earlier call trained of it is a part of
+    // its share.
     const spent = withValidation * outcomes.reduce((sum, { seconds }) => sum + seconds, 0);
     const share = (budget - spent) / (plan.variants.length - i);
     const before = secondsTrained((await readMetrics({ path })).filter(endsEpoch), train.length);

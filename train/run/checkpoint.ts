@@ -1,6 +1,7 @@
 /**
- * Saves a checkpoint: a folder in tfjs's LayersModel format (`model.json` with topology and weights manifest, readable by
- * tf.loadLayersModel), with the velocities next to the weights and the state of the run under the extra key `alexnet`.
+ * Saves a checkpoint: a folder in tfjs's LayersModel format (`model.json` with topology and weights manifest, readable
+ * by tf.loadLayersModel), with the velocities next to the weights and the state of the run under the extra key
+ * `alexnet`.
  *
  * A kill at any moment leaves a whole checkpoint: data files are written first, under names that hold their hash and so
  * never replace one that is in use; then `model.json` is replaced by a rename; then the old data files are removed.
@@ -25,7 +26,10 @@ export interface Validation {
   top5Error: number;
 }
 
-/** Where a run stands: with weights and velocities all that is needed to continue bit for bit, because every random stream is named by these. */
+/**
+ * Where a run stands: with weights and velocities all that is needed to continue bit for bit, because every random
+ * stream is named by these.
+ */
 export interface RunState {
   /** Updates made. */
   step: number;
@@ -36,7 +40,10 @@ export interface RunState {
   /** Sums over the images of the epoch under way: losses, and how many were right. */
   lossSum: number;
   rightSum: number;
-  /** Mean training loss of the last whole epoch, and its training error, both as the images were trained on; absent in earlier versions. */
+  /**
+   * Mean training loss of the last whole epoch, and its training error, both as the images were trained on; absent in
+   * earlier versions.
+   */
   trainLoss: number | null;
   trainTop1Error?: number | null;
   schedule: ScheduleState;
@@ -121,12 +128,14 @@ export async function saveCheckpoint(
 
 async function removeOtherData(folder: string, kept: readonly string[]): Promise<void> {
   for (const name of await readdir(folder)) {
-    if (isDataFile(name) && !kept.includes(name)) await rm(join(folder, name)).catch(() => undefined); // the next save removes it
+    // the next save removes it
+    if (isDataFile(name) && !kept.includes(name)) await rm(join(folder, name)).catch(() => undefined);
   }
 }
 
 /**
- * Bytes of a checkpoint, found by reading every value as `saveCheckpoint` does, but for a few: names and hashes are not known.
+ * Bytes of a checkpoint, found by reading every value as `saveCheckpoint` does, but for a few: names and hashes are not
+ * known.
  */
 export async function checkpointBytes(model: tfl.LayersModel, velocities: NamedVariable[]): Promise<number> {
   const file = { path: '', bytes: 0, sha256: '' };
@@ -176,7 +185,10 @@ async function* values(variables: NamedVariable[]): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** Puts values back into variables, e.g. velocities of a loaded checkpoint of the same model. One that has no value keeps its own: a layer that was frozen. */
+/**
+ * Puts values back into variables, e.g. velocities of a loaded checkpoint of the same model. One that has no value
+ * keeps its own: a layer that was frozen.
+ */
 export function restoreValues(variables: NamedVariable[], values: Map<string, Float32Array>): void {
   for (const { name, variable } of variables) {
     const value = values.get(name);

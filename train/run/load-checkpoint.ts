@@ -54,8 +54,8 @@ export async function loadCheckpoint(folder: string): Promise<LoadedCheckpoint> 
 }
 
 /**
- * The weights are put in one by one: tfjs's own loader would hold all of them four times over. In a function of its own, because a closure
- * made alongside it would keep the file's bytes for as long as it lives.
+ * The weights are put in one by one: tfjs's own loader would hold all of them four times over. In a function of its
+ * own, because a closure made alongside it would keep the file's bytes for as long as it lives.
  */
 async function modelFrom(
   folder: string,

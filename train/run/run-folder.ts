@@ -1,6 +1,6 @@
 /**
- * The folder of a run: `config.json`, `labels.json`, `mean.bin`, `samples.bin`, `metrics.jsonl`, `metrics.csv`, `events/`
- * (see `metrics/metrics-log.ts`), `last/` and `best/` (checkpoints).
+ * The folder of a run: `config.json`, `labels.json`, `mean.bin`, `samples.bin`, `metrics.jsonl`, `metrics.csv`,
+ * `events/` (see `metrics/metrics-log.ts`), `last/` and `best/` (checkpoints).
  * `config.json` is written last, so a folder that holds it is complete.
  */
 import { existsSync } from 'node:fs';
@@ -29,7 +29,10 @@ export interface RunRecord {
   inputPx: number;
   /** Number of images by split: a resumed run must find as many. */
   pictures: Record<string, number>;
-  /** SHA-256 of their names and classes by split; a resumed run must find the same. Not of their contents. Absent in earlier versions. */
+  /**
+   * SHA-256 of their names and classes by split; a resumed run must find the same. Not of their contents. Absent in
+   * earlier versions.
+   */
   pictureNames?: Record<string, string>;
   /** Whether the training images are taken in an order of shards; absent in earlier versions. */
   byShards?: boolean;
@@ -38,7 +41,9 @@ export interface RunRecord {
   colours?: ColourStatistics;
   /** Settings that changed while the run was interrupted; absent if none did. */
   history?: HistoryEntry[];
-  /** The file of weights that `alexnet import` read, and how many crops it averaged; absent in runs that were trained. */
+  /**
+   * The file of weights that `alexnet import` read, and how many crops it averaged; absent in runs that were trained.
+   */
   imported?: { file: string; sha256: string; crops?: number };
 }
 
@@ -88,7 +93,8 @@ export function holdsRun(path: string): boolean {
 }
 
 /**
- * @throws {UserError} when there is a run already and `force` is not set, or a run would overwrite what none has written; other
+ * @throws {UserError} when there is a run already and `force` is not set, or a run would overwrite what none has
+ *   written; other
  *                     files in the folder are left alone
  */
 export async function checkFree(path: string, force: boolean): Promise<void> {
@@ -110,8 +116,8 @@ export async function checkResumable(path: string): Promise<void> {
 }
 
 /**
- * What bears the name of an entry of a run, and is none. A folder without a `config.json` has no run: nothing in it is a run's, but for the
- * files of one that was killed while it was made, and left its lock.
+ * What bears the name of an entry of a run, and is none. A folder without a `config.json` has no run: nothing in it is
+ * a run's, but for the files of one that was killed while it was made, and left its lock.
  */
 async function foreignEntries(path: string): Promise<string[]> {
   const foreignConfig = await foreignFile(join(path, 'config.json'), isConfig);
@@ -157,7 +163,8 @@ async function removeEntries(path: string): Promise<void> {
     }
     await rmdir(join(path, folder)).catch(() => undefined); // absent, or a link to a folder
   }
-  for (const name of FILES.toReversed()) await rm(join(path, name), { force: true }); // config.json last: until then it is a run
+  // config.json last: until then it is a run
+  for (const name of FILES.toReversed()) await rm(join(path, name), { force: true });
 }
 
 /** Stores the run's config and sample images again, e.g. with more epochs. @param run  with what is to be stored */

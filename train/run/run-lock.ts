@@ -9,7 +9,10 @@ import { writeError } from '../../base/disk-full.js';
 import { UserError } from '../../base/errors.js';
 import { makeFolder } from '../../base/make-folder.js';
 
-/** A process that was killed may live on for a moment, longer than the launcher that killed it; one that takes the run writes its name a moment later. */
+/**
+ * A process that was killed may live on for a moment, longer than the launcher that killed it; one that takes the run
+ * writes its name a moment later.
+ */
 const CHANGING_MS = 1000;
 
 interface Holder {

@@ -1,6 +1,7 @@
 /**
- * A run that is resumed under other settings: what differs, whether that may be, and how the state of the checkpoint is to be read then.
- * Refused unless forced, because the later weights belong to neither; only another number of epochs needs no force.
+ * A run that is resumed under other settings: what differs, whether that may be, and how the state of the checkpoint is
+ * to be read then. Refused unless forced, because the later weights belong to neither; only another number of epochs
+ * needs no force.
  */
 import { UserError } from '../../base/errors.js';
 import type { RunState } from '../run/checkpoint.js';
@@ -68,9 +69,9 @@ export function describeChanges(changes: Changes): string {
 }
 
 /**
- * The state of a checkpoint as the resumed run takes it, after changes that came when it was saved or later. If the rate or the schedule
- * changed, the schedule restarts; if the batch or the data did, the epoch under way; errors on other validation images no longer count, nor
- * losses before any change.
+ * The state of a checkpoint as the resumed run takes it, after changes that came when it was saved or later. If the
+ * rate or the schedule changed, the schedule restarts; if the batch or the data did, the epoch under way; errors on
+ * other validation images no longer count, nor losses before any change.
  */
 export function afterChanges(state: RunState, history: readonly HistoryEntry[] = []): RunState {
   const later = history.filter(({ step, epoch }) => step > state.step || (step === state.step && epoch >= state.epoch));

@@ -1,6 +1,6 @@
 /**
- * The settings of a training run: defaults, the network's recipe over them, a published recipe (`recipes.ts`) where one is named, a
- * person's flags over all.
+ * The settings of a training run: defaults, the network's recipe over them, a published recipe (`recipes.ts`) where one
+ * is named, a person's flags over all.
  */
 import { UsageError } from '../../base/errors.js';
 import type { LrnChoice, Recipe } from '../../model/spec.js';
@@ -48,11 +48,13 @@ export interface Settings {
   mirror: boolean;
   /** Images' colours are shifted along their principal components, by normal draws of this deviation; 0: never. */
   colourNoise: number;
-  /** Weights in the loss by class index, of mean 1 over the training images, see `data/class-weights.ts`; null: all 1. */
+  /**
+   * Weights in the loss by class index, of mean 1 over the training images, see `data/class-weights.ts`; null: all 1.
+   */
   classWeights: number[] | null;
   /**
-   * How α of the response normalisation is read, if the network has that choice, see `model/alexnet.ts`; or the constants of each such layer,
-   * as an imported file has them; null: as the network says.
+   * How α of the response normalisation is read, if the network has that choice, see `model/alexnet.ts`; or the
+   * constants of each such layer, as an imported file has them; null: as the network says.
    */
   lrn: LrnChoice | null;
   /** Layers whose weights stay as they are: no update, no decay, no gradient. */
@@ -67,7 +69,10 @@ export interface TrainConfig extends Settings {
   model: string;
   /** Published recipe that was named. */
   recipe?: RecipeName;
-  /** Run that the first weights come from, as given to `--from`, and the SHA-256 of their file; absent if they were drawn. */
+  /**
+   * Run that the first weights come from, as given to `--from`, and the SHA-256 of their file; absent if they were
+   * drawn.
+   */
   from?: string;
   fromWeights?: string;
 }
@@ -101,7 +106,8 @@ export const DEFAULTS: Omit<Settings, Stated> & Record<Stated, undefined> = {
 };
 
 /**
- * The recipe over the defaults, and `flags` over both. `--weight-decay` replaces the recipe's decay of single layers too.
+ * The recipe over the defaults, and `flags` over both. `--weight-decay` replaces the recipe's decay of single layers
+ * too.
  * @throws {UsageError} when they contradict each other
  */
 export function resolveSettings(recipe: Recipe & Partial<Settings>, flags: Partial<Settings>): Settings {

@@ -10,7 +10,8 @@ function layersWithWeights(spec: NetworkSpec): string[] {
 /**
  * @param words  names of layers, or ranges `conv1..conv5` in the network's order, both ends included
  * @returns      names in the network's order, each once
- * @throws {UsageError} for a name that the network does not have, a range that runs backwards, or if no layer is left to train
+ * @throws {UsageError} for a name that the network does not have, a range that runs backwards, or if no layer is left
+ *   to train
  */
 export function frozenLayers(spec: NetworkSpec, words: readonly string[]): string[] {
   const names = layersWithWeights(spec);

@@ -1,7 +1,8 @@
 /**
- * Published recipes by name, for `--recipe`: they override the network's own settings, and flags override them. Sources: the paper (Krizhevsky,
- * Sutskever, Hinton 2012), §5 and §4.1; the authors' code and its logs (computerhistory/AlexNet-Source-Code); cuda-convnet's
- * example-layers; Caffe's solvers (BVLC/caffe). What they say of initial weights belongs to the networks' tables.
+ * Published recipes by name, for `--recipe`: they override the network's own settings, and flags override them.
+ * Sources: the paper (Krizhevsky, Sutskever, Hinton 2012), §5 and §4.1; the authors' code and its logs
+ * (computerhistory/AlexNet-Source-Code); cuda-convnet's example-layers; Caffe's solvers (BVLC/caffe). What they say of
+ * initial weights belongs to the networks' tables.
  */
 
 import { UsageError } from '../../base/errors.js';
@@ -21,8 +22,9 @@ export interface PublishedRecipe {
 }
 
 /**
- * The authors' run on ILSVRC-2010, 37.5 % top-1 error: layers/layer-params-145-2010.cfg and the log at its end. There colour noise
- * ends and conv1 learns at a tenth from epoch 68 on, conv1 stands still from 72 on, and biases were not always slowed with weights.
+ * The authors' run on ILSVRC-2010, 37.5 % top-1 error: layers/layer-params-145-2010.cfg and the log at its end. There
+ * colour noise ends and conv1 learns at a tenth from epoch 68 on, conv1 stands still from 72 on, and biases were not
+ * always slowed with weights.
  */
 const AUTHORS: Recipe = {
   learningRate: 0.01, // "epoch 23: set epsw to 0.001 from 0.01"
@@ -45,7 +47,9 @@ const EIGHTY_SECONDS: Recipe = {
   weightDecayByLayer: { fc64: 0.03, fc10: 0.03 }, // wc
 };
 
-/** Caffe's solvers cifar10_full_solver.prototxt, …_lr1 and …_lr2 have cuda-convnet's values for its 18 % net but one. */
+/**
+ * Caffe's solvers cifar10_full_solver.prototxt, …_lr1 and …_lr2 have cuda-convnet's values for its 18 % net but one.
+ */
 const CIFAR10_FULL: Recipe = {
   ...CIFAR10_18PCT.recipe, // 60,000, 5,000 and 5,000 iterations of 100; ip1: decay_mult 250
   batch: 100, // batch_size
@@ -87,7 +91,8 @@ const SOURCES: Record<RecipeName, Source> = {
 };
 
 /**
- * Every value that the recipe has for the network: of ImageNet's recipe for images of its size, else what was published for it.
+ * Every value that the recipe has for the network: of ImageNet's recipe for images of its size, else what was published
+ * for it.
  * @throws {UsageError} if nothing was published for a network of CIFAR-10
  */
 export function publishedRecipe(name: RecipeName, spec: NetworkSpec): PublishedRecipe {

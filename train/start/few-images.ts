@@ -1,6 +1,9 @@
 /** What people should hear before they wait: a large network and few images, and a loss no better than guessing. */
 
-/** A large network learns nothing from fewer: with 20 images in each of 10 classes AlexNet stayed at chance; cifar10-quick did not. */
+/**
+ * A large network learns nothing from fewer: with 20 images in each of 10 classes AlexNet stayed at chance;
+ * cifar10-quick did not.
+ */
 const FEW_IMAGES = 1000;
 const MANY_WEIGHTS = 4e6;
 const SMALL_NETWORK = 'cifar10-quick';
@@ -27,7 +30,8 @@ export function adviceForFewImages({ model, images, weights, from }: Start): str
 export const lossOfGuessing = (classes: number): number => Math.log(classes);
 
 /**
- * What to try if an epoch's mean loss is that of guessing, or above. On 200 images AlexNet's loss climbs at its rate and at a tenth of it.
+ * What to try if an epoch's mean loss is that of guessing, or above. On 200 images AlexNet's loss climbs at its rate
+ * and at a tenth of it.
  */
 export function adviceAtChance(
   loss: number,

@@ -36,7 +36,8 @@ export function networkOfOrigin({ run }: Origin, model: string | undefined): str
 }
 
 /**
- * A new network with the run's weights. If the labels differ the last layer is initialised from scratch, as the network's table says.
+ * A new network with the run's weights. If the labels differ the last layer is initialised from scratch, as the
+ * network's table says.
  * @param labels  of the data set to train on
  * @throws {UserError} when a weight of the run has another shape than the network's
  */

@@ -1,4 +1,6 @@
-/** Puts a new run together, not yet on disk: data set, network with its initial weights, settings, mean image, colours. */
+/**
+ * Puts a new run together, not yet on disk: data set, network with its initial weights, settings, mean image, colours.
+ */
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { UsageError } from '../../base/errors.js';
 import type { Progress } from '../../base/progress.js';

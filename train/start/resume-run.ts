@@ -44,7 +44,8 @@ export type ResumeRequest = NewRunRequest & { out: string; force: boolean };
 
 /**
  * Writes nothing: the caller stores the run's config if there are changes.
- * @throws {UserError} for anything about request, run, data set or checkpoint that does not fit; see the functions called
+ * @throws {UserError} for anything about request, run, data set or checkpoint that does not fit; see the functions
+ *   called
  */
 export async function resumeRun(request: ResumeRequest, progress: Progress): Promise<PreparedRun> {
   const { out, force } = request;
@@ -94,7 +95,10 @@ export async function resumeRun(request: ResumeRequest, progress: Progress): Pro
   return { run, dataset, from, changes: changed ? changes : undefined, model: from?.model ?? (await firstModel(run)) };
 }
 
-/** Errors on other validation images cannot be compared with those before: puts their change among `changes`, and the new ones into the run. */
+/**
+ * Errors on other validation images cannot be compared with those before: puts their change among `changes`, and the
+ * new ones into the run.
+ */
 async function compareValidationImages(run: Run, dataset: Dataset, changes: Changes, moved: boolean): Promise<void> {
   const samples = await sampleImages(dataset);
   const describe = (count: number, some: Uint8Array) => `${count}, with SHA-256 ${checksum(some)}… of some`;

@@ -36,12 +36,16 @@ export interface TrainRequest extends NewRunRequest {
 export interface Trained extends TrainResult {
   run: Run;
   backend: SelectedBackend['name'];
-  /** Kernel calls by kernel that the onnxruntime backend gave to the cpu backend while training; empty on other backends. */
+  /**
+   * Kernel calls by kernel that the onnxruntime backend gave to the cpu backend while training; empty on other
+   * backends.
+   */
   delegated: Record<string, number>;
 }
 
 /**
- * @param processes  the processes that train together: all call this, with the same request, and rank 0 alone has the run's folder
+ * @param processes  the processes that train together: all call this, with the same request, and rank 0 alone has the
+ *   run's folder
  * @throws {UserError} for anything about request, data set or checkpoint that does not fit; see the functions called
  */
 export async function startTraining(

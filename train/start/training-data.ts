@@ -12,7 +12,10 @@ import { openStreamable } from './open-data.js';
 export interface TrainingDataOptions {
   /** Decode images at every use even if they fit in memory. */
   stream?: boolean;
-  /** Whether a resumed run began with its epochs in an order of shards, see `epoch-batches.ts`; default: as these images are read. */
+  /**
+   * Whether a resumed run began with its epochs in an order of shards, see `epoch-batches.ts`; default: as these images
+   * are read.
+   */
   byShards?: boolean;
 }
 
@@ -87,7 +90,8 @@ export function checkClasses({ source, labels }: Dataset, wanted: number | undef
 
 /**
  * @param force  accept other images of the same classes
- * @throws {UserError} if it is not the one that the run was trained on: numbers of images, their names or classes, or labels differ
+ * @throws {UserError} if it is not the one that the run was trained on: numbers of images, their names or classes, or
+ *   labels differ
  */
 export function checkSameData(run: Run, dataset: Dataset, names: Record<string, string>, force: boolean): void {
   const found = { images: countImages(dataset), labels: dataset.labels };

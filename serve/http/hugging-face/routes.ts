@@ -1,6 +1,7 @@
 /**
- * Hugging Face's image classification API (huggingface.co/docs/inference-providers/tasks/image-classification): the image's bytes, or
- * JSON `{"inputs": base64, "parameters": {"top_k": 5, "function_to_apply": "softmax"}}`, gives `[{"label", "score"}, …]`, most probable first.
+ * Hugging Face's image classification API (huggingface.co/docs/inference-providers/tasks/image-classification): the
+ * image's bytes, or JSON `{"inputs": base64, "parameters": {"top_k": 5, "function_to_apply": "softmax"}}`, gives
+ * `[{"label", "score"}, …]`, most probable first.
  */
 import type { RequestHandler } from 'express';
 import { z } from 'zod';
@@ -70,7 +71,10 @@ function imageIn(body: Buffer, { offLoop, maxBytes }: AppDeps, signal: AbortSign
   return offLoop.run('picture', [body, maxBytes], body.length, signal);
 }
 
-/** The scores are what the model is served with: others cannot be computed from them. @throws {RequestError} BAD_REQUEST */
+/**
+ * The scores are what the model is served with: others cannot be computed from them.
+ * @throws {RequestError} BAD_REQUEST
+ */
 function requireFunction(wanted: string | null | undefined, { activation }: Pick<ServedModel, 'activation'>): void {
   const used = functionsOf(activation);
   if (wanted === undefined || wanted === null || used.includes(wanted)) return;

@@ -1,4 +1,7 @@
-/** Values of tensors in JSON and in bytes. Strings stand for themselves in JSON, and behind their length (uint32, little-endian) in bytes. */
+/**
+ * Values of tensors in JSON and in bytes. Strings stand for themselves in JSON, and behind their length (uint32,
+ * little-endian) in bytes.
+ */
 import { RequestError } from '../../errors.js';
 import { bytesOf, type Datatype, elementCount, numbersOf, type Tensor, zeroes } from '../../tensors.js';
 import { bytesOfBase64 } from '../json/base64.js';

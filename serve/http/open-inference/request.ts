@@ -1,6 +1,7 @@
 /**
- * An inference request as the model takes it. Three forms (Triton's binary data extension): JSON; JSON followed by the tensors' bytes, its length
- * in the header `Inference-Header-Content-Length`; and with 0 in that header, the bytes of the only input alone.
+ * An inference request as the model takes it. Three forms (Triton's binary data extension): JSON; JSON followed by the
+ * tensors' bytes, its length in the header `Inference-Header-Content-Length`; and with 0 in that header, the bytes of
+ * the only input alone.
  */
 import { RequestError } from '../../errors.js';
 import { foreignFormat } from '../../inference/image/foreign-format.js';

@@ -1,4 +1,7 @@
-/** An inference's outputs as the client asked for them: numbers in JSON, bytes after it, or the names of the most probable classes. */
+/**
+ * An inference's outputs as the client asked for them: numbers in JSON, bytes after it, or the names of the most
+ * probable classes.
+ */
 import { RequestError } from '../../errors.js';
 import { type ServedModel, topPredictions } from '../../served-model.js';
 import { numbersOf, type Tensor } from '../../tensors.js';

@@ -1,6 +1,7 @@
 /**
- * The Open Inference Protocol v2 (kserve/open-inference-protocol, inference_rest.md), as KServe and Triton answer it, with Triton's extensions
- * for binary data, classification and the model repository. In addition to the model's own input, encoded images are taken as BYTES under its name.
+ * The Open Inference Protocol v2 (kserve/open-inference-protocol, inference_rest.md), as KServe and Triton answer it,
+ * with Triton's extensions for binary data, classification and the model repository. In addition to the model's own
+ * input, encoded images are taken as BYTES under its name.
  */
 import type { Request, RequestHandler } from 'express';
 import type { z } from 'zod';

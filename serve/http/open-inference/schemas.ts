@@ -1,4 +1,7 @@
-/** Bodies of the Open Inference Protocol v2 (kserve/open-inference-protocol, inference_rest.md) with its extensions for binary data and classes. */
+/**
+ * Bodies of the Open Inference Protocol v2 (kserve/open-inference-protocol, inference_rest.md) with its extensions for
+ * binary data and classes.
+ */
 import { z } from 'zod';
 import { DATATYPES, type Datatype } from '../../tensors.js';
 

@@ -28,8 +28,8 @@ export interface AppDeps extends BodyDeps {
 }
 
 /**
- * The model asked for, if it takes images just now. To be asked before the body is read, as an overloaded server should not read it, and
- * again after: another version may answer by then.
+ * The model asked for, if it takes images just now. To be asked before the body is read, as an overloaded server should
+ * not read it, and again after: another version may answer by then.
  * @param name     undefined for the only one
  * @param version  undefined for the latest
  * @throws {RequestError} SHUTTING_DOWN, NOT_READY, QUEUE_FULL, MODEL_NOT_FOUND, MODEL_AMBIGUOUS, MODEL_UNAVAILABLE

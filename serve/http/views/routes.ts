@@ -1,4 +1,7 @@
-/** The views: what a network does with an image, and why. Computed by a process of their own, one at a time; see hosting/view-host.ts. */
+/**
+ * The views: what a network does with an image, and why. Computed by a process of their own, one at a time; see
+ * hosting/view-host.ts.
+ */
 import type { RequestHandler } from 'express';
 import { z } from 'zod';
 import { RequestError } from '../../errors.js';

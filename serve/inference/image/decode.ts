@@ -1,6 +1,6 @@
 /**
- * One image of unknown origin to pixels. The pipeline itself is `base/preprocess.ts`, as in training, or Pillow's for networks whose description
- * names it; here are the limits.
+ * One image of unknown origin to pixels. The pipeline itself is `base/preprocess.ts`, as in training, or Pillow's for
+ * networks whose description names it; here are the limits.
  */
 import sharp, { type ResizeOptions, type Sharp } from 'sharp';
 import { toRgb } from '../../../base/preprocess.js';
@@ -12,18 +12,20 @@ export interface Decoding extends Size {
   /** RGB, or RGBA. */
   channels: 3 | 4;
   /**
-   * `cut`: resized in proportion, what is too much cut off at the edges. `stretch`: resized to that shape. Not resized, with `resampling` only:
-   * `keep`: cut, `exact`: refused unless of that size.
+   * `cut`: resized in proportion, what is too much cut off at the edges. `stretch`: resized to that shape. Not resized,
+   * with `resampling` only: `keep`: cut, `exact`: refused unless of that size.
    */
   fit: 'cut' | 'stretch' | 'keep' | 'exact';
   /** Of `cut` with `resampling`: the short side before the cut; by default as small as fills the shape. */
   shortSide?: number;
   /**
-   * As Pillow resizes, with its filter; alpha and colour profiles are then dropped, as its `convert('RGB')` does. Undefined: as in training, with
-   * alpha on white and profiles converted to sRGB.
+   * As Pillow resizes, with its filter; alpha and colour profiles are then dropped, as its `convert('RGB')` does.
+   * Undefined: as in training, with alpha on white and profiles converted to sRGB.
    */
   resampling?: Resampling;
-  /** The crop will leave an odd margin: what is cut off before it is rounded up, so that both together are rounded down. */
+  /**
+   * The crop will leave an odd margin: what is cut off before it is rounded up, so that both together are rounded down.
+   */
   oddMargin?: boolean;
 }
 
@@ -40,7 +42,8 @@ export function allowOnlyImages(): void {
 /**
  * @param maxPixels  width × height above which nothing is decoded
  * @returns          as `decoding` has it; of an animation the first frame
- * @throws {RequestError} IMAGE_TOO_MANY_PIXELS, or INVALID_IMAGE if the image is damaged, cut short, or does not have the size of a model that
+ * @throws {RequestError} IMAGE_TOO_MANY_PIXELS, or INVALID_IMAGE if the image is damaged, cut short, or does not have
+ *   the size of a model that
  *                        takes none but its own
  */
 export async function decodeImage(bytes: Uint8Array, decoding: Decoding, maxPixels: number): Promise<Uint8Array> {
@@ -100,7 +103,10 @@ function resizedTo({ width, height }: Size, decoding: Decoding): Size {
     : { width: Math.trunc((toHeight * width) / height), height: toHeight };
 }
 
-/** @throws {RequestError} INVALID_IMAGE if too little is left, or anything else than a model takes that has nothing resized */
+/**
+ * @throws {RequestError} INVALID_IMAGE if too little is left, or anything else than a model takes that has nothing
+ *   resized
+ */
 function requireRoom(from: Size, { width, height, fit }: Decoding): void {
   const fits =
     fit === 'exact' ? from.width === width && from.height === height : from.width >= width && from.height >= height;

@@ -1,6 +1,7 @@
 /**
- * Which images are let in, by their first bytes: declared types and file names are the sender's claim. The decoder's other loaders
- * (SVG, TIFF, GIF, HEIC, PDF …) have read files, expanded without bound and had most of the security faults.
+ * Which images are let in, by their first bytes: declared types and file names are the sender's claim. The decoder's
+ * other loaders (SVG, TIFF, GIF, HEIC, PDF …) have read files, expanded without bound and had most of the security
+ * faults.
  */
 import { RequestError } from '../../errors.js';
 import { foreignFormat } from './foreign-format.js';

@@ -1,4 +1,7 @@
-/** From a decoded image to what a model takes: crops cut out, colours scaled and centred, channels and axes in the model's order. */
+/**
+ * From a decoded image to what a model takes: crops cut out, colours scaled and centred, channels and axes in the
+ * model's order.
+ */
 import { type Crop, type CropCount, centreCrop, cropsOf } from '../../../base/crops.js';
 import type { Decoding } from './decode.js';
 import type { Size } from './resample.js';
@@ -7,7 +10,10 @@ import type { Size } from './resample.js';
 export const CHANNELS = { RGB: 3, BGR: 3, GREY: 1, RGBA: 4 } as const;
 export type Channels = keyof typeof CHANNELS;
 
-/** How images become a model's input. Its values are (x · scale − mean) / std for x in 0 … 255, or x itself where it takes uint8. */
+/**
+ * How images become a model's input. Its values are (x · scale − mean) / std for x in 0 … 255, or x itself where it
+ * takes uint8.
+ */
 export interface ImageRecipe {
   datatype: 'UINT8' | 'FP32';
   layout: 'NHWC' | 'NCHW';

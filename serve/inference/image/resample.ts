@@ -1,7 +1,8 @@
 /**
- * Pillow's `Image.resize`, to the last bit: networks whose description names one of its filters were trained on what it gives. Each output pixel is
- * a weighted mean around its centre, with the filter widened where the image shrinks; rows first, then columns, rounded to 8 bits in between.
- * Source: Pillow's documentation of its filters, and the rounding of its libImaging.
+ * Pillow's `Image.resize`, to the last bit: networks whose description names one of its filters were trained on what it
+ * gives. Each output pixel is a weighted mean around its centre, with the filter widened where the image shrinks; rows
+ * first, then columns, rounded to 8 bits in between. Source: Pillow's documentation of its filters, and the rounding of
+ * its libImaging.
  */
 /** Pixels. */
 export interface Size {

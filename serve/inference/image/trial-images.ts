@@ -1,4 +1,7 @@
-/** Images that a model is tried on before it answers anybody: unlike each other, none of one colour, the same on every machine. */
+/**
+ * Images that a model is tried on before it answers anybody: unlike each other, none of one colour, the same on every
+ * machine.
+ */
 import { random } from '../../../base/random.js';
 import type { ImageRecipe } from './image-tensor.js';
 
@@ -12,7 +15,10 @@ const KINDS = [
   { waves: 0.5, noise: 5, level: 200 },
 ];
 
-/** Pixels of the pattern that is drawn, along a side: a random number for every pixel of a large image would delay the start. */
+/**
+ * Pixels of the pattern that is drawn, along a side: a random number for every pixel of a large image would delay the
+ * start.
+ */
 const PATTERN_PX = 64;
 
 /** @returns as `decodeImage` gives an image */

@@ -1,6 +1,7 @@
 /**
- * From what a model's output holds to probabilities. Whether it holds them already is taken from the description next to the file, else by the graph
- * where that leaves no doubt, else by the numbers that the model gives for some trial images.
+ * From what a model's output holds to probabilities. Whether it holds them already is taken from the description next
+ * to the file, else by the graph where that leaves no doubt, else by the numbers that the model gives for some trial
+ * images.
  */
 
 import { UserError } from '../../../base/errors.js';
@@ -87,7 +88,10 @@ export function probabilitiesOf(row: Float32Array, applied: Applied, classes: nu
   return classes === 2 && values.length === 1 ? Float64Array.of(1 - values[0], values[0]) : values;
 }
 
-/** @throws {RequestError} INVALID_IMAGE where a model gave other numbers, as those that divide by an image's contrast do for a plain one */
+/**
+ * @throws {RequestError} INVALID_IMAGE where a model gave other numbers, as those that divide by an image's contrast do
+ *   for a plain one
+ */
 export function requireFinite(probabilities: Float32Array): Float32Array {
   if (probabilities.every(Number.isFinite)) return probabilities;
   throw new RequestError('INVALID_IMAGE', 'the model gives no finite numbers for this image');

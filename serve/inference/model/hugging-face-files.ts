@@ -1,6 +1,7 @@
 /**
- * What Hugging Face's exporter leaves next to a model, as a description of ours: `config.json` (`id2label`) and `preprocessor_config.json`. Its
- * image processors differ in what they do where a key is absent, and in what `size` means: the table has those that classifiers come with.
+ * What Hugging Face's exporter leaves next to a model, as a description of ours: `config.json` (`id2label`) and
+ * `preprocessor_config.json`. Its image processors differ in what they do where a key is absent, and in what `size`
+ * means: the table has those that classifiers come with.
  */
 import { z } from 'zod';
 import { UserError } from '../../../base/errors.js';
@@ -198,7 +199,9 @@ function sizeOf(size: z.infer<typeof Side>): Size {
   return { width: size.width, height: size.height };
 }
 
-/** (x · scale − mean) / std, with what EfficientNet's processor does besides: a second division, and an offset of −1. */
+/**
+ * (x · scale − mean) / std, with what EfficientNet's processor does besides: a second division, and an offset of −1.
+ */
 function coloursOf(given: Preprocessor, file: string): Pick<Input, 'channels' | 'scale' | 'mean' | 'std'> {
   const normalized = given.do_normalize !== false;
   if (given.do_normalize && (given.image_mean == null || given.image_std == null)) {

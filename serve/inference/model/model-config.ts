@@ -19,7 +19,10 @@ const perChannel = (value: z.ZodType<number>) =>
 export const Input = z.strictObject({
   /** The model's input, pixels, where its shape leaves that free. */
   size: z.union([Pixels, Sides]).optional(),
-  /** The short side is resized to this before the crops are cut, as 256 is to 224 by default; width and height: stretched to them. */
+  /**
+   * The short side is resized to this before the crops are cut, as 256 is to 224 by default; width and height:
+   * stretched to them.
+   */
   resize: z.union([Pixels, Sides]).optional(),
   /** As Pillow resizes, with its filter of that name; by default as in training. */
   resample: z.enum(RESAMPLINGS).optional(),

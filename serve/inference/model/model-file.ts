@@ -1,6 +1,6 @@
 /**
- * Reads a `.onnx` file and makes sure, before anything is started, that it is a classifier of images, and how images become its input: by
- * the metadata of a file that "alexnet export" wrote, else by the description next to it.
+ * Reads a `.onnx` file and makes sure, before anything is started, that it is a classifier of images, and how images
+ * become its input: by the metadata of a file that "alexnet export" wrote, else by the description next to it.
  */
 import { statSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -45,7 +45,10 @@ export interface ModelFile {
   cropsInside: number;
   /** Name of the output that classes are read from, [rows, classes]. */
   output: string;
-  /** Name of the value that holds the probabilities of each crop the graph cuts, [crops · rows, classes]; undefined if it cuts none. */
+  /**
+   * Name of the value that holds the probabilities of each crop the graph cuts, [crops · rows, classes]; undefined if
+   * it cuts none.
+   */
   perCrop?: string;
   /** What is known of that output's values: what becomes of them is decided once the model has run. */
   facts: OutputFacts;
@@ -61,7 +64,8 @@ export interface ModelFile {
 
 /**
  * @param given  folders in which the model's files may lie; undefined for those of its own
- * @throws {UserError} when the file cannot be read, is not an ONNX file, is cut short, or is not a classifier that can be told how to feed
+ * @throws {UserError} when the file cannot be read, is not an ONNX file, is cut short, or is not a classifier that can
+ *   be told how to feed
  */
 export async function readModelFile(file: string, given?: Roots): Promise<ModelFile> {
   const roots = given ?? (await ownRoots(file));
@@ -101,7 +105,10 @@ export async function readModelFile(file: string, given?: Roots): Promise<ModelF
   };
 }
 
-/** What a file says of itself in our words; undefined if another program left some of it out, or uses the words for something else. */
+/**
+ * What a file says of itself in our words; undefined if another program left some of it out, or uses the words for
+ * something else.
+ */
 function ownMetadata({ metadataProps }: ModelProto, isOwn: boolean, file: string): ModelMetadata | undefined {
   try {
     return propsToMetadata(metadataProps ?? [], file);
@@ -128,7 +135,10 @@ interface Interface {
   outputs: NamedSpec[];
 }
 
-/** A file of ours: `image` uint8 [N, imagePx, imagePx, 3], or `input` float32 [N, 3, inputPx, inputPx] → `probabilities` [N, classes]. */
+/**
+ * A file of ours: `image` uint8 [N, imagePx, imagePx, 3], or `input` float32 [N, 3, inputPx, inputPx] → `probabilities`
+ * [N, classes].
+ */
 function byMetadata(metadata: ModelMetadata, model: Interface & { proto: ModelProto }, file: string): Described {
   const { inputs, outputs, proto } = model;
   const { head, labels, synsets, imagePx, inputPx, crops } = metadata;

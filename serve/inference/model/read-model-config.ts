@@ -1,6 +1,7 @@
 /**
- * Reads the description next to a model: `config.json` in its folder or, in a repository, in the folder above. Either ours, or Hugging Face's
- * (`id2label`, with `preprocessor_config.json`), as its exporter leaves them next to `model.onnx`.
+ * Reads the description next to a model: `config.json` in its folder or, in a repository, in the folder above. Either
+ * ours, or Hugging Face's (`id2label`, with `preprocessor_config.json`), as its exporter leaves them next to
+ * `model.onnx`.
  */
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * LRN takes 45 % of AlexNet's time on onnxruntime's CPU provider (microsoft/onnxruntime#26293) and no kernel of its own on WebGPU.
- * Written with other operators it is as exact (largest relative difference 1.2e-7) and several times faster:
+ * LRN takes 45 % of AlexNet's time on onnxruntime's CPU provider (microsoft/onnxruntime#26293) and no kernel of its own
+ * on WebGPU. Written with other operators it is as exact (largest relative difference 1.2e-7) and several times faster:
  *   y = x / s^β,  s = bias + alpha/size · Σ_j x_j²  as a 1×1 Conv of x² with a band matrix,  s^¾ = √s · √√s.
  * Only the model in memory changes; the file on disk keeps the operator.
  */
@@ -23,8 +23,9 @@ for (const op of ['LRN', 'BatchNormalization', 'MaxPool', 'AveragePool']) KEEPS_
 const LOWEST_OPSET = 7;
 
 /**
- * The model with every LRN of its graph rewritten that is sure to be ONNX's and whose number of channels can be told from the graph, and how
- * many these were; those in subgraphs and functions stay. `model` itself is not changed; what stays is shared with the result.
+ * The model with every LRN of its graph rewritten that is sure to be ONNX's and whose number of channels can be told
+ * from the graph, and how many these were; those in subgraphs and functions stay. `model` itself is not changed; what
+ * stays is shared with the result.
  */
 export function rewriteLrn(model: ModelProto): { model: ModelProto; rewritten: number } {
   const graph = model.graph ?? {};
@@ -87,7 +88,9 @@ function* allNames({ node, initializer, sparseInitializer, input }: GraphProto):
   }
 }
 
-/** Length of axis 1 of a float tensor [N, C, H, W]: as the graph states it, else that of the convolution which made it. */
+/**
+ * Length of axis 1 of a float tensor [N, C, H, W]: as the graph states it, else that of the convolution which made it.
+ */
 function channelsOf(value: string, graph: GraphProto): number | undefined {
   let name = value;
   for (const _ of graph.node ?? []) {

@@ -1,4 +1,7 @@
-/** The camera of a computer in a dialog. Browsers give it to pages over HTTPS or on this machine; phones have their own way, as a file. */
+/**
+ * The camera of a computer in a dialog. Browsers give it to pages over HTTPS or on this machine; phones have their own
+ * way, as a file.
+ */
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { Failure } from '../parts/answer.js';
 

@@ -1,4 +1,7 @@
-/** The kernels of the first convolution as images, as in the paper's Figure 3: groups apart, each kernel over its own range. */
+/**
+ * The kernels of the first convolution as images, as in the paper's Figure 3: groups apart, each kernel over its own
+ * range.
+ */
 import { useEffect, useRef } from 'preact/hooks';
 import { Answer } from '../parts/answer.js';
 import { View } from '../parts/chapter.js';

@@ -1,4 +1,7 @@
-/** Local response normalisation at one position: a channel and its neighbours before and after, the formula with their numbers. */
+/**
+ * Local response normalisation at one position: a channel and its neighbours before and after, the formula with their
+ * numbers.
+ */
 import { useState } from 'preact/hooks';
 import { Answer } from '../parts/answer.js';
 import { View } from '../parts/chapter.js';

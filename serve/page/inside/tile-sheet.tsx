@@ -1,4 +1,6 @@
-/** The maps of a layer side by side. A click chooses one; the number field next to it does the same from the keyboard. */
+/**
+ * The maps of a layer side by side. A click chooses one; the number field next to it does the same from the keyboard.
+ */
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { significant } from '../parts/numbers.js';
 import { drawSheet, rangeOf, sheetOf } from './maps.js';

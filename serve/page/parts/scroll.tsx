@@ -1,4 +1,6 @@
-/** Something wider or longer than its place. Reached with the keyboard, as not every browser lets one scroll otherwise. */
+/**
+ * Something wider or longer than its place. Reached with the keyboard, as not every browser lets one scroll otherwise.
+ */
 import type { ComponentChildren } from 'preact';
 
 export function Scroll({ label, children }: { label: string; children: ComponentChildren }) {

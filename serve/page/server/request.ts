@@ -1,4 +1,7 @@
-/** Requests to the server that this page came from, and its errors as sentences. Paths are relative, so that a proxy may put a prefix before them. */
+/**
+ * Requests to the server that this page came from, and its errors as sentences. Paths are relative, so that a proxy may
+ * put a prefix before them.
+ */
 
 /** Which model answers; undefined if there is one only. */
 export interface Target {

@@ -1,4 +1,7 @@
-/** What the server is doing, asked every second or two while the page is looked at: which models answer, and the counters that the charts are drawn from. */
+/**
+ * What the server is doing, asked every second or two while the page is looked at: which models answer, and the
+ * counters that the charts are drawn from.
+ */
 import { useEffect, useState } from 'preact/hooks';
 import type { Stats } from './answers.js';
 import { askJson, Gone } from './request.js';

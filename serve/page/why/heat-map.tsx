@@ -69,7 +69,10 @@ function Key({ name }: { name: string }) {
   return <span class={`key ${name}`} aria-hidden="true" />;
 }
 
-/** Where one place's cell ends and the next begins: halfway between the middles of their squares; the outer ones reach the edge. */
+/**
+ * Where one place's cell ends and the next begins: halfway between the middles of their squares; the outer ones reach
+ * the edge.
+ */
 function edges(firsts: readonly number[], patch: number, size: number): number[] {
   const middles = firsts.map((first) => first + patch / 2);
   const between = middles.slice(1).map((middle, i) => (middle + middles[i]) / 2);

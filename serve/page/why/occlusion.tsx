@@ -1,4 +1,7 @@
-/** The probability of a class while a grey square covers one part of the image after another: where it falls, there is what counts. */
+/**
+ * The probability of a class while a grey square covers one part of the image after another: where it falls, there is
+ * what counts.
+ */
 import { useEffect, useState } from 'preact/hooks';
 import { Failure } from '../parts/answer.js';
 import { View } from '../parts/chapter.js';

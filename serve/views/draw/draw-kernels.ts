@@ -1,4 +1,7 @@
-/** Kernels as tiles, sixteen a row as in Figure 3 of the paper, groups apart. Each is scaled by itself: grey is 0, black and white its largest value. */
+/**
+ * Kernels as tiles, sixteen a row as in Figure 3 of the paper, groups apart. Each is scaled by itself: grey is 0, black
+ * and white its largest value.
+ */
 import { kernelColours } from '../../../base/kernel-colours.js';
 import type { KernelsView } from '../engine/kernels.js';
 import type { Pixels, Scene } from './scene.js';

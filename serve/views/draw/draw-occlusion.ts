@@ -1,4 +1,7 @@
-/** An occlusion map over its image: red where covering the place takes the class's probability away, blue where it adds to it. */
+/**
+ * An occlusion map over its image: red where covering the place takes the class's probability away, blue where it adds
+ * to it.
+ */
 import { percent } from '../../../base/format.js';
 import type { OcclusionStart } from '../engine/occlusion.js';
 import type { Pixels, Scene } from './scene.js';

@@ -1,4 +1,6 @@
-/** A drawing of images and words, written as SVG, as PNG (images only: fonts differ by machine), or within an HTML page. */
+/**
+ * A drawing of images and words, written as SVG, as PNG (images only: fonts differ by machine), or within an HTML page.
+ */
 import { extname } from 'node:path';
 import sharp from 'sharp';
 import { writeFileAtomically } from '../../../base/atomic-file.js';

@@ -1,6 +1,7 @@
 /**
- * A model file opened so that every value between a crop and its probabilities can be read, and a crop be changed before it goes in: the same
- * nodes and weights as classification uses, run by onnxruntime. What cuts the crops out of an image is a small session of its own.
+ * A model file opened so that every value between a crop and its probabilities can be read, and a crop be changed
+ * before it goes in: the same nodes and weights as classification uses, run by onnxruntime. What cuts the crops out of
+ * an image is a small session of its own.
  */
 import { cutGraph, valueInfo } from '../../../onnx/file/cut-graph.js';
 import { OnnxGraph } from '../../../onnx/file/onnx-graph.js';
@@ -110,7 +111,10 @@ export class CropNetwork {
     return toFloat32(CROPS, crops.bytes, 'F32', crops.shape);
   }
 
-  /** Shapes for one crop, channels first, of what layers give and read; without values that are no floats or have other axes. */
+  /**
+   * Shapes for one crop, channels first, of what layers give and read; without values that are no floats or have other
+   * axes.
+   */
   async shapes(): Promise<ReadonlyMap<string, number[]>> {
     return (await this.opened()).shapes;
   }
@@ -132,7 +136,10 @@ export class CropNetwork {
     );
   }
 
-  /** Probabilities of some crops, [count, classes]. @throws {RequestError} INVALID_IMAGE where they are no finite numbers */
+  /**
+   * Probabilities of some crops, [count, classes].
+   * @throws {RequestError} INVALID_IMAGE where they are no finite numbers
+   */
   async probabilities(rows: Rows): Promise<Float32Array> {
     this.activation ??= decideActivation(this.file.facts, async (number) =>
       this.answers(await this.rows(trialImage(number, this.file.recipe))),

@@ -1,4 +1,7 @@
-/** The kernels of the convolution that reads colours, as in Figure 3 of the paper: those that feed each group of the next convolution apart. */
+/**
+ * The kernels of the convolution that reads colours, as in Figure 3 of the paper: those that feed each group of the
+ * next convolution apart.
+ */
 import { int } from '../../../onnx/file/onnx-graph.js';
 import { RequestError } from '../../errors.js';
 import type { CropNetwork } from './crop-network.js';

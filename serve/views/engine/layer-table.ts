@@ -1,4 +1,7 @@
-/** The layer table: sizes by (W − F + 2P) / S + 1 with the numbers filled in, parameters, multiply-adds, and what a unit sees of the image. */
+/**
+ * The layer table: sizes by (W − F + 2P) / S + 1 with the numbers filled in, parameters, multiply-adds, and what a unit
+ * sees of the image.
+ */
 import { attribute, float, int, ints, type OnnxGraph } from '../../../onnx/file/onnx-graph.js';
 import { elementCount } from '../../tensors.js';
 import { isActivation, type Layer } from './layers.js';

@@ -1,6 +1,7 @@
 /**
- * The layers of a graph: nodes that belong together, each with the value that they end with. In our own files a layer's values are named after
- * it (`conv1.conv`, `conv1`; onnx/names.ts); in others a layer is a node, with the activation function that alone reads it.
+ * The layers of a graph: nodes that belong together, each with the value that they end with. In our own files a layer's
+ * values are named after it (`conv1.conv`, `conv1`; onnx/names.ts); in others a layer is a node, with the activation
+ * function that alone reads it.
  */
 import type { OnnxGraph } from '../../../onnx/file/onnx-graph.js';
 

@@ -1,4 +1,7 @@
-/** Response normalisation at one place of an image: what the file gives there, the neighbouring channels, and the formula with their numbers. */
+/**
+ * Response normalisation at one place of an image: what the file gives there, the neighbouring channels, and the
+ * formula with their numbers.
+ */
 import { RequestError } from '../../errors.js';
 import { position } from './find-layer.js';
 import type { LrnConstants } from './layer-table.js';

@@ -1,6 +1,7 @@
 /**
- * Which part of an image a class rests on: its probability while a grey patch covers one place after another (Zeiler, Fergus: "Visualizing and
- * Understanding Convolutional Networks", 2014, §4.2). One crop is looked at, not the mean of ten; grey is the mean that the network subtracts.
+ * Which part of an image a class rests on: its probability while a grey patch covers one place after another (Zeiler,
+ * Fergus: "Visualizing and Understanding Convolutional Networks", 2014, §4.2). One crop is looked at, not the mean of
+ * ten; grey is the mean that the network subtracts.
  */
 import type { NamedCrop } from '../../crops.js';
 import { RequestError } from '../../errors.js';
@@ -171,7 +172,10 @@ class Cover {
   }
 }
 
-/** The mean as the network's input has it, in the order of its channels, without alpha; middle grey if a file tells no mean. */
+/**
+ * The mean as the network's input has it, in the order of its channels, without alpha; middle grey if a file tells no
+ * mean.
+ */
 function greyOf({ datatype, channels, scale, mean, std }: ImageRecipe, isOwn: boolean): number[] {
   const told = mean.some((value) => value !== 0) && (datatype === 'FP32' || isOwn);
   const values = Array.from({ length: Math.min(CHANNELS[channels], 3) }, (_, c) => {

@@ -1,4 +1,7 @@
-/** Makes an index: every image once through the network, its features, a thumbnail and what it excites, each written at once. */
+/**
+ * Makes an index: every image once through the network, its features, a thumbnail and what it excites, each written at
+ * once.
+ */
 import { createHash } from 'node:crypto';
 import { basename, dirname } from 'node:path';
 import { HNSW } from 'hnsw';

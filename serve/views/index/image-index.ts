@@ -1,4 +1,6 @@
-/** An index opened for search. Features stay in the file: only what the graph needs, names and thumbnails are in memory. */
+/**
+ * An index opened for search. Features stay in the file: only what the graph needs, names and thumbnails are in memory.
+ */
 import { type FileHandle, open } from 'node:fs/promises';
 import { HNSW } from 'hnsw';
 import { numbersOf } from '../../tensors.js';

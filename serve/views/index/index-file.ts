@@ -1,5 +1,6 @@
 /**
- * The file of an index: what a network makes of the images of a data set. Written in one pass, so what describes it stands at its end:
+ * The file of an index: what a network makes of the images of a data set. Written in one pass, so what describes it
+ * stands at its end:
  *   "ALEXNETI", version u32 | features float32 [images, dimension] | other sections | header JSON | its length u32 | SHA-256 of all before
  * Numbers are little-endian. Offsets of sections are in the header.
  */

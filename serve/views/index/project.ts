@@ -1,6 +1,7 @@
 /**
- * Random projections (Johnson and Lindenstrauss): features of thousands of numbers become hundreds that keep distances to some percent, so that
- * a graph over them is built in minutes and fits in memory. Distances that people see are computed from the features themselves.
+ * Random projections (Johnson and Lindenstrauss): features of thousands of numbers become hundreds that keep distances
+ * to some percent, so that a graph over them is built in minutes and fits in memory. Distances that people see are
+ * computed from the features themselves.
  */
 import { random } from '../../../base/random.js';
 

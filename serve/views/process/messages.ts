@@ -1,6 +1,6 @@
 /**
- * What the server and its process for views say to each other. A view is computed in steps, each asked for by the server: it can wait while
- * images are being classified, and stop when nobody looks any more.
+ * What the server and its process for views say to each other. A view is computed in steps, each asked for by the
+ * server: it can wait while images are being classified, and stop when nobody looks any more.
  */
 import type { ErrorCode } from '../../errors.js';
 

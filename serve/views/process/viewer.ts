@@ -1,4 +1,7 @@
-/** A model file opened to be looked into: every view by its name. The server's process for views and the command line share it. */
+/**
+ * A model file opened to be looked into: every view by its name. The server's process for views and the command line
+ * share it.
+ */
 import sharp, { type Sharp } from 'sharp';
 import { fileSignature } from '../../../base/file-signature.js';
 import type { NamedCrop } from '../../crops.js';

@@ -1,6 +1,6 @@
 /**
- * The forked process that computes what people look at. At the lowest priority: if a core is wanted by classification, it waits. It is no
- * part of the inference process, so that a view never stands between two images there.
+ * The forked process that computes what people look at. At the lowest priority: if a core is wanted by classification,
+ * it waits. It is no part of the inference process, so that a view never stands between two images there.
  */
 import '../../../base/few-open-files.js';
 import { constants, setPriority } from 'node:os';

@@ -22,7 +22,10 @@ export interface DataServer {
   url: string;
   /** Path and range of every request. */
   requests: { path: string; start: number; length: number }[];
-  /** Answers the next requests for files of this name, one fault each; the last one also those that follow, where `always`. */
+  /**
+   * Answers the next requests for files of this name, one fault each; the last one also those that follow, where
+   * `always`.
+   */
   fail(name: string, faults: Fault[], always?: boolean): void;
 }
 

@@ -176,7 +176,8 @@ test('leaves the nearest neighbour where it was measured: far better centred tha
   const first100 = { ...test, length: 100, labels: test.labels.subarray(0, 100) };
   const onWhite = nearestNeighbour(train, centred, imagePx, { seed: 1 });
   const onColours = nearestNeighbour(train, first100, imagePx, { seed: 1 });
-  // Measured: 20 % / 10 % wrong centred, 60 % / 33 % on all 500 random ones; 100 images have a standard error of 4 to 5 points.
+  // Measured: 20 % / 10 % wrong centred, 60 % / 33 % on all 500 random ones; 100 images have a standard error of 4 to 5
+  // points.
   assert.ok(Math.abs(onWhite.top1Error - 0.2) < 0.05, `centred ${onWhite.top1Error}`);
   assert.ok(Math.abs(onWhite.top5Error - 0.1) < 0.05, `centred top 5 ${onWhite.top5Error}`);
   assert.ok(Math.abs(onColours.top1Error - 0.6) < 0.15, `random ${onColours.top1Error}`);

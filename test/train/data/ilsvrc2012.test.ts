@@ -22,7 +22,8 @@ import { openDataset } from '../../../train/data/open-dataset.js';
 import { readStructs } from '../../../train/data/sources/mat-file.js';
 import { loadImages } from '../../../train/data/stream/read-ahead.js';
 
-const META = fileURLToPath(new URL('../../../../test/fixtures/meta.mat', import.meta.url)); // made by meta_mat.py with scipy
+// made by meta_mat.py with scipy
+const META = fileURLToPath(new URL('../../../../test/fixtures/meta.mat', import.meta.url));
 const root = mkdtempSync(join(tmpdir(), 'alexnet-ilsvrc-'));
 after(() => rmSync(root, { recursive: true }));
 const PX = 16;

@@ -1,4 +1,7 @@
-/** Which folders of a data set are splits, which are classes, and which nobody can tell: one rule for every form and every command. */
+/**
+ * Which folders of a data set are splits, which are classes, and which nobody can tell: one rule for every form and
+ * every command.
+ */
 import assert from 'node:assert/strict';
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';

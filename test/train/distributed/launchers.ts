@@ -21,7 +21,10 @@ function launcher(library: string, command: string, words: string[]): Launcher {
   return { library, command, words, skip: found ? false : `needs ${command}` };
 }
 
-/** As root Open MPI wants to be told, and of more processes than cores; those that wait are to leave the cores to the others. */
+/**
+ * As root Open MPI wants to be told, and of more processes than cores; those that wait are to leave the cores to the
+ * others.
+ */
 export const launchers: Launcher[] = [
   launcher('Open MPI', 'mpirun.openmpi', [
     '--allow-run-as-root',

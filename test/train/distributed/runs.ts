@@ -40,7 +40,10 @@ function header(...words: number[]): Buffer {
   return bytes;
 }
 
-/** 65 images: three steps of 32, 32 and 1 an epoch, so that some processes have none of the last; without dropout, since masks differ. */
+/**
+ * 65 images: three steps of 32, 32 and 1 an epoch, so that some processes have none of the last; without dropout, since
+ * masks differ.
+ */
 export const words = (out: string, epochs: number, ...more: string[]) =>
   [CLI, 'train', '--data', 'idx:data', '--model', 'cifar10-quick', '--lr', '0.001', '--batch', String(BATCH)].concat(
     ['--schedule', 'constant', '--epochs', String(epochs), '--out', out],

@@ -45,7 +45,8 @@ test('places by powers of ten on logarithmic axes', () => {
   const svg = linePlot({ ...PLOT, xLog: true, yLog: true, yMin: 0.01, series: [{ name: 'a', points }] });
   const [line] = linesOf(svg, BLUE, { x: true, y: true });
   assert.equal(line.length, 3);
-  for (const [i, [x, y]] of points.entries()) assertNear(line[i], [x, y], [0.01 * x, 0.01 * y]); // a pixel is about 1.2 %
+  // a pixel is about 1.2 %
+  for (const [i, [x, y]] of points.entries()) assertNear(line[i], [x, y], [0.01 * x, 0.01 * y]);
 });
 
 test('leaves a gap where a point has no place', () => {

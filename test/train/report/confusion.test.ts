@@ -4,7 +4,10 @@ import type { ImagePrediction } from '../../../train/evaluate/evaluate.js';
 import { Confusion } from '../../../train/report/confusion.js';
 import { WorstAnswers } from '../../../train/report/worst-answers.js';
 
-/** Four classes: 0 is right twice and taken for 2 and 1 once each; 1 is taken for 3 twice; 2 is always right; 3 has no image. */
+/**
+ * Four classes: 0 is right twice and taken for 2 and 1 once each; 1 is taken for 3 twice; 2 is always right; 3 has no
+ * image.
+ */
 function byHand(): Confusion {
   const confusion = new Confusion(4);
   const answers = [

@@ -87,7 +87,10 @@ function assertShown(text: string, value: number, digits: number): void {
   assert.ok(Math.abs(Number(text) - value) < 0.5 * 10 ** -digits + 1e-4, `expected ${value}, shown ${text}`);
 }
 
-/** What the checkpoint says of every image, computed from the files with nothing of the evaluation: logits, softmax, loss. */
+/**
+ * What the checkpoint says of every image, computed from the files with nothing of the evaluation: logits, softmax,
+ * loss.
+ */
 async function answersByHand(mirrored: boolean) {
   const mean = new Float32Array(Uint8Array.from(await readFile(join(run, 'mean.bin'))).buffer);
   const { model } = await loadCheckpoint(join(run, 'best'));
@@ -187,7 +190,8 @@ test('draws and lists what metrics.jsonl says', async () => {
   for (const { plot, colour, points } of curves) {
     const drawn = linesOf(svgs[plot], colour).flat();
     assert.equal(drawn.length, points.length, `plot ${plot}, ${colour}`);
-    const tolerance = [0, 1].map((axis) => 0.6 * axisOf(svgs[plot], axis as 0 | 1).perPixel); // half a pixel and rounding
+    // half a pixel and rounding
+    const tolerance = [0, 1].map((axis) => 0.6 * axisOf(svgs[plot], axis as 0 | 1).perPixel);
     for (const [i, [x, y]] of drawn.entries()) {
       const isNear = Math.abs(x - points[i][0]) < tolerance[0] && Math.abs(y - points[i][1]) < tolerance[1];
       assert.ok(isNear, `plot ${plot}, ${colour}, point ${i}: expected ${points[i]}, drawn ${[x, y]}`);

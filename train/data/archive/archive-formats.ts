@@ -1,11 +1,17 @@
-/** Archives and compressions other than .tar and .tar.gz: recognised by their first bytes, and named with the command that unpacks them. */
+/**
+ * Archives and compressions other than .tar and .tar.gz: recognised by their first bytes, and named with the command
+ * that unpacks them.
+ */
 import { UserError } from '../../../base/errors.js';
 
 interface Format {
   name: string;
   /** First bytes. */
   start: string;
-  /** Unpacks the file that is named after it; or writes what was compressed to stdout, if it is not an archive of its own. */
+  /**
+   * Unpacks the file that is named after it; or writes what was compressed to stdout, if it is not an archive of its
+   * own.
+   */
   command: string;
   /** Of a compressed tar's name. */
   ending?: RegExp;

@@ -1,6 +1,7 @@
 /**
- * The members of a .tar or .tar.gz as unpacking would leave them: the last of several with one path, and for a hard link the file that it is another
- * name of. It is read twice, from front to back to know them, and then for the images that are wanted.
+ * The members of a .tar or .tar.gz as unpacking would leave them: the last of several with one path, and for a hard
+ * link the file that it is another name of. It is read twice, from front to back to know them, and then for the images
+ * that are wanted.
  */
 import type { Member } from '../dataset.js';
 import { type TarMember, tarMembers } from './tar-images.js';

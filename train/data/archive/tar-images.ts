@@ -1,6 +1,6 @@
 /**
- * Everything in a .tar or .tar.gz, in the archive's order, streamed: nothing is unpacked to disk and one member at a time is
- * in memory. Whether it is compressed is recognised by its first bytes, not by its name.
+ * Everything in a .tar or .tar.gz, in the archive's order, streamed: nothing is unpacked to disk and one member at a
+ * time is in memory. Whether it is compressed is recognised by its first bytes, not by its name.
  */
 import { posix } from 'node:path';
 import { pipeline, Transform, type TransformCallback } from 'node:stream';

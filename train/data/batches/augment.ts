@@ -1,7 +1,7 @@
 /**
- * Batches for the network: images cropped, mirrored, mean subtracted, as float32. Source: Krizhevsky et al. 2012, §4.1 (random
- * 224×224 patches and their reflections, each image on its own draw) and §2 (mean activity subtracted from each pixel, so the
- * mean is cropped and mirrored along with the image); colours are shifted as in `colour.ts`.
+ * Batches for the network: images cropped, mirrored, mean subtracted, as float32. Source: Krizhevsky et al. 2012, §4.1
+ * (random 224×224 patches and their reflections, each image on its own draw) and §2 (mean activity subtracted from each
+ * pixel, so the mean is cropped and mirrored along with the image); colours are shifted as in `colour.ts`.
  */
 import { type Crop, centreCrop, cutOut } from '../../../base/crops.js';
 import { random } from '../../../base/random.js';
@@ -29,7 +29,10 @@ export interface Batch {
   labels: Int32Array;
 }
 
-/** If batches are made one after another: newly allocated memory is mapped page by page, which takes as long as filling it. */
+/**
+ * If batches are made one after another: newly allocated memory is mapped page by page, which takes as long as filling
+ * it.
+ */
 export interface BatchMemory {
   images?: Float32Array;
 }

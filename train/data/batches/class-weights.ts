@@ -1,8 +1,9 @@
 /**
- * Weights of classes in the loss, for training images that are not as many of each. `balanced`: N / (C · n_c) for class c with n_c of the N
- * images of C classes, so that every class counts as much as any other (scikit-learn's `class_weight="balanced"`, after King and Zeng 2001,
- * "Logistic Regression in Rare Events Data"). Weights of a file are divided by their mean over the training images, Σ n_c w_c / N, as balanced
- * ones have it at 1: gradients stay as large as without weights, and so does the learning rate that fits.
+ * Weights of classes in the loss, for training images that are not as many of each. `balanced`: N / (C · n_c) for class
+ * c with n_c of the N images of C classes, so that every class counts as much as any other (scikit-learn's
+ * `class_weight="balanced"`, after King and Zeng 2001, "Logistic Regression in Rare Events Data"). Weights of a file
+ * are divided by their mean over the training images, Σ n_c w_c / N, as balanced ones have it at 1: gradients stay as
+ * large as without weights, and so does the learning rate that fits.
  */
 import { readFile } from 'node:fs/promises';
 import { decodeText } from '../../../base/decode-text.js';

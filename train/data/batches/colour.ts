@@ -1,6 +1,6 @@
 /**
- * How the colours of the training images vary: principal components of RGB over all their pixels. Source: Krizhevsky et al. 2012, §4.1, which
- * shifts the colour of every training image along them.
+ * How the colours of the training images vary: principal components of RGB over all their pixels. Source: Krizhevsky et
+ * al. 2012, §4.1, which shifts the colour of every training image along them.
  */
 import { type Random, random } from '../../../base/random.js';
 import type { ColourStatistics, Rgb, Split } from '../dataset.js';
@@ -14,7 +14,10 @@ export function colourStatistics(split: Split, seed: number): ColourStatistics {
   return sums.components();
 }
 
-/** The same of images that come one by one, in any order: the sums are whole numbers, exact below 2^53, some 2 million images of 256 pixels. */
+/**
+ * The same of images that come one by one, in any order: the sums are whole numbers, exact below 2^53, some 2 million
+ * images of 256 pixels.
+ */
 export class ColourSums {
   private readonly sums = new Float64Array(3);
   private readonly products = new Float64Array(6); // RR, RG, RB, GG, GB, BB
@@ -92,8 +95,8 @@ export function principalComponents(matrix: readonly (readonly number[])[]): Col
 }
 
 /**
- * One image's shift: Σ α_i · √λ_i · p_i with α_i drawn from N(0, deviation). The paper prints λ_i; variances of RGB in 0 … 255 would shift
- * colours beyond all bounds, and the authors' code takes the standard deviation.
+ * One image's shift: Σ α_i · √λ_i · p_i with α_i drawn from N(0, deviation). The paper prints λ_i; variances of RGB in
+ * 0 … 255 would shift colours beyond all bounds, and the authors' code takes the standard deviation.
  */
 export function colourShift({ eigenvalues, eigenvectors }: ColourStatistics, deviation: number, stream: Random): Rgb {
   const shift: Rgb = [0, 0, 0];

@@ -1,4 +1,7 @@
-/** Which images a process trains on, step by step of an epoch: every process its own part of every batch, and no image twice. */
+/**
+ * Which images a process trains on, step by step of an epoch: every process its own part of every batch, and no image
+ * twice.
+ */
 import { permutation, type Random, random } from '../../../base/random.js';
 import type { Shards, Split } from '../dataset.js';
 import { batchesOf } from '../stream/read-ahead.js';
@@ -11,7 +14,10 @@ export interface Rank {
   size: number;
 }
 
-/** Images that this process takes of `count`: neighbouring ranks' parts are neighbours, of lengths that differ by one at most. */
+/**
+ * Images that this process takes of `count`: neighbouring ranks' parts are neighbours, of lengths that differ by one at
+ * most.
+ */
 export function partOf(count: number, { rank, size }: Rank): { start: number; end: number } {
   return { start: Math.floor((rank * count) / size), end: Math.floor(((rank + 1) * count) / size) };
 }
@@ -29,9 +35,9 @@ export interface EpochOptions extends Rank {
 }
 
 /**
- * The process's images of every step, in an order drawn from seed and epoch; together the processes' are the batches that one
- * process alone would have. Of a split in more shards than are shuffled together, each process reads shards of its own instead, and
- * shares at most the first and the last of them.
+ * The process's images of every step, in an order drawn from seed and epoch; together the processes' are the batches
+ * that one process alone would have. Of a split in more shards than are shuffled together, each process reads shards of
+ * its own instead, and shares at most the first and the last of them.
  * @param position  of the first step, from 0
  */
 export function* epochBatches(split: Split, options: EpochOptions, position = 0): Generator<Uint32Array> {
@@ -56,7 +62,9 @@ function imagesByShard({ of }: Shards): number[][] {
   return [...shards.values()];
 }
 
-/** The shards one after another in an order of the epoch's own, cut into a part for each process; each part is shuffled. */
+/**
+ * The shards one after another in an order of the epoch's own, cut into a part for each process; each part is shuffled.
+ */
 function* batchesOfShards(
   shards: number[][],
   together: number,
@@ -78,8 +86,9 @@ function* batchesOfShards(
 }
 
 /**
- * Every image is moved back by a random share of the window, so that what is read at any time lies within one window, which moves on
- * evenly. Whole windows shuffled one by one would each begin with a stop to fetch nearly all of the next.
+ * Every image is moved back by a random share of the window, so that what is read at any time lies within one window,
+ * which moves on evenly. Whole windows shuffled one by one would each begin with a stop to fetch nearly all of the
+ * next.
  */
 function shuffled(images: number[], window: number, { uniform }: Random): Uint32Array {
   const keys = Float64Array.from(images, (_, place) => place + window * uniform());

@@ -1,6 +1,6 @@
 /**
- * The mean image of a training set. Source: Krizhevsky et al. 2012, §2: "subtracting the mean activity over the training set
- * from each pixel".
+ * The mean image of a training set. Source: Krizhevsky et al. 2012, §2: "subtracting the mean activity over the
+ * training set from each pixel".
  */
 import { random } from '../../../base/random.js';
 import type { Split } from '../dataset.js';

@@ -1,6 +1,6 @@
 /**
- * Renders the drawings of the embedded data set from the vendors' SVG, cut to what is drawn: vendors leave different margins
- * around their drawings, and a network learns margins as readily as shapes.
+ * Renders the drawings of the embedded data set from the vendors' SVG, cut to what is drawn: vendors leave different
+ * margins around their drawings, and a network learns margins as readily as shapes.
  */
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';

@@ -1,5 +1,6 @@
 /**
- * Puts one image of the embedded data set together: a drawing at a size and place, over a background, brightened or darkened.
+ * Puts one image of the embedded data set together: a drawing at a size and place, over a background, brightened or
+ * darkened.
  */
 import type { Random } from '../../../base/random.js';
 import type { Drawing } from './emoji-drawings.js';
@@ -10,7 +11,10 @@ const CENTRED = 1; // of BOXES_PX: fills the image
 const SHIFT_PX = 2;
 const GAIN = [0.85, 1.15];
 
-/** How one image is put together; `size` counts the sizes of `boxesPx`, shifts are pixels from the centre, the colour is 0 to 255. */
+/**
+ * How one image is put together; `size` counts the sizes of `boxesPx`, shifts are pixels from the centre, the colour is
+ * 0 to 255.
+ */
 export interface Placement {
   size: number;
   shiftX: number;

@@ -1,6 +1,6 @@
 /**
- * What a classifier must beat: the nearest training image in raw pixels, both shrunk to 16×16, by Euclidean distance. Cost grows
- * with train × test images (6,000 × 500 take seconds): meant for small sets.
+ * What a classifier must beat: the nearest training image in raw pixels, both shrunk to 16×16, by Euclidean distance.
+ * Cost grows with train × test images (6,000 × 500 take seconds): meant for small sets.
  */
 import { random } from '../../../base/random.js';
 import type { Split } from '../dataset.js';

@@ -1,11 +1,11 @@
 /**
- * Finds out from the paths of a source's images which split and class each belongs to. Folders that hold nothing but one other folder are looked
- * through, so these may lie at any depth:
+ * Finds out from the paths of a source's images which split and class each belongs to. Folders that hold nothing but
+ * one other folder are looked through, so these may lie at any depth:
  *   Train/<class>/…, Test/<class>/…   folders named as splits (`split-names.ts`) that hold class folders
  *   <class>/…                         no splits
  *   nXXXXXXXX_label.JPEG              no splits, the class in the file's name
- * Folders below the class folder do not matter. A folder named as a split that holds images directly, next to class folders, is a class: the vehicle.
- * What could be read either way is refused.
+ * Folders below the class folder do not matter. A folder named as a split that holds images directly, next to class
+ * folders, is a class: the vehicle. What could be read either way is refused.
  */
 import { UserError } from '../../../base/errors.js';
 import { nameSome } from '../../../base/name-some.js';

@@ -8,12 +8,14 @@ import type { Layout } from './find-layout.js';
 const SYNSET = /^(n\d{8})(?:_(.+))?$/;
 
 /**
- * Class names sorted by code point (Python's order, so indices agree with PyTorch's ImageFolder), or in the order that the source says.
+ * Class names sorted by code point (Python's order, so indices agree with PyTorch's ImageFolder), or in the order that
+ * the source says.
  *
  * @param paths    all images
  * @param folders  all folders: those of classes must not be empty
  * @param order    all names that there may be
- * @throws {UserError} when a split or a class folder is empty, a split lacks a class, there is one class only, or more than 65,535, or two classes
+ * @throws {UserError} when a split or a class folder is empty, a split lacks a class, there is one class only, or more
+ *   than 65,535, or two classes
  *                     cannot be told apart
  */
 export function listClasses(
@@ -49,7 +51,9 @@ export function listClasses(
   return order?.filter((name) => names.has(name)) ?? [...names].sort(byCodePoint);
 }
 
-/** One text in two Unicode forms is two folders on Linux and one elsewhere; a synset is one class, whatever follows it. */
+/**
+ * One text in two Unicode forms is two folders on Linux and one elsewhere; a synset is one class, whatever follows it.
+ */
 function checkDistinct(source: string, names: string[]): void {
   const [texts, synsets] = [new Map<string, string>(), new Map<string, string>()];
   for (const name of names) {
@@ -114,8 +118,9 @@ function checkNoneEmpty(
 }
 
 /**
- * Labels and, if every class has one, synset ids: `n02123045_tabby_cat` reads `tabby cat`, a bare id stays as it is. Labels differ: where the
- * words of two classes are the same, as of ImageNet's two cranes, the id follows them, `crane (n02012849)`.
+ * Labels and, if every class has one, synset ids: `n02123045_tabby_cat` reads `tabby cat`, a bare id stays as it is.
+ * Labels differ: where the words of two classes are the same, as of ImageNet's two cranes, the id follows them, `crane
+ * (n02012849)`.
  */
 export function classLabels(classes: string[]): { labels: string[]; synsets?: string[] } {
   const matches = classes.map((name) => SYNSET.exec(name));

@@ -1,6 +1,6 @@
 /**
- * A prepared data set on disk or behind a URL, for sets that do not fit in memory: a folder of shards with decoded images of one size, made by
- * `alexnet prepare`, read image by image while training.
+ * A prepared data set on disk or behind a URL, for sets that do not fit in memory: a folder of shards with decoded
+ * images of one size, made by `alexnet prepare`, read image by image while training.
  *
  *   pictures-00000.bin   records of imagePx · imagePx · 3 bytes, uint8 RGB, in the order of reading
  *   pictures-00000.json  their names and checksums; written when the shard is whole, before the shard has its name

@@ -71,7 +71,8 @@ function checkPack(folder: string, { format, imagePx }: PackRecord, wantedPx: nu
 }
 
 /**
- * Blocks are what an epoch is shuffled by: whole shards are too few for that, and those of a folder have one or two classes each.
+ * Blocks are what an epoch is shuffled by: whole shards are too few for that, and those of a folder have one or two
+ * classes each.
  */
 function blocksOf(
   places: Uint32Array,

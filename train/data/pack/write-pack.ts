@@ -1,6 +1,6 @@
 /**
- * Decodes a data set once and keeps it as a pack (`pack-format.ts`). Memory does not grow with the set. What is whole of an earlier try is kept: shards
- * are renamed into place when their last image is written.
+ * Decodes a data set once and keeps it as a pack (`pack-format.ts`). Memory does not grow with the set. What is whole
+ * of an earlier try is kept: shards are renamed into place when their last image is written.
  */
 import { type FileHandle, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
@@ -143,7 +143,9 @@ export class PackWriter implements ImageSink {
     this.keptShards.set(number, record.names);
   }
 
-  /** What could not be read may have been repaired; the first of every shard tells whether these are the same images. */
+  /**
+   * What could not be read may have been repaired; the first of every shard tells whether these are the same images.
+   */
   private isToBeReadAgain(slot: number, name: string, keptName: string): boolean {
     if (name !== keptName) throw this.otherImages(`image ${slot} was ${keptName}, now ${name}`);
     return slot % this.recordsPerShard === 0 || this.checksums[slot] === NO_IMAGE;
@@ -248,8 +250,8 @@ export class PackWriter implements ImageSink {
 const temporaryFile = (folder: string, number: number) => `${shardFile(folder, number, 'bin')}.alexnet-tmp`;
 
 /**
- * What a folder has under the names of a set's files that belongs to no set, whole or begun. A shard belongs to one where its record or
- * `pack.json` says so.
+ * What a folder has under the names of a set's files that belongs to no set, whole or begun. A shard belongs to one
+ * where its record or `pack.json` says so.
  * @param names  of what is about to be written
  */
 export async function foreignToPack(folder: string, names: readonly string[] = PACK_FILES): Promise<string[]> {
@@ -355,7 +357,8 @@ export async function finishPack(writer: PackWriter, dataset: Dataset): Promise<
   };
   for (const number of await shardsIn(folder)) {
     if (number < shards) continue;
-    for (const kind of ['bin', 'json'] as const) await rm(shardFile(folder, number, kind), { force: true }); // of a longer try
+    // of a longer try
+    for (const kind of ['bin', 'json'] as const) await rm(shardFile(folder, number, kind), { force: true });
   }
   await writeFileAtomically(join(folder, 'pack.json'), `${JSON.stringify(record)}\n`);
   return record;

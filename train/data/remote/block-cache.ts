@@ -1,6 +1,6 @@
 /**
- * Blocks of far files kept on disk, each a file: its bytes, then their SHA-256. Processes share the folder: a block appears whole, by a rename,
- * and those used longest ago make room for others.
+ * Blocks of far files kept on disk, each a file: its bytes, then their SHA-256. Processes share the folder: a block
+ * appears whole, by a rename, and those used longest ago make room for others.
  */
 import { createHash, randomUUID, subtle } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rm, stat, utimes } from 'node:fs/promises';

@@ -22,7 +22,8 @@ const FOR_A_TIME = new Set([408, 429]);
  * One try.
  * @param length     bytes; the answer is shorter if the file ends before
  * @param timeoutMs  of the request and the whole answer
- * @throws {FailedTry} if the connection breaks, the time is over, the server is busy, or the body is not what its header says
+ * @throws {FailedTry} if the connection breaks, the time is over, the server is busy, or the body is not what its
+ *   header says
  * @throws {UserError} if another try would end the same
  */
 export async function fetchRange(

@@ -12,7 +12,10 @@ export interface RemoteOptions {
   timeoutMs: number;
   /** Of every request, the first counted. */
   tries: number;
-  /** Before the second try, ms; twice as long before every other, up to half a minute, each between half and one and a half of that. */
+  /**
+   * Before the second try, ms; twice as long before every other, up to half a minute, each between half and one and a
+   * half of that.
+   */
   delayMs: number;
 }
 

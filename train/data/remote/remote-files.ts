@@ -1,6 +1,7 @@
 /**
- * Files behind URLs, read by position: in blocks, each fetched once by a range request and kept on disk (`block-cache.ts`) for later reads and runs.
- * A file is one version from its first request on: if it changes, reading ends.
+ * Files behind URLs, read by position: in blocks, each fetched once by a range request and kept on disk
+ * (`block-cache.ts`) for later reads and runs. A file is one version from its first request on: if it changes, reading
+ * ends.
  */
 import { Readable } from 'node:stream';
 import pLimit from 'p-limit';

@@ -1,4 +1,7 @@
-/** Tries that may fail for a time: again after a delay that doubles, with jitter so that processes do not come all at once. */
+/**
+ * Tries that may fail for a time: again after a delay that doubles, with jitter so that processes do not come all at
+ * once.
+ */
 import { setTimeout } from 'node:timers/promises';
 import { UserError } from '../../../base/errors.js';
 import type { RemoteOptions } from './options.js';

@@ -1,4 +1,7 @@
-/** How much of a far set is read at one time: an epoch is shuffled by parts of its files, as many together as make a window. */
+/**
+ * How much of a far set is read at one time: an epoch is shuffled by parts of its files, as many together as make a
+ * window.
+ */
 
 import { BLOCK_BYTES } from './remote-files.js';
 
@@ -6,7 +9,8 @@ import { BLOCK_BYTES } from './remote-files.js';
 const WINDOW_BYTES = 2 * 2 ** 30;
 
 /**
- * Of a tar, whose images lie across the edges of blocks: a block at the edge of a part is fetched for both, one in sixteen.
+ * Of a tar, whose images lie across the edges of blocks: a block at the edge of a part is fetched for both, one in
+ * sixteen.
  */
 export const PART_BYTES = 16 * BLOCK_BYTES;
 

@@ -1,6 +1,7 @@
 /**
- * Data sets that come as bare pixels: CIFAR-10's binary version (www.cs.toronto.edu/~kriz/cifar.html) and the IDX files of the MNIST family
- * (yann.lecun.com/exdb/mnist). Their images appear as members `train/<class>/…` and `test/<class>/…`.
+ * Data sets that come as bare pixels: CIFAR-10's binary version (www.cs.toronto.edu/~kriz/cifar.html) and the IDX files
+ * of the MNIST family (yann.lecun.com/exdb/mnist). Their images appear as members `train/<class>/…` and
+ * `test/<class>/…`.
  */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -66,7 +67,8 @@ const IDX_FILES: [string, string][] = [
 ];
 
 /**
- * @param folder  holds `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, and the same of `t10k`, as they are or `.gz`
+ * @param folder  holds `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, and the same of `t10k`, as they are or
+ *   `.gz`
  * @throws {UserError} when a file is missing, cut short or of another kind, or images and labels differ in number
  */
 export async function* idxMembers(folder: string): AsyncGenerator<Member> {

@@ -1,7 +1,7 @@
 /**
- * The ImageNet challenge of 2012 in its own archives, read without unpacking: `ILSVRC2012_img_train.tar`, which holds a tar a synset,
- * `ILSVRC2012_img_val.tar`, and the development kit, which says what is on the validation images. They appear as members
- * `train/<synset>_<words>/…` and `val/<synset>_<words>/…`.
+ * The ImageNet challenge of 2012 in its own archives, read without unpacking: `ILSVRC2012_img_train.tar`, which holds a
+ * tar a synset, `ILSVRC2012_img_val.tar`, and the development kit, which says what is on the validation images. They
+ * appear as members `train/<synset>_<words>/…` and `val/<synset>_<words>/…`.
  */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';

@@ -1,6 +1,6 @@
 /**
- * Everything below a folder, in no particular order. Links are followed (data sets are often assembled of links), a link back
- * to a folder above is not. Folders that may not be read, or belong to other programs, are skipped.
+ * Everything below a folder, in no particular order. Links are followed (data sets are often assembled of links), a
+ * link back to a folder above is not. Folders that may not be read, or belong to other programs, are skipped.
  */
 import type { Dirent } from 'node:fs';
 import { readdir, readFile, realpath, stat } from 'node:fs/promises';

@@ -1,6 +1,6 @@
 /**
- * Struct arrays of MATLAB's MAT files, version 5 ("MAT-File Format", MathWorks): as much as the ImageNet challenge's `meta.mat` needs. Fields are
- * text or numbers; others are left out.
+ * Struct arrays of MATLAB's MAT files, version 5 ("MAT-File Format", MathWorks): as much as the ImageNet challenge's
+ * `meta.mat` needs. Fields are text or numbers; others are left out.
  */
 import { inflateSync } from 'node:zlib';
 

@@ -68,7 +68,9 @@ export class ClassReader {
   /** @param names  by number, if they are known */
   constructor(private readonly names?: string[]) {}
 
-  /** @throws {UserError} when a label is out of range or unknown, or, without names, some are numbers and others words */
+  /**
+   * @throws {UserError} when a label is out of range or unknown, or, without names, some are numbers and others words
+   */
   read(where: string, label: string): string {
     const isNumber = /^\d+$/.test(label);
     const refuse = (expected: string) => {

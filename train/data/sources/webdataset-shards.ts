@@ -1,4 +1,7 @@
-/** The shards of a WebDataset and their splits: those of a folder, or those that a pattern of URLs names. See `webdataset.ts`. */
+/**
+ * The shards of a WebDataset and their splits: those of a folder, or those that a pattern of URLs names. See
+ * `webdataset.ts`.
+ */
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { expand } from 'brace-expansion';
@@ -17,7 +20,8 @@ export interface Shard {
 }
 
 /**
- * @param place  a folder that holds shards, or folders `train`, `val`, `test` of them; or URLs with braces, `::` between them:
+ * @param place  a folder that holds shards, or folders `train`, `val`, `test` of them; or URLs with braces, `::`
+ *   between them:
  *               https://host/pets/train-{000..146}.tar::https://host/pets/val-0.tar
  * @throws {UserError} when there are none
  */

@@ -1,8 +1,9 @@
 /**
- * Shards of the WebDataset convention (github.com/webdataset/webdataset): tars in which the files of one sample follow one another and share
- * their path up to the first dot. A sample here is an image (`.jpg`, `.png`, `.webp`, …) and its class: `.cls`, or `label` or `cls` of its
- * `.json`. A class is a number or a name; `classes.txt` next to the shards has the names by number, one per line, from 0. Samples appear as members
- * `<split>/<class>/<shard>/<path>`; a shard is for training if neither its folder nor its name, as `imagenet-val-000012.tar`, says another split.
+ * Shards of the WebDataset convention (github.com/webdataset/webdataset): tars in which the files of one sample follow
+ * one another and share their path up to the first dot. A sample here is an image (`.jpg`, `.png`, `.webp`, …) and its
+ * class: `.cls`, or `label` or `cls` of its `.json`. A class is a number or a name; `classes.txt` next to the shards
+ * has the names by number, one per line, from 0. Samples appear as members `<split>/<class>/<shard>/<path>`; a shard is
+ * for training if neither its folder nor its name, as `imagenet-val-000012.tar`, says another split.
  */
 import { UserError } from '../../../base/errors.js';
 import { OpenFiles } from '../archive/open-files.js';

@@ -1,6 +1,7 @@
 /**
- * Decoded images of one data set, in memory, in blocks of one size, so that the store grows without ever copying what it holds. If they
- * would fill too much of it, they are dropped, to be decoded at every use. Decoding runs a bounded number of images at once.
+ * Decoded images of one data set, in memory, in blocks of one size, so that the store grows without ever copying what
+ * it holds. If they would fill too much of it, they are dropped, to be decoded at every use. Decoding runs a bounded
+ * number of images at once.
  */
 import { availableParallelism } from 'node:os';
 import { setImmediate } from 'node:timers/promises';

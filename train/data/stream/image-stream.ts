@@ -1,4 +1,7 @@
-/** Images of one data set that are not kept: decoded at every use, with what must be known of all of them taken at the first. */
+/**
+ * Images of one data set that are not kept: decoded at every use, with what must be known of all of them taken at the
+ * first.
+ */
 import { UserError } from '../../../base/errors.js';
 import { ColourSums } from '../batches/colour.js';
 import { MeanSum } from '../batches/mean.js';

@@ -1,4 +1,7 @@
-/** Files read by position: on this machine (`open-files.ts`) or behind a URL (`remote/remote-files.ts`); readers of formats know no difference. */
+/**
+ * Files read by position: on this machine (`open-files.ts`) or behind a URL (`remote/remote-files.ts`); readers of
+ * formats know no difference.
+ */
 import type { Readable } from 'node:stream';
 
 export interface PieceReader {

@@ -1,13 +1,13 @@
 /**
- * Images of splits that are not in memory, loaded before they are needed: libuv's threads read and decode on while the main thread is inside
- * onnxruntime's synchronous run.
+ * Images of splits that are not in memory, loaded before they are needed: libuv's threads read and decode on while the
+ * main thread is inside onnxruntime's synchronous run.
  */
 import { UserError } from '../../../base/errors.js';
 import type { Split } from '../dataset.js';
 
 /**
- * Batches loaded beyond the one in use. Two, because an image inside a file is read by one job and decoded or checked by another, and the main
- * thread starts the second only between two steps.
+ * Batches loaded beyond the one in use. Two, because an image inside a file is read by one job and decoded or checked
+ * by another, and the main thread starts the second only between two steps.
  */
 const AHEAD = 2;
 

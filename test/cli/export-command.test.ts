@@ -104,7 +104,7 @@ describe('alexnet export of a model on disk', () => {
     );
     const session = await ort.InferenceSession.create(out);
     const images = numbers(2 * 11 * 9 * 3, 9);
-    const { probabilities } = await session.run({ image: new ort.Tensor('float32', images, [2, 11, 9, 3]) });
+    const { probabilities } = await session.run({ picture: new ort.Tensor('float32', images, [2, 11, 9, 3]) });
     await tf.setBackend('cpu');
     const model = await loadGraphModelFile(at('graph', 'model.json'));
     const expected = (model.predict(tf.tensor4d(images, [2, 11, 9, 3])) as tf.Tensor).dataSync();

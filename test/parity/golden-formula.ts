@@ -6,7 +6,7 @@
 /** Streams of a seed; 0 to 15 are the weights, in the order of the layers, kernel before bias. */
 const SIGN_STREAM = 30;
 const SAMPLE_STREAM = 31;
-const IMAGE_STREAM = 32; // image p: PICTURE_STREAM + p
+const IMAGE_STREAM = 32; // image p: IMAGE_STREAM + p
 
 /** MurmurHash3's finaliser on 32 bits. */
 function mix(h: number): number {

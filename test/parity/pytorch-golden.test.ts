@@ -28,7 +28,7 @@ interface TensorSummary {
 
 interface GoldenCase {
   seed: number;
-  imageNumbers: number[];
+  pictures: number[];
   labels: number[];
   loss: number;
   logits: number[];
@@ -38,7 +38,7 @@ interface GoldenCase {
 
 interface Golden {
   classes: number;
-  imageBound: number;
+  pictureBound: number;
   weights: { name: string; torchShape: number[]; bound: number }[];
   cases: GoldenCase[];
 }
@@ -58,8 +58,8 @@ function setGoldenWeights(model: tfl.LayersModel, { seed }: GoldenCase): void {
   });
 }
 
-function runCase(model: tfl.LayersModel, { seed, imageNumbers, labels }: GoldenCase): StepValues {
-  const images = imagesNchw(seed, imageNumbers, 3 * SIDE * SIDE, GOLDEN.imageBound);
+function runCase(model: tfl.LayersModel, { seed, pictures: imageNumbers, labels }: GoldenCase): StepValues {
+  const images = imagesNchw(seed, imageNumbers, 3 * SIDE * SIDE, GOLDEN.pictureBound);
   return oneStep(model, nchwToNhwc(images, 3, SIDE), Int32Array.from(labels));
 }
 
@@ -96,7 +96,7 @@ function assertSummary(
 }
 
 /** Logits of the exported file, in onnxruntime's ordinary interface, for the weights and images of a case. */
-async function exportedLogits(model: tfl.LayersModel, { seed, imageNumbers }: GoldenCase): Promise<Float32Array> {
+async function exportedLogits(model: tfl.LayersModel, { seed, pictures: imageNumbers }: GoldenCase): Promise<Float32Array> {
   const exported = await exportClassifier(model, {
     head: 'tensor',
     opset: 13,
@@ -106,7 +106,7 @@ async function exportedLogits(model: tfl.LayersModel, { seed, imageNumbers }: Go
     metadata: { model: 'alexnet', labels: [], meanRgb: [0, 0, 0], dataset: 'golden', toolVersion: '0' },
   });
   const session = await ort.InferenceSession.create(exported.model.encode());
-  const images = imagesNchw(seed, imageNumbers, 3 * SIDE * SIDE, GOLDEN.imageBound);
+  const images = imagesNchw(seed, imageNumbers, 3 * SIDE * SIDE, GOLDEN.pictureBound);
   const { logits } = await session.run({
     input: new ort.Tensor('float32', images, [imageNumbers.length, 3, SIDE, SIDE]),
   });

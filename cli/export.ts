@@ -113,7 +113,7 @@ async function runExport(flags: ExportFlags): Promise<void> {
   try {
     const report = await exportAsAsked(flags, progress);
     progress.stop();
-    console.log(flags.json ? JSON.stringify(toJson(report)) : describe(report));
+    console.log(flags.json ? JSON.stringify(toJson(report)) : describeExport(report));
   } finally {
     progress.stop();
   }
@@ -189,7 +189,7 @@ function toJson({ dataFile, parity, comparison, ...report }: WriteReport | Expor
   };
 }
 
-function describe(report: WriteReport | ExportRunReport): string {
+function describeExport(report: WriteReport | ExportRunReport): string {
   const { file, dataFile, bytes, opset, ir, nodes, operators, sha256, parity, comparison, precision } = report;
   const kinds = Object.entries(operators).map(([operator, count]) => `${count} ${operator}`);
   const { images, maxAbs, maxRel, worst } = parity;

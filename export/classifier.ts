@@ -48,14 +48,14 @@ export async function exportClassifier(
   const metadata: ModelMetadata = { ...options.metadata, head, crops: crops.length, imagePx, inputPx };
   const described = {
     graphName: metadata.model,
-    doc: describe(metadata),
+    doc: describeClassifier(metadata),
     metadata: metadataToProps(metadata),
     producerVersion: metadata.toolVersion,
   };
   return { model: new OnnxModel({ ...parts, ...described }), metadata };
 }
 
-function describe({ model, head, crops, imagePx, inputPx, labels }: ModelMetadata): string {
+function describeClassifier({ model, head, crops, imagePx, inputPx, labels }: ModelMetadata): string {
   const averaged = crops > 1 ? `mean over ${crops} crops` : 'one crop';
   return head === 'image'
     ? `${model}: image uint8 [N, ${imagePx}, ${imagePx}, 3] RGB → probabilities of ${labels.length} classes, ${averaged} of ${inputPx} pixels`

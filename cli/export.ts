@@ -24,9 +24,9 @@ type ExportFlags = ExportFileRequest &
     name?: string;
   };
 
-export function exportCommand(): Command {
-  return new Command('export')
-    .description('Write a trained model as an ONNX file, and check the file against TensorFlow.js.')
+/** What is exported, where to, and what belongs to a run alone. */
+function sourceOptions(command: Command): Command {
+  return command
     .option('--run <folder>', 'folder that "alexnet train" made')
     .option('--layers-model <file>', 'model.json of any TensorFlow.js layers model')
     .option('--graph-model <file>', 'model.json of any TensorFlow.js graph model')
@@ -55,7 +55,12 @@ export function exportCommand(): Command {
         'best',
         'last',
       ]),
-    )
+    );
+}
+
+/** Operators, axes and form of the file. */
+function fileOptions(command: Command): Command {
+  return command
     .option('--opset <n>', `ONNX operator set, ${OPSETS.lowest} to ${OPSETS.highest}`, Number, OPSETS.default)
     .addOption(
       new Option('--lrn <form>', 'response normalisation as the operator LRN or as a band convolution, equal to 1e-6')
@@ -77,7 +82,14 @@ export function exportCommand(): Command {
       inputShape,
       {},
     )
-    .option('--external-data', 'weights in FILE.data next to the file (default: above 2 GB)')
+    .option('--external-data', 'weights in FILE.data next to the file (default: above 2 GB)');
+}
+
+export function exportCommand(): Command {
+  const command = new Command('export').description(
+    'Write a trained model as an ONNX file, and check the file against TensorFlow.js.',
+  );
+  return fileOptions(sourceOptions(command))
     .addOption(
       new Option('--precision <type>', 'fp32; fp16 for weights and computation; int8 for 8-bit integers')
         .choices(PRECISIONS)

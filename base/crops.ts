@@ -6,6 +6,16 @@
  */
 import { ShapeError } from './errors.js';
 
+/** How the network's inputs are made from images. */
+export interface CropGeometry {
+  /** Side of the square images, pixels. */
+  imagePx: number;
+  /** Side of the network's input, pixels; at most `imagePx`. */
+  inputPx: number;
+  /** Subtracted: the per-pixel mean of the training images, [imagePx, imagePx, 3], 0 … 255. */
+  mean: Float32Array;
+}
+
 /** A window of `inputPx` whose first pixel is at (top, left); `mirror`: read from right to left after cutting. */
 export interface Crop {
   top: number;
@@ -52,24 +62,21 @@ function checkedMargin(imagePx: number, inputPx: number): number {
 }
 
 /**
- * Writes one crop of an image, mean subtracted, to `out` from `start` on. Plain loops: this runs during training.
+ * Writes one crop of an image, mean subtracted. Plain loops: this runs during training.
  *
  * @param pixels  uint8 RGB [imagePx, imagePx, 3]
- * @param mean    per-pixel mean of the same shape, 0 … 255
+ * @param out     [inputPx, inputPx, 3]
  * @param shift   added to every pixel's red, green and blue
  */
 export function cutOut(
   pixels: Uint8Array,
-  mean: Float32Array,
-  imagePx: number,
+  { imagePx, inputPx, mean }: CropGeometry,
   { top, left, mirror }: Crop,
-  inputPx: number,
   out: Float32Array,
-  start: number,
   [red, green, blue]: readonly [number, number, number] = [0, 0, 0],
 ): void {
   const next = mirror ? -3 : 3;
-  let to = start;
+  let to = 0;
   for (let y = 0; y < inputPx; y++) {
     let from = ((top + y) * imagePx + left + (mirror ? inputPx - 1 : 0)) * 3;
     for (const end = to + inputPx * 3; to < end; to += 3, from += next) {
@@ -78,4 +85,14 @@ export function cutOut(
       out[to + 2] = pixels[from + 2] - mean[from + 2] + blue;
     }
   }
+}
+
+/** The same crop of images that lie one after another in `pixels`, [images, inputPx, inputPx, 3]. */
+export function cutEach(pixels: Uint8Array, geometry: CropGeometry, crop: Crop): Float32Array {
+  const [from, to] = [geometry.imagePx ** 2 * 3, geometry.inputPx ** 2 * 3];
+  const images = pixels.length / from;
+  const cropped = new Float32Array(images * to);
+  for (let i = 0; i < images; i++)
+    cutOut(pixels.subarray(i * from, (i + 1) * from), geometry, crop, cropped.subarray(i * to, (i + 1) * to));
+  return cropped;
 }

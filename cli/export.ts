@@ -24,9 +24,9 @@ type ExportFlags = ExportFileRequest &
     name?: string;
   };
 
-export function exportCommand(): Command {
-  return new Command('export')
-    .description('Write a trained model as an ONNX file, and check the file against TensorFlow.js.')
+/** What is exported, where to, and what belongs to a run alone. */
+function sourceOptions(command: Command): Command {
+  return command
     .option('--run <folder>', 'folder that "alexnet train" made')
     .option('--layers-model <file>', 'model.json of any TensorFlow.js layers model')
     .option('--graph-model <file>', 'model.json of any TensorFlow.js graph model')
@@ -55,7 +55,12 @@ export function exportCommand(): Command {
         'best',
         'last',
       ]),
-    )
+    );
+}
+
+/** Operators, axes and form of the file. */
+function fileOptions(command: Command): Command {
+  return command
     .option('--opset <n>', `ONNX operator set, ${OPSETS.lowest} to ${OPSETS.highest}`, Number, OPSETS.default)
     .addOption(
       new Option('--lrn <form>', 'response normalisation as the operator LRN or as a band convolution, equal to 1e-6')
@@ -77,7 +82,14 @@ export function exportCommand(): Command {
       inputShape,
       {},
     )
-    .option('--external-data', 'weights in FILE.data next to the file (default: above 2 GB)')
+    .option('--external-data', 'weights in FILE.data next to the file (default: above 2 GB)');
+}
+
+export function exportCommand(): Command {
+  const command = new Command('export').description(
+    'Write a trained model as an ONNX file, and check the file against TensorFlow.js.',
+  );
+  return fileOptions(sourceOptions(command))
     .addOption(
       new Option('--precision <type>', 'fp32; fp16 for weights and computation; int8 for 8-bit integers')
         .choices(PRECISIONS)
@@ -113,7 +125,7 @@ async function runExport(flags: ExportFlags): Promise<void> {
   try {
     const report = await exportAsAsked(flags, progress);
     progress.stop();
-    console.log(flags.json ? JSON.stringify(toJson(report)) : describe(report));
+    console.log(flags.json ? JSON.stringify(toJson(report)) : describeExport(report));
   } finally {
     progress.stop();
   }
@@ -189,7 +201,7 @@ function toJson({ dataFile, parity, comparison, ...report }: WriteReport | Expor
   };
 }
 
-function describe(report: WriteReport | ExportRunReport): string {
+function describeExport(report: WriteReport | ExportRunReport): string {
   const { file, dataFile, bytes, opset, ir, nodes, operators, sha256, parity, comparison, precision } = report;
   const kinds = Object.entries(operators).map(([operator, count]) => `${count} ${operator}`);
   const { images, maxAbs, maxRel, worst } = parity;

@@ -40,7 +40,7 @@ async function runFindRate(flags: FindRateFlags): Promise<void> {
   try {
     const found = await findRate({ ...newRunRequest(flags), backend, minRate, maxRate, steps }, progress);
     progress.stop();
-    console.log(flags.json ? JSON.stringify(toJson(found)) : describe(found));
+    console.log(flags.json ? JSON.stringify(toJson(found)) : describeFoundRate(found));
     if (flags.plot !== undefined) await writeFileAtomically(flags.plot, MARKUP_MARK + plot(found));
   } finally {
     progress.stop();
@@ -64,7 +64,7 @@ function suggestion(rate: number): number {
   return Number(rate.toPrecision(2));
 }
 
-function describe({ points, steepest, lowest, divergence }: FoundRate): string {
+function describeFoundRate({ points, steepest, lowest, divergence }: FoundRate): string {
   const every = Math.ceil(points.length / ROWS);
   const rows = points
     .filter((_, i) => i % every === 0 || i === points.length - 1)

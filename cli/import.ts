@@ -128,7 +128,7 @@ export function importCommand(): Command {
       const { json, ...request } = flags;
       const report = await importRun({ ...request, file });
       for (const warning of report.warnings) console.error(`warning: ${warning}`);
-      console.log(json ? JSON.stringify(toJson(report)) : describe(report));
+      console.log(json ? JSON.stringify(toJson(report)) : describeImport(report));
     });
 }
 
@@ -155,7 +155,7 @@ function toJson({ compared, notCompared, ...report }: ImportReport): object {
   return { ...report, compared: difference, not_compared: notCompared };
 }
 
-function describe({
+function describeImport({
   run,
   model,
   file,

@@ -155,7 +155,7 @@ export function inspectCommand(): Command {
     .option('--json', 'print all of it as one JSON line', false)
     .action(async (file: string, flags: { nodes: boolean; initializers: boolean; check: boolean; json: boolean }) => {
       const found = await inspect(file);
-      console.log(flags.json ? JSON.stringify(found) : describe(found, flags));
+      console.log(flags.json ? JSON.stringify(found) : describeInspection(found, flags));
       if (flags.check && found.problems.length > 0) process.exitCode = 1;
     });
 }
@@ -164,7 +164,10 @@ export function inspectCommand(): Command {
 const LONGEST = 100;
 const LARGEST_SHOWN = 5;
 
-function describe(found: Inspection, { nodes, initializers }: { nodes: boolean; initializers: boolean }): string {
+function describeInspection(
+  found: Inspection,
+  { nodes, initializers }: { nodes: boolean; initializers: boolean },
+): string {
   const opsets = Object.entries(found.opsets).map(([domain, version]) => (domain ? `${domain} ${version}` : version));
   const types = Object.entries(found.types).map(
     ([type, { elements, bytes }]) => `${count(elements)} ${type} (${(bytes / 1e6).toFixed(1)} MB)`,

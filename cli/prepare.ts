@@ -45,7 +45,7 @@ export function prepareCommand(): Command {
       try {
         const made = await prepare({ data, out, imagePx: size, force }, progress);
         progress.stop();
-        console.log(json ? JSON.stringify(summary(out, made)) : describe(out, made));
+        console.log(json ? JSON.stringify(summary(out, made)) : describePrepared(out, made));
       } finally {
         progress.stop();
       }
@@ -109,7 +109,7 @@ function summary(out: string, { splits, labels, imagePx, skipped, decoded, image
   };
 }
 
-function describe(out: string, { splits, labels, imagePx, decoded, imagesPerSecond }: Prepared): string {
+function describePrepared(out: string, { splits, labels, imagePx, decoded, imagesPerSecond }: Prepared): string {
   const counts = Object.entries(splits).map(([name, length]) => `${length} ${name}`);
   return `${out}: ${counts.join(', ')} images of ${labels.length} classes, ${imagePx} × ${imagePx}; decoded ${decoded} at ${imagesPerSecond.toFixed(0)} a second`;
 }

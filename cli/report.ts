@@ -45,7 +45,7 @@ async function runReport(
     await writeFileAtomically(out, contents);
     progress.stop();
     console.log(
-      json ? JSON.stringify(reportJson(report, out, contents.length)) : describe(report, out, contents.length),
+      json ? JSON.stringify(reportJson(report, out, contents.length)) : describeReport(report, out, contents.length),
     );
   } finally {
     progress.stop();
@@ -72,7 +72,7 @@ function errorsJson({ crops, top1Error, top5Error, loss }: CropErrors): object {
   return { crops, top1_error: top1Error, top5_error: top5Error, loss };
 }
 
-function describe({ measured }: Report, out: string, bytes: number): string {
+function describeReport({ measured }: Report, out: string, bytes: number): string {
   const size = `${out}: ${count(Math.ceil(bytes / 1000))} kB`;
   if (!measured) return size;
   const { images, top1Error, top5Error } = measured.single;

@@ -1,13 +1,13 @@
 /** A trained classifier of this project's kind as an ONNX model with one of the two heads. */
 import type * as tfl from '@tensorflow/tfjs-layers';
-import { type CropCount, cropsOf } from '../base/crops.js';
+import { type CropCount, type CropGeometry, cropsOf } from '../base/crops.js';
 import { type ModelMetadata, metadataToProps } from '../onnx/file/metadata.js';
 import { OnnxModel } from '../onnx/file/onnx-model.js';
 import { compileProgram } from './compile/program.js';
 import { inferencePass, trace, weightNames } from './compile/trace.js';
-import { type ImageHead, imageHead, tensorHead } from './heads.js';
+import { imageHead, tensorHead } from './heads.js';
 
-export interface ClassifierOptions extends ImageHead {
+export interface ClassifierOptions extends CropGeometry {
   head: 'image' | 'tensor';
   /** Crops that the image head averages, see `cropsOf`; default 10, the paper's. */
   crops?: CropCount;
@@ -48,14 +48,14 @@ export async function exportClassifier(
   const metadata: ModelMetadata = { ...options.metadata, head, crops: crops.length, imagePx, inputPx };
   const described = {
     graphName: metadata.model,
-    doc: describe(metadata),
+    doc: describeClassifier(metadata),
     metadata: metadataToProps(metadata),
     producerVersion: metadata.toolVersion,
   };
   return { model: new OnnxModel({ ...parts, ...described }), metadata };
 }
 
-function describe({ model, head, crops, imagePx, inputPx, labels }: ModelMetadata): string {
+function describeClassifier({ model, head, crops, imagePx, inputPx, labels }: ModelMetadata): string {
   const averaged = crops > 1 ? `mean over ${crops} crops` : 'one crop';
   return head === 'image'
     ? `${model}: image uint8 [N, ${imagePx}, ${imagePx}, 3] RGB → probabilities of ${labels.length} classes, ${averaged} of ${inputPx} pixels`

@@ -3,20 +3,12 @@
  * to ten crops out, so that any engine that runs ONNX gives it without code of ours. `tensor`: the network alone, for
  * people who bring their own crops.
  */
-import type { Crop } from '../base/crops.js';
+import type { Crop, CropGeometry } from '../base/crops.js';
 import type { Graph, Value } from '../onnx/graph.js';
 import { NCHW } from '../onnx/layout.js';
 
 /** Lowers the network on an input [rows, inputPx, inputPx, 3] to logits [rows, classes]. */
 type Network = (input: Value) => Value;
-
-/** Geometry and normalisation of the image head. */
-export interface ImageHead {
-  imagePx: number;
-  inputPx: number;
-  /** Per-pixel mean of the training images, [imagePx, imagePx, 3], 0 … 255. */
-  mean: Float32Array;
-}
 
 /**
  * `image` uint8 [N, imagePx, imagePx, 3] → `probabilities` [N, classes], the mean over the crops (paper, §4.1).
@@ -26,7 +18,7 @@ export interface ImageHead {
 export function imageHead(
   g: Graph,
   rows: number,
-  { imagePx, inputPx, mean }: ImageHead,
+  { imagePx, inputPx, mean }: CropGeometry,
   crops: readonly Crop[],
   network: Network,
 ): { inputs: Value[]; outputs: Value[] } {
@@ -35,7 +27,7 @@ export function imageHead(
   const pixels = g.node('Cast', [image], { to: 'float32' }, image.dims, 'float32');
   const centred = g.node(
     'Sub',
-    [pixels, g.initializer('mean', 'float32', [imagePx, imagePx, 3], mean)],
+    [pixels, g.initializer('mean', { dtype: 'float32', shape: [imagePx, imagePx, 3], data: mean })],
     {},
     image.dims,
   );

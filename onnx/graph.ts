@@ -44,6 +44,13 @@ export interface Constant {
   readonly data: Numbers | (() => Numbers);
 }
 
+/** A named tensor to be stored. `data` lies in memory order `layout`. */
+interface StoredTensor extends Pick<Constant, 'dtype' | 'data' | 'weight'> {
+  /** tfjs's. */
+  shape: readonly number[];
+  layout?: Layout;
+}
+
 /** A stored tensor's values. */
 export function valuesOf({ data }: Constant): Numbers {
   return typeof data === 'function' ? data() : data;
@@ -106,15 +113,8 @@ export class Graph {
     return value;
   }
 
-  /** A named tensor stored in the file; `data` lies in memory order `layout`. `weight`: see `Constant`. */
-  initializer(
-    name: string,
-    dtype: ElementType,
-    shape: readonly number[],
-    data: Numbers | (() => Numbers),
-    layout: Layout = identity(shape.length),
-    weight?: object,
-  ): Value {
+  /** A tensor stored in the file. */
+  initializer(name: string, { dtype, shape, data, layout = identity(shape.length), weight }: StoredTensor): Value {
     const dims = toMemory(shape, layout);
     this.initializers.set(name, { dtype, dims, data, weight });
     return this.value(dtype, dims, layout, name);
@@ -152,7 +152,7 @@ export class Graph {
     const key = `${dtype}[${shape}]${Array.from(data, String).join()}`;
     let value = this.constants.get(key);
     if (!value) {
-      value = this.initializer(`const${this.constants.size}`, dtype, shape, data);
+      value = this.initializer(`const${this.constants.size}`, { dtype, shape, data });
       this.constants.set(key, value);
     }
     return value;

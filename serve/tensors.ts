@@ -86,7 +86,10 @@ export function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Ui
 }
 
 /** For errors; free axes by their names, else as N. @param anyBatch  whatever the length of the first axis */
-export function describe({ name, datatype, shape, axes }: TensorSpec & Partial<NamedSpec>, anyBatch = false): string {
+export function describeTensor(
+  { name, datatype, shape, axes }: TensorSpec & Partial<NamedSpec>,
+  anyBatch = false,
+): string {
   const lengths = shape.map((length, axis) => {
     if (anyBatch && axis === 0) return 'N';
     return length === -1 ? axes?.[axis] || 'N' : length;

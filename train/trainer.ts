@@ -97,14 +97,14 @@ export class Trainer {
    * @throws {ImagesError} when an image of it cannot be loaded; the weights are as they were
    */
   async update(batches: Batches, { step, epoch }: UpdateNumber, learningRate: number): Promise<Update> {
-    const { config, mean, imagePx, inputPx, colours } = this.options;
+    const { config, colours } = this.options;
     this.throughput.start();
     const { indices, images } = (await batches.parts.next()).value as LoadedBatch;
     const count = Math.min(this.batch, this.images.length - this.batch * batches.position++);
     // Every process draws masks of its own; alone by the names that they had before.
     reseedDropout(this.model, config.seed, step, ...(this.gradientSum ? [this.group.rank] : []));
-    const options = { ...config, inputPx, colours, epoch };
-    const batch = trainingBatch(images, imagePx, mean, indices, options, this.memory);
+    const options = { ...config, colours, epoch };
+    const batch = trainingBatch(images, this.options, indices, options, this.memory);
     const result = this.gradientSum
       ? await this.step.runShared(batch, learningRate, count, this.gradientSum)
       : this.step.run(batch, learningRate);

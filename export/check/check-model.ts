@@ -4,6 +4,7 @@
  */
 import onnxProto from 'onnx-proto';
 import { isExternal } from '../../onnx/file/external-data.js';
+import { describeNode } from '../../onnx/file/onnx-graph.js';
 import { irVersion } from '../../onnx/file/proto.js';
 import { ATTRIBUTES, OPERATORS, REMOVED_ATTRIBUTES, REMOVED_OPERATORS } from './operator-versions.js';
 
@@ -85,7 +86,7 @@ function checkGraph(
   const names = new Set<string>();
   const read = new Set<string>((graph.output ?? []).map(({ name }) => name ?? ''));
   for (const node of graph.node ?? []) {
-    const where = describe(node);
+    const where = describeNode(node);
     if (node.name && names.has(node.name)) problems.push(`two nodes are called "${node.name}"`);
     names.add(node.name ?? '');
     for (const name of node.input ?? []) {
@@ -124,10 +125,6 @@ function addOnce(known: Set<string>, name: string, what: string, problems: strin
 function outerValues({ node, output }: GraphProto): string[] {
   const inner = (node ?? []).flatMap((n) => (n.attribute ?? []).flatMap(({ g }) => (g ? outerValues(g) : [])));
   return [...(node ?? []).flatMap((n) => n.input ?? []), ...(output ?? []).map(({ name }) => name ?? ''), ...inner];
-}
-
-function describe(node: NodeProto): string {
-  return `${node.opType} "${node.name || node.output?.[0] || ''}"`;
 }
 
 function checkInfo(what: string, { name, type }: ValueInfo, problems: string[]): void {

@@ -2,12 +2,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { allFinite } from '../../base/all-finite.js';
-import { type Crop, centreCrop, cutOut } from '../../base/crops.js';
+import { type Crop, type CropGeometry, centreCrop, cutEach } from '../../base/crops.js';
 import { UserError } from '../../base/errors.js';
 import { selectBackend } from '../../onnx/backend/select-backend.js';
 import { NCHW, permutation, transpose } from '../../onnx/layout.js';
 import * as ort from '../../onnx/onnxruntime.js';
-import type { ImageHead } from '../heads.js';
 import { type Difference, largestDifference, type OutputPair } from './difference.js';
 import { openStrict } from './open-strict.js';
 
@@ -24,7 +23,7 @@ export const TOLERANCE = 1e-3;
 const AT_ONCE = 1;
 
 type Outputs = Record<'expected' | 'actual', Float32Array>;
-type Geometry = ImageHead & { crops?: readonly Crop[] };
+type Geometry = CropGeometry & { crops?: readonly Crop[] };
 
 /**
  * @param geometry  with the crops that the file averages; undefined for the tensor head
@@ -61,7 +60,11 @@ export async function compareWithNetwork(
  * exporter: shows that what the file is compared with is right itself. One crop, because that backend is slow.
  * @throws {UserError} if an output is not finite
  */
-export async function checkOnCpu(model: tfl.LayersModel, geometry: ImageHead, image: Uint8Array): Promise<Difference> {
+export async function checkOnCpu(
+  model: tfl.LayersModel,
+  geometry: CropGeometry,
+  image: Uint8Array,
+): Promise<Difference> {
   const input = cropTensor(geometry, image, 1, centreCrop(geometry.imagePx, geometry.inputPx));
   const logits = () =>
     tf.tidy(() => (model.apply(input, { training: false }) as tf.Tensor2D).dataSync() as Float32Array);
@@ -105,7 +108,7 @@ async function imageOutputs(
 async function tensorOutputs(
   session: ort.InferenceSession,
   model: tfl.LayersModel,
-  geometry: ImageHead,
+  geometry: CropGeometry,
   pixels: Uint8Array,
   images: number,
 ): Promise<Outputs> {
@@ -119,17 +122,7 @@ async function tensorOutputs(
   return { expected, actual: logits.data as Float32Array };
 }
 
-function cropTensor(
-  { imagePx, inputPx, mean }: ImageHead,
-  pixels: Uint8Array,
-  images: number,
-  crop: Crop,
-): tf.Tensor4D {
-  const size = inputPx ** 2 * 3;
-  const cropped = new Float32Array(images * size);
-  for (let i = 0; i < images; i++) {
-    const image = pixels.subarray(i * imagePx ** 2 * 3, (i + 1) * imagePx ** 2 * 3);
-    cutOut(image, mean, imagePx, crop, inputPx, cropped, i * size);
-  }
-  return tf.tensor4d(cropped, [images, inputPx, inputPx, 3]);
+function cropTensor(geometry: CropGeometry, pixels: Uint8Array, images: number, crop: Crop): tf.Tensor4D {
+  const { inputPx } = geometry;
+  return tf.tensor4d(cutEach(pixels, geometry, crop), [images, inputPx, inputPx, 3]);
 }

@@ -1,12 +1,11 @@
 /** Images of a data set as inputs of a model. */
-import { centreCrop, cutOut } from '../../base/crops.js';
+import { type CropGeometry, centreCrop, cutEach } from '../../base/crops.js';
 import { random } from '../../base/random.js';
 import { NCHW, permutation, transpose } from '../../onnx/layout.js';
 import * as ort from '../../onnx/onnxruntime.js';
 import type { Split } from '../../train/data/dataset.js';
 import { loadImages } from '../../train/data/stream/read-ahead.js';
 import { spreadOver } from '../../train/evaluate/evaluate.js';
-import type { ImageHead } from '../heads.js';
 import type { Feeds } from '../precision/calibrate.js';
 
 async function pixelsOf(split: Split, indices: Uint32Array, imagePx: number): Promise<Uint8Array> {
@@ -20,19 +19,15 @@ async function pixelsOf(split: Split, indices: Uint32Array, imagePx: number): Pr
 }
 
 /** For a classifier's file with one of the two heads. */
-export function classifierFeeds(split: Split, count: number, head: 'image' | 'tensor', geometry: ImageHead): Feeds {
+export function classifierFeeds(split: Split, count: number, head: 'image' | 'tensor', geometry: CropGeometry): Feeds {
   const indices = spreadOver(split, count);
-  const { imagePx, inputPx, mean } = geometry;
+  const { imagePx, inputPx } = geometry;
   return {
     count: indices.length,
     at: async (first, rows): Promise<Record<string, ort.Tensor>> => {
       const pixels = await pixelsOf(split, indices.subarray(first, first + rows), imagePx);
       if (head === 'image') return { image: new ort.Tensor('uint8', pixels, [rows, imagePx, imagePx, 3]) };
-      const crop = centreCrop(imagePx, inputPx);
-      const [image, input] = [imagePx ** 2 * 3, inputPx ** 2 * 3];
-      const cropped = new Float32Array(rows * input);
-      for (let i = 0; i < rows; i++)
-        cutOut(pixels.subarray(i * image, (i + 1) * image), mean, imagePx, crop, inputPx, cropped, i * input);
+      const cropped = cutEach(pixels, geometry, centreCrop(imagePx, inputPx));
       const nchw = transpose(cropped, [rows, inputPx, inputPx, 3], permutation([0, 1, 2, 3], NCHW));
       return { input: new ort.Tensor('float32', nchw, [rows, 3, inputPx, inputPx]) };
     },

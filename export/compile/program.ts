@@ -119,7 +119,7 @@ function stored(g: Graph, { dtype, shape, data, layout }: Operand, weight: strin
   const name = weight ?? 'constant';
   let unique = name;
   for (let n = 2; g.initializers.has(unique); n++) unique = `${name}.${n}`;
-  return g.initializer(unique, dtype, shape, data!, layout, data);
+  return g.initializer(unique, { dtype, shape, data: data!, layout, weight: data });
 }
 
 function checkOpset(calls: readonly KernelCall[], opset: number): void {

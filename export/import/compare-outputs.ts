@@ -188,14 +188,14 @@ function differs({ file }: Source, spec: NetworkSpec, { pairs, logits, tolerance
     [
       `${file}: ${spec.name} with these weights does not compute what the file computes: its logits differ by up to ` +
         `${percent(logits.maxRel)} of the largest (allowed ${percent(tolerance)}); not imported`,
-      `  first difference in ${between.map(({ name }) => name).join(', ')}: ${describe(first)}`,
+      `  first difference in ${between.map(({ name }) => name).join(', ')}: ${describeDifference(first)}`,
       ...differences.map((line) => `  ${line}`),
       `Try ${flags}; "alexnet summary --model NAME" shows what a network computes`,
     ].join('\n'),
   );
 }
 
-function describe(pair: OutputPair): string {
+function describeDifference(pair: OutputPair): string {
   if (pair.expected.length !== pair.actual.length)
     return `${pair.name} has ${pair.expected.length} values in the file, ${pair.actual.length} in the network`;
   const { worst } = largestDifference([pair]);

@@ -108,7 +108,7 @@ function checkFit({ file, layers, unused }: Source, spec: NetworkSpec, expected:
   const pairs = Array.from({ length: count }, (_, index) => [expected[index], layers[index]] as const);
   if (unused.length === 0 && pairs.every(([layer, got]) => fits(layer, got))) return;
   const lines = pairs.map(([layer, got]) => [
-    layer ? `${layer.name}: ${describe(layer.kind, layer.kernel, layer.bias)}` : 'no more layers',
+    layer ? `${layer.name}: ${describeWeights(layer.kind, layer.kernel, layer.bias)}` : 'no more layers',
     got ? describeGot(got) : 'nothing',
     fits(layer, got) ? '' : '  ← differs',
   ]);
@@ -127,13 +127,13 @@ function checkFit({ file, layers, unused }: Source, spec: NetworkSpec, expected:
   );
 }
 
-function describe(kind: string, kernel: readonly number[], bias: readonly number[] | undefined): string {
+function describeWeights(kind: string, kernel: readonly number[], bias: readonly number[] | undefined): string {
   return `${kind} [${kernel.join(', ')}], ${bias ? `bias [${bias.join(', ')}]` : 'no bias'}`;
 }
 
 function describeGot(layer: SourceLayer): string {
   const dims = layer.kind === 'fc' ? fcDims(layer) : layer.kernel.dims;
-  return `${describe(layer.kind, dims, layer.bias?.dims)} (${layer.kernel.name})`;
+  return `${describeWeights(layer.kind, dims, layer.bias?.dims)} (${layer.kernel.name})`;
 }
 
 /** A layer without bias gets one of zeros, which is the same. */

@@ -4,15 +4,12 @@ import { sha256Of } from '../../base/sha256.js';
 import { packageVersions } from '../../base/versions.js';
 import type { NetworkSpec } from '../../model/spec.js';
 import { type RunState, saveCheckpoint, startState } from '../../train/run/checkpoint.js';
-import { createRun, type Run, UNKNOWN_DATA } from '../../train/run/run-folder.js';
+import { createRun, type Run, SAMPLE_IMAGES, UNKNOWN_DATA } from '../../train/run/run-folder.js';
 import { modelWeights } from '../../train/run/weights.js';
 import { resolveSettings } from '../../train/settings/config.js';
 import { Sgd } from '../../train/sgd.js';
 import type { ImportedNetwork } from './import-network.js';
 import { squareImages } from './square-images.js';
-
-/** Images kept for checking exports. */
-const SAMPLES = 8;
 
 /** Writes the folder, in place of a run that is there: `best/` and `last/` hold the same weights, velocities are 0. */
 export async function writeRun(
@@ -29,7 +26,7 @@ export async function writeRun(
   const { imagePx, inputPx } = spec;
   const imported = { file: basename(file), sha256: await sha256Of(file), crops: own?.crops };
   const record = { config, imagePx, inputPx, pictures: { train: 0, val: 0 }, versions: packageVersions(), imported };
-  const run = await createRun(out, { ...record, labels, synsets, mean, samples: squareImages(SAMPLES, imagePx) });
+  const run = await createRun(out, { ...record, labels, synsets, mean, samples: squareImages(SAMPLE_IMAGES, imagePx) });
   const sgd = new Sgd(modelWeights(model, 'trainable'), config);
   try {
     for (const folder of [run.best, run.last]) await saveCheckpoint(folder, model, sgd.velocities, stateOf(own));

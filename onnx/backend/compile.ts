@@ -40,7 +40,7 @@ export interface CompiledProgram {
 }
 
 /** The program's text: equal for programs that one compiled graph can run. Leaves are numbered by first use. */
-export function describe(
+export function programKey(
   calls: readonly KernelCall[],
   outputs: readonly Operand[],
 ): { key: string; leaves: Operand[] } {

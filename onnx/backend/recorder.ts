@@ -8,7 +8,7 @@ import { type Attrs, type KernelCall, type Operand, type TensorSpec, textOf } fr
 import { isIdentity, type TensorData } from '../layout.js';
 import { neededCalls } from '../lower.js';
 import { BufferPool } from './buffer-pool.js';
-import { type CompiledProgram, compiled, describe, programBytes } from './compile.js';
+import { type CompiledProgram, compiled, programBytes, programKey } from './compile.js';
 import { TensorRecord } from './record.js';
 
 /** A loop that never reads a value would grow the program without bound; a step of AlexNet is about 300 calls. */
@@ -186,7 +186,7 @@ export class Recorder {
     alive: readonly TensorRecord[],
     memory?: ReadonlyMap<TensorRecord, TensorData>,
   ): void {
-    const { key, leaves } = describe(calls, alive);
+    const { key, leaves } = programKey(calls, alive);
     try {
       this.runOn(compiled(key, calls, leaves, alive), leaves as TensorRecord[], alive, memory);
     } catch (error) {

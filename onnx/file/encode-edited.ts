@@ -7,6 +7,7 @@ import onnxProto from 'onnx-proto';
 import type { ExternalEntry } from './external-data.js';
 import {
   fieldsOf,
+  GRAPH_INITIALIZER,
   inMemory,
   MODEL_GRAPH,
   piecesOf,
@@ -23,7 +24,7 @@ type Tensor = import('onnx-proto').onnx.ITensorProto;
 export type TensorData = Uint8Array | ExternalEntry[];
 
 /** Lists of a graph that edits replace, and their field numbers. */
-const LISTS = { node: 1, initializer: 5, input: 11, output: 12, valueInfo: 13 } as const;
+const LISTS = { node: 1, initializer: GRAPH_INITIALIZER, input: 11, output: 12, valueInfo: 13 } as const;
 type List = keyof typeof LISTS;
 
 /** The message of a model, and what it was decoded to. */

@@ -1,7 +1,7 @@
 /** Graphs as ONNX's protobuf. Bytes come in pieces, so that a large file is never in memory as a whole. */
 import onnxProto from 'onnx-proto';
-import protobuf from 'protobufjs/minimal.js';
 import { type Attribute, type Constant, type ElementType, type GraphNode, type Numbers, valuesOf } from '../graph.js';
+import { bytesHead, GRAPH_INITIALIZER, MODEL_GRAPH, TENSOR_RAW_DATA } from './wire.js';
 
 // onnx-proto is CommonJS: named imports fail under ESM.
 const { onnx } = onnxProto;
@@ -22,12 +22,6 @@ const ELEMENT_TYPES: Record<ElementType, { onnx: number; bytes: number }> = {
   uint8: { onnx: DataType.UINT8, bytes: 1 },
   bool: { onnx: DataType.BOOL, bytes: 1 },
 };
-
-/** Fields that are written piece by piece, with their numbers in onnx.proto. */
-const MODEL_GRAPH = 7;
-const GRAPH_INITIALIZER = 5;
-const TENSOR_RAW_DATA = 9;
-const LENGTH_DELIMITED = 2;
 
 /** Lowest IR version that allows an operator set (onnx/docs/Versioning.md); 7 loads from ONNX Runtime 1.8 on. */
 export function irVersion(opset: number): number {
@@ -121,7 +115,7 @@ export function* encodeChunks(parts: ModelParts, external?: ExternalData): Gener
     return { constant, stored, ...tensorHead(name, constant, stored) };
   });
   const length = tensors.reduce((sum, { head, length }) => sum + head.length + length, graph.length);
-  yield prefix(MODEL_GRAPH, length);
+  yield bytesHead(MODEL_GRAPH, length);
   yield graph;
   for (const { constant, stored, head } of tensors) {
     yield head;
@@ -138,14 +132,6 @@ export function storedTensors({ nodes, initializers }: ModelParts): [string, Con
 /** Bytes of a stored tensor's values. */
 export function byteLength({ dtype, dims }: Pick<Constant, 'dtype' | 'dims'>): number {
   return dims.reduce((product, length) => product * length, ELEMENT_TYPES[dtype].bytes);
-}
-
-/** Tag and length of a field that holds bytes. */
-function prefix(field: number, length: number): Uint8Array {
-  return new protobuf.Writer()
-    .uint32((field << 3) | LENGTH_DELIMITED)
-    .uint64(length)
-    .finish();
 }
 
 interface ExternalPlace {
@@ -171,10 +157,10 @@ function tensorHead(
   stored: ExternalPlace | undefined,
 ): { head: Uint8Array; length: number } {
   const fields = onnx.TensorProto.encode(tensorMessage(name, constant, stored)).finish();
-  if (stored) return { head: Buffer.concat([prefix(GRAPH_INITIALIZER, fields.length), fields]), length: 0 };
+  if (stored) return { head: Buffer.concat([bytesHead(GRAPH_INITIALIZER, fields.length), fields]), length: 0 };
   const length = byteLength(constant);
-  const raw = prefix(TENSOR_RAW_DATA, length);
-  const head = Buffer.concat([prefix(GRAPH_INITIALIZER, fields.length + raw.length + length), fields, raw]);
+  const raw = bytesHead(TENSOR_RAW_DATA, length);
+  const head = Buffer.concat([bytesHead(GRAPH_INITIALIZER, fields.length + raw.length + length), fields, raw]);
   return { head, length };
 }
 

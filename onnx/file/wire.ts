@@ -89,10 +89,15 @@ function within(from: number, to: number, end: number): number {
   throw new NotProtobuf(`runs to byte ${to}, ends at ${end}`, from, to);
 }
 
+/** What a field that holds bytes begins with: its tag and their length. */
+export function bytesHead(field: number, length: number): Uint8Array {
+  return Uint8Array.from([...varint(field * 8 + LENGTH_DELIMITED), ...varint(length)]);
+}
+
 /** A field that holds bytes, in pieces. */
 export function piecesOf(field: number, values: readonly Uint8Array[]): Uint8Array[] {
   const length = values.reduce((sum, value) => sum + value.length, 0);
-  return [Uint8Array.from([...varint(field * 8 + LENGTH_DELIMITED), ...varint(length)]), ...values];
+  return [bytesHead(field, length), ...values];
 }
 
 /** A field that holds bytes. */

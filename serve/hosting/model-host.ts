@@ -45,13 +45,19 @@ export interface Classified {
   cached: boolean;
 }
 
+type CacheEntry = Omit<Classified, 'model' | 'cached'>;
+
 /** Memory that an answer takes in the cache besides its probabilities, bytes. */
 const ENTRY_OVERHEAD = 300;
+
+function entryBytes({ probabilities, byCrop }: CacheEntry): number {
+  return probabilities.byteLength + (byCrop?.byteLength ?? 0) + ENTRY_OVERHEAD;
+}
 
 export class ModelHost {
   private readonly queue: RequestQueue;
   private readonly processes: InferenceSupervisor[];
-  private readonly cache?: LRUCache<string, Omit<Classified, 'model' | 'cached'>>;
+  private readonly cache?: LRUCache<string, CacheEntry>;
   /** What people look at, besides the classes. */
   readonly views: ViewHost;
   /** When it was accepted, milliseconds since 1970: tells a version from the one that it replaces. */
@@ -66,40 +72,14 @@ export class ModelHost {
     private readonly metrics: Metrics,
     log: Log,
   ) {
-    const { replicas, cacheBytes, timeoutMs, inferenceModule, provider, maxPixels, batch, batchDelayMs } = options;
+    const { replicas, cacheBytes, provider, maxPixels, batch, batchDelayMs } = options;
     const threads = options.threads ?? Math.max(1, Math.floor(availableParallelism() / replicas));
     const { signature, ...model } = source;
     const passed: InferenceOptions = { ...model, provider, maxPixels, threads, batch, batchDelayMs };
     this.queue = new RequestQueue(options);
     this.processes = Array.from({ length: replicas }, (_, i) => {
       const said: Log = (line, level) => log(replicas > 1 ? `process ${i + 1}: ${line}` : line, level);
-      const process = new InferenceSupervisor(
-        passed,
-        {
-          ready: (loaded) => {
-            this.loaded = loaded;
-            this.up += 1;
-            this.metrics.modelLoaded(loaded.model, loaded.provider);
-            lane.processReady(loaded.batch);
-          },
-          reply: (reply) => lane.reply(reply),
-          died: (wasUp) => {
-            if (wasUp) this.up -= 1;
-            this.metrics.processDied();
-            lane.processDied();
-          },
-          log: said,
-        },
-        inferenceModule,
-      );
-      const lane = this.queue.addLane({
-        send: (message) => process.send(message),
-        kill: () => {
-          said(`the inference process has not answered for ${timeoutMs / 1000} s; ending it`, 'error');
-          process.kill();
-        },
-      });
-      return process;
+      return this.processWithLane(passed, options, said);
     });
     this.views = new ViewHost(
       {
@@ -115,13 +95,42 @@ export class ModelHost {
       () => this.pending > 0,
       log,
     );
-    if (cacheBytes > 0) {
-      this.cache = new LRUCache({
-        maxSize: cacheBytes,
-        sizeCalculation: ({ probabilities, byCrop }) =>
-          probabilities.byteLength + (byCrop?.byteLength ?? 0) + ENTRY_OVERHEAD,
-      });
-    }
+    if (cacheBytes > 0) this.cache = new LRUCache({ maxSize: cacheBytes, sizeCalculation: entryBytes });
+  }
+
+  /** An inference process that takes its work from a lane of the queue. */
+  private processWithLane(
+    passed: InferenceOptions,
+    { inferenceModule, timeoutMs }: HostOptions,
+    log: Log,
+  ): InferenceSupervisor {
+    const process = new InferenceSupervisor(
+      passed,
+      {
+        ready: (loaded) => {
+          this.loaded = loaded;
+          this.up += 1;
+          this.metrics.modelLoaded(loaded.model, loaded.provider);
+          lane.processReady(loaded.batch);
+        },
+        reply: (reply) => lane.reply(reply),
+        died: (wasUp) => {
+          if (wasUp) this.up -= 1;
+          this.metrics.processDied();
+          lane.processDied();
+        },
+        log,
+      },
+      inferenceModule,
+    );
+    const lane = this.queue.addLane({
+      send: (message) => process.send(message),
+      kill: () => {
+        log(`the inference process has not answered for ${timeoutMs / 1000} s; ending it`, 'error');
+        process.kill();
+      },
+    });
+    return process;
   }
 
   /**

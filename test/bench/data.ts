@@ -99,8 +99,8 @@ async function stall(sources: [string, string, OpenOptions['stream']][], steps: 
     let ended = performance.now();
     for await (const { indices, images } of loadAhead(train, batchesOf(order, BATCH))) {
       const loaded = performance.now();
-      const options = { ...settings, inputPx, colours, epoch: 0 };
-      const batch = trainingBatch(images, imagePx, mean, indices, options, memory);
+      const options = { ...settings, colours, epoch: 0 };
+      const batch = trainingBatch(images, { imagePx, inputPx, mean }, indices, options, memory);
       const ready = performance.now();
       step.run(batch, settings.learningRate);
       const now = performance.now();

@@ -5,7 +5,7 @@ import { LocalResponseNormalization } from '../../model/lrn.js';
 import { assertClose, at, noise } from './close.js';
 
 /** §3.3 as printed: the sum runs from max(0, i − n/2) to min(C − 1, i + n/2), α is not divided by n. */
-function slowLrn(x: Float32Array, shape: number[], n: number, k: number, alpha: number, beta: number): number[] {
+function slowLrn(x: Float32Array, shape: number[], { n, k, alpha, beta }: Record<string, number>): number[] {
   const [batch, height, width, channels] = shape;
   const y: number[] = [];
   for (let p = 0; p < batch; p++)
@@ -27,7 +27,7 @@ test('normalises over neighbouring channels as the paper prints it', () => {
   const layer = new LocalResponseNormalization({ depthRadius: 2, bias: 2, alpha: 0.3, beta: 0.75 });
   const y = layer.apply(x) as tf.Tensor;
   // float32 sums of 5 squares and a power: a few units in the last of 7 digits
-  assertClose(y.dataSync(), slowLrn(x.dataSync() as Float32Array, shape, 5, 2, 0.3, 0.75), 2e-6);
+  assertClose(y.dataSync(), slowLrn(x.dataSync() as Float32Array, shape, { n: 5, k: 2, alpha: 0.3, beta: 0.75 }), 2e-6);
 });
 
 test('normalises over a window of 9 with another constant', () => {
@@ -35,5 +35,5 @@ test('normalises over a window of 9 with another constant', () => {
   const x = noise<tf.Rank.R4>('lrn 9', shape);
   const layer = new LocalResponseNormalization({ depthRadius: 4, bias: 1, alpha: 0.2, beta: 0.5 });
   const y = layer.apply(x) as tf.Tensor;
-  assertClose(y.dataSync(), slowLrn(x.dataSync() as Float32Array, shape, 9, 1, 0.2, 0.5), 2e-6);
+  assertClose(y.dataSync(), slowLrn(x.dataSync() as Float32Array, shape, { n: 9, k: 1, alpha: 0.2, beta: 0.5 }), 2e-6);
 });

@@ -5,92 +5,26 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import sharp from 'sharp';
 import { corner } from './images.js';
+import {
+  clientOf,
+  close,
+  expected,
+  floats,
+  INFER,
+  image,
+  LENGTH,
+  parts,
+  pixels,
+  type Reply,
+  ROW,
+} from './open-inference-client.js';
 import { running } from './running.js';
-import { CHANNEL_WEIGHTS, IMAGE_PX, QUARTERS, writeTinyModel } from './tiny-model.js';
+import { QUARTERS, writeTinyModel } from './tiny-model.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'alexnet-oip-'));
 after(() => rmSync(folder, { recursive: true }));
 const { url } = await running({ file: writeTinyModel(join(folder, 'tiny.onnx')), maxBytes: 100_000 });
-const LENGTH = 'Inference-Header-Content-Length';
-const INFER = '/v2/models/quarters/infer';
-const ROW = IMAGE_PX * IMAGE_PX * 3;
-
-/** Pixels of noise, [rows, 8, 8, 3]. */
-function pixels(rows: number): Uint8Array {
-  return Uint8Array.from({ length: rows * ROW }, (_, i) => (i * 7919 + 13 * Math.floor(i / ROW)) % 256);
-}
-
-/** The model by hand: softmax of 4 × mean brightness a quarter. */
-function expected(row: Uint8Array): number[] {
-  const sums = [0, 0, 0, 0];
-  const half = IMAGE_PX / 2;
-  for (let y = 0; y < IMAGE_PX; y++)
-    for (let x = 0; x < IMAGE_PX; x++)
-      for (let c = 0; c < 3; c++)
-        sums[(y < half ? 0 : 2) + (x < half ? 0 : 1)] += row[(y * IMAGE_PX + x) * 3 + c] * CHANNEL_WEIGHTS[c];
-  const powers = sums.map((sum) => Math.exp((4 * sum) / (255 * half * half)));
-  return powers.map((power) => power / powers.reduce((a, b) => a + b));
-}
-
-function close(actual: ArrayLike<number>, wanted: number[]): void {
-  assert.equal(actual.length, wanted.length);
-  wanted.forEach((value, i) => {
-    assert.ok(Math.abs(actual[i] - value) < 1e-5, `${i}: ${actual[i]}, expected ${value}`);
-  });
-}
-
-interface Output {
-  name: string;
-  shape: number[];
-  datatype: string;
-  data?: (number | string)[];
-  parameters?: { binary_data_size: number };
-}
-interface Reply {
-  model_name: string;
-  model_version: string;
-  id?: string;
-  outputs: Output[];
-  error: string;
-}
-
-async function infer(body: object, path = INFER): Promise<{ status: number; reply: Reply }> {
-  const response = await fetch(url + path, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(body),
-  });
-  return { status: response.status, reply: (await response.json()) as Reply };
-}
-
-/** JSON, then bytes, as Triton's clients send them. */
-async function inferBinary(json: object, bytes: Uint8Array, headerLength?: string) {
-  const head = Buffer.from(JSON.stringify(json));
-  const response = await fetch(url + INFER, {
-    method: 'POST',
-    headers: { 'content-type': 'application/octet-stream', [LENGTH]: headerLength ?? String(head.length) },
-    body: Buffer.concat([head, bytes]),
-  });
-  return parts(response);
-}
-
-async function parts(response: Response): Promise<{ status: number; reply: Reply; tail: Buffer }> {
-  const body = Buffer.from(await response.arrayBuffer());
-  const length = Number(response.headers.get(LENGTH) ?? body.length);
-  return {
-    status: response.status,
-    reply: JSON.parse(body.subarray(0, length).toString()),
-    tail: body.subarray(length),
-  };
-}
-
-const floats = (bytes: Buffer) => new Float32Array(Uint8Array.from(bytes).buffer);
-const image = (rows: number, extra: object = {}) => ({
-  name: 'image',
-  shape: [rows, IMAGE_PX, IMAGE_PX, 3],
-  datatype: 'UINT8',
-  ...extra,
-});
+const { infer, inferBinary } = clientOf(url);
 
 test('says what server and model are, and that they are ready', async () => {
   const get = async (path: string) => (await fetch(url + path)).json();

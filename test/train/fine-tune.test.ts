@@ -9,8 +9,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import sharp from 'sharp';
 import '../../model/index.js';
 import { loadCheckpoint } from '../../train/run/load-checkpoint.js';
-import { modelWeights } from '../../train/run/weights.js';
 import { alexnet, json } from '../real/command.js';
+import { weightsOf } from './weights-of.js';
 
 let folder: string;
 const at = (...names: string[]) => join(folder, ...names);
@@ -51,7 +51,7 @@ after(() => rm(folder, { recursive: true }));
 
 async function weights(run: string): Promise<Map<string, Float32Array>> {
   const { model } = await loadCheckpoint(at(run, 'last'));
-  return new Map(modelWeights(model, 'all').map(({ name, variable }) => [name, variable.dataSync() as Float32Array]));
+  return weightsOf(model);
 }
 
 test('starts with the weights of the run, a new last layer, its mean; frozen layers stay as they were, others learn', async () => {

@@ -4,15 +4,12 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
-import type { Crop } from '../../base/crops.js';
+import type { Crop, CropGeometry } from '../../base/crops.js';
 import { croppedBatch } from '../data/batches/augment.js';
 import type { Predict } from './evaluate.js';
 
 /** How images are cut and fed. */
-export interface CropOptions {
-  imagePx: number;
-  /** float32 [imagePx, imagePx, 3], subtracted from each image. */
-  mean: Float32Array;
+export interface CropOptions extends Omit<CropGeometry, 'inputPx'> {
   crops: Crop[];
   /** Images a call, fixed: a smaller last batch is filled up, so that a compiling backend compiles once. */
   batch: number;
@@ -22,11 +19,12 @@ export interface CropOptions {
 export function checkpointPredictor(model: tfl.LayersModel, options: CropOptions): Predict {
   const inputPx = model.inputs[0].shape[1]!;
   const { imagePx, mean, crops, batch, seed } = options;
+  const geometry = { imagePx, inputPx, mean };
   return async (indices, split) => {
     const filled = Uint32Array.from({ length: batch }, (_, i) => indices[Math.min(i, indices.length - 1)]);
     let sum: Float64Array | undefined;
     for (const crop of crops) {
-      const { images } = croppedBatch(split, imagePx, mean, filled, crop, inputPx, seed);
+      const { images } = croppedBatch(split, geometry, filled, crop, seed);
       const probabilities = tf.tidy(() => {
         const input = tf.tensor(images, [batch, inputPx, inputPx, 3]);
         return tf.softmax(model.apply(input, { training: false }) as tf.Tensor2D).dataSync();

@@ -55,7 +55,7 @@ function centreCrops(
 ): Record<string, ort.Tensor> {
   const mean = Float32Array.from({ length: imagePx ** 2 * 3 }, (_, i) => meanRgb[i % 3]);
   const crop = centreCrop(imagePx, inputPx);
-  const { images } = croppedBatch(split, imagePx, mean, indices, crop, inputPx, SEED);
+  const { images } = croppedBatch(split, { imagePx, inputPx, mean }, indices, crop, SEED);
   const nchw = transpose(images, [indices.length, inputPx, inputPx, 3], permutation([0, 1, 2, 3], NCHW));
   return { input: new ort.Tensor('float32', nchw, [indices.length, 3, inputPx, inputPx]) };
 }

@@ -61,7 +61,7 @@ export function linePlot(plot: LinePlot, size: PlotSize = { width: 640, height: 
     },
     series: [...series.flatMap(lineWithMarks), levelLines(plot.levels ?? [], series[0]?.points[0]?.[0])],
   };
-  return renderSvg(option, describe(plot), size);
+  return renderSvg(option, describePlot(plot), size);
 }
 
 /** The line itself and, as a second series of its name, some of its points as marks: the line may be thinned out. */
@@ -97,7 +97,7 @@ function levelLines(levels: readonly { y: number; label: string }[], x = Number.
 }
 
 /** For those who do not see it: the title, and where each line begins and ends. */
-function describe({ title: name, xLabel, yLabel, series, levels = [] }: LinePlot): string {
+function describePlot({ title: name, xLabel, yLabel, series, levels = [] }: LinePlot): string {
   const lines = series.map(({ name: line, points }) => {
     if (points.length === 0) return `${line}: no points`;
     const [[x0, y0], [x1, y1]] = [points[0], points.at(-1)!];

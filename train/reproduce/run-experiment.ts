@@ -19,7 +19,7 @@ import { startTraining } from '../start/start.js';
 import { openForTraining } from '../start/training-data.js';
 import { EXPERIMENTS, type Experiment } from './experiments.js';
 import { describeOutcome, type Outcome, plotOutcome, readOutcome, secondsTrained } from './outcome.js';
-import { type ExperimentRequest, planExperiment, SEARCH_SHARE, VALIDATION_COST } from './plan.js';
+import { type ExperimentRequest, type Plan, planExperiment, SEARCH_SHARE, VALIDATION_COST } from './plan.js';
 
 export interface Reproduced {
   outcomes: Outcome[];
@@ -55,19 +55,11 @@ export async function runExperiment(
   progress.note(`backend ${(await selectBackend(backend)).why}`);
   const dataset = await openForTraining(request.data, base.imagePx, {}, progress);
   const plan = await planExperiment(out, experiment, request, dataset, progress);
-  const budget = (1 - SEARCH_SHARE) * request.budgetSeconds; // of a race; other plans fit theirs by their epochs
-  const { train, val } = dataset.splits;
-  const withValidation = 1 + (VALIDATION_COST * val.length) / train.length;
   const target = experiment.until === 'equal' ? undefined : experiment.until.trainTop1Error;
   const outcomes: Outcome[] = [];
   for (const [i, variant] of plan.variants.entries()) {
     const path = join(out, variant.name);
-    // What one variant of a race leaves of its share is the others'; what an earlier call trained of it is a part of
-    // its share.
-    const spent = withValidation * outcomes.reduce((sum, { seconds }) => sum + seconds, 0);
-    const share = (budget - spent) / (plan.variants.length - i);
-    const before = secondsTrained((await readMetrics({ path })).filter(endsEpoch), train.length);
-    const ends = performance.now() + 1000 * (share - withValidation * before);
+    const ends = performance.now() + 1000 * (await secondsLeft(path, plan, outcomes, dataset));
     progress.note(`\n${request.name}, variant ${i + 1} of ${plan.variants.length}: ${variant.name}`);
     const training = startTraining(
       {
@@ -89,21 +81,43 @@ export async function runExperiment(
       progress,
       interrupt,
     );
-    const trained = await training.catch((error) => {
-      if (!(error instanceof DivergedError)) throw error;
-      progress.note(error.message);
-      return undefined;
-    });
+    const trained = await training.catch((error) => notDiverged(error, progress));
     if (trained?.interruptedBy) return undefined;
     const run = trained?.run ?? (await openRun(path));
     const measured = trained ? { tenCropError: await tenCropError(run, dataset, progress) } : { diverged: true };
     outcomes.push(await readOutcome(variant, run, target, measured));
   }
+  return { outcomes, text: await writeResults(out, experiment, plan, outcomes) };
+}
+
+/**
+ * Of a race, for the variant after `outcomes`; other plans fit their budget by their epochs. What one variant leaves of
+ * its share is the others'; what an earlier call trained of it is a part of its share.
+ * @param path  of the variant's run
+ */
+async function secondsLeft(path: string, plan: Plan, outcomes: readonly Outcome[], dataset: Dataset): Promise<number> {
+  const { train, val } = dataset.splits;
+  const budget = (1 - SEARCH_SHARE) * plan.request.budgetSeconds;
+  const withValidation = 1 + (VALIDATION_COST * val.length) / train.length;
+  const spent = withValidation * outcomes.reduce((sum, { seconds }) => sum + seconds, 0);
+  const share = (budget - spent) / (plan.variants.length - outcomes.length);
+  const before = secondsTrained((await readMetrics({ path })).filter(endsEpoch), train.length);
+  return share - withValidation * before;
+}
+
+/** A run that diverged is an outcome. */
+function notDiverged(error: unknown, progress: Progress): undefined {
+  if (!(error instanceof DivergedError)) throw error;
+  progress.note(error.message);
+}
+
+/** @returns table and sentence */
+async function writeResults(out: string, experiment: Experiment, plan: Plan, outcomes: Outcome[]): Promise<string> {
   const text = describeOutcome(experiment, outcomes);
   await writeFileAtomically(join(out, 'table.md'), text);
   await writeFileAtomically(join(out, 'plot.svg'), plotOutcome(experiment, outcomes));
   await writeFileAtomically(join(out, 'result.json'), `${JSON.stringify({ ...plan, outcomes }, null, 2)}\n`);
-  return { outcomes, text };
+  return text;
 }
 
 /** Files of the experiment's own names in a folder without a plan of ours. */

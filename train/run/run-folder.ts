@@ -50,6 +50,9 @@ export interface RunRecord {
 /** `config.data` of an imported run whose file does not say what it was trained on. */
 export const UNKNOWN_DATA = 'unknown';
 
+/** Images that a run keeps for checking exports, see `RunContents.samples`. */
+export const SAMPLE_IMAGES = 8;
+
 /** What `labels.json` keeps: one per class, in index order. */
 export interface RunLabels {
   labels: string[];

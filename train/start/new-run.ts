@@ -15,7 +15,7 @@ import { isReadByShards } from '../data/batches/epoch-batches.js';
 import { meanImage } from '../data/batches/mean.js';
 import type { Dataset } from '../data/dataset.js';
 import { loadImages } from '../data/stream/read-ahead.js';
-import type { RunContents } from '../run/run-folder.js';
+import { type RunContents, SAMPLE_IMAGES } from '../run/run-folder.js';
 import { checkFlags, type RecipeName, resolveSettings, type Settings, type TrainConfig } from '../settings/config.js';
 import { frozenLayers } from '../settings/freeze.js';
 import { describeRecipe, publishedRecipe } from '../settings/recipes.js';
@@ -23,9 +23,6 @@ import { adviceForFewImages } from './few-images.js';
 import { modelFromOrigin, networkOfOrigin, type Origin, openOrigin } from './fine-tune.js';
 import type { PreparedRun } from './prepared-run.js';
 import { absolutePaths, checkClasses, countImages, imageNames, openForTraining } from './training-data.js';
-
-/** Images kept for checking exports. */
-const SAMPLES = 8;
 
 /** What the user asks of a new run. */
 export interface NewRunRequest {
@@ -132,7 +129,7 @@ function configFrom(
 
 /** Validation images spread over the split, and so over the classes. */
 export async function sampleImages({ splits: { val }, imagePx }: Dataset): Promise<Uint8Array> {
-  const count = Math.min(SAMPLES, val.length);
+  const count = Math.min(SAMPLE_IMAGES, val.length);
   const indices = Uint32Array.from({ length: count }, (_, i) => Math.floor((i * val.length) / count));
   const images = await loadImages(val, indices);
   const samples = new Uint8Array(count * imagePx ** 2 * 3);

@@ -101,9 +101,10 @@ export async function resumeRun(request: ResumeRequest, progress: Progress): Pro
  */
 async function compareValidationImages(run: Run, dataset: Dataset, changes: Changes, moved: boolean): Promise<void> {
   const samples = await sampleImages(dataset);
-  const describe = (count: number, some: Uint8Array) => `${count}, with SHA-256 ${checksum(some)}… of some`;
-  const from = describe(run.pictures.val, run.samples);
-  const to = describe(dataset.splits.val.length, samples) + (moved ? ', under other names or in other classes' : '');
+  const describeImages = (count: number, some: Uint8Array) => `${count}, with SHA-256 ${checksum(some)}… of some`;
+  const from = describeImages(run.pictures.val, run.samples);
+  const to =
+    describeImages(dataset.splits.val.length, samples) + (moved ? ', under other names or in other classes' : '');
   if (from === to) return;
   changes.validationPictures = { from, to };
   run.samples = samples;

@@ -1,7 +1,7 @@
 /** How images become the input of a model that config.json describes. */
 import { UserError } from '../../../base/errors.js';
 import type { FirstReader } from '../../../onnx/file/first-reader.js';
-import { describe, type NamedSpec } from '../../tensors.js';
+import { describeTensor, type NamedSpec } from '../../tensors.js';
 import type { Decoding } from '../image/decode.js';
 import { CHANNELS, type Channels, type ImageRecipe } from '../image/image-tensor.js';
 import type { Size } from '../image/resample.js';
@@ -22,12 +22,12 @@ export function imageRecipe(
 ): ImageRecipe {
   const { datatype, shape } = spec;
   if (shape.length !== 4 || !(datatype === 'UINT8' || datatype === 'FP32')) {
-    throw new UserError(`${file}: expected one input, float32 or uint8 with four axes, got ${describe(spec)}`);
+    throw new UserError(`${file}: expected one input, float32 or uint8 with four axes, got ${describeTensor(spec)}`);
   }
   const layout = config.input.layout ?? layoutOf(spec) ?? reader?.layout ?? config.input.usualLayout;
   if (!layout) {
     throw new UserError(
-      `${file}: the input ${describe(spec)} does not tell NCHW from NHWC; give input.layout in config.json`,
+      `${file}: the input ${describeTensor(spec)} does not tell NCHW from NHWC; give input.layout in config.json`,
     );
   }
   const [channelAxis, height, width] = layout === 'NCHW' ? [1, shape[2], shape[3]] : [3, shape[1], shape[2]];
@@ -65,7 +65,7 @@ function channelsOf({ input: { channels } }: ModelConfig, count: number, spec: N
   const told = channels ?? (count === -1 ? 'RGB' : BY_COUNT[count]);
   if (told && (count === -1 || CHANNELS[told] === count)) return told;
   const expected = channels ? `${CHANNELS[channels]} channels, ${channels} in config.json` : '1, 3 or 4 channels';
-  throw new UserError(`${file}: expected ${expected}, got the input ${describe(spec)}`);
+  throw new UserError(`${file}: expected ${expected}, got the input ${describeTensor(spec)}`);
 }
 
 /** Lengths that the shape states, else config.json's. */
@@ -77,7 +77,7 @@ function inputSize(stated: Size, { input: { size } }: ModelConfig, spec: NamedSp
   }
   if (size && (size.width !== width || size.height !== height)) {
     throw new UserError(
-      `${file}: the description next to it says ${size.width} × ${size.height} pixels (width × height), got the input ${describe(spec)}`,
+      `${file}: the description next to it says ${size.width} × ${size.height} pixels (width × height), got the input ${describeTensor(spec)}`,
     );
   }
   return { width, height };

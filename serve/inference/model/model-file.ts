@@ -15,7 +15,7 @@ import { isOwnFile, type ModelMetadata, propsToMetadata } from '../../../onnx/fi
 import { endingOf } from '../../../onnx/file/output-ending.js';
 import { readSkeleton } from '../../../onnx/file/read-skeleton.js';
 import type { Classifying } from '../../served-model.js';
-import { datatypeOf, describe, elementCount, type NamedSpec, type TensorSpec } from '../../tensors.js';
+import { datatypeOf, describeTensor, elementCount, type NamedSpec, type TensorSpec } from '../../tensors.js';
 import type { ImageRecipe } from '../image/image-tensor.js';
 import type { OutputFacts } from './activation.js';
 import { imageRecipe } from './image-recipe.js';
@@ -151,10 +151,10 @@ function byMetadata(metadata: ModelMetadata, model: Interface & { proto: ModelPr
   ];
   const found = [inputs, outputs.filter(({ name }) => whole || name !== 'logits')];
   expected.forEach((wanted, i) => {
-    if (found[i].length === 1 && describe(found[i][0], true) === describe(wanted)) return;
-    const got = found[i].map((spec) => describe(spec)).join(', ') || 'none';
+    if (found[i].length === 1 && describeTensor(found[i][0], true) === describeTensor(wanted)) return;
+    const got = found[i].map((spec) => describeTensor(spec)).join(', ') || 'none';
     throw new UserError(
-      `${file}: not a classifier of images: expected the ${i === 0 ? 'input' : 'output'} ${describe(wanted)}, got ${got}; ` +
+      `${file}: not a classifier of images: expected the ${i === 0 ? 'input' : 'output'} ${describeTensor(wanted)}, got ${got}; ` +
         'make one with "alexnet export"',
     );
   });
@@ -197,7 +197,7 @@ function perCropOf({ graph }: ModelProto): string | undefined {
 function byConfig(config: ModelConfig, model: Interface & { proto: ModelProto }, file: string): Described {
   const { inputs, outputs, proto } = model;
   if (inputs.length !== 1) {
-    const got = inputs.map((spec) => describe(spec)).join(', ');
+    const got = inputs.map((spec) => describeTensor(spec)).join(', ');
     throw new UserError(`${file}: expected one input, float32 or uint8 with four axes, got ${got}`);
   }
   const recipe = imageRecipe(config, inputs[0], firstReader(proto.graph ?? {}, inputs[0].name), file);
@@ -207,7 +207,7 @@ function byConfig(config: ModelConfig, model: Interface & { proto: ModelProto },
   const isBinary = width === 1 && labels.length === 2;
   if (labels.length === 0 || (width > 0 && width !== labels.length && !isBinary)) {
     throw new UserError(
-      `${file}: config.json has ${config.labels?.length ?? 'no'} labels for the output ${describe(output)}; expected one per class`,
+      `${file}: config.json has ${config.labels?.length ?? 'no'} labels for the output ${describeTensor(output)}; expected one per class`,
     );
   }
   const { synsets } = config;
@@ -238,7 +238,7 @@ function chosenOutput({ output: { name } }: ModelConfig, outputs: NamedSpec[], {
   if (!output) {
     const got = (graph?.output ?? []).map((info) => {
       const spec = outputs.find((one) => one.name === info.name);
-      return spec ? describe(spec) : `${info.name} ${typeName(info)}`;
+      return spec ? describeTensor(spec) : `${info.name} ${typeName(info)}`;
     });
     throw new UserError(`${file}: expected the output ${name ?? ''} to be float32, got ${got.join(', ') || 'none'}`);
   }

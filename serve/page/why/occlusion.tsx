@@ -55,22 +55,7 @@ function Experiment({ subject }: { subject: Subject }) {
           begin();
         }}
       >
-        <label>
-          Class
-          <select
-            value={chosen.class ?? ''}
-            onChange={({ currentTarget: { value } }) =>
-              setChosen({ ...chosen, class: value === '' ? undefined : Number(value) })
-            }
-          >
-            <option value="">the crop’s first</option>
-            {answer?.predictions.map(({ index, label }) => (
-              <option key={index} value={index}>
-                {label}
-              </option>
-            ))}
-          </select>
-        </label>
+        <ClassChoice answer={answer} value={chosen.class} set={(index) => setChosen({ ...chosen, class: index })} />
         <Pixels label="Square, px" value={chosen.patch} set={(patch) => setChosen({ ...chosen, patch })} />
         <Pixels label="Step, px" value={chosen.stride} set={(stride) => setChosen({ ...chosen, stride })} />
         {/* Keys: one element for both would become the submit button while it is being clicked, and start the work again. */}
@@ -94,6 +79,31 @@ function Experiment({ subject }: { subject: Subject }) {
         </>
       )}
     </>
+  );
+}
+
+interface ClassChoiceProps {
+  answer: Subject['answer'];
+  value: number | undefined;
+  set(value: number | undefined): void;
+}
+
+function ClassChoice({ answer, value, set }: ClassChoiceProps) {
+  return (
+    <label>
+      Class
+      <select
+        value={value ?? ''}
+        onChange={({ currentTarget: select }) => set(select.value === '' ? undefined : Number(select.value))}
+      >
+        <option value="">the crop’s first</option>
+        {answer?.predictions.map(({ index, label }) => (
+          <option key={index} value={index}>
+            {label}
+          </option>
+        ))}
+      </select>
+    </label>
   );
 }
 

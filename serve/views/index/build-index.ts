@@ -79,9 +79,33 @@ export async function buildIndex(
   options: IndexOptions = {},
 ): Promise<IndexHeader> {
   requireTrainingImages(network);
-  const builder = await IndexBuilder.start(network, images, options);
+  if (images.length === 0) throw new UserError(`${images.data}: split ${images.split} has no images`);
+  const builder = new IndexBuilder(network, await indexedLayers(network), images, options);
   await writeAtomically(dirname(file), () => basename(file), builder.chunks());
   return builder.header!;
+}
+
+/** What of the network goes into an index. */
+interface IndexedLayers {
+  /** The layer whose values are the features, and how many it has. */
+  features: Layer;
+  dimension: number;
+  /** Those whose strongest images are kept, with the first of each among all channels. */
+  recorded: { layer: Layer; first: number; channels: number; width: number }[];
+}
+
+async function indexedLayers(network: CropNetwork): Promise<IndexedLayers> {
+  const shapes = await network.shapes();
+  const features = featureLayer(network);
+  let first = 0;
+  const recorded = network.layers.flatMap((layer) => {
+    const shape = shapes.get(layer.value);
+    if (!shape || !['Conv', 'Gemm', 'MatMul'].includes(layer.main?.opType ?? '')) return [];
+    const entry = { layer, first, channels: shape[0], width: shape[2] ?? 1 };
+    first += shape[0];
+    return [entry];
+  });
+  return { features, dimension: elementCount(shapes.get(features.value)!), recorded };
 }
 
 class IndexBuilder {
@@ -94,33 +118,16 @@ class IndexBuilder {
   private readonly projected: Float32Array[] = [];
   private readonly strongest: Strongest;
 
-  private constructor(
+  constructor(
     private readonly network: CropNetwork,
+    private readonly layers: IndexedLayers,
     private readonly images: Images,
     private readonly options: IndexOptions,
-    private readonly layer: Layer,
-    private readonly dimension: number,
-    /** Those whose strongest images are kept, with the first of each among all channels. */
-    private readonly recorded: { layer: Layer; first: number; channels: number; width: number }[],
   ) {
+    const { recorded, dimension } = layers;
     const channels = recorded.reduce((sum, { channels }) => sum + channels, 0);
     this.strongest = new Strongest(channels);
     if (images.length > (options.exactUpTo ?? EXACT_UP_TO)) this.projection = new Projection(dimension);
-  }
-
-  static async start(network: CropNetwork, images: Images, options: IndexOptions): Promise<IndexBuilder> {
-    if (images.length === 0) throw new UserError(`${images.data}: split ${images.split} has no images`);
-    const shapes = await network.shapes();
-    const layer = featureLayer(network);
-    let first = 0;
-    const recorded = network.layers.flatMap((layer) => {
-      const shape = shapes.get(layer.value);
-      if (!shape || !['Conv', 'Gemm', 'MatMul'].includes(layer.main?.opType ?? '')) return [];
-      const entry = { layer, first, channels: shape[0], width: shape[2] ?? 1 };
-      first += shape[0];
-      return [entry];
-    });
-    return new IndexBuilder(network, images, options, layer, elementCount(shapes.get(layer.value)!), recorded);
   }
 
   async *chunks(): AsyncGenerator<Uint8Array> {
@@ -146,7 +153,7 @@ class IndexBuilder {
       sections[name] = { offset: this.at, length: bytes.length };
       yield this.passed(bytes);
     }
-    this.header = await this.describe(sections as IndexHeader['sections'], graph);
+    this.header = await this.headerOf(sections as IndexHeader['sections'], graph);
     yield encodeTrailer(
       this.header,
       (bytes) => this.hash.update(bytes),
@@ -162,7 +169,8 @@ class IndexBuilder {
 
   /** Of some images, [count, dimension]; the rest is kept on the way. */
   private async features(start: number, count: number): Promise<Float32Array> {
-    const { network, recorded, layer } = this;
+    const { network } = this;
+    const { features, dimension, recorded } = this.layers;
     const { rowSize, centre } = network;
     const rows: Rows[] = [];
     for (let i = start; i < start + count; i++) {
@@ -170,13 +178,15 @@ class IndexBuilder {
       rows.push((await network.rows(pixels)).slice(centre * rowSize, (centre + 1) * rowSize));
       await this.keepThumbnail(pixels);
     }
-    const values = await network.run(joinedRows(rows), [...new Set([layer, ...recorded.map((entry) => entry.layer)])]);
+    const values = await network.run(joinedRows(rows), [
+      ...new Set([features, ...recorded.map((entry) => entry.layer)]),
+    ]);
     for (const { layer, first } of recorded) {
       for (let i = 0; i < count; i++) this.strongest.add(first, values.get(layer.name)!, i, start + i);
     }
-    const { data } = values.get(layer.name) as Values;
+    const { data } = values.get(features.name) as Values;
     for (let i = 0; this.projection && i < count; i++) {
-      this.projected.push(this.projection.of(data.subarray(i * this.dimension, (i + 1) * this.dimension)));
+      this.projected.push(this.projection.of(data.subarray(i * dimension, (i + 1) * dimension)));
     }
     return data;
   }
@@ -215,19 +225,20 @@ class IndexBuilder {
     return { links: Int32Array.from(links), entry: hnsw.entryPointId, levels: hnsw.levelMax };
   }
 
-  private async describe(
+  private async headerOf(
     sections: IndexHeader['sections'],
     graph?: { entry: number; levels: number },
   ): Promise<IndexHeader> {
     const { data, split, length } = this.images;
+    const { features, dimension, recorded } = this.layers;
     return {
       model: { name: this.network.file.name, sha256: await sha256Of(this.network.options.file) },
-      layer: this.layer.name,
-      dimension: this.dimension,
+      layer: features.name,
+      dimension,
       pictures: length,
       data,
       split,
-      layers: this.recorded.map(({ layer, channels, width }) => ({ name: layer.name, channels, width })),
+      layers: recorded.map(({ layer, channels, width }) => ({ name: layer.name, channels, width })),
       strongest: STRONGEST,
       graph: graph && { dimension: PROJECTED, entry: graph.entry, levels: graph.levels },
       sections,

@@ -19,16 +19,20 @@ const CHUNK = 8_000_000;
 const CANDIDATES = 10;
 const MIN_CANDIDATES = 200;
 
+/** What of an index is in memory. */
+interface Kept {
+  names: [string, string][];
+  /** JPEGs, where each begins, and where the last one ends. */
+  thumbnails: { bytes: Buffer; starts: readonly number[] };
+  strongest: { values: Float32Array; images: Int32Array; places: Int32Array };
+  graph?: { hnsw: HNSW; projection: Projection };
+}
+
 export class ImageIndex {
   private constructor(
     readonly header: IndexHeader,
     private readonly handle: FileHandle,
-    private readonly names: [string, string][],
-    private readonly thumbnails: Buffer,
-    /** Where each thumbnail begins, and where the last one ends. */
-    private readonly starts: readonly number[],
-    private readonly strongest: { values: Float32Array; images: Int32Array; places: Int32Array },
-    private readonly graph?: { hnsw: HNSW; projection: Projection },
+    private readonly kept: Kept,
   ) {}
 
   /** @throws {UserError} see `readWholeIndex` */
@@ -37,36 +41,23 @@ export class ImageIndex {
     const handle = await open(file);
     const bytes = ({ offset, length }: Section) => readAt(handle, offset, length);
     const { names, thumbnails, strongest, projected, links } = header.sections;
-    const images = await bytes(thumbnails);
-    const lengths = numbersOf('UINT32', images.subarray(0, 4 * header.pictures)) as Uint32Array;
-    const starts = [4 * header.pictures];
-    for (const length of lengths) starts.push(starts.at(-1)! + length);
-    const all = await bytes(strongest);
-    const third = all.length / 3;
-    return new ImageIndex(
-      header,
-      handle,
-      JSON.parse((await bytes(names)).toString('utf8')),
-      images,
-      starts,
-      {
-        values: numbersOf('FP32', all.subarray(0, third)) as Float32Array,
-        images: numbersOf('INT32', all.subarray(third, 2 * third)) as Int32Array,
-        places: numbersOf('INT32', all.subarray(2 * third)) as Int32Array,
-      },
-      projected && links && openGraph(header, await bytes(projected), await bytes(links)),
-    );
+    return new ImageIndex(header, handle, {
+      thumbnails: thumbnailsOf(header, await bytes(thumbnails)),
+      strongest: strongestIn(await bytes(strongest)),
+      names: JSON.parse((await bytes(names)).toString('utf8')),
+      graph: projected && links && openGraph(header, await bytes(projected), await bytes(links)),
+    });
   }
 
   get method(): 'exact' | 'hnsw' {
-    return this.graph ? 'hnsw' : 'exact';
+    return this.kept.graph ? 'hnsw' : 'exact';
   }
 
   /** The `k` images nearest to a feature, nearest first; of equal distances the earlier image. */
   async nearest(feature: Float32Array, k: number): Promise<Found[]> {
     const found: Found[] = [];
-    if (this.graph) {
-      const { hnsw, projection } = this.graph;
+    if (this.kept.graph) {
+      const { hnsw, projection } = this.kept.graph;
       const count = Math.max(MIN_CANDIDATES, CANDIDATES * k);
       const candidates = hnsw.searchKNN(projection.of(feature), count, { efSearch: count });
       for (const { id } of candidates)
@@ -84,13 +75,14 @@ export class ImageIndex {
   }
 
   name(image: number): { name: string; label: string } {
-    const [name, label] = this.names[image];
+    const [name, label] = this.kept.names[image];
     return { name, label };
   }
 
   /** JPEG; undefined if none was kept. */
   thumbnail(image: number): Buffer | undefined {
-    const jpeg = this.thumbnails.subarray(this.starts[image], this.starts[image + 1]);
+    const { bytes, starts } = this.kept.thumbnails;
+    const jpeg = bytes.subarray(starts[image], starts[image + 1]);
     return jpeg.length > 0 ? jpeg : undefined;
   }
 
@@ -102,7 +94,7 @@ export class ImageIndex {
         first += channels;
         continue;
       }
-      const { values, images, places } = this.strongest;
+      const { values, images, places } = this.kept.strongest;
       const start = (first + channel) * this.header.strongest;
       return Array.from({ length: this.header.strongest }, (_, i) => start + i)
         .filter((at) => images[at] >= 0)
@@ -131,6 +123,22 @@ function distance(feature: Float32Array, rows: Float32Array, row: number): numbe
   let sum = 0;
   for (let i = 0, at = row * feature.length; i < feature.length; i++, at++) sum += (feature[i] - rows[at]) ** 2;
   return Math.sqrt(sum);
+}
+
+function thumbnailsOf({ pictures: images }: IndexHeader, bytes: Buffer): Kept['thumbnails'] {
+  const lengths = numbersOf('UINT32', bytes.subarray(0, 4 * images)) as Uint32Array;
+  const starts = [4 * images];
+  for (const length of lengths) starts.push(starts.at(-1)! + length);
+  return { bytes, starts };
+}
+
+function strongestIn(bytes: Buffer): Kept['strongest'] {
+  const third = bytes.length / 3;
+  return {
+    values: numbersOf('FP32', bytes.subarray(0, third)) as Float32Array,
+    images: numbersOf('INT32', bytes.subarray(third, 2 * third)) as Int32Array,
+    places: numbersOf('INT32', bytes.subarray(2 * third)) as Int32Array,
+  };
 }
 
 function openGraph({ graph, pictures: images, dimension }: IndexHeader, projected: Buffer, links: Buffer) {

@@ -24,7 +24,8 @@ const split: Split = {
 };
 /** Different at every place, so that a mean cut elsewhere than its image shows. */
 const mean = Float32Array.from({ length: imagePx * imagePx * 3 }, (_, i) => i * i * 0.25);
-const options = { inputPx, mirror: true, randomCrop: true, seed: 3, epoch: 2 };
+const geometry = { imagePx, inputPx, mean };
+const options = { mirror: true, randomCrop: true, seed: 3, epoch: 2 };
 
 /** The crop written out pixel by pixel. */
 function expectedCrop(n: number, top: number, left: number, mirror: boolean): number[] {
@@ -62,7 +63,7 @@ test('cuts, mirrors and subtracts the mean at the same place', () => {
     { top: 1, left: 2, mirror: true },
   ];
   for (const crop of crops) {
-    const { images, labels } = croppedBatch(split, imagePx, mean, [4, 11, 0], crop, inputPx, 1);
+    const { images, labels } = croppedBatch(split, geometry, [4, 11, 0], crop, 1);
     assert.equal(images.length, 3 * inputPx * inputPx * 3);
     assert.deepEqual([...labels], [6, 6, 0]);
     for (const [row, n] of [4, 11, 0].entries()) {
@@ -75,7 +76,7 @@ test('draws every offset from 0 to the margin, mirrored and not, and each about 
   const counts = new Map<string, number>();
   const order = Uint32Array.from({ length: LENGTH }, (_, n) => n);
   for (let epoch = 0; epoch < 100; epoch++) {
-    const { images } = trainingBatch(split, imagePx, mean, order, { ...options, epoch });
+    const { images } = trainingBatch(split, geometry, order, { ...options, epoch });
     for (const n of order) {
       const crop = findCrop(n, image(images, n));
       counts.set(crop, (counts.get(crop) ?? 0) + 1);
@@ -87,12 +88,12 @@ test('draws every offset from 0 to the margin, mirrored and not, and each about 
 });
 
 test('draws the same for an image whatever else is in the batch, and other draws in another epoch or seed', () => {
-  const together = trainingBatch(split, imagePx, mean, Uint32Array.of(3, 9, 20, 14), options);
-  const alone = trainingBatch(split, imagePx, mean, Uint32Array.of(20), options);
+  const together = trainingBatch(split, geometry, Uint32Array.of(3, 9, 20, 14), options);
+  const alone = trainingBatch(split, geometry, Uint32Array.of(20), options);
   assert.deepEqual(image(together.images, 2), image(alone.images, 0));
   assert.deepEqual([...together.labels], [1, 3, 2, 0]);
   const all = Uint32Array.from({ length: LENGTH }, (_, n) => n);
-  const batch = (changes: object) => trainingBatch(split, imagePx, mean, all, { ...options, ...changes }).images;
+  const batch = (changes: object) => trainingBatch(split, geometry, all, { ...options, ...changes }).images;
   assert.deepEqual(batch({}), batch({}));
   assert.notDeepEqual(batch({}), batch({ epoch: 3 }));
   assert.notDeepEqual(batch({}), batch({ seed: 4 }));
@@ -101,14 +102,14 @@ test('draws the same for an image whatever else is in the batch, and other draws
 test('makes batches of any length in one memory', () => {
   const memory = {};
   for (const order of [[3, 9], [20, 14, 1], [5]].map((indices) => Uint32Array.from(indices))) {
-    const { images } = trainingBatch(split, imagePx, mean, order, options, memory);
-    assert.deepEqual(images, trainingBatch(split, imagePx, mean, order, options).images);
+    const { images } = trainingBatch(split, geometry, order, options, memory);
+    assert.deepEqual(images, trainingBatch(split, geometry, order, options).images);
   }
 });
 
 test('takes the centre unmirrored if neither is asked for', () => {
   const plain = { ...options, mirror: false, randomCrop: false };
-  const { images } = trainingBatch(split, imagePx, mean, Uint32Array.of(7, 2), plain);
+  const { images } = trainingBatch(split, geometry, Uint32Array.of(7, 2), plain);
   assert.deepEqual(image(images, 1), expectedCrop(2, 1, 1, false));
 });
 
@@ -121,7 +122,7 @@ test('hands generated images the stream that names the image', () => {
       return split.pixels(n, stream);
     },
   };
-  trainingBatch(generated, imagePx, mean, Uint32Array.of(5), options);
-  croppedBatch(generated, imagePx, mean, [5], { top: 0, left: 0, mirror: false }, inputPx, 8);
+  trainingBatch(generated, geometry, Uint32Array.of(5), options);
+  croppedBatch(generated, geometry, [5], { top: 0, left: 0, mirror: false }, 8);
   assert.deepEqual(drawn, [random(3, 'augment', 2, 5).bits(), random(8, 'evaluate', 5).bits()]);
 });

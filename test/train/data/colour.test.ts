@@ -68,11 +68,11 @@ test('one shift an image and epoch, on every pixel; crops and mirrors are drawn 
   const [imagePx, inputPx] = [6, 4];
   const images = split(imagePx);
   const mean = new Float32Array(imagePx * imagePx * 3);
-  const options = { inputPx, mirror: true, randomCrop: true, seed: 4, epoch: 1 };
+  const options = { mirror: true, randomCrop: true, seed: 4, epoch: 1 };
   const order = Uint32Array.of(3, 0, 5);
-  const plain = trainingBatch(images, imagePx, mean, order, options);
+  const plain = trainingBatch(images, { imagePx, inputPx, mean }, order, options);
   const colours = colourStatistics(images, 0);
-  const noisy = trainingBatch(images, imagePx, mean, order, { ...options, colourNoise: 0.1, colours });
+  const noisy = trainingBatch(images, { imagePx, inputPx, mean }, order, { ...options, colourNoise: 0.1, colours });
   const shifts = new Set<string>();
   const size = inputPx * inputPx * 3;
   for (let n = 0; n < 3; n++) {
@@ -83,6 +83,6 @@ test('one shift an image and epoch, on every pixel; crops and mirrors are drawn 
     }
   }
   assert.equal(shifts.size, 3);
-  const again = trainingBatch(images, imagePx, mean, order, { ...options, colourNoise: 0.1, colours });
+  const again = trainingBatch(images, { imagePx, inputPx, mean }, order, { ...options, colourNoise: 0.1, colours });
   assert.deepEqual(again.images, noisy.images);
 });

@@ -3,14 +3,12 @@
  * (random 224×224 patches and their reflections, each image on its own draw) and §2 (mean activity subtracted from each
  * pixel, so the mean is cropped and mirrored along with the image); colours are shifted as in `colour.ts`.
  */
-import { type Crop, centreCrop, cutOut } from '../../../base/crops.js';
+import { type Crop, type CropGeometry, centreCrop, cutOut } from '../../../base/crops.js';
 import { random } from '../../../base/random.js';
 import type { ColourStatistics, Rgb, Split } from '../dataset.js';
 import { colourShift } from './colour.js';
 
 export interface BatchOptions {
-  /** Side of the network's input, pixels; at most that of the images. */
-  inputPx: number;
   /** Mirror left to right with probability one half. */
   mirror: boolean;
   /** Crop anywhere; else the centre. */
@@ -40,22 +38,21 @@ export interface BatchMemory {
 /**
  * A training batch. An image's draws depend on seed, epoch and its index alone, not on the batch it is in.
  *
- * @param mean    [imagePx, imagePx, 3], see `meanImage`
  * @param order   indices of this batch's images in the split
  * @param memory  holds its images, until the next batch is made there; default: its own
  */
 export function trainingBatch(
   split: Split,
-  imagePx: number,
-  mean: Float32Array,
+  geometry: CropGeometry,
   order: Uint32Array,
   options: BatchOptions,
-  memory: BatchMemory = {},
+  memory?: BatchMemory,
 ): Batch {
-  const { inputPx, seed, epoch } = options;
+  const { imagePx, inputPx } = geometry;
+  const { seed, epoch } = options;
   const room = imagePx - inputPx; // offsets 0 … room, both included
   const centre = centreCrop(imagePx, inputPx);
-  return makeBatch(split, imagePx, mean, order, inputPx, memory, (index) => {
+  const draw = (index: number) => {
     const stream = random(seed, 'augment', epoch, index);
     const pixels = split.pixels(index, stream);
     const top = options.randomCrop ? stream.integer(room + 1) : centre.top;
@@ -63,7 +60,8 @@ export function trainingBatch(
     const crop = { top, left, mirror: options.mirror && stream.uniform() < 0.5 };
     const { colourNoise = 0, colours } = options;
     return { pixels, crop, shift: colourNoise > 0 && colours ? colourShift(colours, colourNoise, stream) : undefined };
-  });
+  };
+  return makeBatch(split, geometry, order, draw, memory);
 }
 
 /**
@@ -72,17 +70,13 @@ export function trainingBatch(
  */
 export function croppedBatch(
   split: Split,
-  imagePx: number,
-  mean: Float32Array,
+  geometry: CropGeometry,
   indices: ArrayLike<number>,
   crop: Crop,
-  inputPx: number,
   streamSeed: number,
 ): Batch {
-  return makeBatch(split, imagePx, mean, indices, inputPx, {}, (index) => ({
-    pixels: evaluationPixels(split, index, streamSeed),
-    crop,
-  }));
+  const draw = (index: number) => ({ pixels: evaluationPixels(split, index, streamSeed), crop });
+  return makeBatch(split, geometry, indices, draw);
 }
 
 /** An image as evaluation sees it before cropping, uint8 [imagePx, imagePx, 3]; it may be the data set's own memory. */
@@ -92,14 +86,12 @@ export function evaluationPixels(split: Split, index: number, streamSeed: number
 
 function makeBatch(
   split: Split,
-  imagePx: number,
-  mean: Float32Array,
+  geometry: CropGeometry,
   indices: ArrayLike<number>,
-  inputPx: number,
-  memory: BatchMemory,
   draw: (index: number) => { pixels: Uint8Array; crop: Crop; shift?: Rgb },
+  memory: BatchMemory = {},
 ): Batch {
-  const imageLength = inputPx * inputPx * 3;
+  const imageLength = geometry.inputPx ** 2 * 3;
   const length = indices.length * imageLength;
   if (memory.images === undefined || memory.images.length < length) memory.images = new Float32Array(length);
   const images = memory.images.subarray(0, length);
@@ -107,7 +99,7 @@ function makeBatch(
   for (let n = 0; n < indices.length; n++) {
     const { pixels, crop, shift } = draw(indices[n]);
     labels[n] = split.labels[indices[n]];
-    cutOut(pixels, mean, imagePx, crop, inputPx, images, n * imageLength, shift);
+    cutOut(pixels, geometry, crop, images.subarray(n * imageLength, (n + 1) * imageLength), shift);
   }
   return { images, labels };
 }

@@ -1,0 +1,143 @@
+/**
+ * What commands print has the shape that the docs show. The commands run as the docs have them, on a few small images
+ * under the names that are used there, so that only numbers differ.
+ */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { closeSync, cpSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import '@tensorflow/tfjs-backend-cpu';
+import sharp from 'sharp';
+import { MODELS, withWeights } from '../export/five-models.js';
+import { saveLayersModel } from '../export/saved-models.js';
+import { PAGES } from './pages.js';
+
+/** What stands in the docs in place of what is small: in commands and in what they print. */
+type Replaced = readonly (readonly [string, string])[];
+
+/** Beginnings of documented commands, in an order in which each has what it needs. */
+const COMMANDS: readonly (readonly [command: string, ...Replaced])[] = [
+  ['prepare --data cifar10.tar.gz'],
+  ['train --data packs/cifar10 --model cifar10-18pct --dry-run'],
+  [
+    'train --dry-run --data packs/photographs',
+    ['packs/photographs', 'packs/cifar10'],
+    ['--model alexnet', '--model cifar10-18pct'],
+    ['alexnet:', 'cifar10-18pct:'],
+    ['--batch 8192 --ranks 64', '--batch 8 --ranks 2'],
+  ],
+  ['train --data cifar10.tar.gz'],
+  ['evaluate --run runs/cifar10'],
+  ['report runs/emoji', ['runs/emoji', 'runs/cifar10']],
+  ['export --run runs/cifar10 --out cifar10-int8.onnx'],
+  ['export --layers-model mobile/model.json'],
+  ['filters --model runs/emoji.onnx'],
+  ['occlude --model runs/emoji.onnx'],
+  ['index --model runs/emoji.onnx', ['--data emoji', '--data cifar10.tar.gz']],
+  ['neighbours --model runs/emoji.onnx'],
+];
+/** Not documented: the file that the last commands look at. */
+const EXPORT = 'export --run runs/cifar10 --checkpoint last --out runs/emoji.onnx';
+
+/** In one process, which loads modules once; a line of its own before what each command prints. */
+const RUN = `
+import events from 'node:events';
+events.defaultMaxListeners = 0; // every command adds some
+const { runCommand } = await import(process.argv[1]);
+for (const command of process.argv.slice(2)) {
+  console.log('$');
+  await runCommand(command.split(' '));
+}
+`;
+
+/** A command of the docs and what it prints there. */
+interface Shown {
+  page: string;
+  command: string;
+  output: string;
+}
+
+const SHOWN: Shown[] = PAGES.flatMap(({ path, blocks }) =>
+  blocks.flatMap(({ text }) =>
+    text
+      .replace(/ \\\n\s*/g, ' ')
+      .split(/^\$ (?:npx alexnet )?/m)
+      .slice(1)
+      .map((part) => ({
+        page: path,
+        command: part.slice(0, part.indexOf('\n')),
+        output: part.slice(part.indexOf('\n')),
+      })),
+  ),
+);
+
+function find([start, ...replaced]: (typeof COMMANDS)[number]): Shown {
+  const shown = SHOWN.find(({ command }) => command.startsWith(start) && !command.endsWith('…'));
+  assert.ok(shown, start);
+  const small = (text: string) => replaced.reduce((all, [from, to]) => all.replaceAll(from, to), text);
+  return { ...shown, command: small(shown.command), output: small(shown.output) };
+}
+
+/** Text but for numbers, units, white space, file names with a label in them, and what is said of the best epoch. */
+function shape(text: string): string {
+  return text
+    .replace(/\S*guitar\S*/g, 'guitar')
+    .replace(/\b[0-9a-f]{64}\b/g, '#')
+    .replace(/(?<![\w.-])\d[\d,]*(\.\d+)?(e[+-]?\d+)?/g, '#')
+    .replace(/# (ms|s|seconds|minutes|hours)\b/g, '# s')
+    .replace(/# (kB|MB|GB)\b/g, '# MB')
+    .replaceAll(', best so far', '')
+    .replace(/\s+/g, ' ')
+    .trim();
+}
+
+/** @param output  of the docs: `…` stands for any lines; what came before it, such as the backend, may be left out */
+function matches(output: string, printed: string): boolean {
+  const escaped = shape(output)
+    .replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
+    .replace(/ ?… ?/g, '.*');
+  return new RegExp(`(^| )${escaped}$`).test(shape(printed));
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'alexnet-docs-'));
+after(() => rmSync(folder, { recursive: true }));
+const printed = new Map<string, string>();
+
+before(async () => {
+  // A folder under the archive's name: --data takes both.
+  for (const split of ['train', 'test']) {
+    for (const [label, background] of Object.entries({ guitar: 'red', rocket: 'blue' })) {
+      mkdirSync(join(folder, 'cifar10.tar.gz', split, label), { recursive: true });
+      for (const i of [0, 1, 2, 3]) {
+        const image = sharp({ create: { width: 32 + i, height: 32, channels: 3, background } }).png();
+        await image.toFile(join(folder, 'cifar10.tar.gz', split, label, `${i}.png`));
+      }
+    }
+  }
+  mkdirSync(join(folder, 'runs'));
+  cpSync(join(folder, 'cifar10.tar.gz/test/guitar/0.png'), join(folder, 'runs/guitar.png'));
+  await saveLayersModel(join(folder, 'mobile'), withWeights(MODELS.mobile()));
+  const commands = COMMANDS.map((each) => find(each).command);
+  commands.splice(
+    commands.findIndex((command) => command.startsWith('filters')),
+    0,
+    EXPORT,
+  );
+  const log = openSync(join(folder, 'log'), 'w');
+  const words = ['--input-type=module', '-e', RUN, new URL('../../cli/commands.js', import.meta.url).href];
+  spawnSync(process.execPath, [...words, ...commands], { cwd: folder, stdio: ['ignore', log, log] });
+  closeSync(log);
+  const outputs = readFileSync(join(folder, 'log'), 'utf8').split(/^\$\n/m).slice(1);
+  commands.forEach((command, i) => {
+    printed.set(command, outputs[i]);
+  });
+});
+
+for (const each of COMMANDS) {
+  const { page, command, output } = find(each);
+  test(`alexnet ${each[0].split(' ', 1)[0]} prints what ${page} shows: ${command}`, () => {
+    assert.ok(matches(output, printed.get(command)!), `${shape(output)}\n— printed:\n${shape(printed.get(command)!)}`);
+  });
+}

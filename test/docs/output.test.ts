@@ -13,6 +13,7 @@ import sharp from 'sharp';
 import { MODELS, withWeights } from '../export/five-models.js';
 import { saveLayersModel } from '../export/saved-models.js';
 import { PAGES } from './pages.js';
+import { matches, shape } from './shape.js';
 
 /** What stands in the docs in place of what is small: in commands and in what they print. */
 type Replaced = readonly (readonly [string, string])[];
@@ -78,27 +79,6 @@ function find([start, ...replaced]: (typeof COMMANDS)[number]): Shown {
   assert.ok(shown, start);
   const small = (text: string) => replaced.reduce((all, [from, to]) => all.replaceAll(from, to), text);
   return { ...shown, command: small(shown.command), output: small(shown.output) };
-}
-
-/** Text but for numbers, units, white space, file names with a label in them, and what is said of the best epoch. */
-function shape(text: string): string {
-  return text
-    .replace(/\S*guitar\S*/g, 'guitar')
-    .replace(/\b[0-9a-f]{64}\b/g, '#')
-    .replace(/(?<![\w.-])\d[\d,]*(\.\d+)?(e[+-]?\d+)?/g, '#')
-    .replace(/# (ms|s|seconds|minutes|hours)\b/g, '# s')
-    .replace(/# (kB|MB|GB)\b/g, '# MB')
-    .replaceAll(', best so far', '')
-    .replace(/\s+/g, ' ')
-    .trim();
-}
-
-/** @param output  of the docs: `…` stands for any lines; what came before it, such as the backend, may be left out */
-function matches(output: string, printed: string): boolean {
-  const escaped = shape(output)
-    .replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
-    .replace(/ ?… ?/g, '.*');
-  return new RegExp(`(^| )${escaped}$`).test(shape(printed));
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'alexnet-docs-'));

@@ -1,6 +1,9 @@
 /** Output that is documented, compared with what is printed. */
 
-/** Text but for numbers, units, white space, file names with a label in them, and what is said of the best epoch. */
+/**
+ * Text but for numbers, units, white space, file names with a label in them, and what is only said of some epochs and
+ * differences.
+ */
 export function shape(text: string): string {
   return text
     .replace(/\S*guitar\S*/g, 'guitar')
@@ -8,7 +11,7 @@ export function shape(text: string): string {
     .replace(/(?<![\w.-])\d[\d,]*(\.\d+)?(e[+-]?\d+)?/g, '#')
     .replace(/# (ms|s|seconds|minutes|hours)\b/g, '# s')
     .replace(/# (kB|MB|GB)\b/g, '# MB')
-    .replaceAll(', best so far', '')
+    .replace(/, best so far|; worst \S+ # for #/g, '')
     .replace(/\s+/g, ' ')
     .trim();
 }

@@ -4,7 +4,19 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { readPage } from '../docs/pages.js';
+import { shape } from '../docs/shape.js';
 import { alexnet, json } from '../real/command.js';
+
+/** Lines of the README's demo that `printed` does not have, but for numbers, and the classes after the first. */
+function missing(printed: string): string[] {
+  const block = readPage('README.md').blocks.find(({ text }) => text.includes('— Train '))!;
+  const shapes = new Set(printed.split('\n').map(shape));
+  return block.text.split('\n').filter((line) => {
+    const isClass = /^ {2}[a-z-]+ +[\d.]+ %/.test(line) && !line.includes('guitar');
+    return line !== '…' && !isClass && !shapes.has(shape(line));
+  });
+}
 
 test('the demo prints the errors of the file that it serves, and its epochs do not contradict them', async () => {
   const out = await mkdtemp(join(tmpdir(), 'alexnet-demo-'));
@@ -27,6 +39,7 @@ test('the demo prints the errors of the file that it serves, and its epochs do n
   assert.equal(/val loss .*? top-1 ([\d.]+) %/.exec(best ?? '')?.[1], (100 * errors.val).toFixed(1), best);
   const { stdout: answer } = await alexnet('classify', '--model', file, join(out, 'demo', 'guitar.png'));
   assert.match(stdout, /^ +guitar +\d/m);
+  assert.deepEqual(missing((stdout + stderr).replaceAll(out, 'runs')), []);
   assert.match(answer, /guitar/);
   await rm(out, { recursive: true });
 });

@@ -12,7 +12,9 @@ import '@tensorflow/tfjs-backend-cpu';
 import sharp from 'sharp';
 import { MODELS, withWeights } from '../export/five-models.js';
 import { saveLayersModel } from '../export/saved-models.js';
-import { PAGES } from './pages.js';
+import { post, running } from '../serve/running.js';
+import { PAGES, readPage } from './pages.js';
+import { matches, shape } from './shape.js';
 
 /** What stands in the docs in place of what is small: in commands and in what they print. */
 type Replaced = readonly (readonly [string, string])[];
@@ -33,13 +35,17 @@ const COMMANDS: readonly (readonly [command: string, ...Replaced])[] = [
   ['report runs/emoji', ['runs/emoji', 'runs/cifar10']],
   ['export --run runs/cifar10 --out cifar10-int8.onnx'],
   ['export --layers-model mobile/model.json'],
+  [
+    'export --run runs/demo',
+    ['runs/demo', 'runs/cifar10 --checkpoint last --crops 1'],
+    ['emoji.onnx', 'runs/emoji.onnx'],
+    ['of emoji,', 'of cifar10.tar.gz,'],
+  ],
   ['filters --model runs/emoji.onnx'],
   ['occlude --model runs/emoji.onnx'],
   ['index --model runs/emoji.onnx', ['--data emoji', '--data cifar10.tar.gz']],
   ['neighbours --model runs/emoji.onnx'],
 ];
-/** Not documented: the file that the last commands look at. */
-const EXPORT = 'export --run runs/cifar10 --checkpoint last --out runs/emoji.onnx';
 
 /** In one process, which loads modules once; a line of its own before what each command prints. */
 const RUN = `
@@ -80,27 +86,6 @@ function find([start, ...replaced]: (typeof COMMANDS)[number]): Shown {
   return { ...shown, command: small(shown.command), output: small(shown.output) };
 }
 
-/** Text but for numbers, units, white space, file names with a label in them, and what is said of the best epoch. */
-function shape(text: string): string {
-  return text
-    .replace(/\S*guitar\S*/g, 'guitar')
-    .replace(/\b[0-9a-f]{64}\b/g, '#')
-    .replace(/(?<![\w.-])\d[\d,]*(\.\d+)?(e[+-]?\d+)?/g, '#')
-    .replace(/# (ms|s|seconds|minutes|hours)\b/g, '# s')
-    .replace(/# (kB|MB|GB)\b/g, '# MB')
-    .replaceAll(', best so far', '')
-    .replace(/\s+/g, ' ')
-    .trim();
-}
-
-/** @param output  of the docs: `…` stands for any lines; what came before it, such as the backend, may be left out */
-function matches(output: string, printed: string): boolean {
-  const escaped = shape(output)
-    .replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
-    .replace(/ ?… ?/g, '.*');
-  return new RegExp(`(^| )${escaped}$`).test(shape(printed));
-}
-
 const folder = mkdtempSync(join(tmpdir(), 'alexnet-docs-'));
 after(() => rmSync(folder, { recursive: true }));
 const printed = new Map<string, string>();
@@ -120,11 +105,6 @@ before(async () => {
   cpSync(join(folder, 'cifar10.tar.gz/test/guitar/0.png'), join(folder, 'runs/guitar.png'));
   await saveLayersModel(join(folder, 'mobile'), withWeights(MODELS.mobile()));
   const commands = COMMANDS.map((each) => find(each).command);
-  commands.splice(
-    commands.findIndex((command) => command.startsWith('filters')),
-    0,
-    EXPORT,
-  );
   const log = openSync(join(folder, 'log'), 'w');
   const words = ['--input-type=module', '-e', RUN, new URL('../../cli/commands.js', import.meta.url).href];
   spawnSync(process.execPath, [...words, ...commands], { cwd: folder, stdio: ['ignore', log, log] });
@@ -141,3 +121,17 @@ for (const each of COMMANDS) {
     assert.ok(matches(output, printed.get(command)!), `${shape(output)}\n— printed:\n${shape(printed.get(command)!)}`);
   });
 }
+
+/** Keys and types; of lists, those of the first. */
+function kinds(value: unknown): unknown {
+  if (Array.isArray(value)) return value.slice(0, 1).map(kinds);
+  if (typeof value !== 'object' || value === null) return typeof value;
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, kinds(part)]));
+}
+
+test('POST /classify answers in the shape that docs/serve.md shows', async () => {
+  const block = readPage('docs/serve.md').blocks.find(({ text }) => text.includes('"predictions"'))!;
+  const { url } = await running({ file: join(folder, 'runs/emoji.onnx') });
+  const answer = await (await post(url, readFileSync(join(folder, 'runs/guitar.png')), {}, '/classify?top=2')).json();
+  assert.deepEqual(kinds(answer), kinds(JSON.parse(block.text)));
+});

@@ -81,7 +81,7 @@ export async function runExperiment(
       progress,
       interrupt,
     );
-    const trained = await training.catch((error) => notDiverged(error, progress));
+    const trained = await training.catch((error) => noteDivergence(error, progress));
     if (trained?.interruptedBy) return undefined;
     const run = trained?.run ?? (await openRun(path));
     const measured = trained ? { tenCropError: await tenCropError(run, dataset, progress) } : { diverged: true };
@@ -105,8 +105,8 @@ async function secondsLeft(path: string, plan: Plan, outcomes: readonly Outcome[
   return share - withValidation * before;
 }
 
-/** A run that diverged is an outcome. */
-function notDiverged(error: unknown, progress: Progress): undefined {
+/** A run that diverged is an outcome; @throws any other error */
+function noteDivergence(error: unknown, progress: Progress): undefined {
   if (!(error instanceof DivergedError)) throw error;
   progress.note(error.message);
 }

@@ -35,7 +35,9 @@ export const activeProvider = (): Provider => providerNamed(process.env.ALEXNET_
 
 function providerOptions(provider: Provider, forceCpuNodeNames: readonly string[]): unknown[] {
   if (provider === 'cpu') return ['cpu'];
-  return [provider === 'webgpu' ? { name: provider, forceCpuNodeNames } : provider, 'cpu'];
+  // onnxruntime refuses an empty list.
+  const forced = provider === 'webgpu' && forceCpuNodeNames.length > 0;
+  return [forced ? { name: provider, forceCpuNodeNames } : provider, 'cpu'];
 }
 
 export interface GraphOptions {

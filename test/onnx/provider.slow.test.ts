@@ -1,16 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-
-/** SwiftShader, a GPU in software, as Debian's chromium brings it. */
-const SWIFTSHADER = '/usr/lib/chromium/vk_swiftshader_icd.json';
-const skip = existsSync(SWIFTSHADER) ? false : `needs ${SWIFTSHADER} (Debian's chromium)`;
+import { onSwiftshader, withoutSwiftshader as skip } from './swiftshader.js';
 
 function trainTwenty(provider: string): Float32Array {
   const script = fileURLToPath(new URL('./train-twenty.js', import.meta.url));
-  const env = { ...process.env, ALEXNET_PROVIDER: provider, VK_DRIVER_FILES: SWIFTSHADER };
+  const env = { ...onSwiftshader, ALEXNET_PROVIDER: provider };
   const printed = execFileSync(process.execPath, [script], {
     env,
     maxBuffer: 1e8,

@@ -33,13 +33,6 @@ const profilePrefix = process.env.ALEXNET_PROFILE;
 /** The provider of this process. */
 export const activeProvider = (): Provider => providerNamed(process.env.ALEXNET_PROVIDER);
 
-function providerOptions(provider: Provider, forceCpuNodeNames: readonly string[]): unknown[] {
-  if (provider === 'cpu') return ['cpu'];
-  // onnxruntime refuses an empty list.
-  const forced = provider === 'webgpu' && forceCpuNodeNames.length > 0;
-  return [forced ? { name: provider, forceCpuNodeNames } : provider, 'cpu'];
-}
-
 export interface GraphOptions {
   /**
    * That share the work (default: the calling one alone); others spin for a while after each run, on cores that
@@ -51,11 +44,6 @@ export interface GraphOptions {
    * the second's planned block for ever: 9.4 GB against 4.7 GB for AlexNet at batch 128, at no measurable gain.
    */
   keepArena?: boolean;
-  /**
-   * Names of nodes that onnxruntime's cpu kernels must compute (default: none); they also compute what the provider has
-   * no kernel for.
-   */
-  cpuNodes?: readonly string[];
 }
 
 /** A compiled graph. Runs block the calling thread. */
@@ -64,12 +52,12 @@ export class NativeGraph {
   private readonly endProfile = () => this.session.endProfiling();
 
   /** @param model  bytes of an ONNX file */
-  constructor(model: Uint8Array, { threads = 1, keepArena = true, cpuNodes = [] }: GraphOptions = {}) {
+  constructor(model: Uint8Array, { threads = 1, keepArena = true }: GraphOptions = {}) {
     const { binding, initOrt } = require('onnxruntime-node/dist/binding.js') as Binding;
     initOrt();
     this.session = new binding.InferenceSession();
     this.session.loadModel(model.buffer, model.byteOffset, model.byteLength, {
-      executionProviders: providerOptions(activeProvider(), cpuNodes),
+      executionProviders: [...new Set([activeProvider(), 'cpu'])],
       intraOpNumThreads: threads,
       graphOptimizationLevel: 'all',
       enableCpuMemArena: keepArena,

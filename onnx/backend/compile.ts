@@ -8,7 +8,7 @@ import { distinctOutputs, liveNodes, lower } from '../lower.js';
 import { activeProvider, NativeGraph } from './binding.js';
 import { blockSize } from './block-size.js';
 import { BLOCKED_DOMAIN, blockConvolutions } from './blocked-convolutions.js';
-import { nodesForCpu } from './provider.js';
+import { LACKS } from './provider.js';
 
 /** ScatterElements adds from operator set 16 on; reductions still take axes as attributes at 17. */
 const TARGET = { opset: 17, lrn: 'conv' } as const;
@@ -88,7 +88,7 @@ function compile(
   outputs: readonly Operand[],
 ): CompiledProgram {
   const computed = bytesOf(calls.flatMap((call) => call.outputs));
-  const target: Target = { ...TARGET, block: blockSize() };
+  const target: Target = { ...TARGET, block: blockSize(), lacks: LACKS[activeProvider()] };
   const g = new Graph(target);
   const inputs = new Map(leaves.map((leaf, i) => [leaf, g.input(`i${i}`, leaf.dtype, leaf.shape, leaf.layout)]));
   const results = lower(g, calls, outputs, (operand) => inputs.get(operand)!);
@@ -110,7 +110,6 @@ function compile(
     graph: new NativeGraph(model, {
       threads: bytesOf(leaves) + computed < SMALL_PROGRAM_BYTES ? 1 : availableParallelism(),
       keepArena: computed < LARGE_PROGRAM_BYTES,
-      cpuNodes: nodesForCpu(activeProvider(), nodes).map(nodeName),
     }),
     names: named.map((value) => value.name),
     layouts: results.map((value) => value.layout),

@@ -22,6 +22,9 @@ export const PROVIDER_ADVICE: Record<Provider, string> = {
   cuda: 'it needs CUDA 12, cuDNN 9 and the libraries that the command under "CUDA" in docs/gpu.md fetches; unset ALEXNET_PROVIDER to train on the CPU',
 };
 
+/** True where onnxruntime-node leaves outputs in the device's memory and takes them from there as inputs. */
+export const KEEPS_TENSORS: Record<Provider, boolean> = { cpu: false, webgpu: true, cuda: false };
+
 /**
  * Operator forms that a provider has no kernel for, of those that rules can do without (onnxruntime 1.30). All else that it lacks runs on
  * the cpu kernels; `MaxPool` with positions it would take, and then fail.

@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import type { ElementType } from '../graph.js';
 import type { TensorData } from '../layout.js';
 import { Tensor } from '../onnxruntime.js';
+import { withDevice } from './device-lost.js';
 import { type Provider, providerNamed } from './provider.js';
 
 /** Inputs by name, in the host's memory or on the device. */
@@ -86,9 +87,18 @@ export class NativeGraph {
     if (profilePrefix) process.once('exit', this.endProfile);
   }
 
-  /** Runs into the tensors of `fetches` (with outputs on the device: into new ones). @returns the outputs */
+  /**
+   * Runs into the tensors of `fetches` (with outputs on the device: into new ones).
+   * @returns the outputs
+   * @throws {DeviceLostError}
+   */
   run(feeds: Feeds, fetches: Fetches): Record<string, Tensor> {
-    const outputs = this.session.run(feeds, fetches, {});
+    let outputs: Record<string, Tensor>;
+    try {
+      outputs = this.session.run(feeds, fetches, {});
+    } catch (error) {
+      throw withDevice(error);
+    }
     if (this.copies) {
       traffic.bytesToDevice += hostBytes(Object.values(feeds));
       traffic.bytesToHost += hostBytes(Object.values(outputs));

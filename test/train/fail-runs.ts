@@ -1,7 +1,9 @@
-/** Loaded before a command, with `--import`: the GPU is lost once the run LOST_WITH has a checkpoint, and every run fails as on WebGPU. */
+/** Loaded before a command, with `--import`: once the run FAIL_AFTER has a checkpoint, everything that onnxruntime runs fails with the message FAIL_WITH. */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+
+const { FAIL_AFTER, FAIL_WITH } = process.env;
 
 type Session = { run(...words: unknown[]): unknown };
 
@@ -11,8 +13,7 @@ const { binding } = createRequire(import.meta.url)('onnxruntime-node/dist/bindin
 
 binding.InferenceSession = class extends binding.InferenceSession {
   override run(...words: unknown[]): unknown {
-    if (existsSync(join(process.env.LOST_WITH!, 'last')))
-      throw new Error('Failed to download data from buffer. wgpu::MapAsyncStatus value: 3');
+    if (existsSync(join(FAIL_AFTER!, 'last'))) throw new Error(FAIL_WITH);
     return super.run(...words);
   }
 };

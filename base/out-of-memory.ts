@@ -7,6 +7,10 @@ import { UserError } from './errors.js';
 const MESSAGE =
   /bad_?alloc|failed to allocate|BFCArena|array buffer allocation failed|out of memory|cannot allocate memory|\bOOM\b/i;
 
+/** As onnxruntime says it of a GPU's memory. Over WebGPU, a buffer that could not be had is first noticed when it is used. */
+const ON_GPU =
+  /exceeds the max buffer size limit|\[Invalid Buffer\b.* invalid due to a previous error|failed to create GPU buffer|CUDA.*out of memory/i;
+
 /** Of the library that ran out, with what is free and, if it is known, what was needed. */
 export class OutOfMemoryError extends UserError {
   override name = 'OutOfMemoryError';
@@ -17,15 +21,16 @@ export class OutOfMemoryError extends UserError {
     readonly neededBytes?: number,
   ) {
     const needed = neededBytes === undefined ? '' : `: this computation needs up to ${gigabytes(neededBytes)}`;
-    const held = `the process holds ${gigabytes(process.memoryUsage.rss())}, ${gigabytes(freeMemory())} more are free`;
-    super(`out of memory${needed}; ${held} (${firstLine(cause)})`, { cause });
+    const held = `; the process holds ${gigabytes(process.memoryUsage.rss())}, ${gigabytes(freeMemory())} more are free`;
+    const onGpu = ON_GPU.test((cause as Error).message);
+    super(`out of ${onGpu ? 'GPU ' : ''}memory${needed}${onGpu ? '' : held} (${firstLine(cause)})`, { cause });
   }
 }
 
 export function isOutOfMemory(error: unknown): error is Error {
   if (!(error instanceof Error)) return false;
   if (error instanceof OutOfMemoryError || (error as NodeJS.ErrnoException).code === 'ENOMEM') return true;
-  return !(error instanceof UserError) && MESSAGE.test(error.message);
+  return !(error instanceof UserError) && (MESSAGE.test(error.message) || ON_GPU.test(error.message));
 }
 
 /** The error, or an `OutOfMemoryError` where it tells of memory that ran out. */

@@ -79,6 +79,9 @@ export interface GraphNode {
   readonly scope: string;
 }
 
+/** Forms of operators that not every runtime has a kernel for. Rules ask for them by name and know another form. */
+export type OperatorForm = 'Cast of int64' | 'IsInf' | 'IsNaN' | 'LogSoftmax' | 'MaxPool with positions';
+
 /** What rules may ask about the graph's destination. */
 export interface Target {
   /** ONNX operator set of the default domain, 13 to 22. */
@@ -89,6 +92,8 @@ export interface Target {
   readonly block?: number;
   /** Numbers are finite: nodes that only treat NaN and infinities as tfjs does are left out. */
   readonly finite?: boolean;
+  /** What the runtime has no kernel for. */
+  readonly lacks?: ReadonlySet<OperatorForm>;
 }
 
 export class Graph {
@@ -105,6 +110,11 @@ export class Graph {
   private count = 0;
 
   constructor(readonly target: Target) {}
+
+  /** True if the runtime has a kernel for this. */
+  has(form: OperatorForm): boolean {
+    return !this.target.lacks?.has(form);
+  }
 
   /** A graph input. `shape` is tfjs's; the tensor is fed in memory order `layout`. */
   input(name: string, dtype: ElementType, shape: readonly number[], layout: Layout = identity(shape.length)): Value {

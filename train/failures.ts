@@ -2,6 +2,7 @@
 import { DiskFullError } from '../base/disk-full.js';
 import { UserError } from '../base/errors.js';
 import { isOutOfMemory, withMemory } from '../base/out-of-memory.js';
+import { DeviceLostError } from '../onnx/backend/device-lost.js';
 import { DivergedError } from './divergence.js';
 import { hasCheckpoint } from './run/load-checkpoint.js';
 import type { Run } from './run/run-folder.js';
@@ -35,6 +36,12 @@ export function describeFailure(error: unknown, { run, step, microBatch }: Stop)
       `${stopsAfter(step)}: ${message}; ${lastGood(run)}. Compute fewer images at once, for the same updates: ${smaller}`,
       { cause: error },
     );
+  }
+  if (error instanceof DeviceLostError) {
+    const { message } = error;
+    return new UserError(`${stopsAfter(step)}: ${message}; ${lastGood(run)}. Continue with: ${resume(run)}`, {
+      cause: error,
+    });
   }
   return error;
 }

@@ -8,7 +8,7 @@ import { distinctOutputs, liveNodes, lower } from '../lower.js';
 import { activeProvider, NativeGraph } from './binding.js';
 import { blockSize } from './block-size.js';
 import { BLOCKED_DOMAIN, blockConvolutions } from './blocked-convolutions.js';
-import { nodesForCpu } from './provider.js';
+import { KEEPS_TENSORS, LACKS } from './provider.js';
 
 /** ScatterElements adds from operator set 16 on; reductions still take axes as attributes at 17. */
 const TARGET = { opset: 17, lrn: 'conv' } as const;
@@ -35,15 +35,14 @@ export interface CompiledProgram {
   readonly names: readonly string[];
   /** Memory layout of each output. */
   readonly layouts: readonly Layout[];
+  /** True if outputs lie on the device, all but those asked for in the host's memory. */
+  readonly keepsOutputs: boolean;
   /** Which leaves the graph reads, by position. */
   readonly reads: readonly boolean[];
 }
 
 /** The program's text: equal for programs that one compiled graph can run. Leaves are numbered by first use. */
-export function programKey(
-  calls: readonly KernelCall[],
-  outputs: readonly Operand[],
-): { key: string; leaves: Operand[] } {
+function programKey(calls: readonly KernelCall[], outputs: readonly Operand[]): { key: string; leaves: Operand[] } {
   const numbers = new Map<KernelCall, number>(calls.map((call, i) => [call, i]));
   const leafNumbers = new Map<Operand, number>();
   const leaves: Operand[] = [];
@@ -63,32 +62,38 @@ export function programKey(
 
 const sessions = new Map<string, CompiledProgram>();
 
-/** Compiles a program, or finds it. Least recently used graphs are released. */
+/**
+ * Compiles a program, or finds it. Least recently used graphs are released.
+ * @param toHost  those of the outputs that are wanted in the host's memory, wherever the others lie
+ */
 export function compiled(
-  key: string,
   calls: readonly KernelCall[],
-  leaves: readonly Operand[],
   outputs: readonly Operand[],
-): CompiledProgram {
+  toHost: ReadonlySet<Operand>,
+): { program: CompiledProgram; leaves: readonly Operand[] } {
+  const { key: text, leaves } = programKey(calls, outputs);
+  const onDevice = outputs.map((output) => KEEPS_TENSORS[activeProvider()] && !toHost.has(output));
+  const key = onDevice.includes(true) ? `${text}\n${onDevice.map(Number)}` : text;
   let program = sessions.get(key);
   sessions.delete(key);
-  program ??= compile(calls, leaves, outputs);
+  program ??= compile(calls, leaves, outputs, onDevice);
   sessions.set(key, program);
   if (sessions.size > MAX_SESSIONS) {
     const [oldest] = sessions.keys();
     sessions.get(oldest)!.graph.release();
     sessions.delete(oldest);
   }
-  return program;
+  return { program, leaves };
 }
 
 function compile(
   calls: readonly KernelCall[],
   leaves: readonly Operand[],
   outputs: readonly Operand[],
+  onDevice: readonly boolean[],
 ): CompiledProgram {
   const computed = bytesOf(calls.flatMap((call) => call.outputs));
-  const target: Target = { ...TARGET, block: blockSize() };
+  const target: Target = { ...TARGET, block: blockSize(), lacks: LACKS[activeProvider()] };
   const g = new Graph(target);
   const inputs = new Map(leaves.map((leaf, i) => [leaf, g.input(`i${i}`, leaf.dtype, leaf.shape, leaf.layout)]));
   const results = lower(g, calls, outputs, (operand) => inputs.get(operand)!);
@@ -110,8 +115,9 @@ function compile(
     graph: new NativeGraph(model, {
       threads: bytesOf(leaves) + computed < SMALL_PROGRAM_BYTES ? 1 : availableParallelism(),
       keepArena: computed < LARGE_PROGRAM_BYTES,
-      cpuNodes: nodesForCpu(activeProvider(), nodes).map(nodeName),
+      deviceOutputs: named.filter((_, i) => onDevice[i]).map((value) => value.name),
     }),
+    keepsOutputs: KEEPS_TENSORS[activeProvider()],
     names: named.map((value) => value.name),
     layouts: results.map((value) => value.layout),
     reads,

@@ -1,6 +1,6 @@
 /** The onnxruntime execution provider that computes: `ALEXNET_PROVIDER` = cpu (default), webgpu or cuda. */
 import { UserError } from '../../base/errors.js';
-import type { GraphNode } from '../graph.js';
+import type { OperatorForm } from '../graph.js';
 
 export const PROVIDERS = ['cpu', 'webgpu', 'cuda'] as const;
 export type Provider = (typeof PROVIDERS)[number];
@@ -22,8 +22,15 @@ export const PROVIDER_ADVICE: Record<Provider, string> = {
   cuda: 'it needs CUDA 12, cuDNN 9 and the libraries that the command under "CUDA" in docs/gpu.md fetches; unset ALEXNET_PROVIDER to train on the CPU',
 };
 
-/** Nodes that the provider takes and then fails on: WebGPU's `MaxPool` has no second output (onnxruntime 1.30). */
-export function nodesForCpu(provider: Provider, nodes: readonly GraphNode[]): GraphNode[] {
-  if (provider !== 'webgpu') return [];
-  return nodes.filter(({ op, outputs }) => op === 'MaxPool' && outputs.length > 1);
-}
+/** True where onnxruntime-node leaves outputs in the device's memory and takes them from there as inputs. */
+export const KEEPS_TENSORS: Record<Provider, boolean> = { cpu: false, webgpu: true, cuda: false };
+
+/**
+ * Operator forms that a provider has no kernel for, of those that rules can do without (onnxruntime 1.30). All else that it lacks runs on
+ * the cpu kernels; `MaxPool` with positions it would take, and then fail.
+ */
+export const LACKS: Record<Provider, ReadonlySet<OperatorForm>> = {
+  cpu: new Set(),
+  webgpu: new Set(['Cast of int64', 'IsInf', 'IsNaN', 'LogSoftmax', 'MaxPool with positions']),
+  cuda: new Set(),
+};

@@ -5,10 +5,14 @@ import { identity, isIdentity, type Layout, permutation, type TensorData, toMemo
 import type { Tensor } from '../onnxruntime.js';
 import { nativeTensor } from './binding.js';
 import { asArray } from './buffer-pool.js';
+import { toDevice, toHost } from './device-copy.js';
 
 /** Types that ONNX computes with here; complex64 and strings are kept as the cpu backend keeps them. */
 export const isNumeric = (dtype: string): dtype is DType =>
   dtype === 'float32' || dtype === 'int32' || dtype === 'bool';
+
+/** Smaller tensors are not worth a copy of their own. */
+const MIN_KEPT_BYTES = 4096;
 
 export class TensorRecord implements Operand {
   /** References from tfjs tensors; 0 once disposed. */
@@ -18,14 +22,18 @@ export class TensorRecord implements Operand {
   /** The call that will compute it; undefined once computed. */
   source?: { call: KernelCall; output: number };
   layout: Layout;
-  /** Values in memory order; undefined while pending. */
-  data?: TensorData;
   /** Someone outside may hold `data`: the array is never used again for another tensor. */
   shared = false;
   complexTensorInfos?: { real: TensorInfo; imag: TensorInfo };
   /** Strings; or `data` in tfjs's order if its memory order is another. */
   private host?: backend_util.BackendValues;
+  /** In the host's memory. */
+  private array?: TensorData;
   private native?: Tensor;
+  /** In the device's memory; then `array` is absent, or holds the same. */
+  private device?: Tensor;
+  /** Runs that read it from the host's memory. */
+  private feeds = 0;
   private failure?: Error;
 
   /** @param compute  makes the backend compute this record, with whatever else is pending */
@@ -37,17 +45,27 @@ export class TensorRecord implements Operand {
     this.layout = identity(shape.length);
   }
 
+  /** Values in memory order, fetched from the device if they lie there; undefined while pending. */
+  get data(): TensorData | undefined {
+    if (!this.array && this.device) {
+      this.array = toHost(this.device);
+      this.shared = true;
+    }
+    return this.array;
+  }
+
   /** Values in tfjs's order, computed now if they are pending: what delegated kernels and `readSync` see. */
   get values(): backend_util.BackendValues | undefined {
     if (this.source) this.compute(this);
     if (this.failure) throw this.failure;
-    if (!this.data) return this.host;
+    const { data } = this;
+    if (!data) return this.host;
     if (isIdentity(this.layout)) {
       this.shared = true;
-      return this.data;
+      return data;
     }
     const perm = permutation(this.layout, identity(this.shape.length));
-    this.host ??= transpose(this.data, toMemory(this.shape, this.layout), perm);
+    this.host ??= transpose(data, toMemory(this.shape, this.layout), perm);
     return this.host;
   }
 
@@ -58,18 +76,35 @@ export class TensorRecord implements Operand {
   }
 
   setData(data: TensorData, layout: Layout, shared: boolean): void {
-    this.data = data;
+    this.array = data;
     this.layout = layout;
     this.shared = shared;
     this.source = undefined;
     this.native = undefined;
   }
 
+  /** Takes a tensor in the device's memory. */
+  setDevice(tensor: Tensor, layout: Layout): void {
+    this.device = tensor;
+    this.layout = layout;
+    this.source = undefined;
+  }
+
+  /** Gives up its memory. @returns an array that can be used again, if it has one */
+  free(): TensorData | undefined {
+    this.device?.dispose();
+    this.device = undefined;
+    if (this.shared) return undefined;
+    const { array } = this;
+    this.array = undefined;
+    return array;
+  }
+
   /** Computing it failed; every read says why. */
   fail(failure: Error): void {
     this.failure = failure;
     this.source = undefined;
-    this.data = undefined;
+    this.array = undefined;
   }
 
   /** Its values are not available: it stands for an input while a program is traced, or computing it failed. */
@@ -77,10 +112,23 @@ export class TensorRecord implements Operand {
     return this.failure !== undefined;
   }
 
-  /** The tensor as onnxruntime reads or writes it. */
+  /** The tensor as onnxruntime reads or writes it in the host's memory. */
   get tensor(): Tensor {
     if (this.failure) throw this.failure;
-    this.native ??= nativeTensor(this.dtype, this.data!, toMemory(this.shape, this.layout));
+    this.native ??= nativeTensor(this.dtype, this.array!, toMemory(this.shape, this.layout));
     return this.native;
+  }
+
+  /**
+   * The tensor as a run reads it, from the device if it lies there.
+   * @param stays  where the device keeps tensors: one that is read from the host again stays there from then on
+   */
+  fed(stays: boolean): Tensor {
+    if (this.device) return this.device;
+    const { tensor } = this;
+    this.feeds += 1;
+    if (!stays || this.feeds < 2 || this.array!.byteLength < MIN_KEPT_BYTES) return tensor;
+    this.device = toDevice(tensor);
+    return this.device;
   }
 }

@@ -5,10 +5,11 @@
 import { UserError } from '../../base/errors.js';
 import { withMemory } from '../../base/out-of-memory.js';
 import { type Attrs, type KernelCall, type Operand, type TensorSpec, textOf } from '../kernel-call.js';
-import { isIdentity, type TensorData } from '../layout.js';
+import { isIdentity, type Layout, type TensorData } from '../layout.js';
 import { neededCalls } from '../lower.js';
+import type { Tensor } from '../onnxruntime.js';
 import { BufferPool } from './buffer-pool.js';
-import { type CompiledProgram, compiled, programBytes, programKey } from './compile.js';
+import { type CompiledProgram, compiled, programBytes } from './compile.js';
 import { TensorRecord } from './record.js';
 
 /** A loop that never reads a value would grow the program without bound; a step of AlexNet is about 300 calls. */
@@ -46,7 +47,7 @@ export class Recorder {
    * One function for all records. Made in `record`, it would hold that call's scope, and through it every earlier
    * step's tensors.
    */
-  readonly compute = (record: TensorRecord) => (this.tracing ? this.computeConstant(record) : this.flush());
+  readonly compute = (record: TensorRecord) => (this.tracing ? this.computeConstant(record) : this.flush(record));
 
   /** Records a call. The results are pending. */
   record(
@@ -136,16 +137,17 @@ export class Recorder {
   /** Computes one tensor of a program that is being traced; the program keeps its calls. */
   private computeConstant(record: TensorRecord): void {
     if (this.dependsOnInput(record)) throw new UserError(`${this.tracing!.scope}: ${DEPENDS_ON_DATA}`);
-    this.run(neededCalls(this.pending, [record]), [record]);
+    this.run(neededCalls(this.pending, [record]), [record], new Set([record]));
   }
 
-  /** Computes every pending tensor that is still alive, in one run. */
-  flush(): void {
+  /** Computes every pending tensor that is still alive, in one run. @param read  the one that is read next */
+  flush(read?: TensorRecord): void {
     const calls = this.pending;
     this.pending = [];
     this.settle(
       calls,
       calls.flatMap((call) => call.results.filter((record) => record.refCount > 0)),
+      new Set(read && [read]),
     );
   }
 
@@ -162,6 +164,7 @@ export class Recorder {
     this.settle(
       calls,
       calls.flatMap((call) => call.results.filter(isKept)),
+      new Set(memory.keys()),
       memory,
     );
   }
@@ -170,10 +173,11 @@ export class Recorder {
   private settle(
     calls: readonly PendingCall[],
     kept: readonly TensorRecord[],
+    toHost: ReadonlySet<TensorRecord>,
     memory?: ReadonlyMap<TensorRecord, TensorData>,
   ): void {
     try {
-      if (kept.length > 0) this.run(neededCalls(calls, kept), kept, memory);
+      if (kept.length > 0) this.run(neededCalls(calls, kept), kept, toHost, memory);
     } catch (cause) {
       // Whoever reads one of these tensors learns why it has no value; the rest of the program continues.
       for (const record of kept) record.fail(cause as Error);
@@ -184,11 +188,14 @@ export class Recorder {
   private run(
     calls: readonly KernelCall[],
     alive: readonly TensorRecord[],
+    toHost: ReadonlySet<TensorRecord>,
     memory?: ReadonlyMap<TensorRecord, TensorData>,
   ): void {
-    const { key, leaves } = programKey(calls, alive);
+    let leaves: readonly Operand[] = [];
     try {
-      this.runOn(compiled(key, calls, leaves, alive), leaves as TensorRecord[], alive, memory);
+      const found = compiled(calls, alive, toHost);
+      leaves = found.leaves;
+      this.runOn(found.program, leaves as TensorRecord[], alive, memory);
     } catch (error) {
       throw withMemory(error, programBytes(calls, leaves));
     }
@@ -198,29 +205,37 @@ export class Recorder {
   }
 
   private runOn(
-    program: CompiledProgram,
+    { graph, names, layouts, reads, keepsOutputs }: CompiledProgram,
     leaves: readonly TensorRecord[],
     alive: readonly TensorRecord[],
     memory?: ReadonlyMap<TensorRecord, TensorData>,
   ): void {
-    const read = leaves.map((leaf, i) => [`i${i}`, leaf.tensor] as const).filter((_, i) => program.reads[i]);
-    alive.forEach((record, i) => {
-      const layout = program.layouts[i];
-      const given = isIdentity(layout) ? memory?.get(record) : undefined;
-      const length = record.shape.reduce((product, side) => product * side, 1);
-      record.setData(given ?? this.pool.take(record.dtype, length), layout, given !== undefined);
-    });
-    program.graph.run(
-      Object.fromEntries(read),
-      Object.fromEntries(alive.map((record, i) => [program.names[i], record.tensor])),
-    );
+    const feeds = leaves.flatMap((leaf, i) => (reads[i] ? [[`i${i}`, leaf.fed(keepsOutputs)] as const] : []));
+    const given = alive.map((record, i) => (isIdentity(layouts[i]) ? memory?.get(record) : undefined));
+    if (!keepsOutputs)
+      alive.forEach((record, i) => {
+        const length = record.shape.reduce((product, side) => product * side, 1);
+        record.setData(given[i] ?? this.pool.take(record.dtype, length), layouts[i], given[i] !== undefined);
+      });
+    const fetches = alive.map((record, i) => [names[i], keepsOutputs ? null : record.tensor] as const);
+    const outputs = graph.run(Object.fromEntries(feeds), Object.fromEntries(fetches));
+    if (keepsOutputs) for (const [i, record] of alive.entries()) take(record, outputs[names[i]], layouts[i], given[i]);
   }
 
   /** A tensor lost a reader or, with 0, its last tfjs reference: once it has neither, its memory is free for others. */
   release(record: TensorRecord, readers: number): void {
     record.readers += readers;
-    if (record.refCount > 0 || record.readers > 0 || !record.data || record.shared) return;
-    this.pool.give(record.dtype, record.data);
-    record.data = undefined;
+    if (record.refCount > 0 || record.readers > 0) return;
+    const memory = record.free();
+    if (memory) this.pool.give(record.dtype, memory);
   }
+}
+
+/** Makes what onnxruntime allocated a record's, or copies it to the memory given for it. */
+function take(record: TensorRecord, output: Tensor, layout: Layout, given: TensorData | undefined): void {
+  if (output.location === 'cpu') {
+    const data = output.data as TensorData;
+    given?.set(data);
+    record.setData(given ?? data, layout, true);
+  } else record.setDevice(output, layout);
 }

@@ -19,6 +19,7 @@ import type { Attrs, TensorSpec } from '../kernel-call.js';
 import type { TensorData } from '../layout.js';
 import { LOWERINGS } from '../lowerings/index.js';
 import type { Rule } from '../rule.js';
+import { traffic } from './binding.js';
 import { OnnxruntimeBackend, recorder } from './onnxruntime-backend.js';
 import { isNumeric, type TensorRecord } from './record.js';
 import { DEPENDS_ON_DATA, type Tracing } from './recorder.js';
@@ -44,10 +45,13 @@ export interface KernelCounts {
   delegated: Record<string, number>;
   /** Session runs. */
   runs: number;
+  /** Copied to another provider than cpu as inputs of runs, and back as outputs; what nodes copy that run on the CPU is not counted. */
+  bytesToDevice: number;
+  bytesToHost: number;
 }
 
 export function kernelCounts(): KernelCounts {
-  return { onnx: recorder.kernels, delegated: Object.fromEntries(delegated), runs: recorder.runs };
+  return { onnx: recorder.kernels, delegated: Object.fromEntries(delegated), runs: recorder.runs, ...traffic };
 }
 
 /** The tensor as an operand; delegated kernels may show one record under another shape or type. */

@@ -6,7 +6,7 @@ import type { Graph, Value } from '../graph.js';
 import type { TensorSpec } from '../kernel-call.js';
 import { type Rule, refusesAllButFloat } from '../rule.js';
 import { addBias } from './bias.js';
-import { aligned, binary, broadcastOutput, cast, point, same, where } from './elementwise.js';
+import { aligned, binary, broadcastOutput, cast, isInf, point, same, where } from './elementwise.js';
 
 type Lowering = (g: Graph, a: Value, b: Value) => Value;
 
@@ -88,7 +88,7 @@ const floatFloorDiv: Lowering = (g, a, b) => {
   const some = point(g, 'Not', [point(g, 'Equal', [rest, g.scalar(0)], 'bool')]);
   const below = point(g, 'And', [some, signsDiffer(g, rest, b)]);
   const quotient = where(g, below, point(g, 'Sub', [whole, g.scalar(1)]), whole);
-  return cast(g, where(g, point(g, 'IsInf', [b], 'bool'), g.scalar(0), quotient), 'int32');
+  return cast(g, where(g, isInf(g, b), g.scalar(0), quotient), 'int32');
 };
 
 /** Angle of the point (x, y): atan(y/x), half a turn further where x is negative. Zeros count with their signs. */
@@ -96,7 +96,7 @@ const atan2: Lowering = (g, y, x) => {
   const minus = (v: Value) => point(g, 'Or', [negative(g, v), negative(g, point(g, 'Reciprocal', [v]))]);
   const both = (test: (v: Value) => Value) => point(g, 'And', [test(y), test(x)]);
   const zeros = both((v) => point(g, 'Equal', [v, g.scalar(0)], 'bool'));
-  const infinities = both((v) => point(g, 'IsInf', [v], 'bool'));
+  const infinities = both((v) => isInf(g, v));
   const signs = point(g, 'Mul', [point(g, 'Sign', [y]), point(g, 'Sign', [x])]);
   const slope = where(g, zeros, g.scalar(0), where(g, infinities, signs, point(g, 'Div', [y, x])));
   const halfTurn = where(g, minus(y), g.scalar(-Math.PI), g.scalar(Math.PI));

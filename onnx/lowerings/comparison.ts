@@ -3,7 +3,7 @@ import { backend_util } from '@tensorflow/tfjs-core';
 import type { Graph, Value } from '../graph.js';
 import type { TensorSpec } from '../kernel-call.js';
 import type { Rule } from '../rule.js';
-import { binary, broadcastOutput, cast, point, unary, where } from './elementwise.js';
+import { binary, broadcastOutput, cast, isInf, isNan, point, unary, where } from './elementwise.js';
 
 function comparison(lower: (g: Graph, a: Value, b: Value) => Value): Rule {
   return {
@@ -38,9 +38,6 @@ function question(lower: (g: Graph, x: Value) => Value): Rule {
     lower: (g, [x]) => [g.view(lower(g, g.memory(cast(g, x, 'float32'))), x.layout)],
   };
 }
-
-const isNan = (g: Graph, x: Value) => point(g, 'IsNaN', [x], 'bool');
-const isInf = (g: Graph, x: Value) => point(g, 'IsInf', [x], 'bool');
 
 function lowerSelect(g: Graph, [condition, t, e]: Value[]): Value {
   // A condition of rank 1 chooses whole rows; a scalar fits every layout.

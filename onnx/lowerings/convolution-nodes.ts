@@ -3,7 +3,7 @@
  * kernels [O, I / groups, …space], space of two or three axes.
  */
 import type { Graph, Value } from '../graph.js';
-import { negated, padSpace, positions, spaceAxes, trimmed, turnedAround, type Windows } from './windows.js';
+import { negated, padSpace, pixelsMet, positions, spaceAxes, trimmed, turnedAround, type Windows } from './windows.js';
 
 /** Geometry of one convolution. */
 export interface ConvGeometry extends Windows {
@@ -138,16 +138,4 @@ function lowerTap(g: Graph, xT: Value, dyRows: Value, c: ConvGeometry, position:
   const product = [c.groups, dyRows.dims[1], inPerGroup];
   const tap = g.node('MatMul', [dyRows, columns], {}, product);
   return g.node('Unsqueeze', [tap, g.int64s([3])], {}, [...product, 1]);
-}
-
-/**
- * Cut axis by axis, the last first: positions that differ in their row alone share the cut along the columns, the only
- * one that copies short pieces. A third less time than one cut for each position.
- */
-function pixelsMet(g: Graph, xT: Value, c: ConvGeometry, position: number[]): Value {
-  return position.reduceRight((met, from, a) => {
-    const end = from + (c.output[a] - 1) * c.strides[a] + 1;
-    const dims = met.dims.map((length, axis) => (axis === 2 + a ? c.output[a] : length));
-    return g.node('Slice', [met, ...[from, end, 2 + a, c.strides[a]].map((n) => g.int64s([n]))], {}, dims);
-  }, xT);
 }

@@ -37,6 +37,18 @@ export function where(g: Graph, mask: Value, yes: Value, no: Value): Value {
   return point(g, 'Where', [mask, yes, no], yes.dtype);
 }
 
+/** Where `x`, float32 in memory order, is no number. */
+export function isNan(g: Graph, x: Value): Value {
+  if (g.has('IsNaN')) return point(g, 'IsNaN', [x], 'bool');
+  return point(g, 'Not', [point(g, 'Equal', [x, x], 'bool')]);
+}
+
+/** Where `x`, float32 in memory order, is infinite. */
+export function isInf(g: Graph, x: Value): Value {
+  if (g.has('IsInf')) return point(g, 'IsInf', [x], 'bool');
+  return point(g, 'Equal', [point(g, 'Abs', [x]), g.scalar(Infinity)], 'bool');
+}
+
 /** An element-wise node on one value, layout kept. */
 export function unary(g: Graph, op: string, x: Value, dtype = x.dtype, attributes: Attributes = {}): Value {
   return g.view(point(g, op, [g.memory(x)], dtype, attributes), x.layout);

@@ -8,6 +8,8 @@ import type { Attrs, TensorSpec } from '../kernel-call.js';
 import { type Layout, NCHW } from '../layout.js';
 import { type Rule, refusesAllButFloat } from '../rule.js';
 import { averageGradient } from './average-gradient.js';
+import { isNan, point, where } from './elementwise.js';
+import { gradientByMasks, positionsByMasks } from './max-pool-masks.js';
 import { negated, padSpace, trimmed, turnedAround, type Windows, withPadEnd } from './windows.js';
 
 /** What tells pooling over two axes from pooling over three. */
@@ -106,6 +108,11 @@ function scattered(g: Graph, dy: Value, indices: Value, dims: readonly number[])
 function lowerMaxPoolGrad(g: Graph, kind: Kind, dy: Value, x: Value, attrs: Attrs): Value {
   const p = kind.geometry(x.shape, attrs);
   const turn = (value: Value) => (kind.lastMaximum ? turnedAround(g, value) : value);
+  if (!g.has('MaxPool with positions')) {
+    const image = g.in(kind.layout, x);
+    const values = { image, pooled: lowerMaxPool(g, kind, x, attrs), dy: g.in(kind.layout, dy) };
+    return g.view(gradientByMasks(g, values, p, kind.lastMaximum ? 'last' : 'first'), kind.layout);
+  }
   const { inner, begin, end } = trimmed(kind.lastMaximum ? { ...p, padBegin: p.padEnd, padEnd: p.padBegin } : p);
   const image = padSpace(g, turn(g.in(kind.layout, x)), begin, end);
   const [, indices] = maxPool(g, image, inner);
@@ -172,30 +179,24 @@ function avgPoolGrad(kind: Kind): Rule {
  */
 function lowerArgmax(g: Graph, x: Value, attrs: Attrs): Value[] {
   const image = g.in(NCHW, x);
-  const numbers = g.target.finite
-    ? image
-    : g.node(
-        'Where',
-        [g.node('IsNaN', [image], {}, image.dims, 'bool'), g.scalar(-Infinity), image],
-        {},
-        image.dims,
-        'float32',
-      );
-  const [pooled, indices] = maxPool(g, numbers, trimmed(POOL_2D.geometry(x.shape, attrs)).inner);
+  const numbers = g.target.finite ? image : where(g, isNan(g, image), g.scalar(-Infinity), image);
+  const p = POOL_2D.geometry(x.shape, attrs);
+  const [pooled, indices] = maxPool(g, numbers, trimmed(p).inner);
   const [n, height, width, channels] = x.shape;
-  const number = (value: number) => g.constant('int64', [], [value]);
   const along = (length: number, dims: number[], step: number) =>
     g.constant(
-      'int64',
+      'int32',
       dims,
       Array.from({ length }, (_, i) => i * step),
     );
-  const pixel = g.node('Mod', [indices, number(height * width)], {}, indices.dims);
-  const scaled = g.node('Mul', [pixel, number(channels)], {}, indices.dims);
-  let at = g.node('Add', [scaled, along(channels, [1, channels, 1, 1], 1)], {}, indices.dims);
-  if (attrs.includeBatchInIndex)
-    at = g.node('Add', [at, along(n, [n, 1, 1, 1], height * width * channels)], {}, indices.dims);
-  const positions = g.node('Cast', [at], { to: 'int32' }, indices.dims, 'int32');
+  const pixel = g.has('MaxPool with positions')
+    ? point(g, 'Cast', [point(g, 'Mod', [indices, g.scalar(height * width, 'int64')])], 'int32', { to: 'int32' })
+    : positionsByMasks(g, numbers, pooled, p);
+  const scaled = point(g, 'Mul', [pixel, g.scalar(channels, 'int32')]);
+  const at = point(g, 'Add', [scaled, along(channels, [1, channels, 1, 1], 1)]);
+  const positions = attrs.includeBatchInIndex
+    ? point(g, 'Add', [at, along(n, [n, 1, 1, 1], height * width * channels)])
+    : at;
   return [g.view(pooled, NCHW), g.view(positions, NCHW)];
 }
 

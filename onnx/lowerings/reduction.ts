@@ -4,7 +4,7 @@ import type { Graph, Value } from '../graph.js';
 import type { Attrs, DType, TensorSpec } from '../kernel-call.js';
 import { inverse } from '../layout.js';
 import { type Rule, refusesAllButFloat } from '../rule.js';
-import { cast, point, unary, where } from './elementwise.js';
+import { cast, isNan, point, where } from './elementwise.js';
 
 interface Reduced {
   /** Axes in tfjs's order. */
@@ -83,7 +83,7 @@ function extremum(op: string, axisName: 'axis' | 'reductionIndices'): Rule {
       if (x.dtype === 'bool') return cast(g, over(op, cast(g, x, 'int32')), 'bool');
       const result = over(op, x);
       if (x.dtype === 'int32' || g.target.finite) return result;
-      const nans = over('ReduceMax', cast(g, unary(g, 'IsNaN', x, 'bool'), 'float32'));
+      const nans = over('ReduceMax', cast(g, g.view(isNan(g, g.memory(x)), x.layout), 'float32'));
       const chosen = where(g, g.memory(cast(g, nans, 'bool')), g.scalar(Number.NaN), g.memory(result));
       return g.view(chosen, result.layout);
     },
@@ -96,7 +96,7 @@ const truth = (op: string): Rule => ({
   refuses: ([x]) => (x.dtype === 'bool' ? undefined : `dtype ${x.dtype}`),
 });
 
-function softmax(op: string, axisName: 'dim' | 'axis'): Rule {
+function softmax(op: 'Softmax' | 'LogSoftmax', axisName: 'dim' | 'axis'): Rule {
   return {
     since: 13,
     inputs: ['logits'],
@@ -104,9 +104,18 @@ function softmax(op: string, axisName: 'dim' | 'axis'): Rule {
     outputs: ([x]) => [{ shape: x.shape, dtype: 'float32' }],
     lower: (g, [x], attrs) => {
       const [axis] = util.parseAxisParam(attrs[axisName], [...x.shape]);
-      return [g.view(g.node(op, [g.memory(x)], { axis: inverse(x.layout)[axis] }, x.dims), x.layout)];
+      const inMemory = inverse(x.layout)[axis];
+      if (op === 'LogSoftmax' && !g.has(op)) return [g.view(logSoftmax(g, g.memory(x), inMemory), x.layout)];
+      return [g.view(g.node(op, [g.memory(x)], { axis: inMemory }, x.dims), x.layout)];
     },
   };
+}
+
+/** x − max − log Σ exp(x − max). */
+function logSoftmax(g: Graph, x: Value, axis: number): Value {
+  const over = (op: string, value: Value) => reduce(g, op, value, axis, true);
+  const shifted = point(g, 'Sub', [x, over('ReduceMax', x)]);
+  return point(g, 'Sub', [shifted, point(g, 'Log', [over('ReduceSum', point(g, 'Exp', [shifted]))])]);
 }
 
 /**
@@ -123,10 +132,27 @@ function lowerPosition(g: Graph, op: 'ArgMax' | 'ArgMin', x: Value, attrs: Attrs
     const instead = new Float32Array(x.shape[axis]).fill(loses);
     instead[0] = -loses;
     const column = [instead.length, ...new Array<number>(x.shape.length - axis - 1).fill(1)];
-    number = where(g, point(g, 'IsNaN', [number], 'bool'), g.constant('float32', column, instead), number);
+    number = where(g, isNan(g, number), g.constant('float32', column, instead), number);
   }
+  if (!g.has('Cast of int64')) return positionByMask(g, op === 'ArgMax' ? 'ReduceMax' : 'ReduceMin', number, axis);
   const indices = g.node(op, [number], { axis, keepdims: 0 }, shape, 'int64');
   return g.node('Cast', [indices], { to: 'int32' }, shape, 'int32');
+}
+
+/** The first entry along an axis that is equal to the extremum. Positions are counted down, as floats: the largest count wins. */
+function positionByMask(g: Graph, op: 'ReduceMax' | 'ReduceMin', x: Value, axis: number): Value {
+  const length = x.dims[axis];
+  const rest = x.dims.filter((_, a) => a !== axis);
+  const extremum = g.node(op, [x], { axes: [axis], keepdims: 1 }, x.dims.with(axis, 1));
+  const column = [length, ...new Array<number>(x.dims.length - axis - 1).fill(1)];
+  const counts = g.constant(
+    'float32',
+    column,
+    Float32Array.from({ length }, (_, i) => length - i),
+  );
+  const counted = where(g, point(g, 'Equal', [x, extremum], 'bool'), counts, g.scalar(0));
+  const most = g.node('ReduceMax', [counted], { axes: [axis], keepdims: 0 }, rest);
+  return point(g, 'Cast', [point(g, 'Sub', [g.scalar(length), most])], 'int32', { to: 'int32' });
 }
 
 function position(op: 'ArgMax' | 'ArgMin'): Rule {

@@ -5,7 +5,7 @@
 import type { Graph, Value } from '../graph.js';
 import type { Attrs, TensorSpec } from '../kernel-call.js';
 import { type Rule, refusesAllButFloat } from '../rule.js';
-import { cast, point, same, unary, where } from './elementwise.js';
+import { cast, isInf, isNan, point, same, unary, where } from './elementwise.js';
 
 const refusesBool = ([x]: TensorSpec[]) => (x.dtype === 'bool' ? 'dtype bool' : undefined);
 
@@ -42,7 +42,7 @@ function lowerExpm1(g: Graph, x: Value): Value {
 function lowerLog1p(g: Graph, x: Value): Value {
   const u = point(g, 'Add', [x, g.scalar(1)]);
   const added = point(g, 'Sub', [u, g.scalar(1)]);
-  const ratio = where(g, point(g, 'IsInf', [x], 'bool'), g.scalar(1), point(g, 'Div', [x, added]));
+  const ratio = where(g, isInf(g, x), g.scalar(1), point(g, 'Div', [x, added]));
   const product = point(g, 'Mul', [point(g, 'Log', [u]), ratio]);
   return where(g, point(g, 'Equal', [added, g.scalar(0)], 'bool'), x, product);
 }
@@ -50,7 +50,7 @@ function lowerLog1p(g: Graph, x: Value): Value {
 /** 0 for NaN, where ONNX gives NaN. */
 function lowerSign(g: Graph, x: Value): Value {
   const sign = unary(g, 'Sign', x);
-  return x.dtype === 'float32' ? where(g, point(g, 'IsNaN', [x], 'bool'), g.scalar(0), sign) : sign;
+  return x.dtype === 'float32' ? where(g, isNan(g, x), g.scalar(0), sign) : sign;
 }
 
 /** 1 where x > 0, NaN where x is, elsewhere `alpha`. */
@@ -62,7 +62,7 @@ function lowerStep(g: Graph, x: Value, { alpha }: Attrs): Value {
     return unary(g, 'Cast', point(g, 'Greater', [activated, g.scalar(0, x.dtype)], 'bool'), x.dtype, { to: x.dtype });
   const positive = point(g, 'Greater', [x, g.scalar(0, x.dtype)], 'bool');
   const step = where(g, positive, g.scalar(1, x.dtype), g.scalar(alpha, x.dtype));
-  return x.dtype === 'float32' ? where(g, point(g, 'IsNaN', [x], 'bool'), x, step) : step;
+  return x.dtype === 'float32' ? where(g, isNan(g, x), x, step) : step;
 }
 
 const INT32_MAX = 2 ** 31 - 1;

@@ -23,6 +23,17 @@ test('tells memory that ran out from other faults, by whichever library says it'
     assert.equal(isOutOfMemory(other), false, String(other));
 });
 
+test('tells of a GPU whose memory ran out', () => {
+  for (const message of [
+    'WebGPU validation failed. Buffer size (1258291200) exceeds the max buffer size limit (1073741824).',
+    'WebGPU validation failed. [Invalid Buffer (unlabeled)] is invalid due to a previous error.\n - While validating entries[2]',
+  ])
+    assert.equal(
+      (withMemory(new Error(message), 2.5e9) as Error).message,
+      `out of GPU memory: this computation needs up to 2.50 GB (${message.split('\n')[0]})`,
+    );
+});
+
 test('says what was needed, what the process holds and what is free', () => {
   const error = withMemory(new Error('std::bad_alloc'), 2.5e9);
   assert.ok(error instanceof OutOfMemoryError && error instanceof UserError);

@@ -56,8 +56,9 @@ let insideMs = 0;
 const { run } = NativeGraph.prototype;
 NativeGraph.prototype.run = function (...tensors) {
   const started = performance.now();
-  run.apply(this, tensors);
+  const outputs = run.apply(this, tensors);
   insideMs += performance.now() - started;
+  return outputs;
 };
 
 const [name, batch, steps] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4])];

@@ -1,33 +1,89 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { describe, it } from 'node:test';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import type { Measured } from './steps-on-provider.js';
+import { onSwiftshader, withoutSwiftshader as skip } from './swiftshader.js';
 
-/** SwiftShader, a GPU in software, as Debian's chromium brings it. */
-const SWIFTSHADER = '/usr/lib/chromium/vk_swiftshader_icd.json';
-const skip = existsSync(SWIFTSHADER) ? false : `needs ${SWIFTSHADER} (Debian's chromium)`;
+/** Width and images per batch: large networks are narrow, for SwiftShader computes on the CPU. */
+const NETWORKS: [name: string, width: number, batch: number][] = [
+  ['alexnet', 0.125, 2],
+  ['alexnet-torchvision', 0.125, 2],
+  ['caffenet', 0.125, 2],
+  ['cifar10-quick', 1, 4],
+  ['cifar10-18pct', 1, 2],
+  ['cifar10-11pct', 1, 2],
+];
+const STEPS = 20;
 
-function trainTwenty(provider: string): Float32Array {
-  const script = fileURLToPath(new URL('./train-twenty.js', import.meta.url));
-  const env = { ...process.env, ALEXNET_PROVIDER: provider, VK_DRIVER_FILES: SWIFTSHADER };
-  const printed = execFileSync(process.execPath, [script], {
-    env,
-    maxBuffer: 1e8,
+function stepsOn(provider: string, network: readonly (string | number)[], env: NodeJS.ProcessEnv = {}): Measured {
+  const script = fileURLToPath(new URL('./steps-on-provider.js', import.meta.url));
+  const printed = execFileSync(process.execPath, [script, ...[...network, STEPS].map(String)], {
+    env: { ...onSwiftshader, ALEXNET_PROVIDER: provider, ...env },
+    maxBuffer: 1e9,
     stdio: ['ignore', 'pipe', 'ignore'],
+    encoding: 'utf8',
   });
-  return new Float32Array(new Uint8Array(Buffer.from(printed.toString(), 'base64')).buffer);
+  return JSON.parse(printed) as Measured;
 }
 
-describe('training on another provider', () => {
-  it('gives the weights of the cpu provider after 20 steps of cifar10-quick on WebGPU', { skip }, (t) => {
-    const cpu = trainTwenty('cpu');
-    const webgpu = trainTwenty('webgpu');
-    const worst = cpu.reduce((most, value, i) => Math.max(most, Math.abs(value - webgpu[i])), 0);
-    const moved = cpu.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-    t.diagnostic(`${cpu.length} weights moved by up to ${moved.toPrecision(2)}, differ by ${worst.toExponential(1)}`);
-    assert.equal(webgpu.length, cpu.length);
-    assert.ok(moved > 1e-2, 'the weights moved further than they may differ');
-    assert.ok(worst < 1e-3, `weights differ by up to ${worst}`);
+interface TraceEvent {
+  cat: string;
+  name: string;
+  args?: { provider?: string; op_name?: string };
+}
+
+/** Of the nodes in onnxruntime's traces: how many ran, and which of them on the CPU or to copy to or from it. */
+function tracedNodes(folder: string): { all: number; onHost: string[] } {
+  const traces = readdirSync(folder).map(
+    (file) => JSON.parse(readFileSync(join(folder, file), 'utf8')) as TraceEvent[],
+  );
+  const ran = traces.flat().filter(({ cat, name }) => cat === 'Node' && name.endsWith('_kernel_time'));
+  const onHost = ran.filter(
+    ({ args }) => args!.provider !== 'WebGpuExecutionProvider' || /^Memcpy/.test(args!.op_name!),
+  );
+  return { all: ran.length, onHost: onHost.map(({ args, name }) => `${args!.op_name} ${name}`) };
+}
+
+const floats = (text: string) => new Float32Array(new Uint8Array(Buffer.from(text, 'base64')).buffer);
+
+const largest = (values: ArrayLike<number>) =>
+  Array.from(values).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+
+/** Of each weight tensor: the largest difference as a share of its largest change. */
+function compareMoves(t: TestContext, cpu: Measured, webgpu: Measured): void {
+  assert.deepEqual(Object.keys(webgpu.moves), Object.keys(cpu.moves));
+  const shares = Object.entries(cpu.moves).map(([name, text]) => {
+    const [expected, actual] = [floats(text), floats(webgpu.moves[name])];
+    assert.equal(actual.length, expected.length);
+    return { name, share: largest(expected.map((value, i) => value - actual[i])) / largest(expected) };
   });
+  const worst = shares.reduce((most, next) => (next.share > most.share ? next : most));
+  t.diagnostic(`weights differ by up to ${worst.share.toExponential(1)} of their largest change (${worst.name})`);
+  for (const { name, share } of shares) assert.ok(share < 1e-3, `${name}: differs by ${share} of its largest change`);
+}
+
+describe('training on WebGPU', () => {
+  for (const network of NETWORKS)
+    it(`keeps ${network[0]} on the device, and gives the weights of the cpu provider after ${STEPS} steps`, {
+      skip,
+    }, (t) => {
+      const folder = mkdtempSync(join(tmpdir(), 'alexnet-webgpu-'));
+      t.after(() => rmSync(folder, { recursive: true }));
+      const webgpu = stepsOn('webgpu', network, { ALEXNET_PROFILE: join(folder, 'trace') });
+      const { all, onHost } = tracedNodes(folder);
+      assert.ok(all > 1000, `${all} nodes ran`);
+      assert.deepEqual(onHost, []);
+      assert.equal(webgpu.bytesToHost, 8, 'loss and number right come back');
+      const extra = webgpu.bytesToDevice - webgpu.givenBytes;
+      assert.ok(extra >= 0 && extra < 1024, `${extra} bytes besides images, labels and masks go in`);
+      t.diagnostic(`${webgpu.bytesToDevice} bytes to the device in a step, ${webgpu.bytesToHost} back`);
+      const cpu = stepsOn('cpu', network);
+      compareMoves(t, cpu, webgpu);
+      const differences = cpu.probabilities.map((p, i) => p - webgpu.probabilities[i]);
+      assert.ok(largest(differences) < 1e-4, `probabilities differ by ${largest(differences)}`);
+    });
 });

@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { onSwiftshader, withoutSwiftshader } from './swiftshader.js';
 
 /** `alexnet train` under ALEXNET_PROVIDER; it ends before anything is read or written. */
 function trainOn(provider: string): { status: number | null; stderr: string } {
   const cli = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
   const words = [cli, 'train', '--data', 'nowhere', '--model', 'cifar10-quick', '--out', '/nowhere/run'];
-  const env = { ...process.env, ALEXNET_PROVIDER: provider };
+  const env = { ...onSwiftshader, ALEXNET_PROVIDER: provider };
   const { status, stderr } = spawnSync(process.execPath, words, { env, encoding: 'utf8', timeout: 60_000 });
   return { status, stderr };
 }
@@ -28,5 +29,9 @@ describe('ALEXNET_PROVIDER', () => {
 
   it('is named in the first line of a run', () => {
     assert.match(trainOn('cpu').stderr, /backend onnxruntime: onnxruntime-node on cpu; /);
+  });
+
+  it('starts a run on WebGPU', { skip: withoutSwiftshader }, () => {
+    assert.match(trainOn('webgpu').stderr, /backend onnxruntime: onnxruntime-node on webgpu, /);
   });
 });

@@ -79,8 +79,19 @@ export interface GraphNode {
   readonly scope: string;
 }
 
-/** Forms of operators that not every runtime has a kernel for. Rules ask for them by name and know another form. */
-export type OperatorForm = 'Cast of int64' | 'IsInf' | 'IsNaN' | 'LogSoftmax' | 'MaxPool with positions';
+/**
+ * Forms of operators that not every runtime has a kernel for, or a right one. Rules ask for them by name and know
+ * another form.
+ */
+export type OperatorForm =
+  | 'Cast of int64'
+  | 'Conv of an image as large as its kernel, padded at its end'
+  | 'ConvTranspose with groups'
+  | 'IsInf'
+  | 'IsNaN'
+  | 'LogSoftmax'
+  | 'MaxPool with positions'
+  | 'Slice backwards from within';
 
 /** What rules may ask about the graph's destination. */
 export interface Target {

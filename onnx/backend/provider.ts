@@ -26,11 +26,22 @@ export const PROVIDER_ADVICE: Record<Provider, string> = {
 export const KEEPS_TENSORS: Record<Provider, boolean> = { cpu: false, webgpu: true, cuda: false };
 
 /**
- * Operator forms that a provider has no kernel for, of those that rules can do without (onnxruntime 1.30). All else that it lacks runs on
- * the cpu kernels; `MaxPool` with positions it would take, and then fail.
+ * Operator forms that a provider has no kernel for, of those that rules can do without (onnxruntime 1.30). All else that
+ * it lacks runs on the cpu kernels. WebGPU takes four of these forms all the same: it fails on `MaxPool` with positions,
+ * and computes wrong numbers where an image as large as the kernel is padded at its end alone, where `ConvTranspose` has
+ * groups, and where `Slice` goes backwards from elsewhere than the end.
  */
 export const LACKS: Record<Provider, ReadonlySet<OperatorForm>> = {
   cpu: new Set(),
-  webgpu: new Set(['Cast of int64', 'IsInf', 'IsNaN', 'LogSoftmax', 'MaxPool with positions']),
+  webgpu: new Set<OperatorForm>([
+    'Cast of int64',
+    'Conv of an image as large as its kernel, padded at its end',
+    'ConvTranspose with groups',
+    'IsInf',
+    'IsNaN',
+    'LogSoftmax',
+    'MaxPool with positions',
+    'Slice backwards from within',
+  ]),
   cuda: new Set(),
 };

@@ -3,7 +3,20 @@
  * kernels [O, I / groups, …space], space of two or three axes.
  */
 import type { Graph, Value } from '../graph.js';
-import { negated, padSpace, pixelsMet, positions, spaceAxes, trimmed, turnedAround, type Windows } from './windows.js';
+import {
+  interleaved,
+  negated,
+  padSpace,
+  pixelsMet,
+  positions,
+  spaceAxes,
+  trimmed,
+  turnedAround,
+  type Windows,
+} from './windows.js';
+
+/** Attributes of `Conv`. */
+type ConvAttributes = Record<'dilations' | 'kernel_shape' | 'pads' | 'strides', readonly number[]> & { group: number };
 
 /** Geometry of one convolution. */
 export interface ConvGeometry extends Windows {
@@ -26,7 +39,19 @@ export function convolve(g: Graph, x: Value, kernel: Value, bias: Value | undefi
     strides: c.strides,
   };
   const inputs = [padSpace(g, x, begin, end), kernel, ...(bias ? [bias] : [])];
-  return g.node('Conv', inputs, attributes, [c.batch, c.outChannels, ...c.output]);
+  return convNode(g, inputs, attributes, [c.batch, c.outChannels, ...c.output]);
+}
+
+/** `Conv`, with a row more before the image, and one less of the result, where the runtime needs padding there. */
+function convNode(g: Graph, inputs: Value[], attributes: ConvAttributes, dims: readonly number[]): Value {
+  const { kernel_shape: kernel, pads, strides } = attributes;
+  const asLarge = kernel.every((length, a) => inputs[0].dims[2 + a] === length && pads[a] === 0);
+  if (!asLarge || pads.every((pad) => pad === 0) || g.has('Conv of an image as large as its kernel, padded at its end'))
+    return g.node('Conv', inputs, attributes, dims);
+  const before = { ...attributes, pads: pads.with(0, strides[0]) };
+  const longer = g.node('Conv', inputs, before, dims.with(2, dims[2] + 1));
+  const cut = [1, dims[2] + 1, 2].map((n) => g.int64s([n]));
+  return g.node('Slice', [longer, ...cut], {}, dims);
 }
 
 /**
@@ -34,7 +59,11 @@ export function convolve(g: Graph, x: Value, kernel: Value, bias: Value | undefi
  * which onnxruntime runs faster than `ConvTranspose`.
  */
 export function inputGradient(g: Graph, dy: Value, kernel: Value, c: ConvGeometry): Value {
-  if (c.strides.some((stride) => stride > 1)) return stridedInputGradient(g, dy, kernel, c);
+  if (c.strides.some((stride) => stride > 1)) {
+    if (c.groups === 1 || g.has('ConvTranspose with groups')) return stridedInputGradient(g, dy, kernel, c);
+    const output = c.output.map((length, a) => length * c.strides[a]);
+    return inputGradient(g, interleaved(g, [dy], c.output, c.strides), kernel, { ...c, output, strides: ones(output) });
+  }
   const begin = c.kernel.map((length, a) => length - 1 - c.padBegin[a]);
   const end = c.kernel.map((length, a) => c.input[a] - c.output[a] + length - 1 - begin[a]);
   const pads = [...begin, ...end];
@@ -48,7 +77,7 @@ export function inputGradient(g: Graph, dy: Value, kernel: Value, c: ConvGeometr
     strides: ones(c.kernel),
   };
   const inputs = [crops ? padSpace(g, dy, begin, end) : dy, turnedKernel(g, kernel, c)];
-  return g.node('Conv', inputs, attributes, [c.batch, c.inChannels, ...c.input]);
+  return convNode(g, inputs, attributes, [c.batch, c.inChannels, ...c.input]);
 }
 
 /** ConvTranspose's weights are [in, out / groups, …] of its own direction: exactly those of the forward kernel. */

@@ -4,7 +4,7 @@
  */
 import type { Graph, Value } from '../graph.js';
 import { point, where } from './elementwise.js';
-import { negated, padSpace, pixelsMet, positions, type Windows } from './windows.js';
+import { interleaved, negated, padSpace, pixelsMet, positions, type Windows } from './windows.js';
 
 /** Where each position in the window holds the maximum, bool [N, C, …output]. */
 function hits(g: Graph, image: Value, pooled: Value, p: Windows): Value[] {
@@ -61,31 +61,6 @@ function spread(g: Graph, shares: readonly Value[], p: Windows): Value {
   const whole = interleaved(g, grids, lengths, p.strides);
   const ends = p.input.map((length, a) => length + p.padBegin[a] - lengths[a] * p.strides[a]);
   return padSpace(g, whole, negated(p.padBegin), ends);
-}
-
-/** Images [N, C, …lengths] as one whose pixels along each axis come from one after another; an absent one is all 0. */
-function interleaved(
-  g: Graph,
-  grids: readonly (Value | undefined)[],
-  lengths: readonly number[],
-  strides: readonly number[],
-): Value {
-  const some = grids.find((grid) => grid)!;
-  if (grids.length === 1) return some;
-  const [n, channels, first, ...rest] = some.dims;
-  const parts = grids.map((grid) => grid ?? point(g, 'Mul', [some, g.scalar(0)]));
-  const stacked = g.node('Concat', parts, { axis: 2 }, [n, channels, grids.length * first, ...rest]);
-  const split = [n * channels, ...strides, ...lengths];
-  const apart = g.node('Reshape', [stacked, g.int64s(split)], {}, split);
-  const perm = [0, ...strides.flatMap((_, a) => [1 + strides.length + a, 1 + a])];
-  const turned = g.node(
-    'Transpose',
-    [apart],
-    { perm },
-    perm.map((axis) => split[axis]),
-  );
-  const dims = [n, channels, ...lengths.map((length, a) => length * strides[a])];
-  return g.node('Reshape', [turned, g.int64s(dims)], {}, dims);
 }
 
 /** Positions in the image [height, width] of the maxima, the first of equal ones: int32 [N, C, …output]. */

@@ -20,6 +20,16 @@ function step(
 ): Value {
   const axes = begin.map((_, axis) => axis).filter((axis) => strides[axis] !== 1 || size[axis] !== x.shape[axis]);
   if (axes.length === 0) return x;
+  const within = axes.filter((axis) => strides[axis] < 0 && (begin[axis] < x.shape[axis] - 1 || strides[axis] < -1));
+  if (within.length > 0 && !g.has('Slice backwards from within')) {
+    const forward = begin.map((from, axis) => (strides[axis] < 0 ? from + (size[axis] - 1) * strides[axis] : from));
+    const picked = step(g, x, forward, strides.map(Math.abs), size);
+    return turned(
+      g,
+      picked,
+      axes.filter((axis) => strides[axis] < 0),
+    );
+  }
   const ends = axes.map((axis) => {
     const end = begin[axis] + size[axis] * strides[axis];
     return end < 0 ? FAR : end;

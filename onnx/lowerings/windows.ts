@@ -79,6 +79,35 @@ export function turnedAround(g: Graph, x: Value): Value {
   return g.node('Slice', [x, back, far, g.int64s(axes), back], {}, x.dims);
 }
 
+/**
+ * Images [N, C, …lengths] as one, whose pixels along each axis come from one after another.
+ * @param grids  one for each position within `strides`, the last axis fastest; all 0 where absent, the first is not
+ */
+export function interleaved(
+  g: Graph,
+  grids: readonly (Value | undefined)[],
+  lengths: readonly number[],
+  strides: readonly number[],
+): Value {
+  const [some] = grids as [Value];
+  const count = strides.reduce((product, stride) => product * stride, 1);
+  if (count === 1) return some;
+  const [n, channels, first, ...rest] = some.dims;
+  const parts = Array.from({ length: count }, (_, i) => grids[i] ?? g.node('Mul', [some, g.scalar(0)], {}, some.dims));
+  const stacked = g.node('Concat', parts, { axis: 2 }, [n, channels, count * first, ...rest]);
+  const split = [n * channels, ...strides, ...lengths];
+  const apart = g.node('Reshape', [stacked, g.int64s(split)], {}, split);
+  const perm = [0, ...strides.flatMap((_, a) => [1 + strides.length + a, 1 + a])];
+  const turned = g.node(
+    'Transpose',
+    [apart],
+    { perm },
+    perm.map((axis) => split[axis]),
+  );
+  const dims = [n, channels, ...lengths.map((length, a) => length * strides[a])];
+  return g.node('Reshape', [turned, g.int64s(dims)], {}, dims);
+}
+
 /** Every index into `shape`, the last axis fastest. */
 export function positions(shape: readonly number[]): number[][] {
   return shape.reduce<number[][]>(

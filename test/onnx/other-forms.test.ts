@@ -6,5 +6,6 @@ Object.assign(LACKS, { cpu: everything });
 
 await import('./lowerings.test.js');
 await import('./lowerings-space.test.js');
+await import('./lowerings-moving.test.js');
 await import('./lowerings-reduction.test.js');
 await import('./lowerings-unary.test.js');

@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import type { ElementType } from '../graph.js';
 import type { TensorData } from '../layout.js';
 import { Tensor } from '../onnxruntime.js';
+import { keepsMemory } from './keep-memory.js';
 import { type Provider, providerNamed } from './provider.js';
 
 interface NativeSession {
@@ -71,6 +72,8 @@ export class NativeGraph {
       intraOpNumThreads: threads,
       graphOptimizationLevel: 'all',
       enableCpuMemArena: keepArena,
+      // One block for a whole step leaves a hole for no other, and small blocks would split it for good.
+      enableMemPattern: keepArena || !keepsMemory(),
       logSeverityLevel: 3,
       ...(profilePrefix && { enableProfiling: true, profileFilePrefix: profilePrefix }),
     });

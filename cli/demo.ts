@@ -16,6 +16,7 @@ import { exitCodeOf, onStopSignal } from '../base/process/stop-signals.js';
 import { type Progress, showProgress } from '../base/progress.js';
 import { foreignFile, refuseForeign } from '../base/replaceable.js';
 import { exportRun } from '../export/from-run.js';
+import { keepMemory } from '../onnx/backend/keep-memory.js';
 import { checkModelPlace } from '../onnx/file/onnx-model.js';
 import { formatPredictions } from '../serve/format-predictions.js';
 import type { Prediction } from '../serve/served-model.js';
@@ -63,6 +64,7 @@ export function demoCommand(): Command {
     )
     .action(async ({ out, exit }: DemoFlags) => {
       await checkDemoFolder(out);
+      keepMemory();
       const progress = showProgress();
       if (!(await trainRun(out, progress))) return;
       const file = await exportFile(out, progress);

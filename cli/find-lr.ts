@@ -4,11 +4,11 @@ import { writeFileAtomically } from '../base/atomic-file.js';
 import { UsageError } from '../base/errors.js';
 import { showProgress } from '../base/progress.js';
 import { checkReplaceable, isMarked, MARKUP_MARK } from '../base/replaceable.js';
+import { keepMemory } from '../onnx/backend/keep-memory.js';
 import { type FindRateRequest, type FoundRate, findRate } from '../train/measure/find-rate.js';
 import { linePlot } from '../train/plot/line-plot.js';
 import type { Settings } from '../train/settings/config.js';
 import { positiveInteger, positiveNumber } from './flag-types.js';
-import { useLargePages } from './large-pages.js';
 import { networkOptions, newRunRequest, updateOptions } from './training-flags.js';
 
 type FindRateFlags = Omit<FindRateRequest, 'settings'> & Partial<Settings> & { plot?: string; json: boolean };
@@ -34,9 +34,8 @@ async function runFindRate(flags: FindRateFlags): Promise<void> {
   if (minRate >= maxRate) throw new UsageError(`--min-rate ${minRate} must be below --max-rate ${maxRate}`);
   if (steps < 20) throw new UsageError(`--steps ${steps}: expected at least 20, because fewer losses tell nothing`);
   if (flags.plot !== undefined) await checkReplaceable(flags.plot, 'a plot of "alexnet find-lr"', isMarked);
-  const advice = useLargePages();
+  keepMemory();
   const progress = showProgress();
-  if (advice) progress.note(advice);
   try {
     const found = await findRate({ ...newRunRequest(flags), backend, minRate, maxRate, steps }, progress);
     progress.stop();

@@ -5,12 +5,12 @@ import { listenForInterrupt } from '../base/process/interrupt.js';
 import { exitCodeOf } from '../base/process/stop-signals.js';
 import { showProgress } from '../base/progress.js';
 import { EDIT_HELP } from '../model/variant.js';
+import { keepMemory } from '../onnx/backend/keep-memory.js';
 import { BACKENDS, type BackendName } from '../onnx/backend/select-backend.js';
 import { DATA_HELP } from '../train/data/open-dataset.js';
 import { EXPERIMENTS } from '../train/reproduce/experiments.js';
 import { findExperiment, runExperiment } from '../train/reproduce/run-experiment.js';
 import { positiveInteger, wholeNumber } from './flag-types.js';
-import { useLargePages } from './large-pages.js';
 
 interface ReproduceFlags {
   data?: string;
@@ -44,9 +44,8 @@ async function reproduce(name: string, flags: ReproduceFlags): Promise<void> {
   findExperiment(name);
   const { data, budget, epochs, seed, model, backend, json, out = `runs/${name}` } = flags;
   if (data === undefined) throw new UsageError('--data DATA is missing; the paper used CIFAR-10: cifar10:DIR');
-  const advice = useLargePages();
+  keepMemory();
   const progress = showProgress();
-  if (advice) progress.note(advice);
   const interrupt = listenForInterrupt((signal) => progress.note(`${signal}: saving; a second signal stops at once`));
   try {
     const request = { name, data, model, seed, epochs, budgetSeconds: budget };

@@ -6,6 +6,7 @@ import { percent } from '../base/format.js';
 import { listenForInterrupt } from '../base/process/interrupt.js';
 import { exitCodeOf } from '../base/process/stop-signals.js';
 import { showProgress, silentProgress } from '../base/progress.js';
+import { keepMemory } from '../onnx/backend/keep-memory.js';
 import { ALONE, type Communicator } from '../train/distributed/communicator.js';
 import { networkSpeed } from '../train/distributed/cost-model.js';
 import type { GradientType } from '../train/distributed/gradient-sum.js';
@@ -16,7 +17,6 @@ import { lossOfGuessing } from '../train/start/few-images.js';
 import { startTraining, type Trained, type TrainRequest } from '../train/start/start.js';
 import { describeDryRun, dryRunJson } from './describe-dry-run.js';
 import { nonNegativeNumber, positiveInteger, positiveNumber, risingIntegers } from './flag-types.js';
-import { useLargePages } from './large-pages.js';
 import { networkOptions, newRunRequest, recipeDefault, updateOptions } from './training-flags.js';
 
 const NETWORK = '10Gb';
@@ -95,10 +95,10 @@ async function runTrain(flags: TrainFlags): Promise<void> {
   if (flags.out === undefined) throw new UsageError('--out RUN is missing: the folder of the run');
   if (flags.ranks ?? flags.network) throw new UsageError('--ranks and --network belong to --dry-run');
   if (flags.compressGradients && !flags.distributed) throw new UsageError('--compress-gradients needs --distributed');
-  const advice = useLargePages();
+  keepMemory();
   const group = flags.distributed ? joinLaunched() : ALONE;
   try {
-    await trainInGroup(flags as TrainFlags & { out: string }, group, advice);
+    await trainInGroup(flags as TrainFlags & { out: string }, group);
     group.finalize();
   } catch (error) {
     endJob(group, error);
@@ -107,14 +107,9 @@ async function runTrain(flags: TrainFlags): Promise<void> {
 }
 
 /** As one of the processes of a job; the first alone talks to people. */
-async function trainInGroup(
-  flags: TrainFlags & { out: string },
-  group: Communicator,
-  advice: string | undefined,
-): Promise<void> {
+async function trainInGroup(flags: TrainFlags & { out: string }, group: Communicator): Promise<void> {
   const talks = group.rank === 0;
   const progress = talks ? showProgress() : silentProgress;
-  if (advice) progress.note(advice);
   if (flags.distributed) progress.note(await describeJob(group));
   const onFirst = (signal: string) => progress.note(`${signal}: saving after this step; a second signal stops at once`);
   // An exit would wait for the thread that is inside MPI.
@@ -143,9 +138,8 @@ async function runDry(flags: TrainFlags): Promise<void> {
     throw new UsageError(
       'with --ranks, --dry-run estimates the rest from one process; leave --distributed and mpirun out',
     );
-  const advice = useLargePages();
+  keepMemory();
   const progress = showProgress();
-  if (advice) progress.note(advice);
   try {
     const { backend, ranks = 1 } = flags;
     const network = networkSpeed(flags.network ?? NETWORK);

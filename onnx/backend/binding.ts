@@ -7,6 +7,7 @@ import type { ElementType } from '../graph.js';
 import type { TensorData } from '../layout.js';
 import { Tensor } from '../onnxruntime.js';
 import { withDevice } from './device-lost.js';
+import { keepsMemory } from './keep-memory.js';
 import { type Provider, providerNamed } from './provider.js';
 
 /** Inputs by name, in the host's memory or on the device. */
@@ -78,6 +79,8 @@ export class NativeGraph {
       intraOpNumThreads: threads,
       graphOptimizationLevel: 'all',
       enableCpuMemArena: keepArena,
+      // One block for a whole step leaves a hole for no other, and small blocks would split it for good.
+      enableMemPattern: keepArena || !keepsMemory(),
       logSeverityLevel: 3,
       ...(deviceOutputs.length > 0 && {
         preferredOutputLocation: Object.fromEntries(deviceOutputs.map((name) => [name, 'gpu-buffer'])),

@@ -3,4 +3,5 @@
  */
 
 export { checkProvider } from './check-provider.js';
+export { keepMemory } from './keep-memory.js';
 export { BACKEND_NAME, type KernelCounts, kernelCounts } from './register.js';

@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { describe, it } from 'node:test';
+import { glibcVersion } from '../../base/process/glibc-version.js';
+
+/** A program of 0.7 GB, several times over; prints what `keepMemory` returned and the page faults of the last runs. */
+const program = (keep: boolean) => `
+  import * as tf from '@tensorflow/tfjs-core';
+  import { keepMemory } from 'alexnet/backend';
+  const kept = ${keep ? 'keepMemory()' : 'false'};
+  await tf.setBackend('onnxruntime');
+  const x = tf.ones([2 ** 22]);
+  const run = () => tf.tidy(() => {
+    const parts = Array.from({ length: 20 }, (_, i) => tf.square(tf.add(x, i)));
+    tf.sum(tf.addN(parts)).dataSync();
+  });
+  for (let i = 0; i < 2; i++) run();
+  const before = process.resourceUsage().minorPageFault;
+  for (let i = 0; i < 2; i++) run();
+  console.log(JSON.stringify({ kept, faults: process.resourceUsage().minorPageFault - before }));`;
+
+function measured(keep: boolean): { kept: boolean; faults: number } {
+  const printed = execFileSync(process.execPath, ['--input-type=module', '--eval', program(keep)], {
+    encoding: 'utf8',
+  });
+  return JSON.parse(printed);
+}
+
+describe('memory of large programs', { skip: glibcVersion() === undefined && 'glibc alone keeps memory' }, () => {
+  it('stays with a process that called keepMemory, and otherwise goes back to the kernel after each run', () => {
+    const { faults } = measured(false);
+    const keeping = measured(true);
+    assert.equal(keeping.kept, true);
+    assert.ok(faults > 20_000, `${faults} page faults without it`);
+    assert.ok(keeping.faults < faults / 20, `${keeping.faults} page faults with it, ${faults} without`);
+  });
+});

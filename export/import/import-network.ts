@@ -1,20 +1,17 @@
 /** From a file of weights to one of our networks as a TensorFlow.js model. */
-import { extname } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { UserError } from '../../base/errors.js';
 import { buildNetwork } from '../../model/network.js';
 import type { LrnChoice, NetworkSpec } from '../../model/spec.js';
-import { openSafetensors } from '../../onnx/file/safetensors.js';
 import { chooseLrn, type LrnFlags } from './choose-lrn.js';
 import { graphDifferences, inputWarnings } from './compare-graph.js';
 import { type Compared, compareOutputs } from './compare-outputs.js';
 import { classesOf, type FittedWeights, fitWeights } from './fit-weights.js';
 import { type InputFlags, type Normalisation, normalisationOf, type Rgb } from './normalisation.js';
-import { openOnnxSource } from './onnx-weights.js';
+import { openSource } from './open-source.js';
 import { readLabels } from './read-labels.js';
 import type { OwnRecord, Source } from './source.js';
-import { sourceOfStateDict } from './state-dict.js';
 
 export interface ImportOptions extends InputFlags, LrnFlags {
   /** File of labels. */
@@ -50,7 +47,7 @@ export async function importNetwork(
   spec: NetworkSpec,
   options: ImportOptions = {},
 ): Promise<ImportedNetwork> {
-  const source = await openSource(file, spec);
+  const source = (await openSource(file))(spec);
   const { own } = source;
   const classes = classesOf(source, spec);
   const { lrn, warning } = chooseLrn(source, spec, options);
@@ -73,22 +70,6 @@ export async function importNetwork(
   } catch (error) {
     model.dispose();
     throw error;
-  }
-}
-
-async function openSource(file: string, spec: NetworkSpec): Promise<Source> {
-  switch (extname(file).toLowerCase()) {
-    case '.onnx':
-      return openOnnxSource(file);
-    case '.safetensors': {
-      const local = spec.rows.filter(({ type }) => type === 'local').map(({ name }) => name);
-      if (local.length === 0) return sourceOfStateDict(file, await openSafetensors(file), spec.rows);
-      throw new UserError(
-        `${file}: ${spec.name} has layers that PyTorch lacks (${local.join(', ')}); import it from an .onnx file of "alexnet export"`,
-      );
-    }
-    default:
-      throw new UserError(`${file}: expected a file name that ends in .onnx or .safetensors`);
   }
 }
 

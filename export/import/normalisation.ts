@@ -30,10 +30,13 @@ export interface InputFlags {
   std?: Rgb;
 }
 
-export function normalisationOf({ own, graph }: Source, spec: NetworkSpec, flags: InputFlags): Normalisation {
-  const byFile = CAFFE2.includes((graph?.producer ?? '').toLowerCase()) ? 'bgr' : 'rgb';
+export function normalisationOf(source: Source, spec: NetworkSpec, flags: InputFlags): Normalisation {
+  const { own, graph, habits, meanRgb } = source;
+  const isCaffe = habits === 'caffe' || CAFFE2.includes((graph?.producer ?? '').toLowerCase());
+  const byFile = isCaffe ? 'bgr' : 'rgb';
   const channelOrder = flags.channels ?? (own ? 'rgb' : byFile);
   if (own) return { channelOrder, mean: flags.mean ?? own.meanRgb ?? [0, 0, 0], std: flags.std ?? NO_STD };
+  if (meanRgb) return { channelOrder, mean: flags.mean ?? meanRgb, std: flags.std ?? NO_STD };
   if (spec.name === 'alexnet-torchvision') {
     return { channelOrder, mean: flags.mean ?? TORCHVISION_MEAN, std: flags.std ?? TORCHVISION_STD };
   }

@@ -70,9 +70,17 @@ function poolDifferences(pools: PoolGeometry[], rows: ConcreteRow[], model: stri
   });
 }
 
-function orderDifferences(order: LayerKind[], rows: ConcreteRow[], model: string): string[] {
+function kindsOf(rows: readonly Pick<ConcreteRow, 'type'>[]): string[] {
   const kinds: readonly string[] = ['conv', 'local', 'fc', 'lrn', 'maxpool', 'avgpool'] satisfies LayerKind[];
-  const ours = rows.map(({ type }) => type).filter((type) => kinds.includes(type));
+  return rows.map(({ type }) => type).filter((type) => kinds.includes(type));
+}
+
+/** Whether a network has these layers in this order. */
+export const hasOrder = (order: readonly LayerKind[], { rows }: NetworkSpec): boolean =>
+  order.join() === kindsOf(rows).join();
+
+function orderDifferences(order: LayerKind[], rows: ConcreteRow[], model: string): string[] {
+  const ours = kindsOf(rows);
   if (order.join() === ours.join()) return [];
   return [`order of layers: the file has ${order.join(' ')}; ${model} has ${ours.join(' ')}`];
 }

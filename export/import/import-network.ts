@@ -8,12 +8,16 @@ import { chooseLrn, type LrnFlags } from './choose-lrn.js';
 import { graphDifferences, inputWarnings } from './compare-graph.js';
 import { type Compared, compareOutputs } from './compare-outputs.js';
 import { classesOf, type FittedWeights, fitWeights } from './fit-weights.js';
-import { type InputFlags, type Normalisation, normalisationOf, type Rgb } from './normalisation.js';
+import { guessNetwork } from './guess-network.js';
+import { type MeanImage, readMeanFile } from './mean-file.js';
+import { channelOrderOf, type InputFlags, type Normalisation, normalisationOf, type Rgb } from './normalisation.js';
 import { openSource } from './open-source.js';
 import { readLabels } from './read-labels.js';
 import type { OwnRecord, Source } from './source.js';
 
-export interface ImportOptions extends InputFlags, LrnFlags {
+export interface ImportOptions extends Omit<InputFlags, 'mean'>, LrnFlags {
+  /** R, G, B in 0 … 255, or a file of the mean image. */
+  mean?: Rgb | string;
   /** File of labels. */
   labels?: string;
   /** As in `NetworkOptions`; for tests. */
@@ -21,6 +25,8 @@ export interface ImportOptions extends InputFlags, LrnFlags {
 }
 
 export interface ImportedNetwork {
+  /** The network that the weights are of. */
+  spec: NetworkSpec;
   /** The caller disposes it. */
   model: tfl.LayersModel;
   labels: string[];
@@ -38,35 +44,38 @@ export interface ImportedNetwork {
 }
 
 /**
- * @param file  `.onnx` or `.safetensors`
+ * @param network  undefined: the one whose layers the file has
  * @throws {UserError} when the file is damaged, does not fit the network, or computes something else; see the functions
  *   called
  */
 export async function importNetwork(
   file: string,
-  spec: NetworkSpec,
+  network: NetworkSpec | undefined,
   options: ImportOptions = {},
 ): Promise<ImportedNetwork> {
-  const source = (await openSource(file))(spec);
+  const opened = await openSource(file);
+  const guess = network ? { spec: network, source: opened(network) } : guessNetwork(file, opened, options.width);
+  const { spec, source } = guess;
   const { own } = source;
   const classes = classesOf(source, spec);
   const { lrn, warning } = chooseLrn(source, spec, options);
-  const network = { classes, width: options.width, lrn };
-  const normalisation = normalisationOf(source, spec, options);
-  const weights = await fitWeights(source, spec, network, normalisation);
+  const chosen = { classes, width: options.width, lrn };
+  const given = await givenMean(options.mean, channelOrderOf(source, { channels: options.channels }));
+  const normalisation = normalisationOf(source, spec, { ...options, mean: given?.colour });
+  const weights = await fitWeights(source, spec, chosen, normalisation);
   const labels = await labelsOf(source, classes, options.labels);
-  const mean = await meanImageOf(source, spec, normalisation.mean, options.mean);
-  const model = buildNetwork(spec, { ...network, seed: 0 });
+  const mean = await meanImageOf(source, spec, normalisation.mean, given);
+  const model = buildNetwork(spec, { ...chosen, seed: 0 });
   try {
     setWeights(model, weights);
-    const differences = graphDifferences(source, spec, network);
+    const differences = graphDifferences(source, spec, chosen);
     const compared = await compareOutputs(source, spec, { model, mean, normalisation, differences });
-    const guesses = [warning, normalisation.warning].filter((line) => line !== undefined);
+    const guesses = [guess.warning, warning, normalisation.warning].filter((line) => line !== undefined);
     const doubts = typeof compared === 'string' ? differences.map((line) => `${line}: predictions will differ`) : [];
     const warnings = [...doubts, ...inputWarnings(source, spec), ...guesses];
     const synsets = options.labels === undefined ? own?.synsets : undefined;
     const { channelOrder } = normalisation;
-    return { model, labels, synsets, mean, channelOrder, lrn, own, compared, warnings };
+    return { spec, model, labels, synsets, mean, channelOrder, lrn, own, compared, warnings };
   } catch (error) {
     model.dispose();
     throw error;
@@ -80,9 +89,20 @@ async function labelsOf({ file, own }: Source, classes: number, given: string | 
   throw new UserError(`${file}: expected ${classes} labels in its metadata, one per class, got ${own.labels.length}`);
 }
 
-/** The file's own per-pixel mean unless a colour is given; else one colour everywhere. */
-async function meanImageOf({ file, own }: Source, spec: NetworkSpec, colour: Rgb, given?: Rgb): Promise<Float32Array> {
+function givenMean(mean: Rgb | string | undefined, order: 'rgb' | 'bgr'): Promise<MeanImage | undefined> {
+  if (typeof mean === 'string') return readMeanFile(mean, order);
+  return Promise.resolve(mean && { colour: mean });
+}
+
+/** The mean image that is given, else the file's own; else one colour everywhere. */
+async function meanImageOf(
+  { file, own }: Source,
+  spec: NetworkSpec,
+  colour: Rgb,
+  given?: MeanImage,
+): Promise<Float32Array> {
   const { imagePx } = spec;
+  if (given?.pixels?.side === imagePx) return given.pixels.values;
   const stored = given ? undefined : own?.mean;
   if (!stored) return Float32Array.from({ length: imagePx ** 2 * 3 }, (_, index) => colour[index % 3]);
   const expected = [imagePx, imagePx, 3];

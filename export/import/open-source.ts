@@ -4,6 +4,7 @@ import { UserError } from '../../base/errors.js';
 import type { NetworkSpec } from '../../model/spec.js';
 import { openSafetensors } from '../../onnx/file/safetensors.js';
 import type { StoredTensor } from '../../onnx/file/stored-tensor.js';
+import { openCaffemodel } from './caffe/caffemodel.js';
 import { isNpy, openNpy, openNpz } from './numpy/numpy-file.js';
 import { openOnnxSource } from './onnx-weights.js';
 import { isLegacyForm, openLegacyForm, openZipForm, type TorchFile, torchFolder } from './pytorch/torch-file.js';
@@ -24,6 +25,10 @@ export async function openSource(file: string): Promise<OpenedFile> {
   switch (extname(file).toLowerCase()) {
     case '.onnx': {
       const source = await openOnnxSource(file);
+      return () => source;
+    }
+    case '.caffemodel': {
+      const source = await openCaffemodel(file);
       return () => source;
     }
     case '.safetensors':

@@ -83,6 +83,10 @@ export interface Source {
   lrns?: SourceLrn[];
   /** Mean that was subtracted, R, G, B in 0 … 255, if the file says it. */
   meanRgb?: [number, number, number];
+  /** What the difference was divided by, R, G, B, if the file says it. */
+  std?: [number, number, number];
+  /** File of the mean, if the file names one. */
+  meanFile?: string;
   /** Undefined if the file holds weights only. */
   graph?: {
     /** Program that wrote the file. */

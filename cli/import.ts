@@ -1,17 +1,21 @@
 /** The command `alexnet import`: weights from elsewhere as a run's folder. */
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { type Progress, showProgress, silentProgress } from '../base/progress.js';
 import type { Compared } from '../export/import/compare-outputs.js';
+import { fetchWeights } from '../export/import/fetch-weights.js';
 import { type ImportOptions, importNetwork } from '../export/import/import-network.js';
 import { isMeanFile } from '../export/import/mean-file.js';
 import type { Rgb } from '../export/import/normalisation.js';
 import { writeRun } from '../export/import/write-run.js';
 import { findNetwork, NETWORKS } from '../model/registry.js';
 import { selectBackend } from '../onnx/backend/select-backend.js';
+import type { RemoteOptions } from '../train/data/remote/options.js';
 import { checkFree } from '../train/run/run-folder.js';
 import { lockRun } from '../train/run/run-lock.js';
 
 /** What the user asked for. */
 export interface ImportRequest extends ImportOptions {
+  /** Path, URL or a name of `KNOWN_WEIGHTS`. */
   file: string;
   /** Default: the network whose layers the file has. */
   model?: string;
@@ -19,6 +23,8 @@ export interface ImportRequest extends ImportOptions {
   out: string;
   /** Replace the run in `out`. */
   force: boolean;
+  /** How a URL is fetched. */
+  remote?: Partial<RemoteOptions>;
 }
 
 export interface ImportReport {
@@ -41,18 +47,23 @@ export interface ImportReport {
 /**
  * @throws {UserError} when the file is damaged or does not fit; a run in `out` stays as it was
  */
-export async function importRun(request: ImportRequest): Promise<ImportReport> {
+export async function importRun(request: ImportRequest, progress = silentProgress): Promise<ImportReport> {
   if (request.model !== undefined) findNetwork(request.model);
   await checkFree(request.out, request.force);
   const unlock = await lockRun(request.out);
   try {
-    return await importInto(request);
+    return await importInto(request, progress);
   } finally {
     await unlock();
   }
 }
 
-async function importInto({ file, out, force: _, model, ...options }: ImportRequest): Promise<ImportReport> {
+async function importInto(
+  { out, force: _, remote, ...options }: ImportRequest,
+  progress: Progress,
+): Promise<ImportReport> {
+  const { path: file, model: known } = await fetchWeights(options.file, progress, remote);
+  const model = options.model ?? known;
   await selectBackend('onnxruntime');
   const imported = await importNetwork(file, model === undefined ? undefined : findNetwork(model), options);
   try {
@@ -133,7 +144,7 @@ export function importCommand(): Command {
     .addHelpText('after', DETAILS)
     .action(async (file: string, flags: Omit<ImportRequest, 'file'> & { json: boolean }) => {
       const { json, ...request } = flags;
-      const report = await importRun({ ...request, file });
+      const report = await importRun({ ...request, file }, showProgress());
       for (const warning of report.warnings) console.error(`warning: ${warning}`);
       console.log(json ? JSON.stringify(toJson(report)) : describe(report));
     });

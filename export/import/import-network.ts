@@ -4,11 +4,14 @@ import type * as tfl from '@tensorflow/tfjs-layers';
 import { UserError } from '../../base/errors.js';
 import { buildNetwork } from '../../model/network.js';
 import type { LrnChoice, NetworkSpec } from '../../model/spec.js';
+import { classLabels } from '../../train/data/layout/image-classes.js';
+import type { RunLabels } from '../../train/run/run-folder.js';
 import { chooseLrn, type LrnFlags } from './choose-lrn.js';
 import { graphDifferences, inputWarnings } from './compare-graph.js';
 import { type Compared, compareOutputs } from './compare-outputs.js';
 import { classesOf, type FittedWeights, fitWeights } from './fit-weights.js';
 import { guessNetwork } from './guess-network.js';
+import { IMAGENET_CLASSES } from './imagenet-classes.js';
 import { type MeanImage, readMeanFile } from './mean-file.js';
 import { channelOrderOf, type InputFlags, type Normalisation, normalisationOf, type Rgb } from './normalisation.js';
 import { openSource } from './open-source.js';
@@ -63,7 +66,7 @@ export async function importNetwork(
   const given = await givenMean(options.mean, channelOrderOf(source, { channels: options.channels }));
   const normalisation = normalisationOf(source, spec, { ...options, mean: given?.colour });
   const weights = await fitWeights(source, spec, chosen, normalisation);
-  const labels = await labelsOf(source, classes, options.labels);
+  const { labels, synsets } = await labelsOf(source, classes, options.labels);
   const mean = await meanImageOf(source, spec, normalisation.mean, given);
   const model = buildNetwork(spec, { ...chosen, seed: 0 });
   try {
@@ -73,7 +76,6 @@ export async function importNetwork(
     const guesses = [guess.warning, warning, normalisation.warning].filter((line) => line !== undefined);
     const doubts = typeof compared === 'string' ? differences.map((line) => `${line}: predictions will differ`) : [];
     const warnings = [...doubts, ...inputWarnings(source, spec), ...guesses];
-    const synsets = options.labels === undefined ? own?.synsets : undefined;
     const { channelOrder } = normalisation;
     return { spec, model, labels, synsets, mean, channelOrder, lrn, own, compared, warnings };
   } catch (error) {
@@ -82,11 +84,19 @@ export async function importNetwork(
   }
 }
 
-async function labelsOf({ file, own }: Source, classes: number, given: string | undefined): Promise<string[]> {
-  if (given !== undefined) return readLabels(given, classes);
-  if (!own) return Array.from({ length: classes }, (_, index) => `class ${index}`);
-  if (own.labels.length === classes) return own.labels;
-  throw new UserError(`${file}: expected ${classes} labels in its metadata, one per class, got ${own.labels.length}`);
+async function labelsOf({ file, own }: Source, classes: number, given: string | undefined): Promise<RunLabels> {
+  if (given !== undefined) return { labels: await readLabels(given, classes) };
+  if (!own) return publishedLabels(classes);
+  const { labels, synsets } = own;
+  if (labels.length === classes) return { labels, synsets };
+  throw new UserError(`${file}: expected ${classes} labels in its metadata, one per class, got ${labels.length}`);
+}
+
+/** A network of ImageNet's 1,000 classes has them in the published order; of others nothing is known. */
+function publishedLabels(classes: number): RunLabels {
+  const published = IMAGENET_CLASSES.trim().split('\n');
+  if (classes !== published.length) return { labels: Array.from({ length: classes }, (_, index) => `class ${index}`) };
+  return classLabels(published.map((line) => line.replace(' ', '_')));
 }
 
 function givenMean(mean: Rgb | string | undefined, order: 'rgb' | 'bgr'): Promise<MeanImage | undefined> {

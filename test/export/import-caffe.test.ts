@@ -250,3 +250,24 @@ it('damaged at any byte is imported or refused', async () => {
   }
   assert.ok(refusals > 10, `${refusals}`);
 });
+
+it('gives a network of 1000 classes those of ImageNet, with synsets, in the published order', async () => {
+  const file = join(folder, 'imagenet.caffemodel');
+  await writeFile(file, caffemodel(caffeNetwork('alexnet', width, 1000)));
+  const result = await importNetwork(file, undefined, { width });
+  imported.add(result);
+  const { labels, synsets } = result;
+  assert.deepEqual([labels.length, new Set(labels).size, new Set(synsets).size], [1000, 1000, 1000]);
+  assert.deepEqual(synsets, synsets!.toSorted());
+  for (const [index, synset, label] of [
+    [0, 'n01440764', 'tench, Tinca tinca'],
+    [134, 'n02012849', 'crane (n02012849)'],
+    [207, 'n02099601', 'golden retriever'],
+    [281, 'n02123045', 'tabby, tabby cat'],
+    [517, 'n03126707', 'crane (n03126707)'],
+    [651, 'n03761084', 'microwave, microwave oven'],
+    [999, 'n15075141', 'toilet tissue, toilet paper, bathroom tissue'],
+  ] as const) {
+    assert.deepEqual([synsets![index], labels[index]], [synset, label]);
+  }
+});

@@ -1,23 +1,30 @@
 /** The command `alexnet import`: weights from elsewhere as a run's folder. */
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { type Progress, showProgress, silentProgress } from '../base/progress.js';
 import type { Compared } from '../export/import/compare-outputs.js';
+import { fetchWeights } from '../export/import/fetch-weights.js';
 import { type ImportOptions, importNetwork } from '../export/import/import-network.js';
+import { isMeanFile } from '../export/import/mean-file.js';
 import type { Rgb } from '../export/import/normalisation.js';
 import { writeRun } from '../export/import/write-run.js';
 import { findNetwork, NETWORKS } from '../model/registry.js';
 import { selectBackend } from '../onnx/backend/select-backend.js';
+import type { RemoteOptions } from '../train/data/remote/options.js';
 import { checkFree } from '../train/run/run-folder.js';
 import { lockRun } from '../train/run/run-lock.js';
 
 /** What the user asked for. */
 export interface ImportRequest extends ImportOptions {
-  /** `.onnx` or `.safetensors`. */
+  /** Path, URL or a name of `KNOWN_WEIGHTS`. */
   file: string;
-  model: string;
+  /** Default: the network whose layers the file has. */
+  model?: string;
   /** The run's folder. */
   out: string;
   /** Replace the run in `out`. */
   force: boolean;
+  /** How a URL is fetched. */
+  remote?: Partial<RemoteOptions>;
 }
 
 export interface ImportReport {
@@ -40,26 +47,30 @@ export interface ImportReport {
 /**
  * @throws {UserError} when the file is damaged or does not fit; a run in `out` stays as it was
  */
-export async function importRun(request: ImportRequest): Promise<ImportReport> {
-  findNetwork(request.model);
+export async function importRun(request: ImportRequest, progress = silentProgress): Promise<ImportReport> {
+  if (request.model !== undefined) findNetwork(request.model);
   await checkFree(request.out, request.force);
   const unlock = await lockRun(request.out);
   try {
-    return await importInto(request);
+    return await importInto(request, progress);
   } finally {
     await unlock();
   }
 }
 
-async function importInto({ file, out, force: _, ...options }: ImportRequest): Promise<ImportReport> {
-  const spec = findNetwork(options.model);
+async function importInto(
+  { out, force: _, remote, ...options }: ImportRequest,
+  progress: Progress,
+): Promise<ImportReport> {
+  const { path: file, model: known } = await fetchWeights(options.file, progress, remote);
+  const model = options.model ?? known;
   await selectBackend('onnxruntime');
-  const imported = await importNetwork(file, spec, options);
+  const imported = await importNetwork(file, model === undefined ? undefined : findNetwork(model), options);
   try {
-    const run = await writeRun(out, file, spec, imported);
+    const run = await writeRun(out, file, imported);
     return {
       run: run.path,
-      model: spec.name,
+      model: imported.spec.name,
       file,
       classes: run.labels.length,
       parameters: imported.model.countParams(),
@@ -101,7 +112,10 @@ export function importCommand(): Command {
   return new Command('import')
     .description('Make a run from other weights: a file of "alexnet export", an ONNX Model Zoo AlexNet, torchvision.')
     .argument('<file>', 'weights: .onnx or .safetensors')
-    .requiredOption('--model <name>', `network for the weights: ${Object.keys(NETWORKS).join(', ')}`)
+    .option(
+      '--model <name>',
+      `network for the weights: ${Object.keys(NETWORKS).join(', ')} (default: the one whose layers the file has)`,
+    )
     .requiredOption('--out <run>', 'folder of the run to write')
     .option(
       '--labels <file>',
@@ -110,7 +124,11 @@ export function importCommand(): Command {
     .addOption(
       new Option('--channels <order>', 'order of channels that conv1 learnt (default: below)').choices(['rgb', 'bgr']),
     )
-    .option('--mean <r,g,b>', 'mean that was subtracted from pixels, R,G,B in 0 … 255 (default: below)', colour)
+    .option(
+      '--mean <r,g,b|file>',
+      'mean that was subtracted from pixels, R,G,B in 0 … 255, or a .binaryproto or .npy file of it (default: below)',
+      colourOrFile,
+    )
     .option('--std <r,g,b>', 'what the difference was divided by, R,G,B in 0 … 255 (default: below)', positiveColour)
     .addOption(
       new Option(
@@ -126,7 +144,7 @@ export function importCommand(): Command {
     .addHelpText('after', DETAILS)
     .action(async (file: string, flags: Omit<ImportRequest, 'file'> & { json: boolean }) => {
       const { json, ...request } = flags;
-      const report = await importRun({ ...request, file });
+      const report = await importRun({ ...request, file }, showProgress());
       for (const warning of report.warnings) console.error(`warning: ${warning}`);
       console.log(json ? JSON.stringify(toJson(report)) : describeImport(report));
     });
@@ -136,6 +154,10 @@ function colour(text: string): Rgb {
   const values = text.split(',').map((word) => (word.trim() === '' ? Number.NaN : Number(word)));
   if (values.length === 3 && values.every(Number.isFinite)) return values as Rgb;
   throw new InvalidArgumentError(`Expected three numbers R,G,B such as 123.7,116.3,103.5, got "${text}".`);
+}
+
+function colourOrFile(text: string): Rgb | string {
+  return isMeanFile(text) ? text : colour(text);
 }
 
 function number(text: string): number {

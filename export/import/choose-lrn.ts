@@ -30,7 +30,7 @@ export const near = (a: number, b: number) => Math.abs(a - b) <= 1e-5 * Math.max
  * @throws {UsageError} if a flag has nothing to act on
  */
 export function chooseLrn(
-  { file, graph }: Source,
+  { file, lrns, habits }: Source,
   spec: NetworkSpec,
   flags: LrnFlags,
 ): { lrn?: LrnChoice; warning?: string } {
@@ -41,17 +41,21 @@ export function chooseLrn(
     if (isTold) throw new UsageError(`${spec.name} has no response normalisation; leave ${LRN_FLAGS} out`);
     return {};
   }
-  const stored = graph?.lrns.length === rows.length ? graph.lrns : undefined;
-  const wanted = rows.map((row, i) => constantsOf(stored?.[i] ?? usual(row), flags, `${file}: ${row.name}`));
+  const stored = lrns?.length === rows.length ? lrns : undefined;
+  const assumed = rows.map((row) => (habits === 'caffe' ? CAFFE_LRN : usual(row)));
+  const wanted = rows.map((row, i) => constantsOf(stored?.[i] ?? assumed[i], flags, `${file}: ${row.name}`));
   const lrn = shortest(rows, wanted);
   if (stored || isTold) return { lrn };
-  const { size, bias, alpha, beta } = usual(rows[0]);
+  const { size, bias, alpha, beta } = assumed[0];
   const warning =
     `response normalisation (${rows.map(({ name }) => name).join(', ')}): the file does not say its constants; taken are k ${bias}, ` +
     `alpha ${alpha} divided by the window of ${size}, beta ${beta}, as in PyTorch's LocalResponseNorm(${size}, ${alpha}, ${beta}, ${bias}); ` +
     `if it was trained with others, give them with ${LRN_FLAGS}`;
   return { lrn, warning };
 }
+
+/** Of BVLC/caffe's models/bvlc_alexnet and bvlc_reference_caffenet. */
+const CAFFE_LRN: SourceLrn = { size: 5, bias: 1, alpha: 1e-4, beta: 0.75 };
 
 /** As other programs write the network's constants. */
 function usual({ depthRadius, bias, alpha, beta }: LrnRow): SourceLrn {

@@ -3,19 +3,20 @@
  * predictions differ.
  */
 import { type ConcreteRow, concreteRows, type NetworkOptions } from '../../model/geometry.js';
-import type { NetworkSpec } from '../../model/spec.js';
+import type { NetworkSpec, PoolRow } from '../../model/spec.js';
 import { near } from './choose-lrn.js';
-import type { LayerKind, Source, SourceLrn } from './source.js';
+import type { LayerKind, PoolGeometry, Source, SourceLrn } from './source.js';
 
 /** What may make predictions differ, one line each, for people; none if the file holds weights only. */
 export function graphDifferences(source: Source, spec: NetworkSpec, options: NetworkOptions): string[] {
-  const { graph, own } = source;
+  const { graph, own, lrns = [] } = source;
   if (!graph) return [];
   const rows = concreteRows(spec, options);
   const sameNetwork = own?.model === spec.name;
   return [
-    ...lrnDifferences(graph.lrns, rows, spec.name),
+    ...lrnDifferences(lrns, rows, spec.name),
     ...convDifferences(source, rows, spec.name),
+    ...(graph.pools ? poolDifferences(graph.pools, rows, spec.name) : []),
     ...(sameNetwork ? [] : orderDifferences(graph.order, rows, spec.name)),
   ];
 }
@@ -58,9 +59,28 @@ function convDifferences({ layers }: Source, rows: ConcreteRow[], model: string)
   });
 }
 
-function orderDifferences(order: LayerKind[], rows: ConcreteRow[], model: string): string[] {
+function poolDifferences(pools: PoolGeometry[], rows: ConcreteRow[], model: string): string[] {
+  const ours = rows.filter((row) => row.type === 'maxpool' || row.type === 'avgpool');
+  const text = ({ size, stride, pad }: PoolGeometry) => `window ${size}, stride ${stride}, pad ${pad}`;
+  return ours.flatMap((row, index) => {
+    const { name, size, stride, pad } = row as PoolRow;
+    if (pad === 'same' || !pools[index]) return []; // the order of layers tells
+    const [file, here] = [text(pools[index]), text({ size, stride, pad: 0 })];
+    return file === here ? [] : [`${name}: the file has ${file}; ${model} has ${here}`];
+  });
+}
+
+function kindsOf(rows: readonly Pick<ConcreteRow, 'type'>[]): string[] {
   const kinds: readonly string[] = ['conv', 'local', 'fc', 'lrn', 'maxpool', 'avgpool'] satisfies LayerKind[];
-  const ours = rows.map(({ type }) => type).filter((type) => kinds.includes(type));
+  return rows.map(({ type }) => type).filter((type) => kinds.includes(type));
+}
+
+/** Whether a network has these layers in this order. */
+export const hasOrder = (order: readonly LayerKind[], { rows }: NetworkSpec): boolean =>
+  order.join() === kindsOf(rows).join();
+
+function orderDifferences(order: LayerKind[], rows: ConcreteRow[], model: string): string[] {
+  const ours = kindsOf(rows);
   if (order.join() === ours.join()) return [];
   return [`order of layers: the file has ${order.join(' ')}; ${model} has ${ours.join(' ')}`];
 }

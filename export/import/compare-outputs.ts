@@ -45,6 +45,7 @@ export async function compareOutputs(
 ): Promise<Compared | string> {
   const { file, graph, layers } = source;
   if (!graph) return 'the file holds weights and no graph that could be run';
+  if (graph.notRun) return graph.notRun;
   if (!graph.fed || layers.some(({ value }) => value === undefined)) return 'the graph does not say where crops go in';
   const { crops, fed } = cropsOf(spec, imported);
   // Locally connected layers give their values in other orders; the next layer shows them.

@@ -103,10 +103,23 @@ function fits(expected: ExpectedLayer | undefined, got: SourceLayer | undefined)
   );
 }
 
+function fitsAll({ layers, unused }: Pick<Source, 'layers' | 'unused'>, expected: readonly ExpectedLayer[]): boolean {
+  return (
+    unused.length === 0 &&
+    expected.length === layers.length &&
+    expected.every((layer, index) => fits(layer, layers[index]))
+  );
+}
+
+/** Whether every layer has the shape that the network expects. */
+export function fitsNetwork(source: Source, spec: NetworkSpec, options: NetworkOptions): boolean {
+  return fitsAll(source, expectedLayers(spec, options));
+}
+
 function checkFit({ file, layers, unused }: Source, spec: NetworkSpec, expected: ExpectedLayer[]): void {
   const count = Math.max(expected.length, layers.length);
   const pairs = Array.from({ length: count }, (_, index) => [expected[index], layers[index]] as const);
-  if (unused.length === 0 && pairs.every(([layer, got]) => fits(layer, got))) return;
+  if (fitsAll({ layers, unused }, expected)) return;
   const lines = pairs.map(([layer, got]) => [
     layer ? `${layer.name}: ${describeWeights(layer.kind, layer.kernel, layer.bias)}` : 'no more layers',
     got ? describeGot(got) : 'nothing',

@@ -23,6 +23,9 @@ const NO_STD: Rgb = [1, 1, 1];
 
 const CAFFE2 = ['caffe2', 'onnx-caffe2'];
 
+/** Name of that file. */
+const CAFFE_MEAN_FILE = /(^|[\\/])imagenet_mean\.binaryproto$/;
+
 /** What a person said; the rest follows from the file. */
 export interface InputFlags {
   channels?: 'rgb' | 'bgr';
@@ -30,16 +33,32 @@ export interface InputFlags {
   std?: Rgb;
 }
 
-export function normalisationOf({ own, graph }: Source, spec: NetworkSpec, flags: InputFlags): Normalisation {
-  const byFile = CAFFE2.includes((graph?.producer ?? '').toLowerCase()) ? 'bgr' : 'rgb';
-  const channelOrder = flags.channels ?? (own ? 'rgb' : byFile);
-  if (own) return { channelOrder, mean: flags.mean ?? own.meanRgb ?? [0, 0, 0], std: flags.std ?? NO_STD };
-  if (spec.name === 'alexnet-torchvision') {
-    return { channelOrder, mean: flags.mean ?? TORCHVISION_MEAN, std: flags.std ?? TORCHVISION_STD };
-  }
-  const std = flags.std ?? NO_STD;
-  if (flags.mean) return { channelOrder, mean: flags.mean, std };
-  if (channelOrder === 'bgr') return { channelOrder, mean: CAFFE_MEAN, std };
-  const warning = `the file does not say which mean was subtracted; taken is ImageNet's, ${TORCHVISION_MEAN.map((v) => v.toFixed(1))}; give --mean R,G,B (0,0,0 for none)`;
-  return { channelOrder, mean: TORCHVISION_MEAN, std, warning };
+/** Order of the channels that conv1 learnt. */
+export function channelOrderOf({ own, graph, habits }: Source, { channels }: InputFlags): 'rgb' | 'bgr' {
+  const isCaffe = habits === 'caffe' || CAFFE2.includes((graph?.producer ?? '').toLowerCase());
+  return channels ?? (isCaffe && !own ? 'bgr' : 'rgb');
+}
+
+export function normalisationOf(source: Source, spec: NetworkSpec, flags: InputFlags): Normalisation {
+  const { own } = source;
+  const channelOrder = channelOrderOf(source, flags);
+  const isTorchvision = spec.name === 'alexnet-torchvision' && source.habits === undefined;
+  const std = flags.std ?? source.std ?? (isTorchvision && !own ? TORCHVISION_STD : NO_STD);
+  const stated = flags.mean ?? (own ? (own.meanRgb ?? ([0, 0, 0] as Rgb)) : source.meanRgb);
+  if (stated) return { channelOrder, mean: stated, std };
+  if (isTorchvision) return { channelOrder, mean: TORCHVISION_MEAN, std };
+  const [mean, whose] =
+    channelOrder === 'bgr' ? [CAFFE_MEAN, "Caffe's for ImageNet"] : [TORCHVISION_MEAN, "ImageNet's"];
+  const warning = guessOf(source, channelOrder, whose, mean);
+  return { channelOrder, mean, std, ...(warning ? { warning } : {}) };
+}
+
+/** What a person should check; nothing if the file's own program would take the same. */
+function guessOf({ graph, habits, meanFile }: Source, order: string, whose: string, mean: Rgb): string | undefined {
+  const taken = `taken is ${whose}, R,G,B ${mean.map((value) => value.toFixed(1))}`;
+  if (meanFile && !CAFFE_MEAN_FILE.test(meanFile)) return `the mean is in "${meanFile}"; ${taken}; give --mean FILE`;
+  if (order === 'bgr' && (graph || habits === undefined)) return undefined;
+  const channels =
+    habits === 'caffe' ? 'the file does not say the order of channels; taken is B, G, R as in Caffe; ' : '';
+  return `${channels}the file does not say which mean was subtracted; ${taken}; give --mean R,G,B (0,0,0 for none)`;
 }

@@ -29,8 +29,8 @@ export async function openOnnxSource(path: string): Promise<Source> {
   }
   const producer = graph.model.producerName ?? '';
   const lrns = [...found.values()].map(({ constants }) => constants);
-  const known = { producer, order, lrns, inputPx: inputPx(graph), fed: fedValue(graph) };
-  return { file: path, layers, unused: [], graph: known, own: own(graph) };
+  const known = { producer, order, inputPx: inputPx(graph), fed: fedValue(graph) };
+  return { file: path, layers, unused: [], lrns, graph: known, own: own(graph) };
 }
 
 function layerOf(graph: OnnxGraph, node: NodeProto): SourceLayer | undefined {

@@ -9,6 +9,13 @@ export interface ConvGeometry {
   groups: number;
 }
 
+/** A pooling window as the file has it. */
+export interface PoolGeometry {
+  size: number;
+  stride: number;
+  pad: number;
+}
+
 export interface SourceLayer {
   kind: 'conv' | 'fc' | 'local';
   /**
@@ -68,12 +75,27 @@ export interface Source {
   layers: SourceLayer[];
   /** Weights that belong to no layer this program knows. */
   unused: string[];
+  /** All tensors bear names of the network's layers; of files of weights alone. */
+  ownNames?: boolean;
+  /** Program whose habits the file follows where it says nothing. */
+  habits?: 'caffe';
+  /** Of response normalisations in order; undefined if the file does not say them. */
+  lrns?: SourceLrn[];
+  /** Mean that was subtracted, R, G, B in 0 … 255, if the file says it. */
+  meanRgb?: [number, number, number];
+  /** What the difference was divided by, R, G, B, if the file says it. */
+  std?: [number, number, number];
+  /** File of the mean, if the file names one. */
+  meanFile?: string;
   /** Undefined if the file holds weights only. */
   graph?: {
     /** Program that wrote the file. */
     producer: string;
     order: LayerKind[];
-    lrns: SourceLrn[];
+    /** Pooling windows in order, if known. */
+    pools?: PoolGeometry[];
+    /** Why it cannot be run here. */
+    notRun?: string;
     /** Side of the input, pixels, if it is written. */
     inputPx?: number;
     /** What the first convolution reads. */

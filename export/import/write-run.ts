@@ -2,7 +2,6 @@
 import { basename } from 'node:path';
 import { sha256Of } from '../../base/sha256.js';
 import { packageVersions } from '../../base/versions.js';
-import type { NetworkSpec } from '../../model/spec.js';
 import { type RunState, saveCheckpoint, startState } from '../../train/run/checkpoint.js';
 import { createRun, type Run, SAMPLE_IMAGES, UNKNOWN_DATA } from '../../train/run/run-folder.js';
 import { modelWeights } from '../../train/run/weights.js';
@@ -15,8 +14,7 @@ import { squareImages } from './square-images.js';
 export async function writeRun(
   out: string,
   file: string,
-  spec: NetworkSpec,
-  { model, labels, synsets, mean, lrn, own }: ImportedNetwork,
+  { spec, model, labels, synsets, mean, lrn, own }: ImportedNetwork,
 ): Promise<Run> {
   const config = {
     data: own?.dataset ?? UNKNOWN_DATA,

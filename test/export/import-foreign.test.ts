@@ -197,7 +197,7 @@ describe('files of others', () => {
       ['missing.safetensors', safetensors(missing), /does not fit alexnet-torchvision(.|\n)*features\.6\.bias/],
       ['cut.onnx', bytes.subarray(0, bytes.length - 100), /cut\.onnx: cut short/],
       ['text.onnx', 'not a model', /text\.onnx: not an ONNX file/],
-      ['weights.bin', 'abc', /expected a file name that ends in \.onnx or \.safetensors/],
+      ['weights.bin', 'abc', /expected weights \(\.onnx, \.safetensors, /],
     ];
     for (const [name, contents, message] of cases) {
       await writeFile(at(name), contents);

@@ -50,7 +50,7 @@ export async function fetchRange(
 }
 
 /** A weak ETag is compared as any other: bytes of two versions are not mixed if a server changes it with them. */
-const tagOf = ({ headers }: Response): string =>
+export const tagOf = ({ headers }: Response): string =>
   headers.get('etag')?.replace(/^W\//, '') ?? headers.get('last-modified') ?? '';
 
 function contentRange({ headers }: Response, start: number, length: number): { end: number; size: number } {
@@ -60,7 +60,8 @@ function contentRange({ headers }: Response, start: number, length: number): { e
   throw new FailedTry(`"Content-Range: ${text}"`);
 }
 
-function refusal(url: string, answer: Response): Error {
+/** @param expected  for people */
+export function refusal(url: string, answer: Response, expected = 'a part of the file (206)'): Error {
   const { status, statusText } = answer;
   const came = `${status} ${statusText}`.trim();
   if (FOR_A_TIME.has(status) || status >= 500) return new FailedTry(came, askedMs(answer));
@@ -70,7 +71,7 @@ function refusal(url: string, answer: Response): Error {
       `${url}: expected a part of the file (206), got the whole (200): this server does not answer range requests; use one that does, or copy the files to disk`,
     );
   if (status === 416) return new UserError(`${url}: expected a file with contents, got ${came}; upload it again`);
-  return new UserError(`${url}: expected a part of the file (206), got ${came}; check the URL and its permissions`);
+  return new UserError(`${url}: expected ${expected}, got ${came}; check the URL and its permissions`);
 }
 
 /** Of `Retry-After`: seconds or a date. */
@@ -80,7 +81,8 @@ function askedMs({ headers }: Response): number {
   return ms > 0 ? ms : 0;
 }
 
-function broken(url: string, error: Error, timeoutMs: number): Error {
+/** Of a request that did not end as it should. */
+export function broken(url: string, error: Error, timeoutMs: number): Error {
   if (error.name === 'TimeoutError') return new FailedTry(`no whole answer within ${timeoutMs / 1000} s`);
   const { cause } = error as { cause?: NodeJS.ErrnoException };
   // `fetch` refuses some URLs, such as those with a password, without trying.

@@ -1,0 +1,16 @@
+/** Errors of pickles with the file they are in, and what to do. */
+import { UserError } from '../../../base/errors.js';
+
+/** @throws {UserError} whatever is wrong with the pickle that `read` reads */
+export function readPickle<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (cause instanceof UserError) throw cause;
+    const reason = (cause as Error).message;
+    const advice = reason.startsWith('names ')
+      ? '; save the weights alone, torch.save(model.state_dict(), "weights.pth"), and import that'
+      : '';
+    throw new UserError(`${path}: ${reason}${advice}`, { cause });
+  }
+}

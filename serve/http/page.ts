@@ -5,6 +5,7 @@
 import { fileURLToPath } from 'node:url';
 import express, { Router } from 'express';
 import helmet from 'helmet';
+import { redirectToFolder } from './base-path.js';
 
 const FOLDER = fileURLToPath(new URL('../page', import.meta.url));
 
@@ -33,6 +34,7 @@ export function page(): Router {
     setHeaders: (response, path) =>
       response.set('cache-control', path.endsWith('.html') ? 'no-cache' : 'public, max-age=31536000, immutable'),
   });
+  router.get('/', redirectToFolder);
   for (const path of ['/', '/assets/:file']) router.get(path, secure, files);
   return router;
 }

@@ -10,8 +10,8 @@ import { openInference } from './open-inference/routes.js';
 import { openApiPages } from './openapi.js';
 import type { AppDeps } from './own/answer-image.js';
 import { OWN_ERROR, ownRoutes } from './own/classify.js';
-import { page } from './page.js';
-import { answerErrors, routerOf } from './protocol.js';
+import { PAGE_ROUTE, page } from './page.js';
+import { answerErrors, refusalsOf, routerOf } from './protocol.js';
 import { torchServe } from './torchserve.js';
 import { viewRoutes } from './views/routes.js';
 
@@ -73,8 +73,14 @@ function before(options: AppOptions): RequestHandler[] {
 
 /** The routes of every protocol, the documents and the page. Not in one router: each that has no route costs a turn. */
 function routes(deps: AppDeps): RequestHandler[] {
-  const protocols = [ownRoutes(deps), openInference(deps), torchServe(deps), huggingFace(deps), viewRoutes(deps)];
-  return [...protocols.map((protocol) => routerOf(protocol, deps.log)), openApiPages(protocols), page()];
+  const protocols = [ownRoutes(deps), openInference(deps), huggingFace(deps), torchServe(deps), viewRoutes(deps)];
+  const all = [...protocols.flatMap((protocol) => protocol.routes), PAGE_ROUTE];
+  return [
+    ...protocols.map((protocol) => routerOf(protocol, deps.log)),
+    openApiPages(protocols),
+    page(),
+    ...protocols.map((protocol) => refusalsOf(protocol, all, deps.log)),
+  ];
 }
 
 /** Echoes a sane `x-request-id`, makes one up otherwise. */

@@ -11,7 +11,7 @@ import type { OffLoop } from '../json/off-loop.js';
 
 /** What the routes need of the rest. */
 export interface AppDeps extends BodyDeps {
-  models: Pick<Repository, 'find' | 'all' | 'leftOut' | 'versions' | 'index' | 'load' | 'unload'>;
+  models: Pick<Repository, 'find' | 'all' | 'served' | 'leftOut' | 'versions' | 'index' | 'load' | 'unload'>;
   /** Why no images can be classified just now; undefined while they can. */
   notReady(): string | undefined;
   /** No more images are taken, and connections close after their answer. */

@@ -6,7 +6,7 @@ import type { ProviderChoice } from '../serve/inference/provider.js';
 import { LOG_FORMATS, type LogFormat, openLog } from '../serve/log.js';
 import { serveUntilSignal } from '../serve/serve-until-signal.js';
 import { createServer, DEFAULTS } from '../serve/server.js';
-import { IN_FLIGHT } from '../serve/serving.js';
+import { BATCH_BYTES, IN_FLIGHT } from '../serve/serving.js';
 import { providerOption, seconds, wholeNumber } from './serving-flags.js';
 
 interface ServeFlags {
@@ -36,6 +36,8 @@ interface ServeFlags {
   uploadTimeout: number;
   keepAlive: number;
   maxBytes: number;
+  maxBatchImages: number;
+  maxBatchBytes?: number;
   maxInFlight?: number;
   maxPixels: number;
   log: LogFormat;
@@ -112,6 +114,13 @@ export function serveCommand(): Command {
       `request bodies held at once over all connections (default: ${IN_FLIGHT})`,
       wholeNumber(1),
     )
+    .option(
+      '--max-batch-images <n>',
+      'images in one request to /classify/batch',
+      wholeNumber(1, 1000),
+      DEFAULTS.maxBatchImages,
+    )
+    .option('--max-batch-bytes <n>', `size of its body, bytes (default: ${BATCH_BYTES})`, wholeNumber(1))
     .option('--max-pixels <n>', 'largest image, width × height', wholeNumber(1), DEFAULTS.maxPixels)
     .addOption(
       new Option('--log <format>', 'text for people; json for machines, with a line per request')

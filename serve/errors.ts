@@ -25,6 +25,7 @@ export const ERRORS = {
   METHOD_NOT_ALLOWED: { status: 405, message: 'this route does not support that method' },
   UPLOAD_TIMEOUT: { status: 408, message: 'the body did not arrive in time; send it faster' },
   JSON_TOO_LARGE: { status: 413, message: 'the JSON would take more memory than allowed; send fewer values' },
+  BATCH_TOO_LARGE: { status: 413, message: 'the request has too many images, or too many bytes' },
   BODY_TOO_LARGE: { status: 413, message: 'the body has too many bytes' },
   IMAGE_TOO_LARGE: { status: 413, message: 'the image has too many bytes' },
   IMAGE_TOO_MANY_PIXELS: { status: 413, message: 'the image has too many pixels' },
@@ -76,13 +77,19 @@ export class RequestError extends Error {
  * ours are logged. Every protocol writes its body itself.
  */
 export function requestError(error: unknown, response: Response, log: (line: string) => void): RequestError {
-  const known = error instanceof RequestError ? error : new RequestError(codeOf(error));
-  const id = response.get('x-request-id');
-  if (known.code === 'INTERNAL') log(`request ${id}: ${error instanceof Error ? error.stack : error}`);
+  const known = knownError(error, response, log);
   if (response.headersSent) return known;
   if (known.retryAfterS !== undefined) response.set('retry-after', String(known.retryAfterS));
   if (known.code === 'UNSUPPORTED_ENCODING') response.set('accept-encoding', ENCODINGS.join(', '));
   if (known.code === 'UPLOAD_TIMEOUT') response.set('connection', 'close'); // the rest of the body is not waited for
+  return known;
+}
+
+/** What a client learns of an error; faults of ours are logged. */
+export function knownError(error: unknown, response: Response, log: (line: string) => void): RequestError {
+  const known = error instanceof RequestError ? error : new RequestError(codeOf(error));
+  const id = response.get('x-request-id');
+  if (known.code === 'INTERNAL') log(`request ${id}: ${error instanceof Error ? error.stack : error}`);
   return known;
 }
 

@@ -49,6 +49,7 @@ export const DEFAULTS = {
   batchDelayMs: 5,
   maxBytes: 20_000_000,
   maxPixels: 50_000_000,
+  maxBatchImages: 64,
   maxWaiting: 16,
   timeoutMs: 30_000,
   uploadTimeoutMs: 60_000,

@@ -16,6 +16,10 @@ export interface ServingOptions extends RepositoryOptions, Pick<UploadOptions, '
   maxBytes: number;
   /** Of request bodies held at once, bytes; undefined for `IN_FLIGHT`, or more if `maxBytes` asks for it. */
   maxInFlight?: number;
+  /** Images in one request to `/classify/batch`. */
+  maxBatchImages: number;
+  /** Size of its body, bytes; undefined for 100 MB, or `maxInFlight` if that is less. */
+  maxBatchBytes?: number;
   /** Lets its holders load and unload models over HTTP; undefined: nobody. */
   adminToken?: string;
   /** A line in the log for every request. */
@@ -25,18 +29,22 @@ export interface ServingOptions extends RepositoryOptions, Pick<UploadOptions, '
 
 /** Request bodies held at once, bytes. */
 export const IN_FLIGHT = 256_000_000;
+/** Size of the body of a batch, bytes. */
+export const BATCH_BYTES = 100_000_000;
 
 export class Serving {
   readonly models: Repository;
   private readonly metrics: Metrics;
   private readonly uploads: Uploads;
   private readonly offLoop: OffLoop;
+  private readonly maxBatchBytes: number;
   private stopping = false;
 
   /** @throws {UserError} if the limits contradict each other */
   constructor(private readonly options: ServingOptions) {
     const { maxBytes, uploadTimeoutMs, timeoutMs, log } = options;
     const maxInFlight = inFlightLimit(options);
+    this.maxBatchBytes = options.maxBatchBytes ?? Math.min(BATCH_BYTES, maxInFlight);
     this.uploads = new Uploads({ uploadTimeoutMs, maxInFlight });
     this.metrics = new Metrics({
       pending: () => this.models.pending,
@@ -55,12 +63,14 @@ export class Serving {
 
   /** For the routes. */
   get deps(): AppDeps {
-    const { maxBytes, adminToken, logRequests, log } = this.options;
+    const { maxBytes, maxBatchImages, adminToken, logRequests, log } = this.options;
     return {
       models: this.models,
       notReady: () => (this.stopping ? 'shutting down' : this.models.notReady),
       draining: () => this.stopping,
       maxBytes,
+      maxBatchImages,
+      maxBatchBytes: this.maxBatchBytes,
       uploads: this.uploads,
       offLoop: this.offLoop,
       adminToken,
@@ -106,10 +116,11 @@ export class Serving {
 }
 
 /** @throws {UserError} if the largest body would not fit */
-function inFlightLimit({ maxInFlight, maxBytes }: ServingOptions): number {
-  const largest = largestBody(maxBytes);
+function inFlightLimit({ maxInFlight, maxBytes, maxBatchBytes = 0 }: ServingOptions): number {
+  const largest = Math.max(largestBody(maxBytes), maxBatchBytes);
   const limit = maxInFlight ?? Math.max(IN_FLIGHT, largest);
   if (limit >= largest) return limit;
-  const why = `the largest body with an image of --max-bytes ${maxBytes}`;
+  const why =
+    largest === maxBatchBytes ? '--max-batch-bytes' : `the largest body with an image of --max-bytes ${maxBytes}`;
   throw new UserError(`--max-in-flight: expected ${largest} bytes or more, ${why}, got ${limit}`);
 }

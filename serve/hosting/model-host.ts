@@ -169,6 +169,11 @@ export class ModelHost {
     return this.queue.room;
   }
 
+  /** Requests that its processes take at a time. */
+  get width(): number {
+    return this.queue.width;
+  }
+
   /** Of its processes just now. */
   get workers(): InferenceSupervisor['state'][] {
     return this.processes.map(({ state }) => state);

@@ -55,6 +55,7 @@ test('describes every route of every protocol', () => {
     'GET /v2/models/{model}/versions/{version}/stats',
     'POST /',
     'POST /classify',
+    'POST /classify/batch',
     'POST /explain/activations',
     'POST /explain/lrn',
     'POST /explain/neighbours',

@@ -4,6 +4,7 @@
  * input, encoded images are taken as BYTES under its name.
  */
 import type { Request, RequestHandler } from 'express';
+import pLimit from 'p-limit';
 import type { z } from 'zod';
 import { toolVersion } from '../../../base/tool-version.js';
 import { type ErrorCode, RequestError } from '../../errors.js';
@@ -265,7 +266,8 @@ async function classifyAll(host: ModelHost, images: readonly Uint8Array[], signa
   const failed = new AbortController();
   const either = AbortSignal.any([signal, failed.signal]);
   try {
-    const answers = await Promise.all(images.map((bytes) => host.classify(bytes, either)));
+    const limit = pLimit(host.width);
+    const answers = await Promise.all(images.map((bytes) => limit(() => host.classify(bytes, either))));
     const { model } = answers[0];
     const bytes = Buffer.concat(answers.map(({ probabilities }) => bytesOf(probabilities)));
     const shape = [images.length, model.labels.length];

@@ -5,7 +5,8 @@ import { VERSION_POLICIES, type VersionPolicy } from '../serve/hosting/find-mode
 import type { ProviderChoice } from '../serve/inference/provider.js';
 import { LOG_FORMATS, type LogFormat, openLog } from '../serve/log.js';
 import { serveUntilSignal } from '../serve/serve-until-signal.js';
-import { createServer, DEFAULTS, IN_FLIGHT } from '../serve/server.js';
+import { createServer, DEFAULTS } from '../serve/server.js';
+import { BATCH_BYTES, IN_FLIGHT } from '../serve/serving.js';
 import { providerOption, seconds, wholeNumber } from './serving-flags.js';
 
 interface ServeFlags {
@@ -18,6 +19,11 @@ interface ServeFlags {
   admin?: boolean;
   host: string;
   port: number;
+  socket?: string;
+  basePath: string;
+  corsOrigin: string[];
+  allowedHosts: string[];
+  trustProxy?: string;
   provider: ProviderChoice;
   replicas: number;
   threads?: number;
@@ -30,6 +36,8 @@ interface ServeFlags {
   uploadTimeout: number;
   keepAlive: number;
   maxBytes: number;
+  maxBatchImages: number;
+  maxBatchBytes?: number;
   maxInFlight?: number;
   maxPixels: number;
   log: LogFormat;
@@ -56,6 +64,21 @@ export function serveCommand(): Command {
     .option('--admin', `load and unload models over HTTP, with the token in ${TOKEN}`)
     .option('--host <address>', 'address to listen on; 0.0.0.0 for every network', DEFAULTS.host)
     .option('--port <n>', 'port, 0 for any free one', wholeNumber(0, 65_535), DEFAULTS.port)
+    .addOption(
+      new Option('--socket <path>', 'Unix socket to listen on, in place of a port').conflicts(['host', 'port']),
+    )
+    .option('--base-path <path>', 'in front of every route, such as /vision', DEFAULTS.basePath)
+    .option(
+      '--cors-origin <origin...>',
+      "origins whose pages may read the answers, such as https://example.org; '*' for all",
+      [],
+    )
+    .option(
+      '--allowed-hosts <host...>',
+      "hosts that clients may name besides local ones; .example.org with subdomains; '*' for all (default: checked on loopback only)",
+      [],
+    )
+    .option('--trust-proxy <which>', 'number of proxies in front, or their addresses: X-Forwarded-For counts')
     .addOption(providerOption())
     .option('--replicas <n>', 'inference processes per model', wholeNumber(1, 64), DEFAULTS.replicas)
     .option(
@@ -91,6 +114,13 @@ export function serveCommand(): Command {
       `request bodies held at once over all connections (default: ${IN_FLIGHT})`,
       wholeNumber(1),
     )
+    .option(
+      '--max-batch-images <n>',
+      'images in one request to /classify/batch',
+      wholeNumber(1, 1000),
+      DEFAULTS.maxBatchImages,
+    )
+    .option('--max-batch-bytes <n>', `size of its body, bytes (default: ${BATCH_BYTES})`, wholeNumber(1))
     .option('--max-pixels <n>', 'largest image, width × height', wholeNumber(1), DEFAULTS.maxPixels)
     .addOption(
       new Option('--log <format>', 'text for people; json for machines, with a line per request')
@@ -101,7 +131,8 @@ export function serveCommand(): Command {
 }
 
 async function serve(given: ServeFlags): Promise<void> {
-  const { model, models, admin, queue, timeout, uploadTimeout, keepAlive, cache, batchDelay, ...flags } = given;
+  const { model, models, admin, trustProxy, queue, timeout, uploadTimeout, keepAlive, cache, batchDelay, ...flags } =
+    given;
   if (!model && !models) throw new UsageError('expected --model FILE or --models FOLDER');
   const log = openLog(flags.log);
   const server = createServer({
@@ -109,6 +140,7 @@ async function serve(given: ServeFlags): Promise<void> {
     files: model ?? [],
     folder: models,
     adminToken: admin ? adminToken() : undefined,
+    trustProxy: /^\d+$/.test(trustProxy ?? '') ? Number(trustProxy) : trustProxy,
     maxWaiting: queue,
     timeoutMs: timeout * 1000,
     uploadTimeoutMs: uploadTimeout * 1000,

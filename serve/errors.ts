@@ -1,5 +1,8 @@
 import type { Response } from 'express';
 
+/** Content codings that bodies may have. */
+export const ENCODINGS = ['gzip', 'deflate', 'br'] as const;
+
 /**
  * Every error that a request can be answered with: the code clients may rely on, the HTTP status and the message that
  * stands where the case has nothing more exact to say. Status codes are decided here and nowhere else.
@@ -16,15 +19,20 @@ export const ERRORS = {
   LOAD_FAILED: { status: 400, message: 'the model cannot be loaded' },
   UNAUTHORIZED: { status: 401, message: 'expected "Authorization: Bearer" with the token of this server' },
   ADMIN_OFF: { status: 403, message: 'loading and unloading models is off; start the server with --admin' },
+  HOST_NOT_ALLOWED: { status: 403, message: 'the server does not answer as this host' },
   VIEW_UNAVAILABLE: { status: 404, message: 'this view is not available for this model' },
   MODEL_NOT_FOUND: { status: 404, message: 'no such model' },
   METHOD_NOT_ALLOWED: { status: 405, message: 'this route does not support that method' },
   UPLOAD_TIMEOUT: { status: 408, message: 'the body did not arrive in time; send it faster' },
   JSON_TOO_LARGE: { status: 413, message: 'the JSON would take more memory than allowed; send fewer values' },
+  BATCH_TOO_LARGE: { status: 413, message: 'the request has too many images, or too many bytes' },
   BODY_TOO_LARGE: { status: 413, message: 'the body has too many bytes' },
   IMAGE_TOO_LARGE: { status: 413, message: 'the image has too many bytes' },
   IMAGE_TOO_MANY_PIXELS: { status: 413, message: 'the image has too many pixels' },
-  UNSUPPORTED_ENCODING: { status: 415, message: 'Content-Encoding is not supported; send the image uncompressed' },
+  UNSUPPORTED_ENCODING: {
+    status: 415,
+    message: 'this Content-Encoding is not supported; send the body uncompressed, or as gzip, deflate or br',
+  },
   UNSUPPORTED_IMAGE_TYPE: { status: 415, message: 'neither JPEG, PNG nor WebP; convert the image to one of them' },
   INFERENCE_FAILED: { status: 500, message: 'the image could not be classified in two attempts' },
   VIEW_FAILED: { status: 500, message: 'the view could not be computed; the log of the server has this request id' },
@@ -69,12 +77,19 @@ export class RequestError extends Error {
  * ours are logged. Every protocol writes its body itself.
  */
 export function requestError(error: unknown, response: Response, log: (line: string) => void): RequestError {
+  const known = knownError(error, response, log);
+  if (response.headersSent) return known;
+  if (known.retryAfterS !== undefined) response.set('retry-after', String(known.retryAfterS));
+  if (known.code === 'UNSUPPORTED_ENCODING') response.set('accept-encoding', ENCODINGS.join(', '));
+  if (known.code === 'UPLOAD_TIMEOUT') response.set('connection', 'close'); // the rest of the body is not waited for
+  return known;
+}
+
+/** What a client learns of an error; faults of ours are logged. */
+export function knownError(error: unknown, response: Response, log: (line: string) => void): RequestError {
   const known = error instanceof RequestError ? error : new RequestError(codeOf(error));
   const id = response.get('x-request-id');
   if (known.code === 'INTERNAL') log(`request ${id}: ${error instanceof Error ? error.stack : error}`);
-  if (response.headersSent) return known;
-  if (known.retryAfterS !== undefined) response.set('retry-after', String(known.retryAfterS));
-  if (known.code === 'UPLOAD_TIMEOUT') response.set('connection', 'close'); // the rest of the body is not waited for
   return known;
 }
 

@@ -171,8 +171,8 @@ export class Metrics {
     const start = performance.now();
     response.once('close', () => {
       const method = METHODS.has(request.method) ? request.method : 'other';
-      const path = (request.route as { path?: string } | undefined)?.path;
-      const route = path === undefined ? 'other' : `${request.baseUrl}${path}`;
+      // Without what the routes are mounted under.
+      const route = (request.route as { path?: string } | undefined)?.path ?? 'other';
       const status = response.writableFinished ? response.statusCode : CLIENT_GONE;
       this.requests.inc({ method, route, status });
       this.duration.observe({ method, route }, (performance.now() - start) / 1000);

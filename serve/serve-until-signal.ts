@@ -30,7 +30,7 @@ export async function serveUntilSignal(server: ImageServer, log: Log): Promise<v
     console.log(JSON.stringify({ ready: true, url, provider }));
     const path = (name: string) => (models.length === 1 ? '/classify' : `/classify?model=${name}`);
     for (const { name, labels } of models) log(`${name}, ${labels.length} classes: POST images to ${url}${path(name)}`);
-    log(`in a browser: ${url}/; what else it answers: ${url}/docs`);
+    if (url.startsWith('http')) log(`in a browser: ${url}/; what else it answers: ${url}/docs`);
     await signalled;
   } catch (error) {
     // A signal while loading ends the loading: no fault.

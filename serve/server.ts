@@ -1,35 +1,36 @@
 /** The server as a whole: HTTP, and the models with their inference processes, started and ended together. */
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { resolve } from 'node:path';
 import { UserError } from '../base/errors.js';
 import type { Provider } from '../onnx/backend/provider.js';
-import { Repository, type RepositoryOptions } from './hosting/repository.js';
+import { isLoopback, parseHost } from './http/allowed-hosts.js';
 import { createApp } from './http/app.js';
-import { largestBody } from './http/body.js';
-import { UNFOLDING } from './http/json/few-values.js';
-import { OffLoop } from './http/json/off-loop.js';
-import { type UploadOptions, Uploads } from './http/uploads.js';
-import type { Log } from './log.js';
-import { Metrics } from './metrics.js';
+import { parseBasePath } from './http/base-path.js';
+import { parseOrigin } from './http/cors.js';
 import type { ServedModel } from './served-model.js';
-import { readWholeIndex } from './views/index/index-file.js';
-import { requireMadeBy } from './views/index/require-index.js';
+import { Serving, type ServingOptions } from './serving.js';
+import { listenOnSocket } from './unix-socket.js';
 
-export interface ServerOptions extends RepositoryOptions, Pick<UploadOptions, 'uploadTimeoutMs'> {
+export interface ServerOptions extends ServingOptions {
   host: string;
   /** 0 takes any free one. */
   port: number;
-  /** Size of an encoded image allowed. */
-  maxBytes: number;
-  /** Of request bodies held at once, bytes; undefined for `IN_FLIGHT`, or more if `maxBytes` asks for it. */
-  maxInFlight?: number;
+  /** Path of a Unix socket to listen on, in place of host and port. */
+  socket?: string;
+  /** In front of every path, such as `/vision`; '' for none. */
+  basePath: string;
+  /** Origins whose pages may read the answers, `*` for all. */
+  corsOrigin: readonly string[];
+  /**
+   * Hosts that the server answers as, besides local ones, `*` for all; a dot in front takes subdomains in. If there are
+   * none, only a server that listens on a loopback address checks.
+   */
+  allowedHosts: readonly string[];
+  /** Whose X-Forwarded-For counts, as Express' setting: proxies in front, or their addresses with commas between. */
+  trustProxy?: number | string;
   /** For a connection on which nothing is asked, milliseconds. */
   keepAliveMs: number;
-  /** Lets its holders load and unload models over HTTP; undefined: nobody. */
-  adminToken?: string;
-  /** A line in the log for every request. */
-  logRequests: boolean;
-  log: Log;
 }
 
 export const DEFAULTS = {
@@ -40,11 +41,15 @@ export const DEFAULTS = {
   strictReadiness: false,
   host: '127.0.0.1',
   port: 8080,
+  basePath: '',
+  corsOrigin: [],
+  allowedHosts: [],
   provider: 'auto',
   replicas: 1,
   batchDelayMs: 5,
   maxBytes: 20_000_000,
   maxPixels: 50_000_000,
+  maxBatchImages: 64,
   maxWaiting: 16,
   timeoutMs: 30_000,
   uploadTimeoutMs: 60_000,
@@ -54,9 +59,6 @@ export const DEFAULTS = {
   logRequests: false,
   log: () => undefined,
 } as const satisfies Partial<ServerOptions>;
-
-/** Request bodies held at once, bytes. */
-export const IN_FLIGHT = 256_000_000;
 
 /** Against clients that send a byte now and then. */
 const HEADERS_MS = 10_000;
@@ -77,40 +79,23 @@ export function createServer(options: Partial<ServerOptions>): ImageServer {
 
 export class ImageServer {
   private readonly http: HttpServer;
-  private readonly models: Repository;
-  private readonly metrics: Metrics;
-  private readonly uploads: Uploads;
-  private readonly offLoop: OffLoop;
-  private stopping = false;
+  private readonly serving: Serving;
+  private readonly basePath: string;
+  /** Removes the socket's file. */
+  private removeSocket = () => {};
 
+  /** @throws {UserError} if an option cannot be used */
   constructor(private readonly options: ServerOptions) {
-    const { maxBytes, uploadTimeoutMs, keepAliveMs, adminToken, logRequests, log } = options;
-    const maxInFlight = inFlightLimit(options);
-    this.uploads = new Uploads({ uploadTimeoutMs, maxInFlight });
-    this.metrics = new Metrics({
-      pending: () => this.models.pending,
-      up: () => this.models.processesUp,
-      leftOut: () => this.models.leftOut,
-      bytesInFlight: () => this.uploads.bytesInFlight,
-      maxInFlight,
-    });
-    this.models = new Repository(options, this.metrics, log);
-    this.offLoop = new OffLoop({
-      timeoutMs: options.timeoutMs,
-      maxValueBytes: UNFOLDING * largestBody(maxBytes),
-      moved: () => this.metrics.jsonMoved(),
-    });
+    const { uploadTimeoutMs, keepAliveMs, trustProxy } = options;
+    this.basePath = parseBasePath(options.basePath);
+    this.serving = new Serving(options);
     const app = createApp({
-      models: this.models,
-      notReady: () => (this.stopping ? 'shutting down' : this.models.notReady),
-      draining: () => this.stopping,
-      maxBytes,
-      uploads: this.uploads,
-      offLoop: this.offLoop,
-      adminToken,
-      metrics: this.metrics,
-      logRequests,
-      log,
+      ...this.serving.deps,
+      basePath: this.basePath,
+      corsOrigins: options.corsOrigin.map(parseOrigin),
+      allowedHosts: options.allowedHosts.map(parseHost),
+      onLoopback: () => this.onLoopback,
+      trustProxy,
     });
     const limits = {
       headersTimeout: HEADERS_MS,
@@ -130,16 +115,8 @@ export class ImageServer {
   async start(): Promise<Started> {
     await this.listen();
     try {
-      const { index, log } = this.options;
-      const header = index === undefined ? undefined : await readWholeIndex(index);
-      await this.models.start();
-      if (index !== undefined && header) {
-        await requireMadeBy(index, header, this.models.paths).catch((error) => {
-          if (this.models.leftOut.length === 0) throw error; // else it may be of one of those
-          log((error as Error).message, 'warn');
-        });
-      }
-      const { all } = this.models;
+      await this.serving.start();
+      const { all } = this.serving.models;
       return { url: this.url(), provider: all[0].provider, models: all.map(({ model }) => model) };
     } catch (error) {
       this.kill();
@@ -152,45 +129,47 @@ export class ImageServer {
    * learn it from a 503.
    */
   async stop(): Promise<void> {
-    this.stopping = true;
-    await this.models.drain();
+    await this.serving.drain();
     if (!this.http.listening) return;
     await new Promise<void>((resolve) => {
       this.http.close(() => resolve());
+      this.removeSocket();
       setTimeout(() => this.http.closeAllConnections(), CLOSE_GRACE_MS).unref();
     });
   }
 
   /** Ends everything at once, waiting images unanswered. */
   kill(): void {
-    this.stopping = true;
-    this.models.kill();
-    void this.offLoop.end();
+    this.serving.kill();
     this.http.close();
+    this.removeSocket();
     this.http.closeAllConnections();
   }
 
-  private listen(): Promise<void> {
-    const { host, port } = this.options;
-    return new Promise((resolve, reject) => {
+  private async listen(): Promise<void> {
+    const { host, port, socket } = this.options;
+    if (socket !== undefined) {
+      this.removeSocket = await listenOnSocket(this.http, socket);
+      return;
+    }
+    await new Promise<void>((resolve, reject) => {
       this.http.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
       this.http.listen(port, host, resolve);
     });
   }
 
-  private url(): string {
-    const { address, port, family } = this.http.address() as AddressInfo;
-    return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+  private get onLoopback(): boolean {
+    const address = this.http.address();
+    return typeof address === 'object' && address !== null && isLoopback(address.address);
   }
-}
 
-/** @throws {UserError} if the largest body would not fit */
-function inFlightLimit({ maxInFlight, maxBytes }: ServerOptions): number {
-  const largest = largestBody(maxBytes);
-  const limit = maxInFlight ?? Math.max(IN_FLIGHT, largest);
-  if (limit >= largest) return limit;
-  const why = `the largest body with an image of --max-bytes ${maxBytes}`;
-  throw new UserError(`--max-in-flight: expected ${largest} bytes or more, ${why}, got ${limit}`);
+  /** nginx' form for a socket. */
+  private url(): string {
+    const { socket } = this.options;
+    if (socket !== undefined) return `unix:${resolve(socket)}:${this.basePath}`;
+    const { address, port, family } = this.http.address() as AddressInfo;
+    return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}${this.basePath}`;
+  }
 }
 
 function listenError(cause: NodeJS.ErrnoException, host: string, port: number): UserError {

@@ -142,7 +142,7 @@ function unreadable(folder: string, cause: NodeJS.ErrnoException): UserError {
 
 /** Equal as long as neither the model nor its description changed. */
 export async function versionSignature({ file }: VersionSource): Promise<string> {
-  const sidecars = ['config.json', 'preprocessor_config.json'].flatMap((name) => [
+  const sidecars = ['config.json', 'preprocessor_config.json', 'index_to_name.json'].flatMap((name) => [
     join(file, '..', name),
     join(file, '..', '..', name),
   ]);

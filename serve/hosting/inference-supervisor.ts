@@ -52,6 +52,11 @@ export class InferenceSupervisor {
     });
   }
 
+  /** Of the process just now; `since`: milliseconds since 1970. */
+  get state(): { pid?: number; since: number; isUp: boolean } {
+    return { pid: this.child?.pid, since: Math.round(performance.timeOrigin + this.startedAt), isUp: this.isUp };
+  }
+
   /** To a process that died meanwhile, nothing is sent; `died` follows. */
   send(message: ToInference): void {
     if (!this.child?.connected) return;

@@ -11,6 +11,7 @@ import type { Log } from '../log.js';
 import type { Metrics, Timings } from '../metrics.js';
 import type { ServedModel } from '../served-model.js';
 import type { Tensor } from '../tensors.js';
+import { InferenceStatistics } from './inference-statistics.js';
 import { InferenceSupervisor } from './inference-supervisor.js';
 import { RequestQueue } from './request-queue.js';
 import { ViewHost } from './view-host.js';
@@ -62,13 +63,14 @@ export class ModelHost {
   readonly views: ViewHost;
   /** When it was accepted, milliseconds since 1970: tells a version from the one that it replaces. */
   readonly sinceMs = Date.now();
+  readonly statistics = new InferenceStatistics();
   private loaded?: Loaded;
   private up = 0;
   private ending = false;
 
   constructor(
-    source: Pick<InferenceOptions, 'file' | 'roots' | 'name' | 'version'> & { signature?: string },
-    options: HostOptions,
+    private readonly source: Pick<InferenceOptions, 'file' | 'roots' | 'name' | 'version'> & { signature?: string },
+    private readonly options: HostOptions,
     private readonly metrics: Metrics,
     log: Log,
   ) {
@@ -171,12 +173,34 @@ export class ModelHost {
     return this.queue.pending;
   }
 
+  /** Requests that it would take now, besides those. */
+  get room(): number {
+    return this.queue.room;
+  }
+
+  /** Requests that its processes take at a time. */
+  get width(): number {
+    return this.queue.width;
+  }
+
+  /** Of its processes just now. */
+  get workers(): InferenceSupervisor['state'][] {
+    return this.processes.map(({ state }) => state);
+  }
+
+  /** What it runs with; `batch`: images that may share a run. */
+  get settings() {
+    const { replicas, batchDelayMs, timeoutMs } = this.options;
+    return { file: this.source.file, replicas, batchDelayMs, timeoutMs, batch: this.loaded!.batch };
+  }
+
   /** @throws {RequestError} QUEUE_FULL */
   requireRoom(): void {
     try {
       this.queue.requireRoom();
     } catch (error) {
       this.metrics.failed(this.model, error);
+      this.statistics.failed(0);
       throw error;
     }
   }
@@ -187,13 +211,18 @@ export class ModelHost {
    * @throws {RequestError} as `RequestQueue.add`
    */
   async classify(bytes: Uint8Array, signal: AbortSignal, wanted: { byCrop?: boolean } = {}): Promise<Classified> {
+    const started = performance.now();
     const key = this.cache && createHash('sha256').update(bytes).digest('base64');
     const kept = key && this.cache?.get(key);
     if (kept && (!wanted.byCrop || kept.byCrop)) {
       this.metrics.cacheHit(this.model);
+      this.statistics.cacheHit(performance.now() - started);
       return { ...kept, model: this.model, cached: true };
     }
-    if (this.cache) this.metrics.cacheMiss(this.model);
+    if (this.cache) {
+      this.metrics.cacheMiss(this.model);
+      this.statistics.cacheMissed();
+    }
     const { answer, timings } = await this.infer({ type: 'classify', bytes, ...wanted }, signal);
     if (answer.type !== 'answer') throw new Error(`an image was answered with ${answer.type}`);
     const { probabilities, byCrop } = answer;
@@ -234,9 +263,11 @@ export class ModelHost {
       const { decodeMs: decode, inferenceMs: inference } = answer;
       const timings = { queue: Math.max(0, total - decode - inference), decode, inference, total };
       this.metrics.inferred(this.model, timings, answer.runs);
+      this.statistics.succeeded(timings, answer.runs, answer.batch);
       return { answer, timings };
     } catch (error) {
       this.metrics.failed(this.model, error);
+      this.statistics.failed(performance.now() - started);
       throw error;
     }
   }

@@ -163,6 +163,12 @@ export class Repository {
     throw new RequestError('MODEL_NOT_FOUND', `model "${model}" ${problem}`);
   }
 
+  /** Every version that answers, of one model or of all. */
+  served(name?: string): ModelHost[] {
+    const models = name === undefined ? [...this.models.values()] : [this.versionsOf(name)];
+    return models.flatMap((versions) => [...versions.values()].flatMap(({ host }) => host ?? []));
+  }
+
   /** Versions of a model that answer, the lowest first. */
   versions(name: string): string[] {
     return [...this.versionsOf(name)].filter(([, { host }]) => host).map(([version]) => version);
@@ -227,10 +233,7 @@ export class Repository {
   }
 
   private get hosts(): ModelHost[] {
-    const current = [...this.models.values()].flatMap((versions) =>
-      [...versions.values()].flatMap(({ host }) => host ?? []),
-    );
-    return [...current, ...this.others];
+    return [...this.served(), ...this.others];
   }
 
   private async loadOrLeaveOut({ name = '', versions, fault }: ModelSource): Promise<void> {

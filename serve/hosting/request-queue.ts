@@ -65,10 +65,21 @@ export class RequestQueue {
     return this.lanes.reduce((sum, lane) => sum + lane.pending, this.waiting.length);
   }
 
+  /** Requests that the processes take at a time, unless fewer may be pending at all. */
+  get width(): number {
+    const taken = this.lanes.reduce((sum, lane) => sum + lane.width, 0);
+    return Math.min(taken, this.options.maxWaiting + this.lanes.length);
+  }
+
+  /** Requests that it would take now. */
+  get room(): number {
+    return Math.max(0, this.options.maxWaiting + this.lanes.length - this.pending);
+  }
+
   /** @throws {RequestError} QUEUE_FULL, with the seconds after which there should be room */
   requireRoom(): void {
     const { pending } = this;
-    if (pending < this.options.maxWaiting + this.lanes.length) return;
+    if (this.room > 0) return;
     const seconds = Math.ceil((pending * this.imageMs) / this.lanes.length / 1000);
     throw new RequestError('QUEUE_FULL', undefined, Math.max(1, seconds));
   }
@@ -165,6 +176,11 @@ export class Lane {
 
   get hasRoom(): boolean {
     return this.up && this.sent.length < this.ahead;
+  }
+
+  /** Work that the process is given at a time. */
+  get width(): number {
+    return this.runsAhead;
   }
 
   get load(): number {

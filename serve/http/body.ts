@@ -1,5 +1,5 @@
 /**
- * The image in a request: the whole body, or a field of a multipart form. Nothing is inflated, every size is bounded.
+ * The image in a request: the whole body, or a field of a multipart form. Every size is bounded.
  */
 import type { Request } from 'express';
 import { RequestError } from '../errors.js';
@@ -17,14 +17,13 @@ const FORM_OVERHEAD = 65_536;
 
 /**
  * @param fields  names of the form's field that may hold it
- * @throws {RequestError} IMAGE_TOO_LARGE, UNSUPPORTED_ENCODING, BAD_FORM, IMAGE_FIELD_MISSING, or as `Uploads.read`
+ * @throws {RequestError} IMAGE_TOO_LARGE, BAD_FORM, IMAGE_FIELD_MISSING, or as `Uploads.read`
  */
 export async function readImage(
   request: Request,
   { maxBytes, uploads }: BodyDeps,
   fields: readonly string[] = ['image'],
 ): Promise<Buffer> {
-  requireNoEncoding(request);
   const type = request.headers['content-type'] ?? '';
   const refuse = () => tooLarge(maxBytes);
   if (!/^multipart\/form-data\b/i.test(type)) return uploads.read(request, maxBytes, refuse);
@@ -49,10 +48,9 @@ export function largestBody(maxBytes: number): number {
 
 /**
  * A body with images in base64, or tensors, in or after JSON.
- * @throws {RequestError} IMAGE_TOO_LARGE, UNSUPPORTED_ENCODING, or as `Uploads.read`
+ * @throws {RequestError} IMAGE_TOO_LARGE, or as `Uploads.read`
  */
 export async function readJsonSized(request: Request, { maxBytes, uploads }: BodyDeps): Promise<Buffer> {
-  requireNoEncoding(request);
   return uploads.read(request, jsonLimit(maxBytes), () => tooLarge(maxBytes));
 }
 
@@ -61,10 +59,9 @@ const SMALL_BODY = 65_536;
 
 /**
  * A small JSON body, parsed; an empty one stands for `{}`.
- * @throws {RequestError} BAD_REQUEST, UNSUPPORTED_ENCODING, or as `Uploads.read`
+ * @throws {RequestError} BAD_REQUEST, or as `Uploads.read`
  */
 export async function readSmallJson(request: Request, { uploads }: BodyDeps): Promise<unknown> {
-  requireNoEncoding(request);
   const body = await uploads.read(request, SMALL_BODY, () => {
     return new RequestError('BODY_TOO_LARGE', `the body has more than ${SMALL_BODY} bytes`);
   });
@@ -82,9 +79,4 @@ export function parseJson(bytes: Buffer): unknown {
 
 export function tooLarge(maxBytes: number): RequestError {
   return new RequestError('IMAGE_TOO_LARGE', `the image has more than ${maxBytes} bytes; send a smaller one`);
-}
-
-function requireNoEncoding({ headers }: Request): void {
-  const encoding = headers['content-encoding'] ?? 'identity';
-  if (encoding.toLowerCase() !== 'identity') throw new RequestError('UNSUPPORTED_ENCODING');
 }

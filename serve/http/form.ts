@@ -1,5 +1,5 @@
 /**
- * The image in a `multipart/form-data` body (RFC 7578) that is in memory as a whole. One synchronous pass: a streaming
+ * The images in a `multipart/form-data` body (RFC 7578) that is in memory as a whole. One synchronous pass: a streaming
  * parser that waits for its consumer can wait for ever, and leaves the request unanswered.
  */
 import { MIMEType } from 'node:util';
@@ -14,7 +14,15 @@ const MAX_BOUNDARY = 70;
 interface Part {
   /** Of the field; undefined if its headers give none. */
   name?: string;
+  filename?: string;
   content: Buffer;
+}
+
+/** An image of a batch; without bytes if they are not base64. */
+export interface BatchImage {
+  /** Of the file, if the client gives one. */
+  name?: string;
+  bytes?: Uint8Array;
 }
 
 /**
@@ -32,6 +40,24 @@ export function imageOfForm(body: Buffer, contentType: string, fields: readonly 
   }
   if (images.length === 1) return images[0];
   throw new RequestError('IMAGE_FIELD_MISSING', `the form has no field "${fields[0]}"; send the image in it`);
+}
+
+/**
+ * The images of a batch, in order.
+ * @param max  how many there may be
+ * @throws {RequestError} BAD_FORM, IMAGE_FIELD_MISSING, BATCH_TOO_LARGE
+ */
+export function filesOfForm(body: Buffer, contentType: string, fields: readonly string[], max: number): BatchImage[] {
+  const images: BatchImage[] = [];
+  let parts = 0;
+  for (const { name, filename, content } of partsOf(body, boundaryOf(contentType))) {
+    if (++parts > MAX_PARTS) throw malformed(`more than ${MAX_PARTS} parts`);
+    if (name === undefined || !fields.includes(name)) continue;
+    if (images.length === max) throw tooMany(max, 'more');
+    images.push({ name: filename, bytes: content });
+  }
+  if (images.length > 0) return images;
+  throw new RequestError('IMAGE_FIELD_MISSING', `the form has no field "${fields[0]}"; send each image in one`);
 }
 
 function boundaryOf(contentType: string): string {
@@ -75,8 +101,13 @@ function part(bytes: Buffer): Part {
   const text = bytes.toString('latin1', 0, headers).replace(/\r\n[ \t]+/g, ' ');
   const [, disposition] = /^content-disposition:[ \t]*(form-data.*)$/im.exec(text) ?? [];
   // Written like the parameters of a type.
-  const name = disposition === undefined ? undefined : parameter(`multipart/${disposition}`, 'name');
-  return { name, content: bytes.subarray(headers + 4) };
+  const told = (name: string) => (disposition === undefined ? undefined : parameter(`multipart/${disposition}`, name));
+  const filename = told('filename');
+  return {
+    name: told('name'),
+    filename: filename && Buffer.from(filename, 'latin1').toString('utf8'),
+    content: bytes.subarray(headers + 4),
+  };
 }
 
 function parameter(type: string, name: string): string | undefined {
@@ -89,4 +120,8 @@ function parameter(type: string, name: string): string | undefined {
 
 function malformed(problem: string): RequestError {
   return new RequestError('BAD_FORM', `the multipart form is malformed: ${problem}`);
+}
+
+export function tooMany(max: number, count: number | string): RequestError {
+  return new RequestError('BATCH_TOO_LARGE', `expected at most ${max} images, got ${count}; send several requests`);
 }

@@ -9,7 +9,7 @@ import helmet from 'helmet';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { toolVersion } from '../../base/tool-version.js';
-import { ERRORS, type ErrorCode } from '../errors.js';
+import { ENCODINGS, ERRORS, type ErrorCode } from '../errors.js';
 import type { ErrorShape, Protocol, Route } from './protocol.js';
 
 type Schemas = Record<string, object>;
@@ -21,9 +21,17 @@ const HERE = '.';
 const PREFIX = /^(?:\/[\w.~%+-]+)+$/;
 
 /** Every request may meet these. */
-const ALWAYS: ErrorCode[] = ['INTERNAL'];
+const ALWAYS: ErrorCode[] = ['HOST_NOT_ALLOWED', 'INTERNAL'];
 /** Those with a body these too. */
 const OF_BODIES: ErrorCode[] = ['UNSUPPORTED_ENCODING', 'UPLOAD_TIMEOUT', 'IN_FLIGHT_FULL'];
+
+const CONTENT_ENCODING = {
+  name: 'Content-Encoding',
+  in: 'header',
+  description: 'If the body is compressed; limits hold for what it becomes',
+  required: false,
+  schema: { type: 'string', enum: ENCODINGS },
+};
 
 export function openApiDocument(protocols: readonly Protocol[]): object {
   const schemas: Schemas = {};
@@ -70,6 +78,7 @@ function operation({ method, path, doc }: Route, { name, error }: Protocol, sche
       required: required ?? false,
       schema: { type: 'string' },
     })),
+    ...(doc.body ? [CONTENT_ENCODING] : []),
   ];
   const others = Object.entries(doc.others ?? {}).map(([status, { description, schema }]) => [
     status,
@@ -164,7 +173,7 @@ export function openApiPages(protocols: readonly Protocol[]): Router {
   });
   router.get('/openapi.json', (request, response) => {
     const prefix = request.get('x-forwarded-prefix')?.replace(/\/$/, '') ?? '';
-    response.type('json').send(texts.memo(PREFIX.test(prefix) ? prefix : HERE));
+    response.type('json').send(texts.memo(PREFIX.test(prefix) ? prefix + request.baseUrl : HERE));
   });
   router.use(
     '/docs',

@@ -5,6 +5,7 @@
 import { fileURLToPath } from 'node:url';
 import express, { Router } from 'express';
 import helmet from 'helmet';
+import { redirectToFolder } from './base-path.js';
 
 const FOLDER = fileURLToPath(new URL('../page', import.meta.url));
 
@@ -22,6 +23,8 @@ const POLICY = {
   'require-trusted-types-for': ["'script'"],
 };
 
+export const PAGE_ROUTE = { method: 'get', path: '/' } as const;
+
 export function page(): Router {
   const router = Router();
   const secure = helmet({
@@ -33,6 +36,7 @@ export function page(): Router {
     setHeaders: (response, path) =>
       response.set('cache-control', path.endsWith('.html') ? 'no-cache' : 'public, max-age=31536000, immutable'),
   });
-  for (const path of ['/', '/assets/:file']) router.get(path, secure, files);
+  router.get(PAGE_ROUTE.path, redirectToFolder);
+  for (const path of [PAGE_ROUTE.path, '/assets/:file']) router.get(path, secure, files);
   return router;
 }

@@ -47,17 +47,34 @@ export interface RouteDoc {
   guarded?: boolean;
 }
 
-/** Routes in order, 405 with `Allow` for their other methods, and the errors of both in the protocol's shape. */
-export function routerOf({ routes, prefixes = [], error }: Protocol, log: Log): Router {
+/** Routes in order, and their errors in the protocol's shape. */
+export function routerOf({ routes, error }: Protocol, log: Log): Router {
   const router = Router();
   for (const path of new Set(routes.map((route) => route.path))) {
-    const own = routes.filter((route) => route.path === path);
     const route = router.route(path);
-    for (const { method, handler } of own) route[method](handler);
-    const allowed = own
-      .flatMap(({ method }) => (method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]))
-      .join(', ');
-    route.all((request, response) => {
+    for (const { method, handler } of routes.filter((own) => own.path === path)) route[method](handler);
+    route.all((_request, _response, next) => next()); // else OPTIONS is answered without asking anybody
+  }
+  router.use(answerErrors(error, log));
+  return router;
+}
+
+/**
+ * What no route has answered: 405 with `Allow` for other methods of a path, 404 below the protocol's prefixes.
+ * @param all  routes of every protocol: they may share paths
+ */
+export function refusalsOf(
+  { routes, prefixes = [], error }: Protocol,
+  all: readonly Pick<Route, 'method' | 'path'>[],
+  log: Log,
+): Router {
+  const router = Router();
+  for (const path of new Set(routes.map((route) => route.path))) {
+    const methods = all
+      .filter((route) => route.path === path)
+      .flatMap(({ method }) => (method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]));
+    const allowed = [...new Set(methods)].join(', ');
+    router.all(path, (request, response) => {
       response.set('allow', allowed);
       throw new RequestError('METHOD_NOT_ALLOWED', `${request.path} answers ${allowed}, not ${request.method}`);
     });

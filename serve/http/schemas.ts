@@ -13,6 +13,8 @@ export const PredictionSchema = z
   .meta({ id: 'Prediction' });
 
 const Milliseconds = z.number().min(0);
+const Timings = z.object({ queue: Milliseconds, decode: Milliseconds, inference: Milliseconds, total: Milliseconds });
+const ModelName = z.object({ name: z.string(), version: z.string() });
 
 export const CropSchema = z
   .object({
@@ -28,15 +30,10 @@ export const CropSchema = z
 export const ClassifyAnswer = z
   .object({
     predictions: z.array(PredictionSchema).meta({ description: 'Most probable first' }),
-    model: z.object({ name: z.string(), version: z.string() }),
+    model: ModelName,
     crops: z.int().meta({ description: 'Crops of the image whose probabilities were averaged' }),
     multi_label: z.boolean().meta({ description: 'Each label has a probability of its own: they need not sum to 1' }),
-    timings_ms: z.object({
-      queue: Milliseconds,
-      decode: Milliseconds,
-      inference: Milliseconds,
-      total: Milliseconds,
-    }),
+    timings_ms: Timings,
     image_px: z.int().optional().meta({ description: 'With by_crop: side of the square that the image is cut to' }),
     image_height: z.int().optional().meta({ description: 'With by_crop: if it is not square' }),
     image_fit: z
@@ -50,13 +47,24 @@ export const ClassifyAnswer = z
   })
   .meta({ id: 'ClassifyAnswer' });
 
-export const OwnError = z
+const CodeAndMessage = z.object({ code: z.string().meta({ example: 'IMAGE_TOO_LARGE' }), message: z.string() });
+export const OwnError = z.object({ error: CodeAndMessage }).meta({ id: 'Error' });
+
+const Image = z.string().optional().meta({ description: 'Name of the file, if the form gives one' });
+export const BatchAnswer = z
   .object({
-    error: z.object({
-      code: z.string().meta({ example: 'IMAGE_TOO_LARGE' }),
-      message: z.string(),
-    }),
+    model: ModelName,
+    crops: z.int(),
+    multi_label: z.boolean(),
+    results: z
+      .array(
+        z.union([
+          z.object({ image: Image, predictions: z.array(PredictionSchema), timings_ms: Timings }),
+          z.object({ image: Image, error: CodeAndMessage }),
+        ]),
+      )
+      .meta({ description: 'In the order of the images' }),
   })
-  .meta({ id: 'Error' });
+  .meta({ id: 'BatchAnswer' });
 
 export const Top = z.int().min(1).meta({ description: 'How many classes; at most the number the model has' });

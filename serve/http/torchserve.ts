@@ -1,6 +1,6 @@
 /**
  * TorchServe's inference API (pytorch.org/serve, rest_api): `curl -T cat.jpg URL/predictions/alexnet` gives five labels
- * with their probabilities, most probable first.
+ * with their probabilities, most probable first. Of its management API, what reads; on the same port.
  */
 import type { RequestHandler } from 'express';
 import { z } from 'zod';
@@ -10,6 +10,7 @@ import { type AppDeps, answerImage, openForImages } from './own/answer-image.js'
 import { IMAGE_ERRORS } from './own/classify.js';
 import type { Protocol, Route } from './protocol.js';
 import { Probability } from './schemas.js';
+import { managementRoutes } from './torchserve-management.js';
 
 /** Fields of a form that may hold the image. */
 const FIELDS = ['data', 'body'];
@@ -75,7 +76,7 @@ export function torchServe(deps: AppDeps): Protocol {
       schema: ErrorBody,
       body: ({ status, message }) => ({ code: status, type: EXCEPTIONS[status] ?? 'BadRequestException', message }),
     },
-    routes: [ping, ...predictions],
+    routes: [ping, ...predictions, ...managementRoutes(deps)],
   };
 }
 

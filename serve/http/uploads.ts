@@ -1,6 +1,8 @@
 /** Bodies on their way in: bounded together over all connections, and in time. */
+import type { Transform } from 'node:stream';
 import type { Request, Response } from 'express';
 import { RequestError } from '../errors.js';
+import { decoderOf } from './inflate.js';
 
 /** Slower bodies are given up, after a time to get going. Kestrel's rate. */
 const MIN_BYTES_PER_SECOND = 240;
@@ -26,20 +28,23 @@ export class Uploads {
   }
 
   /**
-   * A body in memory of its own.
-   * @param limit     its size allowed, bytes
+   * A body in memory of its own, decompressed.
+   * @param limit     its size allowed, bytes: as it is sent, and decompressed
    * @param tooLarge  thrown where it has more; what else the client sends is discarded
-   * @throws {RequestError} IN_FLIGHT_FULL before anything is read; UPLOAD_TIMEOUT; BAD_REQUEST when the client is gone
+   * @throws {RequestError} IN_FLIGHT_FULL before anything is read; UNSUPPORTED_ENCODING; UPLOAD_TIMEOUT; BAD_REQUEST when
+   *   the client is gone, or what it sent cannot be decompressed
    */
   async read(request: Request, limit: number, tooLarge: () => RequestError): Promise<Buffer> {
-    const { 'content-length': declared, expect } = request.headers;
+    const { 'content-length': declared, 'content-encoding': encoding, expect } = request.headers;
+    const decoder = decoderOf(encoding);
     if (Number(declared ?? 0) > limit) throw tooLarge();
     const share = this.share(request.res!);
     try {
-      const capacity = declared === undefined ? Math.min(limit, FIRST_CAPACITY) : Number(declared);
+      const isKnown = declared !== undefined && !decoder;
+      const capacity = isKnown ? Number(declared) : Math.min(limit, FIRST_CAPACITY);
       share.take(capacity);
       if (expect !== undefined) request.res!.writeContinue();
-      return await this.collect(request, new Body(capacity, limit, share.take, tooLarge));
+      return await this.collect(request, new Body(capacity, limit, share.take, tooLarge), decoder);
     } catch (error) {
       share.release();
       throw error;
@@ -62,47 +67,66 @@ export class Uploads {
     return { take, release };
   }
 
-  private collect(request: Request, body: Body): Promise<Buffer> {
-    const { uploadTimeoutMs } = this.options;
-    const started = performance.now();
+  private collect(request: Request, body: Body, decoder?: Transform): Promise<Buffer> {
     return new Promise((resolve, reject) => {
+      const source = decoder ? request.pipe(decoder) : request;
       const fail = (error: unknown) => {
-        clearInterval(watch);
-        request.off('data', add).resume();
+        stopWatch();
+        source.off('data', add);
+        request.off('data', receive).unpipe().resume();
+        decoder?.destroy();
         reject(error);
       };
-      const add = (chunk: Buffer) => {
+      const attempt = (step: () => void) => {
         try {
-          body.add(chunk);
+          step();
         } catch (error) {
           fail(error);
         }
       };
-      const watch = setInterval(
-        () => {
-          const ms = performance.now() - started;
-          if (ms >= uploadTimeoutMs) return fail(tooSlow(`took more than ${uploadTimeoutMs / 1000} s`));
-          const isSlow = ms >= GRACE_MS && body.size < (MIN_BYTES_PER_SECOND * ms) / 1000;
-          return isSlow && fail(tooSlow(`came at less than ${MIN_BYTES_PER_SECOND} bytes a second`));
-        },
-        Math.min(CHECK_MS, uploadTimeoutMs),
-      );
-      const brokenOff = () => fail(new RequestError('BAD_REQUEST', 'the body ended early'));
-      request.on('data', add);
-      request.once('end', () => {
-        clearInterval(watch);
-        request.off('close', brokenOff);
+      const add = (chunk: Buffer) => attempt(() => body.add(chunk));
+      const receive = (chunk: Buffer) => attempt(() => body.receive(chunk));
+      const stopWatch = this.watch(body, fail);
+      const brokenOff = () => {
+        if (!request.complete) fail(new RequestError('BAD_REQUEST', 'the body ended early'));
+      };
+      request.on('data', receive);
+      source.on('data', add);
+      source.once('end', () => {
+        stopWatch();
         resolve(body.whole);
       });
+      decoder?.once('error', ({ message }) =>
+        fail(new RequestError('BAD_REQUEST', `the body is not what its Content-Encoding says: ${message}`)),
+      );
       request.once('error', brokenOff);
       request.once('close', brokenOff);
     });
+  }
+
+  /** @returns what ends the watch */
+  private watch(body: Body, fail: (error: RequestError) => void): () => void {
+    const { uploadTimeoutMs } = this.options;
+    const started = performance.now();
+    const timer = setInterval(
+      () => {
+        const ms = performance.now() - started;
+        if (ms >= uploadTimeoutMs) return fail(tooSlow(`took more than ${uploadTimeoutMs / 1000} s`));
+        const isSlow = ms >= GRACE_MS && body.received < (MIN_BYTES_PER_SECOND * ms) / 1000;
+        return isSlow && fail(tooSlow(`came at less than ${MIN_BYTES_PER_SECOND} bytes a second`));
+      },
+      Math.min(CHECK_MS, uploadTimeoutMs),
+    );
+    return () => clearInterval(timer);
   }
 }
 
 /** One block that chunks are copied into: a body in chunks of a byte takes no more than in one. */
 class Body {
-  size = 0;
+  /** As sent. */
+  received = 0;
+  /** Decompressed. */
+  private size = 0;
   private block: Buffer;
 
   constructor(
@@ -116,6 +140,11 @@ class Body {
 
   get whole(): Buffer {
     return this.block.subarray(0, this.size);
+  }
+
+  receive(chunk: Buffer): void {
+    this.received += chunk.length;
+    if (this.received > this.limit) throw this.tooLarge();
   }
 
   add(chunk: Buffer): void {

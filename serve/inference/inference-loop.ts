@@ -107,7 +107,8 @@ class JobQueue {
       const all = await this.classifier.infer(images.map(({ pixels }) => pixels));
       const inferenceMs = performance.now() - started;
       return images.map(({ id, decodeMs }, i) => {
-        return { type: 'answer', id, probabilities: all[i], decodeMs, inferenceMs, runs: i === 0 ? 1 : 0 };
+        const run = { inferenceMs, runs: i === 0 ? 1 : 0, batch: images.length };
+        return { type: 'answer', id, probabilities: all[i], decodeMs, ...run };
       });
     } catch (error) {
       if (images.length === 1) return [refusal(images[0].id, error)];
@@ -129,6 +130,7 @@ class JobQueue {
         decodeMs,
         inferenceMs: performance.now() - started,
         runs: 1,
+        batch: 1,
       } satisfies Reply;
     } catch (error) {
       return refusal(id, error);
@@ -139,7 +141,8 @@ class JobQueue {
     const started = performance.now();
     try {
       const tensors = await this.classifier.run(input, outputs);
-      return { type: 'tensors', id, outputs: tensors, decodeMs: 0, inferenceMs: performance.now() - started, runs: 1 };
+      const inferenceMs = performance.now() - started;
+      return { type: 'tensors', id, outputs: tensors, decodeMs: 0, inferenceMs, runs: 1, batch: 1 };
     } catch (error) {
       return refusal(id, error);
     }

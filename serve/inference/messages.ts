@@ -52,8 +52,8 @@ export type ToInference =
   /** No client waits for it any more: skip it unless its inference has begun. */
   | { type: 'cancel'; id: number };
 
-/** What came of it. Of the images that shared a run, the first has `runs` 1, the others 0. */
-export type Answer = { id: number; decodeMs: number; inferenceMs: number; runs: number } & (
+/** What came of it. Of the `batch` images that shared a run, the first has `runs` 1, the others 0. */
+export type Answer = { id: number; decodeMs: number; inferenceMs: number; runs: number; batch: number } & (
   | { type: 'answer'; probabilities: Float32Array; byCrop?: Float32Array }
   | { type: 'tensors'; outputs: Tensor[] }
 );

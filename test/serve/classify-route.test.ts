@@ -205,11 +205,6 @@ for (const [name, bytes] of Object.entries(NOT_ALLOWED)) {
   });
 }
 
-test('answers 415 to a compressed body', async () => {
-  const error = await errorOf(post(url, await corner(0).png().toBuffer(), { 'content-encoding': 'gzip' }));
-  assert.deepEqual([error.status, error.code], [415, 'UNSUPPORTED_ENCODING']);
-});
-
 for (const format of ['jpeg', 'png', 'webp'] as const) {
   test(`answers 400 to a ${format} that breaks off, wherever it does`, async () => {
     const whole = await pattern().toFormat(format).toBuffer();
@@ -323,7 +318,7 @@ test('is live and ready', async () => {
 });
 
 test('answers 404 to other paths and 405 with Allow to other methods', async () => {
-  for (const path of ['/', '/classify/x', '/docs/x', '/%E0%A4%A', '/..%2f..%2fetc%2fpasswd']) {
+  for (const path of ['/classify/x', '/docs/x', '/%E0%A4%A', '/..%2f..%2fetc%2fpasswd']) {
     const error = await errorOf(post(url, new Uint8Array(), {}, path));
     assert.deepEqual([error.status, error.code], [404, 'NOT_FOUND'], path);
   }

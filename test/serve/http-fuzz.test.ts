@@ -80,7 +80,7 @@ test('every method on every path is answered with a status below 500 and a body 
 });
 
 test('malformed HTTP is answered with 4xx or cut, and harms nobody', async () => {
-  const post = 'POST /classify HTTP/1.1\r\nHost: a\r\n';
+  const post = 'POST /classify HTTP/1.1\r\nHost: localhost\r\n';
   const cases: [string | Buffer, RegExp][] = [
     [`${post}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`, /^HTTP\/1\.1 400/],
     [`${post}Transfer-Encoding: chunked\r\n\r\nxyz\r\n`, /^(HTTP\/1\.1 400.*)?$/],
@@ -96,21 +96,20 @@ test('malformed HTTP is answered with 4xx or cut, and harms nobody', async () =>
     ['\0\0\0\0\r\n\r\n', /^HTTP\/1\.1 400/],
     [Buffer.from(Array.from({ length: 5000 }, (_, i) => (i * 7919) % 256)), /^(HTTP\/1\.1 400.*)?$/],
     [`${post}Content-Length: 100\r\n\r\nshort`, /^(HTTP\/1\.1 400.*)?$/],
-    ['GET /v2/health/live HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(200), /^HTTP\/1\.1 200/],
+    ['GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(200), /^HTTP\/1\.1 200/],
   ];
   for (const [text, status] of cases) assert.match(await raw(text), status, String(text).slice(0, 80));
   await healthy();
 });
 
-test('takes exactly the bytes allowed, and refuses one more, a body of unknown length and a compressed one', async () => {
+test('takes exactly the bytes allowed, and refuses one more and a body of unknown length', async () => {
   const image = await corner(0).png().toBuffer();
   const padded = (size: number) => Buffer.concat([image, Buffer.alloc(size - image.length)]);
   assert.equal((await post(url, padded(MAX_BYTES))).status, 200);
   assert.equal((await errorOf(post(url, padded(MAX_BYTES + 1)))).code, 'IMAGE_TOO_LARGE');
   const chunk = (size: number) => `${size.toString(16)}\r\n${'x'.repeat(size)}\r\n`;
-  const head = 'POST /classify HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n';
+  const head = 'POST /classify HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n';
   assert.match(await raw(head + chunk(1000).repeat(300)), /^HTTP\/1\.1 413/);
-  assert.equal((await post(url, image, { 'content-encoding': 'gzip' })).status, 415);
 });
 
 test('refuses images that unfold beyond measure, at once and twenty at a time', async () => {

@@ -30,7 +30,8 @@ test('says what server and model are, and that they are ready', async () => {
   const get = async (path: string) => (await fetch(url + path)).json();
   const server = (await get('/v2')) as { name: string; version: string; extensions: string[] };
   assert.equal(server.name, 'alexnet');
-  assert.deepEqual(server.extensions, ['binary_tensor_data', 'classification', 'model_repository']);
+  const extensions = ['binary_tensor_data', 'classification', 'model_configuration', 'model_repository', 'statistics'];
+  assert.deepEqual(server.extensions, extensions);
   const metadata = {
     name: 'quarters',
     versions: ['1'],

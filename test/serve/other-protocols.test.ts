@@ -137,7 +137,7 @@ test('Hugging Face: errors in its own shape', async () => {
       /function_to_apply: this model is served with softmax or none; expected that or nothing, got "sigmoid"/,
     ],
     ['/models/quarters', json(JSON.stringify({ inputs: '', parameters: { function_to_apply: 'x' } })), 400, /_apply: /],
-    ['/models/quarters', { method: 'GET' }, 405, /answers POST, not GET/],
+    ['/models/quarters', { method: 'DELETE' }, 405, /answers POST, GET, HEAD, not DELETE/],
   ];
   for (const [path, init, status, message] of cases) {
     const response = await send(path, init);

@@ -24,6 +24,7 @@ function queueOf(maxWaiting = 10, timeoutMs = 10_000) {
     decodeMs: 1,
     inferenceMs: 2,
     runs: 1,
+    batch: 1,
   });
   const settled = async () => {
     await new Promise(setImmediate);
@@ -90,7 +91,15 @@ test('refuses the image that does not fit in the queue, with the seconds until t
   const { queue, lane, add, settled } = queueOf(2);
   lane.processReady();
   add(1);
-  lane.reply({ type: 'answer', id: 1, probabilities: new Float32Array(1), decodeMs: 0, inferenceMs: 700, runs: 1 });
+  lane.reply({
+    type: 'answer',
+    id: 1,
+    probabilities: new Float32Array(1),
+    decodeMs: 0,
+    inferenceMs: 700,
+    runs: 1,
+    batch: 1,
+  });
   for (const image of [2, 3, 4]) add(image);
   assert.throws(() => queue.requireRoom(), { code: 'QUEUE_FULL', retryAfterS: 3 }); // 3 × 0.7 s
   add(5);
@@ -125,6 +134,7 @@ test('gives each process a line of its own, the shorter one first, and sends wha
     decodeMs: 1,
     inferenceMs: 2,
     runs: 1,
+    batch: 1,
   });
   lanes[1].reply(answer(2));
   assert.deepEqual(sent.splice(0), ['b 3', 'b 4']);

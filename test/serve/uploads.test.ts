@@ -42,7 +42,7 @@ function open(server: string, text: string | Buffer): { socket: Socket; answer: 
 }
 
 const head = (length: number | undefined, path = '/classify', more = '') =>
-  `POST ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${more}${
+  `POST ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n${more}${
     length === undefined ? 'Transfer-Encoding: chunked' : `Content-Length: ${length}`
   }\r\n\r\n`;
 
@@ -127,7 +127,7 @@ test('answers 408 to a body that takes longer than allowed, closes, and counts i
 });
 
 test('keeps idle connections for longer than the 60 s of load balancers, or as long as it is told', async () => {
-  const live = 'GET /v2/health/live HTTP/1.1\r\nHost: a\r\n\r\n';
+  const live = 'GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n';
   const { socket } = open(url, live);
   assert.match(String(await once(socket, 'data')), /keep-alive: timeout=75\r\n/i);
   socket.destroy();

@@ -1,7 +1,7 @@
 /**
  * Hugging Face's image classification API (huggingface.co/docs/inference-providers/tasks/image-classification): the
  * image's bytes, or JSON `{"inputs": base64, "parameters": {"top_k": 5, "function_to_apply": "softmax"}}`, gives
- * `[{"label", "score"}, …]`, most probable first.
+ * `[{"label", "score"}, …]`, most probable first. Under the model's name, and at the root as its inference endpoints.
  */
 import type { RequestHandler } from 'express';
 import { z } from 'zod';
@@ -10,7 +10,7 @@ import { DEFAULT_TOP, type ServedModel, topPredictions } from '../../served-mode
 import { readImage, readJsonSized } from '../body.js';
 import { type AppDeps, answerImage, openForImages, whenGone } from '../own/answer-image.js';
 import { IMAGE_ERRORS } from '../own/classify.js';
-import type { Protocol } from '../protocol.js';
+import type { Protocol, Route } from '../protocol.js';
 import { Probability } from '../schemas.js';
 import { RequestBody } from './request.js';
 
@@ -33,22 +33,32 @@ export function huggingFace(deps: AppDeps): Protocol {
       }),
     },
     routes: [
-      {
-        method: 'post',
-        path: '/models/:model',
-        handler: classify(deps) as RequestHandler,
-        doc: {
-          summary: 'Labels with their scores',
-          body: { 'image/*': 'binary', 'application/json': RequestBody },
-          answer: { 'application/json': AnswerBody },
-          errors: [...IMAGE_ERRORS, 'BAD_REQUEST', 'JSON_TOO_LARGE'],
-        },
-      },
+      pipeline(deps, '/models/:model', 'Labels with their scores'),
+      pipeline(deps, '/', 'The same of the only model, as an endpoint of one’s own answers it'),
     ],
   };
 }
 
-function classify(deps: AppDeps): RequestHandler<{ model: string }> {
+function pipeline(deps: AppDeps, path: string, summary: string): Route {
+  return {
+    method: 'post',
+    path,
+    handler: classify(deps) as RequestHandler,
+    doc: {
+      summary,
+      body: { 'image/*': 'binary', 'application/json': RequestBody },
+      answer: { 'application/json': AnswerBody },
+      errors: [
+        ...IMAGE_ERRORS,
+        'BAD_REQUEST',
+        'JSON_TOO_LARGE',
+        ...(path === '/' ? (['MODEL_AMBIGUOUS'] as const) : []),
+      ],
+    },
+  };
+}
+
+function classify(deps: AppDeps): RequestHandler<{ model?: string }> {
   return async (request, response) => {
     const open = () => openForImages(deps, request.params.model);
     open();

@@ -2,8 +2,9 @@
 import { imageOfJson } from '../hugging-face/request.js';
 import { parseInfer } from '../open-inference/request.js';
 import { inferAnswer } from '../open-inference/response.js';
+import { imagesOfJson } from '../own/batch-body.js';
 
-const TASKS = { picture: imageOfJson, infer: parseInfer, answer: inferAnswer };
+const TASKS = { picture: imageOfJson, infer: parseInfer, answer: inferAnswer, batch: imagesOfJson };
 
 export type Tasks = typeof TASKS;
 export type TaskArgs<K extends keyof Tasks> = Parameters<Tasks[K]>;

@@ -29,7 +29,7 @@ export interface InferRequest {
 }
 
 /** Images in one request. */
-const MAX_IMAGES = 64;
+export const MAX_IMAGES = 64;
 /** Of arrays and objects in a request, besides data. */
 const MAX_ELEMENTS = 1000;
 

@@ -1,9 +1,10 @@
 /**
  * The Open Inference Protocol v2 (kserve/open-inference-protocol, inference_rest.md), as KServe and Triton answer it,
- * with Triton's extensions for binary data, classification and the model repository. In addition to the model's own
+ * with Triton's extensions for binary data, classification, configuration, statistics and the model repository. In addition to the model's own
  * input, encoded images are taken as BYTES under its name.
  */
 import type { Request, RequestHandler } from 'express';
+import pLimit from 'p-limit';
 import type { z } from 'zod';
 import { toolVersion } from '../../../base/tool-version.js';
 import { type ErrorCode, RequestError } from '../../errors.js';
@@ -16,6 +17,7 @@ import { type AppDeps, openForImages, whenGone } from '../own/answer-image.js';
 import { IMAGE_ERRORS } from '../own/classify.js';
 import { parseBody } from '../parse-body.js';
 import type { Protocol, Route, RouteDoc } from '../protocol.js';
+import { modelConfig, modelStatistics } from './model-config.js';
 import {
   Index,
   IndexRequest,
@@ -23,16 +25,18 @@ import {
   InferResponseBody,
   Live,
   LoadRequest,
+  ModelConfig,
   ModelMetadata,
   ModelReady,
   Models,
   ProtocolError,
   Ready,
   ServerMetadata,
+  Statistics,
 } from './schemas.js';
 
 const HEADER_LENGTH = 'Inference-Header-Content-Length';
-const EXTENSIONS = ['binary_tensor_data', 'classification', 'model_repository'];
+const EXTENSIONS = ['binary_tensor_data', 'classification', 'model_configuration', 'model_repository', 'statistics'];
 
 type Json<T extends z.ZodType> = z.infer<T>;
 
@@ -84,21 +88,29 @@ function serverRoutes(deps: AppDeps): Route[] {
         void response.json({ models: deps.models.all.map(({ model }) => model.name) } satisfies Json<typeof Models>),
       json('Names of the models', Models),
     ),
+    get(
+      '/v2/models/stats',
+      (_request, response) =>
+        void response.json({ model_stats: deps.models.served().map(modelStatistics) } satisfies Json<
+          typeof Statistics
+        >),
+      json('What every version has answered since it was loaded', Statistics),
+    ),
   ];
 }
+
+const FIND_ERRORS = ['MODEL_NOT_FOUND', 'MODEL_UNAVAILABLE'] as const;
 
 /** @param path  of a model, or of a version of it */
 function modelRoutes(deps: AppDeps, path: string): Route[] {
   return [
+    get(path, metadata(deps), json('A model’s inputs and outputs', ModelMetadata, [...FIND_ERRORS])),
+    get(`${path}/ready`, modelReady(deps), json('Whether a model answers', ModelReady, [...FIND_ERRORS, 'NOT_READY'])),
+    get(`${path}/config`, config(deps), json('A model’s settings', ModelConfig, [...FIND_ERRORS])),
     get(
-      path,
-      metadata(deps),
-      json('A model’s inputs and outputs', ModelMetadata, ['MODEL_NOT_FOUND', 'MODEL_UNAVAILABLE']),
-    ),
-    get(
-      `${path}/ready`,
-      modelReady(deps),
-      json('Whether a model answers', ModelReady, ['MODEL_NOT_FOUND', 'MODEL_UNAVAILABLE', 'NOT_READY']),
+      `${path}/stats`,
+      stats(deps),
+      json('What a model has answered since it was loaded', Statistics, [...FIND_ERRORS]),
     ),
     {
       method: 'post',
@@ -189,6 +201,23 @@ function metadata(deps: AppDeps): RequestHandler {
   };
 }
 
+function config(deps: AppDeps): RequestHandler {
+  return (request, response) => {
+    const { model, version } = modelOf(request);
+    const host = deps.models.find(model, version);
+    response.json(modelConfig(host, deps.models.versions(model)) satisfies Json<typeof ModelConfig>);
+  };
+}
+
+function stats(deps: AppDeps): RequestHandler {
+  return (request, response) => {
+    const { model, version } = modelOf(request);
+    const found = deps.models.find(model, version);
+    const hosts = version === undefined ? deps.models.served(model) : [found];
+    response.json({ model_stats: hosts.map(modelStatistics) } satisfies Json<typeof Statistics>);
+  };
+}
+
 function modelReady(deps: AppDeps): RequestHandler {
   return (request, response) => {
     const { model, version } = modelOf(request);
@@ -237,7 +266,8 @@ async function classifyAll(host: ModelHost, images: readonly Uint8Array[], signa
   const failed = new AbortController();
   const either = AbortSignal.any([signal, failed.signal]);
   try {
-    const answers = await Promise.all(images.map((bytes) => host.classify(bytes, either)));
+    const limit = pLimit(host.width);
+    const answers = await Promise.all(images.map((bytes) => limit(() => host.classify(bytes, either))));
     const { model } = answers[0];
     const bytes = Buffer.concat(answers.map(({ probabilities }) => bytesOf(probabilities)));
     const shape = [images.length, model.labels.length];

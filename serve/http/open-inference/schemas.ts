@@ -88,6 +88,54 @@ export const Models = z.object({ models: z.array(z.string()) });
 export const Live = z.object({ live: z.boolean() });
 export const Ready = z.object({ ready: z.boolean(), error: z.string().optional() });
 export const ModelReady = z.object({ name: z.string(), ready: z.boolean() });
+const ConfigTensor = z.object({
+  name: z.string(),
+  data_type: z.string().meta({ example: 'TYPE_UINT8' }),
+  dims: Shape.meta({ description: 'Without the first axis if max_batch_size is not 0' }),
+});
+export const ModelConfig = z
+  .object({
+    name: z.string(),
+    platform: z.string(),
+    backend: z.string(),
+    default_model_filename: z.string(),
+    version_policy: z.object({ specific: z.object({ versions: z.array(z.int()) }) }),
+    max_batch_size: z.int().min(0),
+    input: z.array(ConfigTensor.extend({ format: z.string() })),
+    output: z.array(ConfigTensor.extend({ label_filename: z.string() })),
+    instance_group: z.array(z.object({ name: z.string(), kind: z.enum(['KIND_CPU', 'KIND_GPU']), count: z.int() })),
+    dynamic_batching: z
+      .object({ preferred_batch_size: z.array(z.int()), max_queue_delay_microseconds: z.int() })
+      .optional()
+      .meta({ description: 'If images share runs of the model' }),
+    parameters: z.record(z.string(), z.object({ string_value: z.string() })),
+  })
+  .meta({ id: 'ModelConfig' });
+
+const Sum = z.object({ count: z.int().min(0), ns: z.int().min(0) }).meta({ id: 'StatisticDuration' });
+export const ModelStatistics = z
+  .object({
+    name: z.string(),
+    version: z.string(),
+    last_inference: z.int().meta({ description: 'Milliseconds since 1970; 0 for never' }),
+    inference_count: z.int().meta({ description: 'Images and tensors that went through the model' }),
+    execution_count: z.int().meta({ description: 'Runs of the model' }),
+    inference_stats: z.object({
+      success: Sum,
+      fail: Sum,
+      queue: Sum,
+      compute_input: Sum.meta({ description: 'Decoding' }),
+      compute_infer: Sum,
+      compute_output: Sum,
+      cache_hit: Sum,
+      cache_miss: Sum,
+    }),
+    batch_stats: z.array(
+      z.object({ batch_size: z.int(), compute_input: Sum, compute_infer: Sum, compute_output: Sum }),
+    ),
+  })
+  .meta({ id: 'ModelStatistics' });
+export const Statistics = z.object({ model_stats: z.array(ModelStatistics) });
 export const IndexRequest = z.object({ ready: z.boolean().optional() });
 export const Index = z.array(
   z.object({ name: z.string(), version: z.string(), state: z.string(), reason: z.string() }),

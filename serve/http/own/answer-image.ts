@@ -1,5 +1,6 @@
 /** From the bytes of a request to the model's answer, for the routes of every protocol. */
 import type { Response } from 'express';
+import pLimit from 'p-limit';
 import { RequestError } from '../../errors.js';
 import type { Classified, ModelHost } from '../../hosting/model-host.js';
 import type { Repository } from '../../hosting/repository.js';
@@ -11,11 +12,15 @@ import type { OffLoop } from '../json/off-loop.js';
 
 /** What the routes need of the rest. */
 export interface AppDeps extends BodyDeps {
-  models: Pick<Repository, 'find' | 'all' | 'leftOut' | 'versions' | 'index' | 'load' | 'unload'>;
+  models: Pick<Repository, 'find' | 'all' | 'served' | 'leftOut' | 'versions' | 'index' | 'load' | 'unload'>;
   /** Why no images can be classified just now; undefined while they can. */
   notReady(): string | undefined;
   /** No more images are taken, and connections close after their answer. */
   draining(): boolean;
+  /** Images of one batch. */
+  maxBatchImages: number;
+  /** Of its body. */
+  maxBatchBytes: number;
   /** Reads and writes JSON that may be large. */
   offLoop: Pick<OffLoop, 'run'>;
   /** Asked for by the routes that load and unload models; these are off without. */
@@ -52,6 +57,19 @@ export async function answerImage(
   const answer = await host.classify(bytes, whenGone(response), wanted);
   if (host.caches) response.set('x-cache', answer.cached ? 'HIT' : 'MISS');
   return answer;
+}
+
+/**
+ * Many images of one request: as many at a time as the processes take, so that they do not crowd its line.
+ * @param images  each may throw, which is its result
+ */
+export function classifyEach(
+  host: ModelHost,
+  images: readonly (() => Uint8Array)[],
+  signal: AbortSignal,
+): Promise<PromiseSettledResult<Classified>[]> {
+  const limit = pLimit(host.width);
+  return Promise.allSettled(images.map((image) => limit(async () => host.classify(image(), signal))));
 }
 
 /** Aborted when the client closes the connection before it has its answer. */

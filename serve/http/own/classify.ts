@@ -1,12 +1,13 @@
-/** The server's own routes: `POST /classify`, and `GET /metrics`. */
+/** `POST /classify`: an image in, its most probable classes out. */
 import type { RequestHandler } from 'express';
 import { z } from 'zod';
 import { namedCrops } from '../../crops.js';
 import { RequestError } from '../../errors.js';
 import type { Classified } from '../../hosting/model-host.js';
+import type { Timings } from '../../metrics.js';
 import { parseTop, topPredictions } from '../../served-model.js';
 import { readImage } from '../body.js';
-import type { ErrorShape, Protocol } from '../protocol.js';
+import type { ErrorShape, Route } from '../protocol.js';
 import { ClassifyAnswer, OwnError, Top } from '../schemas.js';
 import { type AppDeps, answerImage, openForImages } from './answer-image.js';
 
@@ -23,52 +24,44 @@ export const IMAGE_ERRORS = [
   'DEADLINE_EXCEEDED',
 ] as const;
 
+/** Query parameters of the routes that classify. */
+export const CLASSIFY_QUERY = {
+  top: { description: 'Default: 5', schema: Top },
+  model: { description: 'Needed if several models are served', schema: z.string() },
+  version: { description: 'Default: the latest', schema: z.string() },
+};
+
 export const OWN_ERROR: ErrorShape = {
   schema: OwnError,
   body: ({ code, message }) => ({ error: { code, message } }),
 };
 
-export function ownRoutes(deps: AppDeps): Protocol {
+export function classifyRoute(deps: AppDeps): Route {
   return {
-    name: 'alexnet',
-    description: 'Send an image, get its most probable classes.',
-    error: OWN_ERROR,
-    routes: [
-      {
-        method: 'post',
-        path: '/classify',
-        handler: classify(deps),
-        doc: {
-          summary: 'Classify a JPEG, PNG or WebP image',
-          query: {
-            top: { description: 'Default: 5', schema: Top },
-            model: { description: 'Needed if several models are served', schema: z.string() },
-            version: { description: 'Default: the latest', schema: z.string() },
-            by_crop: { description: '`true`: what each crop alone gives as well', schema: z.boolean() },
-          },
-          body: {
-            'image/*': 'binary',
-            'application/octet-stream': 'binary',
-            'multipart/form-data': z.object({ image: z.string().meta({ format: 'binary' }) }),
-          },
-          answer: { 'application/json': ClassifyAnswer },
-          errors: [
-            ...IMAGE_ERRORS,
-            'BAD_FORM',
-            'IMAGE_FIELD_MISSING',
-            'INVALID_TOP',
-            'MODEL_AMBIGUOUS',
-            'VIEW_UNAVAILABLE',
-          ],
-        },
+    method: 'post',
+    path: '/classify',
+    handler: classify(deps),
+    doc: {
+      summary: 'Classify a JPEG, PNG or WebP image',
+      query: {
+        ...CLASSIFY_QUERY,
+        by_crop: { description: '`true`: what each crop alone gives as well', schema: z.boolean() },
       },
-      {
-        method: 'get',
-        path: '/metrics',
-        handler: metrics(deps),
-        doc: { summary: 'Counters in Prometheus’ text format', answer: { 'text/plain': 'text' } },
+      body: {
+        'image/*': 'binary',
+        'application/octet-stream': 'binary',
+        'multipart/form-data': z.object({ image: z.string().meta({ format: 'binary' }) }),
       },
-    ],
+      answer: { 'application/json': ClassifyAnswer },
+      errors: [
+        ...IMAGE_ERRORS,
+        'BAD_FORM',
+        'IMAGE_FIELD_MISSING',
+        'INVALID_TOP',
+        'MODEL_AMBIGUOUS',
+        'VIEW_UNAVAILABLE',
+      ],
+    },
   };
 }
 
@@ -86,12 +79,7 @@ function classify(deps: AppDeps): RequestHandler {
       model: { name: model.name, version: model.version },
       crops: model.crops,
       multi_label: model.activation.multiLabel,
-      timings_ms: {
-        queue: milliseconds(timings.queue),
-        decode: milliseconds(timings.decode),
-        inference: milliseconds(timings.inference),
-        total: milliseconds(timings.total),
-      },
+      timings_ms: timingsMs(timings),
       ...(byCrop && cropsOf(classified, top)),
     } satisfies z.infer<typeof ClassifyAnswer>);
   };
@@ -117,13 +105,7 @@ export function single(query: Record<string, unknown>, name: string): string | u
   throw new RequestError('BAD_REQUEST', `${name}: expected one text value`);
 }
 
-function milliseconds(value: number): number {
-  return Math.round(value * 1000) / 1000;
-}
-
-function metrics(deps: AppDeps): RequestHandler {
-  return async (_request, response) => {
-    const { type, body } = await deps.metrics.text();
-    response.set('content-type', type).send(body);
-  };
+export function timingsMs({ queue, decode, inference, total }: Timings): Timings {
+  const rounded = (ms: number) => Math.round(ms * 1000) / 1000;
+  return { queue: rounded(queue), decode: rounded(decode), inference: rounded(inference), total: rounded(total) };
 }

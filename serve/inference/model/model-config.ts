@@ -44,7 +44,10 @@ export const Output = z.strictObject({
 });
 
 export const OwnConfig = z.strictObject({
-  /** One a class, or the name of a text file next to it, one label per line; class numbers if absent. */
+  /**
+   * One a class, or the name of a file next to it: a label per line, or TorchServe's mapping; if absent, its
+   * `index_to_name.json`, else class numbers.
+   */
   labels: z.union([Labels, z.string()]).optional(),
   synsets: Labels.optional(),
   input: Input.prefault({}),

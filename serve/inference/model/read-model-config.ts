@@ -1,7 +1,7 @@
 /**
  * Reads the description next to a model: `config.json` in its folder or, in a repository, in the folder above. Either
  * ours, or Hugging Face's (`id2label`, with `preprocessor_config.json`), as its exporter leaves them next to
- * `model.onnx`.
+ * `model.onnx`. Ours may leave the labels to TorchServe's `index_to_name.json`.
  */
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -10,6 +10,7 @@ import { UserError } from '../../../base/errors.js';
 import { type Roots, requireInside } from '../../../base/links.js';
 import { requireFile } from '../../../base/require-file.js';
 import { fromHuggingFace } from './hugging-face-files.js';
+import { fromIndexToName } from './index-to-name.js';
 import { type ModelConfig, OwnConfig, parse, sidesOf } from './model-config.js';
 
 /**
@@ -33,7 +34,7 @@ export async function readModelConfig(model: string, roots: Roots): Promise<Mode
     const { resample, size, ...colours } = input;
     return {
       ...parsed,
-      labels: typeof labels === 'string' ? await readLabels(join(candidate, basename(labels)), roots) : labels,
+      ...(await namesOf(labels, candidate, roots)),
       input: {
         ...colours,
         size: sidesOf(size),
@@ -43,6 +44,21 @@ export async function readModelConfig(model: string, roots: Roots): Promise<Mode
     };
   }
   return undefined;
+}
+
+/** Labels as config.json gives them: a list, or the name of a file; by default TorchServe's file, if there is one. */
+async function namesOf(
+  labels: string[] | string | undefined,
+  folder: string,
+  roots: Roots,
+): Promise<Pick<ModelConfig, 'labels' | 'synsets'>> {
+  if (Array.isArray(labels)) return { labels };
+  const file = join(folder, basename(labels ?? 'index_to_name.json'));
+  if (labels !== undefined && !file.endsWith('.json')) return { labels: await readLabels(file, roots) };
+  const mapping = await readJson(file, roots);
+  if (mapping !== undefined) return fromIndexToName(file, mapping);
+  if (labels === undefined) return {};
+  throw new UserError(`${file}: the labels cannot be read (ENOENT)`);
 }
 
 async function readSidecar(file: string, roots: Roots): Promise<Buffer> {

@@ -1,8 +1,8 @@
 /** From a file of weights to one of our networks as a TensorFlow.js model. */
 import { extname } from 'node:path';
-import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { UserError } from '../../base/errors.js';
+import { tf } from '../../base/tfjs/core.js';
 import { buildNetwork } from '../../model/network.js';
 import type { LrnChoice, NetworkSpec } from '../../model/spec.js';
 import { openSafetensors } from '../../onnx/file/safetensors.js';

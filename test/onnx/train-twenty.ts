@@ -2,7 +2,7 @@
  * Trains `cifar10-quick` for 20 steps on fixed noise and prints by how much every weight moved, as base64 of float32:
  * `node train-twenty.js`. Run by provider.slow.test.ts, once a provider.
  */
-import * as tf from '@tensorflow/tfjs-core';
+import { tf } from '../../base/tfjs/core.js';
 import '../../onnx/backend/index.js';
 import { random } from '../../base/random.js';
 import { buildNetwork } from '../../model/network.js';

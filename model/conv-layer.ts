@@ -3,8 +3,8 @@
  * has. Weights `kernel`, HWIO [kh, kw, C / groups, channels], and `bias` [channels], both 0 until `network.ts` draws
  * them.
  */
-import * as tf from '@tensorflow/tfjs-core';
-import * as tfl from '@tensorflow/tfjs-layers';
+import { tf } from '../base/tfjs/core.js';
+import { tfl } from '../base/tfjs/layers.js';
 import { outputSize } from './geometry.js';
 import { groupedConv2d } from './grouped-conv2d.js';
 import { single } from './single-input.js';

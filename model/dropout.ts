@@ -3,9 +3,10 @@
  * tfjs's own layer with a seed repeats one mask at every step. Inverted: what is kept is divided by 1 − rate in
  * training, where the paper multiplies by it at test time.
  */
-import * as tf from '@tensorflow/tfjs-core';
-import * as tfl from '@tensorflow/tfjs-layers';
+
 import { random } from '../base/random.js';
+import { tf } from '../base/tfjs/core.js';
+import { tfl } from '../base/tfjs/layers.js';
 import { single } from './single-input.js';
 
 export interface SeededDropoutArgs {

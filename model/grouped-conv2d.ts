@@ -5,8 +5,9 @@
  * with the inputs and attributes given here; on every other backend it is composed of split, conv2d and concat, and its
  * gradient follows.
  */
-import * as tf from '@tensorflow/tfjs-core';
+
 import { ShapeError } from '../base/errors.js';
+import { tf } from '../base/tfjs/core.js';
 
 const KERNEL = 'GroupedConv2D';
 

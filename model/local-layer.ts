@@ -3,8 +3,8 @@
  * (cuda-convnet `local`). Weights `kernel` [places, kh · kw · C, channels], rows in order h, w, c of the window and
  * places row by row, and `bias` [places, channels], both 0 until `network.ts` draws them.
  */
-import * as tf from '@tensorflow/tfjs-core';
-import * as tfl from '@tensorflow/tfjs-layers';
+import { tf } from '../base/tfjs/core.js';
+import { tfl } from '../base/tfjs/layers.js';
 import { outputSize } from './geometry.js';
 import { single } from './single-input.js';
 

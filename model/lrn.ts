@@ -3,8 +3,8 @@
  *   b_i = a_i / (k + α · Σ_j a_j²)^β,  j from i − depthRadius to i + depthRadius, clipped.
  * tfjs and this layer do not divide α by the window; Caffe, PyTorch and ONNX do.
  */
-import * as tf from '@tensorflow/tfjs-core';
-import * as tfl from '@tensorflow/tfjs-layers';
+import { tf } from '../base/tfjs/core.js';
+import { tfl } from '../base/tfjs/layers.js';
 import { single } from './single-input.js';
 
 export interface LrnArgs {

@@ -1,5 +1,5 @@
 /** Builds a network's table as a tf.LayersModel. */
-import * as tfl from '@tensorflow/tfjs-layers';
+import { tfl } from '../base/tfjs/layers.js';
 import { GroupedConv2D } from './conv-layer.js';
 import { SeededDropout } from './dropout.js';
 import { type ConcreteRow, concreteRows, layerSize, type NetworkOptions, type Output } from './geometry.js';

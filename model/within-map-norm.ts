@@ -3,8 +3,8 @@
  *   b = a / (1 + scale / size² · Σ a²)^pow, the sum over size × size neighbours in the same channel.
  * At the border too the sum is divided by size²: neighbours outside count as 0.
  */
-import * as tf from '@tensorflow/tfjs-core';
-import * as tfl from '@tensorflow/tfjs-layers';
+import { tf } from '../base/tfjs/core.js';
+import { tfl } from '../base/tfjs/layers.js';
 import { single } from './single-input.js';
 
 export interface WithinMapNormArgs {

@@ -2,7 +2,7 @@
  * Gradient clipping by the norm over all weights together (Pascanu, Mikolov, Bengio 2013, algorithm 1). Not in the
  * AlexNet paper.
  */
-import * as tf from '@tensorflow/tfjs-core';
+import { tf } from '../base/tfjs/core.js';
 
 /**
  * Scales all gradients by `maxNorm` / norm if their common Euclidean norm exceeds `maxNorm`.

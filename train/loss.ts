@@ -2,7 +2,7 @@
  * Softmax cross-entropy (Krizhevsky et al. 2012, §3: "multinomial logistic regression") and the number of right
  * answers.
  */
-import * as tf from '@tensorflow/tfjs-core';
+import { tf } from '../base/tfjs/core.js';
 
 /**
  * Mean over the batch of −log softmax(logits)[label], or of that times the image's weight: Σ_i w_i ℓ_i / N. Divided by

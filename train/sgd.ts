@@ -4,7 +4,7 @@
  * The velocity holds the learning rate ε: after a drop of the rate the old velocity keeps the old one, unlike
  * tf.MomentumOptimizer, which multiplies by ε outside.
  */
-import * as tf from '@tensorflow/tfjs-core';
+import { tf } from '../base/tfjs/core.js';
 import { layerOfWeight, type NamedVariable } from './run/weights.js';
 
 /** Rates of the update; see `config.ts` for their meaning. */

@@ -1,9 +1,10 @@
 /** Compares an exported file in onnxruntime with the tfjs model it came from, on images. */
-import * as tf from '@tensorflow/tfjs-core';
+
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { allFinite } from '../../base/all-finite.js';
 import { type Crop, type CropGeometry, centreCrop, cutEach } from '../../base/crops.js';
 import { UserError } from '../../base/errors.js';
+import { tf } from '../../base/tfjs/core.js';
 import { selectBackend } from '../../onnx/backend/select-backend.js';
 import { NCHW, permutation, transpose } from '../../onnx/layout.js';
 import * as ort from '../../onnx/onnxruntime.js';

@@ -1,8 +1,9 @@
 /**
  * Compares a written file in onnxruntime with the program it came from, on tfjs's own cpu backend: no code in common.
  */
-import * as tf from '@tensorflow/tfjs-core';
+
 import { random } from '../../base/random.js';
+import { tf } from '../../base/tfjs/core.js';
 import { newArray } from '../../onnx/backend/buffer-pool.js';
 import { selectBackend } from '../../onnx/backend/select-backend.js';
 import type { OnnxModel } from '../../onnx/file/onnx-model.js';

@@ -4,11 +4,12 @@
  */
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type GraphModel, loadGraphModel } from '@tensorflow/tfjs-converter';
-import { io } from '@tensorflow/tfjs-core';
-import * as tfl from '@tensorflow/tfjs-layers';
+import type { GraphModel } from '@tensorflow/tfjs-converter';
 import { UserError } from '../../base/errors.js';
 import { requireFile } from '../../base/require-file.js';
+import { tfc } from '../../base/tfjs/converter.js';
+import { tf } from '../../base/tfjs/core.js';
+import { tfl } from '../../base/tfjs/layers.js';
 
 /** Bytes of one value as stored; quantised groups are stored narrower. */
 const STORED_BYTES: Record<string, number> = { float32: 4, int32: 4, bool: 1, uint8: 1, uint16: 2, float16: 2 };
@@ -43,7 +44,7 @@ export async function loadLayersModelFile(path: string): Promise<tfl.LayersModel
 export async function loadGraphModelFile(path: string): Promise<GraphModel> {
   const artifacts = await readArtifacts(path, 'graph-model', '--layers-model');
   try {
-    return await loadGraphModel({ load: async () => artifacts });
+    return await tfc.loadGraphModel({ load: async () => artifacts });
   } catch (cause) {
     throw new UserError(`${path}: cannot be built: ${(cause as Error).message}`, { cause });
   }
@@ -61,14 +62,14 @@ function withoutInitializers(topology: unknown): unknown {
   );
 }
 
-async function readArtifacts(path: string, format: string, otherFlag: string): Promise<io.ModelArtifacts> {
+async function readArtifacts(path: string, format: string, otherFlag: string): Promise<tf.io.ModelArtifacts> {
   const json = await readJson(path);
   if (!json.modelTopology || !Array.isArray(json.weightsManifest))
     throw new UserError(`${path}: not a TensorFlow.js model: expected the keys modelTopology and weightsManifest`);
   if (json.format && json.format !== format)
     throw new UserError(`${path}: format ${json.format}; give it with ${otherFlag}`);
-  return io.getModelArtifactsForJSON(json, async (manifest) => {
-    const specs = io.getWeightSpecs(manifest);
+  return tf.io.getModelArtifactsForJSON(json, async (manifest) => {
+    const specs = tf.io.getWeightSpecs(manifest);
     const shards = await Promise.all(manifest.flatMap(({ paths }) => paths).map((name) => readShard(path, name)));
     const data = Uint8Array.from(Buffer.concat(shards));
     const expected = specs.reduce((sum, spec) => sum + storedBytes(spec), 0);
@@ -78,12 +79,12 @@ async function readArtifacts(path: string, format: string, otherFlag: string): P
   });
 }
 
-function storedBytes({ shape, dtype, quantization }: io.WeightsManifestEntry): number {
+function storedBytes({ shape, dtype, quantization }: tf.io.WeightsManifestEntry): number {
   const bytes = STORED_BYTES[quantization?.dtype ?? dtype] ?? 0; // strings say their lengths themselves
   return shape.reduce((product, length) => product * length, bytes);
 }
 
-async function readJson(path: string): Promise<io.ModelJSON> {
+async function readJson(path: string): Promise<tf.io.ModelJSON> {
   requireFile(path);
   const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
     const reason = cause.code === 'ENOENT' ? 'no such file' : cause.message;

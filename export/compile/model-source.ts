@@ -1,8 +1,8 @@
 /** What can be exported: layers models, graph models and functions of tensors, all seen as one thing. */
 import type { GraphModel } from '@tensorflow/tfjs-converter';
-import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { UserError } from '../../base/errors.js';
+import { tf } from '../../base/tfjs/core.js';
 import type { OnnxruntimeBackend } from '../../onnx/backend/onnxruntime-backend.js';
 import { recorder } from '../../onnx/backend/onnxruntime-backend.js';
 import type { DType, Operand } from '../../onnx/kernel-call.js';

@@ -2,9 +2,10 @@
  * Runs a tensor program without numbers and keeps the kernel calls it made. Works on the backend `onnxruntime`, which
  * records calls anyway; here nothing is computed that depends on an input, and reading such a value is an error.
  */
-import * as tf from '@tensorflow/tfjs-core';
+
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { UserError } from '../../base/errors.js';
+import { tf } from '../../base/tfjs/core.js';
 import { type OnnxruntimeBackend, recorder } from '../../onnx/backend/onnxruntime-backend.js';
 import type { TensorRecord } from '../../onnx/backend/record.js';
 import { DEPENDS_ON_DATA } from '../../onnx/backend/recorder.js';

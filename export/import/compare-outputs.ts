@@ -1,10 +1,10 @@
 /** Runs a file's own graph in onnxruntime alongside the network that its weights went into, on the same images. */
 import { dirname } from 'node:path';
 import { Float16Array } from '@petamoriken/float16';
-import * as tf from '@tensorflow/tfjs-core';
-import * as tfl from '@tensorflow/tfjs-layers';
 import onnxProto from 'onnx-proto';
 import { UserError } from '../../base/errors.js';
+import { tf } from '../../base/tfjs/core.js';
+import { tfl } from '../../base/tfjs/layers.js';
 import type { NetworkSpec } from '../../model/spec.js';
 import { cutGraph, valueInfo } from '../../onnx/file/cut-graph.js';
 import { encodeEdited } from '../../onnx/file/encode-edited.js';

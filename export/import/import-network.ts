@@ -1,7 +1,7 @@
 /** From a file of weights to one of our networks as a TensorFlow.js model. */
-import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { UserError } from '../../base/errors.js';
+import { tf } from '../../base/tfjs/core.js';
 import { buildNetwork } from '../../model/network.js';
 import type { LrnChoice, NetworkSpec } from '../../model/spec.js';
 import { classLabels } from '../../train/data/layout/image-classes.js';

@@ -2,14 +2,14 @@
  * Which of tfjs's kernels have a rule, as Markdown for docs/backend.md: `node dist/onnx/backend/kernel-table.js` prints
  * it.
  */
-import '@tensorflow/tfjs-backend-cpu';
+import '../../base/tfjs/backend-cpu.js';
 import { fileURLToPath } from 'node:url';
-import { getKernelsForBackend } from '@tensorflow/tfjs-core';
+import { tf } from '../../base/tfjs/core.js';
 import { LOWERINGS } from '../lowerings/index.js';
 
 /** Every kernel of tfjs's cpu backend once, and our own. */
 export function kernelTable(): string {
-  const onCpu = getKernelsForBackend('cpu').map(({ kernelName }) => kernelName);
+  const onCpu = tf.getKernelsForBackend('cpu').map(({ kernelName }) => kernelName);
   const names = (kernels: Iterable<string>) => [...kernels].sort().join(', ');
   const lowered = onCpu.filter((kernel) => LOWERINGS.has(kernel));
   const delegated = onCpu.filter((kernel) => !LOWERINGS.has(kernel));

@@ -3,9 +3,10 @@
  * ONNX graph, when a value is read; the rest is delegated to tfjs's own cpu backend, which this one extends.
  */
 
-import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu';
 import type { TensorData } from '@tensorflow/tfjs-backend-cpu/dist/backend_cpu.js';
-import { type backend_util, type DataType, type TensorInfo, util } from '@tensorflow/tfjs-core';
+import type { backend_util, DataType, TensorInfo } from '@tensorflow/tfjs-core';
+import { cpu } from '../../base/tfjs/backend-cpu.js';
+import { util } from '../../base/tfjs/core.js';
 import type { DType } from '../kernel-call.js';
 
 import { TensorRecord } from './record.js';
@@ -16,7 +17,7 @@ type DataId = object;
 /** Outlives backend instances: tfjs throws them away on `reset()`. */
 export const recorder = new Recorder();
 
-export class OnnxruntimeBackend extends MathBackendCPU {
+export class OnnxruntimeBackend extends cpu.MathBackendCPU {
   /** Copies: the caller may change its array afterwards. */
   override write(values: backend_util.BackendValues, shape: number[], dtype: DataType): DataId {
     const owned = values && ArrayBuffer.isView(values) ? (values as Float32Array).slice() : values;

@@ -2,19 +2,10 @@
  * Registers the backend `onnxruntime` and, for it, every kernel of the cpu backend: lowered if a rule takes it, else
  * delegated.
  */
-import '@tensorflow/tfjs-backend-cpu';
-import {
-  getKernel,
-  getKernelsForBackend,
-  type KernelConfig,
-  type KernelFunc,
-  type NamedTensorInfoMap,
-  registerBackend,
-  registerKernel,
-  type TensorInfo,
-  util,
-} from '@tensorflow/tfjs-core';
+import '../../base/tfjs/backend-cpu.js';
+import type { KernelConfig, KernelFunc, NamedTensorInfoMap, TensorInfo } from '@tensorflow/tfjs-core';
 import { UserError } from '../../base/errors.js';
+import { tf, util } from '../../base/tfjs/core.js';
 import type { Attrs, TensorSpec } from '../kernel-call.js';
 import type { TensorData } from '../layout.js';
 import { LOWERINGS } from '../lowerings/index.js';
@@ -121,7 +112,7 @@ function standIn(
   const zeros = ({ shape, dtype }: TensorInfo): TensorInfo => {
     if (dtype !== 'complex64') return backend.makeTensorInfo(shape, dtype, new Float32Array(util.sizeFromShape(shape)));
     const part: TensorInfo = { dataId: {}, shape, dtype: 'float32' };
-    return getKernel('Complex', 'cpu').kernelFunc({
+    return tf.getKernel('Complex', 'cpu').kernelFunc({
       inputs: { real: zeros(part), imag: zeros(part) },
       backend,
     }) as TensorInfo;
@@ -179,14 +170,16 @@ function kernelFunc(kernelName: string, rule: Rule | undefined, onCpu: KernelFun
 }
 
 function register(): void {
-  registerBackend(BACKEND_NAME, () => new OnnxruntimeBackend(), PRIORITY);
-  const onCpu = new Map<string, KernelConfig>(getKernelsForBackend('cpu').map((config) => [config.kernelName, config]));
+  tf.registerBackend(BACKEND_NAME, () => new OnnxruntimeBackend(), PRIORITY);
+  const onCpu = new Map<string, KernelConfig>(
+    tf.getKernelsForBackend('cpu').map((config) => [config.kernelName, config]),
+  );
   for (const kernelName of new Set([...onCpu.keys(), ...LOWERINGS.keys()])) {
     const config = onCpu.get(kernelName);
     const lowered = kernelFunc(kernelName, LOWERINGS.get(kernelName), config?.kernelFunc);
     // A clone is a second reference to the same data: nothing to compute, and tfjs counts data to find leaks.
     const func = kernelName === 'Identity' ? config!.kernelFunc : lowered;
-    registerKernel({ ...config, kernelName, backendName: BACKEND_NAME, kernelFunc: func });
+    tf.registerKernel({ ...config, kernelName, backendName: BACKEND_NAME, kernelFunc: func });
   }
 }
 

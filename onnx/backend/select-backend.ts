@@ -2,8 +2,9 @@
  * Chooses the tfjs backend: TensorFlow's native library where `@tensorflow/tfjs-node-gpu` or `@tensorflow/tfjs-node` is
  * installed, else onnxruntime, else tfjs's own plain JavaScript.
  */
-import * as tf from '@tensorflow/tfjs-core';
+
 import { UserError } from '../../base/errors.js';
+import { tf } from '../../base/tfjs/core.js';
 import { loadTensorflow } from './tensorflow-backend.js';
 
 export const BACKENDS = ['auto', 'tensorflow', 'onnxruntime', 'cpu'] as const;
@@ -25,7 +26,7 @@ const LOADERS = {
     return `onnxruntime-node on ${provider}${rest}`;
   },
   cpu: async () => {
-    await import('@tensorflow/tfjs-backend-cpu');
+    await import('../../base/tfjs/backend-cpu.js');
     return 'plain JavaScript, slow';
   },
 } satisfies Record<SelectedBackend['name'], (named: boolean) => Promise<string>>;

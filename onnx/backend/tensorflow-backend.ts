@@ -5,8 +5,8 @@
  */
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
-import * as tf from '@tensorflow/tfjs-core';
 import { UserError } from '../../base/errors.js';
+import { tf } from '../../base/tfjs/core.js';
 import { missingCudaLibraries } from './cuda-libraries.js';
 
 const GPU_PACKAGE = '@tensorflow/tfjs-node-gpu';

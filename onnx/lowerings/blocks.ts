@@ -1,5 +1,5 @@
 /** Kernels that move blocks of pixels to the batch or from the depth: reshape, exchange axes, reshape. */
-import { backend_util, util } from '@tensorflow/tfjs-core';
+import { backend_util, util } from '../../base/tfjs/core.js';
 import type { Graph, Value } from '../graph.js';
 import type { Attrs } from '../kernel-call.js';
 import type { Rule } from '../rule.js';

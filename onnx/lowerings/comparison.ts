@@ -1,5 +1,5 @@
 /** Comparisons, logic, questions about single numbers, and the choice between two tensors; also the change of type. */
-import { backend_util } from '@tensorflow/tfjs-core';
+import { backend_util } from '../../base/tfjs/core.js';
 import type { Graph, Value } from '../graph.js';
 import type { TensorSpec } from '../kernel-call.js';
 import type { Rule } from '../rule.js';

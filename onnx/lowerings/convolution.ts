@@ -3,7 +3,7 @@
  * `Conv` of channels-first images: a depthwise convolution has as many groups as channels, our own kernel
  * `GroupedConv2D` (model/grouped-conv2d.ts) gives its number of groups, tfjs's plain kernels have one.
  */
-import { backend_util } from '@tensorflow/tfjs-core';
+import { backend_util } from '../../base/tfjs/core.js';
 import type { Graph, Value } from '../graph.js';
 import type { Attrs, TensorSpec } from '../kernel-call.js';
 import { identity, type Layout, NCHW, OIHW } from '../layout.js';

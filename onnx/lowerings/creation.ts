@@ -1,5 +1,5 @@
 /** Kernels that make a tensor from attributes alone, or from another's shape. */
-import { shared } from '@tensorflow/tfjs-backend-cpu';
+import { cpu } from '../../base/tfjs/backend-cpu.js';
 import type { Attrs, DType } from '../kernel-call.js';
 import type { TensorData } from '../layout.js';
 import type { Rule } from '../rule.js';
@@ -56,10 +56,10 @@ export const CREATION: Record<string, Rule> = {
 
   LinSpace: sequence(
     () => 'float32',
-    ({ start, stop, num }) => shared.linSpaceImpl(start, stop, num) as TensorData,
+    ({ start, stop, num }) => cpu.shared.linSpaceImpl(start, stop, num) as TensorData,
   ),
   Range: sequence(
     ({ dtype }) => dtype,
-    ({ start, stop, step, dtype }) => shared.rangeImpl(start, stop, step, dtype) as TensorData,
+    ({ start, stop, step, dtype }) => cpu.shared.rangeImpl(start, stop, step, dtype) as TensorData,
   ),
 };

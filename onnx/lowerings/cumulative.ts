@@ -1,5 +1,5 @@
 /** Running sums and products along one axis, in whatever layout the operand has. */
-import { util } from '@tensorflow/tfjs-core';
+import { util } from '../../base/tfjs/core.js';
 import type { Graph, Value } from '../graph.js';
 import type { Attrs } from '../kernel-call.js';
 import { inverse } from '../layout.js';

@@ -3,7 +3,7 @@
  * it, over each window; the first of equal ones gets the gradient. As in tfjs, NaNs are passed over and the search
  * starts at −2⁵³ + 1.
  */
-import { backend_util } from '@tensorflow/tfjs-core';
+import { backend_util } from '../../base/tfjs/core.js';
 import type { Graph, Value } from '../graph.js';
 import type { Attrs, TensorSpec } from '../kernel-call.js';
 import { type Rule, refusesAllButFloat } from '../rule.js';

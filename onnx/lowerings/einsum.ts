@@ -2,7 +2,8 @@
  * Einstein summation: tfjs and ONNX write it alike. tfjs's own limits (at most two tensors, no axis twice in one) hold
  * at the call.
  */
-import { backend_util, type Tensor } from '@tensorflow/tfjs-core';
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { backend_util } from '../../base/tfjs/core.js';
 import type { TensorSpec } from '../kernel-call.js';
 import type { Rule } from '../rule.js';
 

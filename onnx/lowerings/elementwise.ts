@@ -2,7 +2,7 @@
  * What element-wise rules share: nodes that pass any layout through, broadcasting as tfjs and ONNX both do, and tfjs's
  * type conversion.
  */
-import { backend_util } from '@tensorflow/tfjs-core';
+import { backend_util } from '../../base/tfjs/core.js';
 import type { Attributes, ElementType, Graph, Value } from '../graph.js';
 import type { DType, TensorSpec } from '../kernel-call.js';
 import { isIdentity, type Layout, toMemory } from '../layout.js';

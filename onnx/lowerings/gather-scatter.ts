@@ -6,7 +6,7 @@
  * computed then, as they would be if the cpu kernel read them. In a traced program they are not known: the file's
  * runtime checks them.
  */
-import { backend_util, util } from '@tensorflow/tfjs-core';
+import { backend_util, util } from '../../base/tfjs/core.js';
 import type { Graph, Value } from '../graph.js';
 import type { Attrs, TensorSpec } from '../kernel-call.js';
 import type { TensorData } from '../layout.js';

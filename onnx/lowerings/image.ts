@@ -1,5 +1,5 @@
 /** Images [N, H, W, C] turned by an angle, and boxes cut out of them. */
-import { backend_util } from '@tensorflow/tfjs-core';
+import { backend_util } from '../../base/tfjs/core.js';
 import type { Graph, Value } from '../graph.js';
 import type { Attrs } from '../kernel-call.js';
 import { type Rule, refusesAllButFloat } from '../rule.js';

@@ -1,5 +1,5 @@
 /** Matrix products. Plain matrices become `Gemm`, which takes transposes and a bias; stacks of them `MatMul`. */
-import { backend_util, util } from '@tensorflow/tfjs-core';
+import { backend_util, util } from '../../base/tfjs/core.js';
 import type { Graph, Value } from '../graph.js';
 import type { Attrs, TensorSpec } from '../kernel-call.js';
 import { isIdentity } from '../layout.js';

@@ -2,7 +2,7 @@
  * Pooling and its gradients, over two axes of space or three, channels first. tfjs's average leaves padding out of the
  * count, as ONNX does by default.
  */
-import { backend_util } from '@tensorflow/tfjs-core';
+import { backend_util } from '../../base/tfjs/core.js';
 import type { Graph, Value } from '../graph.js';
 import type { Attrs, TensorSpec } from '../kernel-call.js';
 import { type Layout, NCHW } from '../layout.js';

@@ -1,5 +1,5 @@
 /** Reductions and the softmax family, over tfjs's axes in whatever layout the operand has. */
-import { backend_util, util } from '@tensorflow/tfjs-core';
+import { backend_util, util } from '../../base/tfjs/core.js';
 import type { Graph, Value } from '../graph.js';
 import type { Attrs, DType, TensorSpec } from '../kernel-call.js';
 import { inverse } from '../layout.js';

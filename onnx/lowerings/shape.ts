@@ -1,5 +1,5 @@
 /** Kernels that move, cut or join tensors without computing. */
-import { backend_util, slice_util, util } from '@tensorflow/tfjs-core';
+import { backend_util, slice_util, util } from '../../base/tfjs/core.js';
 import type { Graph, Value } from '../graph.js';
 import type { Attrs, TensorSpec } from '../kernel-call.js';
 import { inverse, toMemory } from '../layout.js';

@@ -1,5 +1,5 @@
 /** Kernels that step through a tensor, turn it over, or join and part tensors along a new axis. */
-import { slice_util, util } from '@tensorflow/tfjs-core';
+import { slice_util, util } from '../../base/tfjs/core.js';
 import type { Graph, Value } from '../graph.js';
 import type { Attrs, TensorSpec } from '../kernel-call.js';
 import { inverse, toMemory } from '../layout.js';

@@ -2,14 +2,15 @@
  * One process's rate of forward passes: `node forward-rate.js NETWORK BATCH PASSES BACKEND` prints JSON. BACKEND is
  * onnxruntime, or tfjs's own cpu or wasm. The first two passes are left out.
  */
-import * as tf from '@tensorflow/tfjs-core';
+
 import { random } from '../../base/random.js';
+import { tf } from '../../base/tfjs/core.js';
 import { buildNetwork } from '../../model/network.js';
 import { findNetwork } from '../../model/registry.js';
 
 const LOADERS: Record<string, () => Promise<unknown>> = {
   onnxruntime: () => import('../../onnx/backend/index.js'),
-  cpu: () => import('@tensorflow/tfjs-backend-cpu'),
+  cpu: () => import('../../base/tfjs/backend-cpu.js'),
   wasm: () => import('@tensorflow/tfjs-backend-wasm'),
 };
 const WARM_UP_PASSES = 2;

@@ -3,7 +3,7 @@
  * BATCH STEPS` under ALEXNET_PROFILE. Prints JSON: milliseconds of each step, and of the part of it spent inside
  * onnxruntime.
  */
-import * as tf from '@tensorflow/tfjs-core';
+import { tf } from '../../base/tfjs/core.js';
 import { NativeGraph } from '../../onnx/backend/binding.js';
 import '../../onnx/backend/index.js';
 import { random } from '../../base/random.js';

@@ -3,8 +3,9 @@
  * noise in memory, so that the step alone is measured: forward, backward and update. The first two steps compile and
  * map memory and are left out.
  */
-import * as tf from '@tensorflow/tfjs-core';
+
 import { random } from '../../base/random.js';
+import { tf } from '../../base/tfjs/core.js';
 import { reseedDropout } from '../../model/dropout.js';
 import { buildNetwork } from '../../model/network.js';
 import { findNetwork } from '../../model/registry.js';

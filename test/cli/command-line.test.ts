@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import * as tf from '@tensorflow/tfjs-core';
 import sharp from 'sharp';
+import { tf } from '../../base/tfjs/core.js';
 import '../../model/index.js'; // registers the layers that a checkpoint's topology names
 import { selectBackend } from '../../onnx/backend/select-backend.js';
 import { saveCheckpoint } from '../../train/run/checkpoint.js';

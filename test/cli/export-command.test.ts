@@ -4,9 +4,9 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { loadGraphModel } from '@tensorflow/tfjs-converter';
-import * as tf from '@tensorflow/tfjs-core';
-import '@tensorflow/tfjs-backend-cpu';
+import { tfc } from '../../base/tfjs/converter.js';
+import { tf } from '../../base/tfjs/core.js';
+import '../../base/tfjs/backend-cpu.js';
 import onnxProto from 'onnx-proto';
 import { exportOnnx, loadGraphModelFile, loadLayersModelFile } from '../../export/index.js';
 import * as ort from '../../onnx/onnxruntime.js';
@@ -190,9 +190,9 @@ describe('alexnet export of a model on disk', () => {
 
   it('names an operator of a graph model that has no rule by its node', async () => {
     const file = await saveGraphModel(at('tan'), numbers, 'Tan');
-    const model = await loadGraphModel({ load: async () => JSON.parse(await readFile(file, 'utf8')) }).catch(
-      () => undefined,
-    );
+    const model = await tfc
+      .loadGraphModel({ load: async () => JSON.parse(await readFile(file, 'utf8')) })
+      .catch(() => undefined);
     assert.equal(model, undefined); // weights are needed
     const ended = await alexnet('export', '--graph-model', file, '--out', at('tan.onnx'));
     assert.equal(ended.code, 1);

@@ -8,7 +8,7 @@ import { closeSync, cpSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import '@tensorflow/tfjs-backend-cpu';
+import '../../base/tfjs/backend-cpu.js';
 import sharp from 'sharp';
 import { MODELS, withWeights } from '../export/five-models.js';
 import { saveLayersModel } from '../export/saved-models.js';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import * as tf from '@tensorflow/tfjs-core';
-import * as tfl from '@tensorflow/tfjs-layers';
 import onnxProto from 'onnx-proto';
+import { tf } from '../../base/tfjs/core.js';
+import { tfl } from '../../base/tfjs/layers.js';
 import { openStrict } from '../../export/check/open-strict.js';
 import { exportOnnx, type OnnxOptions } from '../../export/index.js';
 import type { OnnxModel } from '../../onnx/file/onnx-model.js';

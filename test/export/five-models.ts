@@ -1,6 +1,6 @@
 /** Layers models of different kind, with random weights and every axis of another length. */
-import * as tf from '@tensorflow/tfjs-core';
-import * as tfl from '@tensorflow/tfjs-layers';
+import { tf } from '../../base/tfjs/core.js';
+import { tfl } from '../../base/tfjs/layers.js';
 
 const { layers } = tfl;
 type Symbolic = tfl.SymbolicTensor;

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import * as tf from '@tensorflow/tfjs-core';
+import { tf } from '../../base/tfjs/core.js';
 import '../../onnx/backend/index.js';
 import { type ImportOptions, importNetwork } from '../../export/import/import-network.js';
 import { findNetwork } from '../../model/registry.js';

@@ -3,11 +3,11 @@ import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import onnxProto from 'onnx-proto';
 import sharp from 'sharp';
 import { silentProgress } from '../../base/progress.js';
+import { tf } from '../../base/tfjs/core.js';
 import { importRun } from '../../cli/import.js';
 import { cropsOfRun } from '../../export/crops-of-run.js';
 import { exportRun } from '../../export/from-run.js';

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import * as tf from '@tensorflow/tfjs-core';
+import { tf } from '../../base/tfjs/core.js';
 import { exportClassifier, exportOnnx, type OnnxModel, quantize, toFloat16 } from '../../export/index.js';
 import { buildNetwork } from '../../model/network.js';
 import { findNetwork, NETWORKS } from '../../model/registry.js';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import * as tf from '@tensorflow/tfjs-core';
-import * as tfl from '@tensorflow/tfjs-layers';
 import onnxProto from 'onnx-proto';
+import { tf } from '../../base/tfjs/core.js';
+import { tfl } from '../../base/tfjs/layers.js';
 import { exportOnnx, type Feeds, type OnnxModel, quantize, toFloat16 } from '../../export/index.js';
 import { Histogram } from '../../export/precision/calibrate.js';
 import * as ort from '../../onnx/onnxruntime.js';

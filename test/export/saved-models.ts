@@ -1,11 +1,11 @@
 /** TensorFlow.js models on disk, written as the converter writes them. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { io } from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
+import { tf } from '../../base/tfjs/core.js';
 
 interface StoredWeight {
-  spec: io.WeightsManifestEntry;
+  spec: tf.io.WeightsManifestEntry;
   bytes: Uint8Array;
 }
 
@@ -30,9 +30,9 @@ export async function saveLayersModel(
   model: tfl.LayersModel,
   quantization?: 'uint8' | 'uint16' | 'float16',
 ): Promise<string> {
-  const artifacts: io.ModelArtifacts[] = [];
+  const artifacts: tf.io.ModelArtifacts[] = [];
   await model.save(
-    io.withSaveHandler(async (saved) => {
+    tf.io.withSaveHandler(async (saved) => {
       artifacts.push(saved);
       return { modelArtifactsInfo: { dateSaved: new Date(0), modelTopologyType: 'JSON' } };
     }),
@@ -44,7 +44,7 @@ export async function saveLayersModel(
 }
 
 function stored(
-  spec: io.WeightsManifestEntry,
+  spec: tf.io.WeightsManifestEntry,
   values: Float32Array,
   type?: 'uint8' | 'uint16' | 'float16',
 ): StoredWeight {

@@ -1,7 +1,7 @@
 /** Comparison of numbers and tensors made for tests. */
 import assert from 'node:assert/strict';
-import * as tf from '@tensorflow/tfjs-core';
 import { random } from '../../base/random.js';
+import { tf } from '../../base/tfjs/core.js';
 
 /** Fails with the largest difference and its index. */
 export function assertClose(actual: ArrayLike<number>, expected: ArrayLike<number>, atol: number): void {

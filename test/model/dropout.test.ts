@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import '@tensorflow/tfjs-backend-cpu';
-import * as tf from '@tensorflow/tfjs-core';
-import * as tfl from '@tensorflow/tfjs-layers';
+import '../../base/tfjs/backend-cpu.js';
+import { tf } from '../../base/tfjs/core.js';
+import { tfl } from '../../base/tfjs/layers.js';
 import { reseedDropout, SeededDropout } from '../../model/dropout.js';
 
 /** Two dropout layers side by side, so that each one's output can be read. */

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import type { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu';
-import '@tensorflow/tfjs-backend-cpu';
-import * as tf from '@tensorflow/tfjs-core';
-import '@tensorflow/tfjs-layers'; // registers the gradients of tfjs's own kernels
+import '../../base/tfjs/backend-cpu.js';
+import { tf } from '../../base/tfjs/core.js';
+import '../../base/tfjs/layers.js'; // registers the gradients of tfjs's own kernels
 import { ShapeError } from '../../base/errors.js';
 import { groupedConv2d } from '../../model/grouped-conv2d.js';
 import { assertClose, at, noise } from './close.js';

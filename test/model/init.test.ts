@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import '@tensorflow/tfjs-backend-cpu';
+import '../../base/tfjs/backend-cpu.js';
 import { random } from '../../base/random.js';
 import { normals } from '../../model/init.js';
 import { buildNetwork } from '../../model/network.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import '@tensorflow/tfjs-backend-cpu';
+import '../../base/tfjs/backend-cpu.js';
 import type * as tf from '@tensorflow/tfjs-core';
 import { LocallyConnected2D } from '../../model/local-layer.js';
 import { assertClose, at, noise } from './close.js';

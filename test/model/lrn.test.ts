@@ -1,5 +1,5 @@
 import { test } from 'node:test';
-import '@tensorflow/tfjs-backend-cpu';
+import '../../base/tfjs/backend-cpu.js';
 import type * as tf from '@tensorflow/tfjs-core';
 import { LocalResponseNormalization } from '../../model/lrn.js';
 import { assertClose, at, noise } from './close.js';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import '@tensorflow/tfjs-backend-cpu';
-import * as tf from '@tensorflow/tfjs-core';
-import * as tfl from '@tensorflow/tfjs-layers';
+import '../../base/tfjs/backend-cpu.js';
 import { ShapeError, UserError } from '../../base/errors.js';
+import { tf } from '../../base/tfjs/core.js';
+import { tfl } from '../../base/tfjs/layers.js';
 import { reseedDropout } from '../../model/dropout.js';
 import type { NetworkOptions } from '../../model/geometry.js';
 import { buildNetwork } from '../../model/network.js';

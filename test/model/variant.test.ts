@@ -5,7 +5,7 @@ import { buildNetwork } from '../../model/network.js';
 import { findNetwork } from '../../model/registry.js';
 import { summarize } from '../../model/summary.js';
 import './close.js';
-import '@tensorflow/tfjs-backend-cpu';
+import '../../base/tfjs/backend-cpu.js';
 
 const names = (network: string) => findNetwork(network).rows.map(({ name }) => name);
 const outputs = (network: string) =>

@@ -1,6 +1,6 @@
 import { test } from 'node:test';
-import '@tensorflow/tfjs-backend-cpu';
-import * as tf from '@tensorflow/tfjs-core';
+import '../../base/tfjs/backend-cpu.js';
+import { tf } from '../../base/tfjs/core.js';
 import { WithinMapNorm, withinMapNorm } from '../../model/within-map-norm.js';
 import { assertClose, at, noise } from './close.js';
 

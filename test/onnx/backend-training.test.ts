@@ -1,11 +1,11 @@
 /**
  * The backend behaves as tfjs's others do: `model.fit`, optimizers, `tf.profile`, `tf.memory`, against the cpu backend.
  */
-import '@tensorflow/tfjs-backend-cpu';
+import '../../base/tfjs/backend-cpu.js';
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import * as tf from '@tensorflow/tfjs-core';
-import * as tfl from '@tensorflow/tfjs-layers';
+import { tf } from '../../base/tfjs/core.js';
+import { tfl } from '../../base/tfjs/layers.js';
 import '../../onnx/backend/index.js';
 import { tensor } from './on-both.js';
 

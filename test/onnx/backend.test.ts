@@ -1,11 +1,11 @@
-import '@tensorflow/tfjs-backend-cpu';
-import '@tensorflow/tfjs-layers';
+import '../../base/tfjs/backend-cpu.js';
+import '../../base/tfjs/layers.js';
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import * as tf from '@tensorflow/tfjs-core';
+import { tf } from '../../base/tfjs/core.js';
 import { sessionCount } from '../../onnx/backend/compile.js';
 import { kernelCounts } from '../../onnx/backend/index.js';
 import { tensor } from './on-both.js';

@@ -1,8 +1,8 @@
-import '@tensorflow/tfjs-backend-cpu';
-import '@tensorflow/tfjs-layers';
+import '../../base/tfjs/backend-cpu.js';
+import '../../base/tfjs/layers.js';
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import * as tf from '@tensorflow/tfjs-core';
+import { tf } from '../../base/tfjs/core.js';
 import { groupedConv2d } from '../../model/grouped-conv2d.js';
 import { blockSize } from '../../onnx/backend/block-size.js';
 import { blockConvolutions } from '../../onnx/backend/blocked-convolutions.js';

@@ -1,8 +1,8 @@
-import '@tensorflow/tfjs-backend-cpu';
+import '../../base/tfjs/backend-cpu.js';
 // Registers the gradients of tfjs-core's kernels.
-import '@tensorflow/tfjs-layers';
+import '../../base/tfjs/layers.js';
 import { describe, it } from 'node:test';
-import * as tf from '@tensorflow/tfjs-core';
+import { tf } from '../../base/tfjs/core.js';
 import '../../onnx/backend/index.js';
 import { sameOnBoth, tensor } from './on-both.js';
 

@@ -3,7 +3,7 @@
  * lowering rule.
  */
 import assert from 'node:assert/strict';
-import * as tf from '@tensorflow/tfjs-core';
+import { tf } from '../../base/tfjs/core.js';
 import { kernelCounts } from '../../onnx/backend/index.js';
 
 /** Reproducible numbers in −1 … 1 with a few exact zeros and equal pairs, so that ties are met. */

@@ -4,9 +4,9 @@
  * beforehand by whole / left, it comes out right. Importing this file replaces the gradient on the backend `cpu`, in
  * this process.
  */
-import * as tf from '@tensorflow/tfjs-core';
+import { tf } from '../../base/tfjs/core.js';
 // Registers the gradients of tfjs-core's kernels.
-import '@tensorflow/tfjs-layers';
+import '../../base/tfjs/layers.js';
 
 const original = tf.getGradient('AvgPool').gradFunc;
 

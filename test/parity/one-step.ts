@@ -1,7 +1,7 @@
 /** One training step of a model without dropout, everything it computes, and how many session runs it took. */
 import assert from 'node:assert/strict';
-import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
+import { tf } from '../../base/tfjs/core.js';
 import { kernelCounts } from '../../onnx/backend/index.js';
 import { softmaxCrossEntropy } from '../../train/loss.js';
 import { modelWeights } from '../../train/run/weights.js';

@@ -4,8 +4,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
-import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
+import { tf } from '../../base/tfjs/core.js';
 import * as ort from '../../onnx/onnxruntime.js';
 import '../../onnx/backend/index.js';
 import { exportClassifier } from '../../export/classifier.js';

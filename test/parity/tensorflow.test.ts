@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import * as tf from '@tensorflow/tfjs-core';
+import { tf } from '../../base/tfjs/core.js';
 import { NETWORKS } from '../../model/registry.js';
 import { selectBackend } from '../../onnx/backend/select-backend.js';
 import { assertSameStep } from './difference.js';

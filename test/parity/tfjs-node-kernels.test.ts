@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { describe, it } from 'node:test';
-import * as tf from '@tensorflow/tfjs-core';
+import { tf } from '../../base/tfjs/core.js';
 import { NETWORKS } from '../../model/registry.js';
 import { selectBackend } from '../../onnx/backend/select-backend.js';
 import { networkStep } from './network-step.js';

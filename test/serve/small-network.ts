@@ -3,12 +3,12 @@
  * the exported file. Its layers have AlexNet's names, groups and response normalisation; its weights are large enough
  * that the classes differ.
  */
-import '@tensorflow/tfjs-backend-cpu';
-import * as tf from '@tensorflow/tfjs-core';
-import * as tfl from '@tensorflow/tfjs-layers';
+import '../../base/tfjs/backend-cpu.js';
 import sharp from 'sharp';
 import { type Crop, type CropCount, tenCrops } from '../../base/crops.js';
 import { random } from '../../base/random.js';
+import { tf } from '../../base/tfjs/core.js';
+import { tfl } from '../../base/tfjs/layers.js';
 import { exportClassifier } from '../../export/classifier.js';
 import { ALEXNET } from '../../model/alexnet.js';
 import { buildNetwork, type NetworkSpec } from '../../model/network.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as tf from '@tensorflow/tfjs-core';
 import { tenCrops } from '../../base/crops.js';
+import { tf } from '../../base/tfjs/core.js';
 import { meanImage } from '../../train/data/batches/mean.js';
 import type { Split } from '../../train/data/dataset.js';
 import { evaluate, type ImagePrediction, topClasses } from '../../train/evaluate/evaluate.js';

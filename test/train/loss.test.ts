@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as tf from '@tensorflow/tfjs-core';
-import '@tensorflow/tfjs-backend-cpu';
-import '@tensorflow/tfjs-layers'; // registers the gradients
+import { tf } from '../../base/tfjs/core.js';
+import '../../base/tfjs/backend-cpu.js';
+import '../../base/tfjs/layers.js'; // registers the gradients
 import { countRight, softmaxCrossEntropy } from '../../train/loss.js';
 
 const LOGITS = [

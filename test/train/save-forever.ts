@@ -2,9 +2,9 @@
  * Child process of checkpoint.test.ts: saves checkpoint after checkpoint, every value of which is its step, until
  * killed.
  */
-import * as tf from '@tensorflow/tfjs-core';
-import * as tfl from '@tensorflow/tfjs-layers';
-import '@tensorflow/tfjs-backend-cpu';
+import { tf } from '../../base/tfjs/core.js';
+import { tfl } from '../../base/tfjs/layers.js';
+import '../../base/tfjs/backend-cpu.js';
 import { saveCheckpoint, startState } from '../../train/run/checkpoint.js';
 import { modelWeights } from '../../train/run/weights.js';
 

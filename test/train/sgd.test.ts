@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as tf from '@tensorflow/tfjs-core';
-import '@tensorflow/tfjs-backend-cpu';
+import { tf } from '../../base/tfjs/core.js';
+import '../../base/tfjs/backend-cpu.js';
 import { clipByGlobalNorm } from '../../train/clip.js';
 import { Sgd } from '../../train/sgd.js';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as tf from '@tensorflow/tfjs-core';
 import { random } from '../../base/random.js';
+import { tf } from '../../base/tfjs/core.js';
 import { reseedDropout } from '../../model/dropout.js';
 import { modelWeights } from '../../train/run/weights.js';
 import { Sgd } from '../../train/sgd.js';

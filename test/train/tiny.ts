@@ -1,8 +1,8 @@
 /** A network, a data set and a run small enough to train in milliseconds on plain JavaScript. */
-import * as tf from '@tensorflow/tfjs-core';
-import * as tfl from '@tensorflow/tfjs-layers';
+import { tf } from '../../base/tfjs/core.js';
+import { tfl } from '../../base/tfjs/layers.js';
 import { ALEXNET } from '../../model/alexnet.js';
-import '@tensorflow/tfjs-backend-cpu';
+import '../../base/tfjs/backend-cpu.js';
 import { random } from '../../base/random.js';
 import { SeededDropout } from '../../model/dropout.js';
 import { meanImage } from '../../train/data/batches/mean.js';

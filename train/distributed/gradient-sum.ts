@@ -6,7 +6,7 @@
  * 128 images took 6.6 instead of 5.1 s and 10 instead of 4.9 GB.
  */
 import { setImmediate } from 'node:timers/promises';
-import * as tf from '@tensorflow/tfjs-core';
+import { tf } from '../../base/tfjs/core.js';
 import type { Communicator } from './communicator.js';
 import { sumAsHalves } from './half-sum.js';
 

@@ -2,9 +2,10 @@
  * Probabilities from a tfjs model: softmax of its logits, averaged over crops (Krizhevsky et al. 2012, §4.1: ten
  * crops).
  */
-import * as tf from '@tensorflow/tfjs-core';
+
 import type * as tfl from '@tensorflow/tfjs-layers';
 import type { Crop, CropGeometry } from '../../base/crops.js';
+import { tf } from '../../base/tfjs/core.js';
 import { croppedBatch } from '../data/batches/augment.js';
 import type { Predict } from './evaluate.js';
 

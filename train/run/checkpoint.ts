@@ -8,11 +8,11 @@
  */
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import * as tf from '@tensorflow/tfjs-core';
-import * as tfl from '@tensorflow/tfjs-layers';
 import { allFinite } from '../../base/all-finite.js';
 import { type WrittenFile, writeAtomically, writeFileAtomically } from '../../base/atomic-file.js';
 import { UserError } from '../../base/errors.js';
+import { tf } from '../../base/tfjs/core.js';
+import { tfl } from '../../base/tfjs/layers.js';
 import { type ScheduleState, startSchedule } from '../schedule.js';
 import { isDataFile } from './checkpoint-files.js';
 import { modelWeights, type NamedVariable } from './weights.js';

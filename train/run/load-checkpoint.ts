@@ -6,10 +6,10 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import * as tf from '@tensorflow/tfjs-core';
-import * as tfl from '@tensorflow/tfjs-layers';
 import { UserError } from '../../base/errors.js';
 import { requireFile } from '../../base/require-file.js';
+import { tf } from '../../base/tfjs/core.js';
+import { tfl } from '../../base/tfjs/layers.js';
 import type { CheckpointRecord, DataFile, RunState, WeightSpec } from './checkpoint.js';
 
 /** A checkpoint read back. */

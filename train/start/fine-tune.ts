@@ -1,7 +1,8 @@
 /** Starts a run with the weights of another: `alexnet train --from RUN`. */
-import * as tf from '@tensorflow/tfjs-core';
+
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { UsageError, UserError } from '../../base/errors.js';
+import { tf } from '../../base/tfjs/core.js';
 import '../../model/index.js'; // registers the layers that a checkpoint's topology names
 import { buildNetwork } from '../../model/network.js';
 import { findNetwork } from '../../model/registry.js';

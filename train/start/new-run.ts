@@ -9,6 +9,7 @@ import { packageVersions } from '../../base/versions.js';
 import { buildNetwork } from '../../model/network.js';
 import { findNetwork } from '../../model/registry.js';
 import type { NetworkSpec } from '../../model/spec.js';
+import { summarize } from '../../model/summary.js';
 import { classWeights } from '../data/batches/class-weights.js';
 import { colourStatistics } from '../data/batches/colour.js';
 import { isReadByShards } from '../data/batches/epoch-batches.js';
@@ -99,10 +100,10 @@ async function prepareFrom(
     synsets,
     mean,
   };
-  const model = origin ? modelFromOrigin(origin, config, labels) : initialModel(config, labels);
-  const weights = model.countParams();
+  const weights = summarize(spec, labels.length).parameters;
   const advice = adviceForFewImages({ model: spec.name, images: train.length, weights, from: request.from });
-  if (advice) progress.note(advice);
+  if (advice) progress.note(advice); // before the seconds in which a large network's weights are drawn
+  const model = origin ? modelFromOrigin(origin, config, labels) : initialModel(config, labels);
   return { run: { ...run, samples: await sampleImages(dataset) }, dataset, model };
 }
 

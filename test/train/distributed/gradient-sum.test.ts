@@ -1,7 +1,7 @@
-import '@tensorflow/tfjs-backend-cpu';
+import '../../../base/tfjs/backend-cpu.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as tf from '@tensorflow/tfjs-core';
+import { tf } from '../../../base/tfjs/core.js';
 import '../../../onnx/backend/index.js';
 import { GradientSum } from '../../../train/distributed/gradient-sum.js';
 import { processes } from './in-one-process.js';

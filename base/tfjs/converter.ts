@@ -1,0 +1,2 @@
+/** See `core.ts`. */
+export import tfc = require('@tensorflow/tfjs-converter');

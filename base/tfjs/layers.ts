@@ -1,0 +1,2 @@
+/** See `core.ts`. */
+export import tfl = require('@tensorflow/tfjs-layers');

@@ -2,8 +2,9 @@
  * Trains a network on fixed noise for some steps, then predicts: `node steps-on-provider.js NETWORK WIDTH BATCH STEPS`. Prints JSON: by how much
  * every weight moved, as base64 of float32, and what crossed the bus. Run by provider.slow.test.ts, once a provider.
  */
-import * as tf from '@tensorflow/tfjs-core';
+
 import { random } from '../../base/random.js';
+import { tf } from '../../base/tfjs/core.js';
 import { reseedDropout, SeededDropout } from '../../model/dropout.js';
 import { buildNetwork } from '../../model/network.js';
 import { findNetwork } from '../../model/registry.js';

@@ -85,7 +85,9 @@ export interface GraphNode {
  */
 export type OperatorForm =
   | 'Cast of int64'
+  | 'Conv of 6, 9, 15 … channels'
   | 'Conv of an image as large as its kernel, padded at its end'
+  | 'Conv with groups'
   | 'ConvTranspose with groups'
   | 'IsInf'
   | 'IsNaN'

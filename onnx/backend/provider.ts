@@ -27,15 +27,18 @@ export const KEEPS_TENSORS: Record<Provider, boolean> = { cpu: false, webgpu: tr
 
 /**
  * Operator forms that a provider has no kernel for, of those that rules can do without (onnxruntime 1.30). All else that
- * it lacks runs on the cpu kernels. WebGPU takes four of these forms all the same: it fails on `MaxPool` with positions,
+ * it lacks runs on the cpu kernels. WebGPU takes some of these forms all the same: it fails on `MaxPool` with positions,
  * and computes wrong numbers where an image as large as the kernel is padded at its end alone, where `ConvTranspose` has
- * groups, and where `Slice` goes backwards from elsewhere than the end.
+ * groups, where those of `Conv` are no multiple of 4 channels (others it computes number by number, without tiles), where
+ * the channels of `Conv` are a multiple of 3 and none of 4, and where `Slice` goes backwards from elsewhere than the end.
  */
 export const LACKS: Record<Provider, ReadonlySet<OperatorForm>> = {
   cpu: new Set(),
   webgpu: new Set<OperatorForm>([
     'Cast of int64',
+    'Conv of 6, 9, 15 … channels',
     'Conv of an image as large as its kernel, padded at its end',
+    'Conv with groups',
     'ConvTranspose with groups',
     'IsInf',
     'IsNaN',

@@ -42,9 +42,41 @@ export function convolve(g: Graph, x: Value, kernel: Value, bias: Value | undefi
   return convNode(g, inputs, attributes, [c.batch, c.outChannels, ...c.output]);
 }
 
-/** `Conv`, with a row more before the image, and one less of the result, where the runtime needs padding there. */
+/** Up to here groups are computed one by one where the runtime has no good kernel for them together. */
+const FEW_GROUPS = 4;
+
+/** True for groups whose channels are no multiple of 4 while all channels together are, or likewise of 2. */
+function isOddGroup(channels: number, groups: number): boolean {
+  const vector = [4, 2, 1].find((length) => channels % length === 0)!;
+  return channels / groups >= 4 && (channels / groups) % vector > 0;
+}
+
 function convNode(g: Graph, inputs: Value[], attributes: ConvAttributes, dims: readonly number[]): Value {
+  const { group } = attributes;
+  const apart = group > 1 && (group <= FEW_GROUPS || isOddGroup(dims[1], group));
+  if (!apart || g.has('Conv with groups')) return plainConvNode(g, inputs, attributes, dims);
+  const [x, ...weights] = inputs;
+  const part = (value: Value, axis: number, i: number) => {
+    const length = value.dims[axis] / group;
+    const cut = [i * length, (i + 1) * length, axis].map((n) => g.int64s([n]));
+    return g.node('Slice', [value, ...cut], {}, value.dims.with(axis, length));
+  };
+  const results = Array.from({ length: group }, (_, i) => {
+    const own = [part(x, 1, i), ...weights.map((value) => part(value, 0, i))];
+    return plainConvNode(g, own, { ...attributes, group: 1 }, dims.with(1, dims[1] / group));
+  });
+  return g.node('Concat', results, { axis: 1 }, dims);
+}
+
+/** `Conv`, with a row more before the image, and one less of the result, where the runtime needs padding there. */
+function plainConvNode(g: Graph, inputs: Value[], attributes: ConvAttributes, dims: readonly number[]): Value {
   const { kernel_shape: kernel, pads, strides } = attributes;
+  const channels = attributes.group === 1 ? inputs[0].dims[1] : 0;
+  if (channels > 3 && channels % 3 === 0 && channels % 4 > 0 && !g.has('Conv of 6, 9, 15 … channels')) {
+    const none = 4 - (channels % 4);
+    const [x, weights, ...bias] = inputs;
+    return plainConvNode(g, [withChannels(g, x, none), withChannels(g, weights, none), ...bias], attributes, dims);
+  }
   const asLarge = kernel.every((length, a) => inputs[0].dims[2 + a] === length && pads[a] === 0);
   if (!asLarge || pads.every((pad) => pad === 0) || g.has('Conv of an image as large as its kernel, padded at its end'))
     return g.node('Conv', inputs, attributes, dims);
@@ -52,6 +84,13 @@ function convNode(g: Graph, inputs: Value[], attributes: ConvAttributes, dims: r
   const longer = g.node('Conv', inputs, before, dims.with(2, dims[2] + 1));
   const cut = [1, dims[2] + 1, 2].map((n) => g.int64s([n]));
   return g.node('Slice', [longer, ...cut], {}, dims);
+}
+
+/** `count` channels of zeros more. */
+function withChannels(g: Graph, value: Value, count: number): Value {
+  const [first, channels, ...space] = value.dims;
+  const pads = g.int64s([...zeros(value.dims), 0, count, ...zeros(space)]);
+  return g.node('Pad', [value, pads], { mode: 'constant' }, [first, channels + count, ...space]);
 }
 
 /**
@@ -146,7 +185,7 @@ export function kernelGradient(g: Graph, x: Value, dy: Value, c: ConvGeometry): 
       pads: zeros([...c.kernel, ...c.kernel]),
       strides: ones(c.kernel),
     };
-    return exchanged(g, g.node('Conv', [image, dyT], attributes, [c.inChannels, c.outChannels, ...c.kernel]));
+    return exchanged(g, convNode(g, [image, dyT], attributes, [c.inChannels, c.outChannels, ...c.kernel]));
   }
   const pixels = c.output.reduce((product, length) => product * length, c.batch);
   const rows = [c.groups, c.outChannels / c.groups, pixels];

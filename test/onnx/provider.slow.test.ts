@@ -86,4 +86,16 @@ describe('training on WebGPU', () => {
       const differences = cpu.probabilities.map((p, i) => p - webgpu.probabilities[i]);
       assert.ok(largest(differences) < 1e-4, `probabilities differ by ${largest(differences)}`);
     });
+
+  it('frees the memory of tensors, and says in a sentence that there is not enough', { skip }, (t) => {
+    const script = fileURLToPath(new URL('./memory-on-device.js', import.meta.url));
+    const words = ['--expose-gc', script];
+    const printed = execFileSync(process.execPath, words, { env: onSwiftshader, encoding: 'utf8', stdio: 'pipe' });
+    const { after50, after500, error, mean } = JSON.parse(printed) as Record<string, number | string>;
+    const grownMb = (Number(after500) - Number(after50)) / 1e6;
+    t.diagnostic(`${grownMb.toFixed(1)} MB more after 500 updates of 16 MB than after 50`);
+    assert.ok(grownMb < 50, `${grownMb} MB more`);
+    assert.match(String(error), /^OutOfMemoryError: out of GPU memory: this computation needs up to 10\.07 GB \(.+\)$/);
+    assert.ok(Number.isFinite(mean), 'the device computes on');
+  });
 });

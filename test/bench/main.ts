@@ -9,7 +9,7 @@ import { serve } from './serve.js';
 import { train } from './train.js';
 import { views } from './views.js';
 
-const USAGE = `usage: npm run bench -- train [--rounds 5] [--peer-large-pages]
+const USAGE = `usage: npm run bench -- train [--rounds 5] [--minutes 40] [--model alexnet]
        npm run bench -- forward [--rounds 5]
        npm run bench -- data [--rounds 5] [--steps 5]
        npm run bench -- serve [--rounds 5] [--seconds 15]
@@ -22,21 +22,21 @@ const { positionals, values } = parseArgs({
   allowPositionals: true,
   options: {
     rounds: { type: 'string', default: '5' },
-    'peer-large-pages': { type: 'boolean', default: false },
-    model: { type: 'string', default: 'alexnet' },
+    minutes: { type: 'string', default: '40' },
+    model: { type: 'string' },
     batch: { type: 'string', default: '128' },
     seconds: { type: 'string', default: '15' },
     steps: { type: 'string', default: '5' },
   },
 });
-if (positionals[0] === 'train') await train(Number(values.rounds), values['peer-large-pages']);
+if (positionals[0] === 'train') await train(Number(values.rounds), Number(values.minutes), values.model);
 else if (positionals[0] === 'forward') forward(Number(values.rounds));
 else if (positionals[0] === 'data') await data(Number(values.rounds), Number(values.steps));
 else if (positionals[0] === 'serve') await serve(Number(values.rounds), Number(values.seconds));
 else if (positionals[0] === 'replicas') await replicas(Number(values.rounds), Number(values.seconds));
 else if (positionals[0] === 'views') await views(Number(values.rounds), Number(values.seconds));
 else if (positionals[0] === 'distributed') await distributed(Number(values.rounds), Number(values.batch));
-else if (positionals[0] === 'profile') profile(values.model, Number(values.batch), Number(values.steps));
+else if (positionals[0] === 'profile') profile(values.model ?? 'alexnet', Number(values.batch), Number(values.steps));
 else {
   console.error(USAGE);
   process.exitCode = 2;

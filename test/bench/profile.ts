@@ -4,7 +4,6 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { largePages } from './large-pages.js';
 import { median } from './median.js';
 
 /** One entry of onnxruntime's trace; times in µs. */
@@ -21,7 +20,7 @@ export function profile(network: string, batch: number, steps: number): void {
   const folder = mkdtempSync(join(tmpdir(), 'alexnet-profile-'));
   try {
     const script = fileURLToPath(new URL('./profiled-step.js', import.meta.url));
-    const env = { ...process.env, ...largePages, ALEXNET_PROFILE: join(folder, 'trace') };
+    const env = { ...process.env, ALEXNET_PROFILE: join(folder, 'trace') };
     const printed = execFileSync(process.execPath, [script, network, String(batch), String(steps + 2)], {
       env,
       encoding: 'utf8',

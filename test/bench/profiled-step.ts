@@ -4,12 +4,12 @@
  * onnxruntime.
  */
 import { tf } from '../../base/tfjs/core.js';
-import { NativeGraph } from '../../onnx/backend/binding.js';
-import '../../onnx/backend/index.js';
 import { random } from '../../base/random.js';
 import { reseedDropout } from '../../model/dropout.js';
 import { buildNetwork } from '../../model/network.js';
 import { findNetwork } from '../../model/registry.js';
+import { NativeGraph } from '../../onnx/backend/binding.js';
+import { keepMemory } from '../../onnx/backend/index.js';
 import { recorder } from '../../onnx/backend/onnxruntime-backend.js';
 import { modelWeights } from '../../train/run/weights.js';
 import { Sgd } from '../../train/sgd.js';
@@ -62,6 +62,7 @@ NativeGraph.prototype.run = function (...tensors) {
 };
 
 const [name, batch, steps] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4])];
+keepMemory(); // as alexnet train does
 await tf.setBackend('onnxruntime');
 labelGradients();
 const spec = findNetwork(name);

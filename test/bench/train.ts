@@ -1,81 +1,89 @@
 /**
- * `npm run bench -- train`: training rates side by side with PyTorch, in turn, as medians of ratios. Peers are looked
- * for in ../shared/peers (or ALEXNET_PEERS) and need python3-torch (ALEXNET_PYTHON, default /usr/bin/python3).
+ * `npm run bench -- train`: training rates side by side with PyTorch, in turn, as medians of ratios: as both come (ours
+ * keeps its memory, as `alexnet train` does), and with memory kept by PyTorch too. Peers are looked for in
+ * ../shared/peers (or ALEXNET_PEERS): PyTorch 1.13 as python3-torch (ALEXNET_PYTHON, default /usr/bin/python3), 2.6
+ * where torch26.sh put it.
  */
-import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { cpus } from 'node:os';
+import { cpus, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import { largePages } from './large-pages.js';
 import { median } from './median.js';
-
-const run = promisify(execFile);
-const PYTHON = process.env.ALEXNET_PYTHON ?? '/usr/bin/python3';
-const PEERS = process.env.ALEXNET_PEERS ?? fileURLToPath(new URL('../../../../shared/peers', import.meta.url));
-const CIFAR_PEER = fileURLToPath(new URL('../../../test/bench/torch_cifar.py', import.meta.url));
-
-interface Rate {
-  images_per_s_median: number;
-  resident_gb?: number;
-  first_step_s?: number;
-  share_of_matmul_peak?: number;
-}
-
-/** What is compared: ours and the peer's command, each printing one line of JSON. */
-interface Comparison {
-  title: string;
-  ours: string[];
-  peer: string[];
-  peerFile: string;
-}
+import { findPeers, KEPT, measure, type Peer, type Rate } from './torch-peers.js';
 
 const rateScript = fileURLToPath(new URL('./training-rate.js', import.meta.url));
-const COMPARISONS: Comparison[] = [
-  {
-    title: 'AlexNet, 1000 classes, batch 128',
-    ours: [rateScript, 'alexnet', '1000', '128', '5'],
-    peerFile: `${PEERS}/torch_alexnet.py`,
-    peer: ['train', '--batch', '128', '--steps', '4'],
-  },
-  {
-    title: 'cifar10-18pct, 10 classes, batch 128',
-    ours: [rateScript, 'cifar10-18pct', '10', '128', '40'],
-    peerFile: CIFAR_PEER,
-    peer: ['--batch', '128', '--steps', '40'],
-  },
-];
 
-async function measure(file: string, words: string[], extra: object): Promise<Rate> {
-  const env = { ...process.env, ...extra };
-  const { stdout } = await run(file, words, { env, maxBuffer: 1e7 });
-  return JSON.parse(stdout.trim().split('\n').at(-1)!) as Rate;
+/** Networks, images a step, and steps of ours and of a peer. */
+const COMPARISONS = [
+  { network: 'alexnet', classes: 1000, batch: 128, steps: 5, peerSteps: 4 },
+  { network: 'alexnet', classes: 1000, batch: 32, steps: 8, peerSteps: 8 },
+  { network: 'cifar10-18pct', classes: 10, batch: 128, steps: 40, peerSteps: 40 },
+  { network: 'cifar10-11pct', classes: 10, batch: 128, steps: 40, peerSteps: 40 },
+];
+type Comparison = (typeof COMPARISONS)[number];
+
+/**
+ * @param rounds   of every comparison, fewer where time runs out
+ * @param minutes  after which no round is started
+ * @param network  alone, if given
+ */
+export async function train(rounds: number, minutes: number, network?: string): Promise<void> {
+  const peers = await findPeers();
+  console.log(
+    `${cpus().length} × ${cpus()[0].model}, Node ${process.versions.node}, load ${loadavg()[0].toFixed(1)}; ` +
+      `in turn with ${peers.length > 0 ? [...new Set(peers.map(({ name }) => name))].join(', ') : 'no PyTorch found'}`,
+  );
+  const chosen = COMPARISONS.filter((comparison) => network === undefined || comparison.network === network);
+  const end = Date.now() + minutes * 60_000;
+  for (const [i, comparison] of chosen.entries()) {
+    const share = Date.now() + (end - Date.now()) / (chosen.length - i);
+    await compare(comparison, peers, rounds, share);
+  }
 }
 
-/** @param peerLargePages  give PyTorch large pages too, which it does not ask for by itself */
-export async function train(rounds: number, peerLargePages: boolean): Promise<void> {
-  console.log(
-    `${cpus().length} × ${cpus()[0].model}, Node ${process.versions.node}; ${rounds} rounds in turn; onnxruntime in large pages, PyTorch ${peerLargePages ? 'too' : 'by default'}\n`,
+interface Measured {
+  title: string;
+  rates: number[];
+  ratios: number[];
+}
+
+async function compare(comparison: Comparison, peers: readonly Peer[], rounds: number, end: number): Promise<void> {
+  const { network, classes, batch, steps } = comparison;
+  const ours: Rate[] = [];
+  const theirs = peers.flatMap((peer) =>
+    (['as it comes', 'memory kept'] as const).map((memory) => ({
+      peer,
+      memory,
+      rates: [] as number[],
+      ratios: [] as number[],
+    })),
   );
-  for (const { title, ours, peer, peerFile } of COMPARISONS) {
-    if (!existsSync(PYTHON) || !existsSync(peerFile)) {
-      console.log(`${title}: skipped, needs ${PYTHON} with torch and ${peerFile}`);
-      continue;
+  for (let round = 0; round < rounds && (round === 0 || Date.now() < end); round++) {
+    const words = [rateScript, network, String(classes), String(batch), String(steps)];
+    const own = await measure(process.execPath, words);
+    ours.push(own);
+    for (const { peer, memory, rates, ratios } of theirs) {
+      const { command, words } = peer.of(network, batch, comparison.peerSteps);
+      const { images_per_s_median: rate } = await measure(command, words, memory === 'memory kept' ? KEPT : {});
+      rates.push(rate);
+      ratios.push(own.images_per_s_median / rate);
     }
-    const [mine, theirs, memory, first, share]: number[][] = [[], [], [], [], []];
-    for (let round = 0; round < rounds; round++) {
-      const own = await measure(process.execPath, ours, largePages);
-      mine.push(own.images_per_s_median);
-      memory.push(own.resident_gb!);
-      first.push(own.first_step_s!);
-      share.push(own.share_of_matmul_peak!);
-      theirs.push((await measure(PYTHON, [peerFile, ...peer], peerLargePages ? largePages : {})).images_per_s_median);
-    }
-    const ratios = mine.map((rate, round) => rate / theirs[round]);
-    console.log(
-      `${title}: onnxruntime backend ${median(mine).toFixed(1)} images/s, PyTorch ${median(theirs).toFixed(1)}; ` +
-        `median ratio ${median(ratios).toFixed(2)} (${ratios.map((ratio) => ratio.toFixed(2)).join(', ')}); ` +
-        `${(100 * median(share)).toFixed(0)} % of the rate of a large matrix product; first step ${median(first).toFixed(1)} s, peak resident memory ${Math.max(...memory).toFixed(1)} GB`,
-    );
   }
+  printOurs(comparison, ours);
+  print(theirs.map(({ peer, memory, ...measured }) => ({ title: `${peer.name}, ${memory}`, ...measured })));
+}
+
+function printOurs({ network, batch }: Comparison, ours: readonly Rate[]): void {
+  const of = (key: keyof Rate) => median(ours.map((rate) => rate[key]!));
+  console.log(
+    `\n${network}, batch ${batch}: ${of('images_per_s_median').toFixed(1)} images/s (median of ${ours.length}), ` +
+      `${(100 * of('share_of_matmul_peak')).toFixed(0)} % of the rate of a large matrix product; ` +
+      `first step ${of('first_step_s').toFixed(1)} s, peak resident memory ${of('resident_gb').toFixed(1)} GB`,
+  );
+}
+
+function print(measured: readonly Measured[]): void {
+  for (const { title, rates, ratios } of measured)
+    console.log(
+      `  ${title.padEnd(44)}${median(rates).toFixed(1).padStart(8)} images/s, ours ${median(ratios).toFixed(2)} times ` +
+        `(${ratios.map((ratio) => ratio.toFixed(2)).join(', ')})`,
+    );
 }

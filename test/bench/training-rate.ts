@@ -9,6 +9,7 @@ import { tf } from '../../base/tfjs/core.js';
 import { reseedDropout } from '../../model/dropout.js';
 import { buildNetwork } from '../../model/network.js';
 import { findNetwork } from '../../model/registry.js';
+import { keepMemory } from '../../onnx/backend/keep-memory.js';
 import { selectBackend } from '../../onnx/backend/select-backend.js';
 import { modelWeights } from '../../train/run/weights.js';
 import { Sgd } from '../../train/sgd.js';
@@ -22,6 +23,7 @@ const [name, classes, batch, steps] = [process.argv[2], ...process.argv.slice(3,
   number,
   number,
 ];
+keepMemory(); // as alexnet train does
 const { name: backend } = await selectBackend((process.argv[6] ?? 'onnxruntime') as 'onnxruntime');
 const spec = findNetwork(name);
 const model = buildNetwork(spec, { classes, seed: 1 });

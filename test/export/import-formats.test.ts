@@ -111,7 +111,10 @@ describe('a file that is not what it seems', () => {
     await writeFile(file, legacy('cposix\nsystem\n(X\x07\x00\x00\x00echo hitR.'));
     const { code, stdout, stderr } = await alexnet('import', file, '--out', join(folder, 'run'));
     assert.deepEqual([code, stdout], [1, '']);
-    assert.match(stderr, /^alexnet import: \S*command\.pth: names posix\.system, which is neither a tensor nor a container/);
+    assert.match(
+      stderr,
+      /^alexnet import: \S*command\.pth: names posix\.system, which is neither a tensor nor a container/,
+    );
     assert.equal(stderr.trim().split('\n').length, 1);
     assert.ok(!existsSync(join(folder, 'run', 'config.json')));
   });

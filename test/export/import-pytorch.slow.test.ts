@@ -120,8 +120,8 @@ it('classifies photographs as PIL and torchvision do, from a .pth file to five l
   });
   await run(PYTHON, [script('classify_photographs.py'), folder, ...images]);
   const [network, file] = [join(folder, 'run'), join(folder, 'alexnet.onnx')];
-  await json('import', join(folder, 'alexnet.pth'), '--out', network, '--force');
-  await json('export', '--run', network, '--out', file, '--crops', '1', '--force');
+  await json('import', join(folder, 'alexnet.pth'), '--out', network);
+  await json('export', '--run', network, '--out', file, '--crops', '1');
   const { results } = await json<{ results: { predictions: Prediction[] }[] }>('classify', '--model', file, ...images);
   const bytes = Uint8Array.from(await readFile(join(folder, 'probabilities.bin')));
   const theirs = new Float32Array(bytes.buffer);

@@ -67,6 +67,32 @@ for (const version of VERSIONS) {
   });
 }
 
+it('reads a dictionary as Python 2 wrote it, whose arrays are strings, as bvlc_alexnet.npy is', async () => {
+  const little = (value: number) => String.fromCharCode(value & 255, (value >> 8) & 255, 0, 0);
+  const array = (dims: number[], values: number[], isLong: boolean) => {
+    const data = Buffer.from(Float32Array.from(values).buffer).toString('latin1');
+    const shape = `(${dims.map((length) => `K${String.fromCharCode(length)}`).join('')}t`;
+    const dtype = 'cnumpy\ndtype\n(U\x02f4K\x00K\x01tR(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb';
+    const text = isLong ? `T${little(data.length)}${data}` : `U${String.fromCharCode(data.length)}${data}`;
+    return `${empty}(K\x01${shape}${dtype}I00\n${text}tb`;
+  };
+  const empty = 'cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\x00\x85U\x01btR';
+  const hwio = filled(48).map((_, i) => filled(48)[((i % 4) * 3 + (Math.floor(i / 4) % 3)) * 4 + Math.floor(i / 12)]);
+  const inOut = filled(20).map((_, i) => filled(20)[(i % 5) * 4 + Math.floor(i / 5)]);
+  const layers = {
+    conv1: [array([2, 2, 3, 4], hwio, true), array([4], filled(4), false)],
+    fc1: [array([4, 5], inOut, true), array([5], filled(5), false)],
+  };
+  const items = Object.entries(layers).map(
+    ([name, [kernel, bias]]) => `U${String.fromCharCode(name.length)}${name}](${kernel}${bias}e`,
+  );
+  const objects = 'cnumpy\ndtype\n(U\x02O8K\x00K\x01tR(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x3ftb';
+  const pickle = `\x80\x02${empty}(K\x01)${objects}I00\n](}(${items.join('')}uetb.`;
+  const header = "{'descr': '|O', 'fortran_order': False, 'shape': (), }".padEnd(117);
+  const bytes = Buffer.from(`\x93NUMPY\x01\x00\x76\x00${header}\n${pickle}`, 'latin1');
+  await assertNetwork(await opened('python2.npy', bytes));
+});
+
 describe('a file that is not what it seems', () => {
   /** A pickle as `torch.save` writes it before 1.6, with other contents. */
   const legacy = (body: string) => {

@@ -67,6 +67,7 @@ export async function exportRun(request: ExportRunRequest, progress: Progress): 
       labels: run.labels,
       synsets: run.synsets,
       meanRgb: meanColour(mean),
+      resampling: run.imported?.resampling,
       dataset: run.config.data,
       checkpoint: weightsSha256,
       toolVersion: toolVersion(),

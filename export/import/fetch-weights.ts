@@ -18,9 +18,7 @@ interface KnownWeights {
   digest: Digest;
 }
 
-const CAFFE = 'http://dl.caffe.berkeleyvision.org';
-
-/** From torchvision/models/alexnet.py, and the readme.md of each network in BVLC/caffe's models/. */
+/** From torchvision/models/alexnet.py and BVLC/caffe's models/bvlc_alexnet/readme.md. */
 export const KNOWN_WEIGHTS: Record<string, KnownWeights> = {
   torchvision: {
     url: 'https://download.pytorch.org/models/alexnet-owt-7be5be79.pth', // 233 MiB
@@ -28,7 +26,7 @@ export const KNOWN_WEIGHTS: Record<string, KnownWeights> = {
     digest: { algorithm: 'sha256', starts: '7be5be79' },
   },
   bvlc: {
-    url: `${CAFFE}/bvlc_alexnet.caffemodel`,
+    url: 'http://dl.caffe.berkeleyvision.org/bvlc_alexnet.caffemodel',
     model: 'alexnet',
     digest: { algorithm: 'sha1', starts: '9116a64c0fbe4459d18f4bb6b56d647b63920377' },
   },

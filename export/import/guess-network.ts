@@ -13,12 +13,15 @@ export function guessNetwork(
   opened: OpenedFile,
   width: number | undefined,
 ): { spec: NetworkSpec; source: Source; warning?: string } {
+  const own = sourceFor(opened, NETWORKS.alexnet)?.own;
+  if (own) {
+    const spec = findNetwork(own.model);
+    return { spec, source: opened(spec) };
+  }
   const fitting = Object.values(NETWORKS).flatMap((spec) => {
     const source = sourceFor(opened, spec);
     return source && fitsNetwork(source, spec, { classes: classesOf(source, spec), width }) ? [{ spec, source }] : [];
   });
-  const own = fitting[0]?.source.own;
-  if (own) return { ...fitting[0], spec: findNetwork(own.model) };
   const ordered = fitting.filter(({ spec, source }) => source.graph && hasOrder(source.graph.order, spec));
   const [found, ...others] = ordered.length > 0 ? ordered : fitting;
   if (!found) {

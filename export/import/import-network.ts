@@ -37,6 +37,8 @@ export interface ImportedNetwork {
   /** Subtracted from images, float32 [imagePx, imagePx, 3], 0 … 255. */
   mean: Float32Array;
   channelOrder: Normalisation['channelOrder'];
+  /** How images are resized, unless as in training. */
+  resampling?: 'bilinear';
   /** Constants of response normalisation that are not the network's own. */
   lrn?: LrnChoice;
   own?: OwnRecord;
@@ -76,8 +78,8 @@ export async function importNetwork(
     const guesses = [guess.warning, warning, normalisation.warning].filter((line) => line !== undefined);
     const doubts = typeof compared === 'string' ? differences.map((line) => `${line}: predictions will differ`) : [];
     const warnings = [...doubts, ...inputWarnings(source, spec), ...guesses];
-    const { channelOrder } = normalisation;
-    return { spec, model, labels, synsets, mean, channelOrder, lrn, own, compared, warnings };
+    const { channelOrder, resampling } = normalisation;
+    return { spec, model, labels, synsets, mean, channelOrder, resampling, lrn, own, compared, warnings };
   } catch (error) {
     model.dispose();
     throw error;

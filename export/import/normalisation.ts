@@ -10,6 +10,8 @@ export interface Normalisation {
   /** R, G, B. */
   mean: Rgb;
   std: Rgb;
+  /** How images are resized, unless as in training. */
+  resampling?: 'bilinear';
   /** Where `mean` was guessed: a line that says so. */
   warning?: string;
 }
@@ -45,8 +47,9 @@ export function normalisationOf(source: Source, spec: NetworkSpec, flags: InputF
   const isTorchvision = spec.name === 'alexnet-torchvision' && source.habits === undefined;
   const std = flags.std ?? source.std ?? (isTorchvision && !own ? TORCHVISION_STD : NO_STD);
   const stated = flags.mean ?? (own ? (own.meanRgb ?? ([0, 0, 0] as Rgb)) : source.meanRgb);
-  if (stated) return { channelOrder, mean: stated, std };
-  if (isTorchvision) return { channelOrder, mean: TORCHVISION_MEAN, std };
+  const resampling = own ? own.resampling : isTorchvision ? 'bilinear' : undefined;
+  if (stated) return { channelOrder, mean: stated, std, resampling };
+  if (isTorchvision) return { channelOrder, mean: TORCHVISION_MEAN, std, resampling };
   const [mean, whose] =
     channelOrder === 'bgr' ? [CAFFE_MEAN, "Caffe's for ImageNet"] : [TORCHVISION_MEAN, "ImageNet's"];
   const warning = guessOf(source, channelOrder, whose, mean);

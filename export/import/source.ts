@@ -59,6 +59,7 @@ export interface OwnRecord {
   top1Error?: number;
   top5Error?: number;
   measuredOn?: object;
+  resampling?: 'bilinear';
   /** Crops that the file averages itself; absent if it leaves that to others. */
   crops?: number;
   /** R, G, B in 0 … 255. */

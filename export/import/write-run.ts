@@ -14,7 +14,7 @@ import { squareImages } from './square-images.js';
 export async function writeRun(
   out: string,
   file: string,
-  { spec, model, labels, synsets, mean, lrn, own }: ImportedNetwork,
+  { spec, model, labels, synsets, mean, lrn, resampling, own }: ImportedNetwork,
 ): Promise<Run> {
   const config = {
     data: own?.dataset ?? UNKNOWN_DATA,
@@ -22,7 +22,7 @@ export async function writeRun(
     ...resolveSettings(spec.recipe, { lrn }),
   };
   const { imagePx, inputPx } = spec;
-  const imported = { file: basename(file), sha256: await sha256Of(file), crops: own?.crops };
+  const imported = { file: basename(file), sha256: await sha256Of(file), crops: own?.crops, resampling };
   const record = { config, imagePx, inputPx, pictures: { train: 0, val: 0 }, versions: packageVersions(), imported };
   const run = await createRun(out, { ...record, labels, synsets, mean, samples: squareImages(SAMPLE_IMAGES, imagePx) });
   const sgd = new Sgd(modelWeights(model, 'trainable'), config);

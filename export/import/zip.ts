@@ -33,7 +33,7 @@ const MAX_DIRECTORY_BYTES = 64 * 2 ** 20;
 /** Deflate packs no more than 1032 to 1. */
 const MAX_RATIO = 1032;
 /** Of a member that is unpacked into memory. */
-const MAX_INFLATED_BYTES = 2 ** 31 - 1;
+const MAX_INFLATED_BYTES = 2 ** 30;
 
 const inflate = promisify(inflateRaw);
 

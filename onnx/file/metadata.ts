@@ -28,6 +28,11 @@ export interface ModelMetadata {
    * itself.
    */
   meanRgb: [number, number, number];
+  /**
+   * How images are resized: absent as in training (`base/preprocess.ts`); `bilinear` as torchvision does before its
+   * central cut, for networks that were imported from there.
+   */
+  resampling?: 'bilinear';
   /** Data set it was trained on, as given to `--data`. */
   dataset: string;
   /**
@@ -61,6 +66,7 @@ const KEYS = {
   inputPx: 'input_px',
   crops: 'crops',
   meanRgb: 'mean_rgb',
+  resampling: 'resampling',
   dataset: 'dataset',
   top1Error: 'top1_error',
   top5Error: 'top5_error',
@@ -69,7 +75,14 @@ const KEYS = {
   toolVersion: 'tool_version',
 } as const satisfies Record<keyof ModelMetadata, string>;
 
-const TEXT_FIELDS = new Set<keyof ModelMetadata>(['model', 'head', 'dataset', 'checkpoint', 'toolVersion']);
+const TEXT_FIELDS = new Set<keyof ModelMetadata>([
+  'model',
+  'head',
+  'resampling',
+  'dataset',
+  'checkpoint',
+  'toolVersion',
+]);
 
 /** Name of this program in the files that it writes. */
 const PRODUCER = 'alexnet';

@@ -32,7 +32,7 @@ export interface CaffeLayer {
   /** Of the layer's own parameter message. */
   parameters?: Uint8Array[];
   blobs?: { dims: number[]; data: Float32Array }[];
-  /** TransformationParameter. */
+  /** TransformationParameter of a layer of the phase TRAIN: include = 8 { phase = 1 }. */
   transform?: Uint8Array[];
 }
 
@@ -52,7 +52,7 @@ export function caffemodel(layers: readonly CaffeLayer[]): Uint8Array {
     text(2, type),
     ...blobs.map(({ dims, data }) => bytesField(7, blob(dims, data))),
     ...(parameters ? [bytesField(PARAMETERS[type][0], ...parameters)] : []),
-    ...(transform ? [bytesField(100, ...transform)] : []),
+    ...(transform ? [bytesField(8, numberField(1, 0)), bytesField(100, ...transform)] : []),
   ]);
   return Buffer.concat([text(1, 'AlexNet'), ...messages.map((fields) => bytesField(100, ...fields))]);
 }

@@ -182,6 +182,19 @@ describe('files of others', () => {
     imported.model.dispose();
   });
 
+  it("torchvision's way to resize stays with the run, its exported file and a run made from that", async () => {
+    await writeFile(at('resized.safetensors'), safetensors(stateDict()));
+    const file = at('resized.onnx');
+    await importRun({ file: at('resized.safetensors'), width, out: at('resized'), force: false });
+    const { imported, config } = await openRun(at('resized'));
+    assert.deepEqual([imported?.resampling, config.model], ['bilinear', 'alexnet-torchvision']);
+    const { metadata } = await exportRun({ head: 'image', opset: 13, run: at('resized'), out: file }, silentProgress);
+    assert.equal(metadata.resampling, 'bilinear');
+    const again = await importNetwork(file, undefined, { width });
+    assert.equal(again.resampling, 'bilinear');
+    again.model.dispose();
+  });
+
   it('names a file that is damaged, cut short or of another kind', async () => {
     const spec = findNetwork('alexnet-torchvision');
     const whole = safetensors(stateDict());

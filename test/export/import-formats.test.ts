@@ -1,5 +1,6 @@
 /** Files of PyTorch and NumPy, made by test/fixtures/torch_files.py, and what may be hidden in such files. */
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +11,7 @@ import { random } from '../../base/random.js';
 import { openSource } from '../../export/import/open-source.js';
 import type { Source } from '../../export/import/source.js';
 import { findNetwork } from '../../model/registry.js';
+import { alexnet } from '../real/command.js';
 
 const VERSIONS = ['torch1.13', 'torch2.6'];
 const TORCH = ['state.pth', 'legacy.pth', 'legacy-module.pt', 'checkpoint.pth.tar', 'lightning.ckpt', 'module.pt'];
@@ -65,6 +67,32 @@ for (const version of VERSIONS) {
   });
 }
 
+it('reads a dictionary as Python 2 wrote it, whose arrays are strings, as bvlc_alexnet.npy is', async () => {
+  const little = (value: number) => String.fromCharCode(value & 255, (value >> 8) & 255, 0, 0);
+  const array = (dims: number[], values: number[], isLong: boolean) => {
+    const data = Buffer.from(Float32Array.from(values).buffer).toString('latin1');
+    const shape = `(${dims.map((length) => `K${String.fromCharCode(length)}`).join('')}t`;
+    const dtype = 'cnumpy\ndtype\n(U\x02f4K\x00K\x01tR(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb';
+    const text = isLong ? `T${little(data.length)}${data}` : `U${String.fromCharCode(data.length)}${data}`;
+    return `${empty}(K\x01${shape}${dtype}I00\n${text}tb`;
+  };
+  const empty = 'cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\x00\x85U\x01btR';
+  const hwio = filled(48).map((_, i) => filled(48)[((i % 4) * 3 + (Math.floor(i / 4) % 3)) * 4 + Math.floor(i / 12)]);
+  const inOut = filled(20).map((_, i) => filled(20)[(i % 5) * 4 + Math.floor(i / 5)]);
+  const layers = {
+    conv1: [array([2, 2, 3, 4], hwio, true), array([4], filled(4), false)],
+    fc1: [array([4, 5], inOut, true), array([5], filled(5), false)],
+  };
+  const items = Object.entries(layers).map(
+    ([name, [kernel, bias]]) => `U${String.fromCharCode(name.length)}${name}](${kernel}${bias}e`,
+  );
+  const objects = 'cnumpy\ndtype\n(U\x02O8K\x00K\x01tR(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x3ftb';
+  const pickle = `\x80\x02${empty}(K\x01)${objects}I00\n](}(${items.join('')}uetb.`;
+  const header = "{'descr': '|O', 'fortran_order': False, 'shape': (), }".padEnd(117);
+  const bytes = Buffer.from(`\x93NUMPY\x01\x00\x76\x00${header}\n${pickle}`, 'latin1');
+  await assertNetwork(await opened('python2.npy', bytes));
+});
+
 describe('a file that is not what it seems', () => {
   /** A pickle as `torch.save` writes it before 1.6, with other contents. */
   const legacy = (body: string) => {
@@ -103,6 +131,43 @@ describe('a file that is not what it seems', () => {
       await assert.rejects(opened(name, bytes), { name: 'UserError', message });
     });
   }
+
+  it('is refused by the command in one line, without a trace, and leaves no run', async () => {
+    const file = join(folder, 'command.pth');
+    await writeFile(file, legacy('cposix\nsystem\n(X\x07\x00\x00\x00echo hitR.'));
+    const { code, stdout, stderr } = await alexnet('import', file, '--out', join(folder, 'run'));
+    assert.deepEqual([code, stdout], [1, '']);
+    assert.match(
+      stderr,
+      /^alexnet import: \S*command\.pth: names posix\.system, which is neither a tensor nor a container/,
+    );
+    assert.equal(stderr.trim().split('\n').length, 1);
+    assert.ok(!existsSync(join(folder, 'run', 'config.json')));
+  });
+
+  it('is refused if a member of a ZIP archive says to be larger than it can be', async () => {
+    const whole = files.get('torch2.6-packed.npz')!;
+    const entry = whole.indexOf('PK\x01\x02');
+    const changed = (field: number, value: number) => {
+      const bytes = Buffer.from(whole);
+      bytes.writeUInt32LE(value, entry + field);
+      return bytes;
+    };
+    const [packed, size, offset] = [20, 24, 42];
+    const cases: [Buffer, RegExp][] = [
+      [changed(size, 0xf0000000), /damaged ZIP archive: .* says 4026531840 bytes from/],
+      [changed(packed, 0xf0000000), /damaged ZIP archive: .* ends at byte/],
+      [changed(offset, 0xf0000000), /damaged ZIP archive: .* ends at byte/],
+      [changed(size, 100), /cannot be unpacked|unpacks to|cut short/],
+      [whole.subarray(0, whole.length - 30), /cut short: expected a ZIP archive's directory at its end/],
+    ];
+    for (const [bytes, message] of cases) {
+      await assert.rejects(
+        opened('large.npz', bytes).then(({ layers }) => Promise.all(layers.map(({ kernel }) => kernel.read()))),
+        { name: 'UserError', message },
+      );
+    }
+  });
 
   it('whose dictionaries hold each other is refused in bounded time', async () => {
     const self = '}q\x01X\x01\x00\x00\x00ah\x01s'; // d = {}; d['a'] = d

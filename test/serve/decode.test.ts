@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import sharp from 'sharp';
 import { RequestError } from '../../serve/errors.js';
 import { allowOnlyImages, decodeImage } from '../../serve/inference/image/decode.js';
 import { corner } from './images.js';
@@ -34,4 +35,28 @@ test('refuses one pixel more than allowed', async () => {
     code: 'IMAGE_TOO_MANY_PIXELS',
     message: 'the image has more than 59 pixels; send a smaller one',
   });
+});
+
+test('cuts the centre from where Python rounds half a pixel to, for a network of torchvision', async () => {
+  for (const [width, start] of [
+    [257, 0], // round(0.5)
+    [259, 2], // round(1.5)
+    [261, 2],
+    [260, 2],
+  ]) {
+    const raw = Buffer.from(Array.from({ length: width * 256 * 3 }, (_, i) => (Math.floor(i / 3) % width) % 256));
+    const bytes = await sharp(raw, { raw: { width, height: 256, channels: 3 } })
+      .png()
+      .toBuffer();
+    const decoding = {
+      width: 256,
+      height: 256,
+      channels: 3,
+      fit: 'cut',
+      resampling: 'bilinear',
+      evenStart: true,
+    } as const;
+    const pixels = await decodeImage(bytes, decoding, 1e6);
+    assert.deepEqual([pixels.length, pixels[0]], [256 ** 2 * 3, start], `${width} pixels`);
+  }
 });

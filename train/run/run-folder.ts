@@ -42,9 +42,10 @@ export interface RunRecord {
   /** Settings that changed while the run was interrupted; absent if none did. */
   history?: HistoryEntry[];
   /**
-   * The file of weights that `alexnet import` read, and how many crops it averaged; absent in runs that were trained.
+   * The file of weights that `alexnet import` read, how many crops it averaged, and how its images are resized; absent
+   * in runs that were trained.
    */
-  imported?: { file: string; sha256: string; crops?: number };
+  imported?: { file: string; sha256: string; crops?: number; resampling?: 'bilinear' };
 }
 
 /** `config.data` of an imported run whose file does not say what it was trained on. */

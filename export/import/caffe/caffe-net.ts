@@ -11,29 +11,36 @@ const [TRAIN, WITHIN_CHANNEL, AVERAGE] = [0, 1, 1];
 export const typeOfLayer = ({ type }: LayerMessage): string =>
   typeof type === 'number' ? (V1_TYPES[type] ?? `type ${type}`) : type;
 
-/** Of a network that is used, not trained. @throws {UserError} for the form of 2013 */
+/** Of either form. @throws {UserError} for the form of 2013 */
 export function layersOf(path: string, { layer, layers }: NetMessage): LayerMessage[] {
   if (layers.some((old) => old.layer && old.layer.length > 0)) {
     throw new UserError(
       `${path}: layers are of Caffe's form of 2013; convert it with Caffe's upgrade_net_proto_binary`,
     );
   }
-  const all = layer.length > 0 ? layer : layers;
-  return all.filter(({ include }) => include.length === 0 || include.some(({ phase }) => phase !== TRAIN));
+  return layer.length > 0 ? layer : layers;
 }
+
+/** In a network that is used, not trained. */
+const isUsed = ({ include }: LayerMessage): boolean =>
+  include.length === 0 || include.some(({ phase }) => phase !== TRAIN);
 
 /** Whether layers say their windows, not only their weights. */
 export const saysStructure = (layers: readonly LayerMessage[]): boolean =>
   layers.some((layer) => typeOfLayer(layer) === 'Pooling') &&
   layers.every((layer) => typeOfLayer(layer) !== 'Convolution' || Boolean(layer.convolution_param));
 
-/** @param weights  blobs by layer, where they are not in the layers themselves */
+/**
+ * @param all      layers of every phase: the one that reads images for training says how they are prepared
+ * @param weights  blobs by layer, where they are not in the layers themselves
+ */
 export function sourceOfNet(
   path: string,
   net: NetMessage,
-  layers: readonly LayerMessage[],
+  all: readonly LayerMessage[],
   weights: ReadonlyMap<string, BlobMessage[]>,
 ): Source {
+  const layers = all.filter(isUsed);
   const blobsOf = ({ name, blobs }: LayerMessage) => (blobs.length > 0 ? blobs : (weights.get(name) ?? []));
   const has = (type: string) => layers.filter((layer) => typeOfLayer(layer) === type);
   const weighted = layers.filter((layer) => ['Convolution', 'InnerProduct'].includes(typeOfLayer(layer)));
@@ -43,7 +50,7 @@ export function sourceOfNet(
     habits: 'caffe',
     layers: weighted.map((layer) => sourceLayer(path, layer, blobsOf(layer))),
     unused: others.map((layer) => `${layer.name} (${typeOfLayer(layer)})`),
-    ...inputOf(layers),
+    ...inputOf(all),
   };
   if (!saysStructure(layers)) return source;
   return {
@@ -53,7 +60,7 @@ export function sourceOfNet(
       producer: 'caffe',
       order: layers.map(kindOf).filter((kind) => kind !== undefined),
       pools: has('Pooling').map(({ pooling_param }) => poolOf(pooling_param!)),
-      inputPx: inputPx(net, layers),
+      inputPx: inputPx(net, all),
       notRun: 'Caffe, which could run the file, is not part of this program',
     },
   };

@@ -138,7 +138,7 @@ function scalarOf(text: Scalar, { name, type, resolvedType }: protobuf.Field): u
   if (type === 'bool') return text === 'true' || text === '1';
   if (resolvedType && 'values' in resolvedType) {
     // One that the schema leaves out is of no layer that matters here.
-    return resolvedType.values[text] ?? resolvedType.values.NONE ?? 0;
+    return Object.hasOwn(resolvedType.values, text) ? resolvedType.values[text] : (resolvedType.values.NONE ?? 0);
   }
   const number = Number(text.replace(/f$/, ''));
   if (Number.isFinite(number)) return number;

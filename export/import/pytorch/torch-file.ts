@@ -49,8 +49,10 @@ export async function openZipForm(path: string, members: ReadonlyMap<string, Zip
     throw new UserError(`${path}: expected a data.pkl of at most ${MAX_PICKLE_BYTES} bytes, got ${data.size}`);
   }
   if (members.has(`${folder}byteorder`)) {
-    const order = Buffer.from(await readMember(path, member('byteorder'))).toString();
-    if (order !== 'little') throw new UserError(`${path}: expected little-endian numbers, got "${order.slice(0, 20)}"`);
+    const order = Buffer.from(
+      await readMember(path, member('byteorder'), 0, Math.min(20, member('byteorder').size)),
+    ).toString();
+    if (order !== 'little') throw new UserError(`${path}: expected little-endian numbers, got "${order}"`);
   }
   const bytes = await readMember(path, data);
   const { value } = readPickle(path, () =>

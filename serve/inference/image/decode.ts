@@ -27,6 +27,8 @@ export interface Decoding extends Size {
    * The crop will leave an odd margin: what is cut off before it is rounded up, so that both together are rounded down.
    */
   oddMargin?: boolean;
+  /** A cut that leaves an odd margin begins at the even one of the two pixels, as Python rounds in torchvision. */
+  evenStart?: boolean;
 }
 
 const LOADERS = ['VipsForeignLoadJpegBuffer', 'VipsForeignLoadPngBuffer', 'VipsForeignLoadWebpBuffer'];
@@ -119,9 +121,16 @@ function requireRoom(from: Size, { width, height, fit }: Decoding): void {
   );
 }
 
-function centre(pixels: Uint8Array, from: Size, { channels, oddMargin = false, ...to }: Decoding): Uint8Array {
+function centre(
+  pixels: Uint8Array,
+  from: Size,
+  { channels, oddMargin = false, evenStart = false, ...to }: Decoding,
+): Uint8Array {
   if (from.width === to.width && from.height === to.height) return pixels;
-  const first = (length: number, size: number) => Math.floor((length - size + Number(oddMargin)) / 2);
+  const first = (length: number, size: number) => {
+    const start = Math.floor((length - size + Number(oddMargin)) / 2);
+    return evenStart && (length - size) % 2 === 1 ? start + (start % 2) : start;
+  };
   const [top, left] = [first(from.height, to.height), first(from.width, to.width)];
   const out = new Uint8Array(to.width * to.height * channels);
   const row = to.width * channels;

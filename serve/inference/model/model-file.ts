@@ -141,7 +141,7 @@ interface Interface {
  */
 function byMetadata(metadata: ModelMetadata, model: Interface & { proto: ModelProto }, file: string): Described {
   const { inputs, outputs, proto } = model;
-  const { head, labels, synsets, imagePx, inputPx, crops } = metadata;
+  const { head, labels, synsets, imagePx, inputPx, crops, resampling } = metadata;
   const whole = head === 'image';
   const expected: TensorSpec[] = [
     whole
@@ -161,6 +161,9 @@ function byMetadata(metadata: ModelMetadata, model: Interface & { proto: ModelPr
   if (synsets && synsets.length !== labels.length) {
     throw new UserError(`${file}: metadata has ${labels.length} labels and ${synsets.length} synsets; export it again`);
   }
+  if (resampling !== undefined && resampling !== 'bilinear') {
+    throw new UserError(`${file}: metadata: expected resampling bilinear, or none, got "${resampling}"`);
+  }
   return {
     name: metadata.model ?? basename(file, '.onnx'),
     classifier: { labels, synsets, cropPx: inputPx, ...interfaceFor(inputs[0], outputs) },
@@ -168,7 +171,13 @@ function byMetadata(metadata: ModelMetadata, model: Interface & { proto: ModelPr
       datatype: whole ? 'UINT8' : 'FP32',
       layout: whole ? 'NHWC' : 'NCHW',
       channels: 'RGB',
-      decoding: { width: imagePx, height: imagePx, channels: 3, fit: 'cut' },
+      decoding: {
+        width: imagePx,
+        height: imagePx,
+        channels: 3,
+        fit: 'cut',
+        ...(resampling ? { resampling, evenStart: true } : {}),
+      },
       input: whole ? { width: imagePx, height: imagePx } : { width: inputPx, height: inputPx },
       crops: 1,
       scale: 1,

@@ -61,8 +61,8 @@ export function featureLayer({ graph, layers, file }: CropNetwork): Layer {
  * @throws {UserError} if the model's own are not
  */
 function requireTrainingImages({ file: { name, recipe } }: CropNetwork): void {
-  const { fit, resampling, channels, width, height } = recipe.decoding;
-  if (fit === 'cut' && resampling === undefined && channels === 3 && width === height) return;
+  const { fit, resampling, evenStart, channels, width, height } = recipe.decoding;
+  if (fit === 'cut' && (resampling === undefined || evenStart) && channels === 3 && width === height) return;
   throw new UserError(
     `${name}: cannot be indexed: its images are prepared in another way than those of a data set, which are cut to a square`,
   );

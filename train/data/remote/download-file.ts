@@ -16,8 +16,8 @@ import { FailedTry, withTries } from './retry.js';
 
 /** What a server is not asked for again: a name that it does not have, or that nobody knows. */
 const NO_SERVER = new Set(['ENOTFOUND', 'EAI_AGAIN']);
-/** Of a name in the cache; file systems take 255 bytes. */
-const LONGEST_NAME = 120;
+/** Of a name in the cache, before `plain`, which may make three letters of one; file systems take 255 bytes. */
+const LONGEST_NAME = 70;
 
 /** Where the file of a URL is kept: `weights/` of the cache, by host and path, so that a person can put it there. */
 export function downloadPath(url: string, options?: Partial<RemoteOptions>): string {

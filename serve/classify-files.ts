@@ -1,11 +1,14 @@
-/** Predictions for image files in this process, with the server's own decoding, model and ranking. */
+/**
+ * Predictions for image files in this process, with the server's own decoding, model and ranking. While the model
+ * computes some images, the next are read and decoded.
+ */
 import { readFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
 import { UsageError, UserError } from '../base/errors.js';
 import { requireFile } from '../base/require-file.js';
 import { RequestError } from './errors.js';
-import { formatPredictions } from './format-predictions.js';
-import { type Classifier, type ClassifierOptions, openClassifier } from './inference/classifier.js';
+import type { ImagePath } from './image-files.js';
+import type { Classifier } from './inference/classifier.js';
 import { requireImage } from './inference/image/image-kind.js';
 import { type Prediction, parseTop, topPredictions } from './served-model.js';
 
@@ -14,66 +17,75 @@ export type FileResult =
   | { image: string; predictions: Prediction[] }
   | { image: string; error: { code: string; message: string } };
 
-export interface ClassifyResults {
-  model: { name: string; version: string };
-  crops: number;
-  /** Each label has a probability of its own: they need not sum to 1. */
-  multi_label: boolean;
-  results: FileResult[];
-}
+/** Images at once, for which a classifier is to be opened; as "alexnet evaluate" has it. */
+export const FILES_BATCH = 16;
+/** Batches being read and decoded, besides the one that the model computes. */
+const BATCHES_AHEAD = 2;
 
-/**
- * @param images  paths in order; `-` is stdin
- * @param top     as written by the user; undefined for the default
- * @throws {UserError} when the model cannot be used; an unreadable image is a result with `error`
- */
-export async function classifyFiles(
-  images: readonly string[],
-  { top, ...options }: ClassifierOptions & { top?: string },
-): Promise<ClassifyResults> {
-  const classifier = await openClassifier(options);
-  try {
-    const count = topOf(top, classifier);
-    const results: FileResult[] = [];
-    for (const image of images) results.push(await classifyFile(image, classifier, count));
-    const { name, version, crops, activation } = classifier.model;
-    return { model: { name, version }, crops, multi_label: activation.multiLabel, results };
-  } finally {
-    await classifier.release();
-  }
-}
+type Decoded = { image: string; pixels: Uint8Array } | Extract<FileResult, { error: object }>;
 
-function topOf(top: string | undefined, { model }: Classifier): number {
+/** @throws {UsageError} if `text` is not a number of classes that the model has */
+export function topOf(text: string | undefined, { model }: Pick<Classifier, 'model'>): number {
   try {
-    return parseTop(top, model);
+    return parseTop(text, model);
   } catch (error) {
     throw error instanceof RequestError ? new UsageError(`--${error.message}`, { cause: error }) : error;
   }
 }
 
-async function classifyFile(image: string, classifier: Classifier, top: number): Promise<FileResult> {
-  try {
-    if (image !== '-') requireFile(image);
-    const bytes = await (image === '-' ? buffer(process.stdin) : readFile(image));
-    requireImage(bytes);
-    const [probabilities] = await classifier.infer([await classifier.decode(bytes)]);
-    return { image, predictions: topPredictions(probabilities, classifier.model, top) };
-  } catch (error) {
-    if (error instanceof RequestError) return { image, error: { code: error.code, message: error.message } };
-    if (error instanceof UserError || (error instanceof Error && 'syscall' in error)) {
-      return { image, error: { code: 'FILE_UNREADABLE', message: error.message } };
+/**
+ * Results in the order of `images`; one that cannot be read or classified has its `error`.
+ * @param images  the path `-` is stdin
+ */
+export async function* classifyFiles(
+  classifier: Classifier,
+  images: readonly ImagePath[],
+  top: number,
+): AsyncGenerator<FileResult> {
+  const waiting: Promise<Decoded>[] = [];
+  const { batch } = classifier;
+  for (let next = 0; next < images.length || waiting.length > 0; ) {
+    while (next < images.length && waiting.length < (1 + BATCHES_AHEAD) * Math.max(batch, FILES_BATCH / 4)) {
+      waiting.push(decodeFile(images[next++], classifier));
     }
-    throw error;
+    yield* await classifyDecoded(await Promise.all(waiting.splice(0, batch)), classifier, top);
   }
 }
 
-/** One block an image; what could not be read says why. */
-export function formatResults({ results }: ClassifyResults): string {
-  return results
-    .map((result) => {
-      const body =
-        'error' in result ? `  not classified: ${result.error.message}` : formatPredictions(result.predictions);
-      return `${result.image}\n${body}`;
-    })
-    .join('\n\n');
+async function decodeFile({ path: image, error }: ImagePath, classifier: Classifier): Promise<Decoded> {
+  try {
+    if (error) throw error;
+    if (image !== '-') requireFile(image);
+    const bytes = await (image === '-' ? buffer(process.stdin) : readFile(image));
+    requireImage(bytes);
+    return { image, pixels: await classifier.decode(bytes) };
+  } catch (fault) {
+    return failed(image, fault);
+  }
+}
+
+async function classifyDecoded(images: readonly Decoded[], classifier: Classifier, top: number): Promise<FileResult[]> {
+  const usable = images.flatMap((image) => ('pixels' in image ? image : []));
+  const results = new Map<Decoded, FileResult>();
+  try {
+    const all = usable.length > 0 ? await classifier.infer(usable.map(({ pixels }) => pixels)) : [];
+    for (const [i, decoded] of usable.entries()) {
+      const predictions = topPredictions(all[i], classifier.model, top);
+      results.set(decoded, { image: decoded.image, predictions });
+    }
+  } catch (fault) {
+    if (usable.length === 1) return images.map((image) => ('pixels' in image ? failed(image.image, fault) : image));
+    // One of them may have spoilt it for the others.
+    for (const one of usable) results.set(one, (await classifyDecoded([one], classifier, top))[0]);
+  }
+  return images.map((image) => ('pixels' in image ? results.get(image)! : image));
+}
+
+/** @throws what is a fault of ours */
+function failed(image: string, error: unknown): Extract<FileResult, { error: object }> {
+  if (error instanceof RequestError) return { image, error: { code: error.code, message: error.message } };
+  if (error instanceof UserError || (error instanceof Error && 'syscall' in error)) {
+    return { image, error: { code: 'FILE_UNREADABLE', message: error.message } };
+  }
+  throw error;
 }

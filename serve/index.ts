@@ -1,20 +1,22 @@
 /**
- * The server as a library. `createServer(options).start()` listens and forks the inference process; `createApp(deps)`
- * is the bare Express application; `openClassifier(options)` classifies in this process, without a server.
+ * The server as a library. `openClassifier({ file })` classifies without HTTP, `classifierRouter({ file })` is to be
+ * mounted in an Express application, `createServer(options).start()` listens by itself. All of them infer in forked
+ * processes.
  */
 
 export type { Provider } from '../onnx/backend/provider.js';
+export { type ClassifierRouter, classifierRouter, type RouterOptions } from './classifier-router.js';
 export { ERRORS, type ErrorCode, RequestError } from './errors.js';
 export { formatPredictions } from './format-predictions.js';
-export { createApp } from './http/app.js';
+export { type AppOptions, createApp } from './http/app.js';
 export type { AppDeps } from './http/own/answer-image.js';
 export { PROVIDER_CHOICES as PROVIDERS, type ProviderChoice } from './inference/provider.js';
+export {
+  type Classification,
+  type ClassifyOptions,
+  type OpenClassifierOptions,
+  type OpenedClassifier,
+  openClassifier,
+} from './open-classifier.js';
 export { type Prediction, type ServedModel, topPredictions } from './served-model.js';
 export { createServer, type ImageServer, type ServerOptions, type Started } from './server.js';
-
-/** Loads onnxruntime and sharp only when called, so that a server's process stays free of them. */
-export async function openClassifier(
-  options: import('./inference/classifier.js').ClassifierOptions,
-): Promise<import('./inference/classifier.js').Classifier> {
-  return (await import('./inference/classifier.js')).openClassifier(options);
-}

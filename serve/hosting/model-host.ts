@@ -36,6 +36,12 @@ export interface HostOptions
   viewModule?: string;
 }
 
+/** What a host tells those who count. */
+export type HostMetrics = Pick<
+  Metrics,
+  'modelLoaded' | 'processDied' | 'inferred' | 'failed' | 'cacheHit' | 'cacheMiss'
+>;
+
 export interface Classified {
   model: ServedModel;
   probabilities: Float32Array;
@@ -71,7 +77,7 @@ export class ModelHost {
   constructor(
     private readonly source: Pick<InferenceOptions, 'file' | 'roots' | 'name' | 'version'> & { signature?: string },
     private readonly options: HostOptions,
-    private readonly metrics: Metrics,
+    private readonly metrics: HostMetrics,
     log: Log,
   ) {
     const { replicas, cacheBytes, provider, maxPixels, batch, batchDelayMs } = options;

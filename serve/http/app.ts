@@ -30,17 +30,22 @@ export interface AppOptions extends AppDeps {
   onLoopback?(): boolean;
   /** As Express' setting; requests over a Unix socket come from a proxy if there is one. */
   trustProxy?: number | string;
+  /** Where it is mounted in another application, that one answers what it does not know. */
+  fallThrough?: boolean;
+  /** Asked first: throws to refuse a request. */
+  refuse?(): void;
 }
 
 /** An application that answers everything, with 404 where there is no route. */
-export function createApp({ basePath = '', trustProxy, ...options }: AppOptions): Express {
+export function createApp({ basePath = '', trustProxy, fallThrough = false, ...options }: AppOptions): Express {
   const app = express();
   trust(app, trustProxy);
   app.disable('x-powered-by');
   app.disable('etag');
   app.use(...before(options));
   app.use(basePath, ...routes(options));
-  app.use(() => {
+  app.use((_request, _response, next) => {
+    if (fallThrough && app.mountpath !== '/') return next();
     throw new RequestError('NOT_FOUND');
   });
   app.use(answerErrors(OWN_ERROR, options.log));
@@ -69,6 +74,10 @@ function before(options: AppOptions): RequestHandler[] {
     ...(options.logRequests ? [logRequests(options)] : []),
     requireAllowedHost(allowedHosts, onLoopback),
     ...(corsOrigins.length > 0 ? [cors(corsOrigins)] : []),
+    (_request, _response, next) => {
+      options.refuse?.();
+      next();
+    },
   ];
 }
 

@@ -36,6 +36,7 @@ export class Uploads {
    */
   async read(request: Request, limit: number, tooLarge: () => RequestError): Promise<Buffer> {
     const { 'content-length': declared, 'content-encoding': encoding, expect } = request.headers;
+    if (request.readableEnded) return readBefore(request, limit, tooLarge);
     const decoder = decoderOf(encoding);
     if (Number(declared ?? 0) > limit) throw tooLarge();
     const share = this.share(request.res!);
@@ -161,6 +162,15 @@ class Body {
     this.block.copy(larger, 0, 0, this.size);
     this.block = larger;
   }
+}
+
+/** By a parser of the application that these routes are mounted in; such as `express.raw` leaves the bytes. */
+function readBefore({ body }: Request, limit: number, tooLarge: () => RequestError): Buffer {
+  if (!Buffer.isBuffer(body)) {
+    throw new Error('the body was read before it came here; mount classifierRouter before parsers of bodies');
+  }
+  if (body.length > limit) throw tooLarge();
+  return body;
 }
 
 function tooSlow(how: string): RequestError {

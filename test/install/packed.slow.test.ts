@@ -9,6 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { corner } from '../serve/images.js';
+import { writeTinyModel } from '../serve/tiny-model.js';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'alexnet-install-'));
@@ -48,12 +50,37 @@ for (const [name, [command, ...words]] of Object.entries(MANAGERS)) {
   });
 }
 
-test('alexnet/serve of the packed package type-checks under strict, NodeNext and skipLibCheck false', () => {
+const PROGRAM = `
+import { createServer as createHttpServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { classifierRouter, createServer, type OpenedClassifier, openClassifier, RequestError } from 'alexnet/serve';
+
+const [file = '', image = ''] = process.argv.slice(2);
+const classifier: OpenedClassifier = await openClassifier({ file });
+const { predictions } = await classifier.classify(image, { top: 1 });
+const refused = await classifier.classify(new Uint8Array(4)).catch((error: unknown) => error);
+await classifier.close();
+
+const vision = classifierRouter({ file });
+await vision.ready;
+const server = createHttpServer(vision).listen(0, '127.0.0.1');
+const { port } = server.address() as AddressInfo;
+const { status } = await fetch('http://127.0.0.1:' + port + '/v2/health/ready');
+server.close();
+await vision.close();
+const code: string = refused instanceof RequestError ? refused.code : 'none';
+console.log(JSON.stringify([predictions[0]?.label, code, status, typeof createServer]));
+`;
+
+test('alexnet/serve of the packed package type-checks under strict, NodeNext and skipLibCheck false, and runs', async () => {
   const project = join(folder, 'npm');
-  writeFileSync(
-    join(project, 'server.ts'),
-    "import { createServer } from 'alexnet/serve';\nconsole.log(createServer);\n",
-  );
-  const options = ['--strict', '--module', 'NodeNext', '--target', 'ES2022', '--skipLibCheck', 'false', '--noEmit'];
-  run(project, process.execPath, join(ROOT, 'node_modules/typescript/bin/tsc'), ...options, 'server.ts');
+  run(project, 'npm', 'install', '@types/node@20');
+  writeFileSync(join(project, 'program.ts'), PROGRAM);
+  const options = ['--strict', '--module', 'NodeNext', '--target', 'ES2022', '--skipLibCheck', 'false'];
+  run(project, process.execPath, join(ROOT, 'node_modules/typescript/bin/tsc'), ...options, 'program.ts');
+  const file = writeTinyModel(join(folder, 'tiny.onnx'));
+  const image = join(folder, 'corner.png');
+  await corner(2).png().toFile(image);
+  const answer = run(project, process.execPath, 'program.js', file, image);
+  assert.deepEqual(JSON.parse(answer), ['bottom left', 'UNSUPPORTED_IMAGE_TYPE', 200, 'function']);
 });

@@ -1,9 +1,9 @@
 /** What a source holds, met member by member: images, folders, and what is passed over. */
 import { basename, extname } from 'node:path';
 import { UserError } from '../../../base/errors.js';
+import { isImage } from '../../../base/image-names.js';
 import { nameSome } from '../../../base/name-some.js';
 import type { Member } from '../dataset.js';
-import { isImage } from '../layout/image-places.js';
 
 /** Files that come with data sets and need no mention when passed over. */
 const ANNOTATION = /\.(txt|csv|json|md|xml|ya?ml|html?)$/i;

@@ -6,8 +6,8 @@ import type { Dirent } from 'node:fs';
 import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../../base/errors.js';
+import { isHidden } from '../../../base/image-names.js';
 import type { Member } from '../dataset.js';
-import { isHidden } from '../layout/image-places.js';
 
 /** A folder under way. */
 interface Opened {

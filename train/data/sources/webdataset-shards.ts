@@ -6,8 +6,8 @@ import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { expand } from 'brace-expansion';
 import { UserError } from '../../../base/errors.js';
+import { isHidden } from '../../../base/image-names.js';
 import { byCodePoint } from '../layout/image-classes.js';
-import { isHidden } from '../layout/image-places.js';
 import { splitName } from '../layout/split-names.js';
 import { fileIn, folderOf, isUrl } from '../remote/url.js';
 

@@ -6,10 +6,10 @@
  * for training if neither its folder nor its name, as `imagenet-val-000012.tar`, says another split.
  */
 import { UserError } from '../../../base/errors.js';
+import { isImage } from '../../../base/image-names.js';
 import { OpenFiles } from '../archive/open-files.js';
 import { tarMembers } from '../archive/tar-images.js';
 import type { Member, OpenOptions, Source } from '../dataset.js';
-import { isImage } from '../layout/image-places.js';
 import { RemoteFiles } from '../remote/remote-files.js';
 import { isUrl } from '../remote/url.js';
 import { PART_BYTES } from '../remote/window.js';

@@ -2,11 +2,11 @@
  * Makes a data set of the members of a folder or archive: decodes the images wanted, finds layout and classes.
  */
 import { UserError } from '../../../base/errors.js';
+import { isImage } from '../../../base/image-names.js';
 import { Contents } from '../archive/contents.js';
 import type { Dataset, ImageSink, Member, OpenOptions, Source } from '../dataset.js';
 import { findLayout, type Layout, SPLITS_FIRST } from '../layout/find-layout.js';
 import { classLabels, classNotes, listClasses } from '../layout/image-classes.js';
-import { isImage } from '../layout/image-places.js';
 import { makeSplits } from '../layout/image-splits.js';
 import { ImageStore } from './image-store.js';
 

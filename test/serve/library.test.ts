@@ -1,0 +1,159 @@
+/** `alexnet/serve` in a program of one's own: a classifier without HTTP, and the routes in another application. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import express from 'express';
+import { type ClassifierRouter, classifierRouter, openClassifier, RequestError } from '../../serve/index.js';
+import { corner, order } from './images.js';
+import { errorOf, gone, OBEDIENT, post, running, until } from './running.js';
+import { QUARTERS, writeTinyModel } from './tiny-model.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'alexnet-library-'));
+after(() => rmSync(folder, { recursive: true }));
+const file = writeTinyModel(join(folder, 'tiny.onnx'));
+const images = await Promise.all([0, 1, 2, 3].map((quarter) => corner(quarter).png().toBuffer()));
+const path = join(folder, 'corner.png');
+writeFileSync(path, images[2]);
+const provider = 'cpu';
+
+for (const inProcess of [false, true]) {
+  const where = inProcess ? 'in this process' : 'in a process of its own';
+  test(`openClassifier ${where} gives the server’s answers, for bytes and paths`, async () => {
+    const { url } = await running({ file });
+    const served = (await (await post(url, images[2])).json()) as { predictions: object[] };
+    const classifier = await openClassifier({ file, provider, inProcess });
+    assert.deepEqual([classifier.model.labels, classifier.provider], [QUARTERS, 'cpu']);
+    for (const image of [images[2], new Uint8Array(images[2]), path, pathToFileURL(path)]) {
+      const { predictions, timings } = await classifier.classify(image);
+      assert.deepEqual(JSON.parse(JSON.stringify(predictions)), served.predictions);
+      assert.ok(timings.total >= timings.inference);
+    }
+    assert.equal((await classifier.classify(path, { top: 2 })).predictions.length, 2);
+    assert.equal((await classifier.classify(path, { top: 1000 })).predictions.length, 4);
+    const many = await Promise.all(Array.from({ length: 50 }, (_, i) => classifier.classify(images[i % 4])));
+    assert.deepEqual(
+      many.map(({ predictions }) => predictions[0].index),
+      Array.from({ length: 50 }, (_, i) => i % 4),
+    );
+    const refused: [Promise<unknown>, string][] = [
+      [classifier.classify(Buffer.from('no image')), 'UNSUPPORTED_IMAGE_TYPE'],
+      [classifier.classify(images[0].subarray(0, 60)), 'INVALID_IMAGE'],
+      [classifier.classify(images[0], { top: 0 }), 'INVALID_TOP'],
+      [classifier.classify(images[0], { top: 1.5 }), 'INVALID_TOP'],
+    ];
+    for (const [answer, code] of refused)
+      await assert.rejects(answer, (error) => error instanceof RequestError && error.code === code);
+    await assert.rejects(classifier.classify(join(folder, 'none.png')), { code: 'ENOENT' });
+    const last = classifier.classify(images[3]);
+    await classifier.close();
+    assert.equal((await last).predictions[0].index, 3);
+    await assert.rejects(classifier.classify(images[0]), /closed/);
+    await classifier.close();
+  });
+}
+
+test('openClassifier infers elsewhere: this event loop turns meanwhile, and close ends the other process', async () => {
+  const classifier = await openClassifier({ file: 'none', inferenceModule: OBEDIENT });
+  const { predictions } = await classifier.classify(order('pid'), { top: 1 });
+  assert.notEqual(predictions[0].probability, process.pid);
+  let turns = 0;
+  const timer = setInterval(() => {
+    turns += 1;
+  }, 1);
+  await classifier.classify(order('sleep 200'));
+  clearInterval(timer);
+  assert.ok(turns > 3, `${turns} turns`);
+  await classifier.close();
+  await until(() => gone(Math.round(predictions[0].probability)) || gone(predictions[0].probability), 5000);
+});
+
+test('openClassifier gives up with the caller’s signal, and says what cannot be loaded', async () => {
+  const classifier = await openClassifier({ file: 'none', inferenceModule: OBEDIENT });
+  const controller = new AbortController();
+  const work = [order('sleep 100'), order('count')].map((image) =>
+    classifier.classify(image, { top: 1, signal: controller.signal }),
+  );
+  controller.abort(new Error('enough'));
+  for (const each of work) await assert.rejects(each, /enough/);
+  await classifier.close();
+  await assert.rejects(openClassifier({ file: join(folder, 'none.onnx') }), /none\.onnx: no such file/);
+});
+
+/** Closed with the test file. */
+async function listening(handler: RequestListener): Promise<string> {
+  const server = createServer(handler);
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  after(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+async function ready(router: ClassifierRouter): Promise<ClassifierRouter> {
+  after(() => router.close());
+  await router.ready;
+  return router;
+}
+
+test('classifierRouter answers under its place in an Express application, and leaves the rest to that', async () => {
+  const vision = await ready(classifierRouter({ file, provider }));
+  const app = express();
+  app.use('/deep/vision', vision);
+  app.use(express.json());
+  app.use((request, response) => void response.status(418).json({ of: 'the application', path: request.originalUrl }));
+  const url = `${await listening(app)}/deep/vision`;
+  const { predictions } = (await (await post(url, images[2])).json()) as { predictions: { label: string }[] };
+  assert.equal(predictions[0].label, 'bottom left');
+  assert.equal((await fetch(`${url}/v2/health/ready`)).status, 200);
+  const page = await fetch(url);
+  assert.deepEqual([page.status, page.url], [200, `${url}/`]);
+  const [, script] = /src="([^"]+)"/.exec(await page.text())!;
+  assert.equal((await fetch(new URL(script, page.url))).status, 200);
+  assert.equal((await errorOf(post(url, Buffer.from('no image')))).code, 'UNSUPPORTED_IMAGE_TYPE');
+  for (const path of [`${url}/none`, new URL('/classify', url)]) assert.equal((await fetch(path)).status, 418);
+  assert.match(await (await fetch(`${url}/metrics`)).text(), /route="\/classify",status="200"/);
+});
+
+test('classifierRouter is a handler of node:http, at the root and under a base path', async () => {
+  const root = await listening(await ready(classifierRouter({ file, provider })));
+  assert.equal((await post(root, images[0])).status, 200);
+  assert.equal((await errorOf(fetch(`${root}/none`))).code, 'NOT_FOUND');
+  const under = await listening(await ready(classifierRouter({ file, provider, basePath: '/vision' })));
+  assert.equal((await post(`${under}/vision`, images[0])).status, 200);
+  assert.equal((await errorOf(post(under, images[0]))).code, 'NOT_FOUND');
+});
+
+test('classifierRouter behind a parser takes the bytes that it left, and says so where it left none', async () => {
+  const lines: string[] = [];
+  const vision = await ready(classifierRouter({ file, provider, log: (line) => void lines.push(line) }));
+  const raw = await listening(
+    express()
+      .use(express.raw({ type: () => true }))
+      .use('/vision', vision),
+  );
+  assert.equal((await post(`${raw}/vision`, images[0])).status, 200);
+  const json = await listening(express().use(express.json()).use('/vision', vision));
+  const headers = { 'content-type': 'application/json' };
+  const response = await post(`${json}/vision`, Buffer.from('{"inputs":""}'), headers, '/models/quarters');
+  assert.equal(response.status, 500);
+  assert.match(lines.join('\n'), /mount classifierRouter before parsers of bodies/);
+});
+
+test('classifierRouter answers 503 while it loads and where nothing can be loaded, and says why', async () => {
+  const lines: string[] = [];
+  const loading = classifierRouter({ file: 'loads for ever', inferenceModule: OBEDIENT });
+  loading.ready.catch(() => undefined);
+  const url = await listening(loading);
+  assert.equal((await errorOf(post(url, order('count')))).code, 'NOT_READY');
+  const broken = classifierRouter({ file: join(folder, 'none.onnx'), log: (line) => void lines.push(line) });
+  await assert.rejects(broken.ready, /no such file/);
+  assert.equal((await errorOf(post(await listening(broken), images[0]))).code, 'MODEL_UNAVAILABLE');
+  assert.match(lines.join('\n'), /none\.onnx: no such file/);
+  await loading.close();
+});

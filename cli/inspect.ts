@@ -1,15 +1,15 @@
 /** The command `alexnet inspect`: what an ONNX file of any origin holds. */
 import { stat } from 'node:fs/promises';
 import { Command } from 'commander';
-import onnxProto from 'onnx-proto';
 import { checkModel } from '../export/check/check-model.js';
+import { onnx } from '../onnx/file/onnx-proto.js';
 import { endingOf } from '../onnx/file/output-ending.js';
 import { readModel } from '../onnx/file/read-model.js';
 
-const { DataType } = onnxProto.onnx.TensorProto;
-type GraphProto = import('onnx-proto').onnx.IGraphProto;
-type NodeProto = import('onnx-proto').onnx.INodeProto;
-type ValueInfo = import('onnx-proto').onnx.IValueInfoProto;
+const { DataType } = onnx.TensorProto;
+type GraphProto = onnx.IGraphProto;
+type NodeProto = onnx.INodeProto;
+type ValueInfo = onnx.IValueInfoProto;
 
 /** Bits of an element; types that ONNX added later are counted without bytes. */
 const BITS: Record<string, number> = {

@@ -3,7 +3,6 @@
  * tfjs's own layer with a seed repeats one mask at every step. Inverted: what is kept is divided by 1 − rate in
  * training, where the paper multiplies by it at test time.
  */
-
 import { random } from '../base/random.js';
 import { tf } from '../base/tfjs/core.js';
 import { tfl } from '../base/tfjs/layers.js';

@@ -5,7 +5,6 @@
  * with the inputs and attributes given here; on every other backend it is composed of split, conv2d and concat, and its
  * gradient follows.
  */
-
 import { ShapeError } from '../base/errors.js';
 import { tf } from '../base/tfjs/core.js';
 

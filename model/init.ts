@@ -3,7 +3,6 @@
  * by seed and weight. They are drawn once for a new network and are no tfjs initialisers, so that loading a checkpoint
  * draws nothing; tfjs's randomNormal would take more than 10 s for AlexNet's 61 million.
  */
-
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { type Random, random } from '../base/random.js';
 import { tf } from '../base/tfjs/core.js';

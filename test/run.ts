@@ -15,8 +15,22 @@ import { Progress } from './progress.js';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 
+/** Started first, so that the others fill the time until the last of these ends. */
+const LONG = [
+  'serve/page-browser',
+  'cli/command-line',
+  'base/replaceable',
+  'train/reproduce',
+  'serve/left-out-models',
+  'serve/repository',
+  'serve/lifecycle',
+  'train/data/data-paths',
+  'export/triton',
+];
+
 /** As the selection names them, on Windows too. */
 const slashed = (path: string) => path.replaceAll('\\', '/');
+const isLong = (file: string) => LONG.some((name) => slashed(file) === `${name}.test.js`);
 
 const selected = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 const slow = process.argv.includes('--slow');
@@ -25,8 +39,9 @@ const verbose = process.argv.includes('--verbose');
 const files = readdirSync(here, { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.test.js') && file.endsWith('.slow.test.js') === slow)
   .filter((file) => selected.length === 0 || selected.some((part) => slashed(file).includes(slashed(part))))
-  .map((file) => join(here, file))
-  .sort();
+  .sort()
+  .sort((a, b) => Number(isLong(b)) - Number(isLong(a)))
+  .map((file) => join(here, file));
 
 const progress = new Progress(files.length);
 let passed = 0;

@@ -3,7 +3,6 @@
  * step is queued whole and run by the one read of its report at the end. With micro-batches each one is run before the
  * next is queued, so that memory holds the activations of one only.
  */
-
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { tf } from '../base/tfjs/core.js';
 import { clipByGlobalNorm } from './clip.js';

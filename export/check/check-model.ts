@@ -2,19 +2,18 @@
  * A structural check of ONNX models, for what onnxruntime does not refuse and other programs do: names, order, types
  * and lengths, operators and attributes that the file's operator set has not.
  */
-import onnxProto from 'onnx-proto';
 import { isExternal } from '../../onnx/file/external-data.js';
 import { describeNode } from '../../onnx/file/onnx-graph.js';
+import { onnx } from '../../onnx/file/onnx-proto.js';
 import { irVersion } from '../../onnx/file/proto.js';
 import { ATTRIBUTES, OPERATORS, REMOVED_ATTRIBUTES, REMOVED_OPERATORS } from './operator-versions.js';
 
-const { onnx } = onnxProto;
 const { DataType } = onnx.TensorProto;
-type ModelProto = import('onnx-proto').onnx.IModelProto;
-type GraphProto = import('onnx-proto').onnx.IGraphProto;
-type NodeProto = import('onnx-proto').onnx.INodeProto;
-type TensorProto = import('onnx-proto').onnx.ITensorProto;
-type ValueInfo = import('onnx-proto').onnx.IValueInfoProto;
+type ModelProto = onnx.IModelProto;
+type GraphProto = onnx.IGraphProto;
+type NodeProto = onnx.INodeProto;
+type TensorProto = onnx.ITensorProto;
+type ValueInfo = onnx.IValueInfoProto;
 
 /** Bytes of one element in `raw_data`. */
 const ELEMENT_BYTES: Record<number, number> = {

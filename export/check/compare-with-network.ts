@@ -1,5 +1,4 @@
 /** Compares an exported file in onnxruntime with the tfjs model it came from, on images. */
-
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { allFinite } from '../../base/all-finite.js';
 import { type Crop, type CropGeometry, centreCrop, cutEach } from '../../base/crops.js';

@@ -1,7 +1,6 @@
 /**
  * Compares a written file in onnxruntime with the program it came from, on tfjs's own cpu backend: no code in common.
  */
-
 import { random } from '../../base/random.js';
 import { tf } from '../../base/tfjs/core.js';
 import { newArray } from '../../onnx/backend/buffer-pool.js';

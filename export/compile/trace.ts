@@ -2,7 +2,6 @@
  * Runs a tensor program without numbers and keeps the kernel calls it made. Works on the backend `onnxruntime`, which
  * records calls anyway; here nothing is computed that depends on an input, and reading such a value is an error.
  */
-
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { UserError } from '../../base/errors.js';
 import { tf } from '../../base/tfjs/core.js';

@@ -1,13 +1,13 @@
 /** Runs a file's own graph in onnxruntime alongside the network that its weights went into, on the same images. */
 import { dirname } from 'node:path';
 import { Float16Array } from '@petamoriken/float16';
-import onnxProto from 'onnx-proto';
 import { UserError } from '../../base/errors.js';
 import { tf } from '../../base/tfjs/core.js';
 import { tfl } from '../../base/tfjs/layers.js';
 import type { NetworkSpec } from '../../model/spec.js';
 import { cutGraph, valueInfo } from '../../onnx/file/cut-graph.js';
 import { encodeEdited } from '../../onnx/file/encode-edited.js';
+import { onnx } from '../../onnx/file/onnx-proto.js';
 import { readSkeleton } from '../../onnx/file/read-skeleton.js';
 import * as ort from '../../onnx/onnxruntime.js';
 import { type Difference, largestDifference, type OutputPair } from '../check/difference.js';
@@ -101,7 +101,7 @@ async function runFile(
   inputPx: number,
   outputs: readonly string[],
 ): Promise<Result[]> {
-  const { DataType } = onnxProto.onnx.TensorProto;
+  const { DataType } = onnx.TensorProto;
   const elemType = type === 'float16' ? DataType.FLOAT16 : DataType.FLOAT;
   const dims = [rows, 3, inputPx, inputPx];
   const session = await openPart(file, valueInfo(name, elemType, dims), outputs);
@@ -123,7 +123,7 @@ async function runFile(
 /** The part of a file between a value and others; its weights stay in the file. */
 async function openPart(file: string, input: ReturnType<typeof valueInfo>, outputs: readonly string[]) {
   const { skeleton: bytes } = readSkeleton(file);
-  const proto = onnxProto.onnx.ModelProto.decode(bytes);
+  const proto = onnx.ModelProto.decode(bytes);
   const cut = cutGraph(proto, { inputs: [input], outputs: [...new Set(outputs)] });
   const part = { ...cut, graph: { ...cut.graph, valueInfo: [] } }; // of another size of image, maybe
   return ort.InferenceSession.create(encodeEdited({ bytes, proto }, part), {

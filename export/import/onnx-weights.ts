@@ -3,15 +3,15 @@
  * layers (`Gemm`, or `MatMul` and `Add`) and locally connected ones (`MatMul` with a kernel a place) in the order of
  * the nodes.
  */
-import onnxProto from 'onnx-proto';
 import { UserError } from '../../base/errors.js';
 import { propsToMetadata } from '../../onnx/file/metadata.js';
 import { attribute, describeNode, float, int, ints, type OnnxGraph, openOnnx } from '../../onnx/file/onnx-graph.js';
+import { onnx } from '../../onnx/file/onnx-proto.js';
 import type { StoredTensor } from '../../onnx/file/stored-tensor.js';
 import { findLrns } from './onnx-lrn.js';
 import type { FedValue, LayerKind, OwnRecord, Source, SourceLayer } from './source.js';
 
-type NodeProto = import('onnx-proto').onnx.INodeProto;
+type NodeProto = onnx.INodeProto;
 
 /** @throws {UserError} when the file is damaged or a layer's weights are not stored in it */
 export async function openOnnxSource(path: string): Promise<Source> {
@@ -126,7 +126,7 @@ function inputPx(graph: OnnxGraph): number | undefined {
   return dims.length === 4 && dims[1] === 3 && dims[2] === dims[3] && dims[2] > 0 ? dims[2] : undefined;
 }
 
-const { FLOAT, FLOAT16 } = onnxProto.onnx.TensorProto.DataType;
+const { FLOAT, FLOAT16 } = onnx.TensorProto.DataType;
 
 /** What the first convolution reads, before casts to other floats. */
 function fedValue(graph: OnnxGraph): FedValue | undefined {

@@ -2,7 +2,6 @@
  * Chooses the tfjs backend: TensorFlow's native library where `@tensorflow/tfjs-node-gpu` or `@tensorflow/tfjs-node` is
  * installed, else onnxruntime, else tfjs's own plain JavaScript.
  */
-
 import { UserError } from '../../base/errors.js';
 import { tf } from '../../base/tfjs/core.js';
 import { loadTensorflow } from './tensorflow-backend.js';

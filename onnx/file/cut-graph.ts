@@ -2,12 +2,11 @@
  * A part of an ONNX graph as a model of its own, that gives values which the file keeps to itself. Nothing of what it
  * computes is changed.
  */
-import onnxProto from 'onnx-proto';
+import { onnx } from './onnx-proto.js';
 
-type ModelProto = import('onnx-proto').onnx.IModelProto;
-type NodeProto = import('onnx-proto').onnx.INodeProto;
-type ValueInfo = import('onnx-proto').onnx.IValueInfoProto;
-const { onnx } = onnxProto;
+type ModelProto = onnx.IModelProto;
+type NodeProto = onnx.INodeProto;
+type ValueInfo = onnx.IValueInfoProto;
 
 /**
  * The nodes that lead from `inputs` to `outputs`.

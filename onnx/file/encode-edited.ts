@@ -3,8 +3,8 @@
  * fields (default attributes of functions, `overload`, `metadata_props` of nodes). Only what the edit put in is
  * encoded; all else keeps its bytes.
  */
-import onnxProto from 'onnx-proto';
 import type { ExternalEntry } from './external-data.js';
+import { onnx } from './onnx-proto.js';
 import {
   fieldsOf,
   GRAPH_INITIALIZER,
@@ -16,9 +16,9 @@ import {
   TENSOR_RAW_DATA,
 } from './wire.js';
 
-const { GraphProto, TensorProto } = onnxProto.onnx;
-type ModelProto = import('onnx-proto').onnx.IModelProto;
-type Tensor = import('onnx-proto').onnx.ITensorProto;
+const { GraphProto, TensorProto } = onnx;
+type ModelProto = onnx.IModelProto;
+type Tensor = onnx.ITensorProto;
 
 /** Values to be put into a tensor, or where they lie instead. */
 export type TensorData = Uint8Array | ExternalEntry[];

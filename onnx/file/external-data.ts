@@ -1,15 +1,15 @@
 /** Tensors of an ONNX model that lie in a file next to it (`data_location` EXTERNAL, onnx/docs/ExternalData.md). */
 import { open, realpath, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative } from 'node:path';
-import onnxProto from 'onnx-proto';
 import { UserError } from '../../base/errors.js';
 import { leaves, ownRoots, type Roots, requireInside } from '../../base/links.js';
 import { requireFile } from '../../base/require-file.js';
+import { onnx } from './onnx-proto.js';
 
-const { DataLocation } = onnxProto.onnx.TensorProto;
-type TensorProto = import('onnx-proto').onnx.ITensorProto;
-type ModelProto = import('onnx-proto').onnx.IModelProto;
-export type ExternalEntry = import('onnx-proto').onnx.IStringStringEntryProto;
+const { DataLocation } = onnx.TensorProto;
+type TensorProto = onnx.ITensorProto;
+type ModelProto = onnx.IModelProto;
+export type ExternalEntry = onnx.IStringStringEntryProto;
 
 export function isExternal({ dataLocation }: TensorProto): boolean {
   return dataLocation === DataLocation.EXTERNAL;

@@ -1,10 +1,8 @@
 /** Reads what an ONNX file says about itself without reading its weights. */
-import onnxProto from 'onnx-proto';
 import { UserError } from '../../base/errors.js';
 import { type ModelMetadata, propsToMetadata } from './metadata.js';
+import { onnx } from './onnx-proto.js';
 import { FileBytes, fieldsOf, NotProtobuf } from './wire.js';
-
-const { onnx } = onnxProto;
 
 /** Field numbers of ModelProto (onnx/onnx.proto). */
 const IR_VERSION = 1;

@@ -2,15 +2,14 @@
  * Tensors of ONNX files (onnx/onnx.proto, TensorProto): numbers in `raw_data`, in the field of their type, or in a file
  * next to the model (`data_location` EXTERNAL, onnx/docs/ExternalData.md).
  */
-import onnxProto from 'onnx-proto';
 import { UserError } from '../../base/errors.js';
 import type { Roots } from '../../base/links.js';
 import { isExternal, readExternalData } from './external-data.js';
+import { onnx } from './onnx-proto.js';
 import { type FloatType, type StoredTensor, sizeOf, toFloat32 } from './stored-tensor.js';
 
-const { onnx } = onnxProto;
 const { DataType } = onnx.TensorProto;
-type TensorProto = import('onnx-proto').onnx.ITensorProto;
+type TensorProto = onnx.ITensorProto;
 
 const FLOAT_TYPES: Record<number, FloatType> = {
   [DataType.FLOAT]: 'F32',

@@ -1,13 +1,11 @@
 /** Graphs as ONNX's protobuf. Bytes come in pieces, so that a large file is never in memory as a whole. */
-import onnxProto from 'onnx-proto';
 import { type Attribute, type Constant, type ElementType, type GraphNode, type Numbers, valuesOf } from '../graph.js';
+import { onnx } from './onnx-proto.js';
 import { bytesHead, GRAPH_INITIALIZER, MODEL_GRAPH, TENSOR_RAW_DATA } from './wire.js';
 
-// onnx-proto is CommonJS: named imports fail under ESM.
-const { onnx } = onnxProto;
-type ModelProto = import('onnx-proto').onnx.IModelProto;
-type GraphProto = import('onnx-proto').onnx.IGraphProto;
-type TensorProto = import('onnx-proto').onnx.ITensorProto;
+type ModelProto = onnx.IModelProto;
+type GraphProto = onnx.IGraphProto;
+type TensorProto = onnx.ITensorProto;
 
 const { DataType } = onnx.TensorProto;
 const { AttributeType } = onnx.AttributeProto;

@@ -1,10 +1,10 @@
 /** Reads an ONNX file of any origin. */
 import { readFile, stat } from 'node:fs/promises';
-import onnxProto from 'onnx-proto';
 import { UserError } from '../../base/errors.js';
 import { readMetadataProps } from './model-file.js';
+import { onnx } from './onnx-proto.js';
 
-type ModelProto = import('onnx-proto').onnx.IModelProto;
+type ModelProto = onnx.IModelProto;
 
 /** Protobuf's own limit: larger models keep their values in files next to them. */
 const MAX_BYTES = 2 ** 31 - 1;
@@ -21,7 +21,7 @@ export async function readModel(path: string): Promise<ModelProto> {
   }
   let model: ModelProto;
   try {
-    model = onnxProto.onnx.ModelProto.decode(await readFile(path));
+    model = onnx.ModelProto.decode(await readFile(path));
   } catch (cause) {
     throw new UserError(`${path}: damaged: its protobuf does not decode (${(cause as Error).message})`, { cause });
   }

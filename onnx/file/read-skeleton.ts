@@ -4,7 +4,7 @@
  * than all the rest. Every other field keeps its bytes.
  */
 import { basename } from 'node:path';
-import onnxProto from 'onnx-proto';
+import { onnx } from './onnx-proto.js';
 import {
   bytesField,
   type Field,
@@ -18,7 +18,7 @@ import {
   TENSOR_RAW_DATA,
 } from './wire.js';
 
-const { EXTERNAL } = onnxProto.onnx.TensorProto.DataLocation;
+const { EXTERNAL } = onnx.TensorProto.DataLocation;
 
 /**
  * Smaller tensors stay, bytes: what is not a kernel that gets packed (biases, means) would be looked up in the file in

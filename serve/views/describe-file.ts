@@ -2,14 +2,13 @@
  * What a model file says of itself, and its graph as data that can be drawn: nodes with their attributes, and the
  * values between them.
  */
-import onnxProto from 'onnx-proto';
 import { sha256Of } from '../../base/sha256.js';
+import { onnx } from '../../onnx/file/onnx-proto.js';
 import { withoutPaths } from '../without-paths.js';
 import type { CropNetwork } from './engine/crop-network.js';
 
-const { onnx } = onnxProto;
-type AttributeProto = import('onnx-proto').onnx.IAttributeProto;
-type ValueInfo = import('onnx-proto').onnx.IValueInfoProto;
+type AttributeProto = onnx.IAttributeProto;
+type ValueInfo = onnx.IValueInfoProto;
 
 /** Lists longer than this are described by their length. */
 const LONGEST_LIST = 64;

@@ -2,7 +2,6 @@
  * One process's rate of forward passes: `node forward-rate.js NETWORK BATCH PASSES BACKEND` prints JSON. BACKEND is
  * onnxruntime, or tfjs's own cpu or wasm. The first two passes are left out.
  */
-
 import { random } from '../../base/random.js';
 import { tf } from '../../base/tfjs/core.js';
 import { buildNetwork } from '../../model/network.js';

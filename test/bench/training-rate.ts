@@ -3,7 +3,6 @@
  * noise in memory, so that the step alone is measured: forward, backward and update. The first two steps compile and
  * map memory and are left out.
  */
-
 import { random } from '../../base/random.js';
 import { tf } from '../../base/tfjs/core.js';
 import { reseedDropout } from '../../model/dropout.js';

@@ -186,22 +186,22 @@ test('trains, evaluates, refuses to overwrite, and reports as JSON on stdout', a
 
 test('saves on SIGINT and exits with 130, resumes after SIGKILL, and ends with the weights of an uninterrupted run', async () => {
   const [whole, run] = [join(folder, 'whole'), join(folder, 'interrupted')];
-  const epochs = ['--epochs', '24'];
+  const epochs = ['--epochs', '16'];
   assert.equal((await alexnet(trainWords(whole, ...epochs))).code, 0);
 
   const stopAtEpoch = (epoch: number, signal: NodeJS.Signals) => {
     let sent = false;
     return (all: string, kill: (signal: NodeJS.Signals) => void) => {
-      if (sent || !all.includes(`epoch ${epoch}/24:`)) return;
+      if (sent || !all.includes(`epoch ${epoch}/16:`)) return;
       sent = true;
       kill(signal);
     };
   };
-  const interrupted = await alexnet(trainWords(run, ...epochs), { onStderr: stopAtEpoch(4, 'SIGINT') });
+  const interrupted = await alexnet(trainWords(run, ...epochs), { onStderr: stopAtEpoch(2, 'SIGINT') });
   assert.equal(interrupted.code, 130, interrupted.stderr);
   assert.match(interrupted.stderr, new RegExp(`saved step \\d+; continue with: alexnet train --resume --out ${run}`));
   const killed = await alexnet(['train', '--resume', '--out', run, '--backend', 'onnxruntime'], {
-    onStderr: stopAtEpoch(11, 'SIGKILL'),
+    onStderr: stopAtEpoch(4, 'SIGKILL'),
   });
   assert.equal(killed.code, null);
   const resumed = await alexnet(['train', '--resume', '--out', run, '--backend', 'onnxruntime']);

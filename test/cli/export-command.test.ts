@@ -7,15 +7,13 @@ import { after, before, describe, it } from 'node:test';
 import { tfc } from '../../base/tfjs/converter.js';
 import { tf } from '../../base/tfjs/core.js';
 import '../../base/tfjs/backend-cpu.js';
-import onnxProto from 'onnx-proto';
 import { exportOnnx, loadGraphModelFile, loadLayersModelFile } from '../../export/index.js';
+import { onnx } from '../../onnx/file/onnx-proto.js';
 import * as ort from '../../onnx/onnxruntime.js';
 import { MODELS, withWeights } from '../export/five-models.js';
 import { saveGraphModel, saveLayersModel } from '../export/saved-models.js';
 import { numbers } from '../onnx/on-both.js';
 import { alexnet, json } from '../real/command.js';
-
-const { onnx } = onnxProto;
 
 interface Report {
   file: string;

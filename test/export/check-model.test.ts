@@ -5,19 +5,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
-import onnxProto from 'onnx-proto';
 import { type Inspection, inspect } from '../../cli/inspect.js';
 import { checkModel } from '../../export/check/check-model.js';
 import { ATTRIBUTES, OPERATORS, REMOVED_ATTRIBUTES, REMOVED_OPERATORS } from '../../export/check/operator-versions.js';
 import { exportOnnx } from '../../export/index.js';
+import { onnx } from '../../onnx/file/onnx-proto.js';
 import { alexnet, json } from '../real/command.js';
 import { MODELS, withWeights } from './five-models.js';
 
-const { onnx } = onnxProto;
 const { FLOAT } = onnx.TensorProto.DataType;
-type ModelProto = import('onnx-proto').onnx.IModelProto;
-type GraphProto = import('onnx-proto').onnx.IGraphProto;
-type NodeProto = import('onnx-proto').onnx.INodeProto;
+type ModelProto = onnx.IModelProto;
+type GraphProto = onnx.IGraphProto;
+type NodeProto = onnx.INodeProto;
 
 const info = (name: string, ...dims: number[]) => ({
   name,

@@ -1,16 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import onnxProto from 'onnx-proto';
 import { tf } from '../../base/tfjs/core.js';
 import { tfl } from '../../base/tfjs/layers.js';
 import { openStrict } from '../../export/check/open-strict.js';
 import { exportOnnx, type OnnxOptions } from '../../export/index.js';
 import type { OnnxModel } from '../../onnx/file/onnx-model.js';
+import { onnx } from '../../onnx/file/onnx-proto.js';
 import * as ort from '../../onnx/onnxruntime.js';
 import { numbers } from '../onnx/on-both.js';
 import { MODELS, withWeights } from './five-models.js';
-
-const { onnx } = onnxProto;
 
 /** What the file gives and what tfjs's cpu backend gives, for `rows` rows, output by output. */
 async function bothWays(model: tfl.LayersModel, exported: OnnxModel, rows: number, nchw = false) {

@@ -3,9 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import onnxProto from 'onnx-proto';
 import { tf } from '../../base/tfjs/core.js';
 import { tfl } from '../../base/tfjs/layers.js';
+import { onnx } from '../../onnx/file/onnx-proto.js';
 import * as ort from '../../onnx/onnxruntime.js';
 import '../../onnx/backend/index.js';
 import { tenCrops } from '../../base/crops.js';
@@ -18,7 +18,6 @@ import { type ModelMetadata, metadataToProps, propsToMetadata } from '../../onnx
 import { readMetadata } from '../../onnx/file/model-file.js';
 import { numbers } from '../onnx/on-both.js';
 
-const { onnx } = onnxProto;
 const labels = ['cat', 'dog', 'über-föhn', '日本'];
 
 function optionsFor(name: string, head: 'image' | 'tensor', opset = 13): ClassifierOptions {

@@ -1,8 +1,7 @@
 /** AlexNet of five classes in the forms of other programs. */
-import onnxProto from 'onnx-proto';
+import { onnx } from '../../onnx/file/onnx-proto.js';
 import { numbers } from '../onnx/on-both.js';
 
-const { onnx } = onnxProto;
 const { FLOAT, INT64 } = onnx.TensorProto.DataType;
 export const CLASSES = 5;
 

@@ -3,17 +3,16 @@ import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import onnxProto from 'onnx-proto';
 import { tf } from '../../base/tfjs/core.js';
 import { importRun } from '../../cli/import.js';
 import { importNetwork } from '../../export/import/import-network.js';
 import { findNetwork } from '../../model/registry.js';
 import { selectBackend } from '../../onnx/backend/select-backend.js';
+import { onnx } from '../../onnx/file/onnx-proto.js';
 import { numbers } from '../onnx/on-both.js';
 import { weightsOf } from '../train/weights-of.js';
 import { CLASSES, safetensors, stateDict, zooModel } from './foreign-weights.js';
 
-const { onnx } = onnxProto;
 const { FLOAT } = onnx.TensorProto.DataType;
 let folder: string;
 const at = (name: string) => join(folder, name);

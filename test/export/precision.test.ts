@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import onnxProto from 'onnx-proto';
 import { tf } from '../../base/tfjs/core.js';
 import { tfl } from '../../base/tfjs/layers.js';
 import { exportOnnx, type Feeds, type OnnxModel, quantize, toFloat16 } from '../../export/index.js';
 import { Histogram } from '../../export/precision/calibrate.js';
+import { onnx } from '../../onnx/file/onnx-proto.js';
 import * as ort from '../../onnx/onnxruntime.js';
 import { numbers } from '../onnx/on-both.js';
 import { MODELS, withWeights } from './five-models.js';
 
-const { onnx } = onnxProto;
 const { DataType } = onnx.TensorProto;
 
 /** Rows of numbers for a model's only input. */

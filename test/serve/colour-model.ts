@@ -3,15 +3,14 @@
  * channels]. On a red image they are 3, −1, −1. What makes them the output is a list of nodes.
  */
 import { writeFileSync } from 'node:fs';
-import onnxProto from 'onnx-proto';
+import { onnx } from '../../onnx/file/onnx-proto.js';
 
-const { onnx } = onnxProto;
 const { FLOAT, INT64, UINT8 } = onnx.TensorProto.DataType;
 const { AttributeType } = onnx.AttributeProto;
-type NodeProto = import('onnx-proto').onnx.INodeProto;
-type TensorProto = import('onnx-proto').onnx.ITensorProto;
-type ValueInfo = import('onnx-proto').onnx.IValueInfoProto;
-type ModelProto = import('onnx-proto').onnx.IModelProto;
+type NodeProto = onnx.INodeProto;
+type TensorProto = onnx.ITensorProto;
+type ValueInfo = onnx.IValueInfoProto;
+type ModelProto = onnx.IModelProto;
 
 export const PX = 8;
 

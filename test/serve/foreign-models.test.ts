@@ -7,13 +7,13 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import onnxProto from 'onnx-proto';
 import sharp from 'sharp';
+import { onnx } from '../../onnx/file/onnx-proto.js';
 import { openClassifier } from '../../serve/inference/classifier.js';
 import { type ColourModel, floats, node, value, writeColourModel } from './colour-model.js';
 import { alexnet, post, running } from './running.js';
 
-const { STRING } = onnxProto.onnx.TensorProto.DataType;
+const { STRING } = onnx.TensorProto.DataType;
 const root = mkdtempSync(join(tmpdir(), 'alexnet-foreign-'));
 after(() => rmSync(root, { recursive: true }));
 let folders = 0;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { cpSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import onnxProto from 'onnx-proto';
+import { onnx } from '../../onnx/file/onnx-proto.js';
 import { corner } from './images.js';
 import { FOREIGN, folder, index, put, root } from './model-folders.js';
 import { alexnet, post, running } from './running.js';
@@ -13,7 +13,6 @@ const cornerPng = await corner(2).png().toBuffer();
 
 /** The tiny model with a stored tensor above a megabyte, within the file or in `data` next to it. */
 function heavyModel(data?: string): Uint8Array {
-  const { onnx } = onnxProto;
   const model = onnx.ModelProto.decode(tinyModel());
   model.producerName = 'alexnet'; // so that it describes itself
   const { node, initializer } = model.graph!;

@@ -3,13 +3,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import onnxProto from 'onnx-proto';
 import { UserError } from '../../base/errors.js';
+import { onnx } from '../../onnx/file/onnx-proto.js';
 import { readModelFile } from '../../serve/inference/model/model-file.js';
 import { alexnet } from './running.js';
 import { METADATA, QUARTERS, type TinyModel, tinyModel, writeTinyModel } from './tiny-model.js';
 
-const { onnx } = onnxProto;
 const folder = mkdtempSync(join(tmpdir(), 'alexnet-model-file-'));
 after(() => rmSync(folder, { recursive: true }));
 

@@ -4,16 +4,15 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after, test } from 'node:test';
-import onnxProto from 'onnx-proto';
 import { random } from '../../base/random.js';
 import { readAllExternalData } from '../../onnx/file/external-data.js';
+import { onnx } from '../../onnx/file/onnx-proto.js';
 import * as ort from '../../onnx/onnxruntime.js';
 import { readModelFile } from '../../serve/inference/model/model-file.js';
 import { rewriteLrn } from '../../serve/inference/model/rewrite-lrn.js';
 import { CropNetwork } from '../../serve/views/engine/crop-network.js';
 import { running } from './running.js';
 
-const { onnx } = onnxProto;
 const { FLOAT, BOOL } = onnx.TensorProto.DataType;
 /** Added by IR 9 and 10. */
 const [FLOAT8E4M3FN, INT4] = [17, 22];

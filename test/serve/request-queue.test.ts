@@ -157,4 +157,6 @@ test('sends two batches ahead to a process that runs several images together', (
   assert.deepEqual(sent(), [1]);
   lane.reply(answer(1));
   assert.deepEqual(sent(), [2, 3, 4, 5, 6, 7, 8, 9]);
+  for (let id = 2; id <= 10; id++) lane.reply(answer(id)); // or their deadlines keep this process for 10 s
+  assert.deepEqual(sent(), [10]);
 });

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import onnxProto from 'onnx-proto';
 import { random } from '../../base/random.js';
+import { onnx } from '../../onnx/file/onnx-proto.js';
 import * as ort from '../../onnx/onnxruntime.js';
 import { rewriteLrn } from '../../serve/inference/model/rewrite-lrn.js';
 
-const { onnx } = onnxProto;
 const { FLOAT } = onnx.TensorProto.DataType;
 const { INT, FLOAT: FLOAT_ATTRIBUTE } = onnx.AttributeProto.AttributeType;
 
@@ -49,7 +48,7 @@ function convReluLrn(lrn: Lrn) {
   });
 }
 
-type ModelProto = import('onnx-proto').onnx.IModelProto;
+type ModelProto = onnx.IModelProto;
 
 async function run(model: ModelProto): Promise<Float32Array> {
   const session = await ort.InferenceSession.create(onnx.ModelProto.encode(model).finish(), { logSeverityLevel: 3 });

@@ -4,10 +4,9 @@
  * (e⁴ + 3) = 0.9479.
  */
 import { writeFileSync } from 'node:fs';
-import onnxProto from 'onnx-proto';
 import { type ModelMetadata, metadataToProps } from '../../onnx/file/metadata.js';
+import { onnx } from '../../onnx/file/onnx-proto.js';
 
-const { onnx } = onnxProto;
 const { FLOAT, UINT8, INT64 } = onnx.TensorProto.DataType;
 const { INT } = onnx.AttributeProto.AttributeType;
 

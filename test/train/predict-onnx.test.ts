@@ -3,11 +3,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import onnxProto from 'onnx-proto';
+import { onnx } from '../../onnx/file/onnx-proto.js';
 import { onnxPredictor } from '../../train/evaluate/predict-onnx.js';
 import { IMAGE_PX, tinySplit } from './tiny.js';
 
-const { onnx } = onnxProto;
 const { FLOAT, UINT8 } = onnx.TensorProto.DataType;
 
 /** A classifier whose probabilities are the softmax of an image's mean red, green and blue. */

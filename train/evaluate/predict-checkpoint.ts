@@ -2,7 +2,6 @@
  * Probabilities from a tfjs model: softmax of its logits, averaged over crops (Krizhevsky et al. 2012, §4.1: ten
  * crops).
  */
-
 import type * as tfl from '@tensorflow/tfjs-layers';
 import type { Crop, CropGeometry } from '../../base/crops.js';
 import { tf } from '../../base/tfjs/core.js';

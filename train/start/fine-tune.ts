@@ -1,5 +1,4 @@
 /** Starts a run with the weights of another: `alexnet train --from RUN`. */
-
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { UsageError, UserError } from '../../base/errors.js';
 import { tf } from '../../base/tfjs/core.js';

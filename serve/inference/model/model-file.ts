@@ -4,7 +4,6 @@
  */
 import { statSync } from 'node:fs';
 import { basename } from 'node:path';
-import onnxProto from 'onnx-proto';
 import { UserError } from '../../../base/errors.js';
 import { fileSignature } from '../../../base/file-signature.js';
 import { ownRoots, type Roots, requireInside } from '../../../base/links.js';
@@ -12,6 +11,7 @@ import { type Decoded, encodeEdited, type TensorData } from '../../../onnx/file/
 import { checkExternalData, isExternal } from '../../../onnx/file/external-data.js';
 import { firstReader } from '../../../onnx/file/first-reader.js';
 import { isOwnFile, type ModelMetadata, propsToMetadata } from '../../../onnx/file/metadata.js';
+import { onnx } from '../../../onnx/file/onnx-proto.js';
 import { endingOf } from '../../../onnx/file/output-ending.js';
 import { readSkeleton } from '../../../onnx/file/read-skeleton.js';
 import type { Classifying } from '../../served-model.js';
@@ -22,11 +22,9 @@ import { imageRecipe } from './image-recipe.js';
 import type { ModelConfig } from './model-config.js';
 import { readModelConfig } from './read-model-config.js';
 
-// onnx-proto is CommonJS: named imports fail under ESM.
-const { onnx } = onnxProto;
-type ModelProto = import('onnx-proto').onnx.IModelProto;
-type TensorProto = import('onnx-proto').onnx.ITensorProto;
-type ValueInfo = import('onnx-proto').onnx.IValueInfoProto;
+type ModelProto = onnx.IModelProto;
+type TensorProto = onnx.ITensorProto;
+type ValueInfo = onnx.IValueInfoProto;
 
 export interface ModelFile {
   /** Without the values of large tensors: these it refers to, in the file itself or next to it. */

@@ -4,14 +4,13 @@
  *   y = x / s^β,  s = bias + alpha/size · Σ_j x_j²  as a 1×1 Conv of x² with a band matrix,  s^¾ = √s · √√s.
  * Only the model in memory changes; the file on disk keeps the operator.
  */
-import onnxProto from 'onnx-proto';
 import { bandMatrix } from '../../../onnx/band-matrix.js';
+import { onnx } from '../../../onnx/file/onnx-proto.js';
 
-const { onnx } = onnxProto;
-type ModelProto = import('onnx-proto').onnx.IModelProto;
-type GraphProto = import('onnx-proto').onnx.IGraphProto;
-type NodeProto = import('onnx-proto').onnx.INodeProto;
-type TensorProto = import('onnx-proto').onnx.ITensorProto;
+type ModelProto = onnx.IModelProto;
+type GraphProto = onnx.IGraphProto;
+type NodeProto = onnx.INodeProto;
+type TensorProto = onnx.ITensorProto;
 
 const { FLOAT } = onnx.TensorProto.DataType;
 

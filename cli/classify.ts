@@ -1,8 +1,9 @@
 /** The command `alexnet classify`. */
 import { Command } from 'commander';
-import type { ProviderChoice } from '../serve/inference/provider.js';
+import type { ProviderChoice } from '../onnx/backend/provider.js';
 import { DEFAULTS } from '../serve/server.js';
-import { providerOption, wholeNumber } from './serving-flags.js';
+import { providerOption } from './provider-flag.js';
+import { wholeNumber } from './serving-flags.js';
 
 interface ClassifyFlags {
   model: string;
@@ -20,7 +21,7 @@ export function classifyCommand(): Command {
     .requiredOption('--model <file>', 'the .onnx file, exported with --head image')
     .option('--top <n>', 'predictions per image (default: 5, or all classes if there are fewer)')
     .option('--json', 'print one JSON object')
-    .addOption(providerOption())
+    .addOption(providerOption(DEFAULTS.provider))
     .option('--max-pixels <n>', 'largest image, width × height', wholeNumber(1), DEFAULTS.maxPixels)
     .action(async (images: string[], { model, top, json, provider, maxPixels }: ClassifyFlags) => {
       const { classifyFiles, formatResults } = await import('../serve/classify-files.js');

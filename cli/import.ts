@@ -5,9 +5,11 @@ import { type ImportOptions, importNetwork } from '../export/import/import-netwo
 import type { Rgb } from '../export/import/normalisation.js';
 import { writeRun } from '../export/import/write-run.js';
 import { findNetwork, NETWORKS } from '../model/registry.js';
+import type { ProviderChoice } from '../onnx/backend/provider.js';
 import { selectBackend } from '../onnx/backend/select-backend.js';
 import { checkFree } from '../train/run/run-folder.js';
 import { lockRun } from '../train/run/run-lock.js';
+import { providerOption } from './provider-flag.js';
 
 /** What the user asked for. */
 export interface ImportRequest extends ImportOptions {
@@ -18,6 +20,8 @@ export interface ImportRequest extends ImportOptions {
   out: string;
   /** Replace the run in `out`. */
   force: boolean;
+  /** Of the network that is compared with the file; default: the CPU. */
+  provider?: ProviderChoice;
 }
 
 export interface ImportReport {
@@ -51,9 +55,10 @@ export async function importRun(request: ImportRequest): Promise<ImportReport> {
   }
 }
 
-async function importInto({ file, out, force: _, ...options }: ImportRequest): Promise<ImportReport> {
+async function importInto({ file, out, force: _, provider, ...options }: ImportRequest): Promise<ImportReport> {
   const spec = findNetwork(options.model);
-  await selectBackend('onnxruntime');
+  const { why } = await selectBackend('onnxruntime', provider);
+  if (provider) console.error(`backend onnxruntime: ${why}`);
   const imported = await importNetwork(file, spec, options);
   try {
     const run = await writeRun(out, file, spec, imported);
@@ -121,6 +126,7 @@ export function importCommand(): Command {
     .option('--lrn-k <k>', 'k of response normalisation, ONNX calls it bias (default: below)', number)
     .option('--lrn-alpha <alpha>', 'alpha of response normalisation (default: below)', number)
     .option('--lrn-beta <beta>', 'power of response normalisation (default: below)', number)
+    .addOption(providerOption())
     .option('--force', 'replace the run in --out', false)
     .option('--json', 'print the report as one JSON line', false)
     .addHelpText('after', DETAILS)

@@ -1,12 +1,13 @@
 /** The command `alexnet serve`. */
 import { Command, Option } from 'commander';
 import { UsageError } from '../base/errors.js';
+import type { ProviderChoice } from '../onnx/backend/provider.js';
 import { VERSION_POLICIES, type VersionPolicy } from '../serve/hosting/find-models.js';
-import type { ProviderChoice } from '../serve/inference/provider.js';
 import { LOG_FORMATS, type LogFormat, openLog } from '../serve/log.js';
 import { serveUntilSignal } from '../serve/serve-until-signal.js';
 import { createServer, DEFAULTS, IN_FLIGHT } from '../serve/server.js';
-import { providerOption, seconds, wholeNumber } from './serving-flags.js';
+import { providerOption } from './provider-flag.js';
+import { seconds, wholeNumber } from './serving-flags.js';
 
 interface ServeFlags {
   model?: string[];
@@ -56,7 +57,7 @@ export function serveCommand(): Command {
     .option('--admin', `load and unload models over HTTP, with the token in ${TOKEN}`)
     .option('--host <address>', 'address to listen on; 0.0.0.0 for every network', DEFAULTS.host)
     .option('--port <n>', 'port, 0 for any free one', wholeNumber(0, 65_535), DEFAULTS.port)
-    .addOption(providerOption())
+    .addOption(providerOption(DEFAULTS.provider))
     .option('--replicas <n>', 'inference processes per model', wholeNumber(1, 64), DEFAULTS.replicas)
     .option(
       '--threads <n>',

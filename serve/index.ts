@@ -3,12 +3,11 @@
  * is the bare Express application; `openClassifier(options)` classifies in this process, without a server.
  */
 
-export type { Provider } from '../onnx/backend/provider.js';
+export { PROVIDER_CHOICES as PROVIDERS, type Provider, type ProviderChoice } from '../onnx/backend/provider.js';
 export { ERRORS, type ErrorCode, RequestError } from './errors.js';
 export { formatPredictions } from './format-predictions.js';
 export { createApp } from './http/app.js';
 export type { AppDeps } from './http/own/answer-image.js';
-export { PROVIDER_CHOICES as PROVIDERS, type ProviderChoice } from './inference/provider.js';
 export { type Prediction, type ServedModel, topPredictions } from './served-model.js';
 export { createServer, type ImageServer, type ServerOptions, type Started } from './server.js';
 

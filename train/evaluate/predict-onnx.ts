@@ -5,6 +5,7 @@
  */
 
 import { centreCrop } from '../../base/crops.js';
+import { activeProvider } from '../../onnx/backend/choose-provider.js';
 import type { ModelMetadata } from '../../onnx/file/metadata.js';
 import { NCHW, permutation, transpose } from '../../onnx/layout.js';
 import * as ort from '../../onnx/onnxruntime.js';
@@ -18,6 +19,7 @@ export const ONNX_BATCH = 16;
 type Geometry = Pick<ModelMetadata, 'head' | 'imagePx' | 'inputPx'> & Partial<Pick<ModelMetadata, 'meanRgb'>>;
 
 /**
+ * Computes on the provider of this process.
  * @param file      path of a `.onnx` file with one of the two heads
  * @param geometry  as its metadata says
  */
@@ -25,7 +27,9 @@ export async function onnxPredictor(
   file: string,
   geometry: Geometry,
 ): Promise<{ predict: Predict; release(): Promise<void> }> {
-  const session = await ort.InferenceSession.create(file, { logSeverityLevel: 3 });
+  const provider = activeProvider();
+  const executionProviders = provider === 'cpu' ? [provider] : [provider, 'cpu'];
+  const session = await ort.InferenceSession.create(file, { executionProviders, logSeverityLevel: 3 });
   const inputOf = geometry.head === 'image' ? wholeImages : centreCrops;
   return {
     predict: async (indices, split) => {

@@ -1,5 +1,4 @@
 /** Runs a file's own graph in onnxruntime alongside the network that its weights went into, on the same images. */
-import { dirname } from 'node:path';
 import { Float16Array } from '@petamoriken/float16';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
@@ -7,14 +6,15 @@ import onnxProto from 'onnx-proto';
 import { UserError } from '../../base/errors.js';
 import type { NetworkSpec } from '../../model/spec.js';
 import { cutGraph, valueInfo } from '../../onnx/file/cut-graph.js';
-import { encodeEdited } from '../../onnx/file/encode-edited.js';
-import { readSkeleton } from '../../onnx/file/read-skeleton.js';
+import { openEdited } from '../../onnx/file/open-edited.js';
 import * as ort from '../../onnx/onnxruntime.js';
 import { type Difference, largestDifference, type OutputPair } from '../check/difference.js';
 import { LRN_FLAGS } from './choose-lrn.js';
 import type { Normalisation } from './normalisation.js';
 import type { FedValue, Source } from './source.js';
 import { squareImages } from './square-images.js';
+
+type ModelProto = import('onnx-proto').onnx.IModelProto;
 
 const IMAGES = 3;
 /** Share of the largest logit: float32 sums of 9216 terms differ by some 1e-6; half precision by a percent. */
@@ -121,15 +121,11 @@ async function runFile(
 
 /** The part of a file between a value and others; its weights stay in the file. */
 async function openPart(file: string, input: ReturnType<typeof valueInfo>, outputs: readonly string[]) {
-  const { skeleton: bytes } = readSkeleton(file);
-  const proto = onnxProto.onnx.ModelProto.decode(bytes);
-  const cut = cutGraph(proto, { inputs: [input], outputs: [...new Set(outputs)] });
-  const part = { ...cut, graph: { ...cut.graph, valueInfo: [] } }; // of another size of image, maybe
-  return ort.InferenceSession.create(encodeEdited({ bytes, proto }, part), {
-    enableCpuMemArena: false,
-    logSeverityLevel: 4,
-    extra: { session: { model_external_initializers_file_folder_path: dirname(file) } },
-  });
+  const part = (model: ModelProto) => {
+    const cut = cutGraph(model, { inputs: [input], outputs: [...new Set(outputs)] });
+    return { ...cut, graph: { ...cut.graph, valueInfo: [] } }; // of another size of image, maybe
+  };
+  return openEdited(file, part, { enableCpuMemArena: false, logSeverityLevel: 4 });
 }
 
 /** The rows of all runs, as many as there are images. */

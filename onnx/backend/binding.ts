@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import type { ElementType } from '../graph.js';
 import type { TensorData } from '../layout.js';
 import { Tensor } from '../onnxruntime.js';
+import { profilePrefix, profiling } from '../profiling.js';
 import { withDevice } from './device-lost.js';
 import type { Provider } from './provider.js';
 
@@ -32,9 +33,6 @@ const require = createRequire(import.meta.url);
 export function nativeTensor(dtype: ElementType, data: TensorData, dims: readonly number[]): Tensor {
   return new Tensor(dtype as 'float32', data as Float32Array, dims);
 }
-
-/** `ALEXNET_PROFILE=PREFIX`: onnxruntime writes a trace of every graph to PREFIX_<time>.json, for chrome://tracing. */
-const profilePrefix = process.env.ALEXNET_PROFILE;
 
 /** Bytes of inputs and outputs copied between the host and a provider other than cpu, by all graphs of this process. */
 export const traffic = { bytesToDevice: 0, bytesToHost: 0 };
@@ -85,7 +83,7 @@ export class NativeGraph {
       ...(deviceOutputs.length > 0 && {
         preferredOutputLocation: Object.fromEntries(deviceOutputs.map((name) => [name, 'gpu-buffer'])),
       }),
-      ...(profilePrefix && { enableProfiling: true, profileFilePrefix: profilePrefix }),
+      ...profiling,
     });
     if (profilePrefix) process.once('exit', this.endProfile);
   }

@@ -7,8 +7,10 @@
 import { centreCrop } from '../../base/crops.js';
 import { activeProvider } from '../../onnx/backend/choose-provider.js';
 import type { ModelMetadata } from '../../onnx/file/metadata.js';
+import { openEdited } from '../../onnx/file/open-edited.js';
 import { NCHW, permutation, transpose } from '../../onnx/layout.js';
 import * as ort from '../../onnx/onnxruntime.js';
+import { rewriteFor } from '../../onnx/rewrite/for-provider.js';
 import { croppedBatch, evaluationPixels } from '../data/batches/augment.js';
 import type { Split } from '../data/dataset.js';
 import type { Predict } from './evaluate.js';
@@ -27,9 +29,7 @@ export async function onnxPredictor(
   file: string,
   geometry: Geometry,
 ): Promise<{ predict: Predict; release(): Promise<void> }> {
-  const provider = activeProvider();
-  const executionProviders = provider === 'cpu' ? [provider] : [provider, 'cpu'];
-  const session = await ort.InferenceSession.create(file, { executionProviders, logSeverityLevel: 3 });
+  const session = await open(file);
   const inputOf = geometry.head === 'image' ? wholeImages : centreCrops;
   return {
     predict: async (indices, split) => {
@@ -38,6 +38,14 @@ export async function onnxPredictor(
     },
     release: () => session.release(),
   };
+}
+
+/** On the CPU just as the file is. */
+function open(file: string): Promise<ort.InferenceSession> {
+  const provider = activeProvider();
+  if (provider === 'cpu') return ort.InferenceSession.create(file, { logSeverityLevel: 3 });
+  const options = { executionProviders: [provider, 'cpu'], logSeverityLevel: 3 } as const;
+  return openEdited(file, (model) => rewriteFor(provider, model), options);
 }
 
 /** Names the draws of generated images. */

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import onnxProto from 'onnx-proto';
 import { random } from '../../base/random.js';
 import * as ort from '../../onnx/onnxruntime.js';
-import { rewriteLrn } from '../../serve/inference/model/rewrite-lrn.js';
+import { rewriteLrn } from '../../onnx/rewrite/lrn.js';
 
 const { onnx } = onnxProto;
 const { FLOAT } = onnx.TensorProto.DataType;

@@ -3,12 +3,13 @@ import { once } from 'node:events';
 import { Command, Option } from 'commander';
 import { UserError } from '../base/errors.js';
 import { type Progress, showProgress, silentProgress } from '../base/progress.js';
+import type { ProviderChoice } from '../onnx/backend/provider.js';
 import type { FileResult } from '../serve/classify-files.js';
 import type { ImagePath } from '../serve/image-files.js';
 import type { Classifier } from '../serve/inference/classifier.js';
-import type { ProviderChoice } from '../serve/inference/provider.js';
 import { DEFAULTS } from '../serve/server.js';
-import { providerOption, wholeNumber } from './serving-flags.js';
+import { providerOption } from './provider-flag.js';
+import { wholeNumber } from './serving-flags.js';
 
 interface ClassifyFlags {
   model: string;
@@ -30,7 +31,7 @@ export function classifyCommand(): Command {
     .option('--json', 'print one JSON object')
     .addOption(new Option('--jsonl', 'print a JSON object per image, as they come').conflicts('json'))
     .addOption(new Option('--csv', 'print a line per image, as they come').conflicts(['json', 'jsonl']))
-    .addOption(providerOption())
+    .addOption(providerOption(DEFAULTS.provider))
     .option('--max-pixels <n>', 'largest image, width × height', wholeNumber(1), DEFAULTS.maxPixels)
     .action(classify);
 }

@@ -17,6 +17,7 @@ import { type Progress, showProgress } from '../base/progress.js';
 import { foreignFile, refuseForeign } from '../base/replaceable.js';
 import { exportRun } from '../export/from-run.js';
 import { keepMemory } from '../onnx/backend/keep-memory.js';
+import type { ProviderChoice } from '../onnx/backend/provider.js';
 import { checkModelPlace } from '../onnx/file/onnx-model.js';
 import { formatPredictions } from '../serve/format-predictions.js';
 import type { Prediction } from '../serve/served-model.js';
@@ -27,6 +28,7 @@ import { evaluateRun } from '../train/evaluate/evaluate-run.js';
 import { checkFree, holdsRun, openRun } from '../train/run/run-folder.js';
 import type { Settings } from '../train/settings/config.js';
 import { startTraining } from '../train/start/start.js';
+import { providerOption } from './provider-flag.js';
 
 /** Chosen on the validation images; the network's own recipe is for CIFAR-10 and 140 epochs. */
 const SETTINGS: Partial<Settings> = {
@@ -45,6 +47,7 @@ const NETWORK = 'cifar10-18pct';
 const POSTED = 'guitar';
 
 interface DemoFlags {
+  provider?: ProviderChoice;
   out: string;
   exit: boolean;
 }
@@ -62,14 +65,15 @@ export function demoCommand(): Command {
       'exit after the image is classified instead of keeping the server running (also if CI=true)',
       false,
     )
-    .action(async ({ out, exit }: DemoFlags) => {
+    .addOption(providerOption())
+    .action(async ({ out, exit, provider }: DemoFlags) => {
       await checkDemoFolder(out);
       keepMemory();
       const progress = showProgress();
-      if (!(await trainRun(out, progress))) return;
-      const file = await exportFile(out, progress);
-      await measure(file, progress);
-      await serve(out, file, exit || process.env.CI === 'true');
+      if (!(await trainRun(out, provider, progress))) return;
+      const file = await exportFile(out, provider, progress);
+      await measure(file, provider, progress);
+      await serve(out, file, provider, exit || process.env.CI === 'true');
     });
 }
 
@@ -93,11 +97,11 @@ function heading(progress: Progress, text: string): void {
 }
 
 /** @returns false when interrupted */
-async function trainRun(out: string, progress: Progress): Promise<boolean> {
+async function trainRun(out: string, provider: ProviderChoice | undefined, progress: Progress): Promise<boolean> {
   heading(progress, `Train ${NETWORK} on 100 objects as six vendors drew them`);
   const interrupt = listenForInterrupt((signal) => progress.note(`${signal}: finishing the step, then saving`));
   try {
-    const request = { out, data: DATA, model: NETWORK, settings: SETTINGS, backend: 'onnxruntime' as const };
+    const request = { out, data: DATA, model: NETWORK, settings: SETTINGS, backend: 'onnxruntime' as const, provider };
     const trained = await startTraining(
       { ...request, resume: false, force: true, checkpointMinutes: 5 },
       progress,
@@ -115,7 +119,7 @@ async function trainRun(out: string, progress: Progress): Promise<boolean> {
 }
 
 /** Errors of the file on the seventh vendor's drawings, and those of the nearest training image for comparison. */
-async function measure(file: string, progress: Progress): Promise<void> {
+async function measure(file: string, provider: ProviderChoice | undefined, progress: Progress): Promise<void> {
   heading(progress, "Errors of the file on a seventh vendor's drawings, none of which was trained on");
   const dataset = await openDataset(DATA, { imagePx: 32 });
   const line = (what: string, { top1Error, top5Error }: { top1Error: number; top5Error: number }) =>
@@ -126,17 +130,17 @@ async function measure(file: string, progress: Progress): Promise<void> {
     ['test-centred', 'centred on white'],
     ['test-random', 'random place, size and background'],
   ]) {
-    const net = await evaluateRun({ onnx: file, data: 'emoji', split }, progress);
+    const net = await evaluateRun({ onnx: file, data: 'emoji', split, provider }, progress);
     progress.stop();
     line(`${title}: network`, net);
     line(`${title}: nearest neighbour`, nearestNeighbour(dataset.splits.train, dataset.splits[split], 32, { seed: 1 }));
   }
 }
 
-async function exportFile(out: string, progress: Progress): Promise<string> {
+async function exportFile(out: string, provider: ProviderChoice | undefined, progress: Progress): Promise<string> {
   heading(progress, 'Export the best checkpoint to ONNX');
   const file = modelFile(out);
-  const report = await exportRun({ run: out, out: file, head: 'image', opset: 13 }, progress);
+  const report = await exportRun({ run: out, out: file, head: 'image', opset: 13, provider }, progress);
   console.log(
     `  ${file}: ${(report.bytes / 1e6).toFixed(1)} MB, ${report.nodes} nodes; onnxruntime and tfjs differ by at most ` +
       `${report.parity.maxAbs.toExponential(1)} on ${report.parity.images} images`,
@@ -149,11 +153,10 @@ async function exportFile(out: string, progress: Progress): Promise<string> {
   return file;
 }
 
-async function serve(out: string, file: string, exit: boolean): Promise<void> {
+async function serve(out: string, file: string, provider: ProviderChoice | undefined, exit: boolean): Promise<void> {
   console.error('\n— Serve it and post an image');
-  const server = spawn(process.execPath, [command(), 'serve', '--model', file, '--port', '0'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const flags = ['--model', file, '--port', '0', ...(provider ? ['--provider', provider] : [])];
+  const server = spawn(process.execPath, [command(), 'serve', ...flags], { stdio: ['ignore', 'pipe', 'inherit'] });
   const unlisten = onStopSignal(
     () => server.kill(),
     () => server.kill('SIGKILL'),

@@ -6,6 +6,7 @@ import { showProgress } from '../base/progress.js';
 import { DATA_HELP } from '../train/data/open-dataset.js';
 import { type EvaluateRequest, type EvaluationReport, evaluateRun } from '../train/evaluate/evaluate-run.js';
 import { cropCount, positiveInteger } from './flag-types.js';
+import { providerOption } from './provider-flag.js';
 import { backendOption, CROPS_HELP, STREAM_HELP } from './training-flags.js';
 
 /** Measures the errors of a checkpoint or an exported file. */
@@ -21,6 +22,7 @@ export function evaluateCommand(): Command {
     .option('--images <n>', 'images to evaluate, spread evenly over the split (default: all)', positiveInteger)
     .option('--batch <n>', 'images at once', positiveInteger)
     .addOption(backendOption())
+    .addOption(providerOption())
     .option('--stream', STREAM_HELP, false)
     .option('--predictions <file>', 'write one JSON line per image: name, label, top5, probability, loss')
     .option('--json', 'print the result as one JSON object', false)

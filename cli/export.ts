@@ -11,6 +11,7 @@ import type { ExportRunReport, ExportRunRequest } from '../export/from-run.js';
 import { CALIBRATIONS } from '../export/precision/calibrate.js';
 import { PRECISIONS, type WriteReport } from '../export/write-checked.js';
 import { cropCount, positiveInteger, wholeNumber } from './flag-types.js';
+import { providerOption } from './provider-flag.js';
 import { CROPS_HELP } from './training-flags.js';
 
 const SOURCES = ['run', 'layersModel', 'graphModel'] as const;
@@ -115,6 +116,7 @@ export function exportCommand(): Command {
       [],
     )
     .option('--pixels <range>', "what an image's 0 and 255 become for --calibrate on a model", range, [0, 1])
+    .addOption(providerOption())
     .option('--json', 'print the report as one JSON line', false)
     .action(runExport);
 }

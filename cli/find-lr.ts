@@ -30,14 +30,14 @@ export function findRateCommand(): Command {
 }
 
 async function runFindRate(flags: FindRateFlags): Promise<void> {
-  const { backend, minRate, maxRate, steps } = flags;
+  const { backend, provider, minRate, maxRate, steps } = flags;
   if (minRate >= maxRate) throw new UsageError(`--min-rate ${minRate} must be below --max-rate ${maxRate}`);
   if (steps < 20) throw new UsageError(`--steps ${steps}: expected at least 20, because fewer losses tell nothing`);
   if (flags.plot !== undefined) await checkReplaceable(flags.plot, 'a plot of "alexnet find-lr"', isMarked);
   keepMemory();
   const progress = showProgress();
   try {
-    const found = await findRate({ ...newRunRequest(flags), backend, minRate, maxRate, steps }, progress);
+    const found = await findRate({ ...newRunRequest(flags), backend, provider, minRate, maxRate, steps }, progress);
     progress.stop();
     console.log(flags.json ? JSON.stringify(toJson(found)) : describeFoundRate(found));
     if (flags.plot !== undefined) await writeFileAtomically(flags.plot, MARKUP_MARK + plot(found));

@@ -9,10 +9,12 @@ import type { Rgb } from '../export/import/normalisation.js';
 import { FORMATS } from '../export/import/open-source.js';
 import { writeRun } from '../export/import/write-run.js';
 import { findNetwork, NETWORKS } from '../model/registry.js';
+import type { ProviderChoice } from '../onnx/backend/provider.js';
 import { selectBackend } from '../onnx/backend/select-backend.js';
 import type { RemoteOptions } from '../train/data/remote/options.js';
 import { checkFree } from '../train/run/run-folder.js';
 import { lockRun } from '../train/run/run-lock.js';
+import { providerOption } from './provider-flag.js';
 
 /** What the user asked for. */
 export interface ImportRequest extends ImportOptions {
@@ -26,6 +28,8 @@ export interface ImportRequest extends ImportOptions {
   force: boolean;
   /** How a URL is fetched. */
   remote?: Partial<RemoteOptions>;
+  /** Of the network that is compared with the file; default: the CPU. */
+  provider?: ProviderChoice;
 }
 
 export interface ImportReport {
@@ -60,12 +64,13 @@ export async function importRun(request: ImportRequest, progress = silentProgres
 }
 
 async function importInto(
-  { out, force: _, remote, ...options }: ImportRequest,
+  { out, force: _, remote, provider, ...options }: ImportRequest,
   progress: Progress,
 ): Promise<ImportReport> {
   const { path: file, model: known } = await fetchWeights(options.file, progress, remote);
   const model = options.model ?? known;
-  await selectBackend('onnxruntime');
+  const { why } = await selectBackend('onnxruntime', provider);
+  if (provider) progress.note(`backend onnxruntime: ${why}`);
   const imported = await importNetwork(file, model === undefined ? undefined : findNetwork(model), options);
   try {
     const run = await writeRun(out, file, imported);
@@ -156,6 +161,7 @@ export function importCommand(): Command {
     .option('--lrn-k <k>', 'k of response normalisation, ONNX calls it bias (default: below)', number)
     .option('--lrn-alpha <alpha>', 'alpha of response normalisation (default: below)', number)
     .option('--lrn-beta <beta>', 'power of response normalisation (default: below)', number)
+    .addOption(providerOption())
     .option('--force', 'replace the run in --out', false)
     .option('--json', 'print the report as one JSON line', false)
     .addHelpText('after', DETAILS)

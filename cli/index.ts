@@ -2,8 +2,10 @@
 import { Command } from 'commander';
 import { showProgress } from '../base/progress.js';
 import { checkReplaceable } from '../base/replaceable.js';
+import type { ProviderChoice } from '../onnx/backend/provider.js';
 import { DATA_HELP, openDataset } from '../train/data/open-dataset.js';
 import { reportDataset } from '../train/start/open-data.js';
+import { providerOption } from './provider-flag.js';
 import { MODEL_HELP, maxPixels } from './view-flags.js';
 
 interface IndexFlags {
@@ -12,6 +14,7 @@ interface IndexFlags {
   split: string;
   out: string;
   json?: boolean;
+  provider?: ProviderChoice;
 }
 
 export function indexCommand(): Command {
@@ -23,16 +26,17 @@ export function indexCommand(): Command {
     .requiredOption('--data <data>', DATA_HELP)
     .requiredOption('--out <file>', 'file of the index')
     .option('--split <name>', 'part of the data', 'train')
+    .addOption(providerOption())
     .option('--json', 'print one JSON object')
-    .action(async ({ model, data, split, out, json }: IndexFlags) => {
+    .action(async ({ model, data, split, out, json, provider }: IndexFlags) => {
       const { MAGIC } = await import('../serve/views/index/index-file.js');
       const isIndex = (start: Buffer) => start.subarray(0, MAGIC.length).equals(MAGIC);
       await checkReplaceable(out, 'an index of "alexnet index"', isIndex);
       const { CropNetwork } = await import('../serve/views/engine/crop-network.js');
       const { buildIndex } = await import('../serve/views/index/build-index.js');
       const { splitImages } = await import('./split-images.js');
-      const network = await CropNetwork.open({ file: model, maxPixels });
       const progress = showProgress();
+      const network = await CropNetwork.open({ file: model, maxPixels, provider, log: progress.note });
       const dataset = await openDataset(data, { imagePx: network.model.imagePx, splits: [split] });
       reportDataset(dataset, progress);
       const images = splitImages(dataset, split);

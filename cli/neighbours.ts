@@ -1,7 +1,9 @@
 /** The command `alexnet neighbours`. */
 import { Command } from 'commander';
 import { UsageError } from '../base/errors.js';
+import type { ProviderChoice } from '../onnx/backend/provider.js';
 import { positiveInteger } from './flag-types.js';
+import { providerOption } from './provider-flag.js';
 import { MODEL_HELP, maxPixels, OUT_HELP } from './view-flags.js';
 
 interface NeighboursFlags {
@@ -10,6 +12,7 @@ interface NeighboursFlags {
   k: number;
   out?: string;
   json?: boolean;
+  provider?: ProviderChoice;
 }
 
 const MOST = 50;
@@ -22,11 +25,17 @@ export function neighboursCommand(): Command {
     .requiredOption('--index <file>', 'made by "alexnet index" with the same model')
     .option('-k, --k <n>', `how many, at most ${MOST}`, positiveInteger, 9)
     .option('--out <file>', OUT_HELP)
+    .addOption(providerOption())
     .option('--json', 'print one JSON object')
-    .action(async (image: string, { model, index, k, out, json }: NeighboursFlags) => {
+    .action(async (image: string, { model, index, k, out, json, provider }: NeighboursFlags) => {
       if (k > MOST) throw new UsageError(`-k: expected at most ${MOST}, got ${k}`);
       const { neighboursOfFile } = await import('../serve/views/neighbours-of-file.js');
-      const report = await neighboursOfFile({ file: model, index, maxPixels }, image, k, out);
+      const report = await neighboursOfFile(
+        { file: model, index, maxPixels, provider, log: console.error },
+        image,
+        k,
+        out,
+      );
       const lines = report.neighbours.map(
         ({ name, label, distance }) => `  ${distance.toPrecision(6).padStart(10)}  ${label}  ${name}`,
       );

@@ -3,7 +3,9 @@
 import { Command } from 'commander';
 import { percent } from '../base/format.js';
 import { showProgress } from '../base/progress.js';
+import type { ProviderChoice } from '../onnx/backend/provider.js';
 import { positiveInteger, wholeNumber } from './flag-types.js';
+import { providerOption } from './provider-flag.js';
 import { MODEL_HELP, maxPixels, OUT_HELP } from './view-flags.js';
 
 interface OccludeFlags {
@@ -14,6 +16,7 @@ interface OccludeFlags {
   patch?: number;
   stride?: number;
   json?: boolean;
+  provider?: ProviderChoice;
 }
 
 export function occludeCommand(): Command {
@@ -32,12 +35,16 @@ export function occludeCommand(): Command {
       'distance from one place to the next, in pixels (default: half the patch)',
       positiveInteger,
     )
+    .addOption(providerOption())
     .option('--json', 'print one JSON object with every probability')
-    .action(async (image: string, { model, json, ...flags }: OccludeFlags) => {
+    .action(async (image: string, { model, json, provider, ...flags }: OccludeFlags) => {
       const { occludeFile } = await import('../serve/views/occlude-file.js');
       const progress = showProgress();
       const onProgress = (done: number, total: number) => progress.work('places covered', done, total);
-      const report = await occludeFile({ file: model, maxPixels }, image, { ...flags, onProgress });
+      const report = await occludeFile({ file: model, maxPixels, provider, log: progress.note }, image, {
+        ...flags,
+        onProgress,
+      });
       progress.stop();
       const { lowest, probability, x, y } = report;
       const text = `${image}: ${report.class.label} ${percent(probability)}; ${percent(lowest.probability)} with the patch of ${report.patch} pixels at x ${x[lowest.column]}, y ${y[lowest.row]} of the crop`;

@@ -5,11 +5,12 @@ import { writeFileAtomically } from '../base/atomic-file.js';
 import { count, percent } from '../base/format.js';
 import { showProgress } from '../base/progress.js';
 import { checkReplaceable, isMarked } from '../base/replaceable.js';
-import { BACKENDS } from '../onnx/backend/select-backend.js';
 import { DATA_HELP } from '../train/data/open-dataset.js';
 import { gather, type Report, type ReportRequest } from '../train/report/gather.js';
 import type { CropErrors } from '../train/report/measure.js';
 import { page } from '../train/report/page.js';
+import { providerOption } from './provider-flag.js';
+import { backendOption } from './training-flags.js';
 
 type ReportFlags = Omit<ReportRequest, 'run' | 'crops'> & { crops: '1' | '10'; out?: string; json: boolean };
 
@@ -27,7 +28,8 @@ export function reportCommand(): Command {
         .default('10'),
     )
     .option('--out <file>', 'the page; replaces an earlier one (default: report.html in the folder of the run)')
-    .addOption(new Option('--backend <name>', 'what computes').choices(BACKENDS).default('auto'))
+    .addOption(backendOption())
+    .addOption(providerOption())
     .option('--json', 'print the result as one JSON object', false)
     .action(runReport);
 }

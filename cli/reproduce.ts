@@ -1,25 +1,26 @@
 /** The command `alexnet reproduce`: the paper's experiments. */
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { UsageError } from '../base/errors.js';
 import { listenForInterrupt } from '../base/process/interrupt.js';
 import { exitCodeOf } from '../base/process/stop-signals.js';
 import { showProgress } from '../base/progress.js';
 import { EDIT_HELP } from '../model/variant.js';
 import { keepMemory } from '../onnx/backend/keep-memory.js';
-import { BACKENDS, type BackendName } from '../onnx/backend/select-backend.js';
+import type { ComputeChoice } from '../onnx/backend/select-backend.js';
 import { DATA_HELP } from '../train/data/open-dataset.js';
 import { EXPERIMENTS } from '../train/reproduce/experiments.js';
 import { findExperiment, runExperiment } from '../train/reproduce/run-experiment.js';
 import { positiveInteger, wholeNumber } from './flag-types.js';
+import { providerOption } from './provider-flag.js';
+import { backendOption } from './training-flags.js';
 
-interface ReproduceFlags {
+interface ReproduceFlags extends ComputeChoice {
   data?: string;
   out?: string;
   model?: string;
   budget: number;
   epochs?: number;
   seed: number;
-  backend: BackendName;
   json: boolean;
 }
 
@@ -34,7 +35,8 @@ export function reproduceCommand(): Command {
     .option('--budget <time>', 'time for all variants, e.g. 90s, 30m, 2h; sets the number of epochs', duration, 1800)
     .option('--epochs <n>', 'epochs of every variant instead of a budget', positiveInteger)
     .option('--seed <n>', 'the same for every variant', wholeNumber, 0)
-    .addOption(new Option('--backend <name>', 'what computes').choices(BACKENDS).default('auto'))
+    .addOption(backendOption())
+    .addOption(providerOption())
     .option('--json', 'print the result as one JSON object', false)
     .addHelpText('after', `\nExperiments:\n${list.join('\n')}`)
     .action(reproduce);
@@ -42,14 +44,14 @@ export function reproduceCommand(): Command {
 
 async function reproduce(name: string, flags: ReproduceFlags): Promise<void> {
   findExperiment(name);
-  const { data, budget, epochs, seed, model, backend, json, out = `runs/${name}` } = flags;
+  const { data, budget, epochs, seed, model, backend, provider, json, out = `runs/${name}` } = flags;
   if (data === undefined) throw new UsageError('--data DATA is missing; the paper used CIFAR-10: cifar10:DIR');
   keepMemory();
   const progress = showProgress();
   const interrupt = listenForInterrupt((signal) => progress.note(`${signal}: saving; a second signal stops at once`));
   try {
     const request = { name, data, model, seed, epochs, budgetSeconds: budget };
-    const result = await runExperiment(out, request, backend, progress, interrupt);
+    const result = await runExperiment(out, request, { backend, provider }, progress, interrupt);
     progress.stop();
     if (result === undefined) {
       process.exitCode = exitCodeOf(interrupt.signal!);

@@ -1,13 +1,14 @@
 /** The command `alexnet serve`. */
 import { Command, Option } from 'commander';
 import { UsageError } from '../base/errors.js';
+import type { ProviderChoice } from '../onnx/backend/provider.js';
 import { VERSION_POLICIES, type VersionPolicy } from '../serve/hosting/find-models.js';
-import type { ProviderChoice } from '../serve/inference/provider.js';
 import { LOG_FORMATS, type LogFormat, openLog } from '../serve/log.js';
 import { serveUntilSignal } from '../serve/serve-until-signal.js';
 import { createServer, DEFAULTS } from '../serve/server.js';
 import { BATCH_BYTES, IN_FLIGHT } from '../serve/serving.js';
-import { providerOption, seconds, wholeNumber } from './serving-flags.js';
+import { providerOption } from './provider-flag.js';
+import { seconds, wholeNumber } from './serving-flags.js';
 
 interface ServeFlags {
   model?: string[];
@@ -79,7 +80,7 @@ export function serveCommand(): Command {
       [],
     )
     .option('--trust-proxy <which>', 'number of proxies in front, or their addresses: X-Forwarded-For counts')
-    .addOption(providerOption())
+    .addOption(providerOption(DEFAULTS.provider))
     .option('--replicas <n>', 'inference processes per model', wholeNumber(1, 64), DEFAULTS.replicas)
     .option(
       '--threads <n>',

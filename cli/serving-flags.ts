@@ -1,13 +1,5 @@
 /** Flags of the commands that serve and classify. */
-import { InvalidArgumentError, Option } from 'commander';
-import { PROVIDER_CHOICES } from '../serve/inference/provider.js';
-import { DEFAULTS } from '../serve/server.js';
-
-export function providerOption(): Option {
-  return new Option('--provider <name>', 'what computes; auto: cuda if it is available, else cpu')
-    .choices(PROVIDER_CHOICES)
-    .default(DEFAULTS.provider);
-}
+import { InvalidArgumentError } from 'commander';
 
 /** Parses a whole number from `low` to `high`. */
 export function wholeNumber(low: number, high = Number.MAX_SAFE_INTEGER): (text: string) => number {

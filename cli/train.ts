@@ -116,8 +116,8 @@ async function trainInGroup(flags: TrainFlags & { out: string }, group: Communic
   const kill = () => process.kill(process.pid, 'SIGKILL');
   const interrupt = listenForInterrupt(onFirst, group.size > 1 ? kill : undefined);
   try {
-    const { out, backend, resume, force, checkpointMinutes } = flags;
-    const request = { ...newRunRequest(flags), out, backend, resume, force, checkpointMinutes };
+    const { out, backend, provider, resume, force, checkpointMinutes } = flags;
+    const request = { ...newRunRequest(flags), out, backend, provider, resume, force, checkpointMinutes };
     const trained = await startTraining(request, progress, interrupt, { group, gradientType: gradientTypeOf(flags) });
     if (trained.interruptedBy) {
       process.exitCode = exitCodeOf(trained.interruptedBy);
@@ -141,10 +141,13 @@ async function runDry(flags: TrainFlags): Promise<void> {
   keepMemory();
   const progress = showProgress();
   try {
-    const { backend, ranks = 1 } = flags;
+    const { backend, provider, ranks = 1 } = flags;
     const network = networkSpeed(flags.network ?? NETWORK);
     const gradientType = gradientTypeOf(flags);
-    const measured = await dryRun({ ...newRunRequest(flags), backend, ranks, network, gradientType }, progress);
+    const measured = await dryRun(
+      { ...newRunRequest(flags), backend, provider, ranks, network, gradientType },
+      progress,
+    );
     progress.stop();
     console.log(flags.json ? JSON.stringify(dryRunJson(measured)) : describeDryRun(measured));
   } finally {

@@ -8,6 +8,7 @@ import { DATA_HELP } from '../train/data/open-dataset.js';
 import { DEFAULTS, RECIPES, type Settings } from '../train/settings/config.js';
 import type { NewRunRequest } from '../train/start/new-run.js';
 import { fractionBelowOne, nonNegativeNumber, positiveInteger, positiveNumber, wholeNumber } from './flag-types.js';
+import { providerOption } from './provider-flag.js';
 
 /** The default of a flag whose value the network's recipe states, in its help. */
 export const recipeDefault = (name: keyof Recipe) =>
@@ -77,7 +78,8 @@ export function updateOptions(command: Command): Command {
       'weigh the loss by class: balanced, so that rare classes count as much as frequent ones, or a JSON file of weights by label (default: none)',
     )
     .option('--seed <n>', `seed of all random numbers (default: ${DEFAULTS.seed})`, wholeNumber)
-    .addOption(backendOption());
+    .addOption(backendOption())
+    .addOption(providerOption());
 }
 
 /** The flags that are settings, put together. */

@@ -51,7 +51,8 @@ export async function exportRun(request: ExportRunRequest, progress: Progress): 
   await checkModelPlace(request.out, request.externalData);
   const run = await openRun(request.run);
   const folder = checkpointFolder(run, request.checkpoint);
-  await selectBackend('onnxruntime');
+  const { why } = await selectBackend('onnxruntime', request.provider);
+  progress.note(`backend onnxruntime: ${why}`);
   const { model, state, weightsSha256 } = await loadCheckpoint(folder);
   progress.note(`${folder}: ${run.config.model} after epoch ${state.epoch}, step ${state.step}`);
   const { imagePx, inputPx, mean } = run;

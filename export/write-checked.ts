@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { UsageError } from '../base/errors.js';
+import type { ProviderChoice } from '../onnx/backend/provider.js';
 import { checkModelPlace, isExternal, type OnnxModel, type SavedModel, saveModel } from '../onnx/file/onnx-model.js';
 import { irVersion, type ModelParts, structureOf } from '../onnx/file/proto.js';
 import { checkModel } from './check/check-model.js';
@@ -16,6 +17,8 @@ export const PRECISIONS = ['fp32', 'fp16', 'int8'] as const;
 /** How to write, as flags say it. */
 export interface WriteRequest {
   out: string;
+  /** Of the tfjs model that the file is compared with, and of the file when its errors are measured; default: the CPU. */
+  provider?: ProviderChoice;
   externalData?: boolean;
   /** Default fp32. */
   precision?: (typeof PRECISIONS)[number];

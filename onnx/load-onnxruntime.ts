@@ -1,6 +1,6 @@
 /**
- * Prepares this process for onnxruntime-node and loads it: without telemetry, and with an error for people if it has no
- * binary.
+ * Prepares this process for onnxruntime-node and loads it: without telemetry, without lines of its own on stderr, and
+ * with an error for people if it has no binary.
  */
 import { createRequire } from 'node:module';
 import { isMainThread } from 'node:worker_threads';
@@ -28,7 +28,8 @@ function disableTelemetry(): void {
 /** @throws {UserError} if there is no binary for this system, or it does not load here */
 function load(): void {
   try {
-    require('onnxruntime-node');
+    const { env } = require('onnxruntime-node') as typeof import('onnxruntime-node');
+    env.logLevel = 'fatal'; // what it would print as an error, it throws as well
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
     const missing = code === 'MODULE_NOT_FOUND' && message.includes('onnxruntime_binding.node');

@@ -4,13 +4,12 @@
  * processes.
  */
 
-export type { Provider } from '../onnx/backend/provider.js';
+export { PROVIDER_CHOICES as PROVIDERS, type Provider, type ProviderChoice } from '../onnx/backend/provider.js';
 export { type ClassifierRouter, classifierRouter, type RouterOptions } from './classifier-router.js';
 export { ERRORS, type ErrorCode, RequestError } from './errors.js';
 export { formatPredictions } from './format-predictions.js';
 export { type AppOptions, createApp } from './http/app.js';
 export type { AppDeps } from './http/own/answer-image.js';
-export { PROVIDER_CHOICES as PROVIDERS, type ProviderChoice } from './inference/provider.js';
 export {
   type Classification,
   type ClassifyOptions,

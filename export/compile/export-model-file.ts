@@ -34,7 +34,7 @@ export interface ExportFileRequest extends WriteRequest, ImageRequest {
 export async function exportModelFile(request: ExportFileRequest, note: (line: string) => void): Promise<WriteReport> {
   const { opset, lrn, layout, batch } = request;
   await checkModelPlace(request.out, request.externalData);
-  await selectBackend('onnxruntime');
+  note(`backend onnxruntime: ${(await selectBackend('onnxruntime', request.provider)).why}`);
   const path = (request.layersModel ?? request.graphModel)!;
   const model = request.layersModel ? await loadLayersModelFile(path) : await loadGraphModelFile(path);
   const source = sourceOf(model, { inputShapes: request.inputShape });

@@ -1,14 +1,12 @@
 /** Runs a file's own graph in onnxruntime alongside the network that its weights went into, on the same images. */
-import { dirname } from 'node:path';
 import { Float16Array } from '@petamoriken/float16';
 import { UserError } from '../../base/errors.js';
 import { tf } from '../../base/tfjs/core.js';
 import { tfl } from '../../base/tfjs/layers.js';
 import type { NetworkSpec } from '../../model/spec.js';
 import { cutGraph, valueInfo } from '../../onnx/file/cut-graph.js';
-import { encodeEdited } from '../../onnx/file/encode-edited.js';
 import { onnx } from '../../onnx/file/onnx-proto.js';
-import { readSkeleton } from '../../onnx/file/read-skeleton.js';
+import { openEdited } from '../../onnx/file/open-edited.js';
 import * as ort from '../../onnx/onnxruntime.js';
 import { type Difference, largestDifference, type OutputPair } from '../check/difference.js';
 import { LRN_FLAGS } from './choose-lrn.js';
@@ -122,15 +120,11 @@ async function runFile(
 
 /** The part of a file between a value and others; its weights stay in the file. */
 async function openPart(file: string, input: ReturnType<typeof valueInfo>, outputs: readonly string[]) {
-  const { skeleton: bytes } = readSkeleton(file);
-  const proto = onnx.ModelProto.decode(bytes);
-  const cut = cutGraph(proto, { inputs: [input], outputs: [...new Set(outputs)] });
-  const part = { ...cut, graph: { ...cut.graph, valueInfo: [] } }; // of another size of image, maybe
-  return ort.InferenceSession.create(encodeEdited({ bytes, proto }, part), {
-    enableCpuMemArena: false,
-    logSeverityLevel: 4,
-    extra: { session: { model_external_initializers_file_folder_path: dirname(file) } },
-  });
+  const part = (model: onnx.IModelProto) => {
+    const cut = cutGraph(model, { inputs: [input], outputs: [...new Set(outputs)] });
+    return { ...cut, graph: { ...cut.graph, valueInfo: [] } }; // of another size of image, maybe
+  };
+  return openEdited(file, part, { enableCpuMemArena: false, logSeverityLevel: 4 });
 }
 
 /** The rows of all runs, as many as there are images. */

@@ -6,9 +6,10 @@ import { createRequire } from 'node:module';
 import type { ElementType } from '../graph.js';
 import type { TensorData } from '../layout.js';
 import { Tensor } from '../onnxruntime.js';
+import { profilePrefix, profiling } from '../profiling.js';
 import { withDevice } from './device-lost.js';
 import { keepsMemory } from './keep-memory.js';
-import { type Provider, providerNamed } from './provider.js';
+import type { Provider } from './provider.js';
 
 /** Inputs by name, in the host's memory or on the device. */
 export type Feeds = Record<string, Tensor>;
@@ -34,12 +35,6 @@ export function nativeTensor(dtype: ElementType, data: TensorData, dims: readonl
   return new Tensor(dtype as 'float32', data as Float32Array, dims);
 }
 
-/** `ALEXNET_PROFILE=PREFIX`: onnxruntime writes a trace of every graph to PREFIX_<time>.json, for chrome://tracing. */
-const profilePrefix = process.env.ALEXNET_PROFILE;
-
-/** The provider of this process. */
-export const activeProvider = (): Provider => providerNamed(process.env.ALEXNET_PROVIDER);
-
 /** Bytes of inputs and outputs copied between the host and a provider other than cpu, by all graphs of this process. */
 export const traffic = { bytesToDevice: 0, bytesToHost: 0 };
 
@@ -49,6 +44,8 @@ function hostBytes(tensors: readonly (Tensor | null)[]): number {
 }
 
 export interface GraphOptions {
+  /** What computes (default: the CPU); what it has no kernel for, the CPU computes. */
+  provider?: Provider;
   /**
    * That share the work (default: the calling one alone); others spin for a while after each run, on cores that
    * somebody may want.
@@ -66,16 +63,20 @@ export interface GraphOptions {
 /** A compiled graph. Runs block the calling thread. */
 export class NativeGraph {
   private readonly session: NativeSession;
-  private readonly copies = activeProvider() !== 'cpu';
+  private readonly copies: boolean;
   private readonly endProfile = () => this.session.endProfiling();
 
   /** @param model  bytes of an ONNX file */
-  constructor(model: Uint8Array, { threads = 1, keepArena = true, deviceOutputs = [] }: GraphOptions = {}) {
+  constructor(
+    model: Uint8Array,
+    { provider = 'cpu', threads = 1, keepArena = true, deviceOutputs = [] }: GraphOptions = {},
+  ) {
     const { binding, initOrt } = require('onnxruntime-node/dist/binding.js') as Binding;
     initOrt();
+    this.copies = provider !== 'cpu';
     this.session = new binding.InferenceSession();
     this.session.loadModel(model.buffer, model.byteOffset, model.byteLength, {
-      executionProviders: [...new Set([activeProvider(), 'cpu'])],
+      executionProviders: [...new Set([provider, 'cpu'])],
       intraOpNumThreads: threads,
       graphOptimizationLevel: 'all',
       enableCpuMemArena: keepArena,
@@ -85,7 +86,7 @@ export class NativeGraph {
       ...(deviceOutputs.length > 0 && {
         preferredOutputLocation: Object.fromEntries(deviceOutputs.map((name) => [name, 'gpu-buffer'])),
       }),
-      ...(profilePrefix && { enableProfiling: true, profileFilePrefix: profilePrefix }),
+      ...profiling,
     });
     if (profilePrefix) process.once('exit', this.endProfile);
   }

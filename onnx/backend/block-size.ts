@@ -5,8 +5,9 @@
 
 import { encodeModel } from '../file/proto.js';
 import { Graph } from '../graph.js';
-import { activeProvider, NativeGraph, nativeTensor } from './binding.js';
+import { NativeGraph, nativeTensor } from './binding.js';
 import { BLOCKED_DOMAIN } from './blocked-convolutions.js';
+import { activeProvider } from './choose-provider.js';
 
 const CHANNELS = 32;
 /** Pixels are counted 0 … 3 in channel 0, so that value 1 lies one block behind value 0. */

@@ -5,9 +5,10 @@ import { Graph, type GraphNode, type Target } from '../graph.js';
 import type { KernelCall, Operand, TensorSpec } from '../kernel-call.js';
 import type { Layout } from '../layout.js';
 import { distinctOutputs, liveNodes, lower } from '../lower.js';
-import { activeProvider, NativeGraph } from './binding.js';
+import { NativeGraph } from './binding.js';
 import { blockSize } from './block-size.js';
 import { BLOCKED_DOMAIN, blockConvolutions } from './blocked-convolutions.js';
+import { activeProvider } from './choose-provider.js';
 import { KEEPS_TENSORS, LACKS } from './provider.js';
 
 /** ScatterElements adds from operator set 16 on; reductions still take axes as attributes at 17. */
@@ -113,6 +114,7 @@ function compile(
   });
   return {
     graph: new NativeGraph(model, {
+      provider: activeProvider(),
       threads: bytesOf(leaves) + computed < SMALL_PROGRAM_BYTES ? 1 : availableParallelism(),
       keepArena: computed < LARGE_PROGRAM_BYTES,
       deviceOutputs: named.filter((_, i) => onDevice[i]).map((value) => value.name),

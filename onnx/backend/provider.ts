@@ -1,25 +1,33 @@
-/** The onnxruntime execution provider that computes: `ALEXNET_PROVIDER` = cpu (default), webgpu or cuda. */
+/** What onnxruntime computes on, by name: execution providers of its own, and `auto`, which chooses among them. */
 import { UserError } from '../../base/errors.js';
 import type { OperatorForm } from '../graph.js';
 
 export const PROVIDERS = ['cpu', 'webgpu', 'cuda'] as const;
 export type Provider = (typeof PROVIDERS)[number];
 
+export const PROVIDER_CHOICES = ['auto', ...PROVIDERS] as const;
+export type ProviderChoice = (typeof PROVIDER_CHOICES)[number];
+
+/** The environment variable that stands for `--provider`. */
+export const PROVIDER_VARIABLE = 'ALEXNET_PROVIDER';
+
 /**
- * @param value  of the environment variable
+ * @param value  of the environment variable; nothing means the CPU
  * @throws {UserError} when it names no provider
  */
-export function providerNamed(value: string | undefined): Provider {
-  const provider = PROVIDERS.find((name) => name === (value || 'cpu'));
+export function providerNamed(value: string | undefined): ProviderChoice {
+  const provider = PROVIDER_CHOICES.find((name) => name === (value || 'cpu'));
   if (provider) return provider;
-  throw new UserError(`ALEXNET_PROVIDER: expected one of ${PROVIDERS.join(', ')}, got "${value}"`);
+  throw new UserError(`${PROVIDER_VARIABLE}: expected one of ${PROVIDER_CHOICES.join(', ')}, got "${value}"`);
 }
 
-/** What to do if a provider does not run. */
+/** What a provider needs, if it does not run. */
 export const PROVIDER_ADVICE: Record<Provider, string> = {
   cpu: 'reinstall onnxruntime-node',
-  webgpu: 'it needs a GPU with a Vulkan driver; unset ALEXNET_PROVIDER to train on the CPU',
-  cuda: 'it needs CUDA 12, cuDNN 9 and the libraries that the command under "CUDA" in docs/gpu.md fetches; unset ALEXNET_PROVIDER to train on the CPU',
+  webgpu: 'it needs a GPU with a driver for Vulkan, Metal or Direct3D 12; --provider auto takes one that runs',
+  cuda:
+    'it needs CUDA 12, cuDNN 9 and the libraries that the command under "CUDA" in docs/gpu.md fetches; ' +
+    '--provider auto takes one that runs',
 };
 
 /** True where onnxruntime-node leaves outputs in the device's memory and takes them from there as inputs. */

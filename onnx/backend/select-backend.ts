@@ -4,46 +4,69 @@
  */
 import { UserError } from '../../base/errors.js';
 import { tf } from '../../base/tfjs/core.js';
+import type { ProviderChoice } from './provider.js';
 import { loadTensorflow } from './tensorflow-backend.js';
 
 export const BACKENDS = ['auto', 'tensorflow', 'onnxruntime', 'cpu'] as const;
 export type BackendName = (typeof BACKENDS)[number];
 
-/** The backend that runs, and why it and no other, for people. */
+/** What computes, as a command's flags say it. */
+export interface ComputeChoice {
+  backend: BackendName;
+  /** Of the backend onnxruntime; default: the CPU. */
+  provider?: ProviderChoice;
+}
+
+/** The backend that runs. */
 export interface SelectedBackend {
   name: Exclude<BackendName, 'auto'>;
+  /** What runs, equal in all processes of a job. */
+  what: string;
+  /** That, on which GPU, and why it and no other, for people. */
   why: string;
 }
 
-/** By name; each tells what it loaded, for people. `named`: asked for by name. */
+type Loaded = Omit<SelectedBackend, 'name'>;
+
+/** By name. `named`: asked for by name. */
 const LOADERS = {
-  tensorflow: async (named) => loadTensorflow(named),
-  onnxruntime: async () => {
-    const { checkProvider } = await import('./index.js');
-    const provider = checkProvider();
+  tensorflow: async (named) => same(loadTensorflow(named)),
+  onnxruntime: async (_, choice) => {
+    const { chooseProvider } = await import('./index.js');
+    const { provider, why } = chooseProvider(choice);
     const rest = provider === 'cpu' ? '' : `, what ${provider} has no kernel for on onnxruntime's cpu kernels`;
-    return `onnxruntime-node on ${provider}${rest}`;
+    const what = `onnxruntime-node on ${provider}${rest}`;
+    return { what, why: [what, why].filter(Boolean).join('; ') };
   },
   cpu: async () => {
     await import('../../base/tfjs/backend-cpu.js');
-    return 'plain JavaScript, slow';
+    return same('plain JavaScript, slow');
   },
-} satisfies Record<SelectedBackend['name'], (named: boolean) => Promise<string>>;
+} satisfies Record<SelectedBackend['name'], (named: boolean, provider?: ProviderChoice) => Promise<Loaded>>;
+
+const same = (what: string): Loaded => ({ what, why: what });
 
 /**
  * Loads the backend and makes it tfjs's active one.
- * @throws {UserError} when a backend asked for by name does not load
+ * @throws {UserError} when a backend or provider asked for by name does not load
  */
-export async function selectBackend(wanted: BackendName): Promise<SelectedBackend> {
-  if (wanted !== 'auto') return { name: wanted, why: `as asked: ${await activate(wanted, true)}` };
+export async function selectBackend(wanted: BackendName, provider?: ProviderChoice): Promise<SelectedBackend> {
+  if (wanted !== 'auto') {
+    const { what, why } = await activate(wanted, true, provider);
+    const unused =
+      provider && wanted !== 'onnxruntime' ? `; --provider ${provider} is for the backend onnxruntime` : '';
+    return { name: wanted, what, why: `as asked: ${why}${unused}` };
+  }
   // Whoever names a provider wants that one and no other backend.
-  if (process.env.ALEXNET_PROVIDER)
-    return { name: 'onnxruntime', why: `${await activate('onnxruntime', true)}; ALEXNET_PROVIDER names it` };
+  if (provider) {
+    const { what, why } = await activate('onnxruntime', true, provider);
+    return { name: 'onnxruntime', what, why: provider === 'auto' ? why : `${why}; --provider ${provider} asks for it` };
+  }
   const refused: string[] = [];
   for (const name of ['tensorflow', 'onnxruntime', 'cpu'] as const) {
     try {
-      const what = await activate(name, false);
-      return { name, why: [what, ...refused].join('; ') };
+      const { what, why } = await activate(name, false);
+      return { name, what, why: [why, ...refused].join('; ') };
     } catch (error) {
       refused.push((error as Error).message);
     }
@@ -51,15 +74,15 @@ export async function selectBackend(wanted: BackendName): Promise<SelectedBacken
   throw new UserError(`no backend could be loaded: ${refused.join('; ')}`);
 }
 
-async function activate(name: SelectedBackend['name'], named: boolean): Promise<string> {
-  let what: string;
+async function activate(name: SelectedBackend['name'], named: boolean, provider?: ProviderChoice): Promise<Loaded> {
+  let loaded: Loaded;
   try {
-    what = await LOADERS[name](named);
+    loaded = await LOADERS[name](named, provider);
   } catch (cause) {
     if (cause instanceof UserError) throw cause;
     throw new UserError(`backend ${name}: cannot be loaded: ${(cause as Error).message}`, { cause });
   }
   if (!(await tf.setBackend(name))) throw new UserError(`backend ${name}: does not start; see the message above`);
   if (name === 'cpu') Object.assign(tf.backend(), { firstUse: false }); // no banner that advertises tfjs-node
-  return what;
+  return loaded;
 }

@@ -4,7 +4,7 @@
  */
 
 import type { Provider } from '../../onnx/backend/provider.js';
-import * as ort from '../../onnx/onnxruntime.js';
+import type * as ort from '../../onnx/onnxruntime.js';
 import { fittingName, type ServedModel } from '../served-model.js';
 import type { Tensor } from '../tensors.js';
 import { allowOnlyImages, decodeImage } from './image/decode.js';
@@ -53,7 +53,6 @@ const BATCH: Record<Provider, number> = { cuda: 8, webgpu: 8, cpu: 1 };
 export async function openClassifier(options: ClassifierOptions): Promise<Classifier> {
   const { file, provider, maxPixels, threads, log, version = '1' } = options;
   allowOnlyImages();
-  ort.env.logLevel = 'fatal'; // what it would print as an error, it throws as well
   const modelFile = await readModelFile(file, options.roots);
   const { classifier, recipe, cropsInside } = modelFile;
   log(`loading ${file} (${(modelFile.size / 1e6).toFixed(1)} MB, ${classifier.labels.length} classes)`);
@@ -71,7 +70,6 @@ export async function openClassifier(options: ClassifierOptions): Promise<Classi
   };
   const opened = await chooseProvider(provider, attempt, log);
   await modelFile.checkUnchanged();
-  log(`provider ${opened.provider}${provider === 'auto' ? ' (auto)' : ''}`);
   const { session, images } = opened.result;
   const { activation } = images;
   log(`output ${modelFile.output}: ${describeActivation(activation)}`);

@@ -4,12 +4,11 @@
  * one reply, in order.
  */
 
-import type { Provider } from '../../onnx/backend/provider.js';
+import type { Provider, ProviderChoice } from '../../onnx/backend/provider.js';
 import type { ErrorCode } from '../errors.js';
 import type { ServedModel } from '../served-model.js';
 import type { Tensor } from '../tensors.js';
 import type { Activation } from './model/activation.js';
-import type { ProviderChoice } from './provider.js';
 
 /** Given to the process as JSON in its first argument. */
 export interface InferenceOptions {

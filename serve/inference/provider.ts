@@ -4,17 +4,12 @@
  * it): only trying does.
  */
 import { UserError } from '../../base/errors.js';
-import { PROVIDERS, type Provider } from '../../onnx/backend/provider.js';
-
-export type ProviderChoice = Provider | 'auto';
-export const PROVIDER_CHOICES: readonly ProviderChoice[] = ['auto', ...PROVIDERS.toReversed()];
-
-/** WebGPU only when named: where no GPU answers, it runs on a software rasteriser, slower than the CPU provider. */
-const AUTO: readonly Provider[] = ['cuda', 'cpu'];
+import { adapterOf, autoCandidates, reasonOf, requireRealGpu } from '../../onnx/backend/auto-provider.js';
+import type { Provider, ProviderChoice } from '../../onnx/backend/provider.js';
 
 /**
- * The first provider that `attempt` succeeds with: the one named, or for `auto` CUDA, then CPU, with one line to `log`
- * on fallback.
+ * The first provider that `attempt` succeeds with: the one named, or for `auto` a GPU that is real, else the CPU. One
+ * line to `log` says which, on which GPU, and why no other.
  * @param attempt  opens the model and runs it once
  * @throws {UserError} when the provider named does not run, with the cause
  */
@@ -23,22 +18,23 @@ export async function chooseProvider<T>(
   attempt: (provider: Provider) => Promise<T>,
   log: (line: string) => void,
 ): Promise<{ provider: Provider; result: T }> {
-  const candidates = choice === 'auto' ? AUTO : [choice];
+  const { candidates, refused } = choice === 'auto' ? autoCandidates() : { candidates: [choice], refused: [] };
   for (const provider of candidates) {
     try {
-      return { provider, result: await attempt(provider) };
+      if (choice === 'auto') requireRealGpu(provider);
+      const result = await attempt(provider);
+      const adapter = adapterOf(provider);
+      const why = choice === 'auto' ? ` (${['auto', ...refused].join('; ')})` : '';
+      log(`provider ${provider}${adapter && `: ${adapter}`}${why}`);
+      return { provider, result };
     } catch (cause) {
-      const reason = firstLine(cause);
+      const reason = reasonOf(cause);
       if (provider === candidates.at(-1)) {
         const advice = provider === 'cpu' ? '' : '; --provider auto falls back to the CPU';
         throw new UserError(`the model does not run on provider ${provider}: ${reason}${advice}`, { cause });
       }
-      log(`provider ${provider} does not run here (${reason}); trying ${candidates[candidates.indexOf(provider) + 1]}`);
+      refused.push(`${provider}: ${reason}`);
     }
   }
   throw new RangeError('no provider to try');
-}
-
-function firstLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split('\n')[0].slice(0, 300);
 }

@@ -10,10 +10,11 @@ import type { Provider } from '../../onnx/backend/provider.js';
 import type { TensorData } from '../../onnx/file/encode-edited.js';
 import { readAllExternalData, realLocations } from '../../onnx/file/external-data.js';
 import * as ort from '../../onnx/onnxruntime.js';
+import { profiling } from '../../onnx/profiling.js';
+import { rewriteFor } from '../../onnx/rewrite/for-provider.js';
 import { RequestError } from '../errors.js';
 import { bytesOf, DATATYPES, datatypeOf, numbersOf, type Tensor } from '../tensors.js';
 import type { ModelFile } from './model/model-file.js';
-import { rewriteLrn } from './model/rewrite-lrn.js';
 
 type ModelProto = import('onnx-proto').onnx.IModelProto;
 type TensorProto = import('onnx-proto').onnx.ITensorProto;
@@ -28,8 +29,7 @@ export async function openSession(
   provider: Provider,
   threads = availableParallelism(),
 ): Promise<ort.InferenceSession> {
-  // CUDA has a fast LRN; the other providers get it rewritten.
-  const rewritten = provider === 'cuda' ? proto : rewriteLrn(proto).model;
+  const rewritten = rewriteFor(provider, proto);
   const model = perCrop === undefined ? rewritten : withOutput(rewritten, perCrop);
   const create = (data: ReadonlyMap<TensorProto, TensorData>, folder = dirname(file)) =>
     ort.InferenceSession.create(encode(model, data), {
@@ -38,6 +38,7 @@ export async function openSession(
       logSeverityLevel: 3,
       enableMemPattern: false, // 40 MB less on AlexNet, and no slower
       extra: { session: { model_external_initializers_file_folder_path: folder } },
+      ...profiling,
     });
   const real = process.platform === 'linux' ? await realLocations(file, model) : undefined;
   if (real) {

@@ -3,8 +3,9 @@
  * BATCH STEPS` under ALEXNET_PROFILE. Prints JSON: milliseconds of each step, and of the part of it spent inside
  * onnxruntime.
  */
-import { tf } from '../../base/tfjs/core.js';
+
 import { random } from '../../base/random.js';
+import { tf } from '../../base/tfjs/core.js';
 import { reseedDropout } from '../../model/dropout.js';
 import { buildNetwork } from '../../model/network.js';
 import { findNetwork } from '../../model/registry.js';

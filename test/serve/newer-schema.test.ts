@@ -8,8 +8,8 @@ import { random } from '../../base/random.js';
 import { readAllExternalData } from '../../onnx/file/external-data.js';
 import { onnx } from '../../onnx/file/onnx-proto.js';
 import * as ort from '../../onnx/onnxruntime.js';
+import { rewriteLrn } from '../../onnx/rewrite/lrn.js';
 import { readModelFile } from '../../serve/inference/model/model-file.js';
-import { rewriteLrn } from '../../serve/inference/model/rewrite-lrn.js';
 import { CropNetwork } from '../../serve/views/engine/crop-network.js';
 import { running } from './running.js';
 

@@ -9,7 +9,8 @@ import '../../model/index.js'; // registers the layers that a checkpoint's topol
 import { writeError } from '../../base/disk-full.js';
 import type { Progress } from '../../base/progress.js';
 import { checkReplaceable } from '../../base/replaceable.js';
-import { type BackendName, selectBackend } from '../../onnx/backend/select-backend.js';
+import { chooseProvider } from '../../onnx/backend/choose-provider.js';
+import { type ComputeChoice, selectBackend } from '../../onnx/backend/select-backend.js';
 import type { Dataset, Split } from '../data/dataset.js';
 import { NotFiniteError } from '../run/checkpoint.js';
 import { loadCheckpoint } from '../run/load-checkpoint.js';
@@ -20,7 +21,7 @@ import { type Evaluation, evaluate, type Predict } from './evaluate.js';
 import { checkpointPredictor } from './predict-checkpoint.js';
 
 /** What the user asked for: `run` or `onnx`, one of them. */
-export interface EvaluateRequest {
+export interface EvaluateRequest extends Partial<ComputeChoice> {
   run?: string;
   /** Which checkpoint of the run; default: best. */
   checkpoint?: 'best' | 'last';
@@ -32,8 +33,6 @@ export interface EvaluateRequest {
   crops?: CropCount;
   /** Images to evaluate, spread evenly over the split; default: all. */
   images?: number;
-  /** Of a run; default: auto. */
-  backend?: BackendName;
   batch?: number;
   /** File for one JSON line per image. */
   predictions?: string;
@@ -125,7 +124,8 @@ async function openLines(path: string): Promise<Lines> {
 
 async function ofRun(request: EvaluateRequest, progress: Progress): Promise<Subject> {
   const run = await openRun(request.run!);
-  const backend = await selectBackend(request.backend ?? 'auto');
+  const backend = await selectBackend(request.backend ?? 'auto', request.provider);
+  progress.note(`backend ${backend.name}: ${backend.why}`);
   const { model } = await loadCheckpoint(run[request.checkpoint ?? 'best']);
   const { data, dataset, split } = await openRunImages(run, request, progress);
   const { predict, batch, crops } = runPredictor(run, model, split, request.crops ?? 1, request.batch);
@@ -180,6 +180,8 @@ async function ofOnnx(request: EvaluateRequest, progress: Progress): Promise<Sub
   }
   const { dataset, split } = await openSplit(request.data, imagePx, request, progress);
   checkLabels(dataset, metadata.labels, file);
+  const { provider, why } = chooseProvider(request.provider);
+  if (why) progress.note(`provider ${provider}: ${why}`);
   const { predict, release } = await onnxPredictor(file, metadata);
   const report = { model: metadata.model, data: request.data, split: request.split, crops, backend: 'onnx' };
   return { dataset, split, predict, batch: request.batch ?? ONNX_BATCH, report, release };

@@ -5,9 +5,12 @@
  */
 
 import { centreCrop } from '../../base/crops.js';
+import { activeProvider } from '../../onnx/backend/choose-provider.js';
 import type { ModelMetadata } from '../../onnx/file/metadata.js';
+import { openEdited } from '../../onnx/file/open-edited.js';
 import { NCHW, permutation, transpose } from '../../onnx/layout.js';
 import * as ort from '../../onnx/onnxruntime.js';
+import { rewriteFor } from '../../onnx/rewrite/for-provider.js';
 import { croppedBatch, evaluationPixels } from '../data/batches/augment.js';
 import type { Split } from '../data/dataset.js';
 import type { Predict } from './evaluate.js';
@@ -18,6 +21,7 @@ export const ONNX_BATCH = 16;
 type Geometry = Pick<ModelMetadata, 'head' | 'imagePx' | 'inputPx'> & Partial<Pick<ModelMetadata, 'meanRgb'>>;
 
 /**
+ * Computes on the provider of this process.
  * @param file      path of a `.onnx` file with one of the two heads
  * @param geometry  as its metadata says
  */
@@ -25,7 +29,7 @@ export async function onnxPredictor(
   file: string,
   geometry: Geometry,
 ): Promise<{ predict: Predict; release(): Promise<void> }> {
-  const session = await ort.InferenceSession.create(file, { logSeverityLevel: 3 });
+  const session = await open(file);
   const inputOf = geometry.head === 'image' ? wholeImages : centreCrops;
   return {
     predict: async (indices, split) => {
@@ -34,6 +38,14 @@ export async function onnxPredictor(
     },
     release: () => session.release(),
   };
+}
+
+/** On the CPU just as the file is. */
+function open(file: string): Promise<ort.InferenceSession> {
+  const provider = activeProvider();
+  if (provider === 'cpu') return ort.InferenceSession.create(file, { logSeverityLevel: 3 });
+  const options = { executionProviders: [provider, 'cpu'], logSeverityLevel: 3 } as const;
+  return openEdited(file, (model) => rewriteFor(provider, model), options);
 }
 
 /** Names the draws of generated images. */

@@ -1,7 +1,7 @@
 /** `alexnet train --dry-run`: what a run would take, measured on a few steps. Nothing is written. */
 
 import type { Progress } from '../../base/progress.js';
-import { type BackendName, selectBackend } from '../../onnx/backend/select-backend.js';
+import { type ComputeChoice, selectBackend } from '../../onnx/backend/select-backend.js';
 import type { Split } from '../data/dataset.js';
 import { loadImages } from '../data/stream/read-ahead.js';
 import { Rehearsal, type StepCost, stepCost } from '../distributed/cost-model.js';
@@ -45,8 +45,7 @@ export interface DistributedCost extends StepCost {
   computing: number;
 }
 
-export interface DryRunRequest extends NewRunRequest {
-  backend: BackendName;
+export interface DryRunRequest extends NewRunRequest, ComputeChoice {
   /** Processes that the run is for, on a machine each. */
   ranks: number;
   /** Bytes a second of a machine's link. */
@@ -62,7 +61,7 @@ export interface DryRunRequest extends NewRunRequest {
 export async function dryRun(request: DryRunRequest, progress: Progress): Promise<DryRun> {
   checkNewRun(request);
   const { ranks, gradientType } = request;
-  const backend = await selectBackend(request.backend);
+  const backend = await selectBackend(request.backend, request.provider);
   progress.note(`backend ${backend.name}: ${backend.why}`);
   const { run, dataset, model } = await prepareNewRun(request, progress);
   const { config, pictures: images, labels } = run;

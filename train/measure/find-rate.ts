@@ -4,14 +4,13 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import type { Progress } from '../../base/progress.js';
-import { type BackendName, selectBackend } from '../../onnx/backend/select-backend.js';
+import { type ComputeChoice, selectBackend } from '../../onnx/backend/select-backend.js';
 import { NotFiniteError } from '../run/checkpoint.js';
 import { checkNewRun, type NewRunRequest, prepareNewRun } from '../start/new-run.js';
 import { Trainer } from '../trainer.js';
 import { type RateCurve, type RatePoint, rateCurve } from './rate-curve.js';
 
-export interface FindRateRequest extends NewRunRequest {
-  backend: BackendName;
+export interface FindRateRequest extends NewRunRequest, ComputeChoice {
   /** Rates of the first step and of the last. */
   minRate: number;
   maxRate: number;
@@ -34,7 +33,7 @@ const WINDOW = 5;
 /** @throws {UserError} for anything about request or data set that does not fit */
 export async function findRate(request: FindRateRequest, progress: Progress): Promise<FoundRate> {
   checkNewRun(request);
-  const backend = await selectBackend(request.backend);
+  const backend = await selectBackend(request.backend, request.provider);
   progress.note(`backend ${backend.name}: ${backend.why}`);
   const { run, dataset, model } = await prepareNewRun(request, progress);
   const trainer = new Trainer(model, dataset, run);

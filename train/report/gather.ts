@@ -3,7 +3,7 @@ import type * as tfl from '@tensorflow/tfjs-layers';
 import { UserError } from '../../base/errors.js';
 import '../../model/index.js'; // registers the layers that a checkpoint's topology names
 import type { Progress } from '../../base/progress.js';
-import { type BackendName, selectBackend } from '../../onnx/backend/select-backend.js';
+import { type ComputeChoice, selectBackend } from '../../onnx/backend/select-backend.js';
 import { type MetricsLine, readMetrics } from '../metrics/metrics-file.js';
 import { NotFiniteError, type RunState } from '../run/checkpoint.js';
 import { hasCheckpoint, loadCheckpoint } from '../run/load-checkpoint.js';
@@ -13,7 +13,7 @@ import type { Kernels } from './kernel-image.js';
 import { type Measured, measure } from './measure.js';
 
 /** What the user asked for. */
-export interface ReportRequest {
+export interface ReportRequest extends ComputeChoice {
   run: string;
   /** Default: what the run was trained on. */
   data?: string;
@@ -22,7 +22,6 @@ export interface ReportRequest {
   checkpoint: 'best' | 'last';
   /** 10: with one crop and with ten. */
   crops: 1 | 10;
-  backend: BackendName;
 }
 
 export interface Report {
@@ -51,7 +50,8 @@ export async function gather(request: ReportRequest, progress: Progress): Promis
     report.missing.push(noCheckpoint(run, request.checkpoint));
     return report;
   }
-  const backend = (await selectBackend(request.backend)).name;
+  const { name: backend, why } = await selectBackend(request.backend, request.provider);
+  progress.note(`backend ${backend}: ${why}`);
   const { model, state, weightsSha256 } = await loadCheckpoint(run[request.checkpoint]);
   try {
     const checkpoint = { name: request.checkpoint, state, weightsSha256, conv1: conv1Of(model) };

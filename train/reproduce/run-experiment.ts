@@ -7,7 +7,7 @@ import type { Interrupt } from '../../base/process/interrupt.js';
 import type { Progress } from '../../base/progress.js';
 import { foreignFile, refuseForeign, startOf } from '../../base/replaceable.js';
 import { findNetwork } from '../../model/registry.js';
-import { type BackendName, selectBackend } from '../../onnx/backend/select-backend.js';
+import { type ComputeChoice, selectBackend } from '../../onnx/backend/select-backend.js';
 import type { Dataset } from '../data/dataset.js';
 import { DivergedError } from '../divergence.js';
 import { evaluate } from '../evaluate/evaluate.js';
@@ -44,7 +44,7 @@ export function findExperiment(name: string): Experiment {
 export async function runExperiment(
   out: string,
   request: ExperimentRequest,
-  backend: BackendName,
+  compute: ComputeChoice,
   progress: Progress,
   interrupt: Interrupt,
 ): Promise<Reproduced | undefined> {
@@ -52,7 +52,7 @@ export async function runExperiment(
   refuseForeign(await foreignResults(out), 'alexnet reproduce');
   const base = findNetwork(request.model ?? experiment.model);
   for (const { name } of experiment.variants(base)) await checkFree(join(out, name), true);
-  progress.note(`backend ${(await selectBackend(backend)).why}`);
+  progress.note(`backend ${(await selectBackend(compute.backend, compute.provider)).why}`);
   const dataset = await openForTraining(request.data, base.imagePx, {}, progress);
   const plan = await planExperiment(out, experiment, request, dataset, progress);
   const target = experiment.until === 'equal' ? undefined : experiment.until.trainTop1Error;
@@ -68,7 +68,7 @@ export async function runExperiment(
         dataset,
         model: variant.model,
         settings: variant.settings,
-        backend,
+        ...compute,
         resume: true,
         force: false,
         checkpointMinutes: 5,

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { UsageError } from '../../base/errors.js';
 import type { Interrupt } from '../../base/process/interrupt.js';
 import type { Progress } from '../../base/progress.js';
-import { type BackendName, type SelectedBackend, selectBackend } from '../../onnx/backend/select-backend.js';
+import { type ComputeChoice, type SelectedBackend, selectBackend } from '../../onnx/backend/select-backend.js';
 import { ALONE, type Communicator } from '../distributed/communicator.js';
 import { checkSameJob } from '../distributed/launched.js';
 import type { ProcessGroup } from '../distributed/process-group.js';
@@ -19,10 +19,9 @@ import { resumeRun } from './resume-run.js';
 import { describeData } from './training-data.js';
 
 /** What the user asked for. */
-export interface TrainRequest extends NewRunRequest {
+export interface TrainRequest extends NewRunRequest, ComputeChoice {
   /** The run's folder. */
   out: string;
-  backend: BackendName;
   /** Resume the run in `out` if there is one. */
   resume: boolean;
   /** Replace the run in `out`; with `resume`, continue it under other settings. */
@@ -58,9 +57,9 @@ export async function startTraining(
   const goesOn = request.resume && holdsRun(request.out);
   const unlock = group.rank === 0 ? await claimFolder(request, goesOn, progress) : async () => {};
   try {
-    const backend = await selectBackend(request.backend);
+    const backend = await selectBackend(request.backend, request.provider);
     progress.note(`backend ${backend.name}: ${backend.why}`);
-    await checkSameJob(processes, request, `${backend.name}: ${backend.why}`);
+    await checkSameJob(processes, request, `${backend.name}: ${backend.what}`);
     const prepare = group.rank > 0 ? receiveRun : goesOn ? prepareResumed : prepareNew;
     const prepared = await prepare(group, request, progress);
     const { checkpointMinutes, stopWhen } = request;

@@ -3,10 +3,11 @@
  * before it goes in: the same nodes and weights as classification uses, run by onnxruntime. What cuts the crops out of
  * an image is a small session of its own.
  */
+import type { Provider, ProviderChoice } from '../../../onnx/backend/provider.js';
 import { cutGraph, valueInfo } from '../../../onnx/file/cut-graph.js';
 import { OnnxGraph } from '../../../onnx/file/onnx-graph.js';
 import { toFloat32 } from '../../../onnx/file/stored-tensor.js';
-import * as ort from '../../../onnx/onnxruntime.js';
+import type * as ort from '../../../onnx/onnxruntime.js';
 import { centreOf, type NamedCrop, namedCrops } from '../../crops.js';
 import { RequestError } from '../../errors.js';
 import { decodeImage } from '../../inference/image/decode.js';
@@ -14,6 +15,7 @@ import { ImageTensor, rowShape } from '../../inference/image/image-tensor.js';
 import { trialImage } from '../../inference/image/trial-images.js';
 import { type Activation, decideActivation, probabilitiesOf, requireFinite } from '../../inference/model/activation.js';
 import { geometryOf, type ModelFile, readModelFile } from '../../inference/model/model-file.js';
+import { chooseProvider } from '../../inference/provider.js';
 import { openSession, runSession } from '../../inference/session.js';
 import type { Classifying } from '../../served-model.js';
 import { bytesOf, DATATYPES, elementCount, type TensorSpec } from '../../tensors.js';
@@ -30,6 +32,10 @@ export interface NetworkOptions {
   maxPixels: number;
   /** Threads; undefined for one per core. */
   threads?: number;
+  /** Of the network; what cuts the crops out is too little for a GPU. Default: the CPU. */
+  provider?: ProviderChoice;
+  /** Told what computes, in a line; only within this process. */
+  log?: (line: string) => void;
 }
 
 /** Value in our own files that holds the crops of all images; see export/heads.ts. */
@@ -77,7 +83,6 @@ export class CropNetwork {
    * @throws {UserError} as `readModelFile`
    */
   static async open(options: NetworkOptions): Promise<CropNetwork> {
-    ort.env.logLevel = 'fatal'; // what it would print as an error, it throws as well
     return new CropNetwork(options, await readModelFile(options.file, options.roots));
   }
 
@@ -187,17 +192,20 @@ export class CropNetwork {
   }
 
   private async openNetwork() {
-    const { file, threads } = this.options;
+    const { file, threads, provider = 'cpu', log = () => undefined } = this.options;
     const read = this.layers
       .map((layer) => inputOf(this.graph, layer))
       .filter((name) => name && name !== this.input.name);
     const outputs = [...new Set([this.answer, ...this.layers.map(({ value }) => value), ...read])];
     const { proto, encode, roots } = this.file;
     const network = cutGraph(proto, { inputs: [infoOf(this.input)], outputs });
-    const session = await openSession(file, { proto: network, encode, roots }, 'cpu', threads);
-    await this.file.checkUnchanged();
     const zeroes = new Uint8Array(this.rowSize * DATATYPES[this.input.datatype].bytes);
-    const found = await runOnce(session, this.input, zeroes, 1, outputs);
+    const attempt = async (candidate: Provider) => {
+      const session = await openSession(file, { proto: network, encode, roots }, candidate, threads);
+      return { session, found: await runOnce(session, this.input, zeroes, 1, outputs) };
+    };
+    const { session, found } = (await chooseProvider(provider, attempt, log)).result;
+    await this.file.checkUnchanged();
     const layout = new Map(this.layers.map((layer) => [layer.value, isChannelsLast(layer, this.graph)]));
     const floats = found.filter(({ datatype, shape }) => /^FP(16|32)$/.test(datatype) && [2, 4].includes(shape.length));
     const shapes = floats.map(({ name, shape: [, ...own] }): [string, number[]] => [

@@ -3,6 +3,7 @@
  * server: it can wait while images are being classified, and stop when nobody looks any more.
  */
 import type { ErrorCode } from '../../errors.js';
+import type { NetworkOptions } from '../engine/crop-network.js';
 
 /** Images are encoded bytes; `crop` is a position in the model's list of crops, default the centre. */
 export type ViewRequest =
@@ -19,19 +20,11 @@ export type ViewRequest =
 export type ViewPart = { json: object } | { type: string; bytes: Uint8Array; about?: object };
 
 /** Given to the process as JSON in its first argument. */
-export interface ViewOptions {
-  /** Path of the `.onnx` file. */
-  file: string;
-  /** Folders in which the files of the model may lie, as real paths; undefined for its own. */
-  roots?: readonly string[];
+export interface ViewOptions extends NetworkOptions {
   /** As the file was when the model was loaded; see file-signature.ts. */
   signature?: string;
   /** Path of an index made by `alexnet index`. */
   index?: string;
-  /** Width × height above which an image is refused. */
-  maxPixels: number;
-  /** Threads; undefined for one per core. */
-  threads?: number;
 }
 
 export type ToViewer =

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { random } from '../../base/random.js';
 import { onnx } from '../../onnx/file/onnx-proto.js';
 import * as ort from '../../onnx/onnxruntime.js';
-import { rewriteLrn } from '../../serve/inference/model/rewrite-lrn.js';
+import { rewriteLrn } from '../../onnx/rewrite/lrn.js';
 
 const { FLOAT } = onnx.TensorProto.DataType;
 const { INT, FLOAT: FLOAT_ATTRIBUTE } = onnx.AttributeProto.AttributeType;

@@ -4,8 +4,9 @@
  *   y = x / s^β,  s = bias + alpha/size · Σ_j x_j²  as a 1×1 Conv of x² with a band matrix,  s^¾ = √s · √√s.
  * Only the model in memory changes; the file on disk keeps the operator.
  */
-import { bandMatrix } from '../../../onnx/band-matrix.js';
-import { onnx } from '../../../onnx/file/onnx-proto.js';
+import { bandMatrix } from '../band-matrix.js';
+import { onnx } from '../file/onnx-proto.js';
+import { freshNames, hasOnnxOperators, isOnnx } from './editing.js';
 
 type ModelProto = onnx.IModelProto;
 type GraphProto = onnx.IGraphProto;
@@ -28,7 +29,7 @@ const LOWEST_OPSET = 7;
  */
 export function rewriteLrn(model: ModelProto): { model: ModelProto; rewritten: number } {
   const graph = model.graph ?? {};
-  if (!hasOnnxOperators(model)) return { model, rewritten: 0 };
+  if (!hasOnnxOperators(model, LOWEST_OPSET)) return { model, rewritten: 0 };
   const initializer = [...(graph.initializer ?? [])];
   const fresh = freshNames(graph);
   let rewritten = 0;
@@ -40,14 +41,6 @@ export function rewriteLrn(model: ModelProto): { model: ModelProto; rewritten: n
     return normalize(lrn, { ...constants, channels }, initializer, fresh);
   });
   return { model: { ...model, graph: { ...graph, node, initializer } }, rewritten };
-}
-
-const isOnnx = ({ domain }: { domain?: string | null }) => !domain || domain === 'ai.onnx';
-
-/** The operators of ONNX's own domain mean what ONNX says: none is replaced by a function of the model. */
-function hasOnnxOperators({ opsetImport, functions }: ModelProto): boolean {
-  const opset = Number(opsetImport?.find(isOnnx)?.version ?? 0);
-  return opset >= LOWEST_OPSET && !functions?.some(isOnnx);
 }
 
 interface LrnConstants {
@@ -64,27 +57,6 @@ function lrnOf({ attribute }: NodeProto): LrnConstants | undefined {
   const size = Number(attributes.get('size')?.i ?? 0);
   if (size < 1) return undefined;
   return { size, alpha: float('alpha', 1e-4), beta: float('beta', 0.75), bias: float('bias', 1) };
-}
-
-/** Makes names that no value of the graph or its subgraphs has. */
-function freshNames(graph: GraphProto): (wanted: string) => string {
-  const taken = new Set(allNames(graph));
-  return (wanted) => {
-    let name = wanted;
-    for (let i = 1; taken.has(name); i++) name = `${wanted}_${i}`;
-    taken.add(name);
-    return name;
-  };
-}
-
-function* allNames({ node, initializer, sparseInitializer, input }: GraphProto): Generator<string> {
-  for (const { name } of [...(initializer ?? []), ...(input ?? [])]) yield name ?? '';
-  for (const { values } of sparseInitializer ?? []) yield values?.name ?? '';
-  for (const { output, attribute } of node ?? []) {
-    yield* output ?? [];
-    for (const { g, graphs } of attribute ?? [])
-      for (const inner of [g, ...(graphs ?? [])]) if (inner) yield* allNames(inner);
-  }
 }
 
 /**

@@ -1,0 +1,22 @@
+/** A model file opened in onnxruntime with its graph edited; its weights stay in the file. */
+import { dirname } from 'node:path';
+import onnxProto from 'onnx-proto';
+import * as ort from '../onnxruntime.js';
+import { encodeEdited } from './encode-edited.js';
+import { readSkeleton } from './read-skeleton.js';
+
+type ModelProto = import('onnx-proto').onnx.IModelProto;
+
+/** @param edit  gives another model; lists of the graph may be others, see `encodeEdited` */
+export function openEdited(
+  file: string,
+  edit: (model: ModelProto) => ModelProto,
+  options: ort.InferenceSession.SessionOptions,
+): Promise<ort.InferenceSession> {
+  const { skeleton: bytes } = readSkeleton(file);
+  const proto = onnxProto.onnx.ModelProto.decode(bytes);
+  return ort.InferenceSession.create(encodeEdited({ bytes, proto }, edit(proto)), {
+    ...options,
+    extra: { session: { model_external_initializers_file_folder_path: dirname(file) } },
+  });
+}

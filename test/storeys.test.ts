@@ -65,3 +65,11 @@ test('no file imports one that imports it, over however many others', () => {
   for (const file of files) visit(file, []);
   assert.deepEqual(circles, []);
 });
+
+test('TensorFlow.js and the messages of ONNX are loaded in one place each, which requires them', () => {
+  const loads = /^import (?!type\b)(?:[^;]*? from )?'(?:@tensorflow\/tfjs-|onnx-proto)/m;
+  assert.deepEqual(
+    files.filter((file) => loads.test(readFileSync(join(ROOT, file), 'utf8'))),
+    [],
+  );
+});

@@ -50,7 +50,7 @@ const MIN_TOKEN = 16;
 
 /** Prints one line of JSON on stdout once it is ready, everything else on stderr. Ends by a signal. */
 export function serveCommand(): Command {
-  return new Command('serve')
+  const command = new Command('serve')
     .description('Classify images over HTTP: POST /classify. Needs --model or --models.')
     .option('--model <file...>', 'one or more .onnx files, ours or with a config.json next to it')
     .option('--models <folder>', 'a repository of models: <name>/<version>/model.onnx')
@@ -62,7 +62,21 @@ export function serveCommand(): Command {
     .option('--strict', 'exit at startup if a model of --models cannot be loaded, instead of leaving it out', false)
     .option('--strict-readiness', 'not ready while a model is left out, as Triton by default', false)
     .option('--follow-links', 'let symbolic links of a model lead out of the repository, or of its own folder', false)
-    .option('--admin', `load and unload models over HTTP, with the token in ${TOKEN}`)
+    .option('--admin', `load and unload models over HTTP, with the token in ${TOKEN}`);
+  addListening(command);
+  addComputing(command);
+  addLimits(command);
+  return command
+    .addOption(
+      new Option('--log <format>', 'text for people; json for machines, with a line per request')
+        .choices(LOG_FORMATS)
+        .default('text'),
+    )
+    .action(serve);
+}
+
+function addListening(command: Command): void {
+  command
     .option('--host <address>', 'address to listen on; 0.0.0.0 for every network', DEFAULTS.host)
     .option('--port <n>', 'port, 0 for any free one', wholeNumber(0, 65_535), DEFAULTS.port)
     .addOption(
@@ -79,7 +93,11 @@ export function serveCommand(): Command {
       "hosts that clients may name besides local ones; .example.org with subdomains; '*' for all (default: checked on loopback only)",
       [],
     )
-    .option('--trust-proxy <which>', 'number of proxies in front, or their addresses: X-Forwarded-For counts')
+    .option('--trust-proxy <which>', 'number of proxies in front, or their addresses: X-Forwarded-For counts');
+}
+
+function addComputing(command: Command): void {
+  command
     .addOption(providerOption(DEFAULTS.provider))
     .option('--replicas <n>', 'inference processes per model', wholeNumber(1, 64), DEFAULTS.replicas)
     .option(
@@ -99,7 +117,11 @@ export function serveCommand(): Command {
       DEFAULTS.batchDelayMs,
     )
     .option('--cache <bytes>', 'cache of answers by image, per model; 0 for none', wholeNumber(0), DEFAULTS.cacheBytes)
-    .option('--index <file>', 'made by "alexnet index" with one of the models, for nearest and strongest images')
+    .option('--index <file>', 'made by "alexnet index" with one of the models, for nearest and strongest images');
+}
+
+function addLimits(command: Command): void {
+  command
     .option(
       '--queue <n>',
       'requests of a model that may wait in addition to those in inference',
@@ -122,13 +144,7 @@ export function serveCommand(): Command {
       DEFAULTS.maxBatchImages,
     )
     .option('--max-batch-bytes <n>', `size of its body, bytes (default: ${BATCH_BYTES})`, wholeNumber(1))
-    .option('--max-pixels <n>', 'largest image, width × height', wholeNumber(1), DEFAULTS.maxPixels)
-    .addOption(
-      new Option('--log <format>', 'text for people; json for machines, with a line per request')
-        .choices(LOG_FORMATS)
-        .default('text'),
-    )
-    .action(serve);
+    .option('--max-pixels <n>', 'largest image, width × height', wholeNumber(1), DEFAULTS.maxPixels);
 }
 
 async function serve(given: ServeFlags): Promise<void> {

@@ -5,12 +5,12 @@
  *   y = Concat(Conv(xᵢ, wᵢ, bᵢ)),  xᵢ, wᵢ and bᵢ by Split.
  * AlexNet's groups have 128 and 192 channels and stay.
  */
-import onnxProto from 'onnx-proto';
+import { onnx } from '../file/onnx-proto.js';
 import { freshNames, hasOnnxOperators, isOnnx, opsetOf } from './editing.js';
 
-const { INT } = onnxProto.onnx.AttributeProto.AttributeType;
-type ModelProto = import('onnx-proto').onnx.IModelProto;
-type NodeProto = import('onnx-proto').onnx.INodeProto;
+const { INT } = onnx.AttributeProto.AttributeType;
+type ModelProto = onnx.IModelProto;
+type NodeProto = onnx.INodeProto;
 
 /** From it on `Split` without lengths gives equal parts. */
 const LOWEST_OPSET = 2;

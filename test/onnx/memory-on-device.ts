@@ -2,7 +2,7 @@
  * Updates a weight of 16 MB 500 times, then asks for more than a device has: `node memory-on-device.js`. Prints JSON.
  * SwiftShader's memory is the process's own. Run by provider.slow.test.ts.
  */
-import * as tf from '@tensorflow/tfjs-core';
+import { tf } from '../../base/tfjs/core.js';
 import '../../onnx/backend/index.js';
 
 await tf.setBackend('onnxruntime');

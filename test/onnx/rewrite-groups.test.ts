@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import onnxProto from 'onnx-proto';
 import { random } from '../../base/random.js';
+import { onnx } from '../../onnx/file/onnx-proto.js';
 import * as ort from '../../onnx/onnxruntime.js';
 import { splitGroups } from '../../onnx/rewrite/groups.js';
 
-const { onnx } = onnxProto;
 const { FLOAT } = onnx.TensorProto.DataType;
 const { INT, INTS } = onnx.AttributeProto.AttributeType;
 

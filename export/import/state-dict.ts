@@ -1,8 +1,8 @@
 /**
  * Layers from named tensors, in either of two orders: PyTorch's, convolutions [out, in / groups, h, w], fully connected
  * layers [out, in] and images laid out c, h, w; or TensorFlow's, [h, w, in / groups, out], [in, out] and h, w, c. The
- * shapes of the convolutions tell which. torchvision's `alexnet` calls tensors `features.0.weight` … `classifier.6.bias`;
- * names of this project's layers (`conv1.weight`, `conv1/kernel`, `conv1_W`) are taken as well.
+ * shapes of the convolutions tell which. torchvision's `alexnet` calls tensors `features.0.weight` …
+ * `classifier.6.bias`; names of this project's layers (`conv1.weight`, `conv1/kernel`, `conv1_W`) are taken as well.
  */
 import { UserError } from '../../base/errors.js';
 import type { NetworkSpec } from '../../model/spec.js';
@@ -64,7 +64,7 @@ function pairsOf(tensors: readonly StoredTensor[]): { pairs: Map<string, Pair>; 
   return { pairs, unused };
 }
 
-/** Windows are square: where the first two lengths of every kernel are the same, and not the last two, they are they. */
+/** Windows are square: in TensorFlow's order the first two lengths of every kernel are the same, and not the last two. */
 function areChannelsLast(pairs: readonly Pair[]): boolean {
   const kernels = pairs.flatMap(({ kernel }) => (kernel?.dims.length === 4 ? [kernel.dims] : []));
   return (

@@ -44,8 +44,8 @@ function hostBytes(tensors: readonly (Tensor | null)[]): number {
 }
 
 export interface GraphOptions {
-  /** What computes (default: the CPU); what it has no kernel for, the CPU computes. */
-  provider?: Provider;
+  /** What computes; what it has no kernel for, the CPU computes. */
+  provider: Provider;
   /**
    * That share the work (default: the calling one alone); others spin for a while after each run, on cores that
    * somebody may want.
@@ -67,10 +67,7 @@ export class NativeGraph {
   private readonly endProfile = () => this.session.endProfiling();
 
   /** @param model  bytes of an ONNX file */
-  constructor(
-    model: Uint8Array,
-    { provider = 'cpu', threads = 1, keepArena = true, deviceOutputs = [] }: GraphOptions = {},
-  ) {
+  constructor(model: Uint8Array, { provider, threads = 1, keepArena = true, deviceOutputs = [] }: GraphOptions) {
     const { binding, initOrt } = require('onnxruntime-node/dist/binding.js') as Binding;
     initOrt();
     this.copies = provider !== 'cpu';

@@ -40,7 +40,7 @@ function probe(): number {
       inputs: [input],
       outputs: [output],
     });
-    const graph = new NativeGraph(model);
+    const graph = new NativeGraph(model, { provider: 'cpu' });
     graph.run(
       { x: nativeTensor('float32', counted, DIMS) },
       { [output.name]: nativeTensor('float32', reordered, DIMS) },

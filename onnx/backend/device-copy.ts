@@ -7,6 +7,7 @@ import type { ElementType, Value } from '../graph.js';
 import { identity, type TensorData } from '../layout.js';
 import type { Tensor } from '../onnxruntime.js';
 import { NativeGraph } from './binding.js';
+import { activeProvider } from './choose-provider.js';
 
 const graphs = new Map<string, NativeGraph>();
 
@@ -25,7 +26,7 @@ function copier(dtype: ElementType, rank: number, deviceOutputs: readonly string
       inputs: [{ name: 'x', dtype, dims }],
       outputs: [{ name: 'y', dtype, dims }],
     });
-    graph = new NativeGraph(model, { deviceOutputs });
+    graph = new NativeGraph(model, { provider: activeProvider(), deviceOutputs });
     graphs.set(key, graph);
   }
   return graph;

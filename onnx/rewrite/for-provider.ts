@@ -1,6 +1,6 @@
 /** A model as a provider computes it fastest, and right. Only the model in memory changes. */
 import type { Provider } from '../backend/provider.js';
-import { splitGroups } from './groups.js';
+import { rewriteConvolutions } from './convolutions.js';
 import { rewriteLrn } from './lrn.js';
 
 type ModelProto = import('onnx-proto').onnx.IModelProto;
@@ -8,7 +8,7 @@ type ModelProto = import('onnx-proto').onnx.IModelProto;
 /** CUDA has a fast LRN. */
 const REWRITES: Record<Provider, (model: ModelProto) => ModelProto> = {
   cpu: (model) => rewriteLrn(model).model,
-  webgpu: (model) => splitGroups(rewriteLrn(model).model),
+  webgpu: (model) => rewriteConvolutions(rewriteLrn(model).model),
   cuda: (model) => model,
 };
 

@@ -1,5 +1,5 @@
 /**
- * AlexNet of 1000 classes with random weights in both heads: `node alexnet-files.js FOLDER` writes `image.onnx` and
+ * AlexNet of 1000 classes with random weights in both heads: `node alexnet-files.js FOLDER [WIDTH]` writes `image.onnx` and
  * `tensor.onnx`. A process of its own, so that what measures stays free of tfjs.
  */
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ const MEAN_RGB: [number, number, number] = [123, 117, 104];
 
 await selectBackend('onnxruntime');
 const spec = findNetwork('alexnet');
-const model = buildNetwork(spec, { classes: CLASSES, seed: 1 });
+const model = buildNetwork(spec, { classes: CLASSES, seed: 1, width: Number(process.argv[3] ?? 1) });
 const mean = Float32Array.from({ length: IMAGE_PX * IMAGE_PX * 3 }, (_, i) => MEAN_RGB[i % 3]);
 for (const head of ['image', 'tensor'] as const) {
   const { model: exported } = await exportClassifier(model, {

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { data } from './data.js';
 import { distributed } from './distributed.js';
 import { forward } from './forward.js';
+import { gpu } from './gpu.js';
 import { profile } from './profile.js';
 import { replicas } from './replicas.js';
 import { serve } from './serve.js';
@@ -16,7 +17,8 @@ const USAGE = `usage: npm run bench -- train [--rounds 5] [--minutes 40] [--mode
        npm run bench -- replicas [--rounds 5] [--seconds 15]
        npm run bench -- views [--rounds 5] [--seconds 15]
        npm run bench -- distributed [--rounds 5] [--batch 128]
-       npm run bench -- profile [--model alexnet] [--batch 128] [--steps 5]`;
+       npm run bench -- profile [--model alexnet] [--batch 128] [--steps 5]
+       npm run bench -- gpu [--limit 280]`;
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -27,6 +29,7 @@ const { positionals, values } = parseArgs({
     batch: { type: 'string', default: '128' },
     seconds: { type: 'string', default: '15' },
     steps: { type: 'string', default: '5' },
+    limit: { type: 'string', default: '280' },
   },
 });
 if (positionals[0] === 'train') await train(Number(values.rounds), Number(values.minutes), values.model);
@@ -37,6 +40,7 @@ else if (positionals[0] === 'replicas') await replicas(Number(values.rounds), Nu
 else if (positionals[0] === 'views') await views(Number(values.rounds), Number(values.seconds));
 else if (positionals[0] === 'distributed') await distributed(Number(values.rounds), Number(values.batch));
 else if (positionals[0] === 'profile') profile(values.model ?? 'alexnet', Number(values.batch), Number(values.steps));
+else if (positionals[0] === 'gpu') gpu(Number(values.limit));
 else {
   console.error(USAGE);
   process.exitCode = 2;

@@ -1,19 +1,11 @@
 /** `npm run bench -- profile`: where a training step's time goes, by layer and direction and by ONNX operator. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { median } from './median.js';
-
-/** One entry of onnxruntime's trace; times in µs. */
-interface TraceEvent {
-  cat: string;
-  name: string;
-  ts: number;
-  dur: number;
-  args?: { op_name?: string };
-}
+import { lastRun, readTrace, type TraceEvent } from './trace.js';
 
 /** @param steps  after two that compile and map memory */
 export function profile(network: string, batch: number, steps: number): void {
@@ -44,21 +36,6 @@ export function profile(network: string, batch: number, steps: number): void {
 }
 
 const percent = (part: number, whole: number) => `${((100 * part) / whole).toFixed(1)} %`;
-
-/** The trace of the steps: the largest, next to those of probes and of the first step. */
-function readTrace(folder: string): TraceEvent[] {
-  const files = readdirSync(folder).map((file) => join(folder, file));
-  const [largest] = files.sort((a, b) => statSync(b).size - statSync(a).size);
-  return JSON.parse(readFileSync(largest, 'utf8')) as TraceEvent[];
-}
-
-/** Kernels of the last run, in order of time. */
-function lastRun(trace: TraceEvent[]): TraceEvent[] {
-  const run = trace.filter((event) => event.name === 'model_run').at(-1)!;
-  return trace
-    .filter((event) => event.cat === 'Node' && event.name.endsWith('_kernel_time') && event.ts >= run.ts)
-    .sort((a, b) => a.ts - b.ts);
-}
 
 /** Nodes that onnxruntime fused have lost their name: they count with the node before them. */
 function byLayer(events: TraceEvent[]): [string, number][] {

@@ -13,6 +13,7 @@ import { selectBackend } from '../../onnx/backend/select-backend.js';
 import { modelWeights } from '../../train/run/weights.js';
 import { Sgd } from '../../train/sgd.js';
 import { TrainingStep } from '../../train/step.js';
+import { flopsPerImage } from './flops.js';
 
 const WARM_UP_STEPS = 2;
 
@@ -30,20 +31,6 @@ const step = new TrainingStep(model, new Sgd(modelWeights(model, 'trainable'), {
 const noise = random('bench');
 const images = Float32Array.from({ length: batch * spec.inputPx ** 2 * 3 }, () => noise.uniform() * 240 - 120);
 const labels = Int32Array.from({ length: batch }, () => noise.integer(classes));
-
-/**
- * Multiplications and additions of an image's step: every kernel forward and in two gradients, the first without that
- * of its input.
- */
-function flopsPerImage(): number {
-  const kernels = model.layers.filter((layer) => layer.weights.some(({ shape }) => shape.length > 1));
-  return kernels.reduce((sum, layer, i) => {
-    const { shape } = layer.weights.find(({ shape }) => shape.length > 1)!;
-    const positions = (layer.outputShape as number[]).slice(1, -1).reduce((product, side) => product * side, 1);
-    const products = (shape as number[]).reduce((product, side) => product * side, positions);
-    return sum + 2 * products * (i === 0 ? 2 : 3);
-  }, 0);
-}
 
 /** Rate of a large matrix product on this backend, FLOP/s: the best of some. */
 function peakFlops(): number {
@@ -76,8 +63,8 @@ console.log(
     images_per_s_best: rate(measured[0]),
     first_step_s: times[0] / 1000,
     resident_gb: process.resourceUsage().maxRSS / 1e6,
-    gflop_per_image: flopsPerImage() / 1e9,
-    share_of_matmul_peak: (rate(measured[measured.length >> 1]) * flopsPerImage()) / peakFlops(),
+    gflop_per_image: flopsPerImage(model, 'step') / 1e9,
+    share_of_matmul_peak: (rate(measured[measured.length >> 1]) * flopsPerImage(model, 'step')) / peakFlops(),
     tensors: tf.memory().numTensors,
   }),
 );

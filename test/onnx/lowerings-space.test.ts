@@ -3,6 +3,7 @@ import '../../base/tfjs/backend-cpu.js';
 import '../../base/tfjs/layers.js';
 import { describe, it } from 'node:test';
 import { tf } from '../../base/tfjs/core.js';
+import { groupedConv2d } from '../../model/grouped-conv2d.js';
 import '../../onnx/backend/index.js';
 import { numbers, sameOnBoth, tensor } from './on-both.js';
 
@@ -48,6 +49,18 @@ describe('depthwise convolution', () => {
         activation: 'relu',
       }),
     ));
+});
+
+describe('grouped convolution', () => {
+  // Two groups of 6 channels in and out: some runtimes compute 4 channels at once.
+  const x = () => tensor([2, 7, 6, 12], 3);
+  const filter = () => tensor([3, 2, 6, 12], 7);
+  for (const strides of [1, 2]) {
+    it(`agrees forward and in both gradients: strides ${strides}`, () => {
+      const conv = (a: tf.Tensor, b: tf.Tensor) => groupedConv2d(a as T4, b as T4, [strides, strides], 'same', 2);
+      return sameOnBoth(() => [conv(x(), filter()), ...tf.grads((a, b) => loss(conv(a, b)))([x(), filter()])]);
+    });
+  }
 });
 
 describe('channels-first convolution', () => {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { random } from '../../base/random.js';
 import { onnx } from '../../onnx/file/onnx-proto.js';
 import * as ort from '../../onnx/onnxruntime.js';
-import { splitGroups } from '../../onnx/rewrite/groups.js';
+import { rewriteConvolutions } from '../../onnx/rewrite/convolutions.js';
 
 const { FLOAT } = onnx.TensorProto.DataType;
 const { INT, INTS } = onnx.AttributeProto.AttributeType;
@@ -75,10 +75,26 @@ for (const shape of [
   const { groups, from, to } = shape;
   test(`splits ${groups} groups of ${to} channels, and gives the same numbers`, async () => {
     const before = grouped(shape);
-    const after = splitGroups(before);
+    const after = rewriteConvolutions(before);
     assert.equal(operators(after)?.filter((op) => op === 'Conv').length, groups);
     const [expected, actual] = [await run(before, groups * from), await run(after, groups * from)];
     // float32 sums over at most 24 products, in another order
+    const worst = expected.reduce((most, value, i) => Math.max(most, Math.abs(value - actual[i])), 0);
+    assert.ok(worst < 1e-5, `differ by ${worst}`);
+  });
+}
+
+for (const shape of [
+  { groups: 1, from: 6, to: 4 },
+  { groups: 1, from: 9, to: 5, bias: false },
+  { groups: 2, from: 6, to: 6, opset: 18 },
+]) {
+  const { groups, from } = shape;
+  test(`fills ${from} channels of ${groups} group(s) up with zeros, and gives the same numbers`, async () => {
+    const before = grouped(shape);
+    const after = rewriteConvolutions(before);
+    assert.equal(operators(after)?.filter((op) => op === 'Pad').length, 2 * groups);
+    const [expected, actual] = [await run(before, groups * from), await run(after, groups * from)];
     const worst = expected.reduce((most, value, i) => Math.max(most, Math.abs(value - actual[i])), 0);
     assert.ok(worst < 1e-5, `differ by ${worst}`);
   });
@@ -91,6 +107,6 @@ for (const [why, shape] of Object.entries({
   'a single group': { groups: 1, from: 4, to: 6 },
 })) {
   test(`leaves a convolution as it is that has ${why}`, () => {
-    assert.deepEqual(operators(splitGroups(grouped(shape))), ['Conv']);
+    assert.deepEqual(operators(rewriteConvolutions(grouped(shape))), ['Conv']);
   });
 }

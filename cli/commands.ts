@@ -56,6 +56,10 @@ const COMMANDS: Record<string, { description: string; load: () => Promise<Comman
     description: 'classify images',
     load: async () => (await import('./classify.js')).classifyCommand(),
   },
+  page: {
+    description: 'write a static site that classifies in the browser',
+    load: async () => (await import('./page.js')).pageCommand(),
+  },
   filters: {
     description: "draw the first layer's kernels",
     load: async () => (await import('./filters.js')).filtersCommand(),

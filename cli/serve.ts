@@ -7,6 +7,7 @@ import { LOG_FORMATS, type LogFormat, openLog } from '../serve/log.js';
 import { serveUntilSignal } from '../serve/serve-until-signal.js';
 import { createServer, DEFAULTS } from '../serve/server.js';
 import { BATCH_BYTES, IN_FLIGHT } from '../serve/serving.js';
+import { startTracing } from '../serve/tracing-sdk.js';
 import { providerOption } from './provider-flag.js';
 import { seconds, wholeNumber } from './serving-flags.js';
 
@@ -41,6 +42,7 @@ interface ServeFlags {
   maxBatchBytes?: number;
   maxInFlight?: number;
   maxPixels: number;
+  traces: boolean;
   log: LogFormat;
 }
 
@@ -144,7 +146,8 @@ function addLimits(command: Command): void {
       DEFAULTS.maxBatchImages,
     )
     .option('--max-batch-bytes <n>', `size of its body, bytes (default: ${BATCH_BYTES})`, wholeNumber(1))
-    .option('--max-pixels <n>', 'largest image, width × height', wholeNumber(1), DEFAULTS.maxPixels);
+    .option('--max-pixels <n>', 'largest image, width × height', wholeNumber(1), DEFAULTS.maxPixels)
+    .option('--traces', 'send OpenTelemetry traces to OTEL_EXPORTER_OTLP_ENDPOINT; needs its SDK', false);
 }
 
 async function serve(given: ServeFlags): Promise<void> {
@@ -152,6 +155,7 @@ async function serve(given: ServeFlags): Promise<void> {
     given;
   if (!model && !models) throw new UsageError('expected --model FILE or --models FOLDER');
   const log = openLog(flags.log);
+  const endTracing = flags.traces ? await startTracing() : undefined;
   const server = createServer({
     ...flags,
     files: model ?? [],
@@ -168,6 +172,7 @@ async function serve(given: ServeFlags): Promise<void> {
     log,
   });
   await serveUntilSignal(server, log);
+  await endTracing?.();
 }
 
 /** @throws {UsageError} if there is none, or one that is easily guessed */

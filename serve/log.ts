@@ -3,6 +3,7 @@
  * anything of one.
  */
 import { pino } from 'pino';
+import { traceIds } from './tracing.js';
 
 export type Level = 'info' | 'warn' | 'error';
 
@@ -16,7 +17,12 @@ export type LogFormat = (typeof LOG_FORMATS)[number];
 export function openLog(format: LogFormat): Log {
   if (format === 'text') return (line) => console.error(line);
   const logger = pino(
-    { base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
+    {
+      base: null,
+      mixin: traceIds,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
     // A closed stderr is no reason to end.
     pino.destination({ fd: 2, sync: true }).on('error', () => undefined),
   );

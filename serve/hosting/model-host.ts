@@ -11,6 +11,7 @@ import type { Log } from '../log.js';
 import type { Metrics, Timings } from '../metrics.js';
 import type { ServedModel } from '../served-model.js';
 import type { Tensor } from '../tensors.js';
+import { traceStages } from '../tracing.js';
 import { InferenceStatistics } from './inference-statistics.js';
 import { InferenceSupervisor } from './inference-supervisor.js';
 import { RequestQueue } from './request-queue.js';
@@ -269,6 +270,7 @@ export class ModelHost {
       const { decodeMs: decode, inferenceMs: inference } = answer;
       const timings = { queue: Math.max(0, total - decode - inference), decode, inference, total };
       this.metrics.inferred(this.model, timings, answer.runs);
+      traceStages(this.model, started, timings);
       this.statistics.succeeded(timings, answer.runs, answer.batch);
       return { answer, timings };
     } catch (error) {

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import express, { type Express, type RequestHandler } from 'express';
 import { UsageError } from '../../base/errors.js';
 import { RequestError } from '../errors.js';
+import { traceIds, traceRequests } from '../tracing.js';
 import { requireAllowedHost } from './allowed-hosts.js';
 import { cors } from './cors.js';
 import { huggingFace } from './hugging-face/routes.js';
@@ -70,6 +71,7 @@ function before(options: AppOptions): RequestHandler[] {
   const { allowedHosts = [], corsOrigins = [], onLoopback = () => false } = options;
   return [
     options.metrics.observe,
+    traceRequests,
     identify(options),
     ...(options.logRequests ? [logRequests(options)] : []),
     requireAllowedHost(allowedHosts, onLoopback),
@@ -119,6 +121,7 @@ function logRequests({ log }: AppDeps): RequestHandler {
   return (request, response, next) => {
     const start = performance.now();
     const path = request.path.slice(0, 200);
+    const ids = traceIds();
     response.once('close', () => {
       const status = response.writableFinished ? response.statusCode : 499;
       log(`${request.method} ${path} ${status}`, status >= 500 ? 'error' : 'info', {
@@ -129,6 +132,7 @@ function logRequests({ log }: AppDeps): RequestHandler {
         ms: Math.round(performance.now() - start),
         request_bytes: Number(request.get('content-length') ?? 0) || undefined,
         client: request.ip,
+        ...ids,
       });
     });
     next();

@@ -44,7 +44,7 @@ function commandsOf(page: Page): string[] {
 }
 
 /** Flags of programs other than `alexnet`, and of `npm run`. */
-const OF_OTHERS = new Set(['--bind-to', '--mca', '--exit', '--slow', '--verbose']);
+const OF_OTHERS = new Set(['--bind-to', '--mca', '--unix-socket', '--exit', '--slow', '--verbose']);
 
 test('every flag that the docs give a command is in its help', async () => {
   const commands = await readFlags();

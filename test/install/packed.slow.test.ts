@@ -51,6 +51,7 @@ for (const [name, [command, ...words]] of Object.entries(MANAGERS)) {
 }
 
 const PROGRAM = `
+import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { classifierRouter, createServer, type OpenedClassifier, openClassifier, RequestError } from 'alexnet/serve';
@@ -64,6 +65,7 @@ await classifier.close();
 const vision = classifierRouter({ file });
 await vision.ready;
 const server = createHttpServer(vision).listen(0, '127.0.0.1');
+await once(server, 'listening');
 const { port } = server.address() as AddressInfo;
 const { status } = await fetch('http://127.0.0.1:' + port + '/v2/health/ready');
 server.close();

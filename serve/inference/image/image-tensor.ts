@@ -3,7 +3,7 @@
  * model's order.
  */
 import { type Crop, type CropCount, centreCrop, cropsOf } from '../../../base/crops.js';
-import type { Decoding } from './decode.js';
+import type { Decoding } from './fit.js';
 import type { Size } from './resample.js';
 
 /** A model's channels, in its order. */

@@ -2,7 +2,7 @@
 import { UserError } from '../../../base/errors.js';
 import type { FirstReader } from '../../../onnx/file/first-reader.js';
 import { describeTensor, type NamedSpec } from '../../tensors.js';
-import type { Decoding } from '../image/decode.js';
+import type { Decoding } from '../image/fit.js';
 import { CHANNELS, type Channels, type ImageRecipe } from '../image/image-tensor.js';
 import type { Size } from '../image/resample.js';
 import type { ModelConfig } from './model-config.js';

@@ -1,0 +1,22 @@
+/** Bundles the page of static sites (serve/page/static) into dist/serve/static, for `alexnet page` to copy. */
+import { copyFile, mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+const source = join(root, 'serve/page/static');
+const out = join(root, 'dist/serve/static');
+
+await rm(out, { recursive: true, force: true });
+await mkdir(out, { recursive: true });
+await build({
+  absWorkingDir: root,
+  entryPoints: ['page.ts', 'worker.ts', 'page.css'].map((name) => join(source, name)),
+  outdir: out,
+  bundle: true,
+  format: 'esm',
+  target: ['chrome111', 'firefox115', 'safari16.4'],
+  minify: true,
+});
+await copyFile(join(source, 'index.html'), join(out, 'index.html'));

@@ -1,0 +1,49 @@
+/**
+ * An image as the browser decodes it, in the shape that a model's crops are cut from. The same pixels as the server's
+ * for a PNG of that size; JPEG decoders differ by a level here and there, and resizing by a fraction of one.
+ */
+import { centre, type Decoding, requireRoom, resizedTo } from '../../inference/image/fit.js';
+import { resample } from '../../inference/image/resample.js';
+
+/** Width × height that canvases of all browsers hold. */
+const MAX_PIXELS = 50_000_000;
+
+/** @returns  uint8 as `decoding` has it */
+export async function decodeInBrowser(image: Blob, decoding: Decoding): Promise<Uint8Array> {
+  const colorSpaceConversion = decoding.resampling ? 'none' : 'default'; // Pillow ignores profiles
+  const bitmap = await createImageBitmap(image, { imageOrientation: 'from-image', colorSpaceConversion }).catch(() => {
+    throw new Error('This browser cannot decode the image; expected JPEG, PNG or WebP.');
+  });
+  const { width, height } = bitmap;
+  try {
+    if (width * height > MAX_PIXELS) throw new Error(`The image has more than ${MAX_PIXELS / 1e6} megapixels.`);
+    const pixels = drawn(bitmap, decoding.channels);
+    const to = resizedTo({ width, height }, decoding);
+    requireRoom(to, decoding);
+    const isThere = to.width === width && to.height === height;
+    const sized = isThere ? pixels : resample(pixels, { width, height }, to, decoding.resampling ?? 'lanczos');
+    return centre(sized, to, decoding);
+  } finally {
+    bitmap.close();
+  }
+}
+
+/** On white, unless alpha is asked for. */
+function drawn(bitmap: ImageBitmap, channels: 3 | 4): Uint8Array {
+  const { width, height } = bitmap;
+  const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true })!;
+  if (channels === 3) {
+    context.fillStyle = '#ffffff';
+    context.fillRect(0, 0, width, height);
+  }
+  context.drawImage(bitmap, 0, 0);
+  const { data } = context.getImageData(0, 0, width, height);
+  if (channels === 4) return new Uint8Array(data.buffer);
+  const rgb = new Uint8Array(width * height * 3);
+  for (let from = 0, to = 0; to < rgb.length; from += 4, to += 3) {
+    rgb[to] = data[from];
+    rgb[to + 1] = data[from + 1];
+    rgb[to + 2] = data[from + 2];
+  }
+  return rgb;
+}

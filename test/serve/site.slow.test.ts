@@ -1,0 +1,155 @@
+/** `alexnet page`: a static site that classifies in the browser, against the server's answers. */
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import sharp from 'sharp';
+import { assertAccessible, choose, give, skip, visit } from './chromium.js';
+import { corner, pattern } from './images.js';
+import { alexnet, post, running } from './running.js';
+import { QUARTERS, type TinyModel, writeTinyModel } from './tiny-model.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'alexnet-site-'));
+after(() => rmSync(folder, { recursive: true }));
+
+async function command(file: string, out: string) {
+  const { line, ended, stderr } = alexnet('page', '--model', file, '--out', out, '--json');
+  return { code: await ended, line: await line, stderr: stderr() };
+}
+
+async function siteOf(name: string, model: TinyModel = {}, config?: object) {
+  mkdirSync(join(folder, name));
+  const file = writeTinyModel(join(folder, name, 'model.onnx'), model);
+  if (config) writeFileSync(join(folder, name, 'config.json'), JSON.stringify(config));
+  const out = join(folder, name, 'site');
+  const { code, stderr } = await command(file, out);
+  assert.equal(code, 0, stderr);
+  return { file, out };
+}
+
+/** The dullest of hosts: files below a path, with the types that old ones know. */
+async function host(root: string, prefix: string): Promise<string> {
+  const types: Record<string, string> = {
+    html: 'text/html',
+    js: 'text/javascript',
+    css: 'text/css',
+    json: 'application/json',
+  };
+  const server = createServer((request, response) => {
+    const path = new URL(request.url!, 'http://x').pathname;
+    const name = path === `${prefix}/` ? 'index.html' : path.slice(prefix.length + 1);
+    const file = join(root, name);
+    if (!path.startsWith(`${prefix}/`) || !existsSync(file)) return void response.writeHead(404).end();
+    response.setHeader('content-type', types[name.split('.').at(-1)!] ?? 'application/octet-stream');
+    response.end(readFileSync(file));
+  });
+  after(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}${prefix}/`;
+}
+
+type Page = Awaited<ReturnType<typeof visit>>['page'];
+
+/** Labels with their probabilities, once the page has answered the image that it was given last. */
+async function answers(page: Page): Promise<[string, number][]> {
+  await page.locator('#status', { hasText: / ms\.$/ }).waitFor({ timeout: 60_000 });
+  const items = await page.locator('.bars li').all();
+  return Promise.all(
+    items.map(
+      async (item): Promise<[string, number]> => [
+        await item.locator('.label').innerText(),
+        Number(await item.getAttribute('data-probability')),
+      ],
+    ),
+  );
+}
+
+async function served(url: string, bytes: Buffer): Promise<[string, number][]> {
+  const { predictions } = (await (await post(url, bytes)).json()) as {
+    predictions: { label: string; probability: number }[];
+  };
+  return predictions.map(({ label, probability }) => [label, probability]);
+}
+
+function near(found: [string, number][], wanted: [string, number][], within: number): void {
+  assert.deepEqual(
+    found.map(([label]) => label),
+    wanted.map(([label]) => label),
+  );
+  for (const [i, [label, probability]] of found.entries()) {
+    assert.ok(
+      Math.abs(probability - wanted[i][1]) < within,
+      `${label}: ${probability}, the server has ${wanted[i][1]}`,
+    );
+  }
+}
+
+test('a site of a file of ours answers as the server, under a path of any static host', { skip }, async () => {
+  const { file, out } = await siteOf('own');
+  const { url } = await running({ file });
+  const address = await host(out, '/some/where');
+  const { page, asked, complaints } = await visit(address);
+  const exact = await corner(1).png().toBuffer();
+  await choose(page, 'corner.png', 'image/png', exact);
+  near(await answers(page), await served(url, exact), 1e-4);
+  assert.match(await page.locator('#status').innerText(), /^Runs on WebAssembly\./);
+  await assertAccessible(page);
+  const clear = await sharp(await corner(2).ensureAlpha(0.5).raw().toBuffer(), {
+    raw: { width: 8, height: 8, channels: 4 },
+  })
+    .png()
+    .toBuffer();
+  await give(page, 'drop', 'clear.png', 'image/png', clear);
+  near(await answers(page), await served(url, clear), 0.01);
+  const large = await pattern(90, 61).jpeg({ quality: 95 }).toBuffer();
+  await give(page, 'paste', 'large.jpg', 'image/jpeg', large);
+  const [found, wanted] = [await answers(page), await served(url, large)];
+  const byLabel = (all: [string, number][]) => [...all].sort(([a], [b]) => (a < b ? -1 : 1));
+  near(byLabel(found), byLabel(wanted), 0.02); // another decoder, another filter
+  await choose(page, 'broken.png', 'image/png', exact.subarray(0, 60));
+  await page.locator('#status', { hasText: 'cannot decode' }).waitFor();
+  assert.deepEqual(complaints, []);
+  for (const one of asked) assert.ok(one.startsWith(address), one);
+});
+
+test('a site of another classifier crops, scales and adds the softmax as the server does', { skip }, async () => {
+  const config = {
+    labels: QUARTERS,
+    crops: 5,
+    input: { resize: 10, mean: [0.4, 0.5, 0.6], std: [0.2, 0.3, 0.4], resample: 'bilinear' },
+  };
+  const model = { metadata: null, float: true, layout: 'NCHW', logits: true, batch: 1, gain: 0.4 } as const;
+  const { file, out } = await siteOf('other', model, config);
+  const { url } = await running({ file });
+  const { page, complaints } = await visit(await host(out, ''));
+  for (const [width, height] of [
+    [10, 10],
+    [31, 17],
+  ]) {
+    const image = await pattern(width, height).png().toBuffer();
+    await choose(page, `${width}.png`, 'image/png', image);
+    near(await answers(page), await served(url, image), 1e-4);
+  }
+  assert.deepEqual(complaints, []);
+});
+
+test('a site is replaced by another, and a folder with other files is kept', async () => {
+  const { file, out } = await siteOf('again');
+  const before = readdirSync(out);
+  assert.equal((await command(file, out)).code, 0);
+  assert.deepEqual(readdirSync(out), before);
+  assert.ok(readdirSync(out).every((name) => readFileSync(join(out, name)).length <= 20 * 2 ** 20));
+  writeFileSync(join(out, 'mine.txt'), 'mine');
+  const refused = await command(file, out);
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /mine\.txt: not written by alexnet page, so they are kept/);
+  const missing = await command(join(folder, 'none.onnx'), join(folder, 'new'));
+  assert.equal(missing.code, 1);
+  assert.equal(existsSync(join(folder, 'new')), false);
+});

@@ -7,6 +7,8 @@ import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu';
 import type { TensorData } from '@tensorflow/tfjs-backend-cpu/dist/backend_cpu.js';
 import { type backend_util, type DataType, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import type { DType } from '../kernel-call.js';
+import { activeProvider } from './binding.js';
+import { KEEPS_TENSORS } from './provider.js';
 
 import { TensorRecord } from './record.js';
 import { Recorder } from './recorder.js';
@@ -68,6 +70,16 @@ export class OnnxruntimeBackend extends MathBackendCPU {
     const records = tensors.map(({ dataId }) => this.recordOf(dataId));
     recorder.computeOnly(new Map(records.map((record, i) => [record, memory[i]])));
     return records.map(({ data }, i) => data === memory[i]);
+  }
+
+  /** True if results of runs stay on a device. */
+  get keepsTensors(): boolean {
+    return KEEPS_TENSORS[activeProvider()];
+  }
+
+  /** Moves a tensor from the host to the device, where it stays. */
+  keepOnDevice({ dataId }: TensorInfo): void {
+    this.recordOf(dataId).keepOnDevice();
   }
 
   override disposeData(dataId: DataId, force = false): boolean {

@@ -96,7 +96,10 @@ function assertSummary(
 }
 
 /** Logits of the exported file, in onnxruntime's ordinary interface, for the weights and images of a case. */
-async function exportedLogits(model: tfl.LayersModel, { seed, pictures: imageNumbers }: GoldenCase): Promise<Float32Array> {
+async function exportedLogits(
+  model: tfl.LayersModel,
+  { seed, pictures: imageNumbers }: GoldenCase,
+): Promise<Float32Array> {
   const exported = await exportClassifier(model, {
     head: 'tensor',
     opset: 13,

@@ -92,6 +92,7 @@ export type OperatorForm =
   | 'IsInf'
   | 'IsNaN'
   | 'LogSoftmax'
+  | 'MatMul of few rows and a long sum'
   | 'MaxPool with positions'
   | 'Slice backwards from within';
 

@@ -7,6 +7,7 @@ import type * as tfl from '@tensorflow/tfjs-layers';
 import { tf } from '../base/tfjs/core.js';
 import { clipByGlobalNorm } from './clip.js';
 import type { Batch } from './data/batches/augment.js';
+import type { DeviceBatch } from './data/batches/device-images.js';
 import type { GradientSum } from './distributed/gradient-sum.js';
 import { countRight, softmaxCrossEntropy } from './loss.js';
 import type { Settings } from './settings/config.js';
@@ -34,7 +35,7 @@ export class TrainingStep {
   }
 
   /** Updates the weights that `sgd` has from one batch; gradients of others are not computed. */
-  run(batch: Batch, learningRate: number): StepResult {
+  run(batch: Batch | DeviceBatch, learningRate: number): StepResult {
     return tf.tidy(() => {
       const { gradients, report } = this.gradientsOf(batch, batch.labels.length);
       this.update(gradients, learningRate);
@@ -49,7 +50,12 @@ export class TrainingStep {
    * @param sum       adds gradients over the processes
    * @returns         this process's share of the loss, and how many of its images were right
    */
-  async runShared(batch: Batch, learningRate: number, images: number, sum: GradientSum): Promise<StepResult> {
+  async runShared(
+    batch: Batch | DeviceBatch,
+    learningRate: number,
+    images: number,
+    sum: GradientSum,
+  ): Promise<StepResult> {
     const { gradients, report } = tf.tidy(() => this.gradientsOf(batch, images));
     const sums = await sum.sum(gradients);
     tf.tidy(() => this.update(sums, learningRate));
@@ -66,7 +72,7 @@ export class TrainingStep {
    * Of this batch's share in a batch of `images`: gradients by variable name, some the variables `sums`, and [share ·
    * loss, number right].
    */
-  private gradientsOf(batch: Batch, images: number): Gradients {
+  private gradientsOf(batch: Batch | DeviceBatch, images: number): Gradients {
     const own = batch.labels.length;
     if (own === 0) return this.none();
     const { microBatch } = this.options;
@@ -80,18 +86,13 @@ export class TrainingStep {
     return { gradients: Object.fromEntries(gradients), report: tf.zeros([2]) };
   }
 
-  private inParts(batch: Batch, microBatch: number, images: number): Gradients {
+  private inParts(batch: Batch | DeviceBatch, microBatch: number, images: number): Gradients {
     const own = batch.labels.length;
-    const imageSize = this.imageShape.reduce((a, b) => a * b, 1);
     const reports: tf.Tensor1D[] = [];
     for (let start = 0; start < own; start += microBatch) {
       const end = Math.min(start + microBatch, own);
-      const part = {
-        images: batch.images.subarray(start * imageSize, end * imageSize),
-        labels: batch.labels.subarray(start, end),
-      };
       const report = tf.tidy(() => {
-        const { gradients, report } = this.gradients(part, (end - start) / images);
+        const { gradients, report } = this.gradients(batch, (end - start) / images, start, end);
         this.accumulate(gradients, start === 0);
         return report;
       });
@@ -118,15 +119,22 @@ export class TrainingStep {
     this.sgd.apply(clipNorm ? clipByGlobalNorm(gradients, clipNorm) : gradients, learningRate);
   }
 
+  private images(batch: Batch | DeviceBatch, start: number, end: number): tf.Tensor {
+    if ('cut' in batch) return batch.cut(start, end);
+    const size = tf.util.sizeFromShape(this.imageShape);
+    return tf.tensor(batch.images.subarray(start * size, end * size), [end - start, ...this.imageShape]);
+  }
+
   /**
-   * Gradients of `share` · mean loss.
+   * Gradients of `share` · mean loss of the images `start` … `end` − 1.
    * @returns gradients by variable name, and `report`: [share · loss, number right]
    */
-  private gradients(batch: Batch, share: number): Gradients {
-    const images = tf.tensor(batch.images, [batch.labels.length, ...this.imageShape]);
-    const labels = tf.tensor1d(batch.labels, 'int32');
+  private gradients(batch: Batch | DeviceBatch, share: number, start = 0, end = batch.labels.length): Gradients {
+    const images = this.images(batch, start, end);
+    const classes = batch.labels.subarray(start, end);
+    const labels = tf.tensor1d(classes, 'int32');
     const { classWeights } = this.options;
-    const weights = classWeights && tf.tensor1d(Float32Array.from(batch.labels, (label) => classWeights[label]));
+    const weights = classWeights && tf.tensor1d(Float32Array.from(classes, (label) => classWeights[label]));
     let right: tf.Scalar | undefined;
     const { value, grads } = tf.variableGrads(() => {
       const logits = this.model.apply(images, { training: true }) as tf.Tensor2D;

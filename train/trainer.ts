@@ -6,6 +6,7 @@ import { centreCrop } from '../base/crops.js';
 import { UserError } from '../base/errors.js';
 import { reseedDropout } from '../model/dropout.js';
 import { type BatchMemory, trainingBatch } from './data/batches/augment.js';
+import { DeviceImages } from './data/batches/device-images.js';
 import { epochBatches } from './data/batches/epoch-batches.js';
 import type { Dataset, Split } from './data/dataset.js';
 import { type LoadedBatch, loadAhead } from './data/stream/read-ahead.js';
@@ -57,6 +58,8 @@ export class Trainer {
   private readonly step: TrainingStep;
   private readonly group: Communicator;
   private readonly memory: BatchMemory = {};
+  /** Found out at the first update. */
+  private onDevice?: DeviceImages | 'unfit';
   /** Absent in a process alone. */
   readonly gradientSum?: GradientSum;
 
@@ -104,7 +107,11 @@ export class Trainer {
     // Every process draws masks of its own; alone by the names that they had before.
     reseedDropout(this.model, config.seed, step, ...(this.gradientSum ? [this.group.rank] : []));
     const options = { ...config, colours, epoch };
-    const batch = trainingBatch(images, this.options, indices, options, this.memory);
+    this.onDevice ??= DeviceImages.of(this.images, this.options) ?? 'unfit';
+    const batch =
+      this.onDevice === 'unfit'
+        ? trainingBatch(images, this.options, indices, options, this.memory)
+        : this.onDevice.batch(indices, options);
     const result = this.gradientSum
       ? await this.step.runShared(batch, learningRate, count, this.gradientSum)
       : this.step.run(batch, learningRate);
@@ -124,6 +131,7 @@ export class Trainer {
   /** Frees all but the model. */
   dispose(): void {
     this.step.dispose();
+    if (this.onDevice instanceof DeviceImages) this.onDevice.dispose();
     this.sgd.dispose();
   }
 }

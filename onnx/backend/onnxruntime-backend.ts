@@ -8,6 +8,8 @@ import type { backend_util, DataType, TensorInfo } from '@tensorflow/tfjs-core';
 import { cpu } from '../../base/tfjs/backend-cpu.js';
 import { util } from '../../base/tfjs/core.js';
 import type { DType } from '../kernel-call.js';
+import { activeProvider } from './binding.js';
+import { KEEPS_TENSORS } from './provider.js';
 
 import { TensorRecord } from './record.js';
 import { Recorder } from './recorder.js';
@@ -69,6 +71,16 @@ export class OnnxruntimeBackend extends cpu.MathBackendCPU {
     const records = tensors.map(({ dataId }) => this.recordOf(dataId));
     recorder.computeOnly(new Map(records.map((record, i) => [record, memory[i]])));
     return records.map(({ data }, i) => data === memory[i]);
+  }
+
+  /** True if results of runs stay on a device. */
+  get keepsTensors(): boolean {
+    return KEEPS_TENSORS[activeProvider()];
+  }
+
+  /** Moves a tensor from the host to the device, where it stays. */
+  keepOnDevice({ dataId }: TensorInfo): void {
+    this.recordOf(dataId).keepOnDevice();
   }
 
   override disposeData(dataId: DataId, force = false): boolean {

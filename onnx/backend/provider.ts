@@ -35,7 +35,8 @@ export const KEEPS_TENSORS: Record<Provider, boolean> = { cpu: false, webgpu: tr
 
 /**
  * Operator forms that a provider has no kernel for, of those that rules can do without (onnxruntime 1.30). All else that
- * it lacks runs on the cpu kernels. WebGPU takes some of these forms all the same: it fails on `MaxPool` with positions,
+ * it lacks runs on the cpu kernels. A product of matrices takes one group of cores for each tile of the result, so that
+ * one with a long sum uses few. WebGPU takes some of these forms all the same: it fails on `MaxPool` with positions,
  * and computes wrong numbers where an image as large as the kernel is padded at its end alone, where `ConvTranspose` has
  * groups, where those of `Conv` are no multiple of 4 channels (others it computes number by number, without tiles), where
  * the channels of `Conv` are a multiple of 3 and none of 4, and where `Slice` goes backwards from elsewhere than the end.
@@ -51,6 +52,7 @@ export const LACKS: Record<Provider, ReadonlySet<OperatorForm>> = {
     'IsInf',
     'IsNaN',
     'LogSoftmax',
+    'MatMul of few rows and a long sum',
     'MaxPool with positions',
     'Slice backwards from within',
   ]),

@@ -90,6 +90,13 @@ export class TensorRecord implements Operand {
     this.source = undefined;
   }
 
+  /** Moves values from the host to the device. */
+  keepOnDevice(): void {
+    this.device ??= toDevice(this.tensor);
+    this.array = undefined;
+    this.native = undefined;
+  }
+
   /** Gives up its memory. @returns an array that can be used again, if it has one */
   free(): TensorData | undefined {
     this.device?.dispose();

@@ -172,6 +172,7 @@ function gradientAsConvolution(g: Graph, c: ConvGeometry): boolean {
  * pixels.
  */
 export function kernelGradient(g: Graph, x: Value, dy: Value, c: ConvGeometry): Value {
+  if (!g.has('MatMul of few rows and a long sum')) return kernelGradientByImage(g, x, dy, c);
   const inPerGroup = c.inChannels / c.groups;
   const dims = [c.outChannels, inPerGroup, ...c.kernel];
   const dyT = exchanged(g, dy);
@@ -206,4 +207,40 @@ function lowerTap(g: Graph, xT: Value, dyRows: Value, c: ConvGeometry, position:
   const product = [c.groups, dyRows.dims[1], inPerGroup];
   const tap = g.node('MatMul', [dyRows, columns], {}, product);
   return g.node('Unsqueeze', [tap, g.int64s([3])], {}, [...product, 1]);
+}
+
+/** Products of matrices with fewer rows leave a part of a GPU's tile idle. */
+const ROWS_OF_TILE = 32;
+
+/**
+ * Gradient of the kernel, image by image and then summed: as many products at once as there are images and groups, each
+ * over one image's pixels. One product over all images' pixels keeps few of a GPU's cores busy.
+ */
+function kernelGradientByImage(g: Graph, x: Value, dy: Value, c: ConvGeometry): Value {
+  const [inPerGroup, outPerGroup] = [c.inChannels / c.groups, c.outChannels / c.groups];
+  const pixels = c.output.reduce((product, length) => product * length, 1);
+  const reshape = (value: Value, dims: number[]) => g.node('Reshape', [value, g.int64s(dims)], {}, dims);
+  const rows = reshape(dy, [c.batch, c.groups, outPerGroup, pixels]);
+  const columns = [c.batch, c.groups, pixels, outPerGroup];
+  const dyT = g.node('Transpose', [rows], { perm: [0, 1, 3, 2] }, columns);
+  const padEnd = c.padEnd.map((pad) => Math.max(pad, 0));
+  const padded = padSpace(g, x, c.padBegin, padEnd);
+  const met = positions(c.kernel).map((position) =>
+    reshape(pixelsMet(g, padded, c, position), [c.batch, c.groups, inPerGroup, pixels]),
+  );
+  const together = Math.ceil(ROWS_OF_TILE / inPerGroup);
+  const sums: Value[] = [];
+  for (let start = 0; start < met.length; start += together) {
+    const part = met.slice(start, start + together);
+    const height = part.length * inPerGroup;
+    const left = g.node('Concat', part, { axis: 2 }, [c.batch, c.groups, height, pixels]);
+    const product = g.node('MatMul', [left, dyT], {}, [c.batch, c.groups, height, outPerGroup]);
+    const sum = [c.groups, height, outPerGroup];
+    sums.push(g.node('ReduceSum', [product, g.int64s([0])], { keepdims: 0 }, sum));
+  }
+  const all = g.node('Concat', sums, { axis: 1 }, [c.groups, met.length * inPerGroup, outPerGroup]);
+  const apart = reshape(all, [c.groups, met.length, inPerGroup, outPerGroup]);
+  const turned = [c.groups, outPerGroup, inPerGroup, met.length];
+  const gradient = g.node('Transpose', [apart], { perm: [0, 3, 2, 1] }, turned);
+  return reshape(gradient, [c.outChannels, inPerGroup, ...c.kernel]);
 }

@@ -10,6 +10,7 @@ import { COMPARISON } from './comparison.js';
 import { CONVOLUTION } from './convolution.js';
 import { CREATION } from './creation.js';
 import { CUMULATIVE } from './cumulative.js';
+import { CUT_IMAGES } from './cut-images.js';
 import { DILATION } from './dilation.js';
 import { EINSUM } from './einsum.js';
 import { GATHER_SCATTER } from './gather-scatter.js';
@@ -34,6 +35,7 @@ export const LOWERINGS: ReadonlyMap<string, Rule> = join(
   COMPARISON,
   CREATION,
   CUMULATIVE,
+  CUT_IMAGES,
   DILATION,
   EINSUM,
   UNARY,

@@ -16,9 +16,10 @@ describe("tfjs-core's own test suite on the onnxruntime backend", () => {
 });
 
 describe('the page on the backend', () => {
-  it('quotes both figures of the suite', () => {
+  it('quotes the figures of the suite', () => {
     assert.ok(page.includes(`${EXPECTED.passed} passed, ${EXPECTED.failed} failed`));
     assert.ok(page.includes(`${EXPECTED.passedWithoutDelegation} of them`));
+    assert.ok(page.includes(`${EXPECTED.onWebgpu.passed} passed, ${EXPECTED.onWebgpu.failed} failed`));
   });
 
   it('holds the table of kernels as the registry has it', () => {

@@ -12,7 +12,12 @@ const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const RUNNER = join(process.env.ALEXNET_PEERS ?? join(ROOT, '../shared/peers'), 'tfjs_conformance.cjs');
 
 /** Specs that pass: with delegation as users have it, and with every kernel that has a rule held to it. */
-export const EXPECTED = { passed: 4225, failed: 0, passedWithoutDelegation: 4059 };
+export const EXPECTED = {
+  passed: 4225,
+  failed: 0,
+  passedWithoutDelegation: 4059,
+  onWebgpu: { passed: 4206, failed: 19 },
+};
 
 /** Why the suite cannot run here; undefined if it can. */
 export function cannotRun(): string | undefined {
@@ -27,12 +32,12 @@ interface Report {
 }
 
 /** @param delegation  `off`: a call that its rule refuses is an error instead of the cpu kernel's */
-export async function runSuite(delegation: 'on' | 'off'): Promise<Report> {
+export async function runSuite(delegation: 'on' | 'off', env: NodeJS.ProcessEnv = process.env): Promise<Report> {
   const folder = mkdtempSync(join(tmpdir(), 'alexnet-conformance-'));
   const out = join(folder, 'report.json');
   const backend = join(ROOT, 'dist/onnx/backend/index.js');
   const words = [RUNNER, '--module', backend, '--backend', 'onnxruntime', '--out', out];
-  const options = { cwd: ROOT, env: { ...process.env, ALEXNET_DELEGATION: delegation } };
+  const options = { cwd: ROOT, env: { ...env, ALEXNET_DELEGATION: delegation } };
   try {
     // Failed specs end it with a code too: the report tells.
     const said = await new Promise<string>((resolve) =>

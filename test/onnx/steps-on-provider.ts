@@ -1,5 +1,5 @@
 /**
- * Trains a network on fixed noise for some steps, then predicts: `node steps-on-provider.js NETWORK WIDTH BATCH STEPS`. Prints JSON: by how much
+ * Trains a network on fixed noise for some steps, then predicts: `node steps-on-provider.js NETWORK WIDTH BATCH large|own STEPS`. Prints JSON: by how much
  * every weight moved, as base64 of float32, and what crossed the bus. Run by provider.slow.test.ts, once a provider.
  */
 
@@ -12,6 +12,8 @@ import { kernelCounts } from '../../onnx/backend/index.js';
 import { modelWeights } from '../../train/run/weights.js';
 import { Sgd } from '../../train/sgd.js';
 import { TrainingStep } from '../../train/step.js';
+import { weightValues } from '../parity/network-step.js';
+import { setWeights } from '../parity/one-step.js';
 
 export interface Measured {
   /** By name: base64 of float32. */
@@ -24,12 +26,16 @@ export interface Measured {
   probabilities: number[];
 }
 
-const [name, width, batch, steps] = process.argv.slice(2);
+const [name, width, batch, start, steps] = process.argv.slice(2);
 const count = Number(batch);
 await tf.setBackend('onnxruntime');
 const spec = findNetwork(name);
 const model = buildNetwork(spec, { classes: 10, seed: 1, width: Number(width) });
 const weights = modelWeights(model, 'trainable');
+const shapes = new Map(weights.map(({ name, variable }) => [name, variable.shape]));
+/** Networks whose own first weights hardly move get larger ones: else a move is little more than its rounding. */
+if (start === 'large') setWeights(model, (name) => weightValues(name, shapes.get(name)!));
+const rate = start === 'large' ? 1e-5 : 0.004;
 const step = new TrainingStep(model, new Sgd(weights, { momentum: 0.9, weightDecay: 0.004 }));
 const before = weights.map(({ variable }) => variable.dataSync().slice() as Float32Array);
 const noise = random('twenty');
@@ -40,7 +46,7 @@ let last = counts;
 for (let i = 0; i < Number(steps); i++) {
   last = counts;
   reseedDropout(model, 1, i);
-  step.run({ images: pixels(), labels: Int32Array.from({ length: count }, () => noise.integer(10)) }, 0.004);
+  step.run({ images: pixels(), labels: Int32Array.from({ length: count }, () => noise.integer(10)) }, rate);
   counts = kernelCounts();
 }
 const images = pixels();

@@ -18,7 +18,7 @@ function uniform(name: string, length: number, bound: number): Float32Array {
  * Kernels as in He et al. 2015, so that values keep the size of pixels through the net and normalisations are not idle;
  * small logits, for what they are off by appears whole, not as a share, in the gradients; biases −1 … 1.
  */
-function weightValues(name: string, shape: number[]): Float32Array {
+export function weightValues(name: string, shape: number[]): Float32Array {
   const size = shape.reduce((a, b) => a * b, 1);
   if (name.endsWith('/bias')) return uniform(name, size, 1);
   const places = shape.length === 3 ? shape[0] : 1; // of an untied layer: [places, inputs, channels]

@@ -4,7 +4,7 @@
  * pixel, so the mean is cropped and mirrored along with the image); colours are shifted as in `colour.ts`.
  */
 import { type Crop, type CropGeometry, centreCrop, cutOut } from '../../../base/crops.js';
-import { random } from '../../../base/random.js';
+import { type Random, random } from '../../../base/random.js';
 import type { ColourStatistics, Rgb, Split } from '../dataset.js';
 import { colourShift } from './colour.js';
 
@@ -48,20 +48,28 @@ export function trainingBatch(
   options: BatchOptions,
   memory?: BatchMemory,
 ): Batch {
-  const { imagePx, inputPx } = geometry;
   const { seed, epoch } = options;
-  const room = imagePx - inputPx; // offsets 0 … room, both included
-  const centre = centreCrop(imagePx, inputPx);
   const draw = (index: number) => {
     const stream = random(seed, 'augment', epoch, index);
     const pixels = split.pixels(index, stream);
-    const top = options.randomCrop ? stream.integer(room + 1) : centre.top;
-    const left = options.randomCrop ? stream.integer(room + 1) : centre.left;
-    const crop = { top, left, mirror: options.mirror && stream.uniform() < 0.5 };
-    const { colourNoise = 0, colours } = options;
-    return { pixels, crop, shift: colourNoise > 0 && colours ? colourShift(colours, colourNoise, stream) : undefined };
+    return { pixels, ...drawCut(stream, geometry, options) };
   };
   return makeBatch(split, geometry, order, draw, memory);
+}
+
+/** Where an image is cut, and by how much its colours are shifted; its pixels have been drawn before. */
+export function drawCut(
+  stream: Random,
+  { imagePx, inputPx }: CropGeometry,
+  options: BatchOptions,
+): { crop: Crop; shift?: Rgb } {
+  const room = imagePx - inputPx; // offsets 0 … room, both included
+  const centre = centreCrop(imagePx, inputPx);
+  const top = options.randomCrop ? stream.integer(room + 1) : centre.top;
+  const left = options.randomCrop ? stream.integer(room + 1) : centre.left;
+  const crop = { top, left, mirror: options.mirror && stream.uniform() < 0.5 };
+  const { colourNoise = 0, colours } = options;
+  return { crop, shift: colourNoise > 0 && colours ? colourShift(colours, colourNoise, stream) : undefined };
 }
 
 /**

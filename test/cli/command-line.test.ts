@@ -110,7 +110,7 @@ test('shows help and version with exit code 0 and without loading TensorFlow.js'
   assert.equal(code, 0);
   assert.match(
     stdout,
-    /train .*\n.*find-lr .*\n.*prepare .*\n.*evaluate .*\n.*report .*\n.*reproduce .*\n.*export .*\n.*inspect .*\n.*import .*\n.*serve .*\n.*classify .*\n.*filters .*\n.*occlude .*\n.*index .*\n.*neighbours .*\n.*demo /,
+    /train .*\n.*find-lr .*\n.*prepare .*\n.*evaluate .*\n.*report .*\n.*reproduce .*\n.*export .*\n.*inspect .*\n.*import .*\n.*serve .*\n.*classify .*\n.*page .*\n.*filters .*\n.*occlude .*\n.*index .*\n.*neighbours .*\n.*demo /,
   );
   assert.equal(stderr, 'false\n');
   const { version } = JSON.parse(await readFile(new URL('../../../package.json', import.meta.url), 'utf8'));

@@ -237,7 +237,7 @@ test('commands that are given a named pipe, a device or a folder for a file say 
   const cases: [string[], RegExp][] = [
     [['classify', '--json', '--model', model, fifo], /fifo\.onnx: is not a file but a named pipe/],
     [['classify', '--json', '--model', model, '/dev/zero'], /\/dev\/zero: is not a file but a device/],
-    [['classify', '--json', '--model', model, root], /: is a folder; expected a file/],
+    [['classify', '--json', '--model', root, 'any.png'], /: is a folder; expected a file/],
     [['classify', '--model', fifo, 'any.png'], /fifo\.onnx: is not a file but a named pipe/],
     [['inspect', fifo], /fifo\.onnx: is not a file but a named pipe/],
     [['prepare', '--data', fifo, '--out', join(root, 'pipes', 'pack')], /fifo\.onnx: is not a file but a named pipe/],

@@ -8,7 +8,7 @@ import type { backend_util, DataType, TensorInfo } from '@tensorflow/tfjs-core';
 import { cpu } from '../../base/tfjs/backend-cpu.js';
 import { util } from '../../base/tfjs/core.js';
 import type { DType } from '../kernel-call.js';
-import { activeProvider } from './binding.js';
+import { activeProvider } from './choose-provider.js';
 import { KEEPS_TENSORS } from './provider.js';
 
 import { TensorRecord } from './record.js';

@@ -11,9 +11,9 @@ import { UserError } from '../../base/errors.js';
 import { folderError, makeFolder } from '../../base/make-folder.js';
 import { foreignFilesIn, isMarked, refuseForeign } from '../../base/replaceable.js';
 import { readAllExternalData } from '../../onnx/file/external-data.js';
+import { rewriteFor } from '../../onnx/rewrite/for-provider.js';
 import { openClassifier } from '../inference/classifier.js';
 import { readModelFile } from '../inference/model/model-file.js';
-import { rewriteLrn } from '../inference/model/rewrite-lrn.js';
 import { DEFAULTS } from '../server.js';
 import type { Pieces, SiteDescription } from './description.js';
 
@@ -70,7 +70,7 @@ async function readForBrowser(file: string, log: (line: string) => void) {
   const { proto, encode, roots, recipe, output, facts } = await readModelFile(file);
   if (recipe.decoding.channels === 4)
     throw new UserError(`${file}: takes RGBA images, which browsers do not give exactly`);
-  const model = rewriteLrn(proto).model;
+  const model = rewriteFor('webgpu', proto);
   const bytes = encode(model, await readAllExternalData(file, model, roots));
   const description: Omit<SiteDescription, 'file' | 'engines'> = {
     model: { name, labels, synsets },

@@ -95,8 +95,8 @@ async function runTrain(flags: TrainFlags): Promise<void> {
   if (flags.out === undefined) throw new UsageError('--out RUN is missing: the folder of the run');
   if (flags.ranks ?? flags.network) throw new UsageError('--ranks and --network belong to --dry-run');
   if (flags.compressGradients && !flags.distributed) throw new UsageError('--compress-gradients needs --distributed');
-  keepMemory();
   const group = flags.distributed ? joinLaunched() : ALONE;
+  keepMemory(); // koffi takes the stack that MPI needs only before its first library
   try {
     await trainInGroup(flags as TrainFlags & { out: string }, group);
     group.finalize();

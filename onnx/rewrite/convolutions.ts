@@ -6,14 +6,13 @@
  * - Input channels that are a multiple of 3 and none of 4, if there are more than 3: zeros fill them up.
  * Only the model in memory changes.
  */
-import onnxProto from 'onnx-proto';
+import { onnx } from '../file/onnx-proto.js';
 import { freshNames, hasOnnxOperators, isOnnx, opsetOf } from './editing.js';
 
-const { onnx } = onnxProto;
 const { INT, INTS } = onnx.AttributeProto.AttributeType;
-type ModelProto = import('onnx-proto').onnx.IModelProto;
-type NodeProto = import('onnx-proto').onnx.INodeProto;
-type TensorProto = import('onnx-proto').onnx.ITensorProto;
+type ModelProto = onnx.IModelProto;
+type NodeProto = onnx.INodeProto;
+type TensorProto = onnx.ITensorProto;
 
 /** From it on `Split` without lengths gives equal parts, and `Pad` pads any axis. */
 const LOWEST_OPSET = 2;

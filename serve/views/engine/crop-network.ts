@@ -3,7 +3,7 @@
  * before it goes in: the same nodes and weights as classification uses, run by onnxruntime. What cuts the crops out of
  * an image is a small session of its own.
  */
-import type { Provider, ProviderChoice } from '../../../onnx/backend/provider.js';
+import type { Provider } from '../../../onnx/backend/provider.js';
 import { cutGraph, valueInfo } from '../../../onnx/file/cut-graph.js';
 import { OnnxGraph } from '../../../onnx/file/onnx-graph.js';
 import { toFloat32 } from '../../../onnx/file/stored-tensor.js';
@@ -21,22 +21,8 @@ import type { Classifying } from '../../served-model.js';
 import { bytesOf, DATATYPES, elementCount, type TensorSpec } from '../../tensors.js';
 import { inputOf } from './layer-table.js';
 import { findLayers, type Layer } from './layers.js';
+import type { NetworkOptions } from './network-options.js';
 import { type Rows, runOnce, runRows, type Values } from './run-rows.js';
-
-export interface NetworkOptions {
-  /** Path of the `.onnx` file. */
-  file: string;
-  /** Folders in which the files of the model may lie, as real paths; undefined for its own. */
-  roots?: readonly string[];
-  /** Width × height above which an image is refused. */
-  maxPixels: number;
-  /** Threads; undefined for one per core. */
-  threads?: number;
-  /** Of the network; what cuts the crops out is too little for a GPU. Default: the CPU. */
-  provider?: ProviderChoice;
-  /** Told what computes, in a line; only within this process. */
-  log?: (line: string) => void;
-}
 
 /** Value in our own files that holds the crops of all images; see export/heads.ts. */
 const CROPS = 'crops';

@@ -3,7 +3,7 @@
  * server: it can wait while images are being classified, and stop when nobody looks any more.
  */
 import type { ErrorCode } from '../../errors.js';
-import type { NetworkOptions } from '../engine/crop-network.js';
+import type { NetworkOptions } from '../engine/network-options.js';
 
 /** Images are encoded bytes; `crop` is a position in the model's list of crops, default the centre. */
 export type ViewRequest =

@@ -2,9 +2,9 @@
  * A data set's training images in the device's memory: batches are cut there, and a step is sent where and not what.
  * For sets that are in memory anyway, on a backend that keeps tensors on a device.
  */
-import * as tf from '@tensorflow/tfjs-core';
 import type { CropGeometry } from '../../../base/crops.js';
 import { random } from '../../../base/random.js';
+import { tf } from '../../../base/tfjs/core.js';
 import type { Split } from '../dataset.js';
 import { type BatchOptions, drawCut } from './augment.js';
 

@@ -26,6 +26,11 @@ export function adapterOf(provider: Provider): string {
   return adapter ? describeAdapter(adapter) : '';
 }
 
+/** Where in its sources onnxruntime found something wrong, ahead of what that is. */
+const SOURCE = /^\/\S*\.(?:cc|h):\d+ .* was false\. /;
+
 /** An error's first line, for a list of reasons. */
-export const reasonOf = (cause: unknown) =>
-  (cause instanceof Error ? cause.message : String(cause)).split('\n')[0].slice(0, 300);
+export function reasonOf(cause: unknown): string {
+  const [line] = (cause instanceof Error ? cause.message : String(cause)).split('\n');
+  return line.replace(SOURCE, '').slice(0, 300);
+}

@@ -21,10 +21,14 @@ import { onSwiftshader, withoutSwiftshader } from './swiftshader.js';
 const CHOICES = 'Allowed choices are auto, cpu, webgpu, cuda.';
 
 /** `alexnet train`; it ends before anything is read or written. */
-function trainOn(variable: string | undefined, ...flags: string[]): { status: number | null; stderr: string } {
+function trainOn(
+  variable: string | undefined,
+  flags: string[] = [],
+  drivers: NodeJS.ProcessEnv = onSwiftshader,
+): { status: number | null; stderr: string } {
   const cli = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
   const words = [cli, 'train', '--data', 'nowhere', '--model', 'cifar10-quick', '--out', '/nowhere/run', ...flags];
-  const env = { ...onSwiftshader, ALEXNET_PROVIDER: variable };
+  const env = { ...process.env, ...drivers, ALEXNET_PROVIDER: variable };
   const { status, stderr } = spawnSync(process.execPath, words, { env, encoding: 'utf8', timeout: 60_000 });
   return { status, stderr };
 }
@@ -44,12 +48,19 @@ describe('--provider', () => {
   });
 
   it('lists the providers if flag or variable names none', () => {
-    const flag = trainOn(undefined, '--provider', 'gpu');
+    const flag = trainOn(undefined, ['--provider', 'gpu']);
     assert.equal(flag.status, 2);
     assert.ok(flag.stderr.includes(`option '--provider <name>' argument 'gpu' is invalid. ${CHOICES}`), flag.stderr);
     const variable = trainOn('gpu');
     assert.equal(variable.status, 2);
     assert.ok(variable.stderr.includes(`value 'gpu' from env 'ALEXNET_PROVIDER' is invalid. ${CHOICES}`));
+  });
+
+  it('says in a few words that there is no adapter', { skip: process.platform !== 'linux' && 'needs Vulkan' }, () => {
+    const noDriver = { VK_DRIVER_FILES: '/nowhere.json', VK_ICD_FILENAMES: '/nowhere.json' };
+    const { status, stderr } = trainOn('webgpu', [], noDriver);
+    assert.equal(status, 1);
+    assert.match(stderr, /alexnet train: provider webgpu does not run here \(Failed to get a WebGPU adapter/);
   });
 
   it('stops, and says what is missing, if the provider does not run', (t) => {
@@ -61,7 +72,7 @@ describe('--provider', () => {
   });
 
   it('overrides the variable', () => {
-    assert.match(trainOn('cuda', '--provider', 'cpu').stderr, /backend onnxruntime: onnxruntime-node on cpu; /);
+    assert.match(trainOn('cuda', ['--provider', 'cpu']).stderr, /backend onnxruntime: onnxruntime-node on cpu; /);
   });
 
   it('is the CPU if it is absent or the variable is empty', () => {
@@ -78,7 +89,7 @@ describe('--provider', () => {
 
   const hasGpu = signOfGpu() && 'there may be a GPU here';
   it('takes the CPU for auto if all there is is software, and says so', { skip: withoutSwiftshader || hasGpu }, () => {
-    const { stderr } = trainOn(undefined, '--provider', 'auto');
+    const { stderr } = trainOn(undefined, ['--provider', 'auto']);
     assert.match(stderr, /onnxruntime-node on cpu; --provider auto \(no GPU was found\)/);
   });
 

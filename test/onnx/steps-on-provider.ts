@@ -1,8 +1,8 @@
 /**
- * Trains a network on fixed noise for some steps, then predicts: `node steps-on-provider.js NETWORK WIDTH BATCH large|own STEPS`. Prints JSON: by how much
- * every weight moved, as base64 of float32, and what crossed the bus. Run by provider.slow.test.ts, once a provider.
+ * Trains a network on fixed noise for some steps, then predicts: `node steps-on-provider.js NETWORK WIDTH BATCH
+ * large|own NOISE STEPS`. Prints JSON: by how much every weight moved, as base64 of float32, and what crossed the bus.
+ * Run by provider.slow.test.ts, once a provider.
  */
-
 import { random } from '../../base/random.js';
 import { tf } from '../../base/tfjs/core.js';
 import { reseedDropout, SeededDropout } from '../../model/dropout.js';
@@ -26,7 +26,7 @@ export interface Measured {
   probabilities: number[];
 }
 
-const [name, width, batch, start, steps] = process.argv.slice(2);
+const [name, width, batch, start, stream, steps] = process.argv.slice(2);
 const count = Number(batch);
 await tf.setBackend('onnxruntime');
 const spec = findNetwork(name);
@@ -38,7 +38,7 @@ if (start === 'large') setWeights(model, (name) => weightValues(name, shapes.get
 const rate = start === 'large' ? 1e-5 : 0.004;
 const step = new TrainingStep(model, new Sgd(weights, { momentum: 0.9, weightDecay: 0.004 }));
 const before = weights.map(({ variable }) => variable.dataSync().slice() as Float32Array);
-const noise = random('twenty');
+const noise = random(stream);
 const pixels = () => Float32Array.from({ length: count * spec.inputPx ** 2 * 3 }, () => noise.uniform() * 240 - 120);
 
 let counts = kernelCounts();

@@ -38,11 +38,6 @@ export function toMemory(shape: readonly number[], layout: Layout): number[] {
   return layout.map((axis) => shape[axis]);
 }
 
-/** Shape of the tensor whose shape in memory is `dims`. */
-export function fromMemory(dims: readonly number[], layout: Layout): number[] {
-  return inverse(layout).map((index) => dims[index]);
-}
-
 /** The ONNX `Transpose` permutation that takes memory order `from` to memory order `to`. */
 export function permutation(from: Layout, to: Layout): number[] {
   const position = inverse(from);

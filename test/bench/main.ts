@@ -1,14 +1,5 @@
 /** Benchmarks, side by side with peers: `npm run bench -- NAME`. */
 import { parseArgs } from 'node:util';
-import { data } from './data.js';
-import { distributed } from './distributed.js';
-import { forward } from './forward.js';
-import { gpu } from './gpu.js';
-import { profile } from './profile.js';
-import { replicas } from './replicas.js';
-import { serve } from './serve.js';
-import { train } from './train.js';
-import { views } from './views.js';
 
 const USAGE = `usage: npm run bench -- train [--rounds 5] [--minutes 40] [--model alexnet]
        npm run bench -- forward [--rounds 5]
@@ -32,15 +23,24 @@ const { positionals, values } = parseArgs({
     limit: { type: 'string', default: '280' },
   },
 });
-if (positionals[0] === 'train') await train(Number(values.rounds), Number(values.minutes), values.model);
-else if (positionals[0] === 'forward') forward(Number(values.rounds));
-else if (positionals[0] === 'data') await data(Number(values.rounds), Number(values.steps));
-else if (positionals[0] === 'serve') await serve(Number(values.rounds), Number(values.seconds));
-else if (positionals[0] === 'replicas') await replicas(Number(values.rounds), Number(values.seconds));
-else if (positionals[0] === 'views') await views(Number(values.rounds), Number(values.seconds));
-else if (positionals[0] === 'distributed') await distributed(Number(values.rounds), Number(values.batch));
-else if (positionals[0] === 'profile') profile(values.model ?? 'alexnet', Number(values.batch), Number(values.steps));
-else if (positionals[0] === 'gpu') gpu(Number(values.limit));
+const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];
+
+// Each loads what it needs: the packages of the tests are not everywhere.
+const BENCHES: Record<string, () => Promise<unknown>> = {
+  train: async () => (await import('./train.js')).train(rounds, Number(values.minutes), values.model),
+  forward: async () => (await import('./forward.js')).forward(rounds),
+  data: async () => (await import('./data.js')).data(rounds, Number(values.steps)),
+  serve: async () => (await import('./serve.js')).serve(rounds, seconds),
+  replicas: async () => (await import('./replicas.js')).replicas(rounds, seconds),
+  views: async () => (await import('./views.js')).views(rounds, seconds),
+  distributed: async () => (await import('./distributed.js')).distributed(rounds, Number(values.batch)),
+  profile: async () =>
+    (await import('./profile.js')).profile(values.model ?? 'alexnet', Number(values.batch), Number(values.steps)),
+  gpu: async () => (await import('./gpu.js')).gpu(Number(values.limit)),
+};
+
+const bench = positionals.length === 1 && Object.hasOwn(BENCHES, positionals[0]) && BENCHES[positionals[0]];
+if (bench) await bench();
 else {
   console.error(USAGE);
   process.exitCode = 2;

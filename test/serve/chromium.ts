@@ -29,8 +29,20 @@ const FLAGS = [
   '--use-fake-ui-for-media-stream',
 ];
 
-let browser: Promise<Browser> | undefined;
-after(async () => (await browser)?.close());
+/** WebGPU on SwiftShader, which chromium brings along. */
+export const WEBGPU = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
+
+const browsers = new Map<string, Promise<Browser>>();
+after(async () => {
+  for (const browser of browsers.values()) await (await browser).close();
+});
+
+function browserWith(flags: readonly string[]): Promise<Browser> {
+  const key = flags.join(' ');
+  const running = browsers.get(key) ?? chromium.launch({ executablePath: CHROMIUM, args: [...FLAGS, ...flags] });
+  browsers.set(key, running);
+  return running;
+}
 
 export interface Visit {
   page: Page;
@@ -40,10 +52,17 @@ export interface Visit {
   complaints: string[];
 }
 
-/** The page at `url` in a window of its own; closed with the test file. */
-export async function visit(url: string, options: BrowserContextOptions = {}): Promise<Visit> {
-  browser ??= chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
-  const context = await (await browser).newContext(options);
+/**
+ * The page at `url` in a window of its own; closed with the test file.
+ *
+ * @param flags  more of chromium's, in a browser of their own
+ */
+export async function visit(
+  url: string,
+  options: BrowserContextOptions = {},
+  flags: readonly string[] = [],
+): Promise<Visit> {
+  const context = await (await browserWith(flags)).newContext(options);
   context.setDefaultTimeout(WAIT_MS);
   const page = await context.newPage();
   const [asked, complaints]: [string[], string[]] = [[], []];

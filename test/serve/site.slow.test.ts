@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import sharp from 'sharp';
-import { assertAccessible, choose, give, skip, visit } from './chromium.js';
+import { assertAccessible, choose, give, skip, visit, WEBGPU } from './chromium.js';
 import { corner, pattern } from './images.js';
 import { alexnet, post, running } from './running.js';
 import { QUARTERS, type TinyModel, writeTinyModel } from './tiny-model.js';
@@ -116,6 +116,19 @@ test('a site of a file of ours answers as the server, under a path of any static
   await page.locator('#status', { hasText: 'cannot decode' }).waitFor();
   assert.deepEqual(complaints, []);
   for (const one of asked) assert.ok(one.startsWith(address), one);
+});
+
+test('a site answers as the server on WebGPU', { skip }, async () => {
+  const { file, out } = await siteOf('gpu');
+  const { url } = await running({ file });
+  const { page, complaints } = await visit(await host(out, ''), {}, WEBGPU);
+  for (const shift of [1, 3]) {
+    const exact = await corner(shift).png().toBuffer();
+    await choose(page, `corner-${shift}.png`, 'image/png', exact);
+    near(await answers(page), await served(url, exact), 1e-4);
+  }
+  assert.match(await page.locator('#status').innerText(), /^Runs on WebGPU\./);
+  assert.deepEqual(complaints, []);
 });
 
 test('a site of another classifier crops, scales and adds the softmax as the server does', { skip }, async () => {

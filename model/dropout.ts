@@ -43,8 +43,17 @@ export class SeededDropout extends tfl.layers.Layer {
   /** 1 if a value is kept. */
   private mask(size: number): Uint8Array {
     const { bits } = random(...this.stream, 'dropout', this.name, this.draws++);
-    const dropped = this.args.rate * 2 ** 32;
     const mask = new Uint8Array(size);
+    if (this.args.rate === 0.5) {
+      let word = 0;
+      // A draw decides 32 values: a step of 128 images has 1.7 million, and a GPU waits for them.
+      for (let i = 0; i < size; i++) {
+        word = i % 32 === 0 ? bits() : word >>> 1;
+        mask[i] = word & 1;
+      }
+      return mask;
+    }
+    const dropped = this.args.rate * 2 ** 32;
     for (let i = 0; i < size; i++) mask[i] = bits() >= dropped ? 1 : 0;
     return mask;
   }

@@ -12,7 +12,8 @@ ARG MPI_BASE=cpu
 
 FROM node:22-slim AS build
 WORKDIR /app
-COPY package.json package-lock.json .npmrc ./
+COPY package.json package-lock.json ./
+COPY base/install base/install
 RUN npm ci --ignore-scripts
 COPY . .
 RUN npm run build
@@ -20,7 +21,8 @@ RUN npm run build
 # No install scripts: onnxruntime-node's would fetch CUDA libraries, and `prepare` needs the compiler.
 FROM node:22-slim AS dependencies
 WORKDIR /app
-COPY package.json package-lock.json .npmrc ./
+COPY package.json package-lock.json ./
+COPY base/install base/install
 RUN npm ci --omit=dev --ignore-scripts
 
 FROM dependencies AS cuda-dependencies

@@ -4,8 +4,9 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
@@ -15,19 +16,23 @@ import { listenForInterrupt } from '../base/process/interrupt.js';
 import { exitCodeOf, onStopSignal } from '../base/process/stop-signals.js';
 import { type Progress, showProgress } from '../base/progress.js';
 import { foreignFile, refuseForeign } from '../base/replaceable.js';
+import { stylesOf } from '../base/terminal.js';
 import { exportRun } from '../export/from-run.js';
 import { keepMemory } from '../onnx/backend/keep-memory.js';
 import type { ProviderChoice } from '../onnx/backend/provider.js';
 import { checkModelPlace } from '../onnx/file/onnx-model.js';
-import { formatPredictions } from '../serve/format-predictions.js';
 import type { Prediction } from '../serve/served-model.js';
+import { DEFAULTS } from '../serve/server.js';
 import { heldOutPng } from '../train/data/emoji/emoji.js';
+import { EMOJI_CLASSES } from '../train/data/emoji/emoji-classes.js';
 import { nearestNeighbour } from '../train/data/emoji/nearest-neighbour.js';
 import { openDataset } from '../train/data/open-dataset.js';
 import { evaluateRun } from '../train/evaluate/evaluate-run.js';
 import { checkFree, holdsRun, openRun } from '../train/run/run-folder.js';
 import type { Settings } from '../train/settings/config.js';
 import { startTraining } from '../train/start/start.js';
+import { type Answer, demoSummary, type Measured } from './demo-summary.js';
+import { checkIndexPlace, writeIndex } from './index.js';
 import { providerOption } from './provider-flag.js';
 
 /** Chosen on the validation images; the network's own recipe is for CIFAR-10 and 140 epochs. */
@@ -46,6 +51,16 @@ const NETWORK = 'cifar10-18pct';
 /** Drawn by the vendor that no training image comes from. */
 const POSTED = 'guitar';
 
+interface ServeRequest {
+  out: string;
+  file: string;
+  index: string;
+  measured: readonly Measured[];
+  provider?: ProviderChoice;
+  exit: boolean;
+  progress: Progress;
+}
+
 interface DemoFlags {
   provider?: ProviderChoice;
   out: string;
@@ -57,7 +72,7 @@ export function demoCommand(): Command {
     .description('Train, export and serve a small network on embedded images; takes a few minutes.')
     .option(
       '--out <folder>',
-      'folder for the run, the .onnx file and the image, replacing those of an earlier demo',
+      'folder for the run, the .onnx file, its index and an image, replacing those of an earlier demo',
       'runs/demo',
     )
     .option(
@@ -72,8 +87,11 @@ export function demoCommand(): Command {
       const progress = showProgress();
       if (!(await trainRun(out, provider, progress))) return;
       const file = await exportFile(out, provider, progress);
-      await measure(file, provider, progress);
-      await serve(out, file, provider, exit || process.env.CI === 'true');
+      const measured = await measure(file, provider, progress);
+      heading(progress, 'Index the validation images, for the nearest ones on the page');
+      await writeIndex({ model: file, data: DATA, split: 'val', out: indexFile(out), provider }, progress);
+      const ends = exit || process.env.CI === 'true';
+      await serve({ out, file, index: indexFile(out), measured, provider, exit: ends, progress });
     });
 }
 
@@ -85,15 +103,17 @@ async function checkDemoFolder(out: string): Promise<void> {
     throw new UserError(`${out}: holds a run of ${run.config.model} on ${run.config.data}; name another --out`);
   }
   await checkModelPlace(modelFile(out));
+  await checkIndexPlace(indexFile(out));
   refuseForeign(await foreignFile(imageFile(out), () => run !== undefined), 'alexnet demo');
 }
 
 const modelFile = (out: string) => join(out, 'emoji.onnx');
+const indexFile = (out: string) => join(out, 'emoji.index');
 const imageFile = (out: string) => join(out, `${POSTED}.png`);
 
 function heading(progress: Progress, text: string): void {
   progress.stop();
-  progress.note(`\n— ${text}`);
+  progress.note(`\n${stylesOf(process.stderr).bold(`— ${text}`)}`);
 }
 
 /** @returns false when interrupted */
@@ -118,23 +138,20 @@ async function trainRun(out: string, provider: ProviderChoice | undefined, progr
   }
 }
 
-/** Errors of the file on the seventh vendor's drawings, and those of the nearest training image for comparison. */
-async function measure(file: string, provider: ProviderChoice | undefined, progress: Progress): Promise<void> {
-  heading(progress, "Errors of the file on a seventh vendor's drawings, none of which was trained on");
+async function measure(file: string, provider: ProviderChoice | undefined, progress: Progress): Promise<Measured[]> {
+  heading(progress, "Measure the file on a seventh vendor's drawings, none of which was trained on");
   const dataset = await openDataset(DATA, { imagePx: 32 });
-  const line = (what: string, { top1Error, top5Error }: { top1Error: number; top5Error: number }) =>
-    console.log(
-      `  ${what.padEnd(44)} top-1 ${percent(top1Error, 1).padStart(7)}   top-5 ${percent(top5Error, 1).padStart(7)}`,
-    );
+  const measured: Measured[] = [];
   for (const [split, title] of [
     ['test-centred', 'centred on white'],
-    ['test-random', 'random place, size and background'],
+    ['test-random', 'any place, size and background'],
   ]) {
-    const net = await evaluateRun({ onnx: file, data: 'emoji', split, provider }, progress);
+    const { top1Error } = await evaluateRun({ onnx: file, data: DATA, split, provider }, progress);
+    const neighbour = nearestNeighbour(dataset.splits.train, dataset.splits[split], 32, { seed: 1 });
     progress.stop();
-    line(`${title}: network`, net);
-    line(`${title}: nearest neighbour`, nearestNeighbour(dataset.splits.train, dataset.splits[split], 32, { seed: 1 }));
+    measured.push({ title, network: top1Error, neighbour: neighbour.top1Error });
   }
+  return measured;
 }
 
 async function exportFile(out: string, provider: ProviderChoice | undefined, progress: Progress): Promise<string> {
@@ -153,23 +170,24 @@ async function exportFile(out: string, provider: ProviderChoice | undefined, pro
   return file;
 }
 
-async function serve(out: string, file: string, provider: ProviderChoice | undefined, exit: boolean): Promise<void> {
-  console.error('\n— Serve it and post an image');
-  const flags = ['--model', file, '--port', '0', ...(provider ? ['--provider', provider] : [])];
-  const server = spawn(process.execPath, [command(), 'serve', ...flags], { stdio: ['ignore', 'pipe', 'inherit'] });
+/** Serves the file and posts the held-out drawings. The server stays until Ctrl-C, unless `exit` is set. */
+async function serve({ out, file, index, measured, provider, exit, progress }: ServeRequest): Promise<void> {
+  heading(progress, 'Serve it and post drawings of that vendor');
+  const port = exit ? 0 : await freePort();
+  const flags = ['--model', file, '--index', index, '--port', String(port), '--log', 'none'];
+  const words = [command(), 'serve', ...flags, ...(provider ? ['--provider', provider] : [])];
+  const server = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] });
   const unlisten = onStopSignal(
     () => server.kill(),
     () => server.kill('SIGKILL'),
   );
   try {
     const url = await readyUrl(server);
+    const answers = await postAll(url);
+    await writeFile(imageFile(out), await heldOutPng(POSTED));
     const image = imageFile(out);
-    await writeFile(image, await heldOutPng(POSTED));
-    await post(url, image);
-    console.log(`\nTry it:  curl --data-binary @${relative('', image)} ${url}/classify`);
-    if (exit) return;
-    console.log('The server is up; Ctrl-C ends it.');
-    await new Promise((resolve) => server.once('exit', resolve));
+    console.log(`\n${demoSummary({ measured, answers, posted: POSTED, image, file, url: exit ? undefined : url })}`);
+    if (!exit) await new Promise((resolve) => server.once('exit', resolve));
   } finally {
     unlisten();
     server.kill();
@@ -181,20 +199,35 @@ function command(): string {
   return fileURLToPath(new URL('./main.js', import.meta.url));
 }
 
+/** The usual port if nobody has it, else 0. */
+async function freePort(): Promise<number> {
+  const { host, port } = DEFAULTS;
+  const probe = createServer();
+  const isFree = await new Promise<boolean>((resolve) => {
+    probe.once('error', () => resolve(false));
+    probe.listen(port, host, () => resolve(true));
+  });
+  await new Promise((resolve) => probe.close(resolve));
+  return isFree ? port : 0;
+}
+
 /** The address in the one line that `alexnet serve` prints when it is ready. */
 async function readyUrl(server: ChildProcess): Promise<string> {
   for await (const line of createInterface({ input: server.stdout! })) return (JSON.parse(line) as { url: string }).url;
   throw new UserError('the server ended before it was ready; its message is above');
 }
 
-async function post(url: string, image: string): Promise<void> {
-  const body = await readFile(image);
-  const response = await fetch(`${url}/classify`, { method: 'POST', headers: { 'content-type': 'image/png' }, body });
-  if (!response.ok) throw new UserError(`POST ${url}/classify: ${response.status} ${await response.text()}`);
-  const { predictions, timings_ms } = (await response.json()) as {
-    predictions: Prediction[];
-    timings_ms: { total: number };
-  };
-  console.log(`  ${image} (held out), answered in ${timings_ms.total.toFixed(0)} ms:`);
-  console.log(formatPredictions(predictions));
+async function postAll(url: string): Promise<Answer[]> {
+  const answers: Answer[] = [];
+  for (const label of EMOJI_CLASSES) {
+    const headers = { 'content-type': 'image/png' };
+    const response = await fetch(`${url}/classify?top=2`, { method: 'POST', headers, body: await heldOutPng(label) });
+    if (!response.ok) throw new UserError(`POST ${url}/classify: ${response.status} ${await response.text()}`);
+    const { predictions, timings_ms } = (await response.json()) as {
+      predictions: [Prediction, Prediction];
+      timings_ms: { total: number };
+    };
+    answers.push({ label, best: predictions[0], second: predictions[1], ms: timings_ms.total });
+  }
+  return answers;
 }

@@ -70,7 +70,7 @@ export function serveCommand(): Command {
   addLimits(command);
   return command
     .addOption(
-      new Option('--log <format>', 'text for people; json for machines, with a line per request')
+      new Option('--log <format>', 'text for people; json for machines; none for errors only')
         .choices(LOG_FORMATS)
         .default('text'),
     )
@@ -168,7 +168,7 @@ async function serve(given: ServeFlags): Promise<void> {
     keepAliveMs: keepAlive * 1000,
     cacheBytes: cache,
     batchDelayMs: batchDelay,
-    logRequests: flags.log === 'json',
+    logRequests: flags.log !== 'none',
     log,
   });
   await serveUntilSignal(server, log);

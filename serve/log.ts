@@ -10,12 +10,16 @@ export type Level = 'info' | 'warn' | 'error';
 /** @param fields  said besides the line where logs are JSON */
 export type Log = (line: string, level?: Level, fields?: object) => void;
 
-export const LOG_FORMATS = ['text', 'json'] as const;
+export const LOG_FORMATS = ['text', 'json', 'none'] as const;
 export type LogFormat = (typeof LOG_FORMATS)[number];
 
-/** Both write to stderr at once: the last line before an end is not lost. */
+/** Text and JSON go to stderr at once: the last line before an end is not lost. Without a log, errors still do. */
 export function openLog(format: LogFormat): Log {
   if (format === 'text') return (line) => console.error(line);
+  if (format === 'none')
+    return (line, level) => {
+      if (level === 'error') console.error(line);
+    };
   const logger = pino(
     {
       base: null,

@@ -27,7 +27,8 @@ export async function serveUntilSignal(server: ImageServer, log: Log): Promise<v
   });
   try {
     const { url, provider, models } = await server.start();
-    console.log(JSON.stringify({ ready: true, url, provider }));
+    // For whoever started it by a pipe; people have the lines below.
+    if (!process.stdout.isTTY) console.log(JSON.stringify({ ready: true, url, provider }));
     const path = (name: string) => (models.length === 1 ? '/classify' : `/classify?model=${name}`);
     for (const { name, labels } of models) log(`${name}, ${labels.length} classes: POST images to ${url}${path(name)}`);
     if (url.startsWith('http')) log(`in a browser: ${url}/; what else it answers: ${url}/docs`);

@@ -124,12 +124,13 @@ function logRequests({ log }: AppDeps): RequestHandler {
     const ids = traceIds();
     response.once('close', () => {
       const status = response.writableFinished ? response.statusCode : 499;
-      log(`${request.method} ${path} ${status}`, status >= 500 ? 'error' : 'info', {
+      const ms = Math.round(performance.now() - start);
+      log(`${request.method} ${path} ${status} ${ms} ms`, status >= 500 ? 'error' : 'info', {
         request_id: response.get('x-request-id'),
         method: request.method,
         path,
         status,
-        ms: Math.round(performance.now() - start),
+        ms,
         request_bytes: Number(request.get('content-length') ?? 0) || undefined,
         client: request.ip,
         ...ids,

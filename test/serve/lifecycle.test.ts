@@ -70,7 +70,7 @@ test('a terminal that closes sends SIGHUP to all its processes: what waits is an
   assert.equal((await post(url, order('sleep 0'))).status, 200);
   const waiting = post(url, order('sleep 1000'));
   const metrics = async () => (await fetch(`${url}/metrics`)).text();
-  await until(async () => /^nv_inference_pending_request_count\S* 1$/m.test(await metrics()), 5000);
+  await until(async () => /^nv_inference_pending_request_count\S* 1$/m.test(await metrics()), 20_000);
   for (let i = 0; i < 2; i++) process.kill(-server.pid!, 'SIGHUP');
   assert.equal((await waiting).status, 200);
   assert.equal(await ended, 0);
@@ -144,7 +144,7 @@ test('ends at once with another code on a second signal', async () => {
 
 test('ends with 0 on SIGTERM while the model is loading', async () => {
   const { process: child, ended, line, stderr } = node('./obedient-server.js', 'loads for ever', '0');
-  await until(() => stderr().includes('loading'), 5000);
+  await until(() => stderr().includes('loading'), 20_000);
   child.kill('SIGTERM');
   assert.equal(await ended, 0);
   assert.equal(await line, '');
@@ -162,7 +162,7 @@ test('an inference process whose server ends before it is up ends too', async ()
   const child = fork(OBEDIENT, [JSON.stringify({ file: 'loads for ever' })]);
   after(() => child.kill('SIGKILL'));
   child.disconnect();
-  await until(() => child.exitCode === 0, 5000);
+  await until(() => child.exitCode === 0, 20_000);
 });
 
 test('does not start when the inference process dies while loading, and says how', async () => {
@@ -175,7 +175,7 @@ test('answers live, not ready and 503 to images while the model is loading', asy
   const port = await freePort();
   node('./obedient-server.js', 'loads for ever', String(port));
   const url = `http://127.0.0.1:${port}`;
-  await until(async () => !(await refused(url)), 5000);
+  await until(async () => !(await refused(url)), 20_000);
   const response = await fetch(`${url}/v2/health/ready`);
   assert.equal(response.status, 503);
   assert.deepEqual(await response.json(), { ready: false, error: 'the model is loading' });

@@ -127,7 +127,7 @@ test('the container serves on a read-only root as uid 1000, ready once the model
   const image = await corner(1).png().toBuffer();
   const answers = Array.from({ length: IN_LINE }, () => post(url, image));
   const metrics = async () => (await fetch(`${url}/metrics`)).text();
-  await until(async () => (await metrics()).includes(`\nnv_inference_pending_request_count ${IN_LINE}\n`), 5000);
+  await until(async () => (await metrics()).includes(`\nnv_inference_pending_request_count ${IN_LINE}\n`));
   const ended = once(child, 'exit');
   const started = performance.now();
   child.kill('SIGTERM');

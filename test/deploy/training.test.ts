@@ -122,7 +122,7 @@ test('mpirun as the MPIJob calls it starts a process on every worker through the
         resolve(false),
       );
     });
-  await until(listens, 5000);
+  await until(listens);
   // As the operator sets them.
   const env = {
     PATH: '/usr/bin:/bin',

@@ -69,7 +69,7 @@ test('openClassifier infers elsewhere: this event loop turns meanwhile, and clos
   clearInterval(timer);
   assert.ok(turns > 3, `${turns} turns`);
   await classifier.close();
-  await until(() => gone(Math.round(predictions[0].probability)) || gone(predictions[0].probability), 5000);
+  await until(() => gone(Math.round(predictions[0].probability)) || gone(predictions[0].probability));
 });
 
 test('openClassifier gives up with the caller’s signal, and says what cannot be loaded', async () => {

@@ -70,7 +70,7 @@ test('a terminal that closes sends SIGHUP to all its processes: what waits is an
   assert.equal((await post(url, order('sleep 0'))).status, 200);
   const waiting = post(url, order('sleep 1000'));
   const metrics = async () => (await fetch(`${url}/metrics`)).text();
-  await until(async () => /^nv_inference_pending_request_count\S* 1$/m.test(await metrics()), 20_000);
+  await until(async () => /^nv_inference_pending_request_count\S* 1$/m.test(await metrics()));
   for (let i = 0; i < 2; i++) process.kill(-server.pid!, 'SIGHUP');
   assert.equal((await waiting).status, 200);
   assert.equal(await ended, 0);
@@ -117,6 +117,21 @@ test('answers what waits and ends when the npx that started it is killed', {
   assert.ok(await refused(url));
 });
 
+for (const [format, line] of [
+  ['text', /^POST \/classify 415 \d+ ms$/m],
+  ['json', /"path":"\/classify","status":415,"ms":\d+/],
+  ['none', /^$/],
+] as const) {
+  test(`says of requests what --log ${format} is to`, async () => {
+    const server = alexnet('serve', '--model', file, '--port', '0', '--log', format);
+    const { url } = JSON.parse(await server.line) as { url: string };
+    assert.equal((await post(url, Buffer.from('no image'))).status, 415);
+    server.process.kill('SIGTERM');
+    assert.equal(await server.ended, 0);
+    assert.match(server.stderr(), line);
+  });
+}
+
 for (const format of ['text', 'json']) {
   test(`keeps running when nobody reads its stdout and stderr any more, --log ${format}`, async () => {
     const server = alexnet('serve', '--model', file, '--port', '0', '--log', format);
@@ -144,7 +159,7 @@ test('ends at once with another code on a second signal', async () => {
 
 test('ends with 0 on SIGTERM while the model is loading', async () => {
   const { process: child, ended, line, stderr } = node('./obedient-server.js', 'loads for ever', '0');
-  await until(() => stderr().includes('loading'), 20_000);
+  await until(() => stderr().includes('loading'));
   child.kill('SIGTERM');
   assert.equal(await ended, 0);
   assert.equal(await line, '');
@@ -162,7 +177,7 @@ test('an inference process whose server ends before it is up ends too', async ()
   const child = fork(OBEDIENT, [JSON.stringify({ file: 'loads for ever' })]);
   after(() => child.kill('SIGKILL'));
   child.disconnect();
-  await until(() => child.exitCode === 0, 20_000);
+  await until(() => child.exitCode === 0);
 });
 
 test('does not start when the inference process dies while loading, and says how', async () => {
@@ -175,7 +190,7 @@ test('answers live, not ready and 503 to images while the model is loading', asy
   const port = await freePort();
   node('./obedient-server.js', 'loads for ever', String(port));
   const url = `http://127.0.0.1:${port}`;
-  await until(async () => !(await refused(url)), 20_000);
+  await until(async () => !(await refused(url)));
   const response = await fetch(`${url}/v2/health/ready`);
   assert.equal(response.status, 503);
   assert.deepEqual(await response.json(), { ready: false, error: 'the model is loading' });

@@ -94,7 +94,7 @@ export async function errorOf(
 }
 
 /** Polls until `condition` holds. @throws after `limitMs` */
-export async function until(condition: () => boolean | Promise<boolean>, limitMs: number): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>, limitMs = 20_000): Promise<void> {
   const started = performance.now();
   while (!(await condition())) {
     if (performance.now() - started > limitMs) throw new Error(`not so after ${limitMs} ms: ${condition}`);

@@ -56,7 +56,7 @@ test('--traces sends queue, decode and inference as spans of the request, in the
   assert.equal(response.status, 200);
   const [, trace, span] = /^00-(\w{32})-(\w{16})-01$/.exec(response.headers.get('traceresponse')!)!;
   assert.equal(trace, TRACE);
-  await until(() => spans.some(({ name }) => name === 'POST /classify'), 20_000);
+  await until(() => spans.some(({ name }) => name === 'POST /classify'));
   const own = spans.filter(({ traceId }) => traceId === TRACE);
   const root = own.find(({ name }) => name === 'POST /classify')!;
   assert.deepEqual([root.spanId, root.parentSpanId], [span, PARENT]);

@@ -56,7 +56,7 @@ const ROUTES = [
 
 test('answers 503 with Retry-After on every route once bodies hold the bytes allowed, announced or come', async () => {
   const unfinished = [open(url, head(80_000)), open(url, `${head(80_000, '/models/obedient')}${'x'.repeat(50_000)}`)];
-  await until(async () => (await inFlight()) === 160_000, 5000);
+  await until(async () => (await inFlight()) === 160_000);
   for (const path of ROUTES) {
     const response = await post(url, Buffer.alloc(30_000), {}, path);
     assert.equal(response.status, 503, path);
@@ -66,20 +66,20 @@ test('answers 503 with Retry-After on every route once bodies hold the bytes all
   assert.equal((await errorOf(post(url, Buffer.alloc(30_000)))).code, 'IN_FLIGHT_FULL');
   assert.equal((await post(url, order('sleep 0'))).status, 200);
   for (const { socket } of unfinished) socket.destroy();
-  await until(async () => (await inFlight()) === 0, 5000);
+  await until(async () => (await inFlight()) === 0);
   assert.equal(await metric('alexnet_request_bytes_limit'), MAX_IN_FLIGHT);
 });
 
 test('refuses a body before it is read: without "100 Continue" to a client that asks for it', async () => {
   const expect = 'Expect: 100-continue\r\n';
   const holder = open(url, head(80_000));
-  await until(async () => (await inFlight()) === 80_000, 5000);
+  await until(async () => (await inFlight()) === 80_000);
   const holders = [holder, open(url, head(80_000))];
-  await until(async () => (await inFlight()) === 160_000, 5000);
+  await until(async () => (await inFlight()) === 160_000);
   assert.match(await open(url, head(30_000, '/classify', expect)).answer, /^HTTP\/1\.1 503 /);
   assert.match(await open(url, head(MAX_BYTES + 1, '/classify', expect)).answer, /^HTTP\/1\.1 413 /);
   for (const { socket } of holders) socket.destroy();
-  await until(async () => (await inFlight()) === 0, 5000);
+  await until(async () => (await inFlight()) === 0);
   const body = order('sleep 0');
   const taken = open(url, head(body.length, '/classify', expect));
   await once(taken.socket, 'data');
@@ -90,12 +90,12 @@ test('refuses a body before it is read: without "100 Continue" to a client that 
 test('counts a body of unknown length as it arrives, and refuses it if it goes beyond', async () => {
   const chunk = `${(10_000).toString(16)}\r\n${'x'.repeat(10_000)}\r\n`;
   const first = open(url, head(undefined) + chunk.repeat(8));
-  await until(async () => (await inFlight()) >= 80_000, 5000);
+  await until(async () => (await inFlight()) >= 80_000);
   const second = open(url, head(undefined) + chunk.repeat(8));
   assert.match(await second.answer, /^HTTP\/1\.1 503 [\s\S]*retry-after: 1\r\n/i);
   first.socket.write('0\r\n\r\n');
   assert.match(await first.answer, /^HTTP\/1\.1 415 /); // whole, and no image
-  await until(async () => (await inFlight()) === 0, 5000);
+  await until(async () => (await inFlight()) === 0);
 });
 
 test('holds nothing of a request that has ended, in whatever way', async () => {
@@ -109,9 +109,9 @@ test('holds nothing of a request that has ended, in whatever way', async () => {
   assert.match(await open(url, head(undefined) + chunk.repeat(2)).answer, /^HTTP\/1\.1 413 /);
   await open(url, `${head(50_000)}short`).socket.end();
   const answering = open(url, Buffer.concat([Buffer.from(head(order('sleep 200').length)), order('sleep 200')]));
-  await until(async () => (await inFlight()) > 0, 5000);
+  await until(async () => (await inFlight()) > 0);
   answering.socket.destroy(); // gone while its image is in inference
-  await until(async () => (await inFlight()) === 0, 5000);
+  await until(async () => (await inFlight()) === 0);
 });
 
 test('answers 408 to a body that takes longer than allowed, closes, and counts it', async () => {

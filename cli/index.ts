@@ -5,10 +5,11 @@ import { checkReplaceable } from '../base/replaceable.js';
 import type { ProviderChoice } from '../onnx/backend/provider.js';
 import { DATA_HELP, openDataset } from '../train/data/open-dataset.js';
 import { reportDataset } from '../train/start/open-data.js';
+import { type HoldOutFlags, holdOutFrom, holdOutOptions } from './hold-out-flags.js';
 import { providerOption } from './provider-flag.js';
 import { MODEL_HELP, maxPixels } from './view-flags.js';
 
-interface IndexFlags {
+interface IndexFlags extends HoldOutFlags {
   model: string;
   data: string;
   split: string;
@@ -18,17 +19,18 @@ interface IndexFlags {
 }
 
 export function indexCommand(): Command {
-  return new Command('index')
+  const command = new Command('index')
     .description(
       'Store the features of all images of a data set, to find the nearest images and the strongest ones of each unit.',
     )
     .requiredOption('--model <file>', MODEL_HELP)
     .requiredOption('--data <data>', DATA_HELP)
-    .requiredOption('--out <file>', 'file of the index')
+    .requiredOption('--out <file>', 'file of the index');
+  return holdOutOptions(command)
     .option('--split <name>', 'part of the data', 'train')
     .addOption(providerOption())
     .option('--json', 'print one JSON object')
-    .action(async ({ model, data, split, out, json, provider }: IndexFlags) => {
+    .action(async ({ model, data, split, out, json, provider, ...flags }: IndexFlags) => {
       const { MAGIC } = await import('../serve/views/index/index-file.js');
       const isIndex = (start: Buffer) => start.subarray(0, MAGIC.length).equals(MAGIC);
       await checkReplaceable(out, 'an index of "alexnet index"', isIndex);
@@ -37,7 +39,8 @@ export function indexCommand(): Command {
       const { splitImages } = await import('./split-images.js');
       const progress = showProgress();
       const network = await CropNetwork.open({ file: model, maxPixels, provider, log: progress.note });
-      const dataset = await openDataset(data, { imagePx: network.model.imagePx, splits: [split] });
+      const { imagePx } = network.model;
+      const dataset = await openDataset(data, { imagePx, splits: [split], holdOut: holdOutFrom(flags) });
       reportDataset(dataset, progress);
       const images = splitImages(dataset, split);
       const onProgress = (done: number, total: number) => progress.work('images indexed', done, total);

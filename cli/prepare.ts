@@ -7,13 +7,15 @@ import { UsageError, UserError } from '../base/errors.js';
 import { type Progress, showProgress } from '../base/progress.js';
 import { refuseForeign } from '../base/replaceable.js';
 import { NETWORKS } from '../model/registry.js';
+import type { OpenOptions } from '../train/data/dataset.js';
 import { DATA_HELP, openDataset } from '../train/data/open-dataset.js';
 import { isPack, type PackRecord, shardFile } from '../train/data/pack/pack-format.js';
 import { finishPack, foreignToPack, PackWriter } from '../train/data/pack/write-pack.js';
 import { reportDataset } from '../train/start/open-data.js';
 import { positiveInteger } from './flag-types.js';
+import { type HoldOutFlags, holdOutFrom, holdOutOptions } from './hold-out-flags.js';
 
-interface PrepareFlags {
+interface PrepareFlags extends HoldOutFlags {
   data?: string;
   out?: string;
   size: number;
@@ -30,20 +32,19 @@ export interface Prepared extends PackRecord {
 
 export function prepareCommand(): Command {
   const sizes = [...new Set(Object.values(NETWORKS).map(({ imagePx }) => imagePx))].sort((a, b) => a - b);
-  return new Command('prepare')
-    .description(
-      'Decode a data set once and keep it on disk: for sets that do not fit in memory. Continues where it was stopped.',
-    )
-    .option('--data <data>', DATA_HELP)
+  const command = new Command('prepare').description(
+    'Decode a data set once and keep it on disk: for sets that do not fit in memory. Continues where it was stopped.',
+  );
+  return holdOutOptions(command.option('--data <data>', DATA_HELP))
     .option('--out <pack>', 'folder of the prepared set, for --data of train and evaluate')
     .option('--size <px>', `side of the images; networks take ${sizes.join(' or ')}`, positiveInteger, 256)
     .option('--force', 'replace the prepared set in --out', false)
     .option('--json', 'print the result as one JSON object', false)
-    .action(async ({ data, out, size, force, json }: PrepareFlags) => {
+    .action(async ({ data, out, size, force, json, ...flags }: PrepareFlags) => {
       if (!data || !out) throw new UsageError('expected --data DATA and --out PACK');
       const progress = showProgress();
       try {
-        const made = await prepare({ data, out, imagePx: size, force }, progress);
+        const made = await prepare({ data, out, imagePx: size, force, holdOut: holdOutFrom(flags) }, progress);
         progress.stop();
         console.log(json ? JSON.stringify(summary(out, made)) : describePrepared(out, made));
       } finally {
@@ -62,7 +63,8 @@ export async function prepare(
     imagePx,
     force,
     shardBytes,
-  }: { data: string; out: string; imagePx: number; force: boolean; shardBytes?: number },
+    holdOut,
+  }: Pick<OpenOptions, 'holdOut'> & { data: string; out: string; imagePx: number; force: boolean; shardBytes?: number },
   progress: Pick<Progress, 'note' | 'work'>,
 ): Promise<Prepared> {
   refuseForeign(await foreignToPack(out), 'alexnet prepare');
@@ -75,7 +77,7 @@ export async function prepare(
     if (writer.kept > 0) progress.note(`${out}: ${writer.kept} images are there already, continuing after them`);
     const started = performance.now();
     const onProgress = (done: number, total?: number) => progress.work('decoding', done, total);
-    const dataset = await openDataset(data, { imagePx, onProgress }, writer);
+    const dataset = await openDataset(data, { imagePx, holdOut, onProgress }, writer);
     const { decoded } = writer;
     const imagesPerSecond = decoded / ((performance.now() - started) / 1000);
     progress.note('mean and colours of the training images');

@@ -8,6 +8,7 @@ import { DATA_HELP } from '../train/data/open-dataset.js';
 import { DEFAULTS, RECIPES, type Settings } from '../train/settings/config.js';
 import type { NewRunRequest } from '../train/start/new-run.js';
 import { fractionBelowOne, nonNegativeNumber, positiveInteger, positiveNumber, wholeNumber } from './flag-types.js';
+import { type HoldOutFlags, holdOutFrom, holdOutOptions } from './hold-out-flags.js';
 import { providerOption } from './provider-flag.js';
 
 /** The default of a flag whose value the network's recipe states, in its help. */
@@ -23,8 +24,7 @@ export const STREAM_HELP =
 
 /** Data set, network and first weights. */
 export function networkOptions(command: Command): Command {
-  return command
-    .option('--data <data>', DATA_HELP)
+  return holdOutOptions(command.option('--data <data>', DATA_HELP))
     .option('--stream', STREAM_HELP, false)
     .option('--model <name>', `network: ${Object.keys(NETWORKS).join(', ')} (default: that of --from)`)
     .option(
@@ -84,11 +84,12 @@ export function updateOptions(command: Command): Command {
 
 /** The flags that are settings, put together. */
 export function newRunRequest(
-  flags: Omit<NewRunRequest, 'settings'> & Partial<Omit<Settings, 'classWeights'>>,
+  flags: Omit<NewRunRequest, 'settings' | 'holdOut'> & HoldOutFlags & Partial<Omit<Settings, 'classWeights'>>,
 ): NewRunRequest {
   const { data, stream, model, from, classes, classWeights, recipe, ...others } = flags;
   const settings = Object.entries(others).filter(([key, value]) => key in DEFAULTS && value !== undefined);
-  return { data, stream, model, from, classes, classWeights, recipe, settings: Object.fromEntries(settings) };
+  const holdOut = holdOutFrom(flags);
+  return { data, holdOut, stream, model, from, classes, classWeights, recipe, settings: Object.fromEntries(settings) };
 }
 
 /** Parts between commas. */

@@ -3,6 +3,7 @@
  */
 import type { Random } from '../../base/random.js';
 import type { Layout } from './layout/find-layout.js';
+import type { Division, HoldOut, HoldOutRequest } from './layout/image-places.js';
 import type { RemoteOptions } from './remote/options.js';
 
 /** Of the colours of training images: principal components (Krizhevsky et al. 2012, §4.1). */
@@ -110,6 +111,8 @@ export interface Source {
   layout?: Layout;
   /** Names of classes in index order, if that is not by code point; whole once the members have all been read. */
   classes?: string[];
+  /** How the source divides its images into train and val, if it has no val of its own; whole likewise. */
+  division?: Division;
 }
 
 /** What to open of a data set. */
@@ -120,6 +123,8 @@ export interface OpenOptions {
   onProgress?: (done: number, total: number | undefined) => void;
   /** Splits wanted, default all. `val` and `test` replace one another, so either reads both. */
   splits?: string[];
+  /** Which images to hold out if the source has neither val nor test; default: a fifth of them. */
+  holdOut?: HoldOutRequest | HoldOut;
   /**
    * Images may be, or are, decoded at every use: if they would fill more than half of the free memory, or always.
    * Default: never.
@@ -152,6 +157,10 @@ export interface Dataset {
   readonly skipped: { name: string; reason: string }[];
   /** What a person should know before trusting figures from this data, one sentence each; printed as warnings. */
   readonly notes: string[];
+  /** How images were held out as `val` and `test`; absent if the source has its own. */
+  readonly holdOut?: HoldOut;
+  /** The same as a sentence; absent if none was. */
+  readonly divided?: string;
   /** Why images are decoded at every use, a sentence; absent if they are not. */
   readonly streamed?: string;
   /** Of the training images, if it was computed when the set was prepared or read; see `mean.ts` and `colour.ts`. */

@@ -4,6 +4,7 @@ import { UserError } from '../../base/errors.js';
 import '../../model/index.js'; // registers the layers that a checkpoint's topology names
 import type { Progress } from '../../base/progress.js';
 import { type ComputeChoice, selectBackend } from '../../onnx/backend/select-backend.js';
+import type { HoldOutRequest } from '../data/layout/image-places.js';
 import { type MetricsLine, readMetrics } from '../metrics/metrics-file.js';
 import { NotFiniteError, type RunState } from '../run/checkpoint.js';
 import { hasCheckpoint, loadCheckpoint } from '../run/load-checkpoint.js';
@@ -19,6 +20,8 @@ export interface ReportRequest extends ComputeChoice {
   data?: string;
   /** Default: val. */
   split?: string;
+  /** Default: as the run. */
+  holdOut?: HoldOutRequest;
   checkpoint: 'best' | 'last';
   /** 10: with one crop and with ten. */
   crops: 1 | 10;
@@ -64,11 +67,11 @@ export async function gather(request: ReportRequest, progress: Progress): Promis
 async function measureIfThere(
   { run, missing }: Report,
   model: tfl.LayersModel,
-  { data, split, crops }: ReportRequest,
+  { data, split, crops, holdOut }: ReportRequest,
   progress: Progress,
 ): Promise<Measured | undefined> {
   try {
-    return await measure(run, model, { data, split: split ?? 'val', crops }, progress);
+    return await measure(run, model, { data, split: split ?? 'val', crops, holdOut }, progress);
   } catch (error) {
     if (error instanceof NotFiniteError) {
       missing.push(`Errors and images: ${error.message}.`);

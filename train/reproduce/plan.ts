@@ -30,6 +30,9 @@ export interface ExperimentRequest {
   budgetSeconds: number;
   /** Passes of every variant, whatever time they take. */
   epochs?: number;
+  /** Images held out of a data set without val, see `HoldOutRequest`. */
+  valFraction?: number;
+  splitSeed?: number;
 }
 
 export interface PlannedVariant extends Variant {
@@ -87,7 +90,7 @@ export async function planExperiment(
 async function storedPlan(folder: string, file: string, request: ExperimentRequest, progress: Progress): Promise<Plan> {
   requireFile(file);
   const plan = JSON.parse(await readFile(file, 'utf8')) as Plan;
-  for (const key of ['name', 'data', 'model', 'seed', 'epochs', 'budgetSeconds'] as const) {
+  for (const key of ['name', 'data', 'model', 'seed', 'epochs', 'budgetSeconds', 'valFraction', 'splitSeed'] as const) {
     if (plan.request[key] === request[key] && key !== 'data') continue;
     if (key === 'data' && dataPathOf(plan.request) === dataPathOf(request)) continue;
     throw new UserError(

@@ -53,7 +53,8 @@ export async function runExperiment(
   const base = findNetwork(request.model ?? experiment.model);
   for (const { name } of experiment.variants(base)) await checkFree(join(out, name), true);
   progress.note(`backend ${(await selectBackend(compute.backend, compute.provider)).why}`);
-  const dataset = await openForTraining(request.data, base.imagePx, {}, progress);
+  const holdOut = { fraction: request.valFraction, seed: request.splitSeed };
+  const dataset = await openForTraining(request.data, base.imagePx, { holdOut }, progress);
   const plan = await planExperiment(out, experiment, request, dataset, progress);
   const target = experiment.until === 'equal' ? undefined : experiment.until.trainTop1Error;
   const outcomes: Outcome[] = [];

@@ -12,6 +12,7 @@ import { makeFolder } from '../../base/make-folder.js';
 import { foreignFile, foreignFilesIn, refuseForeign } from '../../base/replaceable.js';
 import { requireFile } from '../../base/require-file.js';
 import type { ColourStatistics } from '../data/dataset.js';
+import type { HoldOut } from '../data/layout/image-places.js';
 import { isOwnEventFile } from '../metrics/event-file.js';
 import { isOwnCsv } from '../metrics/metrics-log.js';
 import type { HistoryEntry } from '../settings/changed-settings.js';
@@ -34,6 +35,8 @@ export interface RunRecord {
    * earlier versions.
    */
   pictureNames?: Record<string, string>;
+  /** How val was held out of the data set; absent if that has its own, and in earlier versions. */
+  holdOut?: HoldOut;
   /** Whether the training images are taken in an order of shards; absent in earlier versions. */
   byShards?: boolean;
   versions: Record<string, string>;

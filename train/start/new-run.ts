@@ -15,6 +15,7 @@ import { colourStatistics } from '../data/batches/colour.js';
 import { isReadByShards } from '../data/batches/epoch-batches.js';
 import { meanImage } from '../data/batches/mean.js';
 import type { Dataset } from '../data/dataset.js';
+import type { HoldOutRequest } from '../data/layout/image-places.js';
 import { loadImages } from '../data/stream/read-ahead.js';
 import { type RunContents, SAMPLE_IMAGES } from '../run/run-folder.js';
 import { checkFlags, type RecipeName, resolveSettings, type Settings, type TrainConfig } from '../settings/config.js';
@@ -34,6 +35,8 @@ export interface NewRunRequest {
   dataset?: Dataset;
   /** Run whose weights and mean a new run starts with. */
   from?: string;
+  /** Which images to hold out of a data set without val; default: a fifth. */
+  holdOut?: HoldOutRequest;
   /** Decode images at every use, even if they fit in memory. */
   stream?: boolean;
   /** Number of classes that the data set must have. */
@@ -79,8 +82,8 @@ async function prepareFrom(
   const spec = findNetwork(origin ? networkOfOrigin(origin, request.model) : request.model!);
   const config = configFrom(origin, request, spec, progress);
   const { imagePx, inputPx } = spec;
-  const { stream } = request;
-  const dataset = request.dataset ?? (await openForTraining(config.data, imagePx, { stream }, progress));
+  const { stream, holdOut } = request;
+  const dataset = request.dataset ?? (await openForTraining(config.data, imagePx, { stream, holdOut }, progress));
   const { labels, synsets } = dataset;
   checkClasses(dataset, request.classes);
   const { train } = dataset.splits;
@@ -93,6 +96,7 @@ async function prepareFrom(
     inputPx,
     pictures: countImages(dataset),
     pictureNames: imageNames(dataset),
+    holdOut: dataset.holdOut,
     byShards: isReadByShards(train),
     versions: packageVersions(),
     colours: config.colourNoise > 0 ? (dataset.colours ?? colourStatistics(train, config.seed)) : undefined,

@@ -22,9 +22,10 @@ export async function openStreamable(
 }
 
 export function reportDataset(
-  { skipped, notes }: Pick<Dataset, 'skipped' | 'notes'>,
+  { skipped, notes, divided }: Pick<Dataset, 'skipped' | 'notes' | 'divided'>,
   progress: Pick<Progress, 'note'>,
 ): void {
+  if (divided !== undefined) progress.note(divided);
   for (const { name, reason } of skipped) progress.note(`warning: skipped ${name}: ${reason}`);
   for (const note of notes) progress.note(`warning: ${note}`);
 }

@@ -12,6 +12,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ColourStatistics } from '../dataset.js';
+import type { HoldOut } from '../layout/image-places.js';
 import { fileIn } from '../remote/url.js';
 
 export const PACK_FORMAT = 1;
@@ -31,6 +32,9 @@ export interface PackRecord {
   colours: ColourStatistics;
   skipped: { name: string; reason: string }[];
   notes: string[];
+  /** How images were held out when it was prepared, and the sentence about it; absent if the source had its own. */
+  holdOut?: HoldOut;
+  divided?: string;
   /** SHA-256, hex, of the splits' files and `mean.bin`, by name; absent in sets of older versions. */
   sha256?: Record<string, string>;
 }

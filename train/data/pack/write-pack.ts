@@ -317,7 +317,7 @@ function packError(folder: string, error: unknown): Error {
  */
 export async function finishPack(writer: PackWriter, dataset: Dataset): Promise<PackRecord> {
   const { folder, imagePx, recordsPerShard, shards } = writer;
-  const { source, labels, synsets, skipped, notes } = dataset;
+  const { source, labels, synsets, skipped, notes, holdOut, divided } = dataset;
   const splits: Record<string, number> = {};
   const sha256: Record<string, string> = {};
   const write = async (name: string, bytes: Uint8Array) => {
@@ -353,6 +353,8 @@ export async function finishPack(writer: PackWriter, dataset: Dataset): Promise<
     colours,
     skipped,
     notes,
+    holdOut,
+    divided,
     sha256,
   };
   for (const number of await shardsIn(folder)) {

@@ -5,11 +5,11 @@ import { checkReplaceable } from '../base/replaceable.js';
 import type { ProviderChoice } from '../onnx/backend/provider.js';
 import { DATA_HELP, openDataset } from '../train/data/open-dataset.js';
 import { reportDataset } from '../train/start/open-data.js';
-import { type HoldOutFlags, holdOutFrom, holdOutOptions } from './hold-out-flags.js';
+import { type DataFlags, dataChoice, dataOptions } from './data-flags.js';
 import { providerOption } from './provider-flag.js';
 import { MODEL_HELP, maxPixels } from './view-flags.js';
 
-interface IndexFlags extends HoldOutFlags {
+interface IndexFlags extends DataFlags {
   model: string;
   data: string;
   split: string;
@@ -26,7 +26,7 @@ export function indexCommand(): Command {
     .requiredOption('--model <file>', MODEL_HELP)
     .requiredOption('--data <data>', DATA_HELP)
     .requiredOption('--out <file>', 'file of the index');
-  return holdOutOptions(command)
+  return dataOptions(command)
     .option('--split <name>', 'part of the data', 'train')
     .addOption(providerOption())
     .option('--json', 'print one JSON object')
@@ -40,7 +40,7 @@ export function indexCommand(): Command {
       const progress = showProgress();
       const network = await CropNetwork.open({ file: model, maxPixels, provider, log: progress.note });
       const { imagePx } = network.model;
-      const dataset = await openDataset(data, { imagePx, splits: [split], holdOut: holdOutFrom(flags) });
+      const dataset = await openDataset(data, { imagePx, splits: [split], ...dataChoice(flags) });
       reportDataset(dataset, progress);
       const images = splitImages(dataset, split);
       const onProgress = (done: number, total: number) => progress.work('images indexed', done, total);

@@ -7,15 +7,15 @@ import { UsageError, UserError } from '../base/errors.js';
 import { type Progress, showProgress } from '../base/progress.js';
 import { refuseForeign } from '../base/replaceable.js';
 import { NETWORKS } from '../model/registry.js';
-import type { OpenOptions } from '../train/data/dataset.js';
+import type { DataChoice } from '../train/data/dataset.js';
 import { DATA_HELP, openDataset } from '../train/data/open-dataset.js';
 import { isPack, type PackRecord, shardFile } from '../train/data/pack/pack-format.js';
 import { finishPack, foreignToPack, PackWriter } from '../train/data/pack/write-pack.js';
 import { reportDataset } from '../train/start/open-data.js';
+import { type DataFlags, dataChoice, dataOptions } from './data-flags.js';
 import { positiveInteger } from './flag-types.js';
-import { type HoldOutFlags, holdOutFrom, holdOutOptions } from './hold-out-flags.js';
 
-interface PrepareFlags extends HoldOutFlags {
+interface PrepareFlags extends DataFlags {
   data?: string;
   out?: string;
   size: number;
@@ -35,7 +35,7 @@ export function prepareCommand(): Command {
   const command = new Command('prepare').description(
     'Decode a data set once and keep it on disk: for sets that do not fit in memory. Continues where it was stopped.',
   );
-  return holdOutOptions(command.option('--data <data>', DATA_HELP))
+  return dataOptions(command.option('--data <data>', DATA_HELP))
     .option('--out <pack>', 'folder of the prepared set, for --data of train and evaluate')
     .option('--size <px>', `side of the images; networks take ${sizes.join(' or ')}`, positiveInteger, 256)
     .option('--force', 'replace the prepared set in --out', false)
@@ -44,7 +44,7 @@ export function prepareCommand(): Command {
       if (!data || !out) throw new UsageError('expected --data DATA and --out PACK');
       const progress = showProgress();
       try {
-        const made = await prepare({ data, out, imagePx: size, force, holdOut: holdOutFrom(flags) }, progress);
+        const made = await prepare({ data, out, imagePx: size, force, ...dataChoice(flags) }, progress);
         progress.stop();
         console.log(json ? JSON.stringify(summary(out, made)) : describePrepared(out, made));
       } finally {
@@ -64,7 +64,8 @@ export async function prepare(
     force,
     shardBytes,
     holdOut,
-  }: Pick<OpenOptions, 'holdOut'> & { data: string; out: string; imagePx: number; force: boolean; shardBytes?: number },
+    maxBad,
+  }: DataChoice & { data: string; out: string; imagePx: number; force: boolean; shardBytes?: number },
   progress: Pick<Progress, 'note' | 'work'>,
 ): Promise<Prepared> {
   refuseForeign(await foreignToPack(out), 'alexnet prepare');
@@ -77,7 +78,7 @@ export async function prepare(
     if (writer.kept > 0) progress.note(`${out}: ${writer.kept} images are there already, continuing after them`);
     const started = performance.now();
     const onProgress = (done: number, total?: number) => progress.work('decoding', done, total);
-    const dataset = await openDataset(data, { imagePx, holdOut, onProgress }, writer);
+    const dataset = await openDataset(data, { imagePx, holdOut, maxBad, onProgress }, writer);
     const { decoded } = writer;
     const imagesPerSecond = decoded / ((performance.now() - started) / 1000);
     progress.note('mean and colours of the training images');

@@ -10,7 +10,7 @@ import { type ModelMetadata, metadataToProps } from '../onnx/file/metadata.js';
 import { checkModelPlace } from '../onnx/file/onnx-model.js';
 import { meanColour } from '../train/data/batches/mean.js';
 import type { Split } from '../train/data/dataset.js';
-import { holdOutFor } from '../train/evaluate/evaluate-run.js';
+import { choiceFor } from '../train/evaluate/evaluate-run.js';
 import { hasCheckpoint, loadCheckpoint } from '../train/run/load-checkpoint.js';
 import { openRun, type Run } from '../train/run/run-folder.js';
 import { checkOnCpu, compareWithNetwork, type Parity, TOLERANCE } from './check/compare-with-network.js';
@@ -77,8 +77,8 @@ export async function exportRun(request: ExportRunRequest, progress: Progress): 
   });
   const feeds = (split: Split, count: number) => classifierFeeds(split, count, head, geometry);
   const { calibrate = run.config.data } = request;
-  const holdOut = request.holdOut ?? holdOutFor(run, calibrate);
-  const images = await openImages({ ...request, holdOut }, imagePx, feeds, progress.note);
+  const choice = choiceFor(run, calibrate, request);
+  const images = await openImages({ ...request, ...choice }, imagePx, feeds, progress.note);
   let { metadata } = exported;
   const checks = {
     parity: (file: string) =>

@@ -115,6 +115,12 @@ export interface Source {
   division?: Division;
 }
 
+/** A share of all images, or a number. */
+export type MaxBad = { share: number } | { images: number };
+
+/** What people choose of a data set besides its source. */
+export type DataChoice = Pick<OpenOptions, 'holdOut' | 'maxBad'>;
+
 /** What to open of a data set. */
 export interface OpenOptions {
   /** Side of the decoded images, pixels. */
@@ -125,6 +131,8 @@ export interface OpenOptions {
   splits?: string[];
   /** Which images to hold out if the source has neither val nor test; default: a fifth of them. */
   holdOut?: HoldOutRequest | HoldOut;
+  /** Images that may be unreadable; default: 5 %, and one in any case. */
+  maxBad?: MaxBad;
   /**
    * Images may be, or are, decoded at every use: if they would fill more than half of the free memory, or always.
    * Default: never.

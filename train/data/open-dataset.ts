@@ -56,7 +56,7 @@ export function isThere(source: string): boolean {
  * @param source  as given to `--data`
  * @param store   where the images go; default: memory
  * @throws {UserError} when there is no such path, it is not a tar or a damaged one, or its content does not make a data
- *   set: no images, one class only, an empty class folder, a class that is not in `train`, more than 1 % of the images
+ *   set: no images, one class only, an empty class folder, a class that is not in `train`, too many images
  *   unreadable
  */
 export async function openDataset(source: string, options: OpenOptions, store?: ImageSink): Promise<Dataset> {

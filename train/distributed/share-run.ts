@@ -11,7 +11,7 @@ import { checkpointsOf, type Run, type RunLabels, type RunRecord } from '../run/
 import type { Changes } from '../settings/changed-settings.js';
 import { initialModel, sampleImages } from '../start/new-run.js';
 import type { PreparedRun } from '../start/prepared-run.js';
-import { dataOf, holdOutOf, imageNames, openForTraining } from '../start/training-data.js';
+import { choiceOf, dataOf, imageNames, openForTraining } from '../start/training-data.js';
 import { checkParts } from '../trainer.js';
 import { broadcastJson, bytesOf, type Communicator, checkEqual } from './communicator.js';
 
@@ -35,9 +35,10 @@ export async function shareRun(
 ): Promise<void> {
   if (group.size === 1) return;
   checkParts(run.config.batch, dataset.splits.train.length, group.size);
-  const { config, paths, imagePx, inputPx, pictures: images, holdOut, byShards, versions, colours, labels, mean } = run;
-  const geometry = { imagePx, inputPx };
-  const shared: Shared = { config, paths, ...geometry, pictures: images, holdOut, byShards, versions, colours, labels };
+  const { config, paths, imagePx, inputPx, pictures: images, byShards, versions, colours, labels, mean } = run;
+  const { holdOut, maxBad } = run;
+  const described = { config, paths, imagePx, inputPx, pictures: images, byShards, versions, colours, labels };
+  const shared: Shared = { ...described, holdOut, maxBad };
   await broadcastJson<[Shared, Progressed]>(group, [shared, progressed]);
   await group.broadcast(bytesOf(mean));
   await checkEqual(group, await fingerprint(dataset));
@@ -56,7 +57,7 @@ export async function receiveRun(
   const { config, imagePx, byShards, labels } = shared;
   const mean = new Float32Array(imagePx ** 2 * 3);
   await group.broadcast(bytesOf(mean));
-  const options = { stream, byShards, holdOut: holdOutOf(shared) };
+  const options = { stream, byShards, ...choiceOf(shared) };
   const dataset = await openForTraining(data ?? dataOf(shared), imagePx, options, progress);
   await checkEqual(group, await fingerprint(dataset));
   return {

@@ -11,18 +11,18 @@ import type { Progress } from '../../base/progress.js';
 import { checkReplaceable } from '../../base/replaceable.js';
 import { chooseProvider } from '../../onnx/backend/choose-provider.js';
 import { type ComputeChoice, selectBackend } from '../../onnx/backend/select-backend.js';
-import type { Dataset, OpenOptions, Split } from '../data/dataset.js';
+import type { DataChoice, Dataset, Split } from '../data/dataset.js';
 import { absoluteSource } from '../data/open-dataset.js';
 import { NotFiniteError } from '../run/checkpoint.js';
 import { loadCheckpoint } from '../run/load-checkpoint.js';
 import { openRun, type Run, UNKNOWN_DATA } from '../run/run-folder.js';
 import { openStreamable } from '../start/open-data.js';
-import { dataOf, holdOutOf } from '../start/training-data.js';
+import { choiceOf, dataOf } from '../start/training-data.js';
 import { type Evaluation, evaluate, type Predict } from './evaluate.js';
 import { checkpointPredictor } from './predict-checkpoint.js';
 
 /** What the user asked for: `run` or `onnx`, one of them. */
-export interface EvaluateRequest extends Partial<ComputeChoice> {
+export interface EvaluateRequest extends Partial<ComputeChoice>, DataChoice {
   run?: string;
   /** Which checkpoint of the run; default: best. */
   checkpoint?: 'best' | 'last';
@@ -30,8 +30,6 @@ export interface EvaluateRequest extends Partial<ComputeChoice> {
   /** Data set; default for a run: its own. */
   data?: string;
   split: string;
-  /** Which images to hold out of a data set without val and test; default: as the run, else a fifth. */
-  holdOut?: OpenOptions['holdOut'];
   /** Crops averaged an image; of an exported file those inside it. Default for a run: 1. */
   crops?: CropCount;
   /** Images to evaluate, spread evenly over the split; default: all. */
@@ -143,23 +141,23 @@ async function ofRun(request: EvaluateRequest, progress: Progress): Promise<Subj
  */
 export async function openRunImages(
   run: Run,
-  request: Pick<EvaluateRequest, 'data' | 'split' | 'stream' | 'holdOut'>,
+  request: Pick<EvaluateRequest, 'data' | 'split' | 'stream' | keyof DataChoice>,
   progress: Progress,
 ): Promise<{ data: string; dataset: Dataset; split: Split }> {
   const { data } = request;
   if (data === undefined && run.config.data === UNKNOWN_DATA)
     throw new UsageError(`${run.path}: imported, and its file does not say what it was trained on; give --data DATA`);
   const source = data ?? dataOf(run);
-  const options = { ...request, holdOut: request.holdOut ?? holdOutFor(run, source) };
-  const { dataset, split } = await openSplit(source, run.imagePx, options, progress);
+  const choice = choiceFor(run, source, request);
+  const { dataset, split } = await openSplit(source, run.imagePx, { ...request, ...choice }, progress);
   checkLabels(dataset, run.labels, run.path);
   return { data: data ?? run.config.data, dataset, split };
 }
 
-/** As the run divided its images, which are known by their contents wherever they lie. */
-export function holdOutFor(run: Run, source: string): OpenOptions['holdOut'] {
+/** As asked, else as the run divided its images, which are known by their contents wherever they lie. */
+export function choiceFor(run: Run, source: string, { holdOut, maxBad }: DataChoice): DataChoice {
   const isOwn = run.config.data !== UNKNOWN_DATA && absoluteSource(source) === absoluteSource(dataOf(run));
-  return isOwn ? holdOutOf(run) : run.holdOut;
+  return { holdOut: holdOut ?? (isOwn ? choiceOf(run).holdOut : run.holdOut), maxBad: maxBad ?? run.maxBad };
 }
 
 /** `crops` is what is actually averaged, see `EvaluationReport`; `batch` at most what was trained with or asked for. */
@@ -201,10 +199,10 @@ async function ofOnnx(request: EvaluateRequest, progress: Progress): Promise<Sub
 async function openSplit(
   source: string,
   imagePx: number,
-  { split: name, stream, holdOut }: Pick<EvaluateRequest, 'split' | 'stream'> & Pick<OpenOptions, 'holdOut'>,
+  { split: name, stream, holdOut, maxBad }: Pick<EvaluateRequest, 'split' | 'stream' | keyof DataChoice>,
   progress: Progress,
 ): Promise<{ dataset: Dataset; split: Split }> {
-  const dataset = await openStreamable(source, { imagePx, splits: [name], holdOut }, stream, progress);
+  const dataset = await openStreamable(source, { imagePx, splits: [name], holdOut, maxBad }, stream, progress);
   const split = dataset.splits[name];
   if (split?.length) return { dataset, split };
   throw new UserError(

@@ -11,7 +11,7 @@ import { makeFolder } from '../../base/make-folder.js';
 import { formatDuration, type Progress } from '../../base/progress.js';
 import { requireFile } from '../../base/require-file.js';
 import { findNetwork } from '../../model/registry.js';
-import type { Dataset } from '../data/dataset.js';
+import type { Dataset, MaxBad } from '../data/dataset.js';
 import { absoluteSource } from '../data/open-dataset.js';
 import { newTrainingRate, ThrowawayTrainer } from '../measure/throwaway-trainer.js';
 import { resolveSettings, type Settings, type TrainConfig } from '../settings/config.js';
@@ -33,6 +33,7 @@ export interface ExperimentRequest {
   /** Images held out of a data set without val, see `HoldOutRequest`. */
   valFraction?: number;
   splitSeed?: number;
+  maxBad?: MaxBad;
 }
 
 export interface PlannedVariant extends Variant {

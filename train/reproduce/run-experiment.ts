@@ -54,7 +54,8 @@ export async function runExperiment(
   for (const { name } of experiment.variants(base)) await checkFree(join(out, name), true);
   progress.note(`backend ${(await selectBackend(compute.backend, compute.provider)).why}`);
   const holdOut = { fraction: request.valFraction, seed: request.splitSeed };
-  const dataset = await openForTraining(request.data, base.imagePx, { holdOut }, progress);
+  const choice = { holdOut, maxBad: request.maxBad };
+  const dataset = await openForTraining(request.data, base.imagePx, choice, progress);
   const plan = await planExperiment(out, experiment, request, dataset, progress);
   const target = experiment.until === 'equal' ? undefined : experiment.until.trainTop1Error;
   const outcomes: Outcome[] = [];

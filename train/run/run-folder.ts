@@ -11,7 +11,7 @@ import { UserError } from '../../base/errors.js';
 import { makeFolder } from '../../base/make-folder.js';
 import { foreignFile, foreignFilesIn, refuseForeign } from '../../base/replaceable.js';
 import { requireFile } from '../../base/require-file.js';
-import type { ColourStatistics } from '../data/dataset.js';
+import type { ColourStatistics, MaxBad } from '../data/dataset.js';
 import type { HoldOut } from '../data/layout/image-places.js';
 import { isOwnEventFile } from '../metrics/event-file.js';
 import { isOwnCsv } from '../metrics/metrics-log.js';
@@ -37,6 +37,8 @@ export interface RunRecord {
   pictureNames?: Record<string, string>;
   /** How val was held out of the data set; absent if that has its own, and in earlier versions. */
   holdOut?: HoldOut;
+  /** Images that may be unreadable; absent if that was not asked for. */
+  maxBad?: MaxBad;
   /** Whether the training images are taken in an order of shards; absent in earlier versions. */
   byShards?: boolean;
   versions: Record<string, string>;

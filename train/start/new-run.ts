@@ -14,8 +14,7 @@ import { classWeights } from '../data/batches/class-weights.js';
 import { colourStatistics } from '../data/batches/colour.js';
 import { isReadByShards } from '../data/batches/epoch-batches.js';
 import { meanImage } from '../data/batches/mean.js';
-import type { Dataset } from '../data/dataset.js';
-import type { HoldOutRequest } from '../data/layout/image-places.js';
+import type { DataChoice, Dataset } from '../data/dataset.js';
 import { loadImages } from '../data/stream/read-ahead.js';
 import { type RunContents, SAMPLE_IMAGES } from '../run/run-folder.js';
 import { checkFlags, type RecipeName, resolveSettings, type Settings, type TrainConfig } from '../settings/config.js';
@@ -27,7 +26,7 @@ import type { PreparedRun } from './prepared-run.js';
 import { absolutePaths, checkClasses, countImages, imageNames, openForTraining } from './training-data.js';
 
 /** What the user asks of a new run. */
-export interface NewRunRequest {
+export interface NewRunRequest extends DataChoice {
   /** Data set and network; needed for a new run, as stored for one that is resumed. */
   data?: string;
   model?: string;
@@ -35,8 +34,6 @@ export interface NewRunRequest {
   dataset?: Dataset;
   /** Run whose weights and mean a new run starts with. */
   from?: string;
-  /** Which images to hold out of a data set without val; default: a fifth. */
-  holdOut?: HoldOutRequest;
   /** Decode images at every use, even if they fit in memory. */
   stream?: boolean;
   /** Number of classes that the data set must have. */
@@ -82,8 +79,9 @@ async function prepareFrom(
   const spec = findNetwork(origin ? networkOfOrigin(origin, request.model) : request.model!);
   const config = configFrom(origin, request, spec, progress);
   const { imagePx, inputPx } = spec;
-  const { stream, holdOut } = request;
-  const dataset = request.dataset ?? (await openForTraining(config.data, imagePx, { stream, holdOut }, progress));
+  const { stream, holdOut, maxBad } = request;
+  const options = { stream, holdOut, maxBad };
+  const dataset = request.dataset ?? (await openForTraining(config.data, imagePx, options, progress));
   const { labels, synsets } = dataset;
   checkClasses(dataset, request.classes);
   const { train } = dataset.splits;
@@ -97,6 +95,7 @@ async function prepareFrom(
     pictures: countImages(dataset),
     pictureNames: imageNames(dataset),
     holdOut: dataset.holdOut,
+    maxBad,
     byShards: isReadByShards(train),
     versions: packageVersions(),
     colours: config.colourNoise > 0 ? (dataset.colours ?? colourStatistics(train, config.seed)) : undefined,

@@ -31,9 +31,9 @@ import {
   absolutePaths,
   checkClasses,
   checkSameData,
+  choiceOf,
   countImages,
   dataOf,
-  holdOutOf,
   imageNames,
   movedSplits,
   openForTraining,
@@ -61,9 +61,10 @@ export async function resumeRun(request: ResumeRequest, progress: Progress): Pro
   checkChanges(out, run.config, changes, force);
   run.config = changedConfig(run.config, changes);
   const source = changes.data ? run.config.data : dataOf(run);
+  run.maxBad = request.maxBad ?? run.maxBad;
   const options = changes.data
-    ? { stream: request.stream, holdOut: run.holdOut }
-    : { stream: request.stream, holdOut: holdOutOf(run), byShards: run.byShards };
+    ? { stream: request.stream, holdOut: run.holdOut, maxBad: run.maxBad }
+    : { stream: request.stream, ...choiceOf(run), byShards: run.byShards };
   const dataset = request.dataset ?? (await openForTraining(source, run.imagePx, options, progress));
   checkClasses(dataset, request.classes);
   const images = countImages(dataset);

@@ -4,12 +4,12 @@ import { resolve } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import type { Progress } from '../../base/progress.js';
 import { isReadByShards } from '../data/batches/epoch-batches.js';
-import type { Dataset, OpenOptions, Split } from '../data/dataset.js';
+import type { DataChoice, Dataset, Split } from '../data/dataset.js';
 import { absoluteSource, isThere } from '../data/open-dataset.js';
 import { holdsRun, type Run, type RunRecord } from '../run/run-folder.js';
 import { openStreamable } from './open-data.js';
 
-export interface TrainingDataOptions extends Pick<OpenOptions, 'holdOut'> {
+export interface TrainingDataOptions extends DataChoice {
   /** Decode images at every use even if they fit in memory. */
   stream?: boolean;
   /**
@@ -23,10 +23,10 @@ export interface TrainingDataOptions extends Pick<OpenOptions, 'holdOut'> {
 export async function openForTraining(
   source: string,
   imagePx: number,
-  { stream, byShards, holdOut }: TrainingDataOptions,
+  { stream, byShards, holdOut, maxBad }: TrainingDataOptions,
   progress: Progress,
 ): Promise<Dataset> {
-  const options = { imagePx, splits: ['train', 'val'], holdOut };
+  const options = { imagePx, splits: ['train', 'val'], holdOut, maxBad };
   const dataset = await openStreamable(source, options, stream || byShards, progress);
   for (const split of ['train', 'val']) {
     if (!dataset.splits[split]?.length)
@@ -71,9 +71,11 @@ export function dataOf({ config, paths }: Pick<RunRecord, 'config' | 'paths'>): 
   return paths && (isThere(paths.data) || !isThere(config.data)) ? paths.data : config.data;
 }
 
-/** How to hold images out for a run: as it did; before it could, it had `val` be what it trained on. */
-export const holdOutOf = ({ holdOut }: Pick<RunRecord, 'holdOut'>): NonNullable<OpenOptions['holdOut']> =>
-  holdOut ?? { fraction: 0 };
+/** How to open a run's data: as it did. Before it could hold images out, `val` was what it trained on. */
+export const choiceOf = ({ holdOut, maxBad }: Pick<RunRecord, keyof DataChoice>): DataChoice => ({
+  holdOut: holdOut ?? { fraction: 0 },
+  maxBad,
+});
 
 /** The run that a run's first weights are from, likewise. */
 export function originOf({ config, paths }: Pick<RunRecord, 'config' | 'paths'>): string | undefined {

@@ -9,10 +9,8 @@ import { findLayout, type Layout, SPLITS_FIRST } from '../layout/find-layout.js'
 import { describeDivision, divideMembers, isHeldOut, TRAINED_ON, unusedRequest } from '../layout/hold-out.js';
 import { classLabels, classNotes, listClasses } from '../layout/image-classes.js';
 import { makeSplits } from '../layout/image-splits.js';
+import { byName, checkBad } from './bad-images.js';
 import { ImageStore } from './image-store.js';
-
-/** Above this share of unreadable images the data set is taken to be broken. */
-const MAX_UNREADABLE = 0.01;
 
 const isImageFile = ({ path, kind }: Member): boolean => kind === 'file' && isImage(path);
 
@@ -83,7 +81,7 @@ export async function readImages(
   const { paths, folders } = contents;
   const classes = contents.explain(() => listClasses(source, layout, paths, folders, order));
   const notes = [...contents.notes, ...layout.notes, ...classNotes(classes, order)];
-  checkUnreadable(source, store);
+  checkBad(source, store.skipped, paths.length, options.maxBad);
   const stray = paths.filter((path) => layout.placeOf(path) === undefined);
   if (stray.length > 0) notes.push(`outside train/, val/ and test/ and left out: ${stray.length}, such as ${stray[0]}`);
   const { splits, notes: ofSplits } = makeSplits(source, store, layout, classes);
@@ -116,17 +114,5 @@ export async function readImages(
 function readOnce(source: string): UserError {
   return new UserError(
     `${source}: compressed, so its images cannot be decoded at every use (--stream); unpack it, or decode it once with "alexnet prepare"`,
-  );
-}
-
-const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1);
-
-function checkUnreadable(source: string, store: ImageSink): void {
-  const { skipped, names } = store;
-  if (skipped.length <= MAX_UNREADABLE * names.length) return;
-  const first = skipped.toSorted(byName).slice(0, 3);
-  throw new UserError(
-    `${source}: ${skipped.length} of ${names.length} images are unreadable, at most 1 % may be: ` +
-      `${first.map(({ name, reason }) => `${name} (${reason})`).join('; ')}${skipped.length > 3 ? '; …' : ''}. Remove or repair them`,
   );
 }

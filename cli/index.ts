@@ -40,7 +40,8 @@ export function indexCommand(): Command {
       const progress = showProgress();
       const network = await CropNetwork.open({ file: model, maxPixels, provider, log: progress.note });
       const { imagePx } = network.model;
-      const dataset = await openDataset(data, { imagePx, splits: [split], ...dataChoice(flags) });
+      const resampling = network.file.recipe.decoding.resampling && 'bilinear'; // of a file that can be indexed
+      const dataset = await openDataset(data, { imagePx, resampling, splits: [split], ...dataChoice(flags) });
       reportDataset(dataset, progress);
       const images = splitImages(dataset, split);
       const onProgress = (done: number, total: number) => progress.work('images indexed', done, total);

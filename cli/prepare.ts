@@ -2,12 +2,12 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { UsageError, UserError } from '../base/errors.js';
 import { type Progress, showProgress } from '../base/progress.js';
 import { refuseForeign } from '../base/replaceable.js';
 import { NETWORKS } from '../model/registry.js';
-import type { DataChoice } from '../train/data/dataset.js';
+import type { DataChoice, OpenOptions } from '../train/data/dataset.js';
 import { DATA_HELP, openDataset } from '../train/data/open-dataset.js';
 import { isPack, type PackRecord, shardFile } from '../train/data/pack/pack-format.js';
 import { finishPack, foreignToPack, PackWriter } from '../train/data/pack/write-pack.js';
@@ -19,6 +19,7 @@ interface PrepareFlags extends DataFlags {
   data?: string;
   out?: string;
   size: number;
+  resampling?: 'bilinear';
   force: boolean;
   json: boolean;
 }
@@ -38,13 +39,19 @@ export function prepareCommand(): Command {
   return dataOptions(command.option('--data <data>', DATA_HELP))
     .option('--out <pack>', 'folder of the prepared set, for --data of train and evaluate')
     .option('--size <px>', `side of the images; networks take ${sizes.join(' or ')}`, positiveInteger, 256)
+    .addOption(
+      new Option(
+        '--resampling <filter>',
+        'bilinear: as for networks imported from torchvision and what is trained from them (default: as for others)',
+      ).choices(['bilinear']),
+    )
     .option('--force', 'replace the prepared set in --out', false)
     .option('--json', 'print the result as one JSON object', false)
-    .action(async ({ data, out, size, force, json, ...flags }: PrepareFlags) => {
+    .action(async ({ data, out, size, resampling, force, json, ...flags }: PrepareFlags) => {
       if (!data || !out) throw new UsageError('expected --data DATA and --out PACK');
       const progress = showProgress();
       try {
-        const made = await prepare({ data, out, imagePx: size, force, ...dataChoice(flags) }, progress);
+        const made = await prepare({ data, out, imagePx: size, resampling, force, ...dataChoice(flags) }, progress);
         progress.stop();
         console.log(json ? JSON.stringify(summary(out, made)) : describePrepared(out, made));
       } finally {
@@ -65,7 +72,15 @@ export async function prepare(
     shardBytes,
     holdOut,
     maxBad,
-  }: DataChoice & { data: string; out: string; imagePx: number; force: boolean; shardBytes?: number },
+    resampling,
+  }: DataChoice &
+    Pick<OpenOptions, 'resampling'> & {
+      data: string;
+      out: string;
+      imagePx: number;
+      force: boolean;
+      shardBytes?: number;
+    },
   progress: Pick<Progress, 'note' | 'work'>,
 ): Promise<Prepared> {
   refuseForeign(await foreignToPack(out), 'alexnet prepare');
@@ -73,7 +88,7 @@ export async function prepare(
   if (there && !force && !(await lacksShards(out, imagePx))) {
     throw new UserError(`${out}: holds a prepared set already; --force replaces it, another --out keeps both`);
   }
-  const writer = await PackWriter.open(out, imagePx, { shardBytes, replace: there && force });
+  const writer = await PackWriter.open(out, imagePx, { shardBytes, resampling, replace: there && force });
   try {
     if (writer.kept > 0) progress.note(`${out}: ${writer.kept} images are there already, continuing after them`);
     const started = performance.now();

@@ -12,7 +12,7 @@ import { meanColour } from '../train/data/batches/mean.js';
 import type { Split } from '../train/data/dataset.js';
 import { choiceFor } from '../train/evaluate/evaluate-run.js';
 import { hasCheckpoint, loadCheckpoint } from '../train/run/load-checkpoint.js';
-import { openRun, type Run } from '../train/run/run-folder.js';
+import { openRun, type Run, resamplingOf } from '../train/run/run-folder.js';
 import { checkOnCpu, compareWithNetwork, type Parity, TOLERANCE } from './check/compare-with-network.js';
 import { checkDifference } from './check/difference.js';
 import { classifierFeeds } from './check/feeds.js';
@@ -69,7 +69,7 @@ export async function exportRun(request: ExportRunRequest, progress: Progress): 
       labels: run.labels,
       synsets: run.synsets,
       meanRgb: meanColour(mean),
-      resampling: run.imported?.resampling,
+      resampling: resamplingOf(run),
       dataset: run.config.data,
       checkpoint: weightsSha256,
       toolVersion: toolVersion(),

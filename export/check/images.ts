@@ -1,12 +1,12 @@
 /** Opens the images of `--calibrate`: some to calibrate on, others to compare on. */
 
-import type { DataChoice, Split } from '../../train/data/dataset.js';
+import type { DataChoice, OpenOptions, Split } from '../../train/data/dataset.js';
 import { openDataset } from '../../train/data/open-dataset.js';
 import { reportDataset } from '../../train/start/open-data.js';
 import type { Feeds } from '../precision/calibrate.js';
 import type { Images } from '../write-checked.js';
 
-export interface ImageRequest extends DataChoice {
+export interface ImageRequest extends DataChoice, Pick<OpenOptions, 'resampling'> {
   /** Data set, as `--data` takes it. */
   calibrate?: string;
   /** Images of `train` to calibrate on; default 256. */
@@ -20,13 +20,13 @@ export interface ImageRequest extends DataChoice {
  * @throws {UserError} see `openDataset`
  */
 export async function openImages(
-  { calibrate, holdOut, maxBad, calibrationPictures = 256, comparePictures = 1000 }: ImageRequest,
+  { calibrate, holdOut, maxBad, resampling, calibrationPictures = 256, comparePictures = 1000 }: ImageRequest,
   imagePx: number,
   feedsOf: (split: Split, count: number) => Feeds,
   note: (line: string) => void,
 ): Promise<Images | undefined> {
   if (calibrate === undefined) return undefined;
-  const dataset = await openDataset(calibrate, { imagePx, holdOut, maxBad });
+  const dataset = await openDataset(calibrate, { imagePx, resampling, holdOut, maxBad });
   reportDataset(dataset, { note });
   const { splits } = dataset;
   const held = splits.test ?? splits.val ?? splits.train;

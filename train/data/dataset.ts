@@ -125,6 +125,8 @@ export type DataChoice = Pick<OpenOptions, 'holdOut' | 'maxBad'>;
 export interface OpenOptions {
   /** Side of the decoded images, pixels. */
   imagePx: number;
+  /** `bilinear`: resized as torchvision does, for networks from there; default: see `base/preprocess.ts`. */
+  resampling?: 'bilinear';
   /** Images decoded so far; the total is known for folders and archives. */
   onProgress?: (done: number, total: number | undefined) => void;
   /** Splits wanted, default all. `val` and `test` replace one another, so either reads both. */

@@ -36,9 +36,9 @@ export async function shareRun(
   if (group.size === 1) return;
   checkParts(run.config.batch, dataset.splits.train.length, group.size);
   const { config, paths, imagePx, inputPx, pictures: images, byShards, versions, colours, labels, mean } = run;
-  const { holdOut, maxBad } = run;
+  const { holdOut, maxBad, resampling } = run;
   const described = { config, paths, imagePx, inputPx, pictures: images, byShards, versions, colours, labels };
-  const shared: Shared = { ...described, holdOut, maxBad };
+  const shared: Shared = { ...described, holdOut, maxBad, resampling };
   await broadcastJson<[Shared, Progressed]>(group, [shared, progressed]);
   await group.broadcast(bytesOf(mean));
   await checkEqual(group, await fingerprint(dataset));

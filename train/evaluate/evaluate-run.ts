@@ -11,7 +11,7 @@ import type { Progress } from '../../base/progress.js';
 import { checkReplaceable } from '../../base/replaceable.js';
 import { chooseProvider } from '../../onnx/backend/choose-provider.js';
 import { type ComputeChoice, selectBackend } from '../../onnx/backend/select-backend.js';
-import type { DataChoice, Dataset, Split } from '../data/dataset.js';
+import type { DataChoice, Dataset, OpenOptions, Split } from '../data/dataset.js';
 import { absoluteSource } from '../data/open-dataset.js';
 import { NotFiniteError } from '../run/checkpoint.js';
 import { loadCheckpoint } from '../run/load-checkpoint.js';
@@ -148,16 +148,21 @@ export async function openRunImages(
   if (data === undefined && run.config.data === UNKNOWN_DATA)
     throw new UsageError(`${run.path}: imported, and its file does not say what it was trained on; give --data DATA`);
   const source = data ?? dataOf(run);
-  const choice = choiceFor(run, source, request);
-  const { dataset, split } = await openSplit(source, run.imagePx, { ...request, ...choice }, progress);
+  const options = { ...request, ...choiceFor(run, source, request), imagePx: run.imagePx };
+  const { dataset, split } = await openSplit(source, options, progress);
   checkLabels(dataset, run.labels, run.path);
   return { data: data ?? run.config.data, dataset, split };
 }
 
 /** As asked, else as the run divided its images, which are known by their contents wherever they lie. */
-export function choiceFor(run: Run, source: string, { holdOut, maxBad }: DataChoice): DataChoice {
+export function choiceFor(
+  run: Run,
+  source: string,
+  { holdOut, maxBad }: DataChoice,
+): DataChoice & Pick<OpenOptions, 'resampling'> {
   const isOwn = run.config.data !== UNKNOWN_DATA && absoluteSource(source) === absoluteSource(dataOf(run));
-  return { holdOut: holdOut ?? (isOwn ? choiceOf(run).holdOut : run.holdOut), maxBad: maxBad ?? run.maxBad };
+  const stored = choiceOf(run);
+  return { ...stored, holdOut: holdOut ?? (isOwn ? stored.holdOut : run.holdOut), maxBad: maxBad ?? run.maxBad };
 }
 
 /** `crops` is what is actually averaged, see `EvaluationReport`; `batch` at most what was trained with or asked for. */
@@ -180,14 +185,15 @@ async function ofOnnx(request: EvaluateRequest, progress: Progress): Promise<Sub
   const { readMetadata } = await import('../../onnx/file/model-file.js');
   const { ONNX_BATCH, onnxPredictor } = await import('./predict-onnx.js');
   const metadata = await readMetadata(file);
-  const { imagePx, inputPx, crops = 1 } = metadata;
+  const { imagePx, inputPx, crops = 1, resampling } = metadata;
   if (request.crops !== undefined && cropsOf(request.crops, imagePx, inputPx).length !== crops) {
     throw new UserError(
       `${file}: ${crops === 1 ? 'takes one crop' : `averages ${crops} crops inside the file`}, not the ${request.crops} of --crops; ` +
         `leave --crops out, or export the run again with "alexnet export --crops ${request.crops}"`,
     );
   }
-  const { dataset, split } = await openSplit(request.data, imagePx, request, progress);
+  const options = { ...request, imagePx, resampling };
+  const { dataset, split } = await openSplit(request.data, options, progress);
   checkLabels(dataset, metadata.labels, file);
   const { provider, why } = chooseProvider(request.provider);
   if (why) progress.note(`provider ${provider}: ${why}`);
@@ -196,13 +202,20 @@ async function ofOnnx(request: EvaluateRequest, progress: Progress): Promise<Sub
   return { dataset, split, predict, batch: request.batch ?? ONNX_BATCH, report, release };
 }
 
+type SplitRequest = Pick<EvaluateRequest, 'split' | 'stream'> &
+  Pick<OpenOptions, 'imagePx' | 'resampling' | keyof DataChoice>;
+
 async function openSplit(
   source: string,
-  imagePx: number,
-  { split: name, stream, holdOut, maxBad }: Pick<EvaluateRequest, 'split' | 'stream' | keyof DataChoice>,
+  { split: name, stream, holdOut, maxBad, imagePx, resampling }: SplitRequest,
   progress: Progress,
 ): Promise<{ dataset: Dataset; split: Split }> {
-  const dataset = await openStreamable(source, { imagePx, splits: [name], holdOut, maxBad }, stream, progress);
+  const dataset = await openStreamable(
+    source,
+    { imagePx, resampling, splits: [name], holdOut, maxBad },
+    stream,
+    progress,
+  );
   const split = dataset.splits[name];
   if (split?.length) return { dataset, split };
   throw new UserError(

@@ -35,6 +35,8 @@ export interface RunRecord {
    * earlier versions.
    */
   pictureNames?: Record<string, string>;
+  /** How images are resized, if the run started from one that says it; see `resamplingOf`. */
+  resampling?: 'bilinear';
   /** How val was held out of the data set; absent if that has its own, and in earlier versions. */
   holdOut?: HoldOut;
   /** Images that may be unreadable; absent if that was not asked for. */
@@ -52,6 +54,10 @@ export interface RunRecord {
    */
   imported?: { file: string; sha256: string; crops?: number; resampling?: 'bilinear' };
 }
+
+/** How images are resized for a run's network: as where its weights came from. */
+export const resamplingOf = ({ resampling, imported }: Pick<RunRecord, 'resampling' | 'imported'>) =>
+  resampling ?? imported?.resampling;
 
 /** `config.data` of an imported run whose file does not say what it was trained on. */
 export const UNKNOWN_DATA = 'unknown';

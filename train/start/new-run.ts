@@ -16,7 +16,7 @@ import { isReadByShards } from '../data/batches/epoch-batches.js';
 import { meanImage } from '../data/batches/mean.js';
 import type { DataChoice, Dataset } from '../data/dataset.js';
 import { loadImages } from '../data/stream/read-ahead.js';
-import { type RunContents, SAMPLE_IMAGES } from '../run/run-folder.js';
+import { type RunContents, resamplingOf, SAMPLE_IMAGES } from '../run/run-folder.js';
 import { checkFlags, type RecipeName, resolveSettings, type Settings, type TrainConfig } from '../settings/config.js';
 import { frozenLayers } from '../settings/freeze.js';
 import { describeRecipe, publishedRecipe } from '../settings/recipes.js';
@@ -80,7 +80,8 @@ async function prepareFrom(
   const config = configFrom(origin, request, spec, progress);
   const { imagePx, inputPx } = spec;
   const { stream, holdOut, maxBad } = request;
-  const options = { stream, holdOut, maxBad };
+  const resampling = origin && resamplingOf(origin.run);
+  const options = { stream, holdOut, maxBad, resampling };
   const dataset = request.dataset ?? (await openForTraining(config.data, imagePx, options, progress));
   const { labels, synsets } = dataset;
   checkClasses(dataset, request.classes);
@@ -94,6 +95,7 @@ async function prepareFrom(
     inputPx,
     pictures: countImages(dataset),
     pictureNames: imageNames(dataset),
+    resampling,
     holdOut: dataset.holdOut,
     maxBad,
     byShards: isReadByShards(train),

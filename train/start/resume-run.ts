@@ -63,8 +63,8 @@ export async function resumeRun(request: ResumeRequest, progress: Progress): Pro
   const source = changes.data ? run.config.data : dataOf(run);
   run.maxBad = request.maxBad ?? run.maxBad;
   const options = changes.data
-    ? { stream: request.stream, holdOut: run.holdOut, maxBad: run.maxBad }
-    : { stream: request.stream, ...choiceOf(run), byShards: run.byShards };
+    ? { ...choiceOf(run), stream: request.stream, holdOut: run.holdOut }
+    : { ...choiceOf(run), stream: request.stream, byShards: run.byShards };
   const dataset = request.dataset ?? (await openForTraining(source, run.imagePx, options, progress));
   checkClasses(dataset, request.classes);
   const images = countImages(dataset);

@@ -4,12 +4,12 @@ import { resolve } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import type { Progress } from '../../base/progress.js';
 import { isReadByShards } from '../data/batches/epoch-batches.js';
-import type { DataChoice, Dataset, Split } from '../data/dataset.js';
+import type { DataChoice, Dataset, OpenOptions, Split } from '../data/dataset.js';
 import { absoluteSource, isThere } from '../data/open-dataset.js';
-import { holdsRun, type Run, type RunRecord } from '../run/run-folder.js';
+import { holdsRun, type Run, type RunRecord, resamplingOf } from '../run/run-folder.js';
 import { openStreamable } from './open-data.js';
 
-export interface TrainingDataOptions extends DataChoice {
+export interface TrainingDataOptions extends DataChoice, Pick<OpenOptions, 'resampling'> {
   /** Decode images at every use even if they fit in memory. */
   stream?: boolean;
   /**
@@ -23,10 +23,10 @@ export interface TrainingDataOptions extends DataChoice {
 export async function openForTraining(
   source: string,
   imagePx: number,
-  { stream, byShards, holdOut, maxBad }: TrainingDataOptions,
+  { stream, byShards, ...choice }: TrainingDataOptions,
   progress: Progress,
 ): Promise<Dataset> {
-  const options = { imagePx, splits: ['train', 'val'], holdOut, maxBad };
+  const options = { imagePx, splits: ['train', 'val'], ...choice };
   const dataset = await openStreamable(source, options, stream || byShards, progress);
   for (const split of ['train', 'val']) {
     if (!dataset.splits[split]?.length)
@@ -72,9 +72,10 @@ export function dataOf({ config, paths }: Pick<RunRecord, 'config' | 'paths'>): 
 }
 
 /** How to open a run's data: as it did. Before it could hold images out, `val` was what it trained on. */
-export const choiceOf = ({ holdOut, maxBad }: Pick<RunRecord, keyof DataChoice>): DataChoice => ({
-  holdOut: holdOut ?? { fraction: 0 },
-  maxBad,
+export const choiceOf = (run: RunRecord): DataChoice & Pick<OpenOptions, 'resampling'> => ({
+  holdOut: run.holdOut ?? { fraction: 0 },
+  maxBad: run.maxBad,
+  resampling: resamplingOf(run),
 });
 
 /** The run that a run's first weights are from, likewise. */

@@ -32,7 +32,7 @@ export function dividePack(
   }
   const images = Array.from(train.places, (place, i) => ({ className: train.labels[i], hash: hashAt(place) }));
   const { sides, division } = divide(images, request);
-  if (division.heldOut === 0) return { tables, notes, holdOut: division.holdOut };
+  if (division.heldOut === 0) return { tables, notes: [...notes], holdOut: division.holdOut };
   const part = (wanted: string): SplitTable => ({
     places: train.places.filter((_, i) => sides[i] === wanted),
     labels: train.labels.filter((_, i) => sides[i] === wanted),

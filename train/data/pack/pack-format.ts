@@ -23,6 +23,8 @@ export interface PackRecord {
   /** As given to `--data` when it was prepared. */
   source: string;
   imagePx: number;
+  /** How images were resized, see `OpenOptions`. */
+  resampling?: 'bilinear';
   recordsPerShard: number;
   shards: number;
   labels: string[];

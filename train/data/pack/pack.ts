@@ -26,7 +26,10 @@ const AT_ONCE = 16;
  * @param folder  path or URL
  * @throws {UserError} when a file is missing or damaged, or the images have another size than asked for
  */
-export async function openPack(folder: string, { imagePx, remote, holdOut }: OpenOptions): Promise<Dataset> {
+export async function openPack(
+  folder: string,
+  { imagePx, resampling, remote, holdOut }: OpenOptions,
+): Promise<Dataset> {
   const recordBytes = imagePx * imagePx * 3;
   // No record lies in two blocks.
   const recordsPerBlock = Math.ceil(BLOCK_BYTES / recordBytes);
@@ -61,7 +64,15 @@ export async function openPack(folder: string, { imagePx, remote, holdOut }: Ope
   splits.val ??= splits.test ?? splits.train;
   splits.test ??= splits.val;
   const mean = await readMean(files, folder, pack);
+  division.notes.push(...notesOnFilter(pack, resampling));
   return { source, imagePx, labels, synsets, splits, skipped, mean, colours, ...division };
+}
+
+/** Images resized in another way than the network's are near enough to measure, and not equal. */
+function notesOnFilter({ resampling }: PackRecord, wanted: OpenOptions['resampling']): string[] {
+  if (resampling === wanted) return [];
+  const advice = wanted ? `prepare it with --resampling ${wanted}` : 'prepare it without --resampling';
+  return [`its images were resized in another way than the network takes them; ${advice} to have them exact`];
 }
 
 function checkPack(folder: string, { format, imagePx }: PackRecord, wantedPx: number): void {

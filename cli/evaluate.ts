@@ -5,18 +5,20 @@ import { percent } from '../base/format.js';
 import { showProgress } from '../base/progress.js';
 import { DATA_HELP } from '../train/data/open-dataset.js';
 import { type EvaluateRequest, type EvaluationReport, evaluateRun } from '../train/evaluate/evaluate-run.js';
+import { AS_THE_RUN, type DataFlags, dataChoice, dataOptions } from './data-flags.js';
 import { cropCount, positiveInteger } from './flag-types.js';
 import { providerOption } from './provider-flag.js';
 import { backendOption, CROPS_HELP, STREAM_HELP } from './training-flags.js';
 
 /** Measures the errors of a checkpoint or an exported file. */
 export function evaluateCommand(): Command {
-  return new Command('evaluate')
+  const command = new Command('evaluate')
     .description('Measure top-1 and top-5 errors of a checkpoint or an exported file.')
     .option('--run <run>', 'folder that "alexnet train" made')
     .addOption(new Option('--checkpoint <which>', 'checkpoint of the run').choices(['best', 'last']).default('best'))
     .option('--onnx <file>', 'file that "alexnet export" made, with the image head')
-    .option('--data <data>', `${DATA_HELP} (default: that of the run)`)
+    .option('--data <data>', `${DATA_HELP} (default: that of the run)`);
+  return dataOptions(command, AS_THE_RUN)
     .option('--split <name>', 'train, val, test or another split of the data set', 'test')
     .option('--crops <n>', `crops averaged per image: ${CROPS_HELP} (default: 1; of a file those inside it)`, cropCount)
     .option('--images <n>', 'images to evaluate, spread evenly over the split (default: all)', positiveInteger)
@@ -29,10 +31,10 @@ export function evaluateCommand(): Command {
     .action(runEvaluate);
 }
 
-async function runEvaluate(flags: EvaluateRequest & { json: boolean }): Promise<void> {
+async function runEvaluate(flags: EvaluateRequest & DataFlags & { json: boolean }): Promise<void> {
   const progress = showProgress();
   try {
-    const report = await evaluateRun(flags, progress);
+    const report = await evaluateRun({ ...flags, ...dataChoice(flags) }, progress);
     progress.stop();
     console.log(flags.json ? JSON.stringify(evaluateJson(report)) : describeEvaluation(report));
   } finally {

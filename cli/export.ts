@@ -10,13 +10,15 @@ import { OPSETS } from '../export/compile/program.js';
 import type { ExportRunReport, ExportRunRequest } from '../export/from-run.js';
 import { CALIBRATIONS } from '../export/precision/calibrate.js';
 import { PRECISIONS, type WriteReport } from '../export/write-checked.js';
+import { AS_THE_RUN, type DataFlags, dataChoice, dataOptions } from './data-flags.js';
 import { cropCount, positiveInteger, wholeNumber } from './flag-types.js';
 import { providerOption } from './provider-flag.js';
 import { CROPS_HELP } from './training-flags.js';
 
 const SOURCES = ['run', 'layersModel', 'graphModel'] as const;
 
-type ExportFlags = ExportFileRequest &
+type ExportFlags = DataFlags &
+  ExportFileRequest &
   Omit<ExportRunRequest, 'run'> & {
     run?: string;
     json: boolean;
@@ -90,7 +92,7 @@ export function exportCommand(): Command {
   const command = new Command('export').description(
     'Write a trained model as an ONNX file, and check the file against TensorFlow.js.',
   );
-  return fileOptions(sourceOptions(command))
+  return dataOptions(fileOptions(sourceOptions(command)), AS_THE_RUN)
     .addOption(
       new Option('--precision <type>', 'fp32; fp16 for weights and computation; int8 for 8-bit integers')
         .choices(PRECISIONS)
@@ -125,7 +127,7 @@ async function runExport(flags: ExportFlags): Promise<void> {
   checkFlags(flags);
   const progress = showProgress();
   try {
-    const report = await exportAsAsked(flags, progress);
+    const report = await exportAsAsked({ ...flags, ...dataChoice(flags) }, progress);
     progress.stop();
     console.log(flags.json ? JSON.stringify(toJson(report)) : describeExport(report));
   } finally {

@@ -6,10 +6,11 @@ import type { ProviderChoice } from '../onnx/backend/provider.js';
 import type { IndexHeader } from '../serve/views/index/index-file.js';
 import { DATA_HELP, openDataset } from '../train/data/open-dataset.js';
 import { reportDataset } from '../train/start/open-data.js';
+import { type DataFlags, dataChoice, dataOptions } from './data-flags.js';
 import { providerOption } from './provider-flag.js';
 import { MODEL_HELP, maxPixels } from './view-flags.js';
 
-interface IndexRequest {
+interface IndexRequest extends DataFlags {
   model: string;
   data: string;
   split: string;
@@ -18,13 +19,14 @@ interface IndexRequest {
 }
 
 export function indexCommand(): Command {
-  return new Command('index')
+  const command = new Command('index')
     .description(
       'Store the features of all images of a data set, to find the nearest images and the strongest ones of each unit.',
     )
     .requiredOption('--model <file>', MODEL_HELP)
     .requiredOption('--data <data>', DATA_HELP)
-    .requiredOption('--out <file>', 'file of the index')
+    .requiredOption('--out <file>', 'file of the index');
+  return dataOptions(command)
     .option('--split <name>', 'part of the data', 'train')
     .addOption(providerOption())
     .option('--json', 'print one JSON object')
@@ -48,13 +50,15 @@ export async function checkIndexPlace(out: string): Promise<void> {
 
 /** @returns what the file says of itself */
 export async function writeIndex(request: IndexRequest, progress: Progress): Promise<IndexHeader> {
-  const { model, data, split, out, provider } = request;
+  const { model, data, split, out, provider, ...flags } = request;
   await checkIndexPlace(out);
   const { CropNetwork } = await import('../serve/views/engine/crop-network.js');
   const { buildIndex } = await import('../serve/views/index/build-index.js');
   const { splitImages } = await import('./split-images.js');
   const network = await CropNetwork.open({ file: model, maxPixels, provider, log: progress.note });
-  const dataset = await openDataset(data, { imagePx: network.model.imagePx, splits: [split] });
+  const { imagePx } = network.model;
+  const resampling = network.file.recipe.decoding.resampling && 'bilinear'; // of a file that can be indexed
+  const dataset = await openDataset(data, { imagePx, resampling, splits: [split], ...dataChoice(flags) });
   reportDataset(dataset, progress);
   const images = splitImages(dataset, split);
   const onProgress = (done: number, total: number) => progress.work('images indexed', done, total);

@@ -2,21 +2,24 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { UsageError, UserError } from '../base/errors.js';
 import { type Progress, showProgress } from '../base/progress.js';
 import { refuseForeign } from '../base/replaceable.js';
 import { NETWORKS } from '../model/registry.js';
+import type { DataChoice, OpenOptions } from '../train/data/dataset.js';
 import { DATA_HELP, openDataset } from '../train/data/open-dataset.js';
 import { isPack, type PackRecord, shardFile } from '../train/data/pack/pack-format.js';
 import { finishPack, foreignToPack, PackWriter } from '../train/data/pack/write-pack.js';
 import { reportDataset } from '../train/start/open-data.js';
+import { type DataFlags, dataChoice, dataOptions } from './data-flags.js';
 import { positiveInteger } from './flag-types.js';
 
-interface PrepareFlags {
+interface PrepareFlags extends DataFlags {
   data?: string;
   out?: string;
   size: number;
+  resampling?: 'bilinear';
   force: boolean;
   json: boolean;
 }
@@ -30,20 +33,25 @@ export interface Prepared extends PackRecord {
 
 export function prepareCommand(): Command {
   const sizes = [...new Set(Object.values(NETWORKS).map(({ imagePx }) => imagePx))].sort((a, b) => a - b);
-  return new Command('prepare')
-    .description(
-      'Decode a data set once and keep it on disk: for sets that do not fit in memory. Continues where it was stopped.',
-    )
-    .option('--data <data>', DATA_HELP)
+  const command = new Command('prepare').description(
+    'Decode a data set once and keep it on disk: for sets that do not fit in memory. Continues where it was stopped.',
+  );
+  return dataOptions(command.option('--data <data>', DATA_HELP))
     .option('--out <pack>', 'folder of the prepared set, for --data of train and evaluate')
     .option('--size <px>', `side of the images; networks take ${sizes.join(' or ')}`, positiveInteger, 256)
+    .addOption(
+      new Option(
+        '--resampling <filter>',
+        'bilinear: as for networks imported from torchvision and what is trained from them (default: as for others)',
+      ).choices(['bilinear']),
+    )
     .option('--force', 'replace the prepared set in --out', false)
     .option('--json', 'print the result as one JSON object', false)
-    .action(async ({ data, out, size, force, json }: PrepareFlags) => {
+    .action(async ({ data, out, size, resampling, force, json, ...flags }: PrepareFlags) => {
       if (!data || !out) throw new UsageError('expected --data DATA and --out PACK');
       const progress = showProgress();
       try {
-        const made = await prepare({ data, out, imagePx: size, force }, progress);
+        const made = await prepare({ data, out, imagePx: size, resampling, force, ...dataChoice(flags) }, progress);
         progress.stop();
         console.log(json ? JSON.stringify(summary(out, made)) : describePrepared(out, made));
       } finally {
@@ -62,7 +70,17 @@ export async function prepare(
     imagePx,
     force,
     shardBytes,
-  }: { data: string; out: string; imagePx: number; force: boolean; shardBytes?: number },
+    holdOut,
+    maxBad,
+    resampling,
+  }: DataChoice &
+    Pick<OpenOptions, 'resampling'> & {
+      data: string;
+      out: string;
+      imagePx: number;
+      force: boolean;
+      shardBytes?: number;
+    },
   progress: Pick<Progress, 'note' | 'work'>,
 ): Promise<Prepared> {
   refuseForeign(await foreignToPack(out), 'alexnet prepare');
@@ -70,12 +88,12 @@ export async function prepare(
   if (there && !force && !(await lacksShards(out, imagePx))) {
     throw new UserError(`${out}: holds a prepared set already; --force replaces it, another --out keeps both`);
   }
-  const writer = await PackWriter.open(out, imagePx, { shardBytes, replace: there && force });
+  const writer = await PackWriter.open(out, imagePx, { shardBytes, resampling, replace: there && force });
   try {
     if (writer.kept > 0) progress.note(`${out}: ${writer.kept} images are there already, continuing after them`);
     const started = performance.now();
     const onProgress = (done: number, total?: number) => progress.work('decoding', done, total);
-    const dataset = await openDataset(data, { imagePx, onProgress }, writer);
+    const dataset = await openDataset(data, { imagePx, holdOut, maxBad, onProgress }, writer);
     const { decoded } = writer;
     const imagesPerSecond = decoded / ((performance.now() - started) / 1000);
     progress.note('mean and colours of the training images');

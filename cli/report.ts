@@ -5,21 +5,25 @@ import { writeFileAtomically } from '../base/atomic-file.js';
 import { count, percent } from '../base/format.js';
 import { showProgress } from '../base/progress.js';
 import { checkReplaceable, isMarked } from '../base/replaceable.js';
+import type { DataChoice } from '../train/data/dataset.js';
 import { DATA_HELP } from '../train/data/open-dataset.js';
 import { gather, type Report, type ReportRequest } from '../train/report/gather.js';
 import type { CropErrors } from '../train/report/measure.js';
 import { page } from '../train/report/page.js';
+import { AS_THE_RUN, type DataFlags, dataChoice, dataOptions } from './data-flags.js';
 import { providerOption } from './provider-flag.js';
 import { backendOption } from './training-flags.js';
 
-type ReportFlags = Omit<ReportRequest, 'run' | 'crops'> & { crops: '1' | '10'; out?: string; json: boolean };
+type ReportFlags = Omit<ReportRequest, 'run' | 'crops' | keyof DataChoice> &
+  DataFlags & { crops: '1' | '10'; out?: string; json: boolean };
 
 /** Writes what there is to say of a run as one HTML file. */
 export function reportCommand(): Command {
-  return new Command('report')
+  const command = new Command('report')
     .description('Write a run as one HTML page: curves, errors, confusions, worst answers, kernels, settings.')
     .argument('<run>', 'folder that "alexnet train" or "alexnet import" made; it may still be training')
-    .option('--data <data>', `${DATA_HELP} (default: that of the run)`)
+    .option('--data <data>', `${DATA_HELP} (default: that of the run)`);
+  return dataOptions(command, AS_THE_RUN)
     .option('--split <name>', 'part of the data set to measure on: train, val, test or another (default: val)')
     .addOption(new Option('--checkpoint <which>', 'checkpoint to measure').choices(['best', 'last']).default('best'))
     .addOption(
@@ -41,7 +45,7 @@ async function runReport(
   await checkReplaceable(out, 'a page of "alexnet report"', isMarked);
   const progress = showProgress();
   try {
-    const report = await gather({ ...flags, run, crops: crops === '10' ? 10 : 1 }, progress);
+    const report = await gather({ ...flags, ...dataChoice(flags), run, crops: crops === '10' ? 10 : 1 }, progress);
     for (const sentence of report.missing) progress.note(`warning: ${sentence}`);
     const contents = Buffer.from(await page(report, new Date()));
     await writeFileAtomically(out, contents);

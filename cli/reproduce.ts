@@ -10,11 +10,12 @@ import type { ComputeChoice } from '../onnx/backend/select-backend.js';
 import { DATA_HELP } from '../train/data/open-dataset.js';
 import { EXPERIMENTS } from '../train/reproduce/experiments.js';
 import { findExperiment, runExperiment } from '../train/reproduce/run-experiment.js';
+import { type DataFlags, dataOptions } from './data-flags.js';
 import { positiveInteger, wholeNumber } from './flag-types.js';
 import { providerOption } from './provider-flag.js';
 import { backendOption } from './training-flags.js';
 
-interface ReproduceFlags extends ComputeChoice {
+interface ReproduceFlags extends ComputeChoice, DataFlags {
   data?: string;
   out?: string;
   model?: string;
@@ -26,10 +27,11 @@ interface ReproduceFlags extends ComputeChoice {
 
 export function reproduceCommand(): Command {
   const list = Object.entries(EXPERIMENTS).map(([name, { title }]) => `  ${name.padEnd(14)}${title}`);
-  return new Command('reproduce')
+  const command = new Command('reproduce')
     .description('Repeat an experiment of the paper: train its variants side by side, write a table and a plot.')
     .argument('<experiment>', Object.keys(EXPERIMENTS).join(', '))
-    .option('--data <data>', DATA_HELP)
+    .option('--data <data>', DATA_HELP);
+  return dataOptions(command)
     .option('--out <folder>', 'folder for the runs, table.md, plot.svg and result.json (default: runs/EXPERIMENT)')
     .option('--model <name>', `network to vary (default: the experiment's); may carry changes after dots: ${EDIT_HELP}`)
     .option('--budget <time>', 'time for all variants, e.g. 90s, 30m, 2h; sets the number of epochs', duration, 1800)
@@ -45,12 +47,13 @@ export function reproduceCommand(): Command {
 async function reproduce(name: string, flags: ReproduceFlags): Promise<void> {
   findExperiment(name);
   const { data, budget, epochs, seed, model, backend, provider, json, out = `runs/${name}` } = flags;
+  const { valFraction, splitSeed, maxBad } = flags;
   if (data === undefined) throw new UsageError('--data DATA is missing; the paper used CIFAR-10: cifar10:DIR');
   keepMemory();
   const progress = showProgress();
   const interrupt = listenForInterrupt((signal) => progress.note(`${signal}: saving; a second signal stops at once`));
   try {
-    const request = { name, data, model, seed, epochs, budgetSeconds: budget };
+    const request = { name, data, model, seed, epochs, budgetSeconds: budget, valFraction, splitSeed, maxBad };
     const result = await runExperiment(out, request, { backend, provider }, progress, interrupt);
     progress.stop();
     if (result === undefined) {

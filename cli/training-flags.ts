@@ -4,9 +4,11 @@ import { ALEXNET } from '../model/alexnet.js';
 import { NETWORKS } from '../model/registry.js';
 import type { Recipe } from '../model/spec.js';
 import { BACKENDS } from '../onnx/backend/select-backend.js';
+import type { DataChoice } from '../train/data/dataset.js';
 import { DATA_HELP } from '../train/data/open-dataset.js';
 import { DEFAULTS, RECIPES, type Settings } from '../train/settings/config.js';
 import type { NewRunRequest } from '../train/start/new-run.js';
+import { type DataFlags, dataChoice, dataOptions } from './data-flags.js';
 import { fractionBelowOne, nonNegativeNumber, positiveInteger, positiveNumber, wholeNumber } from './flag-types.js';
 import { providerOption } from './provider-flag.js';
 
@@ -23,8 +25,7 @@ export const STREAM_HELP =
 
 /** Data set, network and first weights. */
 export function networkOptions(command: Command): Command {
-  return command
-    .option('--data <data>', DATA_HELP)
+  return dataOptions(command.option('--data <data>', DATA_HELP))
     .option('--stream', STREAM_HELP, false)
     .option('--model <name>', `network: ${Object.keys(NETWORKS).join(', ')} (default: that of --from)`)
     .option(
@@ -84,11 +85,12 @@ export function updateOptions(command: Command): Command {
 
 /** The flags that are settings, put together. */
 export function newRunRequest(
-  flags: Omit<NewRunRequest, 'settings'> & Partial<Omit<Settings, 'classWeights'>>,
+  flags: Omit<NewRunRequest, 'settings' | keyof DataChoice> & DataFlags & Partial<Omit<Settings, 'classWeights'>>,
 ): NewRunRequest {
   const { data, stream, model, from, classes, classWeights, recipe, ...others } = flags;
   const settings = Object.entries(others).filter(([key, value]) => key in DEFAULTS && value !== undefined);
-  return { data, stream, model, from, classes, classWeights, recipe, settings: Object.fromEntries(settings) };
+  const given = { data, stream, model, from, classes, classWeights, recipe };
+  return { ...given, ...dataChoice(flags), settings: Object.fromEntries(settings) };
 }
 
 /** Parts between commas. */

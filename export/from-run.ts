@@ -10,8 +10,9 @@ import { type ModelMetadata, metadataToProps } from '../onnx/file/metadata.js';
 import { checkModelPlace } from '../onnx/file/onnx-model.js';
 import { meanColour } from '../train/data/batches/mean.js';
 import type { Split } from '../train/data/dataset.js';
+import { choiceFor } from '../train/evaluate/evaluate-run.js';
 import { hasCheckpoint, loadCheckpoint } from '../train/run/load-checkpoint.js';
-import { openRun, type Run } from '../train/run/run-folder.js';
+import { openRun, type Run, resamplingOf } from '../train/run/run-folder.js';
 import { checkOnCpu, compareWithNetwork, type Parity, TOLERANCE } from './check/compare-with-network.js';
 import { checkDifference } from './check/difference.js';
 import { classifierFeeds } from './check/feeds.js';
@@ -68,14 +69,16 @@ export async function exportRun(request: ExportRunRequest, progress: Progress): 
       labels: run.labels,
       synsets: run.synsets,
       meanRgb: meanColour(mean),
-      resampling: run.imported?.resampling,
+      resampling: resamplingOf(run),
       dataset: run.config.data,
       checkpoint: weightsSha256,
       toolVersion: toolVersion(),
     },
   });
   const feeds = (split: Split, count: number) => classifierFeeds(split, count, head, geometry);
-  const images = await openImages(request, imagePx, feeds, progress.note);
+  const { calibrate = run.config.data } = request;
+  const choice = choiceFor(run, calibrate, request);
+  const images = await openImages({ ...request, ...choice }, imagePx, feeds, progress.note);
   let { metadata } = exported;
   const checks = {
     parity: (file: string) =>

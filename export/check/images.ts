@@ -1,12 +1,12 @@
 /** Opens the images of `--calibrate`: some to calibrate on, others to compare on. */
 
-import type { Split } from '../../train/data/dataset.js';
+import type { DataChoice, OpenOptions, Split } from '../../train/data/dataset.js';
 import { openDataset } from '../../train/data/open-dataset.js';
 import { reportDataset } from '../../train/start/open-data.js';
 import type { Feeds } from '../precision/calibrate.js';
 import type { Images } from '../write-checked.js';
 
-export interface ImageRequest {
+export interface ImageRequest extends DataChoice, Pick<OpenOptions, 'resampling'> {
   /** Data set, as `--data` takes it. */
   calibrate?: string;
   /** Images of `train` to calibrate on; default 256. */
@@ -20,16 +20,16 @@ export interface ImageRequest {
  * @throws {UserError} see `openDataset`
  */
 export async function openImages(
-  { calibrate, calibrationPictures: calibrationImages = 256, comparePictures: compareImages = 1000 }: ImageRequest,
+  { calibrate, holdOut, maxBad, resampling, calibrationPictures = 256, comparePictures = 1000 }: ImageRequest,
   imagePx: number,
   feedsOf: (split: Split, count: number) => Feeds,
   note: (line: string) => void,
 ): Promise<Images | undefined> {
   if (calibrate === undefined) return undefined;
-  const dataset = await openDataset(calibrate, { imagePx });
+  const dataset = await openDataset(calibrate, { imagePx, resampling, holdOut, maxBad });
   reportDataset(dataset, { note });
   const { splits } = dataset;
   const held = splits.test ?? splits.val ?? splits.train;
   const seen = splits.train?.length ? splits.train : held;
-  return { calibration: feedsOf(seen, calibrationImages), comparison: feedsOf(held, compareImages) };
+  return { calibration: feedsOf(seen, calibrationPictures), comparison: feedsOf(held, comparePictures) };
 }

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import sharp from 'sharp';
 import { silentProgress } from '../../base/progress.js';
+import { random } from '../../base/random.js';
 import { tf } from '../../base/tfjs/core.js';
 import { importRun } from '../../cli/import.js';
 import { exportRun } from '../../export/from-run.js';
@@ -11,8 +13,10 @@ import { importNetwork } from '../../export/import/import-network.js';
 import { findNetwork } from '../../model/registry.js';
 import { selectBackend } from '../../onnx/backend/select-backend.js';
 import { onnx } from '../../onnx/file/onnx-proto.js';
+import { evaluateRun } from '../../train/evaluate/evaluate-run.js';
 import { openRun } from '../../train/run/run-folder.js';
 import { numbers } from '../onnx/on-both.js';
+import { post, running } from '../serve/running.js';
 import { weightsOf } from '../train/weights-of.js';
 import { CLASSES, safetensors, stateDict, zooModel } from './foreign-weights.js';
 
@@ -25,6 +29,34 @@ before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'alexnet-import-'));
 });
 after(() => rm(folder, { recursive: true }));
+
+/**
+ * Noise of every size: large and small, upright by its EXIF orientation, with alpha; one of each class. Filters differ
+ * most on it.
+ * @returns their bytes by name in the data set
+ */
+async function writePhotographs(data: string): Promise<Map<string, Buffer>> {
+  const sizes = [
+    [400, 300],
+    [301, 515],
+    [1300, 900],
+    [120, 200],
+    [333, 333],
+  ];
+  const written = new Map<string, Buffer>();
+  for (const [i, [width, height]] of sizes.entries()) {
+    const stream = random('photograph', i);
+    const channels = i === 4 ? 4 : 3;
+    const pixels = Uint8Array.from({ length: width * height * channels }, () => stream.integer(256));
+    const image = sharp(pixels, { raw: { width, height, channels } });
+    const name = `class ${i}/image.${i % 2 ? 'jpg' : 'png'}`;
+    const bytes = await (i % 2 ? image.jpeg().withMetadata({ orientation: 6 }) : image.png()).toBuffer();
+    await mkdir(join(data, `class ${i}`), { recursive: true });
+    await writeFile(join(data, name), bytes);
+    written.set(name, bytes);
+  }
+  return written;
+}
 
 describe('files of others', () => {
   const width = 0.0625;
@@ -195,6 +227,38 @@ describe('files of others', () => {
     const again = await importNetwork(file, undefined, { width });
     assert.equal(again.resampling, 'bilinear');
     again.model.dispose();
+  });
+
+  it('evaluates it, as a run and as a file, to what the server answers to the same photographs', async () => {
+    const photographs = await writePhotographs(at('photographs'));
+    await writeFile(at('served.safetensors'), safetensors(stateDict()));
+    const [run, file] = [at('served'), at('served.onnx')];
+    await importRun({ file: at('served.safetensors'), width, out: run, force: false });
+    await exportRun({ head: 'image', opset: 13, run, out: file, crops: 1, measureImages: 0 }, silentProgress);
+    const asked = { data: at('photographs'), split: 'train', holdOut: { fraction: 0 } };
+    const evaluated = async (subject: { run: string } | { onnx: string }) => {
+      const predictions = at('predictions.jsonl');
+      await evaluateRun({ ...asked, ...subject, predictions }, silentProgress);
+      const lines = (await readFile(predictions, 'utf8')).trim().split('\n');
+      return new Map(lines.map((line) => JSON.parse(line)).map(({ name, ...answer }) => [name, answer]));
+    };
+    const [ofRun, ofFile] = [await evaluated({ run }), await evaluated({ onnx: file })];
+    const { url } = await running({ file });
+    for (const [name, bytes] of photographs) {
+      const { predictions } = (await (await post(url, bytes)).json()) as {
+        predictions: { index: number; probability: number }[];
+      };
+      for (const { top5, probability } of [ofRun.get(name)!, ofFile.get(name)!]) {
+        assert.deepEqual(
+          top5,
+          predictions.map(({ index }) => index),
+          name,
+        );
+        // two runtimes, float32 sums over some thousand terms; Lanczos would be 0.02 away
+        const far = Math.abs(probability - predictions[0].probability);
+        assert.ok(far < 1e-4, `${name}: ${probability}, ${predictions[0].probability}`);
+      }
+    }
   });
 
   it('names a file that is damaged, cut short or of another kind', async () => {

@@ -27,7 +27,7 @@ async function json(...words: string[]): Promise<Record<string, unknown>> {
 
 test('index, neighbours and occlude print what the server answers, number by number', async () => {
   const index = at('data.index');
-  const made = await json('index', '--model', model, '--data', at('data'), '--out', index);
+  const made = await json('index', '--model', model, '--data', at('data'), '--out', index, '--val-fraction', '0');
   assert.deepEqual([made.layer, made.dimension, made.pictures, made.method], ['fc7', 7, 15, 'exact']);
   const { url } = await running({ file: model, index });
 
@@ -116,14 +116,14 @@ test('says what is wrong: usage exits with 2, everything else with 1', async () 
     [1, /no such file/, 'neighbours', at('a.png'), '--model', model, '--index', at('none')],
     [
       1,
-      /has no split "test"; there are: .*train; choose one with --split/,
+      /has no split "dev"; there are: test, train, val; choose one with --split/,
       'index',
       '--model',
       model,
       '--data',
       at('data'),
       '--split',
-      'test',
+      'dev',
       '--out',
       at('x'),
     ],

@@ -1,6 +1,6 @@
 /** `alexnet train --from RUN`, as a person runs it. */
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -8,6 +8,7 @@ import '../../base/tfjs/backend-cpu.js';
 import sharp from 'sharp';
 import { tf } from '../../base/tfjs/core.js';
 import '../../model/index.js';
+import { readMetadata } from '../../onnx/file/model-file.js';
 import { loadCheckpoint } from '../../train/run/load-checkpoint.js';
 import { alexnet, json } from '../real/command.js';
 import { weightsOf } from './weights-of.js';
@@ -98,6 +99,26 @@ test('keeps the last layer if the classes are the same', async () => {
   for (const [name, values] of first) {
     for (const [i, value] of values.entries()) assert.ok(Math.abs(value - same.get(name)![i]) < 1e-6, name);
   }
+});
+
+test('takes the way to resize along from an imported network, into the run and its exported file', async () => {
+  await cp(at('first'), at('imported'), { recursive: true });
+  const config = at('imported', 'config.json');
+  const record = JSON.parse(await readFile(config, 'utf8'));
+  const imported = { file: 'weights.pth', sha256: '', resampling: 'bilinear' };
+  await writeFile(config, JSON.stringify({ ...record, imported }));
+  await json(...training('bilinear', '--data', at('two'), '--from', at('imported')));
+  assert.equal(JSON.parse(await readFile(at('bilinear', 'config.json'), 'utf8')).resampling, 'bilinear');
+  const file = at('bilinear.onnx');
+  await json('export', '--run', at('bilinear'), '--out', file);
+  assert.equal((await readMetadata(file)).resampling, 'bilinear');
+
+  const [pack, other] = [at('pack'), at('other-pack')];
+  await json('prepare', '--data', at('two'), '--size', '32', '--out', pack, '--resampling', 'bilinear');
+  await json('prepare', '--data', at('two'), '--size', '32', '--out', other);
+  const evaluate = (data: string) => alexnet('evaluate', '--onnx', file, '--data', data);
+  assert.doesNotMatch((await evaluate(pack)).stderr, /warning/);
+  assert.match((await evaluate(other)).stderr, /resized in another way .*; prepare it with --resampling bilinear/);
 });
 
 test('says what is wrong', async () => {

@@ -3,6 +3,7 @@
  */
 import type { Random } from '../../base/random.js';
 import type { Layout } from './layout/find-layout.js';
+import type { Division, HoldOut, HoldOutRequest } from './layout/image-places.js';
 import type { RemoteOptions } from './remote/options.js';
 
 /** Of the colours of training images: principal components (Krizhevsky et al. 2012, §4.1). */
@@ -110,16 +111,30 @@ export interface Source {
   layout?: Layout;
   /** Names of classes in index order, if that is not by code point; whole once the members have all been read. */
   classes?: string[];
+  /** How the source divides its images into train and val, if it has no val of its own; whole likewise. */
+  division?: Division;
 }
+
+/** A share of all images, or a number. */
+export type MaxBad = { share: number } | { images: number };
+
+/** What people choose of a data set besides its source. */
+export type DataChoice = Pick<OpenOptions, 'holdOut' | 'maxBad'>;
 
 /** What to open of a data set. */
 export interface OpenOptions {
   /** Side of the decoded images, pixels. */
   imagePx: number;
+  /** `bilinear`: resized as torchvision does, for networks from there; default: see `base/preprocess.ts`. */
+  resampling?: 'bilinear';
   /** Images decoded so far; the total is known for folders and archives. */
   onProgress?: (done: number, total: number | undefined) => void;
   /** Splits wanted, default all. `val` and `test` replace one another, so either reads both. */
   splits?: string[];
+  /** Which images to hold out if the source has neither val nor test; default: a fifth of them. */
+  holdOut?: HoldOutRequest | HoldOut;
+  /** Images that may be unreadable; default: 5 %, and one in any case. */
+  maxBad?: MaxBad;
   /**
    * Images may be, or are, decoded at every use: if they would fill more than half of the free memory, or always.
    * Default: never.
@@ -152,6 +167,10 @@ export interface Dataset {
   readonly skipped: { name: string; reason: string }[];
   /** What a person should know before trusting figures from this data, one sentence each; printed as warnings. */
   readonly notes: string[];
+  /** How images were held out as `val` and `test`; absent if the source has its own. */
+  readonly holdOut?: HoldOut;
+  /** The same as a sentence; absent if none was. */
+  readonly divided?: string;
   /** Why images are decoded at every use, a sentence; absent if they are not. */
   readonly streamed?: string;
   /** Of the training images, if it was computed when the set was prepared or read; see `mean.ts` and `colour.ts`. */

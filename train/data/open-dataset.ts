@@ -21,7 +21,7 @@ import { webdataset } from './sources/webdataset.js';
 import { readImages, readListed } from './stream/image-dataset.js';
 
 export const DATA_HELP =
-  'folder DIR/{train,val|test}/<class>/…, the same as .tar or .tar.gz, a folder that "alexnet prepare" made or its URL, cifar10:DIR, idx:DIR, ilsvrc2012:DIR, webdataset:DIR, webdataset:URL{000..146}.tar, or emoji';
+  'folder DIR/<class>/… or DIR/{train,val|test}/<class>/…, the same as .tar or .tar.gz, a folder that "alexnet prepare" made or its URL, cifar10:DIR, idx:DIR, ilsvrc2012:DIR, webdataset:DIR, webdataset:URL{000..146}.tar, or emoji';
 
 const EMOJI = 'emoji';
 
@@ -56,9 +56,8 @@ export function isThere(source: string): boolean {
  * @param source  as given to `--data`
  * @param store   where the images go; default: memory
  * @throws {UserError} when there is no such path, it is not a tar or a damaged one, or its content does not make a data
- *   set:
- *                     no images, one class only, an empty class folder, splits with different classes, more than 1 % of
- *                     the images unreadable
+ *   set: no images, one class only, an empty class folder, a class that is not in `train`, too many images
+ *   unreadable
  */
 export async function openDataset(source: string, options: OpenOptions, store?: ImageSink): Promise<Dataset> {
   if (source === EMOJI) return openEmoji(options);

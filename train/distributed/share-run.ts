@@ -11,7 +11,7 @@ import { checkpointsOf, type Run, type RunLabels, type RunRecord } from '../run/
 import type { Changes } from '../settings/changed-settings.js';
 import { initialModel, sampleImages } from '../start/new-run.js';
 import type { PreparedRun } from '../start/prepared-run.js';
-import { dataOf, imageNames, openForTraining } from '../start/training-data.js';
+import { choiceOf, dataOf, imageNames, openForTraining } from '../start/training-data.js';
 import { checkParts } from '../trainer.js';
 import { broadcastJson, bytesOf, type Communicator, checkEqual } from './communicator.js';
 
@@ -36,7 +36,9 @@ export async function shareRun(
   if (group.size === 1) return;
   checkParts(run.config.batch, dataset.splits.train.length, group.size);
   const { config, paths, imagePx, inputPx, pictures: images, byShards, versions, colours, labels, mean } = run;
-  const shared: Shared = { config, paths, imagePx, inputPx, pictures: images, byShards, versions, colours, labels };
+  const { holdOut, maxBad, resampling } = run;
+  const described = { config, paths, imagePx, inputPx, pictures: images, byShards, versions, colours, labels };
+  const shared: Shared = { ...described, holdOut, maxBad, resampling };
   await broadcastJson<[Shared, Progressed]>(group, [shared, progressed]);
   await group.broadcast(bytesOf(mean));
   await checkEqual(group, await fingerprint(dataset));
@@ -55,7 +57,8 @@ export async function receiveRun(
   const { config, imagePx, byShards, labels } = shared;
   const mean = new Float32Array(imagePx ** 2 * 3);
   await group.broadcast(bytesOf(mean));
-  const dataset = await openForTraining(data ?? dataOf(shared), imagePx, { stream, byShards }, progress);
+  const options = { stream, byShards, ...choiceOf(shared) };
+  const dataset = await openForTraining(data ?? dataOf(shared), imagePx, options, progress);
   await checkEqual(group, await fingerprint(dataset));
   return {
     run: { ...shared, ...checkpointsOf(out), path: out, mean, samples: new Uint8Array() },

@@ -11,17 +11,18 @@ import type { Progress } from '../../base/progress.js';
 import { checkReplaceable } from '../../base/replaceable.js';
 import { chooseProvider } from '../../onnx/backend/choose-provider.js';
 import { type ComputeChoice, selectBackend } from '../../onnx/backend/select-backend.js';
-import type { Dataset, Split } from '../data/dataset.js';
+import type { DataChoice, Dataset, OpenOptions, Split } from '../data/dataset.js';
+import { absoluteSource } from '../data/open-dataset.js';
 import { NotFiniteError } from '../run/checkpoint.js';
 import { loadCheckpoint } from '../run/load-checkpoint.js';
 import { openRun, type Run, UNKNOWN_DATA } from '../run/run-folder.js';
 import { openStreamable } from '../start/open-data.js';
-import { dataOf } from '../start/training-data.js';
+import { choiceOf, dataOf } from '../start/training-data.js';
 import { type Evaluation, evaluate, type Predict } from './evaluate.js';
 import { checkpointPredictor } from './predict-checkpoint.js';
 
 /** What the user asked for: `run` or `onnx`, one of them. */
-export interface EvaluateRequest extends Partial<ComputeChoice> {
+export interface EvaluateRequest extends Partial<ComputeChoice>, DataChoice {
   run?: string;
   /** Which checkpoint of the run; default: best. */
   checkpoint?: 'best' | 'last';
@@ -140,15 +141,28 @@ async function ofRun(request: EvaluateRequest, progress: Progress): Promise<Subj
  */
 export async function openRunImages(
   run: Run,
-  request: Pick<EvaluateRequest, 'data' | 'split' | 'stream'>,
+  request: Pick<EvaluateRequest, 'data' | 'split' | 'stream' | keyof DataChoice>,
   progress: Progress,
 ): Promise<{ data: string; dataset: Dataset; split: Split }> {
   const { data } = request;
   if (data === undefined && run.config.data === UNKNOWN_DATA)
     throw new UsageError(`${run.path}: imported, and its file does not say what it was trained on; give --data DATA`);
-  const { dataset, split } = await openSplit(data ?? dataOf(run), run.imagePx, request, progress);
+  const source = data ?? dataOf(run);
+  const options = { ...request, ...choiceFor(run, source, request), imagePx: run.imagePx };
+  const { dataset, split } = await openSplit(source, options, progress);
   checkLabels(dataset, run.labels, run.path);
   return { data: data ?? run.config.data, dataset, split };
+}
+
+/** As asked, else as the run divided its images, which are known by their contents wherever they lie. */
+export function choiceFor(
+  run: Run,
+  source: string,
+  { holdOut, maxBad }: DataChoice,
+): DataChoice & Pick<OpenOptions, 'resampling'> {
+  const isOwn = run.config.data !== UNKNOWN_DATA && absoluteSource(source) === absoluteSource(dataOf(run));
+  const stored = choiceOf(run);
+  return { ...stored, holdOut: holdOut ?? (isOwn ? stored.holdOut : run.holdOut), maxBad: maxBad ?? run.maxBad };
 }
 
 /** `crops` is what is actually averaged, see `EvaluationReport`; `batch` at most what was trained with or asked for. */
@@ -171,14 +185,15 @@ async function ofOnnx(request: EvaluateRequest, progress: Progress): Promise<Sub
   const { readMetadata } = await import('../../onnx/file/model-file.js');
   const { ONNX_BATCH, onnxPredictor } = await import('./predict-onnx.js');
   const metadata = await readMetadata(file);
-  const { imagePx, inputPx, crops = 1 } = metadata;
+  const { imagePx, inputPx, crops = 1, resampling } = metadata;
   if (request.crops !== undefined && cropsOf(request.crops, imagePx, inputPx).length !== crops) {
     throw new UserError(
       `${file}: ${crops === 1 ? 'takes one crop' : `averages ${crops} crops inside the file`}, not the ${request.crops} of --crops; ` +
         `leave --crops out, or export the run again with "alexnet export --crops ${request.crops}"`,
     );
   }
-  const { dataset, split } = await openSplit(request.data, imagePx, request, progress);
+  const options = { ...request, imagePx, resampling };
+  const { dataset, split } = await openSplit(request.data, options, progress);
   checkLabels(dataset, metadata.labels, file);
   const { provider, why } = chooseProvider(request.provider);
   if (why) progress.note(`provider ${provider}: ${why}`);
@@ -187,13 +202,20 @@ async function ofOnnx(request: EvaluateRequest, progress: Progress): Promise<Sub
   return { dataset, split, predict, batch: request.batch ?? ONNX_BATCH, report, release };
 }
 
+type SplitRequest = Pick<EvaluateRequest, 'split' | 'stream'> &
+  Pick<OpenOptions, 'imagePx' | 'resampling' | keyof DataChoice>;
+
 async function openSplit(
   source: string,
-  imagePx: number,
-  { split: name, stream }: Pick<EvaluateRequest, 'split' | 'stream'>,
+  { split: name, stream, holdOut, maxBad, imagePx, resampling }: SplitRequest,
   progress: Progress,
 ): Promise<{ dataset: Dataset; split: Split }> {
-  const dataset = await openStreamable(source, { imagePx, splits: [name] }, stream, progress);
+  const dataset = await openStreamable(
+    source,
+    { imagePx, resampling, splits: [name], holdOut, maxBad },
+    stream,
+    progress,
+  );
   const split = dataset.splits[name];
   if (split?.length) return { dataset, split };
   throw new UserError(

@@ -4,6 +4,7 @@ import { UserError } from '../../base/errors.js';
 import '../../model/index.js'; // registers the layers that a checkpoint's topology names
 import type { Progress } from '../../base/progress.js';
 import { type ComputeChoice, selectBackend } from '../../onnx/backend/select-backend.js';
+import type { DataChoice } from '../data/dataset.js';
 import { type MetricsLine, readMetrics } from '../metrics/metrics-file.js';
 import { NotFiniteError, type RunState } from '../run/checkpoint.js';
 import { hasCheckpoint, loadCheckpoint } from '../run/load-checkpoint.js';
@@ -13,7 +14,7 @@ import type { Kernels } from './kernel-image.js';
 import { type Measured, measure } from './measure.js';
 
 /** What the user asked for. */
-export interface ReportRequest extends ComputeChoice {
+export interface ReportRequest extends ComputeChoice, DataChoice {
   run: string;
   /** Default: what the run was trained on. */
   data?: string;
@@ -64,11 +65,11 @@ export async function gather(request: ReportRequest, progress: Progress): Promis
 async function measureIfThere(
   { run, missing }: Report,
   model: tfl.LayersModel,
-  { data, split, crops }: ReportRequest,
+  { data, split, ...choice }: ReportRequest,
   progress: Progress,
 ): Promise<Measured | undefined> {
   try {
-    return await measure(run, model, { data, split: split ?? 'val', crops }, progress);
+    return await measure(run, model, { ...choice, data, split: split ?? 'val' }, progress);
   } catch (error) {
     if (error instanceof NotFiniteError) {
       missing.push(`Errors and images: ${error.message}.`);

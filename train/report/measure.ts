@@ -5,7 +5,8 @@
 import type * as tfl from '@tensorflow/tfjs-layers';
 import type { Progress } from '../../base/progress.js';
 import { evaluationPixels } from '../data/batches/augment.js';
-import type { Split } from '../data/dataset.js';
+import type { DataChoice, Split } from '../data/dataset.js';
+import { describeBad } from '../data/stream/bad-images.js';
 import { loadImages } from '../data/stream/read-ahead.js';
 import { type Evaluation, evaluate, type ImagePrediction } from '../evaluate/evaluate.js';
 import { checkFinite, openRunImages, runPredictor } from '../evaluate/evaluate-run.js';
@@ -44,7 +45,7 @@ const WORST = 24;
 export async function measure(
   run: Run,
   model: tfl.LayersModel,
-  request: { data?: string; split: string; crops: 1 | 10 },
+  request: { data?: string; split: string; crops: 1 | 10 } & DataChoice,
   progress: Progress,
 ): Promise<Measured> {
   const { data, dataset, split } = await openRunImages(run, request, progress);
@@ -65,8 +66,15 @@ export async function measure(
     ...answer,
     pixels: Uint8Array.from(evaluationPixels(shown, index, run.config.seed)),
   }));
-  const skipped = dataset.skipped.map(({ name, reason }) => `left out: ${name}: ${reason}`);
-  return { data, split: request.split, notes: [...dataset.notes, ...skipped], single, ten, confusion, worst: answers };
+  return {
+    data,
+    split: request.split,
+    notes: [...(dataset.divided ? [dataset.divided] : []), ...dataset.notes, ...describeBad(dataset.skipped)],
+    single,
+    ten,
+    confusion,
+    worst: answers,
+  };
 }
 
 async function cropErrors(

@@ -11,7 +11,7 @@ import { makeFolder } from '../../base/make-folder.js';
 import { formatDuration, type Progress } from '../../base/progress.js';
 import { requireFile } from '../../base/require-file.js';
 import { findNetwork } from '../../model/registry.js';
-import type { Dataset } from '../data/dataset.js';
+import type { Dataset, MaxBad } from '../data/dataset.js';
 import { absoluteSource } from '../data/open-dataset.js';
 import { newTrainingRate, ThrowawayTrainer } from '../measure/throwaway-trainer.js';
 import { resolveSettings, type Settings, type TrainConfig } from '../settings/config.js';
@@ -30,6 +30,10 @@ export interface ExperimentRequest {
   budgetSeconds: number;
   /** Passes of every variant, whatever time they take. */
   epochs?: number;
+  /** Images held out of a data set without val, see `HoldOutRequest`. */
+  valFraction?: number;
+  splitSeed?: number;
+  maxBad?: MaxBad;
 }
 
 export interface PlannedVariant extends Variant {
@@ -87,7 +91,7 @@ export async function planExperiment(
 async function storedPlan(folder: string, file: string, request: ExperimentRequest, progress: Progress): Promise<Plan> {
   requireFile(file);
   const plan = JSON.parse(await readFile(file, 'utf8')) as Plan;
-  for (const key of ['name', 'data', 'model', 'seed', 'epochs', 'budgetSeconds'] as const) {
+  for (const key of ['name', 'data', 'model', 'seed', 'epochs', 'budgetSeconds', 'valFraction', 'splitSeed'] as const) {
     if (plan.request[key] === request[key] && key !== 'data') continue;
     if (key === 'data' && dataPathOf(plan.request) === dataPathOf(request)) continue;
     throw new UserError(

@@ -53,7 +53,9 @@ export async function runExperiment(
   const base = findNetwork(request.model ?? experiment.model);
   for (const { name } of experiment.variants(base)) await checkFree(join(out, name), true);
   progress.note(`backend ${(await selectBackend(compute.backend, compute.provider)).why}`);
-  const dataset = await openForTraining(request.data, base.imagePx, {}, progress);
+  const holdOut = { fraction: request.valFraction, seed: request.splitSeed };
+  const choice = { holdOut, maxBad: request.maxBad };
+  const dataset = await openForTraining(request.data, base.imagePx, choice, progress);
   const plan = await planExperiment(out, experiment, request, dataset, progress);
   const target = experiment.until === 'equal' ? undefined : experiment.until.trainTop1Error;
   const outcomes: Outcome[] = [];

@@ -11,7 +11,8 @@ import { UserError } from '../../base/errors.js';
 import { makeFolder } from '../../base/make-folder.js';
 import { foreignFile, foreignFilesIn, refuseForeign } from '../../base/replaceable.js';
 import { requireFile } from '../../base/require-file.js';
-import type { ColourStatistics } from '../data/dataset.js';
+import type { ColourStatistics, MaxBad } from '../data/dataset.js';
+import type { HoldOut } from '../data/layout/image-places.js';
 import { isOwnEventFile } from '../metrics/event-file.js';
 import { isOwnCsv } from '../metrics/metrics-log.js';
 import type { HistoryEntry } from '../settings/changed-settings.js';
@@ -34,6 +35,12 @@ export interface RunRecord {
    * earlier versions.
    */
   pictureNames?: Record<string, string>;
+  /** How images are resized, if the run started from one that says it; see `resamplingOf`. */
+  resampling?: 'bilinear';
+  /** How val was held out of the data set; absent if that has its own, and in earlier versions. */
+  holdOut?: HoldOut;
+  /** Images that may be unreadable; absent if that was not asked for. */
+  maxBad?: MaxBad;
   /** Whether the training images are taken in an order of shards; absent in earlier versions. */
   byShards?: boolean;
   versions: Record<string, string>;
@@ -47,6 +54,10 @@ export interface RunRecord {
    */
   imported?: { file: string; sha256: string; crops?: number; resampling?: 'bilinear' };
 }
+
+/** How images are resized for a run's network: as where its weights came from. */
+export const resamplingOf = ({ resampling, imported }: Pick<RunRecord, 'resampling' | 'imported'>) =>
+  resampling ?? imported?.resampling;
 
 /** `config.data` of an imported run whose file does not say what it was trained on. */
 export const UNKNOWN_DATA = 'unknown';

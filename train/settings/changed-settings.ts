@@ -20,7 +20,7 @@ export interface HistoryEntry {
 }
 
 /** What the weights, or the figures so far, belong to. */
-const FIXED = ['model', 'from', 'recipe', 'lrn', 'seed'];
+const FIXED = ['model', 'from', 'recipe', 'lrn', 'seed', 'valFraction', 'splitSeed'];
 /** Whoever sets one of these means the rates from now on: reductions made so far no longer count. */
 const OF_THE_RATE = ['learningRate', 'schedule'];
 /** With another of these the steps of an epoch are others. */

@@ -14,9 +14,9 @@ import { classWeights } from '../data/batches/class-weights.js';
 import { colourStatistics } from '../data/batches/colour.js';
 import { isReadByShards } from '../data/batches/epoch-batches.js';
 import { meanImage } from '../data/batches/mean.js';
-import type { Dataset } from '../data/dataset.js';
+import type { DataChoice, Dataset } from '../data/dataset.js';
 import { loadImages } from '../data/stream/read-ahead.js';
-import { type RunContents, SAMPLE_IMAGES } from '../run/run-folder.js';
+import { type RunContents, resamplingOf, SAMPLE_IMAGES } from '../run/run-folder.js';
 import { checkFlags, type RecipeName, resolveSettings, type Settings, type TrainConfig } from '../settings/config.js';
 import { frozenLayers } from '../settings/freeze.js';
 import { describeRecipe, publishedRecipe } from '../settings/recipes.js';
@@ -26,7 +26,7 @@ import type { PreparedRun } from './prepared-run.js';
 import { absolutePaths, checkClasses, countImages, imageNames, openForTraining } from './training-data.js';
 
 /** What the user asks of a new run. */
-export interface NewRunRequest {
+export interface NewRunRequest extends DataChoice {
   /** Data set and network; needed for a new run, as stored for one that is resumed. */
   data?: string;
   model?: string;
@@ -79,8 +79,10 @@ async function prepareFrom(
   const spec = findNetwork(origin ? networkOfOrigin(origin, request.model) : request.model!);
   const config = configFrom(origin, request, spec, progress);
   const { imagePx, inputPx } = spec;
-  const { stream } = request;
-  const dataset = request.dataset ?? (await openForTraining(config.data, imagePx, { stream }, progress));
+  const { stream, holdOut, maxBad } = request;
+  const resampling = origin && resamplingOf(origin.run);
+  const options = { stream, holdOut, maxBad, resampling };
+  const dataset = request.dataset ?? (await openForTraining(config.data, imagePx, options, progress));
   const { labels, synsets } = dataset;
   checkClasses(dataset, request.classes);
   const { train } = dataset.splits;
@@ -93,6 +95,9 @@ async function prepareFrom(
     inputPx,
     pictures: countImages(dataset),
     pictureNames: imageNames(dataset),
+    resampling,
+    holdOut: dataset.holdOut,
+    maxBad,
     byShards: isReadByShards(train),
     versions: packageVersions(),
     colours: config.colourNoise > 0 ? (dataset.colours ?? colourStatistics(train, config.seed)) : undefined,

@@ -3,6 +3,7 @@
 import type { Progress } from '../../base/progress.js';
 import type { Dataset, OpenOptions } from '../data/dataset.js';
 import { openDataset } from '../data/open-dataset.js';
+import { describeBad } from '../data/stream/bad-images.js';
 
 /**
  * @param always  decode images at every use even if they fit in memory
@@ -22,9 +23,9 @@ export async function openStreamable(
 }
 
 export function reportDataset(
-  { skipped, notes }: Pick<Dataset, 'skipped' | 'notes'>,
+  { skipped, notes, divided }: Pick<Dataset, 'skipped' | 'notes' | 'divided'>,
   progress: Pick<Progress, 'note'>,
 ): void {
-  for (const { name, reason } of skipped) progress.note(`warning: skipped ${name}: ${reason}`);
-  for (const note of notes) progress.note(`warning: ${note}`);
+  if (divided !== undefined) progress.note(divided);
+  for (const note of [...describeBad(skipped), ...notes]) progress.note(`warning: ${note}`);
 }

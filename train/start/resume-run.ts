@@ -31,6 +31,7 @@ import {
   absolutePaths,
   checkClasses,
   checkSameData,
+  choiceOf,
   countImages,
   dataOf,
   imageNames,
@@ -56,12 +57,15 @@ export async function resumeRun(request: ResumeRequest, progress: Progress): Pro
         `train on from its weights with "alexnet train --from ${out} --data DATA --out OTHER"`,
     );
   }
-  const changes = changesOf(run.config, wantedConfig(request, run));
+  const changes = { ...changesOf(run.config, wantedConfig(request, run)), ...changedHoldOut(request, run) };
   checkChanges(out, run.config, changes, force);
   run.config = changedConfig(run.config, changes);
   const source = changes.data ? run.config.data : dataOf(run);
-  const order = { stream: request.stream, byShards: changes.data ? undefined : run.byShards };
-  const dataset = request.dataset ?? (await openForTraining(source, run.imagePx, order, progress));
+  run.maxBad = request.maxBad ?? run.maxBad;
+  const options = changes.data
+    ? { ...choiceOf(run), stream: request.stream, holdOut: run.holdOut }
+    : { ...choiceOf(run), stream: request.stream, byShards: run.byShards };
+  const dataset = request.dataset ?? (await openForTraining(source, run.imagePx, options, progress));
   checkClasses(dataset, request.classes);
   const images = countImages(dataset);
   const names = imageNames(dataset);
@@ -89,6 +93,7 @@ export async function resumeRun(request: ResumeRequest, progress: Progress): Pro
     run.history = [...(run.history ?? []), { step, epoch, time: new Date().toISOString(), changes }];
     run.pictures = images;
     run.byShards = isReadByShards(dataset.splits.train);
+    if (changes.data) run.holdOut = dataset.holdOut;
     addColours(run, dataset);
   }
   const from = checkpoint && { ...checkpoint, state: afterChanges(checkpoint.state, run.history) };
@@ -135,6 +140,16 @@ function wantedConfig({ data, model, from, recipe, settings }: ResumeRequest, ru
     freeze,
     ...(otherDecay && { weightDecayByLayer: {} }),
   };
+}
+
+/** What flags say of the images held out, which no run can change: it would be measured on what it was trained on. */
+function changedHoldOut({ holdOut: wanted = {} }: ResumeRequest, { holdOut: stored }: Run): Changes {
+  const changes: Changes = {};
+  if (wanted.fraction !== undefined && wanted.fraction !== stored?.fraction)
+    changes.valFraction = { from: stored?.fraction, to: wanted.fraction };
+  if (wanted.seed !== undefined && wanted.seed !== stored?.seed)
+    changes.splitSeed = { from: stored?.seed, to: wanted.seed };
+  return changes;
 }
 
 /** If colours were not shifted before, how they vary is not known yet. */

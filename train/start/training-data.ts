@@ -4,12 +4,12 @@ import { resolve } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import type { Progress } from '../../base/progress.js';
 import { isReadByShards } from '../data/batches/epoch-batches.js';
-import type { Dataset, Split } from '../data/dataset.js';
+import type { DataChoice, Dataset, OpenOptions, Split } from '../data/dataset.js';
 import { absoluteSource, isThere } from '../data/open-dataset.js';
-import { holdsRun, type Run, type RunRecord } from '../run/run-folder.js';
+import { holdsRun, type Run, type RunRecord, resamplingOf } from '../run/run-folder.js';
 import { openStreamable } from './open-data.js';
 
-export interface TrainingDataOptions {
+export interface TrainingDataOptions extends DataChoice, Pick<OpenOptions, 'resampling'> {
   /** Decode images at every use even if they fit in memory. */
   stream?: boolean;
   /**
@@ -23,10 +23,11 @@ export interface TrainingDataOptions {
 export async function openForTraining(
   source: string,
   imagePx: number,
-  { stream, byShards }: TrainingDataOptions,
+  { stream, byShards, ...choice }: TrainingDataOptions,
   progress: Progress,
 ): Promise<Dataset> {
-  const dataset = await openStreamable(source, { imagePx, splits: ['train', 'val'] }, stream || byShards, progress);
+  const options = { imagePx, splits: ['train', 'val'], ...choice };
+  const dataset = await openStreamable(source, options, stream || byShards, progress);
   for (const split of ['train', 'val']) {
     if (!dataset.splits[split]?.length)
       throw new UserError(`${source}: no ${split}/ images; training needs train/ and val/ or test/`);
@@ -69,6 +70,13 @@ export function absolutePaths({
 export function dataOf({ config, paths }: Pick<RunRecord, 'config' | 'paths'>): string {
   return paths && (isThere(paths.data) || !isThere(config.data)) ? paths.data : config.data;
 }
+
+/** How to open a run's data: as it did. Before it could hold images out, `val` was what it trained on. */
+export const choiceOf = (run: RunRecord): DataChoice & Pick<OpenOptions, 'resampling'> => ({
+  holdOut: run.holdOut ?? { fraction: 0 },
+  maxBad: run.maxBad,
+  resampling: resamplingOf(run),
+});
 
 /** The run that a run's first weights are from, likewise. */
 export function originOf({ config, paths }: Pick<RunRecord, 'config' | 'paths'>): string | undefined {

@@ -2,11 +2,12 @@
  * One image of unknown origin to pixels. The pipeline itself is `base/preprocess.ts`, as in training, or Pillow's for
  * networks whose description names it; here are the limits.
  */
-import sharp, { type ResizeOptions, type Sharp } from 'sharp';
+import sharp from 'sharp';
+import type { Decoding } from '../../../base/image/fit.js';
+import { asPillow } from '../../../base/image/pillow.js';
 import { toRgb } from '../../../base/preprocess.js';
 import { RequestError } from '../../errors.js';
-import { centre, type Decoding, requireRoom, resizedTo } from './fit.js';
-import { type Resampling, resample } from './resample.js';
+import { requireRoom } from './fit.js';
 
 const LOADERS = ['VipsForeignLoadJpegBuffer', 'VipsForeignLoadPngBuffer', 'VipsForeignLoadWebpBuffer'];
 
@@ -29,7 +30,10 @@ export async function decodeImage(bytes: Uint8Array, decoding: Decoding, maxPixe
   const { width, height, channels, fit, resampling } = decoding;
   const options = { failOn: 'error', limitInputPixels: maxPixels } as const;
   try {
-    if (resampling) return await asPillow(sharp(bytes, { ...options, ignoreIcc: true }), decoding, resampling);
+    if (resampling) {
+      const image = sharp(bytes, { ...options, ignoreIcc: true });
+      return await asPillow(image, { ...decoding, resampling }, (size) => requireRoom(size, decoding));
+    }
     return await toRgb(sharp(bytes, options), {
       width,
       height,
@@ -47,26 +51,4 @@ export async function decodeImage(bytes: Uint8Array, decoding: Decoding, maxPixe
     }
     throw new RequestError('INVALID_IMAGE', `the image cannot be decoded: ${reason.split('\n')[0].slice(0, 200)}`);
   }
-}
-
-/** Pixels from which libvips resizes, which takes a tenth of the time and blocks no thread of ours. */
-const LARGE = 1_000_000;
-
-/** Its kernels for Pillow's filters: where both sides shrink, they agree within a quarter of a level in the mean. */
-const KERNELS: Partial<Record<Resampling, ResizeOptions['kernel']>> = {
-  lanczos: 'lanczos3',
-  bilinear: 'linear',
-  bicubic: 'cubic',
-};
-
-async function asPillow(image: Sharp, decoding: Decoding, resampling: Resampling): Promise<Uint8Array> {
-  const { autoOrient: size } = await image.metadata();
-  const to = resizedTo(size, decoding);
-  requireRoom(to, decoding);
-  const rgb = image.autoOrient().removeAlpha();
-  const shrinks = to.width <= size.width && to.height <= size.height;
-  const kernel = shrinks && size.width * size.height >= LARGE ? KERNELS[resampling] : undefined;
-  const sized = kernel ? rgb.resize(to.width, to.height, { fit: 'fill', kernel, fastShrinkOnLoad: false }) : rgb;
-  const pixels = await sized.toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer();
-  return centre(kernel ? pixels : resample(pixels, size, to, resampling), to, decoding);
 }

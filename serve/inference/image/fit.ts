@@ -1,41 +1,7 @@
-/** What images become before crops are cut from them, and how they get that shape. Runs in browsers too. */
+/** Refuses images that are too small for a model that takes them as they are. Runs in browsers too. */
+import type { Decoding } from '../../../base/image/fit.js';
+import type { Size } from '../../../base/image/resample.js';
 import { RequestError } from '../../errors.js';
-import type { Resampling, Size } from './resample.js';
-
-/** What images are decoded to: uint8 interleaved [height, width, channels]. */
-export interface Decoding extends Size {
-  /** RGB, or RGBA. */
-  channels: 3 | 4;
-  /**
-   * `cut`: resized in proportion, what is too much cut off at the edges. `stretch`: resized to that shape. Not resized,
-   * with `resampling` only: `keep`: cut, `exact`: refused unless of that size.
-   */
-  fit: 'cut' | 'stretch' | 'keep' | 'exact';
-  /** Of `cut` with `resampling`: the short side before the cut; by default as small as fills the shape. */
-  shortSide?: number;
-  /**
-   * As Pillow resizes, with its filter; alpha and colour profiles are then dropped, as its `convert('RGB')` does.
-   * Undefined: as in training, with alpha on white and profiles converted to sRGB.
-   */
-  resampling?: Resampling;
-  /**
-   * The crop will leave an odd margin: what is cut off before it is rounded up, so that both together are rounded down.
-   */
-  oddMargin?: boolean;
-  /** A cut that leaves an odd margin begins at the even one of the two pixels, as Python rounds in torchvision. */
-  evenStart?: boolean;
-}
-
-/** Before the cut. The long side is in proportion and rounded down, as transformers and torchvision have it. */
-export function resizedTo({ width, height }: Size, decoding: Decoding): Size {
-  if (decoding.fit === 'keep' || decoding.fit === 'exact') return { width, height };
-  if (decoding.fit === 'stretch') return { width: decoding.width, height: decoding.height };
-  const side = decoding.shortSide;
-  const [toWidth, toHeight] = side === undefined ? [decoding.width, decoding.height] : [side, side];
-  return width * toHeight <= height * toWidth
-    ? { width: toWidth, height: Math.trunc((toWidth * height) / width) }
-    : { width: Math.trunc((toHeight * width) / height), height: toHeight };
-}
 
 /**
  * @throws {RequestError} INVALID_IMAGE if too little is left, or anything else than a model takes that has nothing
@@ -51,24 +17,4 @@ export function requireRoom(from: Size, { width, height, fit }: Decoding): void 
     'INVALID_IMAGE',
     `expected an image of ${wanted} pixels ${how} (width × height), got ${from.width} × ${from.height}`,
   );
-}
-
-export function centre(
-  pixels: Uint8Array,
-  from: Size,
-  { channels, oddMargin = false, evenStart = false, ...to }: Decoding,
-): Uint8Array {
-  if (from.width === to.width && from.height === to.height) return pixels;
-  const first = (length: number, size: number) => {
-    const start = Math.floor((length - size + Number(oddMargin)) / 2);
-    return evenStart && (length - size) % 2 === 1 ? start + (start % 2) : start;
-  };
-  const [top, left] = [first(from.height, to.height), first(from.width, to.width)];
-  const out = new Uint8Array(to.width * to.height * channels);
-  const row = to.width * channels;
-  for (let y = 0; y < to.height; y++) {
-    const start = ((top + y) * from.width + left) * channels;
-    out.set(pixels.subarray(start, start + row), y * row);
-  }
-  return out;
 }

@@ -3,8 +3,8 @@
  * model's order.
  */
 import { type Crop, type CropCount, centreCrop, cropsOf } from '../../../base/crops.js';
-import type { Decoding } from './fit.js';
-import type { Size } from './resample.js';
+import type { Decoding } from '../../../base/image/fit.js';
+import type { Size } from '../../../base/image/resample.js';
 
 /** A model's channels, in its order. */
 export const CHANNELS = { RGB: 3, BGR: 3, GREY: 1, RGBA: 4 } as const;

@@ -5,8 +5,8 @@
  */
 import { z } from 'zod';
 import { UserError } from '../../../base/errors.js';
-import type { Size } from '../image/resample.js';
-import { RESAMPLINGS, type Resampling } from '../image/resample.js';
+import type { Size } from '../../../base/image/resample.js';
+import { RESAMPLINGS, type Resampling } from '../../../base/image/resample.js';
 import { Labels, type ModelConfig, NonZero, Output, Input as Own, Pixels, parse, sidesOf } from './model-config.js';
 
 const HubConfig = z.object({

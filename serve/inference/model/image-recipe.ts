@@ -1,10 +1,10 @@
 /** How images become the input of a model that config.json describes. */
 import { UserError } from '../../../base/errors.js';
+import type { Decoding } from '../../../base/image/fit.js';
+import type { Size } from '../../../base/image/resample.js';
 import type { FirstReader } from '../../../onnx/file/first-reader.js';
 import { describeTensor, type NamedSpec } from '../../tensors.js';
-import type { Decoding } from '../image/fit.js';
 import { CHANNELS, type Channels, type ImageRecipe } from '../image/image-tensor.js';
-import type { Size } from '../image/resample.js';
 import type { ModelConfig } from './model-config.js';
 
 /** Channels by their number. */

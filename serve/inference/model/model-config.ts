@@ -2,9 +2,9 @@
 import { z } from 'zod';
 import { CROP_COUNTS } from '../../../base/crops.js';
 import { UserError } from '../../../base/errors.js';
+import type { Size } from '../../../base/image/resample.js';
+import { RESAMPLINGS, type Resampling } from '../../../base/image/resample.js';
 import { CHANNELS, type Channels } from '../image/image-tensor.js';
-import type { Size } from '../image/resample.js';
-import { RESAMPLINGS, type Resampling } from '../image/resample.js';
 import { ACTIVATIONS } from './activation.js';
 
 export const Pixels = z.int().min(1).max(4096);

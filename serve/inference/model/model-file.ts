@@ -6,6 +6,7 @@ import { statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { UserError } from '../../../base/errors.js';
 import { fileSignature } from '../../../base/file-signature.js';
+import { torchvisionDecoding } from '../../../base/image/fit.js';
 import { ownRoots, type Roots, requireInside } from '../../../base/links.js';
 import { type Decoded, encodeEdited, type TensorData } from '../../../onnx/file/encode-edited.js';
 import { checkExternalData, isExternal } from '../../../onnx/file/external-data.js';
@@ -169,13 +170,9 @@ function byMetadata(metadata: ModelMetadata, model: Interface & { proto: ModelPr
       datatype: whole ? 'UINT8' : 'FP32',
       layout: whole ? 'NHWC' : 'NCHW',
       channels: 'RGB',
-      decoding: {
-        width: imagePx,
-        height: imagePx,
-        channels: 3,
-        fit: 'cut',
-        ...(resampling ? { resampling, evenStart: true } : {}),
-      },
+      decoding: resampling
+        ? torchvisionDecoding(imagePx)
+        : { width: imagePx, height: imagePx, channels: 3, fit: 'cut' },
       input: whole ? { width: imagePx, height: imagePx } : { width: inputPx, height: inputPx },
       crops: 1,
       scale: 1,

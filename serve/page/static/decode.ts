@@ -2,8 +2,9 @@
  * An image as the browser decodes it, in the shape that a model's crops are cut from. The same pixels as the server's
  * for a PNG of that size; JPEG decoders differ by a level here and there, and resizing by a fraction of one.
  */
-import { centre, type Decoding, requireRoom, resizedTo } from '../../inference/image/fit.js';
-import { resample } from '../../inference/image/resample.js';
+import { centre, type Decoding, resizedTo } from '../../../base/image/fit.js';
+import { resample } from '../../../base/image/resample.js';
+import { requireRoom } from '../../inference/image/fit.js';
 
 /** Width × height that canvases of all browsers hold. */
 const MAX_PIXELS = 50_000_000;

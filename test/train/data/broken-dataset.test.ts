@@ -5,6 +5,7 @@ import { before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { UserError } from '../../../base/errors.js';
 import { openDataset } from '../../../train/data/open-dataset.js';
+import { alexnet } from '../../real/command.js';
 import { type Files, plainPng, tarBytes, temporaryFolder, writeArchive, writeFiles } from './tiny-images.js';
 
 const imagePx = 4;
@@ -122,9 +123,11 @@ test('refuses a single class', async (t) => {
   await refuses(await writeFiles(t, { 'train/cat/1.png': png, 'val/cat/2.png': png }), /only one class, cat\//);
 });
 
-test('names the classes that one split lacks', async (t) => {
+test('warns of the classes that val or test lacks, and refuses those that train lacks', async (t) => {
   const train = { 'train/ant/1.png': png, 'train/bee/1.png': png, 'train/cat/1.png': png };
-  await refuses(await writeFiles(t, { ...train, 'test/ant/1.png': png }), /test\/ lacks bee, cat, which train\/ has/);
+  const { labels, notes } = await openDataset(await writeFiles(t, { ...train, 'test/ant/1.png': png }), { imagePx });
+  assert.deepEqual(labels, ['ant', 'bee', 'cat']);
+  assert.deepEqual(notes, ['no test image of bee, cat, so errors say nothing of these classes']);
   const extra = { 'val/ant/1.png': png, 'val/bee/1.png': png, 'val/cat/1.png': png, 'val/dog/1.png': png };
   await refuses(await writeFiles(t, { ...train, ...extra }), /train\/ lacks dog, which val\/ has/);
 });
@@ -195,25 +198,47 @@ test('refuses two sets of splits side by side', async (t) => {
   await refuses(await writeFiles(t, files), /found them in (old\/ and new\/|new\/ and old\/); name one of them/);
 });
 
-test('skips and lists unreadable images up to one percent, and stops above', async (t) => {
-  const files: Files = Object.fromEntries(
-    Array.from({ length: 199 }, (_, i) => [`${i % 2 ? 'cat' : 'dog'}/${String(i).padStart(3, '0')}.png`, png]),
-  );
-  files['dog/broken.jpg'] = 'no image';
-  const folder = await writeFiles(t, files);
-  const dataset = await openDataset(folder, { imagePx });
-  assert.equal(dataset.splits.train.length, 199);
-  assert.deepEqual(
-    dataset.skipped.map(({ name }) => name),
-    ['dog/broken.jpg'],
-  );
-  assert.match(dataset.skipped[0].reason, /unsupported image format/);
+/** 40 images to train on, two for val, and some that are broken. */
+const withBroken = (count: number): Files => {
+  const good = Object.fromEntries(Object.entries(manyMembers()).map(([path, bytes]) => [`train/${path}`, bytes]));
+  const broken = { 'train/dog/broken.jpg': 'no image', 'train/cat/cut.png': png.subarray(0, 40), 'val/cat/0.png': '' };
+  const val = { 'val/cat/1.png': png, 'val/dog/1.png': png };
+  return { ...good, ...val, ...Object.fromEntries(Object.entries(broken).slice(0, count)) };
+};
 
-  files['cat/empty.png'] = '';
-  files['cat/cut.png'] = png.subarray(0, png.length - 30);
-  const archive = await writeArchive(t, 'broken.tgz', await tarBytes(files));
+test('skips and names unreadable images up to five percent, or one, and stops above', async (t) => {
+  const few = { ...withBroken(0), 'train/dog/broken.jpg': 'no image' };
+  const { splits, skipped } = await openDataset(await writeFiles(t, few), { imagePx });
+  assert.deepEqual([splits.train.length, skipped.map(({ name }) => name)], [40, ['train/dog/broken.jpg']]);
+  assert.match(skipped[0].reason, /unsupported image format/);
+  const tiny = { 'cat/1.png': png, 'dog/1.png': png, 'dog/2.jpg': 'no image' };
+  assert.equal((await openDataset(await writeFiles(t, tiny), { imagePx })).skipped.length, 1);
   await refuses(
-    archive,
-    /3 of 202 images are unreadable, at most 1 % may be: cat\/cut\.png \(.+\); cat\/empty\.png \(.+\); dog\/broken\.jpg \(.+\)/,
+    await writeArchive(t, 'broken.tgz', await tarBytes(withBroken(3))),
+    /3 of 45 images are unreadable, at most 5 % may be: train\/cat\/cut\.png \(.+\); train\/dog\/broken\.jpg \(.+\); val\/cat\/0\.png \(/,
+    /\. Remove or repair them, or leave them out with --max-bad 3$/,
   );
+});
+
+test('--max-bad sets the limit, as a share or a number, for prepare, train and all that follows it', async (t) => {
+  const data = await writeFiles(t, withBroken(3));
+  const out = await temporaryFolder(t);
+  const train = ['train', '--model', 'cifar10-quick', '--epochs', '1', '--out', join(out, 'run'), '--data'];
+  const strict = await alexnet(...train, data, '--max-bad', '2');
+  assert.equal(strict.code, 1);
+  assert.match(strict.stderr, /3 of 45 images are unreadable, at most 2 may be: /);
+  const trained = await alexnet(...train, data, '--max-bad', '10%');
+  assert.equal(trained.code, 0, trained.stderr);
+  for (const name of ['train/cat/cut.png', 'train/dog/broken.jpg', 'val/cat/0.png'])
+    assert.match(trained.stderr, new RegExp(`warning: skipped ${name}: .+\n`));
+  assert.match(trained.stderr, /warning: left out 3 unreadable images\n/);
+  assert.equal((await alexnet('train', '--resume', '--out', join(out, 'run'), '--epochs', '2')).code, 0);
+  assert.equal((await alexnet('evaluate', '--run', join(out, 'run'), '--split', 'train')).code, 0);
+  const prepare = ['prepare', '--data', data, '--size', '32', '--out', join(out, 'pack')];
+  assert.equal((await alexnet(...prepare)).code, 1);
+  assert.equal((await alexnet(...prepare, '--max-bad', '3')).code, 0);
+  for (const limit of ['0.05', 'many', '101%']) {
+    const { code, stderr } = await alexnet('train', '--max-bad', limit);
+    assert.deepEqual([code, stderr.includes(`such as 5% or a number of images such as 3, got "${limit}"`)], [2, true]);
+  }
 });

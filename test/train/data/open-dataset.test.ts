@@ -97,7 +97,7 @@ test('keeps val and test apart if both are there', async (t) => {
   assert.equal(dataset.splits.test.length, 2);
 });
 
-test('serves the training images as val and says so if there are no splits', async (t) => {
+test('serves the training images as val and says so if there are too few to hold some out', async (t) => {
   const dataset = await openDataset(await writeFiles(t, { 'dog/1.png': red, 'cat/1.png': green }), { imagePx });
   assert.deepEqual(dataset.labels, ['cat', 'dog']);
   assert.equal(dataset.splits.val, dataset.splits.train);
@@ -112,7 +112,7 @@ test('takes the class from the synset in the file name where there are no class 
     'samples/n02123045_tabby_cat_2.JPEG': blue,
   };
   for (const source of [await writeFiles(t, files), await writeArchive(t, 'samples.tar', await tarBytes(files))]) {
-    const dataset = await openDataset(source, { imagePx });
+    const dataset = await openDataset(source, { imagePx, holdOut: { fraction: 0 } });
     assert.deepEqual(dataset.labels, ['tench', 'tabby cat']);
     assert.deepEqual(dataset.synsets, ['n01440764', 'n02123045']);
     assert.deepEqual([...dataset.splits.train.labels], [0, 1, 1]);
@@ -254,7 +254,8 @@ test('reads hard links and repeated members of an archive as unpacking would lea
     [50, 60, 230],
   ];
   for (const name of ['links.tar', 'links.tar.gz']) {
-    const dataset = await openDataset(await writeArchive(t, name, bytes), { imagePx });
+    const archive = await writeArchive(t, name, bytes);
+    const dataset = await openDataset(archive, { imagePx, holdOut: { fraction: 0 } });
     assert.deepEqual(
       contents(dataset, 'train'),
       [

@@ -117,7 +117,8 @@ test('restores what was deleted from a finished set, and adds images that have b
   const image = join(other, 'train', 'ant', '2.png');
   const bytes = readFileSync(image);
   writeFileSync(image, 'no image');
-  await assert.rejects(make(out, other), /1 of 16 images are unreadable/);
+  const strict = { maxBad: { images: 0 } };
+  await assert.rejects(make(out, other, strict), /1 of 16 images are unreadable/);
   writeFileSync(image, bytes);
   assert.equal((await make(out, other)).decoded, 2); // and the last shard, of one image
   const whole = readdirSync(out).map((file) => [file, readFileSync(join(out, file))] as const);
@@ -142,12 +143,13 @@ test('leaves out what cannot be read, names it, and finds damage when an image i
   }
   writeFileSync(join(many, 'train', 'a', '07.png'), 'no image');
   const out = join(root, 'damaged');
-  const made = await make(out, many);
+  const made = await make(out, many, { holdOut: { fraction: 0 } });
   assert.deepEqual(
     made.skipped.map(({ name }) => name),
     ['train/a/07.png'],
   );
-  const { splits } = await openDataset(out, { imagePx: PX });
+  const whole = { imagePx: PX, holdOut: { fraction: 0 } };
+  const { splits } = await openDataset(out, whole);
   assert.equal(splits.train.length, 119);
   assert.equal(splits.train.name(7), 'train/a/08.png');
   const file = join(out, 'pictures-00003.bin');
@@ -155,7 +157,7 @@ test('leaves out what cannot be read, names it, and finds damage when an image i
   bytes[2 * RECORD + 5] ^= 1;
   writeFileSync(file, bytes);
   // Fresh descriptors, as a later run has them.
-  const later = (await openDataset(out, { imagePx: PX })).splits.train;
+  const later = (await openDataset(out, whole)).splits.train;
   const at = Array.from({ length: 119 }, (_, i) => i).find((i) => later.name(i) === 'train/a/17.png')!;
   const damaged = /pictures-00003\.bin: image 2, train\/a\/17\.png, is damaged; delete this file/;
   assert.throws(() => later.pixels(at, stream), damaged);
@@ -166,7 +168,7 @@ test('leaves out what cannot be read, names it, and finds damage when an image i
   assert.throws(() => later.pixels(at + 1, stream), cut);
   await assert.rejects(loadImages(later, Uint32Array.of(at + 1)), cut);
   rmSync(file);
-  const again = (await openDataset(out, { imagePx: PX })).splits.train;
+  const again = (await openDataset(out, whole)).splits.train;
   await assert.rejects(loadImages(again, Uint32Array.of(at)), /pictures-00003\.bin: cannot be read: ENOENT/);
 });
 

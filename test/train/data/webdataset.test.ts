@@ -175,12 +175,12 @@ test('names shard and sample of what is missing, twice or out of range', async (
   }
 });
 
-test('refuses one class, a class that val lacks, names that are equal, and folders without shards', async (t) => {
+test('refuses one class, a class that train lacks, names that are equal, and folders without shards', async (t) => {
   const one = { '1.cls': '7', '1.png': red };
   const two = { ...one, '2.cls': '12', '2.png': red };
   await assert.rejects(open(await writeFiles(t, await shardsOf({ '0.tar': one }))), /only one class, 7\//);
-  const lacking = await writeFiles(t, await shardsOf({ 'train/0.tar': two, 'val/0.tar': one }));
-  await assert.rejects(open(lacking), /val\/ lacks 12, which train\/ has/);
+  const lacking = await writeFiles(t, await shardsOf({ 'train/0.tar': one, 'val/0.tar': two }));
+  await assert.rejects(open(lacking), /train\/ lacks 12, which val\/ has/);
   const shards = await shardsOf({ '0.tar': two });
   await refuses(
     await writeFiles(t, { ...shards, 'classes.txt': 'crane\ncat\ncrane\n' }),

@@ -16,7 +16,7 @@ export async function openArchive(file: string): Promise<{ listed: Member[]; mem
   const unpacked = await listMembers(file);
   const isInPlace = unpacked.every(({ kind, later }) => kind !== 'file' || later !== undefined);
   const listed = unpacked.map((member) => ({ ...member, read: member.later! }));
-  return { listed, ...(!isInPlace && { members: readAgain(file, unpacked) }) };
+  return { listed, ...(!isInPlace && { members: { [Symbol.asyncIterator]: () => readAgain(file, unpacked) } }) };
 }
 
 async function listMembers(file: string): Promise<Unpacked[]> {

@@ -1,5 +1,5 @@
 /**
- * The classes of a data set of folders: names in order, checks that every split has them all, labels for people.
+ * The classes of a data set of folders: names in order, checks that training has them all, labels for people.
  */
 import { UserError } from '../../../base/errors.js';
 import { nameSome } from '../../../base/name-some.js';
@@ -14,7 +14,7 @@ const SYNSET = /^(n\d{8})(?:_(.+))?$/;
  * @param paths    all images
  * @param folders  all folders: those of classes must not be empty
  * @param order    all names that there may be
- * @throws {UserError} when a split or a class folder is empty, a split lacks a class, there is one class only, or more
+ * @throws {UserError} when a split or a class folder is empty, `train` lacks a class that another split has, there is one class only, or more
  *   than 65,535, or two classes
  *                     cannot be told apart
  */
@@ -37,13 +37,14 @@ export function listClasses(
   checkNoneEmpty(source, layout, paths, folders, bySplit);
   const names = new Set([...bySplit.values()].flatMap((classes) => [...classes]));
   checkDistinct(source, [...names].sort(byCodePoint));
-  for (const [split, classes] of bySplit) {
-    const missing = [...names].filter((name) => !classes.has(name)).sort(byCodePoint);
-    if (missing.length === 0) continue;
-    const [other] = [...bySplit].find(([, others]) => others.has(missing[0]))!;
-    throw new UserError(
-      `${source}: expected the same classes in every split, but ${folderOf(split)}/ lacks ${nameSome(missing)}, which ${folderOf(other)}/ has`,
-    );
+  const train = bySplit.get('train');
+  if (train !== undefined) {
+    const missing = [...names].filter((name) => !train.has(name)).sort(byCodePoint);
+    const other = [...bySplit].find(([, others]) => others.has(missing[0]))?.[0];
+    if (other !== undefined)
+      throw new UserError(
+        `${source}: expected the same classes in every split, but ${folderOf('train')}/ lacks ${nameSome(missing)}, which ${folderOf(other)}/ has`,
+      );
   }
   if (names.size === 1)
     throw new UserError(`${source}: only one class, ${[...names][0]}/; a classifier needs at least two`);

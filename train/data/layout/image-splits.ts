@@ -9,9 +9,15 @@ import type { Layout } from './find-layout.js';
  * The splits in the order of paths, `val` and `test` standing in for one another.
  * @param source   for messages
  * @param classes  names in index order
- * @throws {UserError} when nothing of a class could be read
+ * @returns `notes`: what a person should know of them
+ * @throws {UserError} when nothing of a class could be read to train on
  */
-export function makeSplits(source: string, store: ImageSink, layout: Layout, classes: string[]): Record<string, Split> {
+export function makeSplits(
+  source: string,
+  store: ImageSink,
+  layout: Layout,
+  classes: string[],
+): { splits: Record<string, Split>; notes: string[] } {
   const slots = new Map<string, number[]>();
   const order = store.names.map((_, slot) => slot).sort((a, b) => (store.names[a] < store.names[b] ? -1 : 1));
   for (const slot of order) {
@@ -34,19 +40,24 @@ export function makeSplits(source: string, store: ImageSink, layout: Layout, cla
     };
     splits[name] = store.streamed ? streamedSplit(split, store.streamed) : split;
   }
-  checkNoneUnread(source, splits, classes);
+  const notes = Object.entries(splits).flatMap(([name, split]) => notesOnMissing(source, name, split, classes));
   if (splits.val === undefined && splits.test !== undefined) splits.val = splits.test;
   if (splits.test === undefined && splits.val !== undefined) splits.test = splits.val;
-  return splits;
+  return { splits, notes };
 }
 
-function checkNoneUnread(source: string, splits: Record<string, Split>, classes: string[]): void {
-  for (const [split, { labels }] of Object.entries(splits)) {
-    const read = new Set(labels);
-    const unread = classes.filter((_, label) => !read.has(label));
-    if (unread.length === 0) continue;
-    throw new UserError(`${source}: no image of ${nameSome(unread)} among ${split} can be read; remove or repair them`);
-  }
+/** @throws {UserError} if nothing of a class is there to train on */
+function notesOnMissing(source: string, split: string, { labels }: Split, classes: string[]): string[] {
+  const read = new Set(labels);
+  const missing = classes.filter((_, label) => !read.has(label));
+  if (missing.length === 0) return [];
+  if (split === 'train')
+    throw new UserError(
+      `${source}: no image of ${nameSome(missing)} among ${split} can be read; remove or repair them`,
+    );
+  return [
+    `no ${split} image of ${nameSome(missing)}, so errors say nothing of ${missing.length > 1 ? 'these classes' : 'this class'}`,
+  ];
 }
 
 function streamedSplit(split: Split, streamed: Streamed): Split {

@@ -12,6 +12,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ColourStatistics } from '../dataset.js';
+import type { HoldOut } from '../layout/image-places.js';
 import { fileIn } from '../remote/url.js';
 
 export const PACK_FORMAT = 1;
@@ -22,6 +23,8 @@ export interface PackRecord {
   /** As given to `--data` when it was prepared. */
   source: string;
   imagePx: number;
+  /** How images were resized, see `OpenOptions`. */
+  resampling?: 'bilinear';
   recordsPerShard: number;
   shards: number;
   labels: string[];
@@ -31,6 +34,9 @@ export interface PackRecord {
   colours: ColourStatistics;
   skipped: { name: string; reason: string }[];
   notes: string[];
+  /** How images were held out when it was prepared, and the sentence about it; absent if the source had its own. */
+  holdOut?: HoldOut;
+  divided?: string;
   /** SHA-256, hex, of the splits' files and `mean.bin`, by name; absent in sets of older versions. */
   sha256?: Record<string, string>;
 }

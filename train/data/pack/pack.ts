@@ -9,6 +9,7 @@ import { partsTogether } from '../remote/window.js';
 import type { PieceReader } from '../stream/piece-reader.js';
 import { loadedPart } from '../stream/read-ahead.js';
 import { ShardReader } from '../stream/shard-reader.js';
+import { dividePack, type SplitTable } from './divide-pack.js';
 import {
   CHECKSUM_LENGTH,
   fullChecksum,
@@ -25,7 +26,10 @@ const AT_ONCE = 16;
  * @param folder  path or URL
  * @throws {UserError} when a file is missing or damaged, or the images have another size than asked for
  */
-export async function openPack(folder: string, { imagePx, remote }: OpenOptions): Promise<Dataset> {
+export async function openPack(
+  folder: string,
+  { imagePx, resampling, remote, holdOut }: OpenOptions,
+): Promise<Dataset> {
   const recordBytes = imagePx * imagePx * 3;
   // No record lies in two blocks.
   const recordsPerBlock = Math.ceil(BLOCK_BYTES / recordBytes);
@@ -35,14 +39,16 @@ export async function openPack(folder: string, { imagePx, remote }: OpenOptions)
   const { names, checksums } = await readShardRecords(files, folder, pack);
   const reader = new ShardReader(folder, recordBytes, pack.recordsPerShard, files);
   const splits: Record<string, Split> = {};
-  for (const [split, length] of Object.entries(pack.splits)) {
-    const { places, labels } = await readSplit(files, folder, split, length, pack);
+  const checksumAt = (place: number) => checksums.slice(place * CHECKSUM_LENGTH, (place + 1) * CHECKSUM_LENGTH);
+  const inPack = await readTables(files, folder, pack);
+  const { tables, ...division } = dividePack(folder, inPack, pack, checksumAt, holdOut);
+  for (const [split, { places, labels }] of Object.entries(tables)) {
     const record = (index: number): [number, string, string] => {
       const place = places[index];
-      return [place, names[place], checksums.slice(place * CHECKSUM_LENGTH, (place + 1) * CHECKSUM_LENGTH)];
+      return [place, names[place], checksumAt(place)];
     };
     const whole: Split = {
-      length,
+      length: places.length,
       labels,
       name: (index) => names[places[index]],
       pixels: (index) => reader.pixels(...record(index)),
@@ -54,11 +60,19 @@ export async function openPack(folder: string, { imagePx, remote }: OpenOptions)
     };
     splits[split] = whole;
   }
-  const { source, labels, synsets, skipped, notes, colours } = pack;
+  const { source, labels, synsets, skipped, colours } = pack;
   splits.val ??= splits.test ?? splits.train;
   splits.test ??= splits.val;
   const mean = await readMean(files, folder, pack);
-  return { source, imagePx, labels, synsets, splits, skipped, notes, mean, colours };
+  division.notes.push(...notesOnFilter(pack, resampling));
+  return { source, imagePx, labels, synsets, splits, skipped, mean, colours, ...division };
+}
+
+/** Images resized in another way than the network's are near enough to measure, and not equal. */
+function notesOnFilter({ resampling }: PackRecord, wanted: OpenOptions['resampling']): string[] {
+  if (resampling === wanted) return [];
+  const advice = wanted ? `prepare it with --resampling ${wanted}` : 'prepare it without --resampling';
+  return [`its images were resized in another way than the network takes them; ${advice} to have them exact`];
 }
 
 function checkPack(folder: string, { format, imagePx }: PackRecord, wantedPx: number): void {
@@ -103,15 +117,16 @@ async function readShardRecords(
   };
 }
 
-async function readSplit(
-  files: PieceReader,
-  folder: string,
-  split: string,
-  length: number,
-  pack: PackRecord,
-): Promise<{ places: Uint32Array; labels: Uint16Array }> {
-  const bytes = await readChecked(files, folder, `${split}.bin`, length * 6, pack);
-  return { places: new Uint32Array(bytes, 0, length), labels: new Uint16Array(bytes, length * 4, length) };
+async function readTables(files: PieceReader, folder: string, pack: PackRecord): Promise<Record<string, SplitTable>> {
+  const tables: Record<string, SplitTable> = {};
+  for (const [split, length] of Object.entries(pack.splits)) {
+    const bytes = await readChecked(files, folder, `${split}.bin`, length * 6, pack);
+    tables[split] = {
+      places: new Uint32Array(bytes, 0, length),
+      labels: new Uint16Array(bytes, length * 4, length),
+    };
+  }
+  return tables;
 }
 
 async function readMean(files: PieceReader, folder: string, pack: PackRecord): Promise<Float32Array> {

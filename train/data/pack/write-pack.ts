@@ -36,6 +36,8 @@ interface Shard {
 
 export interface PackOptions {
   shardBytes?: number;
+  /** How images are resized, see `OpenOptions`. */
+  resampling?: 'bilinear';
   /** Whether the folder's set is to be removed, once there is an image to put in its place. */
   replace?: boolean;
 }
@@ -61,12 +63,14 @@ export class PackWriter implements ImageSink {
   private fault?: Error;
   private reader?: ShardReader;
   private replace: boolean;
+  readonly resampling?: 'bilinear';
 
   private constructor(
     readonly folder: string,
     readonly imagePx: number,
-    { shardBytes = SHARD_BYTES, replace = false }: PackOptions,
+    { shardBytes = SHARD_BYTES, replace = false, resampling }: PackOptions,
   ) {
+    this.resampling = resampling;
     this.replace = replace;
     this.recordBytes = imagePx * imagePx * 3;
     this.recordsPerShard = Math.max(1, Math.floor(shardBytes / this.recordBytes));
@@ -161,7 +165,7 @@ export class PackWriter implements ImageSink {
     const before = this.checksums[slot];
     let pixels: Uint8Array;
     try {
-      pixels = await decodeImage(await bytes, this.imagePx);
+      pixels = await decodeImage(await bytes, this.imagePx, this.resampling);
     } catch (error) {
       if (before === NO_IMAGE) this.reasons.set(slot, reasonOf(error));
       return;
@@ -203,7 +207,7 @@ export class PackWriter implements ImageSink {
     this.decoded += 1;
     let pixels: Uint8Array;
     try {
-      pixels = await decodeImage(await bytes, this.imagePx);
+      pixels = await decodeImage(await bytes, this.imagePx, this.resampling);
       this.checksums[slot] = checksum(pixels);
     } catch (error) {
       this.reasons.set(slot, reasonOf(error));
@@ -316,8 +320,8 @@ function packError(folder: string, error: unknown): Error {
  * @param dataset  read through `writer`
  */
 export async function finishPack(writer: PackWriter, dataset: Dataset): Promise<PackRecord> {
-  const { folder, imagePx, recordsPerShard, shards } = writer;
-  const { source, labels, synsets, skipped, notes } = dataset;
+  const { folder, imagePx, resampling, recordsPerShard, shards } = writer;
+  const { source, labels, synsets, skipped, notes, holdOut, divided } = dataset;
   const splits: Record<string, number> = {};
   const sha256: Record<string, string> = {};
   const write = async (name: string, bytes: Uint8Array) => {
@@ -345,6 +349,7 @@ export async function finishPack(writer: PackWriter, dataset: Dataset): Promise<
     format: PACK_FORMAT,
     source,
     imagePx,
+    resampling,
     recordsPerShard,
     shards,
     labels,
@@ -353,6 +358,8 @@ export async function finishPack(writer: PackWriter, dataset: Dataset): Promise<
     colours,
     skipped,
     notes,
+    holdOut,
+    divided,
     sha256,
   };
   for (const number of await shardsIn(folder)) {

@@ -10,48 +10,84 @@ import { isImage } from '../../../base/image-names.js';
 import { OpenFiles } from '../archive/open-files.js';
 import { tarMembers } from '../archive/tar-images.js';
 import type { Member, OpenOptions, Source } from '../dataset.js';
+import { contentHash, divide, type Hashed, newDivision, type Side } from '../layout/hold-out.js';
+import type { Division } from '../layout/image-places.js';
 import { RemoteFiles } from '../remote/remote-files.js';
 import { isUrl } from '../remote/url.js';
 import { PART_BYTES } from '../remote/window.js';
 import type { PieceReader } from '../stream/piece-reader.js';
 import { ClassReader, labelOf, readClassNames, type SampleFile } from './webdataset-classes.js';
-import { classesPlaces, listShards } from './webdataset-shards.js';
+import { classesPlaces, listShards, type Shard } from './webdataset-shards.js';
 
 /**
  * @param place           see `listShards`
  * @param options.splits  shards for training are not opened unless `train` is wanted
  * @throws {UserError} when there is no shard, one is cut short, or a sample has not one image and one known class
  */
-export function webdataset(place: string, options: Pick<OpenOptions, 'splits' | 'remote'>): Source {
+export function webdataset(place: string, options: Pick<OpenOptions, 'splits' | 'remote' | 'holdOut'>): Source {
   const classes: string[] = [];
-  return { members: membersOf(place, options, classes), classes };
+  const division = newDivision(options.holdOut);
+  return { members: membersOf(place, options, classes, division), classes, division };
 }
 
 async function* membersOf(
   place: string,
-  { splits, remote }: Pick<OpenOptions, 'splits' | 'remote'>,
+  { splits, remote, holdOut }: Pick<OpenOptions, 'splits' | 'remote' | 'holdOut'>,
   classes: string[],
+  division: Division,
 ): AsyncGenerator<Member> {
   const isFar = isUrl(place);
   const open = isFar ? new RemoteFiles(remote) : new OpenFiles();
   const shards = await listShards(place);
   const reader = new ClassReader(await readClassNames(open, classesPlaces(place, shards)));
-  for (const [number, { file, name, split }] of shards.entries()) {
-    if (split === 'train' && splits?.includes('train') === false) continue;
-    for await (const { key, files } of samplesOf(file, open)) {
-      const where = `${file}: sample ${key}`;
+  const isDivided = division.holdOut.fraction > 0 && shards.every(({ split }) => split === 'train');
+  const sides = isDivided ? await divideSamples(imagesIn(shards, open, reader), holdOut, division) : [];
+  const numbers = new Map(shards.map((shard, number) => [shard, number]));
+  let sample = 0;
+  const isOpened = ({ split }: Shard) => isDivided || split !== 'train' || splits?.includes('train') !== false;
+  for await (const { image, shard, className, file } of imagesIn(shards.filter(isOpened), open, reader)) {
+    const { bytes, later, position } = image;
+    const path = `${sides[sample++] ?? shard.split}/${className}/${shard.name}/${file}`;
+    // A shard of 4 TB has 2 ** 16 parts.
+    const part = numbers.get(shard)! * 2 ** 16 + Math.floor(position! / PART_BYTES);
+    yield { path, kind: 'file', read: async () => bytes, later, ...(isFar && later && { shard: part }) };
+  }
+  classes.push(...reader.inOrder());
+}
+
+/** The side of every sample; reads all of them once more. */
+async function divideSamples(
+  samples: AsyncIterable<SampleImage>,
+  request: OpenOptions['holdOut'],
+  division: Division,
+): Promise<Side[]> {
+  const images: Hashed[] = [];
+  for await (const { className, image } of samples) images.push({ className, hash: await contentHash(image.bytes) });
+  const divided = divide(images, request);
+  Object.assign(division, divided.division);
+  return divided.sides;
+}
+
+/** A sample's image and what is known of it. */
+interface SampleImage {
+  shard: Shard;
+  className: string;
+  /** Path in the shard. */
+  file: string;
+  image: SampleFile;
+}
+
+async function* imagesIn(shards: Shard[], open: PieceReader, reader: ClassReader): AsyncGenerator<SampleImage> {
+  for (const shard of shards) {
+    for await (const { key, files } of samplesOf(shard.file, open)) {
+      const where = `${shard.file}: sample ${key}`;
       const extension = imageOf(where, files);
       const label = labelOf(where, files);
       if (extension === undefined && label === undefined) continue; // something else, as a list of the shard is
       if (extension === undefined || label === undefined) throw incomplete(where, label);
-      const path = `${split}/${reader.read(where, label)}/${name}/${key}.${extension}`;
-      const { bytes, later, position } = files.get(extension)!;
-      // A shard of 4 TB has 2 ** 16 parts.
-      const part = number * 2 ** 16 + Math.floor(position! / PART_BYTES);
-      yield { path, kind: 'file', read: async () => bytes, later, ...(isFar && later && { shard: part }) };
+      yield { shard, className: reader.read(where, label), file: `${key}.${extension}`, image: files.get(extension)! };
     }
   }
-  classes.push(...reader.inOrder());
 }
 
 function incomplete(where: string, label: string | undefined): UserError {

@@ -6,16 +6,17 @@ import { isImage } from '../../../base/image-names.js';
 import { Contents } from '../archive/contents.js';
 import type { Dataset, ImageSink, Member, OpenOptions, Source } from '../dataset.js';
 import { findLayout, type Layout, SPLITS_FIRST } from '../layout/find-layout.js';
+import { describeDivision, divideMembers, isHeldOut, TRAINED_ON, unusedRequest } from '../layout/hold-out.js';
 import { classLabels, classNotes, listClasses } from '../layout/image-classes.js';
 import { makeSplits } from '../layout/image-splits.js';
+import { byName, checkBad } from './bad-images.js';
 import { ImageStore } from './image-store.js';
 
-/** Above this share of unreadable images the data set is taken to be broken. */
-const MAX_UNREADABLE = 0.01;
+const isImageFile = ({ path, kind }: Member): boolean => kind === 'file' && isImage(path);
 
 /** The split that a member is to be decoded for; undefined if it is not an image of one that was asked for. */
-function wantedFor({ path, kind }: Member, layout: Layout, { splits }: OpenOptions): string | undefined {
-  const place = kind === 'file' && isImage(path) ? layout.placeOf(path) : undefined;
+function wantedFor(member: Member, layout: Layout, { splits }: OpenOptions): string | undefined {
+  const place = isImageFile(member) ? layout.placeOf(member.path) : undefined;
   if (place === undefined) return undefined;
   if (splits === undefined || place.split === undefined) return place.split ?? 'train';
   const isWanted = place.split === 'train' ? splits.includes('train') : splits.some((wanted) => wanted !== 'train');
@@ -37,13 +38,16 @@ export async function readListed(
   const contents = new Contents();
   for (const member of listed) contents.add(member);
   contents.check(source);
-  const layout = findLayout(source, contents.paths);
-  contents.explain(() => listClasses(source, layout, contents.paths, contents.folders));
+  const found = findLayout(source, contents.paths);
+  contents.explain(() => listClasses(source, found, contents.paths, contents.folders));
+  const { layout, division } = contents.paths.some((path) => isHeldOut(found, path))
+    ? { layout: found }
+    : await divideMembers(found, members, isImageFile, options.holdOut);
   const total = listed.filter((member) => wantedFor(member, layout, options) !== undefined).length;
   const isStreamable = members === listed;
   return readImages(
     source,
-    { members, layout },
+    { members, layout, division },
     options,
     store ?? new ImageStore(options, isStreamable ? total : 0),
     total,
@@ -58,7 +62,7 @@ export async function readListed(
  */
 export async function readImages(
   source: string,
-  { members, layout = SPLITS_FIRST, classes: order }: Source,
+  { members, layout = SPLITS_FIRST, classes: order, division }: Source,
   options: OpenOptions,
   store: ImageSink = new ImageStore(options),
   total?: number,
@@ -77,17 +81,19 @@ export async function readImages(
   const { paths, folders } = contents;
   const classes = contents.explain(() => listClasses(source, layout, paths, folders, order));
   const notes = [...contents.notes, ...layout.notes, ...classNotes(classes, order)];
-  checkUnreadable(source, store);
+  checkBad(source, store.skipped, paths.length, options.maxBad);
   const stray = paths.filter((path) => layout.placeOf(path) === undefined);
   if (stray.length > 0) notes.push(`outside train/, val/ and test/ and left out: ${stray.length}, such as ${stray[0]}`);
-  const splits = makeSplits(source, store, layout, classes);
+  const { splits, notes: ofSplits } = makeSplits(source, store, layout, classes);
+  notes.push(...ofSplits);
   if (splits.train !== undefined && !paths.some((path) => isHeldOut(layout, path))) {
-    notes.push(
-      'no val/ or test/ folder: the images trained on also serve as val and test, so errors are training errors',
-    );
+    notes.push(TRAINED_ON);
     splits.val = splits.train;
     splits.test = splits.train;
   }
+  const isDivided = division !== undefined && division.images > 0;
+  const unused = isDivided ? undefined : unusedRequest(options.holdOut);
+  if (unused !== undefined) notes.push(unused);
   const { streamed } = store;
   return {
     source,
@@ -99,6 +105,7 @@ export async function readImages(
     ].sort(),
     skipped: store.skipped.toSorted(byName),
     notes,
+    ...(isDivided && { holdOut: division.holdOut, divided: describeDivision(source, division) }),
     streamed: streamed?.why,
     ...(splits.train && streamed?.statistics()),
   };
@@ -107,22 +114,5 @@ export async function readImages(
 function readOnce(source: string): UserError {
   return new UserError(
     `${source}: compressed, so its images cannot be decoded at every use (--stream); unpack it, or decode it once with "alexnet prepare"`,
-  );
-}
-
-const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1);
-
-function isHeldOut(layout: Layout, path: string): boolean {
-  const split = layout.placeOf(path)?.split;
-  return split === 'val' || split === 'test';
-}
-
-function checkUnreadable(source: string, store: ImageSink): void {
-  const { skipped, names } = store;
-  if (skipped.length <= MAX_UNREADABLE * names.length) return;
-  const first = skipped.toSorted(byName).slice(0, 3);
-  throw new UserError(
-    `${source}: ${skipped.length} of ${names.length} images are unreadable, at most 1 % may be: ` +
-      `${first.map(({ name, reason }) => `${name} (${reason})`).join('; ')}${skipped.length > 3 ? '; …' : ''}. Remove or repair them`,
   );
 }

@@ -31,7 +31,7 @@ export class ImageStore implements ImageSink {
 
   /** @param total  number of images to come, if it is known */
   constructor(
-    private readonly options: Pick<OpenOptions, 'imagePx' | 'stream' | 'heldBytes'>,
+    private readonly options: Pick<OpenOptions, 'imagePx' | 'resampling' | 'stream' | 'heldBytes'>,
     total = 0,
   ) {
     const { imagePx, stream, heldBytes = HELD_SHARE * freeMemory() } = options;
@@ -71,7 +71,7 @@ export class ImageStore implements ImageSink {
 
   private async fill(slot: number, bytes: Promise<Encoded>): Promise<void> {
     try {
-      const pixels = await decodeImage(await bytes, this.options.imagePx);
+      const pixels = await decodeImage(await bytes, this.options.imagePx, this.options.resampling);
       if (this.streamed) this.streamed.count(slot, pixels);
       else this.pixels(slot).set(pixels);
     } catch (error) {
@@ -94,7 +94,7 @@ export class ImageStore implements ImageSink {
 
   private newStream(reason: string): ImageStream {
     const why = `${reason}images are decoded at every use; "alexnet prepare" decodes them once`;
-    return new ImageStream(this.options.imagePx, this.names, this.sources, why);
+    return new ImageStream(this.options, this.names, this.sources, why);
   }
 
   private get tooLarge(): string {

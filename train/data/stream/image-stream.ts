@@ -5,7 +5,7 @@
 import { UserError } from '../../../base/errors.js';
 import { ColourSums } from '../batches/colour.js';
 import { MeanSum } from '../batches/mean.js';
-import type { Image, Shards, Streamed } from '../dataset.js';
+import type { Image, OpenOptions, Shards, Streamed } from '../dataset.js';
 import { decodeImage, reasonOf } from '../decode.js';
 import { PART_BYTES, partsTogether } from '../remote/window.js';
 
@@ -20,7 +20,7 @@ export class ImageStream implements Streamed {
    * @param why      a sentence for people
    */
   constructor(
-    private readonly imagePx: number,
+    private readonly options: Pick<OpenOptions, 'imagePx' | 'resampling'>,
     private readonly names: readonly string[],
     private readonly sources: readonly Pick<Image, 'later' | 'shard' | 'split'>[],
     readonly why: string,
@@ -48,7 +48,8 @@ export class ImageStream implements Streamed {
 
   private async decode(slot: number): Promise<Uint8Array> {
     try {
-      return await decodeImage(await this.sources[slot].later!(), this.imagePx);
+      const { imagePx, resampling } = this.options;
+      return await decodeImage(await this.sources[slot].later!(), imagePx, resampling);
     } catch (cause) {
       throw new UserError(
         `${this.names[slot]}: could be read when the data set was opened and cannot now: ${reasonOf(cause)}; put it back`,

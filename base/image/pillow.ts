@@ -1,0 +1,39 @@
+/**
+ * Images resized as Pillow does, for networks whose preparation names one of its filters: training and serving share
+ * it. Alpha and colour profiles are dropped, as Pillow's `convert('RGB')` does.
+ */
+import type { ResizeOptions, Sharp } from 'sharp';
+import { centre, type Decoding, resizedTo } from './fit.js';
+import { type Resampling, resample, type Size } from './resample.js';
+
+/** Pixels from which libvips resizes, which takes a tenth of the time and blocks no thread of ours. */
+const LARGE = 1_000_000;
+
+/** Its kernels for Pillow's filters: where both sides shrink, they agree within a quarter of a level in the mean. */
+const KERNELS: Partial<Record<Resampling, ResizeOptions['kernel']>> = {
+  lanczos: 'lanczos3',
+  bilinear: 'linear',
+  bicubic: 'cubic',
+};
+
+/**
+ * @param image  opened with `ignoreIcc`
+ * @param check  may refuse the size before the cut
+ * @returns      uint8 RGB interleaved, of the size that `decoding` has
+ */
+export async function asPillow(
+  image: Sharp,
+  decoding: Decoding & { resampling: Resampling },
+  check: (size: Size) => void = () => {},
+): Promise<Uint8Array> {
+  const { resampling } = decoding;
+  const { autoOrient: size } = await image.metadata();
+  const to = resizedTo(size, decoding);
+  check(to);
+  const rgb = image.autoOrient().removeAlpha();
+  const shrinks = to.width <= size.width && to.height <= size.height;
+  const kernel = shrinks && size.width * size.height >= LARGE ? KERNELS[resampling] : undefined;
+  const sized = kernel ? rgb.resize(to.width, to.height, { fit: 'fill', kernel, fastShrinkOnLoad: false }) : rgb;
+  const pixels = await sized.toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer();
+  return centre(kernel ? pixels : resample(pixels, size, to, resampling), to, decoding);
+}

@@ -35,8 +35,13 @@ export function networkOptions(command: Command): Command {
     .option('--classes <n>', "stop unless the data has N classes (default: the data's number)", positiveInteger)
     .option(
       '--freeze <layers>',
-      'layers whose weights stay as they are, e.g. conv1..conv5 or conv1,fc6 (default: none)',
+      'layers whose weights stay as they are, e.g. conv1..conv5, conv1,fc6 or none (default: none; all but the last with --from a network of 1000 classes and fewer than 200 images a class)',
       words,
+    )
+    .option(
+      '--views <n>',
+      'compute frozen layers once for N views of each image: 1, 2, 5 or 10 are the crops of evaluation, other numbers random ones; 0: at every use (default: 2 if only the last layer learns, else 0)',
+      wholeNumber,
     )
     .addOption(
       new Option(

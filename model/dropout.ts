@@ -19,6 +19,8 @@ export class SeededDropout extends tfl.layers.Layer {
   private stream: (string | number)[] = [];
   /** Masks drawn since the last reseeding. */
   private draws = 0;
+  /** Drops nothing, in training either: the layers before it are frozen. */
+  silent = false;
 
   constructor(private readonly args: SeededDropoutArgs) {
     super(args);
@@ -30,10 +32,10 @@ export class SeededDropout extends tfl.layers.Layer {
     this.draws = 0;
   }
 
-  /** Any shape to the same shape; with `training` a new mask at each call, else the input. */
+  /** Any shape to the same shape; with `training` a new mask at each call unless silent, else the input. */
   override call(inputs: tf.Tensor | tf.Tensor[], kwargs: { training?: boolean } = {}): tf.Tensor {
     const x = single(inputs);
-    if (!kwargs.training) return x;
+    if (!kwargs.training || this.silent) return x;
     return tf.tidy(() => {
       const kept = tf.cast(tf.tensor(this.mask(x.size), x.shape, 'bool'), 'float32');
       return tf.mul(tf.mul(x, kept), 1 / (1 - this.args.rate));

@@ -21,6 +21,7 @@ import { type Evaluation, evaluate } from './evaluate/evaluate.js';
 import { describeFailure, diverged, goodBeforeEpoch, lastGood, savedBefore, waitingForOthers } from './failures.js';
 import { MetricsLog } from './metrics/metrics-log.js';
 import { NotFiniteError, type RunState, restoreValues, saveCheckpoint, startState } from './run/checkpoint.js';
+import { HeldCheckpoint } from './run/held-checkpoint.js';
 import { afterEpoch, learningRateAt } from './schedule.js';
 import { adviceAtChance, lossOfGuessing } from './start/few-images.js';
 import type { PreparedRun } from './start/prepared-run.js';
@@ -78,6 +79,10 @@ class Loop {
   interruptedBy?: Interrupt['signal'];
   private endWatch = () => {};
   private savedAt = Date.now();
+  /** That the last checkpoint took. */
+  private savingMs = 0;
+  /** The best epoch's, if it is not saved yet. */
+  private heldBest?: HeldCheckpoint;
   /** Whether the last epoch's loss was that of guessing, or above. */
   private wasAtChance = false;
   /** Epoch from within which `last/` was saved; undefined if it is of an epoch's end. */
@@ -110,6 +115,7 @@ class Loop {
     if (changes) await this.metrics?.appendChanges(state, changes);
 
     await this.listen();
+    await this.computeFrozen();
     while (state.epoch < run.config.epochs && !this.endedEarly() && !this.interruptedBy) {
       await broadcastValues(this.group, this.training.model, trainer.velocities);
       const batches = trainer.batches(state.epoch, state.position);
@@ -123,8 +129,23 @@ class Loop {
       const validation = this.interruptedBy ? null : await this.validate();
       if (validation) await this.endEpoch(validation);
     }
+    await this.saveHeld();
     if (this.interruptedBy) await this.save(run.last);
     else if (state.epoch < run.config.epochs) progress.note(`ended after epoch ${state.epoch}: ${this.endedEarly()}`);
+  }
+
+  /** What the frozen layers make of all images, if it is kept. */
+  private async computeFrozen(): Promise<void> {
+    const { model, progress, interrupt } = this.training;
+    const { trainer, group } = this;
+    if (!trainer.keepsFeatures || this.interruptedBy) return;
+    await broadcastValues(group, model, trainer.velocities);
+    const stopped = () => interrupt.signal !== undefined;
+    const onProgress = (done: number, total: number) => progress.work('frozen layers', done, total);
+    const seconds = await trainer.prepare({ onProgress, stopped });
+    await this.listen();
+    if (!this.interruptedBy)
+      progress.note(`the frozen layers are computed, in ${seconds.toFixed(1)} s; the rest is trained`);
   }
 
   private async oneStep(batches: Batches): Promise<void> {
@@ -167,11 +188,12 @@ class Loop {
    * interrupted.
    */
   private async validate(): Promise<Evaluation | null> {
-    const { dataset, progress, interrupt } = this.training;
+    const { progress, interrupt } = this.training;
     const started = performance.now();
-    const own = await evaluate(this.trainer.predictor(), dataset.splits.val, {
+    const { split, predict } = this.trainer.validation();
+    const own = await evaluate(predict, split, {
       batch: this.trainer.validationBatch,
-      part: partOf(dataset.splits.val.length, this.group),
+      part: partOf(split.length, this.group),
       onProgress: (done, total) => progress.work('validation', done, total),
       stopped: () => interrupt.signal !== undefined,
     });
@@ -222,8 +244,28 @@ class Loop {
       lr,
       images_per_second: this.trainer.throughput.ofEpoch(),
     });
-    if (improved) await this.save(run.best);
-    await this.save(run.last);
+    await this.saveEpoch(improved);
+  }
+
+  /** After every epoch; if epochs take no longer than saving does, so that it takes a tenth of the time. */
+  private async saveEpoch(improved: boolean): Promise<void> {
+    const { run } = this.training;
+    const { state, trainer } = this;
+    const isLast = state.epoch === run.config.epochs || this.endedEarly() !== undefined;
+    if (!trainer.keepsFeatures || isLast || Date.now() - this.savedAt >= 10 * this.savingMs) {
+      if (improved) await this.save(run.best);
+      else await this.saveHeld();
+      this.heldBest = undefined;
+      await this.save(run.last);
+    } else if (improved && this.writes) {
+      this.heldBest = new HeldCheckpoint([trainer.weights, trainer.velocities], state);
+    }
+  }
+
+  private async saveHeld(): Promise<void> {
+    const { heldBest } = this;
+    this.heldBest = undefined;
+    await heldBest?.save((state) => this.save(this.training.run.best, state));
   }
 
   /** Once for epochs that follow each other. */
@@ -239,10 +281,10 @@ class Loop {
     this.wasAtChance = isAtChance;
   }
 
-  private async save(folder: string): Promise<void> {
+  private async save(folder: string, state = this.state): Promise<void> {
     if (!this.writes) return;
     const { run, model } = this.training;
-    const { state } = this;
+    const started = Date.now();
     try {
       await saveCheckpoint(folder, model, this.trainer.velocities, state);
     } catch (error) {
@@ -250,6 +292,7 @@ class Loop {
       throw diverged(error.message, state.step, this.learningRate(this.scheduledStep() - 1), lastGood(run));
     }
     this.savedAt = Date.now();
+    this.savingMs = this.savedAt - started;
   }
 
   /**
@@ -261,6 +304,7 @@ class Loop {
     const { trainer, group } = this;
     const microBatch = run.config.microBatch ?? trainer.batch / group.size;
     const stop = { run, step: this.state.step, microBatch };
+    await this.saveHeld().catch(() => undefined);
     if (!(error instanceof ImagesError) || !this.writes) return describeFailure(error, stop);
     try {
       await this.save(run.last);

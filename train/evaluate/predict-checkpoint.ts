@@ -16,12 +16,31 @@ export interface CropOptions extends Omit<CropGeometry, 'inputPx'> {
   seed: number;
 }
 
+/** The positions filled up to `batch` with the last. */
+const filledUp = (indices: Uint32Array, batch: number) =>
+  Uint32Array.from({ length: batch }, (_, i) => indices[Math.min(i, indices.length - 1)]);
+
+/** @param features  of images at these positions, in place of their pixels; the layers after them are `head` */
+export function featurePredictor(
+  head: tfl.LayersModel,
+  features: (indices: Uint32Array) => tf.Tensor,
+  { batch }: Pick<CropOptions, 'batch'>,
+): Predict {
+  return async (indices) => {
+    const probabilities = tf.tidy(() => {
+      const logits = head.apply(features(filledUp(indices, batch)), { training: false }) as tf.Tensor2D;
+      return tf.softmax(logits).dataSync() as Float32Array;
+    });
+    return probabilities.slice(0, (probabilities.length / batch) * indices.length);
+  };
+}
+
 export function checkpointPredictor(model: tfl.LayersModel, options: CropOptions): Predict {
   const inputPx = model.inputs[0].shape[1]!;
   const { imagePx, mean, crops, batch, seed } = options;
   const geometry = { imagePx, inputPx, mean };
   return async (indices, split) => {
-    const filled = Uint32Array.from({ length: batch }, (_, i) => indices[Math.min(i, indices.length - 1)]);
+    const filled = filledUp(indices, batch);
     let sum: Float64Array | undefined;
     for (const crop of crops) {
       const { images } = croppedBatch(split, geometry, filled, crop, seed);

@@ -2,7 +2,6 @@
 
 import type { Progress } from '../../base/progress.js';
 import { type ComputeChoice, selectBackend } from '../../onnx/backend/select-backend.js';
-import type { Split } from '../data/dataset.js';
 import { loadImages } from '../data/stream/read-ahead.js';
 import { Rehearsal, type StepCost, stepCost } from '../distributed/cost-model.js';
 import type { GradientType } from '../distributed/gradient-sum.js';
@@ -25,7 +24,7 @@ export interface DryRun {
   epochs: number;
   imagesPerSecond: number;
   validationImagesPerSecond: number;
-  /** For all epochs, with validation. */
+  /** For all epochs, with validation, and frozen layers whose features are kept. */
   hours: number;
   /** Largest resident memory of the process: data set, steps, validation and the reading of a checkpoint's values. */
   peakBytes: number;
@@ -53,6 +52,9 @@ export interface DryRunRequest extends NewRunRequest, ComputeChoice {
   gradientType: GradientType;
 }
 
+/** Views of images from which the time for all is estimated. */
+const FROZEN_SAMPLE = 128;
+
 /**
  * With several ranks one is measured, with its part of every batch, and the network is estimated, see
  * `distributed/cost-model.ts`.
@@ -68,6 +70,10 @@ export async function dryRun(request: DryRunRequest, progress: Progress): Promis
   const rehearsal = new Rehearsal(ranks);
   const trainer = new Trainer(model, dataset, run, { group: rehearsal, gradientType });
   try {
+    const frozenSeconds = await trainer.prepare({
+      onProgress: (done, total) => progress.work('frozen layers', done, total),
+      atMost: FROZEN_SAMPLE,
+    });
     const computed = await trainingRate(trainer, (done, total) => {
       progress.work('measuring steps', done, total);
       rehearsal.startStep();
@@ -82,7 +88,7 @@ export async function dryRun(request: DryRunRequest, progress: Progress): Promis
           )
         : undefined;
     const imagesPerSecond = distributed ? trainer.batch / (distributed.computing + distributed.exposed) : computed;
-    const validationImagesPerSecond = ranks * (await validationRate(trainer, dataset.splits.val));
+    const validationImagesPerSecond = ranks * (await validationRate(trainer));
     const seconds = images.train / imagesPerSecond + images.val / validationImagesPerSecond;
     return {
       model: config.model,
@@ -97,7 +103,7 @@ export async function dryRun(request: DryRunRequest, progress: Progress): Promis
       epochs: config.epochs,
       imagesPerSecond,
       validationImagesPerSecond,
-      hours: (config.epochs * seconds) / 3600,
+      hours: (frozenSeconds + config.epochs * seconds) / 3600,
       checkpointBytes: await checkpointBytes(model, trainer.velocities),
       distributed,
       peakBytes: process.resourceUsage().maxRSS * 1024, // last: all the above counts
@@ -121,9 +127,9 @@ function distributedCost(
   return { ranks, bytes, denseShare, computing, ...stepCost(buckets, ranks, network) };
 }
 
-async function validationRate(trainer: Trainer, split: Split): Promise<number> {
+async function validationRate(trainer: Trainer): Promise<number> {
+  const { split, predict } = trainer.validation();
   const indices = Uint32Array.from({ length: trainer.validationBatch }, (_, i) => i);
-  const predict = trainer.predictor();
   const images = await loadImages(split, indices);
   await predict(indices, images); // compiles
   const started = performance.now();

@@ -39,6 +39,7 @@ export async function findRate(request: FindRateRequest, progress: Progress): Pr
   const trainer = new Trainer(model, dataset, run);
   try {
     const { config } = run;
+    await trainer.prepare({ onProgress: (done, total) => progress.work('frozen layers', done, total) });
     const points = await risingRate(trainer, request, progress);
     if (!Number.isFinite(points[0].loss)) {
       throw new NotFiniteError(

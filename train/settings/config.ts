@@ -59,6 +59,11 @@ export interface Settings {
   lrn: LrnChoice | null;
   /** Layers whose weights stay as they are: no update, no decay, no gradient. */
   freeze: string[];
+  /**
+   * Views of each image for which the frozen layers at the network's start are computed once and kept, see
+   * `frozen/views.ts`; 0: they are computed at every use.
+   */
+  views: number;
 }
 
 /** A run's settings with the data set and the network they apply to: what `config.json` keeps. */
@@ -103,6 +108,7 @@ export const DEFAULTS: Omit<Settings, Stated> & Record<Stated, undefined> = {
   classWeights: null,
   lrn: null,
   freeze: [],
+  views: 0,
 };
 
 /**

@@ -3,17 +3,18 @@ import { UsageError } from '../../base/errors.js';
 import type { NetworkSpec } from '../../model/spec.js';
 
 /** Names of the layers that have weights, in order. */
-function layersWithWeights(spec: NetworkSpec): string[] {
+export function layersWithWeights(spec: NetworkSpec): string[] {
   return spec.rows.filter((row) => 'stddev' in row).map(({ name }) => name);
 }
 
 /**
- * @param words  names of layers, or ranges `conv1..conv5` in the network's order, both ends included
+ * @param words  names of layers, or ranges `conv1..conv5` in the network's order, both ends included; `none` alone
  * @returns      names in the network's order, each once
  * @throws {UsageError} for a name that the network does not have, a range that runs backwards, or if no layer is left
  *   to train
  */
 export function frozenLayers(spec: NetworkSpec, words: readonly string[]): string[] {
+  if (String(words) === 'none') return [];
   const names = layersWithWeights(spec);
   const place = (name: string) => {
     const index = names.indexOf(name);

@@ -16,6 +16,7 @@ import { isReadByShards } from '../data/batches/epoch-batches.js';
 import { meanImage } from '../data/batches/mean.js';
 import type { DataChoice, Dataset } from '../data/dataset.js';
 import { loadImages } from '../data/stream/read-ahead.js';
+import { settleByFeatures, settleFrozen } from '../frozen/transfer.js';
 import { type RunContents, resamplingOf, SAMPLE_IMAGES } from '../run/run-folder.js';
 import { checkFlags, type RecipeName, resolveSettings, type Settings, type TrainConfig } from '../settings/config.js';
 import { frozenLayers } from '../settings/freeze.js';
@@ -86,6 +87,8 @@ async function prepareFrom(
   const { labels, synsets } = dataset;
   checkClasses(dataset, request.classes);
   const { train } = dataset.splits;
+  const draft = { config, given: request.settings, spec, dataset };
+  settleFrozen(draft, origin?.run, progress.note);
   if (request.classWeights) config.classWeights = await classWeights(request.classWeights, labels, train.labels);
   const mean = origin?.run.mean ?? dataset.mean ?? meanImage(train, config.seed);
   const run = {
@@ -109,6 +112,7 @@ async function prepareFrom(
   const advice = adviceForFewImages({ model: spec.name, images: train.length, weights, from: request.from });
   if (advice) progress.note(advice); // before the seconds in which a large network's weights are drawn
   const model = origin ? modelFromOrigin(origin, config, labels) : initialModel(config, labels);
+  await settleByFeatures(model, draft, { imagePx, inputPx, mean, colours: run.colours }, progress.note);
   return { run: { ...run, samples: await sampleImages(dataset) }, dataset, model };
 }
 

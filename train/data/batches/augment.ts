@@ -62,7 +62,7 @@ export function drawCut(
   stream: Random,
   { imagePx, inputPx }: CropGeometry,
   options: BatchOptions,
-): { crop: Crop; shift?: Rgb } {
+): Omit<Cut, 'pixels'> {
   const room = imagePx - inputPx; // offsets 0 … room, both included
   const centre = centreCrop(imagePx, inputPx);
   const top = options.randomCrop ? stream.integer(room + 1) : centre.top;
@@ -92,11 +92,19 @@ export function evaluationPixels(split: Split, index: number, streamSeed: number
   return split.pixels(index, random(streamSeed, 'evaluate', index));
 }
 
-function makeBatch(
+/** Where an image is cut, its pixels and by how much their colours are shifted. */
+export interface Cut {
+  pixels: Uint8Array;
+  crop: Crop;
+  shift?: Rgb;
+}
+
+/** A batch of images cut as `draw` says. @param memory  holds its images; default: its own */
+export function makeBatch(
   split: Split,
   geometry: CropGeometry,
   indices: ArrayLike<number>,
-  draw: (index: number) => { pixels: Uint8Array; crop: Crop; shift?: Rgb },
+  draw: (index: number) => Cut,
   memory: BatchMemory = {},
 ): Batch {
   const imageLength = geometry.inputPx ** 2 * 3;

@@ -15,7 +15,7 @@ import { openRun, type Run } from '../train/run/run-folder.js';
 import { checkOnCpu, compareWithNetwork, type Parity, TOLERANCE } from './check/compare-with-network.js';
 import { checkDifference } from './check/difference.js';
 import { classifierFeeds } from './check/feeds.js';
-import { type ImageRequest, openImages } from './check/images.js';
+import { type ImageRequest, imagesOfRun, openImages } from './check/images.js';
 import { exportClassifier } from './classifier.js';
 import { cropsOfRun } from './crops-of-run.js';
 import { type MeasureRequest, measureFile, openValidation } from './measure-file.js';
@@ -75,7 +75,10 @@ export async function exportRun(request: ExportRunRequest, progress: Progress): 
     },
   });
   const feeds = (split: Split, count: number) => classifierFeeds(split, count, head, geometry);
-  const images = await openImages(request, imagePx, feeds, progress.note);
+  const ofRun = request.precision === 'int8' && request.calibrate === undefined;
+  const images = ofRun
+    ? imagesOfRun(run, feeds, progress.note)
+    : await openImages(request, imagePx, feeds, progress.note);
   let { metadata } = exported;
   const checks = {
     parity: (file: string) =>

@@ -13,9 +13,12 @@ export interface QuantizationPlan {
   movers: ReadonlySet<GraphNode>;
 }
 
-const PRODUCTS = new Set(['Conv', 'Gemm', 'MatMul']);
 /** Move numbers without changing them: codes as well as what they stand for. */
 const MOVERS = new Set(['Reshape', 'Flatten', 'Transpose', 'Squeeze', 'Unsqueeze', 'Slice', 'Concat']);
+/** With a kernel for integers: not for many matrices in one, as those of layers that share no weights between places. */
+const hasKernel = (op: string, { dims }: Value) =>
+  op === 'Conv' || ((op === 'Gemm' || op === 'MatMul') && dims.length === 2);
+
 /** Joined to the operator before them: what they cut off needs no code. */
 const ACTIVATIONS = new Set(['Relu', 'Clip']);
 
@@ -33,11 +36,9 @@ export function planQuantization(
     for (const value of node.inputs) if (value) readers.set(value.name, [...(readers.get(value.name) ?? []), node]);
   }
   const isOutput = new Set(outputs.map(({ name }) => name));
-  const isWeight = (value: Value | undefined) =>
-    value !== undefined && initializers.get(value.name)?.weight !== undefined;
-  const products = new Set(
-    nodes.filter((node) => PRODUCTS.has(node.op) && isWeight(node.inputs[1]) && !keep.has(node.scope)),
-  );
+  const hasWeights = ({ op, inputs: [, weights] }: GraphNode) =>
+    weights !== undefined && initializers.get(weights.name)?.weight !== undefined && hasKernel(op, weights);
+  const products = new Set(nodes.filter((node) => hasWeights(node) && !keep.has(node.scope)));
   const leadsToProduct = followedBy(nodes, products);
   const tensors = new Map<string, string>();
   const add = (name: string) => !isOutput.has(name) && !initializers.has(name) && tensors.set(name, name);

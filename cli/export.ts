@@ -100,7 +100,7 @@ export function exportCommand(): Command {
     )
     .option(
       '--calibrate <data>',
-      'images, as "alexnet train --data" takes them: train/ to calibrate on, test/ or val/ to compare on',
+      'images, as "alexnet train --data" takes them: train/ to calibrate on, test/ or val/ to compare on (default: the few that a run keeps)',
     )
     .option('--calibration-pictures <n>', 'images to calibrate on', positiveInteger, 256)
     .option('--compare-pictures <n>', 'images to compare with float32 on', positiveInteger, 1000)
@@ -160,8 +160,8 @@ function checkFlags({ batch, calibrate, precision, lrn, ...flags }: ExportFlags)
     throw new UsageError('--crops belongs to --head image; with --head tensor, the caller of the file cuts the crops');
   if (flags.data !== undefined && flags.measureImages === 0)
     throw new UsageError('--data is what the file is measured on; --measure-images 0 measures nothing');
-  if (precision === 'int8' && calibrate === undefined)
-    throw new UsageError('--precision int8 needs --calibrate DATA: images like those it will meet');
+  if (precision === 'int8' && calibrate === undefined && flags.run === undefined)
+    throw new UsageError('--precision int8 of a model needs --calibrate DATA: images like those it will meet');
   if (precision === 'fp32' && calibrate !== undefined)
     throw new UsageError('--calibrate needs --precision int8 or fp16');
   if (precision !== 'fp32' && lrn === 'conv')

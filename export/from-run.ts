@@ -16,10 +16,11 @@ import { openRun, type Run, resamplingOf } from '../train/run/run-folder.js';
 import { checkOnCpu, compareWithNetwork, type Parity, TOLERANCE } from './check/compare-with-network.js';
 import { checkDifference } from './check/difference.js';
 import { classifierFeeds } from './check/feeds.js';
-import { type ImageRequest, openImages } from './check/images.js';
+import { type ImageRequest, imagesOfRun, openImages } from './check/images.js';
 import { exportClassifier } from './classifier.js';
 import { cropsOfRun } from './crops-of-run.js';
 import { type MeasureRequest, measureFile, openValidation } from './measure-file.js';
+import type { Feeds } from './precision/calibrate.js';
 import { type WriteReport, type WriteRequest, writeChecked } from './write-checked.js';
 
 /** Weights up to which a crop is computed on tfjs's cpu backend too: AlexNet's would take half a minute. */
@@ -76,9 +77,7 @@ export async function exportRun(request: ExportRunRequest, progress: Progress): 
     },
   });
   const feeds = (split: Split, count: number) => classifierFeeds(split, count, head, geometry);
-  const { calibrate = run.config.data } = request;
-  const choice = choiceFor(run, calibrate, request);
-  const images = await openImages({ ...request, ...choice }, imagePx, feeds, progress.note);
+  const images = await imagesFor(request, run, feeds, progress);
   let { metadata } = exported;
   const checks = {
     parity: (file: string) =>
@@ -92,6 +91,18 @@ export async function exportRun(request: ExportRunRequest, progress: Progress): 
   const report = await writeChecked(exported.model, request, checks, images, progress.note);
   model.dispose();
   return { ...report, checkpoint: folder, metadata };
+}
+
+/** Images to calibrate and compare on: those of --calibrate, or, for int8 without it, the run's samples. */
+async function imagesFor(
+  request: ExportRunRequest,
+  run: Run,
+  feeds: (split: Split, count: number) => Feeds,
+  { note }: Progress,
+) {
+  if (request.precision === 'int8' && request.calibrate === undefined) return imagesOfRun(run, feeds, note);
+  const choice = choiceFor(run, request.calibrate ?? run.config.data, request);
+  return openImages({ ...request, ...choice }, run.imagePx, feeds, note);
 }
 
 function cropsAsked({ crops: asked }: ExportRunRequest, run: Run, { note }: Progress): CropCount {

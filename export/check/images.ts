@@ -1,7 +1,8 @@
-/** Opens the images of `--calibrate`: some to calibrate on, others to compare on. */
+/** Images for reduced precision: some to calibrate on, others to compare on. */
 
 import type { DataChoice, OpenOptions, Split } from '../../train/data/dataset.js';
 import { openDataset } from '../../train/data/open-dataset.js';
+import type { Run } from '../../train/run/run-folder.js';
 import { reportDataset } from '../../train/start/open-data.js';
 import type { Feeds } from '../precision/calibrate.js';
 import type { Images } from '../write-checked.js';
@@ -16,6 +17,7 @@ export interface ImageRequest extends DataChoice, Pick<OpenOptions, 'resampling'
 }
 
 /**
+ * Those of `--calibrate`.
  * @param imagePx  side of the decoded images, pixels
  * @throws {UserError} see `openDataset`
  */
@@ -32,4 +34,22 @@ export async function openImages(
   const held = splits.test ?? splits.val ?? splits.train;
   const seen = splits.train?.length ? splits.train : held;
   return { calibration: feedsOf(seen, calibrationPictures), comparison: feedsOf(held, comparePictures) };
+}
+
+/** Those that a run keeps, for who has no others: few, and the same to compare on. */
+export function imagesOfRun(
+  { samples, imagePx }: Pick<Run, 'samples' | 'imagePx'>,
+  feedsOf: (split: Split, count: number) => Feeds,
+  note: (line: string) => void,
+): Images {
+  const size = imagePx ** 2 * 3;
+  const length = samples.length / size;
+  const split: Split = {
+    length,
+    labels: new Uint16Array(length),
+    name: (index) => `sample ${index}`,
+    pixels: (index) => samples.subarray(index * size, (index + 1) * size),
+  };
+  note(`no --calibrate DATA: the ${length} images that the run keeps stand in for what the file will meet`);
+  return { calibration: feedsOf(split, length), comparison: feedsOf(split, length) };
 }

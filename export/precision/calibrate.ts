@@ -3,6 +3,7 @@
  * cost more than they are worth.
  */
 
+import { usableCores } from '../../base/process/usable-cores.js';
 import { encodeModel, type ModelParts, type ValueInfo } from '../../onnx/file/proto.js';
 import * as ort from '../../onnx/onnxruntime.js';
 
@@ -69,7 +70,8 @@ export async function calibrate(
   }
 }
 
-const open = (parts: ModelParts) => ort.InferenceSession.create(encodeModel(parts), { logSeverityLevel: 3 });
+const open = (parts: ModelParts) =>
+  ort.InferenceSession.create(encodeModel(parts), { logSeverityLevel: 3, intraOpNumThreads: usableCores() });
 
 function widen(range: Range, values: Float32Array): void {
   let { min, max } = range;

@@ -1,4 +1,5 @@
 /** Two files of one classifier side by side: how often they name the same class first, and how fast each answers. */
+import { usableCores } from '../../base/process/usable-cores.js';
 import * as ort from '../../onnx/onnxruntime.js';
 import type { Feeds } from './calibrate.js';
 
@@ -55,7 +56,8 @@ export async function compareFiles(
   }
 }
 
-const open = (file: string) => ort.InferenceSession.create(file, { logSeverityLevel: 3 });
+const open = (file: string) =>
+  ort.InferenceSession.create(file, { logSeverityLevel: 3, intraOpNumThreads: usableCores() });
 
 /** Index of the largest value of each row of the first output. */
 async function winners(session: ort.InferenceSession, inputs: Record<string, ort.Tensor>): Promise<number[]> {

@@ -1,5 +1,5 @@
 /** A recorded program as a runnable graph, cached by its structure: kernels, attributes, shapes, types and layouts. */
-import { availableParallelism } from 'node:os';
+import { usableCores } from '../../base/process/usable-cores.js';
 import { byteLength, encodeModel } from '../file/proto.js';
 import { Graph, type GraphNode, type Target } from '../graph.js';
 import type { KernelCall, Operand, TensorSpec } from '../kernel-call.js';
@@ -115,7 +115,7 @@ function compile(
   return {
     graph: new NativeGraph(model, {
       provider: activeProvider(),
-      threads: bytesOf(leaves) + computed < SMALL_PROGRAM_BYTES ? 1 : availableParallelism(),
+      threads: bytesOf(leaves) + computed < SMALL_PROGRAM_BYTES ? 1 : usableCores(),
       keepArena: computed < LARGE_PROGRAM_BYTES,
       deviceOutputs: named.filter((_, i) => onDevice[i]).map((value) => value.name),
     }),

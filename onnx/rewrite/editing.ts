@@ -1,6 +1,10 @@
 /** What edits of a model in memory share. */
-type ModelProto = import('onnx-proto').onnx.IModelProto;
-type GraphProto = import('onnx-proto').onnx.IGraphProto;
+import type { onnx } from '../file/onnx-proto.js';
+
+type ModelProto = onnx.IModelProto;
+type GraphProto = onnx.IGraphProto;
+type NodeProto = onnx.INodeProto;
+type TensorProto = onnx.ITensorProto;
 
 export const isOnnx = ({ domain }: { domain?: string | null }) => !domain || domain === 'ai.onnx';
 
@@ -30,5 +34,43 @@ function* allNames({ node, initializer, sparseInitializer, input }: GraphProto):
     yield* output ?? [];
     for (const { g, graphs } of attribute ?? [])
       for (const inner of [g, ...(graphs ?? [])]) if (inner) yield* allNames(inner);
+  }
+}
+
+/** Nodes that take the place of one, named after what it gives, and their constants. */
+export class Replacement {
+  readonly nodes: NodeProto[] = [];
+
+  /**
+   * @param initializer  of the graph; gains the constants
+   * @param fresh        see `freshNames`
+   */
+  constructor(
+    private readonly result: string,
+    private readonly initializer: TensorProto[],
+    private readonly fresh: (wanted: string) => string,
+  ) {}
+
+  constant(part: string, dataType: number, dims: number[], values: ArrayBufferView): string {
+    const name = this.fresh(`${this.result}/${part}`);
+    const rawData = new Uint8Array(values.buffer as ArrayBuffer, values.byteOffset, values.byteLength);
+    this.initializer.push({ name, dims, dataType, rawData });
+    return name;
+  }
+
+  /** @returns the name of what the node gives */
+  node(part: string, opType: string, input: string[], attribute?: NodeProto['attribute']): string {
+    return this.add(this.fresh(`${this.result}/${part}`), opType, input, attribute);
+  }
+
+  /** The last: it gives what the replaced one gave. */
+  end(opType: string, input: string[], attribute?: NodeProto['attribute']): NodeProto[] {
+    this.add(this.result, opType, input, attribute);
+    return this.nodes;
+  }
+
+  private add(output: string, opType: string, input: string[], attribute: NodeProto['attribute']): string {
+    this.nodes.push({ opType, name: output, input, output: [output], ...(attribute && { attribute }) });
+    return output;
   }
 }

@@ -1,5 +1,6 @@
 /** A model as a provider computes it fastest, and right. Only the model in memory changes. */
 import type { Provider } from '../backend/provider.js';
+import { rewriteCodedLrn } from './coded-lrn.js';
 import { rewriteConvolutions } from './convolutions.js';
 import { rewriteLrn } from './lrn.js';
 
@@ -7,7 +8,7 @@ type ModelProto = import('onnx-proto').onnx.IModelProto;
 
 /** CUDA has a fast LRN. */
 const REWRITES: Record<Provider, (model: ModelProto) => ModelProto> = {
-  cpu: (model) => rewriteLrn(model).model,
+  cpu: (model) => rewriteLrn(rewriteCodedLrn(model)).model,
   webgpu: (model) => rewriteConvolutions(rewriteLrn(model).model),
   cuda: (model) => model,
 };

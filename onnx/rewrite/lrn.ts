@@ -2,16 +2,16 @@
  * LRN takes 45 % of AlexNet's time on onnxruntime's CPU provider (microsoft/onnxruntime#26293) and no kernel of its own
  * on WebGPU. Written with other operators it is as exact (largest relative difference 1.2e-7) and several times faster:
  *   y = x / s^β,  s = bias + alpha/size · Σ_j x_j²  as a 1×1 Conv of x² with a band matrix,  s^¾ = √s · √√s.
- * Only the model in memory changes; the file on disk keeps the operator.
+ * Only the model in memory changes; the file on disk keeps the operator. `coded-lrn.ts` is for
+ * 8-bit files.
  */
 import { bandMatrix } from '../band-matrix.js';
 import { onnx } from '../file/onnx-proto.js';
-import { freshNames, hasOnnxOperators, isOnnx } from './editing.js';
+import { freshNames, hasOnnxOperators, isOnnx, Replacement } from './editing.js';
 
 type ModelProto = onnx.IModelProto;
 type GraphProto = onnx.IGraphProto;
 type NodeProto = onnx.INodeProto;
-type TensorProto = onnx.ITensorProto;
 
 const { FLOAT } = onnx.TensorProto.DataType;
 
@@ -34,25 +34,26 @@ export function rewriteLrn(model: ModelProto): { model: ModelProto; rewritten: n
   const fresh = freshNames(graph);
   let rewritten = 0;
   const node = (graph.node ?? []).flatMap((lrn) => {
-    const constants = isOnnx(lrn) && lrn.opType === 'LRN' && lrn.output?.[0] ? lrnOf(lrn) : undefined;
+    const constants = lrnOf(lrn);
     const channels = constants && channelsOf(lrn.input?.[0] ?? '', graph);
     if (!channels) return [lrn];
     rewritten += 1;
-    return normalize(lrn, { ...constants, channels }, initializer, fresh);
+    return normalize(lrn, { ...constants, channels }, new Replacement(lrn.output![0], initializer, fresh));
   });
   return { model: { ...model, graph: { ...graph, node, initializer } }, rewritten };
 }
 
-interface LrnConstants {
+export interface LrnConstants {
   size: number;
   alpha: number;
   beta: number;
   bias: number;
 }
 
-/** undefined if the required size is missing. */
-function lrnOf({ attribute }: NodeProto): LrnConstants | undefined {
-  const attributes = new Map(attribute?.map((each) => [each.name, each]));
+/** undefined unless it is ONNX's LRN, with the size that is required. */
+export function lrnOf(node: NodeProto): LrnConstants | undefined {
+  if (!isOnnx(node) || node.opType !== 'LRN' || !node.output?.[0]) return undefined;
+  const attributes = new Map(node.attribute?.map((each) => [each.name, each]));
   const float = (name: string, absent: number) => attributes.get(name)?.f ?? absent;
   const size = Number(attributes.get('size')?.i ?? 0);
   if (size < 1) return undefined;
@@ -62,7 +63,7 @@ function lrnOf({ attribute }: NodeProto): LrnConstants | undefined {
 /**
  * Length of axis 1 of a float tensor [N, C, H, W]: as the graph states it, else that of the convolution which made it.
  */
-function channelsOf(value: string, graph: GraphProto): number | undefined {
+export function channelsOf(value: string, graph: GraphProto): number | undefined {
   let name = value;
   for (const _ of graph.node ?? []) {
     const info = [...(graph.valueInfo ?? []), ...(graph.input ?? [])].find((value) => value.name === name)?.type
@@ -81,33 +82,23 @@ function channelsOf(value: string, graph: GraphProto): number | undefined {
   return undefined;
 }
 
-/** The nodes that take the place of `lrn`; their constants are added to `initializer`. */
+/** The nodes that take the place of `lrn`. */
 function normalize(
   lrn: NodeProto,
   { size, alpha, beta, bias, channels }: LrnConstants & { channels: number },
-  initializer: TensorProto[],
-  fresh: (wanted: string) => string,
+  into: Replacement,
 ): NodeProto[] {
-  const [x, y] = [lrn.input?.[0] ?? '', lrn.output?.[0] ?? ''];
-  const named = (part: string) => fresh(`${y}/${part}`);
-  const constant = (part: string, dims: number[], values: Float32Array) => {
-    const name = named(part);
-    initializer.push({ name, dims, dataType: FLOAT, rawData: new Uint8Array(values.buffer) });
-    return name;
-  };
-  const nodes: NodeProto[] = [];
-  const op = (opType: string, input: string[], output: string) => {
-    nodes.push({ opType, name: output, input, output: [output] });
-    return output;
-  };
-  const kernel = constant('band', [channels, channels, 1, 1], bandMatrix(channels, size, alpha / size));
-  const k = constant('bias', [channels], new Float32Array(channels).fill(bias));
-  const s = op('Conv', [op('Mul', [x, x], named('square')), kernel, k], named('s'));
-  let power: string;
-  if (beta === 0.75) {
-    const root = op('Sqrt', [s], named('sqrt'));
-    power = op('Mul', [root, op('Sqrt', [root], named('fourth_root'))], named('power'));
-  } else power = op('Pow', [s, constant('beta', [], Float32Array.of(beta))], named('power'));
-  op('Div', [x, power], y);
-  return nodes;
+  const x = lrn.input?.[0] ?? '';
+  const square = into.node('square', 'Mul', [x, x]);
+  const kernel = into.constant('band', FLOAT, [channels, channels, 1, 1], bandMatrix(channels, size, alpha / size));
+  const k = into.constant('bias', FLOAT, [channels], new Float32Array(channels).fill(bias));
+  const s = into.node('s', 'Conv', [square, kernel, k]);
+  return into.end('Div', [x, powerOf(s, beta, into)]);
+}
+
+/** s^β, by roots if β is ¾. */
+export function powerOf(s: string, beta: number, into: Replacement): string {
+  if (beta !== 0.75) return into.node('power', 'Pow', [s, into.constant('beta', FLOAT, [], Float32Array.of(beta))]);
+  const root = into.node('sqrt', 'Sqrt', [s]);
+  return into.node('power', 'Mul', [root, into.node('fourth_root', 'Sqrt', [root])]);
 }

@@ -3,8 +3,8 @@
  * version that is replaced or unloaded ends with its processes, so that nothing of it stays in memory.
  */
 import { createHash } from 'node:crypto';
-import { availableParallelism } from 'node:os';
 import { LRUCache } from 'lru-cache';
+import { usableCores } from '../../base/process/usable-cores.js';
 import type { Provider } from '../../onnx/backend/provider.js';
 import type { Answer, InferenceOptions, Loaded, Work } from '../inference/messages.js';
 import type { Log } from '../log.js';
@@ -82,7 +82,7 @@ export class ModelHost {
     log: Log,
   ) {
     const { replicas, cacheBytes, provider, maxPixels, batch, batchDelayMs } = options;
-    const threads = options.threads ?? Math.max(1, Math.floor(availableParallelism() / replicas));
+    const threads = options.threads ?? Math.max(1, Math.floor(usableCores() / replicas));
     const { signature, ...model } = source;
     const passed: InferenceOptions = { ...model, provider, maxPixels, threads, batch, batchDelayMs };
     this.queue = new RequestQueue(options);

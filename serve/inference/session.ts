@@ -4,8 +4,8 @@
  */
 
 import { readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
+import { usableCores } from '../../base/process/usable-cores.js';
 import type { Provider } from '../../onnx/backend/provider.js';
 import type { TensorData } from '../../onnx/file/encode-edited.js';
 import { readAllExternalData, realLocations } from '../../onnx/file/external-data.js';
@@ -27,7 +27,7 @@ export async function openSession(
   file: string,
   { proto, perCrop, encode, roots }: Pick<ModelFile, 'proto' | 'perCrop' | 'encode' | 'roots'>,
   provider: Provider,
-  threads = availableParallelism(),
+  threads = usableCores(),
 ): Promise<ort.InferenceSession> {
   const rewritten = rewriteFor(provider, proto);
   const model = perCrop === undefined ? rewritten : withOutput(rewritten, perCrop);

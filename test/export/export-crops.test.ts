@@ -108,13 +108,19 @@ describe('alexnet export of a run', () => {
     assert.match(stderr, /--crops belongs to --head image/);
   });
 
-  it('states the errors of the integers in an int8 file', async () => {
-    const { metadata } = await exported('int8.onnx', {
-      precision: 'int8',
-      calibrate: at('data'),
-      keepFloat: ['local3', 'local4'],
-    });
+  it('states the errors of the integers in an int8 file, whose layers without shared weights are float32', async () => {
+    const { metadata, operators } = await exported('int8.onnx', { precision: 'int8', calibrate: at('data') });
     assert.equal((await ofFile('int8.onnx')).top1Error, metadata.top1Error);
+    assert.deepEqual([operators.Conv, operators.MatMul, operators.Gemm], [2, 2, 1]);
+  });
+
+  it('makes an int8 file without a data set from the images that the run keeps', async () => {
+    const { code, stdout, stderr } = await alexnet(
+      ...['export', '--run', at('run-elsewhere'), '--out', at('own.onnx'), '--precision', 'int8', '--json'],
+    );
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /no --calibrate DATA: the 2 images that the run keeps stand in/);
+    assert.equal(JSON.parse(stdout).comparison.pictures, 2);
   });
 
   it('measures as many images as asked, spread over the classes, and says so', async () => {

@@ -5,6 +5,7 @@
  */
 
 import { centreCrop } from '../../base/crops.js';
+import { usableCores } from '../../base/process/usable-cores.js';
 import { activeProvider } from '../../onnx/backend/choose-provider.js';
 import type { ModelMetadata } from '../../onnx/file/metadata.js';
 import { openEdited } from '../../onnx/file/open-edited.js';
@@ -43,9 +44,10 @@ export async function onnxPredictor(
 /** On the CPU just as the file is. */
 function open(file: string): Promise<ort.InferenceSession> {
   const provider = activeProvider();
-  if (provider === 'cpu') return ort.InferenceSession.create(file, { logSeverityLevel: 3 });
-  const options = { executionProviders: [provider, 'cpu'], logSeverityLevel: 3 } as const;
-  return openEdited(file, (model) => rewriteFor(provider, model), options);
+  const options = { logSeverityLevel: 3 } as const;
+  if (provider === 'cpu') return ort.InferenceSession.create(file, { ...options, intraOpNumThreads: usableCores() });
+  const edited = { ...options, executionProviders: [provider, 'cpu'] };
+  return openEdited(file, (model) => rewriteFor(provider, model), edited);
 }
 
 /** Names the draws of generated images. */

@@ -3,12 +3,12 @@
  * of an earlier try is kept: shards are renamed into place when their last image is written.
  */
 import { type FileHandle, open, readdir, readFile, rm, stat } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { moveFile, writeFileAtomically } from '../../../base/atomic-file.js';
 import { DiskFullError, writeError } from '../../../base/disk-full.js';
 import { UserError } from '../../../base/errors.js';
 import { makeFolder } from '../../../base/make-folder.js';
+import { usableCores } from '../../../base/process/usable-cores.js';
 import { foreignFile, refuseForeign, startOf } from '../../../base/replaceable.js';
 import { colourStatistics } from '../batches/colour.js';
 import { meanImage } from '../batches/mean.js';
@@ -107,7 +107,7 @@ export class PackWriter implements ImageSink {
     const work = kept ? this.readAgain(number, slot, read()) : this.write(await this.shardOf(number), slot, read());
     const task: Promise<void> = work.finally(() => this.running.delete(task));
     this.running.add(task);
-    if (this.running.size >= 2 * availableParallelism()) await Promise.race(this.running);
+    if (this.running.size >= 2 * usableCores()) await Promise.race(this.running);
   }
 
   async settle(): Promise<void> {

@@ -3,10 +3,10 @@
  * it holds. If they would fill too much of it, they are dropped, to be decoded at every use. Decoding runs a bounded
  * number of images at once.
  */
-import { availableParallelism } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import { UserError } from '../../../base/errors.js';
 import { freeMemory } from '../../../base/out-of-memory.js';
+import { usableCores } from '../../../base/process/usable-cores.js';
 import type { Encoded, Image, ImageSink, OpenOptions } from '../dataset.js';
 import { decodeImage, reasonOf } from '../decode.js';
 import { ImageStream } from './image-stream.js';
@@ -52,7 +52,7 @@ export class ImageStore implements ImageSink {
     this.sources.push({ later, shard, split });
     const task: Promise<void> = this.fill(slot, read()).finally(() => this.running.delete(task));
     this.running.add(task);
-    if (this.running.size >= 2 * availableParallelism()) await Promise.race(this.running);
+    if (this.running.size >= 2 * usableCores()) await Promise.race(this.running);
   }
 
   async settle(): Promise<void> {

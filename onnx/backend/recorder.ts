@@ -3,13 +3,14 @@
  * a file of them.
  */
 import { UserError } from '../../base/errors.js';
-import { withMemory } from '../../base/out-of-memory.js';
+import { OutOfMemoryError, withMemory } from '../../base/out-of-memory.js';
 import { type Attrs, type KernelCall, type Operand, type TensorSpec, textOf } from '../kernel-call.js';
 import { isIdentity, type Layout, type TensorData } from '../layout.js';
 import { neededCalls } from '../lower.js';
 import type { Tensor } from '../onnxruntime.js';
 import { BufferPool } from './buffer-pool.js';
 import { type CompiledProgram, compiled, programBytes } from './compile.js';
+import { DeviceLostError } from './device-lost.js';
 import { TensorRecord } from './record.js';
 
 /** A loop that never reads a value would grow the program without bound; a step of AlexNet is about 300 calls. */
@@ -176,13 +177,34 @@ export class Recorder {
     toHost: ReadonlySet<TensorRecord>,
     memory?: ReadonlyMap<TensorRecord, TensorData>,
   ): void {
-    try {
-      if (kept.length > 0) this.run(neededCalls(calls, kept), kept, toHost, memory);
-    } catch (cause) {
-      // Whoever reads one of these tensors learns why it has no value; the rest of the program continues.
-      for (const record of kept) record.fail(cause as Error);
-    }
+    passOnFailures(calls);
+    const possible = kept.filter((record) => !record.failed);
+    this.computeEach(calls, possible, toHost, memory);
     this.discardReaders(calls);
+  }
+
+  /**
+   * Computes these tensors in one run or, if that fails, each half of them by itself, down to those that depend on what
+   * fails: whoever reads one of those learns why it has no value.
+   */
+  private computeEach(
+    calls: readonly PendingCall[],
+    kept: readonly TensorRecord[],
+    toHost: ReadonlySet<TensorRecord>,
+    memory?: ReadonlyMap<TensorRecord, TensorData>,
+  ): void {
+    if (kept.length === 0) return;
+    try {
+      this.run(neededCalls(calls, kept), kept, toHost, memory);
+    } catch (cause) {
+      const isHopeless = cause instanceof OutOfMemoryError || cause instanceof DeviceLostError;
+      if (kept.length === 1 || isHopeless) {
+        for (const record of kept) record.fail(cause as Error);
+        return;
+      }
+      const middle = kept.length >> 1;
+      for (const half of [kept.slice(0, middle), kept.slice(middle)]) this.computeEach(calls, half, toHost, memory);
+    }
   }
 
   private run(
@@ -211,6 +233,7 @@ export class Recorder {
     memory?: ReadonlyMap<TensorRecord, TensorData>,
   ): void {
     const feeds = leaves.flatMap((leaf, i) => (reads[i] ? [[`i${i}`, leaf.fed(keepsOutputs)] as const] : []));
+    const sources = alive.map(({ source }) => source);
     const given = alive.map((record, i) => (isIdentity(layouts[i]) ? memory?.get(record) : undefined));
     if (!keepsOutputs)
       alive.forEach((record, i) => {
@@ -218,7 +241,13 @@ export class Recorder {
         record.setData(given[i] ?? this.pool.take(record.dtype, length), layouts[i], given[i] !== undefined);
       });
     const fetches = alive.map((record, i) => [names[i], keepsOutputs ? null : record.tensor] as const);
-    const outputs = graph.run(Object.fromEntries(feeds), Object.fromEntries(fetches));
+    let outputs: Record<string, Tensor>;
+    try {
+      outputs = graph.run(Object.fromEntries(feeds), Object.fromEntries(fetches));
+    } catch (error) {
+      for (const [i, record] of alive.entries()) record.source = sources[i];
+      throw error;
+    }
     if (keepsOutputs) for (const [i, record] of alive.entries()) take(record, outputs[names[i]], layouts[i], given[i]);
   }
 
@@ -228,6 +257,14 @@ export class Recorder {
     if (record.refCount > 0 || record.readers > 0) return;
     const memory = record.free();
     if (memory) this.pool.give(record.dtype, memory);
+  }
+}
+
+/** What depends on a tensor that has no value has none either. */
+function passOnFailures(calls: readonly PendingCall[]): void {
+  for (const { inputs, results } of calls) {
+    const failed = inputs.find((input) => input?.failed);
+    if (failed) for (const record of results) record.fail(failed.failure!);
   }
 }
 

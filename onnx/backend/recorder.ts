@@ -4,7 +4,7 @@
  */
 import { UserError } from '../../base/errors.js';
 import { OutOfMemoryError, withMemory } from '../../base/out-of-memory.js';
-import { type Attrs, type KernelCall, type Operand, type TensorSpec, textOf } from '../kernel-call.js';
+import { type Attrs, type DType, type KernelCall, type Operand, type TensorSpec, textOf } from '../kernel-call.js';
 import { isIdentity, type Layout, type TensorData } from '../layout.js';
 import { neededCalls } from '../lower.js';
 import type { Tensor } from '../onnxruntime.js';
@@ -43,12 +43,19 @@ export class Recorder {
   /** Goes with every call recorded from now on, into the names of its nodes: for profiles. */
   label = '';
   private current?: Tracing;
+  /** Pending calls that show a tensor under another shape or type. */
+  private views = new Map<TensorRecord, Map<string, TensorRecord>>();
 
   /**
    * One function for all records. Made in `record`, it would hold that call's scope, and through it every earlier
    * step's tensors.
    */
   readonly compute = (record: TensorRecord) => (this.tracing ? this.computeConstant(record) : this.flush(record));
+
+  /** Call before a kernel records anything. */
+  makeRoom(): void {
+    if (this.pending.length >= MAX_PENDING && !this.tracing) this.flush();
+  }
 
   /** Records a call. The results are pending. */
   record(
@@ -57,7 +64,6 @@ export class Recorder {
     attrs: Attrs,
     outputs: readonly TensorSpec[],
   ): TensorRecord[] {
-    if (this.pending.length >= MAX_PENDING && !this.tracing) this.flush();
     const results = outputs.map((output) => new TensorRecord(output.shape, output.dtype, this.compute));
     const signature = `${kernel}${textOf(attrs)}`;
     const call: PendingCall = {
@@ -75,6 +81,30 @@ export class Recorder {
     for (const input of inputs) if (input) input.readers += 1;
     this.pending.push(call);
     return results;
+  }
+
+  /** A tensor under another shape or type: itself, or a call that is recorded once for all its readers. */
+  shown(record: TensorRecord, shape: readonly number[], dtype: DType): TensorRecord {
+    if (record.dtype === dtype && sameShape(record.shape, shape)) return record;
+    const key = `${dtype}[${shape}]`;
+    const views = this.views.get(record) ?? new Map<string, TensorRecord>();
+    this.views.set(record, views);
+    const view = views.get(key) ?? this.view(record, shape, dtype);
+    views.set(key, view);
+    return view;
+  }
+
+  private view(record: TensorRecord, shape: readonly number[], dtype: DType): TensorRecord {
+    const cast =
+      record.dtype === dtype ? record : this.between('Cast', record, { dtype }, { shape: record.shape, dtype });
+    return sameShape(cast.shape, shape) ? cast : this.between('Reshape', cast, { shape }, { shape, dtype });
+  }
+
+  /** A result that pending calls alone will read. */
+  private between(kernel: string, record: TensorRecord, attrs: Attrs, spec: TensorSpec): TensorRecord {
+    const [result] = this.record(kernel, [record], attrs, [spec]);
+    result.refCount = 0;
+    return result;
   }
 
   /** Set while a program is traced: only what does not depend on its inputs may be computed. */
@@ -122,6 +152,7 @@ export class Recorder {
   private discard(): void {
     this.discardReaders(this.pending);
     this.pending = [];
+    this.views.clear();
   }
 
   private discardReaders(calls: readonly PendingCall[]): void {
@@ -177,6 +208,7 @@ export class Recorder {
     toHost: ReadonlySet<TensorRecord>,
     memory?: ReadonlyMap<TensorRecord, TensorData>,
   ): void {
+    this.views.clear();
     passOnFailures(calls);
     const possible = kept.filter((record) => !record.failed);
     this.computeEach(calls, possible, toHost, memory);
@@ -259,6 +291,9 @@ export class Recorder {
     if (memory) this.pool.give(record.dtype, memory);
   }
 }
+
+const sameShape = (a: readonly number[], b: readonly number[]) =>
+  a.length === b.length && a.every((length, axis) => length === b[axis]);
 
 /** What depends on a tensor that has no value has none either. */
 function passOnFailures(calls: readonly PendingCall[]): void {

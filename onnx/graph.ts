@@ -106,6 +106,8 @@ export interface Target {
   readonly block?: number;
   /** Numbers are finite: nodes that only treat NaN and infinities as tfjs does are left out. */
   readonly finite?: boolean;
+  /** Forms that are right to the last digits for training, where an operator of this name is only close: `Sigmoid`. */
+  readonly accurate?: boolean;
   /** What the runtime has no kernel for. */
   readonly lacks?: ReadonlySet<OperatorForm>;
 }

@@ -12,7 +12,7 @@ import { activeProvider } from './choose-provider.js';
 import { KEEPS_TENSORS, LACKS } from './provider.js';
 
 /** ScatterElements adds from operator set 16 on; reductions still take axes as attributes at 17. */
-const TARGET = { opset: 17, lrn: 'conv' } as const;
+const TARGET = { opset: 17, lrn: 'conv', accurate: true } as const;
 
 /** Sessions kept. Those of all but large programs hold an arena of memory each; a training run needs a handful. */
 const MAX_SESSIONS = 32;

@@ -11,10 +11,15 @@ import type { DType } from '../kernel-call.js';
 import { activeProvider } from './choose-provider.js';
 import { KEEPS_TENSORS } from './provider.js';
 
-import { TensorRecord } from './record.js';
+import { isNumeric, TensorRecord } from './record.js';
 import { Recorder } from './recorder.js';
 
 type DataId = object;
+
+/** A copy of what a caller holds too. */
+function owned(values: backend_util.BackendValues): backend_util.BackendValues {
+  return ArrayBuffer.isView(values) ? (values as Float32Array).slice() : values;
+}
 
 /** Outlives backend instances: tfjs throws them away on `reset()`. */
 export const recorder = new Recorder();
@@ -22,8 +27,7 @@ export const recorder = new Recorder();
 export class OnnxruntimeBackend extends cpu.MathBackendCPU {
   /** Copies: the caller may change its array afterwards. */
   override write(values: backend_util.BackendValues, shape: number[], dtype: DataType): DataId {
-    const owned = values && ArrayBuffer.isView(values) ? (values as Float32Array).slice() : values;
-    return this.register(this.newRecord(owned, shape, dtype)).dataId;
+    return this.register(this.newRecord(owned(values), shape, dtype)).dataId;
   }
 
   override makeTensorInfo(
@@ -45,9 +49,15 @@ export class OnnxruntimeBackend extends cpu.MathBackendCPU {
     dtype: DataType,
     refCount: number,
   ): void {
-    const record = this.newRecord(values, shape, dtype);
+    const record = this.newRecord(owned(values), shape, dtype);
     record.refCount = refCount;
     this.data.set(dataId, record as unknown as TensorData<DataType>);
+  }
+
+  /** Copies, as `write` does. */
+  override readSync(dataId: DataId): backend_util.BackendValues {
+    const { dtype } = this.data.get(dataId);
+    return (isNumeric(dtype) && this.recordOf(dataId).read()) || super.readSync(dataId);
   }
 
   /** Makes a record known to tfjs. */

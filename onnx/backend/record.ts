@@ -1,10 +1,11 @@
 /** One tensor's data in the backend: still to be computed, or computed and laid out as onnxruntime left it. */
 import type { backend_util, TensorInfo } from '@tensorflow/tfjs-core';
+import { util } from '../../base/tfjs/core.js';
 import type { DType, KernelCall, Operand } from '../kernel-call.js';
 import { identity, isIdentity, type Layout, permutation, type TensorData, toMemory, transpose } from '../layout.js';
 import type { Tensor } from '../onnxruntime.js';
 import { nativeTensor } from './binding.js';
-import { asArray } from './buffer-pool.js';
+import { asArray, newArray } from './buffer-pool.js';
 import { toDevice, toHost } from './device-copy.js';
 
 /** Types that ONNX computes with here; complex64 and strings are kept as the cpu backend keeps them. */
@@ -34,7 +35,8 @@ export class TensorRecord implements Operand {
   private device?: Tensor;
   /** Runs that read it from the host's memory. */
   private feeds = 0;
-  private failure?: Error;
+  /** Why it has no values. */
+  failure?: Error;
 
   /** @param compute  makes the backend compute this record, with whatever else is pending */
   constructor(
@@ -54,19 +56,33 @@ export class TensorRecord implements Operand {
     return this.array;
   }
 
-  /** Values in tfjs's order, computed now if they are pending: what delegated kernels and `readSync` see. */
+  /** Values in tfjs's order, computed now if they are pending: what delegated kernels see and must not change. */
   get values(): backend_util.BackendValues | undefined {
-    if (this.source) this.compute(this);
-    if (this.failure) throw this.failure;
-    const { data } = this;
+    const data = this.computed();
     if (!data) return this.host;
     if (isIdentity(this.layout)) {
       this.shared = true;
       return data;
     }
-    const perm = permutation(this.layout, identity(this.shape.length));
-    this.host ??= transpose(data, toMemory(this.shape, this.layout), perm);
+    this.host ??= this.inOrder(data);
     return this.host;
+  }
+
+  /** A copy of the values, for a caller who may sort it or write to it. */
+  read(): backend_util.BackendValues | undefined {
+    const data = this.computed();
+    if (!data) return this.host;
+    return isIdentity(this.layout) ? data.slice() : this.inOrder(data);
+  }
+
+  private computed(): TensorData | undefined {
+    if (this.source) this.compute(this);
+    if (this.failure) throw this.failure;
+    return this.data;
+  }
+
+  private inOrder(data: TensorData): TensorData {
+    return transpose(data, toMemory(this.shape, this.layout), permutation(this.layout, identity(this.shape.length)));
   }
 
   set values(values: backend_util.BackendValues | undefined) {
@@ -122,8 +138,17 @@ export class TensorRecord implements Operand {
   /** The tensor as onnxruntime reads or writes it in the host's memory. */
   get tensor(): Tensor {
     if (this.failure) throw this.failure;
-    this.native ??= nativeTensor(this.dtype, this.array!, toMemory(this.shape, this.layout));
+    this.native ??= nativeTensor(this.dtype, this.sized(this.array!), toMemory(this.shape, this.layout));
     return this.native;
+  }
+
+  /** tfjs lets a tensor have fewer values than its shape says; kernels of the cpu backend see NaN then, and so do ours. */
+  private sized(array: TensorData): TensorData {
+    const length = util.sizeFromShape([...this.shape]);
+    if (array.length === length) return array;
+    const sized = newArray(this.dtype, length).fill(this.dtype === 'float32' ? Number.NaN : 0);
+    sized.set(array.subarray(0, length));
+    return sized;
   }
 
   /**

@@ -3,13 +3,14 @@
  * a file of them.
  */
 import { UserError } from '../../base/errors.js';
-import { withMemory } from '../../base/out-of-memory.js';
-import { type Attrs, type KernelCall, type Operand, type TensorSpec, textOf } from '../kernel-call.js';
+import { OutOfMemoryError, withMemory } from '../../base/out-of-memory.js';
+import { type Attrs, type DType, type KernelCall, type Operand, type TensorSpec, textOf } from '../kernel-call.js';
 import { isIdentity, type Layout, type TensorData } from '../layout.js';
 import { neededCalls } from '../lower.js';
 import type { Tensor } from '../onnxruntime.js';
 import { BufferPool } from './buffer-pool.js';
 import { type CompiledProgram, compiled, programBytes } from './compile.js';
+import { DeviceLostError } from './device-lost.js';
 import { TensorRecord } from './record.js';
 
 /** A loop that never reads a value would grow the program without bound; a step of AlexNet is about 300 calls. */
@@ -42,12 +43,19 @@ export class Recorder {
   /** Goes with every call recorded from now on, into the names of its nodes: for profiles. */
   label = '';
   private current?: Tracing;
+  /** Pending calls that show a tensor under another shape or type. */
+  private views = new Map<TensorRecord, Map<string, TensorRecord>>();
 
   /**
    * One function for all records. Made in `record`, it would hold that call's scope, and through it every earlier
    * step's tensors.
    */
   readonly compute = (record: TensorRecord) => (this.tracing ? this.computeConstant(record) : this.flush(record));
+
+  /** Call before a kernel records anything. */
+  makeRoom(): void {
+    if (this.pending.length >= MAX_PENDING && !this.tracing) this.flush();
+  }
 
   /** Records a call. The results are pending. */
   record(
@@ -56,7 +64,6 @@ export class Recorder {
     attrs: Attrs,
     outputs: readonly TensorSpec[],
   ): TensorRecord[] {
-    if (this.pending.length >= MAX_PENDING && !this.tracing) this.flush();
     const results = outputs.map((output) => new TensorRecord(output.shape, output.dtype, this.compute));
     const signature = `${kernel}${textOf(attrs)}`;
     const call: PendingCall = {
@@ -74,6 +81,30 @@ export class Recorder {
     for (const input of inputs) if (input) input.readers += 1;
     this.pending.push(call);
     return results;
+  }
+
+  /** A tensor under another shape or type: itself, or a call that is recorded once for all its readers. */
+  shown(record: TensorRecord, shape: readonly number[], dtype: DType): TensorRecord {
+    if (record.dtype === dtype && sameShape(record.shape, shape)) return record;
+    const key = `${dtype}[${shape}]`;
+    const views = this.views.get(record) ?? new Map<string, TensorRecord>();
+    this.views.set(record, views);
+    const view = views.get(key) ?? this.view(record, shape, dtype);
+    views.set(key, view);
+    return view;
+  }
+
+  private view(record: TensorRecord, shape: readonly number[], dtype: DType): TensorRecord {
+    const cast =
+      record.dtype === dtype ? record : this.between('Cast', record, { dtype }, { shape: record.shape, dtype });
+    return sameShape(cast.shape, shape) ? cast : this.between('Reshape', cast, { shape }, { shape, dtype });
+  }
+
+  /** A result that pending calls alone will read. */
+  private between(kernel: string, record: TensorRecord, attrs: Attrs, spec: TensorSpec): TensorRecord {
+    const [result] = this.record(kernel, [record], attrs, [spec]);
+    result.refCount = 0;
+    return result;
   }
 
   /** Set while a program is traced: only what does not depend on its inputs may be computed. */
@@ -121,6 +152,7 @@ export class Recorder {
   private discard(): void {
     this.discardReaders(this.pending);
     this.pending = [];
+    this.views.clear();
   }
 
   private discardReaders(calls: readonly PendingCall[]): void {
@@ -176,13 +208,35 @@ export class Recorder {
     toHost: ReadonlySet<TensorRecord>,
     memory?: ReadonlyMap<TensorRecord, TensorData>,
   ): void {
-    try {
-      if (kept.length > 0) this.run(neededCalls(calls, kept), kept, toHost, memory);
-    } catch (cause) {
-      // Whoever reads one of these tensors learns why it has no value; the rest of the program continues.
-      for (const record of kept) record.fail(cause as Error);
-    }
+    this.views.clear();
+    passOnFailures(calls);
+    const possible = kept.filter((record) => !record.failed);
+    this.computeEach(calls, possible, toHost, memory);
     this.discardReaders(calls);
+  }
+
+  /**
+   * Computes these tensors in one run or, if that fails, each half of them by itself, down to those that depend on what
+   * fails: whoever reads one of those learns why it has no value.
+   */
+  private computeEach(
+    calls: readonly PendingCall[],
+    kept: readonly TensorRecord[],
+    toHost: ReadonlySet<TensorRecord>,
+    memory?: ReadonlyMap<TensorRecord, TensorData>,
+  ): void {
+    if (kept.length === 0) return;
+    try {
+      this.run(neededCalls(calls, kept), kept, toHost, memory);
+    } catch (cause) {
+      const isHopeless = cause instanceof OutOfMemoryError || cause instanceof DeviceLostError;
+      if (kept.length === 1 || isHopeless) {
+        for (const record of kept) record.fail(cause as Error);
+        return;
+      }
+      const middle = kept.length >> 1;
+      for (const half of [kept.slice(0, middle), kept.slice(middle)]) this.computeEach(calls, half, toHost, memory);
+    }
   }
 
   private run(
@@ -211,6 +265,7 @@ export class Recorder {
     memory?: ReadonlyMap<TensorRecord, TensorData>,
   ): void {
     const feeds = leaves.flatMap((leaf, i) => (reads[i] ? [[`i${i}`, leaf.fed(keepsOutputs)] as const] : []));
+    const sources = alive.map(({ source }) => source);
     const given = alive.map((record, i) => (isIdentity(layouts[i]) ? memory?.get(record) : undefined));
     if (!keepsOutputs)
       alive.forEach((record, i) => {
@@ -218,7 +273,13 @@ export class Recorder {
         record.setData(given[i] ?? this.pool.take(record.dtype, length), layouts[i], given[i] !== undefined);
       });
     const fetches = alive.map((record, i) => [names[i], keepsOutputs ? null : record.tensor] as const);
-    const outputs = graph.run(Object.fromEntries(feeds), Object.fromEntries(fetches));
+    let outputs: Record<string, Tensor>;
+    try {
+      outputs = graph.run(Object.fromEntries(feeds), Object.fromEntries(fetches));
+    } catch (error) {
+      for (const [i, record] of alive.entries()) record.source = sources[i];
+      throw error;
+    }
     if (keepsOutputs) for (const [i, record] of alive.entries()) take(record, outputs[names[i]], layouts[i], given[i]);
   }
 
@@ -228,6 +289,17 @@ export class Recorder {
     if (record.refCount > 0 || record.readers > 0) return;
     const memory = record.free();
     if (memory) this.pool.give(record.dtype, memory);
+  }
+}
+
+const sameShape = (a: readonly number[], b: readonly number[]) =>
+  a.length === b.length && a.every((length, axis) => length === b[axis]);
+
+/** What depends on a tensor that has no value has none either. */
+function passOnFailures(calls: readonly PendingCall[]): void {
+  for (const { inputs, results } of calls) {
+    const failed = inputs.find((input) => input?.failed);
+    if (failed) for (const record of results) record.fail(failed.failure!);
   }
 }
 

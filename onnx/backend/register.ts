@@ -45,16 +45,9 @@ export function kernelCounts(): KernelCounts {
   return { onnx: recorder.kernels, delegated: Object.fromEntries(delegated), runs: recorder.runs, ...traffic };
 }
 
-/** The tensor as an operand; delegated kernels may show one record under another shape or type. */
+/** The tensor as an operand; one record may be shown under several shapes and types. */
 function operandOf(backend: OnnxruntimeBackend, { dataId, shape, dtype }: TensorInfo): TensorRecord {
-  let record = backend.recordOf(dataId);
-  if (record.dtype !== dtype)
-    [record] = recorder.record('Cast', [record], { dtype }, [
-      { shape: record.shape, dtype: dtype as TensorSpec['dtype'] },
-    ]);
-  const sameShape =
-    record.shape.length === shape.length && record.shape.every((length, axis) => length === shape[axis]);
-  return sameShape ? record : recorder.record('Reshape', [record], { shape }, [{ shape, dtype: record.dtype }])[0];
+  return recorder.shown(backend.recordOf(dataId), shape, dtype as TensorSpec['dtype']);
 }
 
 /** Kernel inputs in the rule's order, absent ones as undefined. */
@@ -163,6 +156,7 @@ function kernelFunc(kernelName: string, rule: Rule | undefined, onCpu: KernelFun
     const reason = refusal(rule, inputs, attrs) ?? refusalOfValues(backend, rule, inputs, attrs);
     if (reason) return delegate(reason, call);
     const outputs = rule.outputs(inputs as TensorSpec[], attrs);
+    recorder.makeRoom();
     const operands = inputs.map((input) => input && operandOf(backend, input));
     const results = recorder.record(kernelName, operands, attrs, outputs).map((record) => backend.register(record));
     return results.length === 1 && !rule.list ? results[0] : results;
@@ -178,7 +172,10 @@ function register(): void {
     const config = onCpu.get(kernelName);
     const lowered = kernelFunc(kernelName, LOWERINGS.get(kernelName), config?.kernelFunc);
     // A clone is a second reference to the same data: nothing to compute, and tfjs counts data to find leaks.
-    const func = kernelName === 'Identity' ? config!.kernelFunc : lowered;
+    // As is a reshaped tensor, but for a tracer, which names the node after the layer that reshapes.
+    const shared: KernelFunc = (call) => (recorder.tracing ? lowered : config!.kernelFunc)(call);
+    const isReshape = kernelName === 'Reshape' || kernelName === 'ExpandDims';
+    const func = kernelName === 'Identity' ? config!.kernelFunc : isReshape ? shared : lowered;
     tf.registerKernel({ ...config, kernelName, backendName: BACKEND_NAME, kernelFunc: func });
   }
 }

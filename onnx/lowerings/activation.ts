@@ -3,13 +3,14 @@ import type { Graph, Value } from '../graph.js';
 import type { Attrs } from '../kernel-call.js';
 import { prelu } from './binary.js';
 import { point, unary } from './elementwise.js';
+import { elu, sigmoid } from './exponential.js';
 
 const ACTIVATIONS: Record<string, (g: Graph, x: Value, attrs: Attrs, slope: Value | undefined) => Value> = {
   linear: (_g, x) => x,
   relu: (g, x) => unary(g, 'Relu', x),
   relu6: (g, x) => g.view(point(g, 'Clip', [g.memory(x), g.scalar(0), g.scalar(6)]), x.layout),
-  elu: (g, x) => unary(g, 'Elu', x),
-  sigmoid: (g, x) => unary(g, 'Sigmoid', x),
+  elu,
+  sigmoid,
   leakyrelu: (g, x, { leakyreluAlpha }) => unary(g, 'LeakyRelu', x, x.dtype, { alpha: { float: leakyreluAlpha } }),
   prelu: (g, x, _attrs, slope) => prelu(g, x, slope!),
 };

@@ -6,6 +6,7 @@ import type { Graph, Value } from '../graph.js';
 import type { Attrs, TensorSpec } from '../kernel-call.js';
 import { type Rule, refusesAllButFloat } from '../rule.js';
 import { cast, isInf, isNan, point, same, unary, where } from './elementwise.js';
+import { elu, expm1, selu, sigmoid } from './exponential.js';
 
 const refusesBool = ([x]: TensorSpec[]) => (x.dtype === 'bool' ? 'dtype bool' : undefined);
 
@@ -31,12 +32,6 @@ const floatOperator = (op: string) => onFloats((g, x) => unary(g, op, x));
 
 /** Rounding leaves integers as they are. */
 const rounding = (op: string) => onNumbers((g, x) => (x.dtype === 'float32' ? unary(g, op, x) : x));
-
-/** e^x − 1 = (e^x + 1) · tanh(x/2), accurate near 0. */
-function lowerExpm1(g: Graph, x: Value): Value {
-  const half = point(g, 'Tanh', [point(g, 'Mul', [x, g.scalar(0.5)])]);
-  return point(g, 'Mul', [point(g, 'Add', [point(g, 'Exp', [x]), g.scalar(1)]), half]);
-}
 
 /** log(1 + x) = log(u) · x / (u − 1) with u the float next to 1 + x, and x where u = 1 (Kahan): accurate near 0. */
 function lowerLog1p(g: Graph, x: Value): Value {
@@ -78,12 +73,13 @@ export const UNARY: Record<string, Rule> = {
   ...Object.fromEntries(
     // Kernels whose ONNX operator has the same name and meaning; tfjs passes no attributes and ONNX's defaults are its
     // constants.
-    'Acos Acosh Asin Asinh Atan Atanh Cos Cosh Elu Erf Log Reciprocal Selu Sigmoid Sin Sinh Softplus Sqrt Tanh'
+    'Acos Acosh Asin Asinh Atan Atanh Cos Cosh Erf Log Reciprocal Sin Sinh Softplus Sqrt Tanh'
       .split(' ')
       .map((name) => [name, floatOperator(name)]),
   ),
   Exp: { ...onNumbers((g, x) => unary(g, 'Exp', x)), refuses: refusesAllButFloat },
-  Expm1: onFloats(lowerExpm1),
+  Elu: onFloats(elu),
+  Expm1: onFloats(expm1),
   LeakyRelu: {
     since: 13,
     inputs: ['x'],
@@ -93,6 +89,8 @@ export const UNARY: Record<string, Rule> = {
     ],
   },
   Log1p: onFloats(lowerLog1p),
+  Selu: onFloats(selu),
+  Sigmoid: onFloats(sigmoid),
   Rsqrt: onFloats((g, x) => unary(g, 'Reciprocal', unary(g, 'Sqrt', x))),
 
   Ceil: rounding('Ceil'),

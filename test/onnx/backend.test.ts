@@ -65,6 +65,39 @@ describe('the onnxruntime backend', () => {
     assert.deepEqual(Array.from(tf.add(x, 1).dataSync()), [2, 3, 4]);
   });
 
+  it('hands out values that the caller may change', async () => {
+    const x = tf.add(tf.tensor1d([1, 2, 3]), 1);
+    const conv = tf.conv2d(tensor<tf.Rank.R4>([1, 3, 4, 2]), tensor<tf.Rank.R4>([1, 1, 2, 3]), 1, 'valid');
+    for (const tensor of [x, conv]) {
+      const read = [tensor.dataSync(), await tensor.data(), tensor.bufferSync().values, tensor.dataSync()];
+      const before = Array.from(read[0]);
+      const later = tf.mul(tensor, 2);
+      for (const values of read) values.fill(100);
+      assert.deepEqual(Array.from(tensor.dataSync()), before);
+      assert.deepEqual(
+        Array.from(later.dataSync()),
+        before.map((value) => value * 2),
+      );
+    }
+  });
+
+  it('keeps values apart when a tensor comes from another backend', async () => {
+    await tf.setBackend('cpu');
+    const x = tf.tensor1d([1, 2, 3]);
+    const values = x.dataSync();
+    await tf.setBackend('onnxruntime');
+    const later = tf.mul(x, 2);
+    values.fill(100);
+    assert.deepEqual(Array.from(later.dataSync()), [2, 4, 6]);
+  });
+
+  it('reads missing values of a tensor as NaN, as the cpu backend does, and computes the rest', () => {
+    const good = tf.add(tf.tensor1d([1, 2]), 1);
+    const missing = tf.add(tf.ones([2, 2]), [tf.ones([2, 2])] as never);
+    assert.deepEqual(Array.from(good.dataSync()), [2, 3]);
+    assert.deepEqual(Array.from(missing.dataSync()), [Number.NaN, Number.NaN, Number.NaN, Number.NaN]);
+  });
+
   it('computes from tensors that were disposed before anything was read', () => {
     const x = tf.tensor1d([1, 2, 3]);
     const squared = tf.square(x);
@@ -207,7 +240,10 @@ describe('the onnxruntime backend', () => {
       name: 'OutOfMemoryError',
       message: /running ConstantOfShape node.*(bad_alloc|allocate)/,
     });
-    wrong.dispose();
+    const [dependent, independent] = [tf.add(wrong, 1), tf.add(tf.tensor1d([1, 2]), 1)];
+    assert.deepEqual(Array.from(independent.dataSync()), [2, 3]);
+    assert.throws(() => dependent.dataSync(), { name: 'OutOfMemoryError' });
+    tf.dispose([wrong, dependent]);
     assert.deepEqual(Array.from(tf.add(tf.tensor1d([1, 2]), 1).dataSync()), [2, 3]);
   });
 

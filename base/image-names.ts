@@ -1,4 +1,5 @@
 /** Names of files and folders among images: images, and what belongs to other programs. */
+import { IMAGE_FORMATS } from './image/formats.js';
 
 /** Of operating systems and storage devices. */
 const NOT_DATA = new Set([
@@ -13,10 +14,10 @@ const NOT_DATA = new Set([
   'System Volume Information',
   '__pycache__',
 ]);
-const IMAGE = /\.(jpe?g|png|webp|gif)$/i;
+const IMAGE = new RegExp(`\\.(${IMAGE_FORMATS.flatMap(({ endings }) => endings).join('|')})$`, 'i');
 
 /** A file or folder name that belongs to an operating system, a storage device or an editor and not to the data. */
 export const isHidden = (name: string): boolean => name.startsWith('.') || NOT_DATA.has(name);
 
-/** Whether a file's name ends as an image's: .jpg, .jpeg, .png, .webp, .gif (first frame), in any case. */
+/** Whether a file's name ends as an image's, in any case. */
 export const isImage = (path: string): boolean => IMAGE.test(path);

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { Command, Option } from 'commander';
 import { UserError } from '../base/errors.js';
+import { IMAGE_ENDINGS, READ_FORMATS } from '../base/image/formats.js';
 import { type Progress, showProgress, silentProgress } from '../base/progress.js';
 import type { ProviderChoice } from '../onnx/backend/provider.js';
 import type { FileResult } from '../serve/classify-files.js';
@@ -25,7 +26,7 @@ interface ClassifyFlags {
 export function classifyCommand(): Command {
   return new Command('classify')
     .description('Classify images as the server would, without starting one.')
-    .argument('<image...>', 'JPEG, PNG or WebP files, or folders of them at any depth; - reads one from stdin')
+    .argument('<image...>', `${READ_FORMATS} files, or folders of them at any depth; - reads one from stdin`)
     .requiredOption('--model <file>', 'the .onnx file, exported with --head image')
     .option('--top <n>', 'predictions per image (default: 5, or all classes if there are fewer)')
     .option('--json', 'print one JSON object')
@@ -40,7 +41,7 @@ async function classify(given: string[], flags: ClassifyFlags): Promise<void> {
   const { imageFiles } = await import('../serve/image-files.js');
   const images = await imageFiles(given);
   if (images.length === 0) {
-    throw new UserError(`${given.join(', ')}: no images found (.jpg, .jpeg, .png, .webp, .gif)`);
+    throw new UserError(`${given.join(', ')}: no images found (${IMAGE_ENDINGS})`);
   }
   const { openClassifier } = await import('../serve/inference/classifier.js');
   const { FILES_BATCH, topOf } = await import('../serve/classify-files.js');

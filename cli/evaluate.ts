@@ -1,11 +1,11 @@
 /** The command `alexnet evaluate`. */
 
 import { Command, Option } from 'commander';
-import { percent } from '../base/format.js';
 import { showProgress } from '../base/progress.js';
 import { DATA_HELP } from '../train/data/open-dataset.js';
-import { type EvaluateRequest, type EvaluationReport, evaluateRun } from '../train/evaluate/evaluate-run.js';
+import { type EvaluateRequest, evaluateRun } from '../train/evaluate/evaluate-run.js';
 import { AS_THE_RUN, type DataFlags, dataChoice, dataOptions } from './data-flags.js';
+import { describeEvaluation, evaluationJson } from './describe-evaluation.js';
 import { cropCount, positiveInteger } from './flag-types.js';
 import { providerOption } from './provider-flag.js';
 import { backendOption, CROPS_HELP, STREAM_HELP } from './training-flags.js';
@@ -36,16 +36,8 @@ async function runEvaluate(flags: EvaluateRequest & DataFlags & { json: boolean 
   try {
     const report = await evaluateRun({ ...flags, ...dataChoice(flags) }, progress);
     progress.stop();
-    console.log(flags.json ? JSON.stringify(evaluateJson(report)) : describeEvaluation(report));
+    console.log(flags.json ? JSON.stringify(evaluationJson(report)) : describeEvaluation(report));
   } finally {
     progress.stop();
   }
-}
-
-function evaluateJson({ images, top1Error, top5Error, ...rest }: EvaluationReport): object {
-  return { images, top1_error: top1Error, top5_error: top5Error, ...rest };
-}
-
-function describeEvaluation({ model, data, split, images, crops, top1Error, top5Error }: EvaluationReport): string {
-  return `${model} on ${data}, ${images} ${split} images, ${crops} crop(s): top-1 error ${percent(top1Error)}, top-5 ${percent(top5Error)}`;
 }

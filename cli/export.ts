@@ -2,7 +2,7 @@
 
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { UsageError } from '../base/errors.js';
-import { percent } from '../base/format.js';
+import { errorPercents } from '../base/format.js';
 import { type Progress, showProgress } from '../base/progress.js';
 import type { ExportFileRequest } from '../export/compile/export-model-file.js';
 import { LAYOUTS } from '../export/compile/export-onnx.js';
@@ -227,11 +227,11 @@ function describeExport(report: WriteReport | ExportRunReport): string {
 }
 
 function describeErrors({ file, metadata }: ExportRunReport): string[] {
-  const { crops, top1Error, top5Error, measuredOn, dataset } = metadata;
+  const { crops, top1Error, top5Error, measuredOn, dataset, labels } = metadata;
   if (!measuredOn) return [];
   const { images, split, data = dataset } = measuredOn;
   return [
-    `${file} itself on ${images} ${split} images of ${data}, ${crops} crop(s): top-1 error ${percent(top1Error!)}, top-5 ${percent(top5Error!)}`,
+    `${file} itself on ${images} ${split} images of ${data}, ${crops} crop(s): top-1 error ${errorPercents(top1Error!, top5Error!, labels.length)}`,
   ];
 }
 

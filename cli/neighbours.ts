@@ -1,6 +1,7 @@
 /** The command `alexnet neighbours`. */
 import { Command } from 'commander';
 import { UsageError } from '../base/errors.js';
+import { READ_FORMATS } from '../base/image/formats.js';
 import type { ProviderChoice } from '../onnx/backend/provider.js';
 import { positiveInteger } from './flag-types.js';
 import { providerOption } from './provider-flag.js';
@@ -20,7 +21,7 @@ const MOST = 50;
 export function neighboursCommand(): Command {
   return new Command('neighbours')
     .description('Find the images of an index that the network finds most similar to one, as in Figure 4 of the paper.')
-    .argument('<image>', 'JPEG, PNG or WebP file')
+    .argument('<image>', `${READ_FORMATS} file`)
     .requiredOption('--model <file>', MODEL_HELP)
     .requiredOption('--index <file>', 'made by "alexnet index" with the same model')
     .option('-k, --k <n>', `how many, at most ${MOST}`, positiveInteger, 9)

@@ -2,6 +2,7 @@
 
 import { Command } from 'commander';
 import { percent } from '../base/format.js';
+import { READ_FORMATS } from '../base/image/formats.js';
 import { showProgress } from '../base/progress.js';
 import type { ProviderChoice } from '../onnx/backend/provider.js';
 import { positiveInteger, wholeNumber } from './flag-types.js';
@@ -24,7 +25,7 @@ export function occludeCommand(): Command {
     .description(
       "Show what a class depends on: its probability while a grey patch covers each place of the image's centre crop.",
     )
-    .argument('<image>', 'JPEG, PNG or WebP file')
+    .argument('<image>', `${READ_FORMATS} file`)
     .requiredOption('--model <file>', MODEL_HELP)
     .option('--out <file>', OUT_HELP)
     .option('--class <name>', 'label or number of the class (default: the most probable)')

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { writeFileAtomically } from '../base/atomic-file.js';
-import { count, percent } from '../base/format.js';
+import { count, errorPercents } from '../base/format.js';
 import { showProgress } from '../base/progress.js';
 import { checkReplaceable, isMarked } from '../base/replaceable.js';
 import type { DataChoice } from '../train/data/dataset.js';
@@ -78,9 +78,9 @@ function errorsJson({ crops, top1Error, top5Error, loss }: CropErrors): object {
   return { crops, top1_error: top1Error, top5_error: top5Error, loss };
 }
 
-function describeReport({ measured }: Report, out: string, bytes: number): string {
+function describeReport({ measured, run }: Report, out: string, bytes: number): string {
   const size = `${out}: ${count(Math.ceil(bytes / 1000))} kB`;
   if (!measured) return size;
   const { images, top1Error, top5Error } = measured.single;
-  return `${size}; ${images} ${measured.split} images, top-1 error ${percent(top1Error)}, top-5 ${percent(top5Error)}`;
+  return `${size}; ${images} ${measured.split} images, top-1 error ${errorPercents(top1Error, top5Error, run.labels.length)}`;
 }

@@ -2,7 +2,7 @@
 
 import { Command, Option } from 'commander';
 import { UsageError } from '../base/errors.js';
-import { percent } from '../base/format.js';
+import { errorPercents } from '../base/format.js';
 import { listenForInterrupt } from '../base/process/interrupt.js';
 import { exitCodeOf } from '../base/process/stop-signals.js';
 import { showProgress, silentProgress } from '../base/progress.js';
@@ -174,7 +174,7 @@ function describeTrained({ run, state, imagesPerSecond, delegated }: Trained): s
   const lines = [`${run.path}: ${state.epoch} epochs, ${state.step} steps, ${imagesPerSecond.toFixed(1)} images/s`];
   if (best)
     lines.push(
-      `best validation error, epoch ${best.epoch}: top-1 ${percent(best.top1Error)}, top-5 ${percent(best.top5Error)}`,
+      `best validation error, epoch ${best.epoch}: top-1 ${errorPercents(best.top1Error, best.top5Error, run.labels.length)}`,
     );
   if (state.trainLoss !== null && state.trainLoss >= lossOfGuessing(run.labels.length))
     lines.push('nothing was learnt: the training loss ended no better than that of guessing');

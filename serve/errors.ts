@@ -1,4 +1,5 @@
 import type { Response } from 'express';
+import { READ_FORMATS } from '../base/image/formats.js';
 
 /** Content codings that bodies may have. */
 export const ENCODINGS = ['gzip', 'deflate', 'br'] as const;
@@ -9,7 +10,7 @@ export const ENCODINGS = ['gzip', 'deflate', 'br'] as const;
  */
 export const ERRORS = {
   BAD_REQUEST: { status: 400, message: 'the request is malformed' },
-  EMPTY_BODY: { status: 400, message: 'the body is empty; send the bytes of a JPEG, PNG or WebP image' },
+  EMPTY_BODY: { status: 400, message: `the body is empty; send the bytes of a ${READ_FORMATS} image` },
   BAD_FORM: { status: 400, message: 'the multipart form is malformed' },
   IMAGE_FIELD_MISSING: { status: 400, message: 'the form has no field "image"; send the image in it' },
   INVALID_TOP: { status: 400, message: 'top is out of range' },
@@ -33,7 +34,7 @@ export const ERRORS = {
     status: 415,
     message: 'this Content-Encoding is not supported; send the body uncompressed, or as gzip, deflate or br',
   },
-  UNSUPPORTED_IMAGE_TYPE: { status: 415, message: 'neither JPEG, PNG nor WebP; convert the image to one of them' },
+  UNSUPPORTED_IMAGE_TYPE: { status: 415, message: `not a ${READ_FORMATS} image; convert it to one of them` },
   INFERENCE_FAILED: { status: 500, message: 'the image could not be classified in two attempts' },
   VIEW_FAILED: { status: 500, message: 'the view could not be computed; the log of the server has this request id' },
   INTERNAL: { status: 500, message: 'an error in the server; its log has this request id' },

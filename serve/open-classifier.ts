@@ -51,7 +51,7 @@ export interface OpenedClassifier {
   readonly provider: Provider;
   /**
    * Images may be given without waiting for the others: as many as the processes take are sent to them at a time.
-   * @param image  bytes of a JPEG, PNG or WebP file, or a path to one
+   * @param image  bytes of an image file, or a path to one
    * @throws {RequestError} with a code such as INVALID_IMAGE or INVALID_TOP; what reading the file throws
    */
   classify(image: Uint8Array | string | URL, options?: ClassifyOptions): Promise<Classification>;

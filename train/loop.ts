@@ -5,7 +5,7 @@
  */
 
 import { setImmediate } from 'node:timers/promises';
-import { percent } from '../base/format.js';
+import { errorPercents, percent } from '../base/format.js';
 import type { Interrupt } from '../base/process/interrupt.js';
 import type { Progress } from '../base/progress.js';
 import { partOf } from './data/batches/epoch-batches.js';
@@ -230,7 +230,7 @@ class Loop {
 
     progress.note(
       `epoch ${state.epoch}/${run.config.epochs}: loss ${trainLoss.toFixed(4)}, train top-1 error ${percent(trainTop1Error, 1)}, ` +
-        `val loss ${loss.toFixed(4)}, top-1 ${percent(top1Error, 1)}, top-5 ${percent(top5Error, 1)}, learning rate ${lr.toPrecision(3)}${improved ? ', best so far' : ''}`,
+        `val loss ${loss.toFixed(4)}, top-1 ${errorPercents(top1Error, top5Error, run.labels.length, 1)}, learning rate ${lr.toPrecision(3)}${improved ? ', best so far' : ''}`,
     );
     this.tellOfChance(trainLoss);
     await this.metrics?.append({

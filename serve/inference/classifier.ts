@@ -30,7 +30,7 @@ export interface Classifier {
   /** For the next process that opens the same file. */
   readonly remembered?: Remembered;
   /**
-   * Encoded JPEG, PNG or WebP → uint8 pixels as the model's crops are cut from, on a thread of its own.
+   * An encoded image → uint8 pixels as the model's crops are cut from, on a thread of its own.
    * @throws {RequestError}
    */
   decode(bytes: Uint8Array): Promise<Uint8Array>;

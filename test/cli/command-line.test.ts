@@ -162,6 +162,17 @@ test('trains, evaluates, refuses to overwrite, and reports as JSON on stdout', a
     .split('\n')
     .map((line) => JSON.parse(line));
   assert.equal(lines.length, 8);
+  const wrong = lines.filter(({ label, top5 }) => top5[0] !== label);
+  const inWords = await alexnet(['evaluate', '--run', run, '--split', 'val']);
+  assert.doesNotMatch(inWords.stdout + inWords.stderr + trained.stderr, /top-5/); // of two classes
+  const errorOf = (label: number) => wrong.filter((line) => line.label === label).length / 4;
+  for (const [label, { top1_error: error }] of lastLine(evaluated.stdout).classes.entries()) {
+    assert.equal(error, errorOf(label));
+    assert.match(inWords.stdout, new RegExp(`^  \\S+ +${(100 * errorOf(label)).toFixed(1)} % of 4$`, 'm'));
+  }
+  const pair = lastLine(evaluated.stdout).most_confused;
+  assert.equal(inWords.stdout.includes('most confused: '), wrong.length > 0);
+  if (pair) assert.ok(inWords.stdout.includes(`${pair.label} taken for ${pair.predicted}, ${pair.images} of 4 images`));
   assert.equal(lines.filter(({ label, top5 }) => top5[0] !== label).length / 8, top1_error);
 
   const nowhere = await alexnet([

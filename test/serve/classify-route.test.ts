@@ -169,11 +169,8 @@ const NAMED: Record<string, Buffer> = {
   SVG: Buffer.from(`<?xml version="1.0"?>\n<!-- drawn -->\n${SVG}`),
   'an HTML page': Buffer.from('<!doctype html><p>image'),
   PDF: Buffer.from('%PDF-1.7\n'),
-  GIF: await cornerImage.clone().gif().toBuffer(),
-  TIFF: await cornerImage.clone().tiff().toBuffer(),
   BMP: Buffer.from('BM\x36\x03\0\0\0\0\0\0\x36\0\0\0', 'latin1'),
-  AVIF: await cornerImage.clone().avif().toBuffer(),
-  HEIC: brands('heic', 'mif1', 'heic'), // as iPhones write it
+  'HEIC, which sharp cannot decode': brands('heic', 'mif1', 'heic'), // as iPhones write it
   'JPEG XL': Buffer.from([0xff, 0x0a, 0xfa, 0x7f]),
   'JPEG 2000': Buffer.from('\0\0\0\x0cjP  \r\n\x87\n', 'latin1'),
   ICO: Buffer.from([0, 0, 1, 0, 1, 0, 16, 16]),
@@ -188,7 +185,7 @@ for (const [name, bytes] of Object.entries(NAMED)) {
     const error = await errorOf(post(url, bytes, { 'content-type': 'image/jpeg' }));
     assert.deepEqual([error.status, error.code], [415, 'UNSUPPORTED_IMAGE_TYPE']);
     assert.ok(error.message.startsWith(`this is ${name}`), error.message);
-    assert.match(error.message, /JPEG, PNG or WebP/);
+    assert.match(error.message, /JPEG/);
   });
 }
 
@@ -205,7 +202,19 @@ for (const [name, bytes] of Object.entries(NOT_ALLOWED)) {
   });
 }
 
-for (const format of ['jpeg', 'png', 'webp'] as const) {
+for (const format of ['gif', 'avif', 'tiff'] as const) {
+  test(`answers ${format} as PNG`, async () => {
+    const image = sharp({ create: { width: 40, height: 30, channels: 3, background: '#c06020' } });
+    const bytes = await image.clone().toFormat(format, { quality: 100 }).toBuffer();
+    const [sent, png] = [await answer(post(url, bytes)), await answer(post(url, await image.png().toBuffer()))];
+    for (const { index, probability } of png.predictions) {
+      const other = sent.predictions.find((prediction) => prediction.index === index)!;
+      assert.ok(Math.abs(other.probability - probability) < 0.02, 'AVIF stores other colours, a level or two apart');
+    }
+  });
+}
+
+for (const format of ['jpeg', 'png', 'webp', 'gif', 'avif', 'tiff'] as const) {
   test(`answers 400 to a ${format} that breaks off, wherever it does`, async () => {
     const whole = await pattern().toFormat(format).toBuffer();
     for (let eighth = 1; eighth < 8; eighth++) {
@@ -218,8 +227,10 @@ for (const format of ['jpeg', 'png', 'webp'] as const) {
 
 test('answers 413 to more pixels than allowed, before decoding them', async () => {
   assert.equal((await post(url, await pattern(100, 100).png().toBuffer())).status, 200);
-  const error = await errorOf(post(url, await pattern(101, 100).png().toBuffer()));
-  assert.deepEqual([error.status, error.code], [413, 'IMAGE_TOO_MANY_PIXELS']);
+  for (const format of ['jpeg', 'png', 'webp', 'gif', 'avif', 'tiff'] as const) {
+    const error = await errorOf(post(url, await pattern(101, 100).toFormat(format).toBuffer()));
+    assert.deepEqual([error.status, error.code], [413, 'IMAGE_TOO_MANY_PIXELS'], format);
+  }
   const bomb = await sharp({ create: { width: 16_000, height: 4000, channels: 3, background: '#000' } })
     .png({ compressionLevel: 9 })
     .toBuffer();

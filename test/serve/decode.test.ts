@@ -5,8 +5,6 @@ import { RequestError } from '../../serve/errors.js';
 import { allowOnlyImages, decodeImage } from '../../serve/inference/image/decode.js';
 import { corner } from './images.js';
 
-const gif = await corner(0).gif().toBuffer();
-const tiff = await corner(0).tiff().toBuffer();
 const png = await corner(0, 6, 10).png().toBuffer();
 allowOnlyImages();
 const SQUARE = { width: 4, height: 4, channels: 3, fit: 'cut' } as const;
@@ -18,8 +16,11 @@ test('gives interleaved RGB of the square asked for', async () => {
   assert.deepEqual([...pixels.slice(-3)], [0, 0, 0]);
 });
 
-test('has no loader for anything but JPEG, PNG and WebP, whatever was let in', async () => {
-  for (const bytes of [Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'), gif, tiff]) {
+test('has no loader for other formats, whatever was let in', async () => {
+  for (const bytes of [
+    Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'),
+    Buffer.from('P3 1 1 255 1 2 3'),
+  ]) {
     await assert.rejects(decodeImage(bytes, SQUARE, 1000), (error: RequestError) => {
       assert.ok(error instanceof RequestError);
       assert.equal(error.code, 'INVALID_IMAGE');

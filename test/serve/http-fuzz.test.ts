@@ -133,7 +133,7 @@ test('refuses images that unfold beyond measure, at once and twenty at a time', 
   assert.equal((await post(url, long)).status, 200);
 });
 
-test('opens no format but the three, whatever it is called, and no file that an image names', async () => {
+test('opens no format but its own, whatever it is called, and no file that an image names', async () => {
   const canary = join(folder, 'canary.png');
   writeFileSync(canary, await corner(3).png().toBuffer());
   const image = corner(1, 32, 32);
@@ -142,9 +142,6 @@ test('opens no format but the three, whatever it is called, and no file that an 
   const files: Record<string, Buffer> = {
     svg: Buffer.from(svg(`file://${canary}`)),
     'svg in xml': Buffer.from(`<?xml version="1.0"?>${svg(canary)}`),
-    tiff: await image.clone().tiff().toBuffer(),
-    gif: await image.clone().gif().toBuffer(),
-    avif: await image.clone().avif().toBuffer(),
     ico: Buffer.from([0, 0, 1, 0, 1, 0, 16, 16]),
     'zip before a jpeg': Buffer.concat([Buffer.from('PK\x03\x04'), await image.clone().jpeg().toBuffer()]),
     pdf: Buffer.from('%PDF-1.7\n'),

@@ -14,7 +14,7 @@ const log: string[] = [];
 const { url } = await running({ file: writeTinyModel(join(folder, 'tiny.onnx')), log: (line) => log.push(line) });
 const loaded = log.length;
 
-for (const format of ['jpeg', 'png', 'webp'] as const) {
+for (const format of ['jpeg', 'png', 'webp', 'gif', 'avif', 'tiff'] as const) {
   test(`answers 200, 400, 413 or 415 to every damaged ${format}, and never dies of one`, async () => {
     const whole = await pattern().toFormat(format).toBuffer();
     const place = fc.nat(whole.length - 1);

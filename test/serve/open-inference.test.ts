@@ -107,7 +107,7 @@ test('takes a body of bytes alone: rows of the tensor, or an image', async () =>
   assert.equal(wrong.status, 400);
   assert.match(
     wrong.reply.error,
-    /input "image": expected a JPEG, PNG or WebP image, or rows of 192 bytes .* got 383 bytes/,
+    /input "image": expected a JPEG, PNG, WebP, GIF, AVIF or TIFF image, or rows of 192 bytes .* got 383 bytes/,
   );
 });
 
@@ -203,7 +203,11 @@ const BAD: [string, object, RegExp][] = [
     { name: 'image', shape: [2], datatype: 'BYTES', data: ['aaaa'] },
     /expected 2 images/,
   ],
-  ['no image', { name: 'image', shape: [1], datatype: 'BYTES', data: ['aGVsbG8='] }, /neither JPEG, PNG nor WebP/],
+  [
+    'no image',
+    { name: 'image', shape: [1], datatype: 'BYTES', data: ['aGVsbG8='] },
+    /not a JPEG, PNG, WebP, GIF, AVIF or TIFF image/,
+  ],
 ];
 for (const [name, input, message] of BAD) {
   test(`refuses ${name}, and names the input`, async () => {

@@ -127,7 +127,7 @@ test('Hugging Face: errors in its own shape', async () => {
     ['/models/quarters', json('{"inputs": '), 400, /not JSON/],
     ['/models/quarters', json('{"inputs": 5}'), 400, /^inputs: /],
     ['/models/quarters', json('null'), 400, /^the body: /],
-    ['/models/quarters', json('{"inputs": "aGVsbG8="}'), 415, /neither JPEG, PNG nor WebP/],
+    ['/models/quarters', json('{"inputs": "aGVsbG8="}'), 415, /not a JPEG, PNG, WebP, GIF, AVIF or TIFF image/],
     ['/models/quarters', json(JSON.stringify({ inputs: 'A'.repeat(134_000) })), 413, /more than 100000 bytes/],
     ['/models/quarters', json(JSON.stringify({ inputs: '', parameters: { top_k: 'x' } })), 400, /top_k: /],
     [

@@ -79,7 +79,10 @@ test('takes a photograph with the camera of a computer', { skip }, async () => {
 });
 
 const BAD: Record<string, { bytes: Buffer; says: RegExp }> = {
-  'a text file named .jpg': { bytes: Buffer.from('not an image'), says: /Neither JPEG, PNG nor WebP; convert/ },
+  'a text file named .jpg': {
+    bytes: Buffer.from('not an image'),
+    says: /Not a JPEG, PNG, WebP, GIF, AVIF or TIFF image; convert/,
+  },
   'an empty file': { bytes: Buffer.alloc(0), says: /empty/ },
   'an image that breaks off': {
     bytes: TOP_RIGHT.subarray(0, TOP_RIGHT.length / 2),

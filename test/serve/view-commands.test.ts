@@ -112,7 +112,7 @@ test('says what is wrong: usage exits with 2, everything else with 1', async () 
       'gnu',
     ],
     [2, /patch: expected 1 to 19 pixels/, 'occlude', at('a.png'), '--model', model, '--patch', '99'],
-    [1, /neither JPEG, PNG nor WebP/, 'occlude', model, '--model', model],
+    [1, /not a JPEG, PNG, WebP, GIF, AVIF or TIFF image/, 'occlude', model, '--model', model],
     [1, /no such file/, 'neighbours', at('a.png'), '--model', model, '--index', at('none')],
     [
       1,

@@ -1,8 +1,10 @@
 /**
  * One encoded image to pixels. The pipeline itself is `base/preprocess.ts`, shared with the server.
  */
+import { open } from 'node:fs/promises';
 import sharp, { type Sharp, type SharpOptions } from 'sharp';
 import { torchvisionDecoding } from '../../base/image/fit.js';
+import { formatOf, HEAD_BYTES, HEIC_ADVICE, readsHeic } from '../../base/image/formats.js';
 import { asPillow } from '../../base/image/pillow.js';
 import { toSquareRgb } from '../../base/preprocess.js';
 import type { Encoded } from './dataset.js';
@@ -14,7 +16,7 @@ sharp.cache(false);
 /**
  * One job of libuv's threads, under way when this returns.
  *
- * @param image    JPEG, PNG, WebP or GIF (first frame), such a file, or pixels
+ * @param image    in one of the formats of `base/image/formats.ts` (of several frames or pages the first), such a file, or pixels
  * @param imagePx  side of the result, pixels
  * @param resampling  how it is resized, see `OpenOptions`
  * @returns        uint8 RGB interleaved [imagePx, imagePx, 3]
@@ -22,8 +24,30 @@ sharp.cache(false);
  *                 stray bytes) are let pass
  */
 export async function decodeImage(image: Encoded, imagePx: number, resampling?: 'bilinear'): Promise<Uint8Array> {
-  if (resampling) return asPillow(opened(image, { ignoreIcc: true }), torchvisionDecoding(imagePx));
-  return toSquareRgb(opened(image, {}), imagePx).toBuffer();
+  try {
+    if (resampling) return await asPillow(opened(image, { ignoreIcc: true }), torchvisionDecoding(imagePx));
+    return await toSquareRgb(opened(image, {}), imagePx).toBuffer();
+  } catch (cause) {
+    if (readsHeic(sharp.format) || formatOf(await headOf(image))?.name !== 'HEIC') throw cause;
+    throw new Error(HEIC_ADVICE, { cause });
+  }
+}
+
+/** Whether an image's first bytes are those of a format that can be decoded; damage behind them is not seen. */
+export function looksReadable(image: Encoded): boolean {
+  if (!Buffer.isBuffer(image)) return true;
+  const format = formatOf(image)?.name;
+  return format !== undefined && (format !== 'HEIC' || readsHeic(sharp.format));
+}
+
+/** The first bytes of a file; none if it cannot be read. */
+async function headOf(image: Encoded): Promise<Uint8Array> {
+  if (Buffer.isBuffer(image)) return image;
+  const head = Buffer.alloc(HEAD_BYTES);
+  if ('pixels' in image) return head;
+  const file = await open(image.file).catch(() => undefined);
+  await file?.read(head, 0, HEAD_BYTES).finally(() => file.close());
+  return head;
 }
 
 function opened(image: Encoded, options: SharpOptions): Sharp {

@@ -18,6 +18,7 @@ import { loadCheckpoint } from '../run/load-checkpoint.js';
 import { openRun, type Run, UNKNOWN_DATA } from '../run/run-folder.js';
 import { openStreamable } from '../start/open-data.js';
 import { choiceOf, dataOf } from '../start/training-data.js';
+import { Confusion } from './confusion.js';
 import { type Evaluation, evaluate, type Predict } from './evaluate.js';
 import { checkpointPredictor } from './predict-checkpoint.js';
 
@@ -43,6 +44,9 @@ export interface EvaluateRequest extends Partial<ComputeChoice>, DataChoice {
 
 /** `crops` is what was actually averaged: 2 for 10, and 1 for 5, if the network sees the whole image. */
 export interface EvaluationReport extends Evaluation {
+  /** Which class was taken for which, by index into `labels`. */
+  confusion: Confusion;
+  labels: string[];
   model: string;
   data: string;
   split: string;
@@ -55,7 +59,7 @@ interface Subject {
   split: Split;
   predict: Predict;
   batch: number;
-  report: Omit<EvaluationReport, keyof Evaluation>;
+  report: Omit<EvaluationReport, keyof Evaluation | 'confusion' | 'labels'>;
   release?(): Promise<void>;
 }
 
@@ -66,20 +70,24 @@ export async function evaluateRun(request: EvaluateRequest, progress: Progress):
   if (request.predictions !== undefined) {
     await checkReplaceable(request.predictions, 'a file of predictions', isPredictions, { inPlace: true });
   }
-  const { split, predict, batch, report, release } = await (request.run
+  const { dataset, split, predict, batch, report, release } = await (request.run
     ? ofRun(request, progress)
     : ofOnnx(request, progress));
   const lines = request.predictions === undefined ? undefined : await openLines(request.predictions);
+  const confusion = new Confusion(dataset.labels.length);
   const evaluation = await evaluate(predict, split, {
     batch,
     images: request.images,
-    onImage: lines?.add,
+    onImage: (prediction) => {
+      confusion.add(prediction.label, prediction.top5[0]);
+      lines?.add(prediction);
+    },
     onProgress: (done, total) => progress.work('evaluating', done, total),
   });
   await lines?.end();
   await release?.();
   checkFinite(evaluation!, request.onnx ?? `${request.run}, ${request.checkpoint}/`);
-  return { ...evaluation!, ...report };
+  return { ...evaluation!, ...report, confusion, labels: dataset.labels };
 }
 
 /** @throws {NotFiniteError} if a network computes NaN, so that its errors mean nothing */

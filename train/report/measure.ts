@@ -8,10 +8,10 @@ import { evaluationPixels } from '../data/batches/augment.js';
 import type { DataChoice, Split } from '../data/dataset.js';
 import { describeBad } from '../data/stream/bad-images.js';
 import { loadImages } from '../data/stream/read-ahead.js';
+import { Confusion } from '../evaluate/confusion.js';
 import { type Evaluation, evaluate, type ImagePrediction } from '../evaluate/evaluate.js';
 import { checkFinite, openRunImages, runPredictor } from '../evaluate/evaluate-run.js';
 import type { Run } from '../run/run-folder.js';
-import { Confusion } from './confusion.js';
 import { WorstAnswers } from './worst-answers.js';
 
 /** Errors by number of crops averaged an image. */

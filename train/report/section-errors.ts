@@ -1,7 +1,7 @@
 /** Errors of a checkpoint: by crops, by class, and which class was taken for which. */
 
-import { count, percent, standardError } from '../../base/format.js';
-import type { ClassErrors, Confusion } from './confusion.js';
+import { count, hasTop5, percent, standardError } from '../../base/format.js';
+import type { ClassErrors, Confusion } from '../evaluate/confusion.js';
 import type { Report } from './gather.js';
 import { type Html, html, scrolling, table } from './html.js';
 import type { CropErrors, Measured } from './measure.js';
@@ -18,22 +18,25 @@ export function errorsSection({ measured, run }: Report): Html | undefined {
   return html`<section id="errors"><h2>Errors</h2>
 <p>Measured on the ${count(measured.single.images)} images of the split ${measured.split} of ${measured.data}.</p>
 ${measured.notes.map((note) => html`<p class="note">${note}</p>`)}
-${cropTable(measured)}</section>
+${cropTable(measured, run.labels.length)}</section>
 <section id="classes"><h2>Classes</h2>
 ${run.labels.length <= MATRIX_CLASSES ? matrix(confusion, run.labels) : undefined}
 <div class="pair">${classTable(confusion, run.labels)}
 ${pairTable(confusion, run.labels)}</div></section>`;
 }
 
-function cropTable({ single, ten }: Measured): Html {
+function cropTable({ single, ten }: Measured, classes: number): Html {
+  const shown = <T>(errors: [T, T]): T[] => (hasTop5(classes) ? errors : errors.slice(0, 1));
   const row = ({ crops, top1Error, top5Error, loss, images }: CropErrors) => [
     CROPS[crops] ?? `${crops} crops, averaged`,
-    ...[top1Error, top5Error].map((error) => `${percent(error)} ± ${(100 * standardError(error, images)).toFixed(2)}`),
+    ...shown([top1Error, top5Error]).map(
+      (error) => `${percent(error)} ± ${(100 * standardError(error, images)).toFixed(2)}`,
+    ),
     loss.toFixed(4),
   ];
   const columns = [
     { name: 'prediction' },
-    ...['top-1 error', 'top-5 error', 'loss'].map((name) => ({ name, isNumber: true })),
+    ...[...shown(['top-1 error', 'top-5 error']), 'loss'].map((name) => ({ name, isNumber: true })),
   ];
   return table('Errors by crops, ± their standard error', columns, ten ? [row(single), row(ten)] : [row(single)]);
 }

@@ -1,6 +1,6 @@
 /** The head of a report: what was trained on what, by which version, and the figures that matter most. */
 
-import { count, counted, percent } from '../../base/format.js';
+import { count, counted, errorPercents, hasTop5, percent } from '../../base/format.js';
 import { findNetwork } from '../../model/registry.js';
 import { summarize } from '../../model/summary.js';
 import { endsEpoch } from '../metrics/metrics-file.js';
@@ -13,11 +13,13 @@ export function title({ run: { config } }: Report): string {
 }
 
 /** The figures in large, those that there are. */
-export function keyFigures({ measured, metrics }: Report): Html {
+export function keyFigures({ measured, metrics, run }: Report): Html {
   const figures: [string, string][] = [];
   if (measured) {
     const { top1Error, top5Error, loss, images } = measured.single;
-    figures.push(['top-1 error', percent(top1Error)], ['top-5 error', percent(top5Error)], ['loss', loss.toFixed(4)]);
+    figures.push(['top-1 error', percent(top1Error)]);
+    if (hasTop5(run.labels.length)) figures.push(['top-5 error', percent(top5Error)]);
+    figures.push(['loss', loss.toFixed(4)]);
     figures.push([`${measured.split} images`, count(images)]);
   }
   const rate = metrics.at(-1)?.images_per_second;
@@ -64,9 +66,9 @@ function progressOf({ run: { config }, metrics, inUse }: Report): string {
   return `${epochs} of ${counted(config.epochs, 'epoch')}, ${counted(steps, 'step')} recorded${now}`;
 }
 
-function bestOf({ metrics }: Report): string {
+function bestOf({ metrics, run }: Report): string {
   const ends = metrics.filter((line) => endsEpoch(line) && Number.isFinite(line.val_loss));
   if (ends.length === 0) return 'no epoch has ended yet';
   const best = ends.reduce((a, b) => (b.val_top1_error! < a.val_top1_error! ? b : a));
-  return `top-1 ${percent(best.val_top1_error!)}, top-5 ${percent(best.val_top5_error)}, after epoch ${best.epoch}`;
+  return `top-1 ${errorPercents(best.val_top1_error!, best.val_top5_error, run.labels.length)}, after epoch ${best.epoch}`;
 }

@@ -1,6 +1,6 @@
 /** The curves of a run: everything that `metrics.jsonl` says, drawn and as a table. */
 
-import { count, percent } from '../../base/format.js';
+import { count, hasTop5, percent } from '../../base/format.js';
 import { endsEpoch, type MetricsLine } from '../metrics/metrics-file.js';
 import { type LinePlot, linePlot } from '../plot/line-plot.js';
 import type { Run } from '../run/run-folder.js';
@@ -17,10 +17,10 @@ export function trainingSection({ run, metrics }: Report): Html | undefined {
 <p>Points of single batches are those of every tenth step; the training errors of an epoch are those of the images as they came, while
 the weights changed, with dropout and cropped at random where the settings say so.</p>
 <div class="plots">${figures}</div>
-${ends.length > 0 ? epochTable(ends) : undefined}</section>`;
+${ends.length > 0 ? epochTable(ends, hasTop5(run.labels.length)) : undefined}</section>`;
 }
 
-function plots({ config }: Run, metrics: MetricsLine[], perEpoch: number): LinePlot[] {
+function plots({ config, labels }: Run, metrics: MetricsLine[], perEpoch: number): LinePlot[] {
   const ends = metrics.filter(endsEpoch);
   const batches = metrics.filter((line) => !endsEpoch(line));
   const endOf = new Map(ends.map(({ epoch, step }) => [epoch, step]));
@@ -57,7 +57,7 @@ function plots({ config }: Run, metrics: MetricsLine[], perEpoch: number): LineP
       series: [
         { name: 'validation top-1', points: at(ends, 'val_top1_error', 100) },
         { name: 'training top-1', points: at(ends, 'train_top1_error', 100), dashed: true },
-        { name: 'validation top-5', points: at(ends, 'val_top5_error', 100) },
+        ...(hasTop5(labels.length) ? [{ name: 'validation top-5', points: at(ends, 'val_top5_error', 100) }] : []),
       ],
     },
     {
@@ -77,7 +77,7 @@ function plots({ config }: Run, metrics: MetricsLine[], perEpoch: number): LineP
   ];
 }
 
-function epochTable(ends: MetricsLine[]): Html {
+function epochTable(ends: MetricsLine[], withTop5: boolean): Html {
   const columns = [
     'epoch',
     'step',
@@ -86,7 +86,7 @@ function epochTable(ends: MetricsLine[]): Html {
     'training top-1',
     'validation loss',
     'validation top-1',
-    'validation top-5',
+    ...(withTop5 ? ['validation top-5'] : []),
     'images/s',
   ];
   const rows = ends.map((line) => [
@@ -97,7 +97,7 @@ function epochTable(ends: MetricsLine[]): Html {
     percent(line.train_top1_error),
     line.val_loss.toFixed(4),
     percent(line.val_top1_error!),
-    percent(line.val_top5_error),
+    ...(withTop5 ? [percent(line.val_top5_error)] : []),
     line.images_per_second.toFixed(1),
   ]);
   return table(

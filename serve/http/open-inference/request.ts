@@ -3,9 +3,10 @@
  * tensors' bytes, its length in the header `Inference-Header-Content-Length`; and with 0 in that header, the bytes of
  * the only input alone.
  */
+import { READ_FORMATS } from '../../../base/image/formats.js';
 import { RequestError } from '../../errors.js';
 import { foreignFormat } from '../../inference/image/foreign-format.js';
-import { imageKind } from '../../inference/image/image-kind.js';
+import { isImageBytes } from '../../inference/image/image-kind.js';
 import type { ServedModel } from '../../served-model.js';
 import { allows, DATATYPES, elementCount, type Tensor } from '../../tensors.js';
 import { parseJson } from '../body.js';
@@ -52,14 +53,14 @@ export function parseInfer(body: Buffer, headerLength: string | undefined, model
 
 function parseRaw(body: Buffer, { input, outputs, answer }: ServedModel): InferRequest {
   const { name, datatype, shape } = input;
-  if (imageKind(body)) return { input: { images: [body] }, outputs: [{ name: answer, binary: true }] };
+  if (isImageBytes(body)) return { input: { images: [body] }, outputs: [{ name: answer, binary: true }] };
   const free = shape.filter((length) => length === -1).length;
   const row = elementCount(shape) * DATATYPES[datatype].bytes;
   if (free > 1 || body.length === 0 || body.length % row !== 0 || (free === 0 && body.length !== row)) {
     const got = foreignFormat(body) ?? `${body.length} bytes`;
     throw new RequestError(
       'BAD_REQUEST',
-      `input "${name}": expected a JPEG, PNG or WebP image, or ${free > 0 ? 'rows of ' : ''}${row} bytes (${datatype} [${shape}]), got ${got}`,
+      `input "${name}": expected a ${READ_FORMATS} image, or ${free > 0 ? 'rows of ' : ''}${row} bytes (${datatype} [${shape}]), got ${got}`,
     );
   }
   const rows = body.length / row;

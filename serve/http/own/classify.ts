@@ -1,6 +1,7 @@
 /** `POST /classify`: an image in, its most probable classes out. */
 import type { RequestHandler } from 'express';
 import { z } from 'zod';
+import { READ_FORMATS } from '../../../base/image/formats.js';
 import { namedCrops } from '../../crops.js';
 import { RequestError } from '../../errors.js';
 import type { Classified } from '../../hosting/model-host.js';
@@ -42,7 +43,7 @@ export function classifyRoute(deps: AppDeps): Route {
     path: '/classify',
     handler: classify(deps),
     doc: {
-      summary: 'Classify a JPEG, PNG or WebP image',
+      summary: `Classify a ${READ_FORMATS} image`,
       query: {
         ...CLASSIFY_QUERY,
         by_crop: { description: '`true`: what each crop alone gives as well', schema: z.boolean() },

@@ -4,17 +4,16 @@
  */
 import sharp from 'sharp';
 import type { Decoding } from '../../../base/image/fit.js';
+import { formatOf, HEIC_ADVICE, IMAGE_FORMATS, readsHeic } from '../../../base/image/formats.js';
 import { asPillow } from '../../../base/image/pillow.js';
 import { toRgb } from '../../../base/preprocess.js';
 import { RequestError } from '../../errors.js';
 import { requireRoom } from './fit.js';
 
-const LOADERS = ['VipsForeignLoadJpegBuffer', 'VipsForeignLoadPngBuffer', 'VipsForeignLoadWebpBuffer'];
-
-/** Switches off, for the whole process, every loader of libvips but those for JPEG, PNG and WebP in memory. */
+/** Switches off, for the whole process, every loader of libvips but those for our formats in memory. */
 export function allowOnlyImages(): void {
   sharp.block({ operation: ['VipsForeignLoad'] });
-  sharp.unblock({ operation: LOADERS });
+  sharp.unblock({ operation: [...new Set(IMAGE_FORMATS.map(({ loader }) => loader))] });
   sharp.cache(false); // no image comes twice
   sharp.concurrency(1); // the other cores are inferring
 }
@@ -22,11 +21,13 @@ export function allowOnlyImages(): void {
 /**
  * @param maxPixels  width × height above which nothing is decoded
  * @returns          as `decoding` has it; of an animation the first frame
- * @throws {RequestError} IMAGE_TOO_MANY_PIXELS, or INVALID_IMAGE if the image is damaged, cut short, or does not have
+ * @throws {RequestError} UNSUPPORTED_IMAGE_TYPE, IMAGE_TOO_MANY_PIXELS, or INVALID_IMAGE if the image is damaged, cut short, or does not have
  *   the size of a model that
  *                        takes none but its own
  */
 export async function decodeImage(bytes: Uint8Array, decoding: Decoding, maxPixels: number): Promise<Uint8Array> {
+  if (formatOf(bytes)?.name === 'HEIC' && !readsHeic(sharp.format))
+    throw new RequestError('UNSUPPORTED_IMAGE_TYPE', `this is ${HEIC_ADVICE}`);
   const { width, height, channels, fit, resampling } = decoding;
   const options = { failOn: 'error', limitInputPixels: maxPixels } as const;
   try {

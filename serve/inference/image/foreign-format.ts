@@ -1,14 +1,9 @@
-/** Names what was sent in place of a JPEG, PNG or WebP image, by its first bytes, so that a refusal can say it. */
+/** Names what was sent in place of an image that is read, by its first bytes, so that a refusal can say it. */
 
 /** Bytes looked at. */
 const HEAD = 1024;
 
 const STARTS: [string, string][] = [
-  ['GIF8', 'GIF'],
-  ['II*\0', 'TIFF, or a camera’s raw file'],
-  ['MM\0*', 'TIFF, or a camera’s raw file'],
-  ['II+\0', 'TIFF'],
-  ['MM\0+', 'TIFF'],
   ['\xff\x0a', 'JPEG XL'],
   ['\0\0\0\x0cJXL \r\n\x87\n', 'JPEG XL'],
   ['\xff\x4f\xff\x51', 'JPEG 2000'],
@@ -52,8 +47,5 @@ function isoFormat(head: string): string | undefined {
   if (head.slice(4, 8) !== 'ftyp') return undefined;
   const size = (head.charCodeAt(2) << 8) + head.charCodeAt(3);
   const brands: string[] = head.slice(8, size).match(/.{4}/gs) ?? [];
-  const has = (...wanted: string[]) => brands.some((brand) => wanted.includes(brand));
-  if (has('avif', 'avis')) return 'AVIF';
-  if (has('heic', 'heix', 'heim', 'heis', 'hevc', 'hevx', 'hevm', 'hevs', 'mif1', 'msf1')) return 'HEIC';
-  return has('crx ') ? 'a camera’s raw file' : 'a video';
+  return brands.includes('crx ') ? 'a camera’s raw file' : 'a video';
 }

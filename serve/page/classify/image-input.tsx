@@ -10,7 +10,7 @@ interface ImageInputProps {
 }
 
 /** Phones turn what they store into one of these for whoever asks. */
-const TYPES = 'image/jpeg,image/png,image/webp';
+const TYPES = 'image/jpeg,image/png,image/webp,image/gif,image/avif';
 
 export function ImageInput({ show }: ImageInputProps) {
   const [error, setError] = useState<unknown>();

@@ -13,7 +13,7 @@ const MAX_PIXELS = 50_000_000;
 export async function decodeInBrowser(image: Blob, decoding: Decoding): Promise<Uint8Array> {
   const colorSpaceConversion = decoding.resampling ? 'none' : 'default'; // Pillow ignores profiles
   const bitmap = await createImageBitmap(image, { imageOrientation: 'from-image', colorSpaceConversion }).catch(() => {
-    throw new Error('This browser cannot decode the image; expected JPEG, PNG or WebP.');
+    throw new Error('This browser cannot decode the image; expected JPEG, PNG, WebP, GIF or AVIF.');
   });
   const { width, height } = bitmap;
   try {

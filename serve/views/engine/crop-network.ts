@@ -86,7 +86,7 @@ export class CropNetwork {
     return elementCount(this.input.shape.slice(1));
   }
 
-  /** Encoded JPEG, PNG or WebP → uint8 pixels that crops are cut from. @throws {RequestError} */
+  /** An encoded image → uint8 pixels that crops are cut from. @throws {RequestError} */
   decode(bytes: Uint8Array): Promise<Uint8Array> {
     return decodeImage(bytes, this.file.recipe.decoding, this.options.maxPixels);
   }

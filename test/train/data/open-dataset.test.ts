@@ -3,10 +3,13 @@ import { symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { before, test } from 'node:test';
+import sharp, { type Sharp } from 'sharp';
 import { pack } from 'tar-stream';
+import { readsHeic } from '../../../base/image/formats.js';
 import { random } from '../../../base/random.js';
 import type { Dataset } from '../../../train/data/dataset.js';
 import { openDataset } from '../../../train/data/open-dataset.js';
+import { loadImages } from '../../../train/data/stream/read-ahead.js';
 import { type Files, plainPng, tarBytes, writeArchive, writeFiles } from './tiny-images.js';
 
 const imagePx = 5;
@@ -59,6 +62,46 @@ test('gives the same images from a .tar, a .tar.gz and a .tgz as from the folder
     const archive = await openDataset(await writeArchive(t, name, await tarBytes(files)), { imagePx });
     assert.deepEqual(contents(archive, 'train'), contents(folder, 'train'), name);
     assert.deepEqual(contents(archive, 'test'), contents(folder, 'test'), name);
+  }
+});
+
+test('reads every format of images by any of its endings', async (t) => {
+  const image = (): Sharp => sharp({ create: { width: 9, height: 7, channels: 3, background: '#c06020' } });
+  const jpeg = await image().jpeg({ quality: 100 }).toBuffer();
+  const tiff = await image().tiff().toBuffer();
+  const files: Files = { 'a.jpg': jpeg, 'b.JFIF': jpeg, 'c.jpe': jpeg, 'd.tif': tiff, 'e.TIFF': tiff };
+  for (const format of ['png', 'webp', 'gif', 'avif'] as const)
+    files[`f.${format}`] = await image().toFormat(format, { quality: 100 }).toBuffer();
+  const names = Object.keys(files);
+  const inClasses = Object.fromEntries(
+    names.flatMap((name) => ['ant', 'bee'].map((label) => [`train/${label}/${name}`, files[name]])),
+  );
+  const source = await writeFiles(t, inClasses);
+  for (const more of [{}, { stream: 'always' }] as const) {
+    const { splits, skipped } = await openDataset(source, { imagePx, holdOut: { fraction: 0 }, ...more });
+    assert.deepEqual([skipped, splits.train.length], [[], 2 * names.length]);
+    const loaded = await loadImages(
+      splits.train,
+      Uint32Array.from({ length: names.length }, (_, i) => i),
+    );
+    for (let i = 0; i < names.length; i++) {
+      const colour = [...loaded.pixels(i, random(0)).subarray(0, 3)];
+      const isNear = colour.every((level, channel) => Math.abs(level - [0xc0, 0x60, 0x20][channel]) <= 3);
+      assert.ok(isNear, `${splits.train.name(i)}: ${colour}`);
+    }
+  }
+});
+
+test('says of HEIC what to do, where sharp was not built to read it', { skip: readsHeic(sharp.format) }, async (t) => {
+  const heic = Buffer.from('\0\0\0\x18ftypheic\0\0\0\0mif1heic\0\0\0\x08mdat', 'latin1');
+  const files: Files = { 'cat/1.png': red, 'cat/2.HEIC': heic, 'dog/1.png': green };
+  for (const stream of [undefined, 'always'] as const) {
+    const { skipped } = await openDataset(await writeFiles(t, files), { imagePx, stream });
+    assert.equal(skipped[0].name, 'cat/2.HEIC');
+    assert.match(
+      skipped[0].reason,
+      /^HEIC, which sharp cannot decode .* convert it to JPEG, e\.g\. with "heif-convert"/,
+    );
   }
 });
 

@@ -1,6 +1,7 @@
 /** What a source holds, met member by member: images, folders, and what is passed over. */
 import { basename, extname } from 'node:path';
 import { UserError } from '../../../base/errors.js';
+import { IMAGE_ENDINGS } from '../../../base/image/formats.js';
 import { isImage } from '../../../base/image-names.js';
 import { nameSome } from '../../../base/name-some.js';
 import type { Member } from '../dataset.js';
@@ -53,7 +54,7 @@ export class Contents {
   check(source: string): void {
     if (this.paths.length > 0) return;
     throw new UserError(
-      `${source}: no images found (.jpg, .jpeg, .png, .webp, .gif)${this.notes.map((note) => `; ${note}`).join('')}`,
+      `${source}: no images found (${IMAGE_ENDINGS})${this.notes.map((note) => `; ${note}`).join('')}`,
     );
   }
 }

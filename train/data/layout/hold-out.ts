@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Encoded, Member } from '../dataset.js';
+import { looksReadable } from '../decode.js';
 import type { Layout } from './find-layout.js';
 import type { Division, HoldOut, HoldOutRequest } from './image-places.js';
 
@@ -44,7 +45,7 @@ export async function contentHash(image: Encoded): Promise<string> {
 /** An image to be divided. */
 export interface Hashed {
   className: string | number;
-  /** Undefined if its contents cannot be read. */
+  /** Undefined if it cannot be read: it is on no side, and counts for no class. */
   hash?: string;
 }
 
@@ -115,9 +116,11 @@ export async function divideMembers(
     if (place === undefined) continue;
     const image: Hashed & { path: string } = { path: member.path, className: place.className };
     images.push(image);
-    const hashed = member.read().then(contentHash);
-    const task: Promise<void> = hashed
-      .then((hash) => void Object.assign(image, { hash }))
+    const task: Promise<void> = member
+      .read()
+      .then(async (bytes) => {
+        if (looksReadable(bytes)) image.hash = await contentHash(bytes);
+      })
       .catch(() => undefined) // skipped and named when it is to be decoded
       .finally(() => running.delete(task));
     running.add(task);

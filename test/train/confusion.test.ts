@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ImagePrediction } from '../../../train/evaluate/evaluate.js';
-import { Confusion } from '../../../train/report/confusion.js';
-import { WorstAnswers } from '../../../train/report/worst-answers.js';
+import { Confusion } from '../../train/evaluate/confusion.js';
+import type { ImagePrediction } from '../../train/evaluate/evaluate.js';
+import { WorstAnswers } from '../../train/report/worst-answers.js';
 
 /**
  * Four classes: 0 is right twice and taken for 2 and 1 once each; 1 is taken for 3 twice; 2 is always right; 3 has no

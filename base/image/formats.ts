@@ -1,0 +1,88 @@
+/**
+ * The formats of images that are read, in training and in serving alike, with their endings, first bytes, and loaders of
+ * libvips. Its other loaders (SVG, PDF, camera files …) have read files, expanded without bound and had most of the
+ * security faults.
+ */
+export interface ImageFormat {
+  name: string;
+  /** In lower case, without the dot. */
+  endings: readonly string[];
+  /** Of libvips, for bytes in memory. */
+  loader: string;
+  /** @param head  the first bytes as Latin-1, at least 64 where there are so many */
+  isFormat(head: string): boolean;
+}
+
+const HEIC_BRANDS = ['heic', 'heix', 'heim', 'heis', 'hevc', 'hevx', 'hevm', 'hevs', 'mif1', 'msf1'];
+
+export const IMAGE_FORMATS: readonly ImageFormat[] = [
+  {
+    name: 'JPEG',
+    endings: ['jpg', 'jpeg', 'jpe', 'jfif'],
+    loader: 'VipsForeignLoadJpegBuffer',
+    isFormat: (head) => head.startsWith('\xff\xd8\xff'),
+  },
+  {
+    name: 'PNG',
+    endings: ['png'],
+    loader: 'VipsForeignLoadPngBuffer',
+    isFormat: (head) => head.startsWith('\x89PNG\r\n\x1a\n'),
+  },
+  {
+    name: 'WebP',
+    endings: ['webp'],
+    loader: 'VipsForeignLoadWebpBuffer',
+    isFormat: (head) => /^RIFF.{4}WEBP/s.test(head),
+  },
+  { name: 'GIF', endings: ['gif'], loader: 'VipsForeignLoadNsgifBuffer', isFormat: (head) => /^GIF8[79]a/.test(head) },
+  {
+    name: 'AVIF',
+    endings: ['avif'],
+    loader: 'VipsForeignLoadHeifBuffer',
+    isFormat: (head) => hasBrand(head, ['avif', 'avis']),
+  },
+  {
+    name: 'TIFF',
+    endings: ['tif', 'tiff'],
+    loader: 'VipsForeignLoadTiffBuffer',
+    isFormat: (head) => ['II*\0', 'MM\0*', 'II+\0', 'MM\0+'].some((start) => head.startsWith(start)),
+  },
+  // After AVIF, which may have brands of HEIC too.
+  {
+    name: 'HEIC',
+    endings: ['heic', 'heif'],
+    loader: 'VipsForeignLoadHeifBuffer',
+    isFormat: (head) => hasBrand(head, HEIC_BRANDS),
+  },
+];
+
+/** Those that sharp reads as npm installs it, for people. */
+export const READ_FORMATS = 'JPEG, PNG, WebP, GIF, AVIF or TIFF';
+
+/** For people. */
+export const IMAGE_ENDINGS = IMAGE_FORMATS.flatMap(({ endings }) => endings.map((ending) => `.${ending}`)).join(', ');
+
+export const HEIC_ADVICE =
+  'HEIC, which sharp cannot decode as npm installs it (its codec is patented): convert it to JPEG, e.g. with ' +
+  '"heif-convert", or let the phone store "most compatible" images; sharp built with a libvips of your own can read it';
+
+/** Bytes that tell a format. */
+export const HEAD_BYTES = 64;
+
+/** @returns undefined if it is none that is read */
+export function formatOf(bytes: Uint8Array): ImageFormat | undefined {
+  const head = String.fromCharCode(...bytes.subarray(0, HEAD_BYTES));
+  return IMAGE_FORMATS.find(({ isFormat }) => isFormat(head));
+}
+
+/** @param formats  sharp's `format`: HEIC counts if sharp was built with a libvips that decodes it */
+export const readsHeic = ({ heif }: { heif: { input: { fileSuffix?: string[] } } }): boolean =>
+  heif.input.fileSuffix?.includes('.heic') === true;
+
+/** Of ISO/IEC 14496-12, whose first box lists the brands that a file conforms to. */
+function hasBrand(head: string, wanted: readonly string[]): boolean {
+  if (head.slice(4, 8) !== 'ftyp') return false;
+  const size = (head.charCodeAt(2) << 8) + head.charCodeAt(3);
+  const brands: string[] = head.slice(8, size).match(/.{4}/gs) ?? [];
+  return brands.some((brand) => wanted.includes(brand));
+}

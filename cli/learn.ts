@@ -5,18 +5,20 @@ import { Command } from 'commander';
 import { showProgress } from '../base/progress.js';
 import { KNOWN_WEIGHTS } from '../export/import/fetch-weights.js';
 import { keepMemory } from '../onnx/backend/keep-memory.js';
+import type { DataChoice } from '../train/data/dataset.js';
+import { type DataFlags, dataChoice, dataOptions } from './data-flags.js';
 import { positiveInteger, wholeNumber } from './flag-types.js';
 import { account } from './learn/account.js';
 import { type LearnRequest, type Learnt, learn, nameOf } from './learn/learn.js';
 import { providerOption } from './provider-flag.js';
 
-type LearnFlags = Omit<LearnRequest, 'dir' | 'out'> & { out?: string; json: boolean };
+type LearnFlags = Omit<LearnRequest, 'dir' | 'out' | keyof DataChoice> & DataFlags & { out?: string; json: boolean };
 
 /** Port that `alexnet serve` takes by default. */
 const PORT = 8080;
 
 export function learnCommand(): Command {
-  return new Command('learn')
+  const command = new Command('learn')
     .description(
       'Learn your own classes from a few images each: the last layer of a network that knows others is trained on a folder, measured, reported and exported.',
     )
@@ -32,7 +34,8 @@ export function learnCommand(): Command {
     .option(
       '--out <run>',
       'folder of the run, its report and its .onnx file (default: runs/ and the name of the folder)',
-    )
+    );
+  return dataOptions(command)
     .option('--epochs <n>', 'passes over the images', positiveInteger, 40)
     .option(
       '--views <n>',
@@ -56,7 +59,11 @@ async function runLearn(dir: string, { out = join('runs', nameOf(dir)), json, ..
   };
   const progress = { ...shown, note };
   try {
-    const learnt = await learn({ ...flags, dir, out }, account(json ? shown.note : console.log), progress);
+    const learnt = await learn(
+      { ...flags, ...dataChoice(flags), dir, out },
+      account(json ? shown.note : console.log),
+      progress,
+    );
     if (learnt) console.log(json ? JSON.stringify(toJson(learnt)) : describeNext(learnt));
   } finally {
     shown.stop();
@@ -70,7 +77,10 @@ function toJson({ top1Error, labels, example: _, ...rest }: Learnt): object {
 function describeNext({ model, example, seconds }: Learnt): string {
   return [
     `\n${seconds.toFixed(0)} s. Serve it, and ask about an image:\n`,
-    `  npx alexnet serve --model ${model}`,
-    `  curl --data-binary @${example} http://127.0.0.1:${PORT}/classify`,
+    `  npx alexnet serve --model ${shellWord(model)}`,
+    `  curl --data-binary ${shellWord(`@${example}`)} http://127.0.0.1:${PORT}/classify`,
   ].join('\n');
 }
+
+/** As a shell takes it for one word. */
+const shellWord = (text: string) => (/[^\w@%+=:,./-]/.test(text) ? `'${text.replaceAll("'", "'\\''")}'` : text);

@@ -45,7 +45,11 @@ async function runReport(
   await checkReplaceable(out, 'a page of "alexnet report"', isMarked);
   const progress = showProgress();
   try {
-    const report = await writeReport({ ...flags, ...dataChoice(flags), run, crops: crops === '10' ? 10 : 1 }, out, progress);
+    const report = await writeReport(
+      { ...flags, ...dataChoice(flags), run, crops: crops === '10' ? 10 : 1 },
+      out,
+      progress,
+    );
     progress.stop();
     console.log(json ? JSON.stringify(reportJson(report, out)) : describeReport(report, out));
   } finally {

@@ -25,14 +25,14 @@ export function account(print: (line: string) => void): Say {
 }
 
 export function describeWeights(from: string, { config, labels }: Run): string {
-  return `${config.model} from ${from}, which knows ${counted(labels.length, 'class')}`.replace(/classs$/, 'classes');
+  return `${config.model} from ${from}, which knows ${count(labels.length)} classes`;
 }
 
 export function describeImages({ source, labels, splits, ...dataset }: Dataset): string[] {
   const { train, val } = countImages({ source, labels, splits, ...dataset });
   const total = splits.val === splits.train ? train : train + val;
   return [
-    `${count(total)} of ${labels.length} classes in ${source}: ${nameSome(labels)}`,
+    `${counted(total, 'image')} of ${labels.length} classes in ${source}: ${nameSome(labels)}`,
     splits.val === splits.train
       ? 'all to learn from, and to measure on'
       : `${count(train)} to learn from, ${count(val)} held out to measure on`,
@@ -43,8 +43,8 @@ export function describeImages({ source, labels, splits, ...dataset }: Dataset):
 export function describeLearning({ epochs }: Partial<Settings>, { config }: Run, { labels }: Dataset): string[] {
   const names = layersWithWeights(findNetwork(config.model));
   return [
-    `${names[0]} to ${names.at(-2)} stay as they are, and look at every image once`,
-    `${names.at(-1)} learns the ${labels.length} classes from what they see, ${epochs} times over`,
+    `${names[0]} to ${names.at(-2)} stay as they are: what they make of the images is computed once`,
+    `${names.at(-1)} learns the ${labels.length} classes from it, in ${epochs} passes`,
   ];
 }
 

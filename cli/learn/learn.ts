@@ -14,9 +14,9 @@ import { exportRun } from '../../export/from-run.js';
 import { findNetwork } from '../../model/registry.js';
 import type { ProviderChoice } from '../../onnx/backend/provider.js';
 import { checkModelPlace } from '../../onnx/file/onnx-model.js';
-import type { Dataset } from '../../train/data/dataset.js';
+import type { DataChoice, Dataset } from '../../train/data/dataset.js';
 import { isThere } from '../../train/data/open-dataset.js';
-import { checkFree, holdsRun, openRun, type Run } from '../../train/run/run-folder.js';
+import { checkFree, holdsRun, openRun, type Run, resamplingOf } from '../../train/run/run-folder.js';
 import type { Settings } from '../../train/settings/config.js';
 import { layersWithWeights } from '../../train/settings/freeze.js';
 import { startTraining, type Trained } from '../../train/start/start.js';
@@ -33,7 +33,7 @@ import {
 import { runOfWeights } from './weights.js';
 
 /** What the user asked for. */
-export interface LearnRequest {
+export interface LearnRequest extends DataChoice {
   /** Data set: a folder of class folders. */
   dir: string;
   /** See `runOfWeights`. */
@@ -80,14 +80,19 @@ const SETTINGS: Partial<Settings> = { batch: 32, schedule: 'cosine' };
  */
 export async function learn(request: LearnRequest, say: Say, progress: Progress): Promise<Learnt | undefined> {
   const started = performance.now();
-  const { dir, out, provider } = request;
+  const { dir, out, provider, holdOut, maxBad } = request;
   const [report, model] = [join(out, 'report.html'), join(out, `${nameOf(dir)}.onnx`)];
   await checkPlaces(request, report, model);
 
   const from = await runOfWeights(request.from, progress);
   const origin = await openRun(from);
   say('Weights', describeWeights(request.from, origin));
-  const dataset = await openForTraining(dir, origin.imagePx, {}, progress);
+  const dataset = await openForTraining(
+    dir,
+    origin.imagePx,
+    { holdOut, maxBad, resampling: resamplingOf(origin) },
+    progress,
+  );
   progress.stop();
   for (const line of describeImages(dataset)) say('Images', line);
 
@@ -129,15 +134,19 @@ function settingsOf({ epochs, views, seed }: LearnRequest, { config }: Run): Par
 }
 
 async function trainHead(
-  { dir, from, out, force, provider }: LearnRequest,
+  { dir, from, out, force, provider, holdOut, maxBad }: LearnRequest,
   settings: Partial<Settings>,
   dataset: Dataset,
   progress: Progress,
 ): Promise<Trained> {
   const interrupt = listenForInterrupt((signal) => progress.note(`${signal}: saving; a second signal stops at once`));
-  const request = { data: dir, dataset, from, out, settings, backend: 'auto' as const, provider, resume: false, force };
+  const request = { data: dir, dataset, holdOut, maxBad, from, out, settings, provider, force };
   try {
-    return await startTraining({ ...request, checkpointMinutes: 5 }, progress, interrupt);
+    return await startTraining(
+      { ...request, backend: 'auto', resume: false, checkpointMinutes: 5 },
+      progress,
+      interrupt,
+    );
   } finally {
     progress.stop();
     interrupt.close();

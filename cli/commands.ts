@@ -15,6 +15,10 @@ const COMMANDS: Record<string, { description: string; load: () => Promise<Comman
     description: 'show the layers of a network',
     load: async () => (await import('./summary.js')).summaryCommand(),
   },
+  learn: {
+    description: 'learn your own classes from few images, by weights that know others',
+    load: async () => (await import('./learn.js')).learnCommand(),
+  },
   train: { description: 'train a network on images', load: async () => (await import('./train.js')).trainCommand() },
   'find-lr': {
     description: 'suggest a learning rate for a network and its data',

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { writeFileAtomically } from '../base/atomic-file.js';
 import { count, errorPercents } from '../base/format.js';
-import { showProgress } from '../base/progress.js';
+import { type Progress, showProgress } from '../base/progress.js';
 import { checkReplaceable, isMarked } from '../base/replaceable.js';
 import type { DataChoice } from '../train/data/dataset.js';
 import { DATA_HELP } from '../train/data/open-dataset.js';
@@ -45,20 +45,32 @@ async function runReport(
   await checkReplaceable(out, 'a page of "alexnet report"', isMarked);
   const progress = showProgress();
   try {
-    const report = await gather({ ...flags, ...dataChoice(flags), run, crops: crops === '10' ? 10 : 1 }, progress);
-    for (const sentence of report.missing) progress.note(`warning: ${sentence}`);
-    const contents = Buffer.from(await page(report, new Date()));
-    await writeFileAtomically(out, contents);
-    progress.stop();
-    console.log(
-      json ? JSON.stringify(reportJson(report, out, contents.length)) : describeReport(report, out, contents.length),
+    const report = await writeReport(
+      { ...flags, ...dataChoice(flags), run, crops: crops === '10' ? 10 : 1 },
+      out,
+      progress,
     );
+    progress.stop();
+    console.log(json ? JSON.stringify(reportJson(report, out)) : describeReport(report, out));
   } finally {
     progress.stop();
   }
 }
 
-function reportJson({ run, measured, checkpoint, missing }: Report, out: string, bytes: number): object {
+/** @param out  the page, in place of what is there */
+export async function writeReport(
+  request: ReportRequest,
+  out: string,
+  progress: Progress,
+): Promise<Report & { bytes: number }> {
+  const report = await gather(request, progress);
+  for (const sentence of report.missing) progress.note(`warning: ${sentence}`);
+  const contents = Buffer.from(await page(report, new Date()));
+  await writeFileAtomically(out, contents);
+  return { ...report, bytes: contents.length };
+}
+
+function reportJson({ run, measured, checkpoint, missing, bytes }: Report & { bytes: number }, out: string): object {
   return {
     report: out,
     bytes,
@@ -78,7 +90,7 @@ function errorsJson({ crops, top1Error, top5Error, loss }: CropErrors): object {
   return { crops, top1_error: top1Error, top5_error: top5Error, loss };
 }
 
-function describeReport({ measured, run }: Report, out: string, bytes: number): string {
+function describeReport({ measured, run, bytes }: Report & { bytes: number }, out: string): string {
   const size = `${out}: ${count(Math.ceil(bytes / 1000))} kB`;
   if (!measured) return size;
   const { images, top1Error, top5Error } = measured.single;

@@ -15,8 +15,10 @@ export interface ChosenCrops {
  */
 export function cropsOfRun({ config, imagePx, inputPx, imported }: Run): ChosenCrops {
   if (imported?.crops !== undefined) return { crops: imported.crops as CropCount, reason: `as in ${imported.file}` };
-  const { randomCrop, mirror } = config;
-  const corners = randomCrop && inputPx < imagePx;
+  const { randomCrop, views } = config;
+  // The crops of one view are the centre, of two its mirror image besides, of five the corners.
+  const mirror = config.mirror && views !== 1 && views !== 5;
+  const corners = randomCrop && inputPx < imagePx && views !== 1 && views !== 2;
   const seen = corners ? 'random crops' : inputPx < imagePx ? 'centre crops' : 'whole images';
   const trained = imported ? `the recipe of ${config.model} trains` : 'trained';
   return {

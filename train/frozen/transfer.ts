@@ -25,7 +25,7 @@ const FEW_PER_CLASS = 200;
 /** The centre and its mirror image: AlexNet computes both of 1000 photographs in half a minute on two cores. */
 const VIEWS = 2;
 /** Of the last layer alone, times the features' mean square norm. */
-const HEAD_RATE = 2;
+const HEAD_RATE = 1;
 /** Images by which that norm is measured. */
 const RATE_IMAGES = 32;
 

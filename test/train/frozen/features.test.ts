@@ -1,70 +1,27 @@
 /** `alexnet train --freeze … --views N`: what frozen layers compute is kept. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import '../../../base/tfjs/backend-cpu.js';
-import sharp from 'sharp';
-import { random } from '../../../base/random.js';
 import { tf } from '../../../base/tfjs/core.js';
 import { buildNetwork } from '../../../model/network.js';
 import { findNetwork } from '../../../model/registry.js';
 import { cutNetwork, silenceFrozenDropout } from '../../../train/frozen/cut-network.js';
 import { RowStore } from '../../../train/frozen/row-store.js';
-import { saveCheckpoint, startState } from '../../../train/run/checkpoint.js';
 import { loadCheckpoint } from '../../../train/run/load-checkpoint.js';
-import { createRun } from '../../../train/run/run-folder.js';
-import { resolveSettings } from '../../../train/settings/config.js';
 import { alexnet } from '../../real/command.js';
 import { weightsOf } from '../weights-of.js';
+import { NETWORK, writeNoise, writeOrigin } from './origin.js';
 
-/** It has dropout before its last layer, `fc10`. */
-const NETWORK = 'cifar10-quick.dropout';
 const HEAD = ['--freeze', 'conv1..fc64'];
 
 let folder: string;
 let printed: { stdout: string; stderr: string };
 const at = (...names: string[]) => join(folder, ...names);
-
-/** Noise, the more of one colour the higher the class. */
-async function writeImages(split: string, count: number): Promise<void> {
-  for (const [label, tint] of [60, 100].entries()) {
-    await mkdir(at('data', split, `class ${label}`), { recursive: true });
-    for (let i = 0; i < count; i++) {
-      const stream = random(split, label, i);
-      const pixels = Uint8Array.from(
-        { length: 32 * 32 * 3 },
-        (_, at) => stream.integer(150) + (at % 3 === 0 ? tint : 0),
-      );
-      await sharp(pixels, { raw: { width: 32, height: 32, channels: 3 } })
-        .png()
-        .toFile(at('data', split, `class ${label}`, `${i}.png`));
-    }
-  }
-}
-
-/** A run with drawn weights and no data, as `alexnet import` makes them. */
-async function writeOrigin(name: string, classes: number): Promise<void> {
-  const spec = findNetwork(NETWORK);
-  // Drawn as large as they keep values; the network's own are so small that nothing is learnt in a few steps.
-  const rows = spec.rows.map((row) => ('stddev' in row ? { ...row, stddev: 'fan-in' as const } : row));
-  const model = buildNetwork({ ...spec, rows }, { classes, seed: 3 });
-  const run = await createRun(at(name), {
-    config: { data: 'unknown', model: spec.name, ...resolveSettings(spec.recipe, {}) },
-    imagePx: spec.imagePx,
-    inputPx: spec.inputPx,
-    pictures: { train: 0, val: 0 },
-    versions: {},
-    labels: Array.from({ length: classes }, (_, i) => `thing ${i}`),
-    mean: new Float32Array(3 * spec.imagePx ** 2).fill(110),
-    samples: new Uint8Array(3 * spec.imagePx ** 2),
-  });
-  await saveCheckpoint(run.best, model, [], startState());
-  model.dispose();
-}
 
 const training = (out: string, ...words: string[]) => {
   const settings = ['--epochs', '3', '--batch', '8', '--schedule', 'constant', '--lr', '0.02', '--seed', '5'];
@@ -93,10 +50,10 @@ const configOf = async (run: string) => JSON.parse(await readFile(at(run, 'confi
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'alexnet-frozen-'));
   await tf.setBackend('cpu');
-  await writeImages('train', 10);
-  await writeImages('val', 5);
-  await writeOrigin('origin', 10);
-  await writeOrigin('thousand', 1000);
+  await writeNoise(at('data', 'train'), 10);
+  await writeNoise(at('data', 'val'), 5);
+  await writeOrigin(at('origin'), 10);
+  await writeOrigin(at('thousand'), 1000);
   const plain = [...HEAD, '--no-mirror', '--no-random-crop', '--colour-noise', '0'];
   const varied = [...HEAD, '--views', '3', '--mirror', '--colour-noise', '0.1'];
   const thousand = ['--from', at('thousand'), '--lr', '0.001', '--epochs', '1'];

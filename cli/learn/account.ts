@@ -1,0 +1,75 @@
+/** What `alexnet learn` tells of what it does: short lines, for people. */
+import { count, counted, percent, standardError } from '../../base/format.js';
+import { nameSome } from '../../base/name-some.js';
+import type { ExportRunReport } from '../../export/from-run.js';
+import { findNetwork } from '../../model/registry.js';
+import type { Dataset } from '../../train/data/dataset.js';
+import type { Measured } from '../../train/report/measure.js';
+import type { Run } from '../../train/run/run-folder.js';
+import type { Settings } from '../../train/settings/config.js';
+import { layersWithWeights } from '../../train/settings/freeze.js';
+import { countImages } from '../../train/start/training-data.js';
+
+/** Prints a line; of lines with the same title that follow each other the first alone shows it. */
+export type Say = (title: string, line: string) => void;
+
+const TITLE_WIDTH = 9;
+
+/** @param print  of a whole line */
+export function account(print: (line: string) => void): Say {
+  let last = '';
+  return (title, line) => {
+    print(`${(title === last ? '' : title).padEnd(TITLE_WIDTH)}${line}`);
+    last = title;
+  };
+}
+
+export function describeWeights(from: string, { config, labels }: Run): string {
+  return `${config.model} from ${from}, which knows ${count(labels.length)} classes`;
+}
+
+export function describeImages({ source, labels, splits, ...dataset }: Dataset): string[] {
+  const { train, val } = countImages({ source, labels, splits, ...dataset });
+  const total = splits.val === splits.train ? train : train + val;
+  return [
+    `${counted(total, 'image')} of ${labels.length} classes in ${source}: ${nameSome(labels)}`,
+    splits.val === splits.train
+      ? 'all to learn from, and to measure on'
+      : `${count(train)} to learn from, ${count(val)} held out to measure on`,
+  ];
+}
+
+/** @param origin  the run that the weights are from */
+export function describeLearning({ epochs }: Partial<Settings>, { config }: Run, { labels }: Dataset): string[] {
+  const names = layersWithWeights(findNetwork(config.model));
+  return [
+    `${names[0]} to ${names.at(-2)} stay as they are: what they make of the images is computed once`,
+    `${names.at(-1)} learns the ${labels.length} classes from it, in ${epochs} passes`,
+  ];
+}
+
+export function describeErrors({ single, confusion }: Measured, { labels }: Dataset): string[] {
+  const { images, top1Error } = single;
+  const wrong = Math.round(top1Error * images);
+  const share = `${percent(top1Error, 1)} ± ${(100 * standardError(top1Error, images)).toFixed(1)}`;
+  const [pair] = confusion.pairs();
+  return [
+    `${wrong} of ${counted(images, 'image')} wrong: ${share}, guessing ${percent(1 - 1 / labels.length, 1)}`,
+    ...(pair
+      ? [
+          `most often: ${labels[pair.label]} taken for ${labels[pair.predicted]}, ${pair.images} of ${confusion.images(pair.label)}`,
+        ]
+      : []),
+  ];
+}
+
+export function describeFile({ file, bytes, parity, metadata }: ExportRunReport): string[] {
+  const { crops, top1Error, measuredOn } = metadata;
+  return [
+    `${file}, ${(bytes / 1e6).toFixed(1)} MB`,
+    `differs from TensorFlow.js by ${parity.maxAbs.toExponential(1)} at most`,
+    ...(measuredOn
+      ? [`${percent(top1Error!, 1)} of its answers wrong${crops === 1 ? '' : `, each the mean of ${crops} crops`}`]
+      : []),
+  ];
+}

@@ -1,0 +1,33 @@
+/** The run whose weights `alexnet learn` starts from: the one that is named, or one made of the file that is named. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { UserError } from '../../base/errors.js';
+import type { Progress } from '../../base/progress.js';
+import { sha256Of } from '../../base/sha256.js';
+import { fetchWeights, KNOWN_WEIGHTS } from '../../export/import/fetch-weights.js';
+import { FORMATS } from '../../export/import/open-source.js';
+import { remoteOptions } from '../../train/data/remote/options.js';
+import { hasCheckpoint } from '../../train/run/load-checkpoint.js';
+import { checkpointsOf, holdsRun } from '../../train/run/run-folder.js';
+import { importRun } from '../import.js';
+
+/**
+ * @param from  a run's folder, a file, a URL or a name of `KNOWN_WEIGHTS`
+ * @returns     the run's folder; of a file it is in the cache, by the file's contents
+ * @throws {UserError} if there is nothing of that name, it cannot be fetched, or holds no weights
+ */
+export async function runOfWeights(from: string, progress: Progress): Promise<string> {
+  if (holdsRun(from)) return from;
+  const { path, model } = await fetchWeights(from, progress);
+  if (!existsSync(path)) {
+    throw new UserError(
+      `--from ${from}: nothing there; expected a run, a file of weights (${FORMATS}), a URL, or ${Object.keys(KNOWN_WEIGHTS).join(' or ')}`,
+    );
+  }
+  const run = join(remoteOptions().cacheFolder, 'imported', (await sha256Of(path)).slice(0, 16));
+  // `last/` is what an import writes at its end.
+  if (hasCheckpoint(checkpointsOf(run).last)) return run;
+  const { warnings } = await importRun({ file: path, model, out: run, force: true }, progress);
+  for (const warning of warnings) progress.note(`warning: ${warning}`);
+  return run;
+}

@@ -25,6 +25,10 @@ export class TensorRecord implements Operand {
   layout: Layout;
   /** Someone outside may hold `data`: the array is never used again for another tensor. */
   shared = false;
+  /** A variable had this value. */
+  wasVariable = false;
+  /** As the recorder counts them, while only pending calls hold the tensor. */
+  heldBytes = 0;
   complexTensorInfos?: { real: TensorInfo; imag: TensorInfo };
   /** Strings; or `data` in tfjs's order if its memory order is another. */
   private host?: backend_util.BackendValues;
@@ -54,6 +58,11 @@ export class TensorRecord implements Operand {
       this.shared = true;
     }
     return this.array;
+  }
+
+  /** Of values that lie in the host's memory. */
+  get hostBytes(): number {
+    return this.array?.byteLength ?? 0;
   }
 
   /** Values in tfjs's order, computed now if they are pending: what delegated kernels see and must not change. */

@@ -12,9 +12,19 @@ import { BufferPool } from './buffer-pool.js';
 import { type CompiledProgram, compiled, programBytes } from './compile.js';
 import { DeviceLostError } from './device-lost.js';
 import { TensorRecord } from './record.js';
+import { lastRepetition, StepWatch } from './steps.js';
 
 /** A loop that never reads a value would grow the program without bound; a step of AlexNet is about 300 calls. */
 const MAX_PENDING = 4096;
+
+/** Pending calls after which, and after as many again, a loop is looked for. */
+const LOOK_EVERY = 1024;
+
+/**
+ * Of values that only pending calls still hold, such as batches of a loop that reads nothing; not counted is what
+ * variables held: an update of AlexNet alone holds 0.5 GB of weights and velocities.
+ */
+const MAX_HELD_BYTES = 2 ** 28;
 
 /** Why a program cannot be traced. */
 export const DEPENDS_ON_DATA =
@@ -43,6 +53,8 @@ export class Recorder {
   /** Goes with every call recorded from now on, into the names of its nodes: for profiles. */
   label = '';
   private current?: Tracing;
+  private readonly steps = new StepWatch();
+  private heldBytes = 0;
   /** Pending calls that show a tensor under another shape or type. */
   private views = new Map<TensorRecord, Map<string, TensorRecord>>();
 
@@ -54,7 +66,43 @@ export class Recorder {
 
   /** Call before a kernel records anything. */
   makeRoom(): void {
-    if (this.pending.length >= MAX_PENDING && !this.tracing) this.flush();
+    const { length } = this.pending;
+    if (this.tracing || length === 0) return;
+    const isFull = length >= MAX_PENDING || this.heldBytes > MAX_HELD_BYTES;
+    if (!isFull && length % LOOK_EVERY > 0) return;
+    const end = lastRepetition(this.pending) || this.steps.end;
+    if (end > 0) this.runFirst(end);
+    else if (isFull) this.flush();
+  }
+
+  /**
+   * Call before a variable gets a new value.
+   * @param old  the one it has, if it lies here
+   */
+  assigning(variable: object, old?: TensorRecord): void {
+    if (this.tracing) return;
+    if (old) old.wasVariable = true;
+    if (this.steps.sees(variable)) this.runFirst(this.steps.end);
+    this.steps.note(variable, this.pending.length);
+  }
+
+  /** Computes what the first pending calls leave for others. */
+  private runFirst(count: number): void {
+    this.runSome(this.pending.slice(0, count), new Set());
+  }
+
+  /** Computes of these pending calls what tfjs or the other pending calls still need. */
+  private runSome(
+    calls: readonly PendingCall[],
+    toHost: ReadonlySet<TensorRecord>,
+    memory?: ReadonlyMap<TensorRecord, TensorData>,
+  ): void {
+    const some = new Set(calls);
+    this.pending = this.pending.filter((call) => !some.has(call));
+    const read = new Set(this.pending.flatMap((call) => call.inputs));
+    const isKept = (record: TensorRecord) => record.refCount > 0 || read.has(record);
+    const kept = calls.flatMap((call) => call.results.filter(isKept));
+    this.settle(calls, kept, toHost, memory);
   }
 
   /** Records a call. The results are pending. */
@@ -189,16 +237,7 @@ export class Recorder {
    */
   computeOnly(memory: ReadonlyMap<TensorRecord, TensorData>): void {
     const calls = neededCalls(this.pending, [...memory.keys()]) as PendingCall[];
-    const needed = new Set(calls);
-    this.pending = this.pending.filter((call) => !needed.has(call));
-    const read = new Set(this.pending.flatMap((call) => call.inputs));
-    const isKept = (record: TensorRecord) => record.refCount > 0 || read.has(record);
-    this.settle(
-      calls,
-      calls.flatMap((call) => call.results.filter(isKept)),
-      new Set(memory.keys()),
-      memory,
-    );
+    this.runSome(calls, new Set(memory.keys()), memory);
   }
 
   /** Runs the calls that are still pending. */
@@ -209,6 +248,7 @@ export class Recorder {
     memory?: ReadonlyMap<TensorRecord, TensorData>,
   ): void {
     this.views.clear();
+    this.steps.restart();
     passOnFailures(calls);
     const possible = kept.filter((record) => !record.failed);
     this.computeEach(calls, possible, toHost, memory);
@@ -286,7 +326,11 @@ export class Recorder {
   /** A tensor lost a reader or, with 0, its last tfjs reference: once it has neither, its memory is free for others. */
   release(record: TensorRecord, readers: number): void {
     record.readers += readers;
-    if (record.refCount > 0 || record.readers > 0) return;
+    if (record.refCount > 0) return;
+    this.heldBytes -= record.heldBytes;
+    record.heldBytes = record.readers > 0 && !record.wasVariable ? record.hostBytes : 0;
+    this.heldBytes += record.heldBytes;
+    if (record.readers > 0) return;
     const memory = record.free();
     if (memory) this.pool.give(record.dtype, memory);
   }

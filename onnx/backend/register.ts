@@ -163,6 +163,17 @@ function kernelFunc(kernelName: string, rule: Rule | undefined, onCpu: KernelFun
   };
 }
 
+/** Assignments tell the recorder where a step ends. */
+function watchAssignments(): void {
+  const { assign } = tf.Variable.prototype;
+  tf.Variable.prototype.assign = function (value) {
+    const backend = tf.backend();
+    if (backend instanceof OnnxruntimeBackend)
+      recorder.assigning(this, backend.data.has(this.dataId) ? backend.recordOf(this.dataId) : undefined);
+    return assign.call(this, value);
+  };
+}
+
 function register(): void {
   tf.registerBackend(BACKEND_NAME, () => new OnnxruntimeBackend(), PRIORITY);
   const onCpu = new Map<string, KernelConfig>(
@@ -180,4 +191,5 @@ function register(): void {
   }
 }
 
+watchAssignments();
 register();

@@ -11,6 +11,8 @@ import type { Graph, Value } from '../graph.js';
 import type { Attrs, TensorSpec } from '../kernel-call.js';
 import type { TensorData } from '../layout.js';
 import type { Rule } from '../rule.js';
+import { point, where } from './elementwise.js';
+import { cut } from './shape.js';
 
 type Shaped = { shape: readonly number[] };
 
@@ -105,6 +107,14 @@ const filled = (g: Graph, s: Scatter, dtype: TensorSpec['dtype']) =>
     dtype,
   );
 
+/** Row numbers, `rows` for those that are none. */
+function within(g: Graph, indices: Value, rows: number): Value {
+  const at = g.memory(g.plain(indices));
+  const [end, first] = [g.scalar(rows, 'int32'), g.scalar(0, 'int32')];
+  const isRow = point(g, 'And', [point(g, 'GreaterOrEqual', [at, first], 'bool'), point(g, 'Less', [at, end], 'bool')]);
+  return where(g, isRow, at, end);
+}
+
 /** Lengths of the axes that the last axis of `indices` points into. */
 const indexed = (shape: readonly number[], indices: Shaped) =>
   shape.slice(0, indices.shape.length > 1 ? indices.shape[indices.shape.length - 1] : 1);
@@ -185,6 +195,29 @@ export const GATHER_SCATTER: Record<string, Rule> = {
       const first = g.memory(g.reshape(value, []));
       const target = g.node('Expand', [first, g.int64s(dims)], {}, dims);
       return [g.reshape(scatterRows(g, target, { indices, updates }, s, 'none'), outputShape)];
+    },
+  },
+  /** The gradient of gather: rows added up where their number says; those of numbers out of range go nowhere. */
+  UnsortedSegmentSum: {
+    since: 16,
+    inputs: ['x', 'segmentIds'],
+    refuses: ([x, ids]) => {
+      if (x.dtype !== 'float32') return `dtype ${x.dtype}`;
+      return ids.shape.length === 1 ? refusesIndices(ids) : `segments of rank ${ids.shape.length}`;
+    },
+    outputs: ([x], { numSegments }) => [{ shape: [numSegments, ...x.shape.slice(1)], dtype: 'float32' }],
+    lower: (g, [x, ids], { numSegments }) => {
+      const [updates, ...rest] = x.shape;
+      const length = size(rest);
+      const s: Scatter = { updates, rows: numSegments + 1, length, strides: [1], indexRank: 1 };
+      const sums = scatterRows(
+        g,
+        filled(g, s, 'float32'),
+        { indices: within(g, ids, numSegments), updates: x },
+        s,
+        'add',
+      );
+      return [g.reshape(cut(g, sums, [0, 0], [numSegments, length]), [numSegments, ...rest])];
     },
   },
   /** How many entries of a sorted row lie before each value. */

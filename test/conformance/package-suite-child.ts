@@ -71,7 +71,7 @@ coreModule('register_all_gradients.js');
 coreModule('public/chained_ops/register_all_chained_ops.js');
 const tf = coreModule('index.js');
 // Many specs are for the backend of this name alone.
-coreModule('jasmine_util.js').setTestEnvs([{ name: backend, backendName: 'cpu', isDataSync: true }]);
+coreModule('jasmine_util.js').setTestEnvs([{ name: 'node', backendName: 'cpu', isDataSync: true }]);
 require('@tensorflow/tfjs-backend-cpu');
 if (backend === 'onnxruntime') await import('../../onnx/backend/index.js');
 const engine = tf.engine();

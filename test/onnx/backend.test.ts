@@ -168,6 +168,43 @@ describe('the onnxruntime backend', () => {
     assert.ok(runs >= 2, `${runs} runs for 9000 calls`);
   });
 
+  it('compiles a step once when no step is read, wherever its variables are assigned', () => {
+    const [weight, moving] = [tf.variable(tensor<tf.Rank.R2>([4, 3])), tf.variable(tf.zeros([3]))];
+    const x = tensor<tf.Rank.R2>([5, 4], 2);
+    const [adam, sgd] = [tf.train.adam(0.01), tf.train.sgd(0.01)];
+    const loss = () => {
+      const y = tf.matMul(x, weight);
+      moving.assign(tf.add(tf.mul(moving, 0.9), tf.mean(y, 0)));
+      return tf.mean(tf.square(y)) as tf.Scalar;
+    };
+    const steps = (count: number) => {
+      for (let i = 0; i < count; i++) for (const optimizer of [adam, sgd]) optimizer.minimize(loss, false, [weight]);
+    };
+    steps(5);
+    const compiled = sessionCount();
+    const runs = runsOf(() => steps(20));
+    assert.ok(runs >= 20, `${runs} runs for 20 steps`);
+    assert.equal(sessionCount(), compiled);
+    assert.ok(weight.dataSync().every(Number.isFinite));
+    tf.dispose([weight, moving, x]);
+    adam.dispose();
+  });
+
+  it('compiles a loop without variables once, and lets go of what it read', async () => {
+    const before = sessionCount();
+    let sum = tf.scalar(0);
+    let most = 0;
+    for (let i = 0; i < 600; i++) {
+      const next = tf.tidy(() => tf.add(sum, tf.max(tf.tensor1d(new Float32Array(500_000).fill(i)))) as tf.Scalar);
+      sum.dispose();
+      sum = next;
+      most = Math.max(most, process.memoryUsage().arrayBuffers);
+    }
+    assert.equal(sum.dataSync()[0], (599 * 600) / 2);
+    assert.ok(sessionCount() - before <= 2, `${sessionCount() - before} programs`);
+    assert.ok(most < 8e8, `held ${most} bytes of 1.2 GB that were read`);
+  });
+
   it('holds no tensor of earlier steps: memory stays flat while a weight is updated', async () => {
     setFlagsFromString('--expose-gc');
     const collect = runInNewContext('gc') as () => void;

@@ -108,6 +108,18 @@ describe('kernels that move numbers', () => {
 });
 
 describe('gather', () => {
+  it('agrees in its gradient: rows that are asked for often, rarely and never', () =>
+    sameOnBoth(() => [
+      tf.grad((x) => tf.sum(tf.mul(tf.gather(x, int([3, 0, 3, 1, 3], [5])), tensor([5, 2], 3))))(tensor([6, 2])),
+      tf.grad((x) => tf.sum(tf.square(tf.gather(x, int([3, 0, 3, 1], [2, 2]), 1))))(tensor([3, 4, 5])),
+    ]));
+
+  it('agrees in sums of segments, of which some numbers are out of range', () =>
+    sameOnBoth(() => [
+      tf.unsortedSegmentSum(tensor([5, 2, 3]), int([2, 0, -1, 2, 7], [5]) as tf.Tensor1D, 4),
+      tf.unsortedSegmentSum(tensor([5]), int([1, 1, 0, 3, 1], [5]) as tf.Tensor1D, 3),
+    ]));
+
   it('agrees along each axis, in each type', () =>
     sameOnBoth(() =>
       types([4, 3, 5]).flatMap((x) => [

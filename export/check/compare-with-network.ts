@@ -17,6 +17,8 @@ export interface Parity extends Difference {
   /** What the file was compared with, and how long that took. */
   how?: string;
   seconds?: number;
+  /** The difference that is allowed; default `TOLERANCE`. */
+  allowed?: number;
 }
 
 /** Float32 sums of up to 9216 terms taken in two orders; measured 1e-6 to 1e-5 on trained networks. */

@@ -44,12 +44,18 @@ export async function exportModelFile(request: ExportFileRequest, note: (line: s
   const model = request.layersModel ? await loadLayersModelFile(path) : await loadGraphModelFile(path);
   const source = withBatch(sourceOf(model, { inputShapes: request.inputShape, outputs: request.outputs }), batch);
   note(
-    `${path}: ${source.inputs.map(({ name, shape }) => `${name} [${shape.map((n) => n ?? 'N').join(', ')}]`).join(', ')}`,
+    `${path}: ${source.inputs.map(({ name, shape }) => `${name} [${shape.map((n, axis) => n ?? (axis === 0 ? 'N' : '?')).join(', ')}]`).join(', ')}`,
   );
   const exported = await exportSource(source, { opset, lrn, layout, batch, metadata: { tool_version: toolVersion() } });
   const images = request.calibrate === undefined ? undefined : await imagesFor(request, source, note);
   const parity = async (file: string) => {
-    const compared = await compareWithSource(file, { source, model: exported, layout, verify: request.verify });
+    const compared = await compareWithSource(file, {
+      source,
+      model: exported,
+      layout,
+      verify: request.verify,
+      precision: request.precision,
+    });
     await selectBackend('onnxruntime'); // the weights are read again when another precision is compared
     return compared;
   };

@@ -22,6 +22,9 @@ export interface FreeAxis {
   traced: readonly [number, number, number];
 }
 
+/** Numbers of a stored tensor that may follow free lengths one by one. */
+const FEW_NUMBERS = 64;
+
 /** A program lowered for one length of each free axis. */
 export interface LoweredProgram {
   g: Graph;
@@ -177,7 +180,29 @@ class AxisFreer {
     const sameDims = all.every(({ dims }) => dims.every((length, axis) => length === stored.dims[axis]));
     if (stored.dtype === 'int64' && stored.dims.length === 1 && sameDims)
       return this.freeLengths(node, at, all.map(valuesOf));
-    return this.freeSequence(value, all) ?? this.freeRows(value, all);
+    return (
+      this.freeSequence(value, all) ??
+      this.freeRows(value, all) ??
+      (sameDims ? this.freeNumbers(value, all) : undefined)
+    );
+  }
+
+  /** A few numbers, each of which follows the free lengths, e.g. how many boxes there are. */
+  private freeNumbers(value: Value, all: readonly Constant[]): Value | undefined {
+    const [now, ...then] = all.map(valuesOf);
+    if (now.length > FEW_NUMBERS || value.dtype === 'bool') return undefined;
+    const linear = Array.from(now, (number, i) =>
+      this.linear(
+        number,
+        then.map((other) => other[i]),
+      ),
+    );
+    if (!linear.every((number) => typeof number !== 'number')) return undefined;
+    const lengths = this.lengths(linear);
+    return this.emit((g) => {
+      const shaped = g.node('Reshape', [lengths, g.int64s(value.dims)], {}, value.dims);
+      return value.dtype === 'int64' ? shaped : g.node('Cast', [shaped], { to: value.dtype }, value.dims, value.dtype);
+    });
   }
 
   /** Positions that are counted up, each so many times: 0, 0, 1, 1, … in a vector as long as a free length says. */

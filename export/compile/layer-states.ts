@@ -13,6 +13,8 @@ interface StatefulLayer {
   resetStates(): void;
 }
 
+type Run = (inputs: tf.Tensor[]) => tf.Tensor[];
+
 /** What may be inside a layer: of a model, of Bidirectional, of a wrapper. */
 type Outer = Partial<
   { layers: tfl.layers.Layer[] } & Record<'forwardLayer' | 'backwardLayer' | 'layer', tfl.layers.Layer>
@@ -25,7 +27,7 @@ function statefulLayers(layer: tfl.layers.Layer): StatefulLayer[] {
 }
 
 /** The program with its states as further inputs and outputs; the same if it has none. */
-export function withStates(model: tfl.LayersModel, source: ModelSource): ModelSource {
+export function withStates(model: tfl.LayersModel, source: Omit<ModelSource, 'run'> & { run: Run }): ModelSource {
   const layers = statefulLayers(model);
   if (layers.length === 0) return source;
   for (const layer of layers) if (layer.states_ === null) layer.resetStates();

@@ -22,7 +22,8 @@ export interface ModelSource {
   outputNames?: readonly string[];
   /** Images are [N, C, H, W] in the program. */
   channelsFirst: boolean;
-  run(inputs: tf.Tensor[]): tf.Tensor[];
+  /** Its outputs; later, where control flow has to be followed. */
+  run(inputs: tf.Tensor[]): tf.Tensor[] | Promise<tf.Tensor[]>;
   /** Names of the tensors that it keeps; the active backend must be `onnxruntime`. */
   weightNames(): Map<Operand, string>;
 }

@@ -10,8 +10,17 @@ import { Graph, type GraphNode, type Target, type Value } from '../../onnx/graph
 import type { KernelCall, Operand } from '../../onnx/kernel-call.js';
 import { distinctOutputs, liveNodes, lower } from '../../onnx/lower.js';
 import { LOWERINGS } from '../../onnx/lowerings/index.js';
+import type { DynamicLengths } from './dynamic-ops.js';
 import { foldConstants } from './fold-constants.js';
-import { BATCH, type FreeAxis, type FreeProgram, fixedAxes, freeAxes, type LoweredProgram } from './free-axes.js';
+import {
+  BATCH,
+  type FreeAxis,
+  type FreeProgram,
+  fixedAxes,
+  freeAxes,
+  type LengthSource,
+  type LoweredProgram,
+} from './free-axes.js';
 import { nameGraph } from './names.js';
 import { checkRepeats } from './repeats.js';
 import type { Trace } from './trace.js';
@@ -44,8 +53,8 @@ export type Network = (inputs: Value[]) => Value[];
 
 /** What is to be written. */
 export interface Program {
-  /** Records the calls for a length of each of `axes`. */
-  trace(lengths: readonly number[]): Promise<Trace>;
+  /** Records the calls for a length of each of `axes`, and for lengths that data decide. */
+  trace(lengths: readonly number[], dynamic: DynamicLengths): Promise<Trace>;
   /** Names of stored tensors, e.g. `conv1/kernel`; asked after the first trace. */
   weightNames(): ReadonlyMap<Operand, string>;
   /** Makes the graph's inputs, lowers the network on them, makes the outputs. */
@@ -92,24 +101,38 @@ export async function compileProgram(program: Program): Promise<ProgramParts> {
   };
 }
 
+/** Which of the traced lengths an axis takes: those of inputs first, then those that data decide. */
+type Point = (which: number) => 0 | 1 | 2;
+
 /** Lowers the program for as many lengths as its free axes need. */
 async function freed(program: Program): Promise<{ free: FreeProgram; g: Graph }> {
   const { axes } = program;
-  const at = (point: (which: number) => 0 | 1 | 2) => axes.map(({ traced }, which) => traced[point(which)]);
-  const traced = await program.trace(at(() => 0));
-  checkRepeats(traced, await program.trace(at(() => 0)));
-  const base = lowered(
-    program,
-    traced,
-    at(() => 0),
-  );
-  if (axes.length === 0) return { free: fixedAxes(base), g: base.g };
-  const lowerAt = async (lengths: number[]) => lowered(program, await program.trace(lengths), lengths);
+  const selectable: FreeAxis[] = [];
+  const traceAt = async (point: Point) => {
+    const lengths = axes.map(({ traced }, which) => traced[point(which)]);
+    const dynamic: DynamicLengths = { point: (index) => point(axes.length + index), axes: selectable };
+    return { traced: await program.trace(lengths, dynamic), lengths };
+  };
+  const lowerAt = async (point: Point) => {
+    const { traced, lengths } = await traceAt(point);
+    return lowered(program, traced, lengths);
+  };
+  const first = await traceAt(() => 0);
+  checkRepeats(first.traced, (await traceAt(() => 0)).traced);
+  const base = lowered(program, first.traced, first.lengths);
+  // Of what the data select, that which the outputs need is in the graph.
+  const selections = [...base.g.selected.keys()].sort((a, b) => a - b);
+  const sources: LengthSource[] = [
+    ...axes.map(({ input, axis }) => ({ value: base.inputs[input], axis })),
+    ...selections.map((index) => ({ value: base.g.selected.get(index)!, axis: 0 })),
+  ];
+  if (sources.length === 0) return { free: fixedAxes(base), g: base.g };
   const changed: LoweredProgram[] = [];
-  for (const axis of axes.keys()) changed.push(await lowerAt(at((which) => (which === axis ? 1 : 0))));
-  const proof = await lowerAt(at(() => 2));
-  const sources = axes.map(({ input, axis }) => ({ value: base.inputs[input], axis }));
-  return { free: freeAxes(axes, sources, { base, changed, proof }), g: base.g };
+  for (const free of [...axes.keys(), ...selections.map((index) => axes.length + index)])
+    changed.push(await lowerAt((which) => (which === free ? 1 : 0)));
+  const proof = await lowerAt(() => 2);
+  const all = [...axes, ...selections.map((index) => selectable[index])];
+  return { free: freeAxes(all, sources, { base, changed, proof }), g: base.g };
 }
 
 /** An output that is an input as well, under the same name, is the input's copy under another. */

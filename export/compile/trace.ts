@@ -25,11 +25,14 @@ export interface Trace {
  *   lowering
  *                     rule: all of them are named, with the layers that call them
  */
-export async function trace(run: (inputs: tf.Tensor[]) => tf.Tensor[], inputs: readonly TensorSpec[]): Promise<Trace> {
+export async function trace(
+  run: (inputs: tf.Tensor[]) => tf.Tensor[] | Promise<tf.Tensor[]>,
+  inputs: readonly TensorSpec[],
+): Promise<Trace> {
   await tf.setBackend(BACKEND_NAME);
   const backend = tf.backend() as OnnxruntimeBackend;
   const recordOf = (tensor: tf.Tensor) => backend.recordOf(tensor.dataId);
-  return recorder.trace(({ missing }) => {
+  return recorder.trace(async ({ missing }) => {
     tf.engine().startScope('trace');
     const variables = keepVariables();
     try {
@@ -38,7 +41,7 @@ export async function trace(run: (inputs: tf.Tensor[]) => tf.Tensor[], inputs: r
       );
       const fed = placeholders.map(recordOf);
       for (const record of fed) record.fail(new UserError(DEPENDS_ON_DATA));
-      const outputs = run(placeholders).map(recordOf);
+      const outputs = (await run(placeholders)).map(recordOf);
       variables.check();
       if (missing.size > 0) throw missingKernels(missing);
       const calls = recorder.callsFor(outputs);

@@ -24,8 +24,8 @@ export interface CheckRun {
 const ROWS = { full: [1, 2, 3, 7], quick: [1, 2] };
 /** Different numbers for a fixed number of rows. */
 const DRAWS = { full: 2, quick: 1 };
-/** Multiplications that the cpu backend does in some 15 s. */
-const LIGHT = 2.5e9;
+/** Multiplications that the cpu backend does in some 10 s. */
+const LIGHT = 1e9;
 
 /** Length of an inner axis that is free; other runs take others. */
 export const innerLength = (axis: number, { rows, seed }: Pick<CheckRun, 'rows' | 'seed'>): number =>

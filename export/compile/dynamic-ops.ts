@@ -6,15 +6,10 @@ import { UserError } from '../../base/errors.js';
 import { tfc } from '../../base/tfjs/converter.js';
 import { tf } from '../../base/tfjs/core.js';
 import { recorder } from '../../onnx/backend/onnxruntime-backend.js';
+import { BRANCH_EXECUTORS, executeIf, type OpNode } from './branches.js';
 import type { FreeAxis } from './free-axes.js';
 
-/** An operator as the converter hands it to code of ours. */
-interface OpNode {
-  inputs: tf.Tensor[];
-  attrs: Record<string, unknown>;
-}
-
-type OpExecutor = (node: OpNode) => tf.Tensor | tf.Tensor[];
+type OpExecutor = (node: OpNode) => tf.Tensor | tf.Tensor[] | Promise<tf.Tensor[]>;
 
 /** Lengths that data decide, in the order in which they are met. */
 export interface DynamicLengths {
@@ -82,6 +77,9 @@ function selectBoxes([boxes, scores, most, iou, score, sigma]: tf.Tensor[]): { k
 
 /** By TensorFlow's operator. */
 const EXECUTORS: Record<string, OpExecutor> = {
+  ...BRANCH_EXECUTORS,
+  If: executeIf,
+  StatelessIf: executeIf,
   NonMaxSuppressionV2: ({ inputs }) => selectBoxes(inputs).kept,
   NonMaxSuppressionV3: ({ inputs }) => selectBoxes(inputs).kept,
   NonMaxSuppressionV4: ({ inputs, attrs }) => {

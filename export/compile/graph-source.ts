@@ -5,15 +5,9 @@ import { tf } from '../../base/tfjs/core.js';
 import type { OnnxruntimeBackend } from '../../onnx/backend/onnxruntime-backend.js';
 import { recorder } from '../../onnx/backend/onnxruntime-backend.js';
 import { DEPENDS_ON_DATA } from '../../onnx/backend/recorder.js';
+import { type ExecutedNode, selectBranches } from './branches.js';
 import { isSelection, withSelections } from './dynamic-ops.js';
 import { checkNames, type ModelSource, numeric } from './model-source.js';
-
-/** A node as the converter's executor has it. */
-interface ExecutedNode {
-  name: string;
-  op: string;
-  category: string;
-}
 
 /** Operators that decide what is computed. */
 const DECIDING = new Set(
@@ -65,24 +59,44 @@ function execute(
     if (!/has the dynamic op/.test((error as Error).message)) throw error;
   }
   const follow = async () => [await model.executeAsync(named, outputNames)].flat();
-  if (!recorder.tracing) return follow();
-  return withSelections(follow).catch((cause: Error) => {
-    throw cause.message.includes(DEPENDS_ON_DATA) ? undecided(model, cause) : cause;
-  });
+  return recorder.tracing ? withSelections(() => branching(model, follow)) : follow();
+}
+
+/** Follows the graph again and again, each time with both branches of one more condition that depends on data. */
+async function branching(model: GraphModel, follow: () => Promise<tf.Tensor[]>): Promise<tf.Tensor[]> {
+  const nodes = nodesOf(model);
+  const undo: (() => void)[] = [];
+  const met = new Set<string>();
+  try {
+    for (;;) {
+      const outputs = await follow().catch((cause: Error) => {
+        const name = cause.message.split(':')[0];
+        const node = nodes.find((one) => one.name === name);
+        if (!cause.message.includes(DEPENDS_ON_DATA)) throw cause;
+        if (!node || met.has(name) || node.op !== 'Switch' || node.inputs[1]?.op === 'LoopCond')
+          throw undecided(nodes, node, cause);
+        met.add(name);
+        undo.push(selectBranches(nodes, name));
+      });
+      if (outputs) return outputs;
+    }
+  } finally {
+    for (const one of undo.reverse()) one();
+  }
 }
 
 /** Why a graph with control flow cannot be traced, with all operators that may be the reason. */
-function undecided(model: GraphModel, cause: Error): UserError {
-  const deciding = nodesOf(model).filter(({ op }) => DECIDING.has(op));
+function undecided(nodes: readonly ExecutedNode[], node: ExecutedNode | undefined, cause: Error): UserError {
+  const isDeciding = node && DECIDING.has(node.op);
+  const deciding = isDeciding ? nodes.filter(({ op }) => DECIDING.has(op)) : [];
   const lines = [...new Set(deciding.map(({ op }) => op))].map((op) => {
-    const names = deciding.flatMap((node) => (node.op === op ? [node.name] : []));
+    const names = deciding.flatMap((one) => (one.op === op ? [one.name] : []));
     return `\n  ${names.length} ${op}: ${names.slice(0, 2).join(', ')}${names.length > 2 ? ', …' : ''}`;
   });
   return new UserError(
-    `${cause.message.split(':')[0]}: needs the value of a tensor that depends on the input, for a shape or for what to ` +
-      'compute next. A file holds no such decision: loops of a fixed number of steps are unrolled, non-maximum ' +
-      'suppression and Where may select; cut the model before this with --outputs' +
-      (lines.length > 0 ? `. It has\n${lines.join('').slice(1)}` : ''),
+    `${cause.message.split(':')[0]}${node ? ` (${node.op})` : ''}: needs the value of a tensor that depends on the input, for ` +
+      `${isDeciding ? 'how often to go on' : 'a shape'}, which the file cannot hold; cut the model before it with --outputs` +
+      (isDeciding ? `. The model's control flow:${lines.join('')}` : ''),
     { cause },
   );
 }
@@ -112,9 +126,7 @@ interface Executor {
 
 /** A graph model's nodes, those of its functions too; the converter shows them nowhere else. */
 function nodesOf(model: GraphModel): ExecutedNode[] {
-  const of = ({ graph, functionExecutorMap }: Executor): ExecutedNode[] => [
-    ...Object.values(graph.nodes),
-    ...Object.values(functionExecutorMap ?? {}).flatMap(of),
-  ];
-  return of((model as unknown as { executor: Executor }).executor);
+  const { executor } = model as unknown as { executor: Executor };
+  const graphs = [executor, ...Object.values(executor.functionExecutorMap ?? {})].map(({ graph }) => graph);
+  return graphs.flatMap(({ nodes }) => Object.values(nodes));
 }

@@ -4,8 +4,9 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { UsageError } from '../base/errors.js';
 import { errorPercents } from '../base/format.js';
 import { type Progress, showProgress } from '../base/progress.js';
+import { VERIFICATIONS } from '../export/check/check-plan.js';
+import { LAYOUTS } from '../export/compile/boundary.js';
 import type { ExportFileRequest } from '../export/compile/export-model-file.js';
-import { LAYOUTS } from '../export/compile/export-onnx.js';
 import { OPSETS } from '../export/compile/program.js';
 import type { ExportRunReport, ExportRunRequest } from '../export/from-run.js';
 import { CALIBRATIONS } from '../export/precision/calibrate.js';
@@ -85,6 +86,19 @@ function fileOptions(command: Command): Command {
       inputShape,
       {},
     )
+    .option(
+      '--outputs <names>',
+      'nodes or layers of a model to give in place of its outputs, e.g. boxes,scores',
+      (text) => text.split(','),
+    )
+    .addOption(
+      new Option(
+        '--verify <how>',
+        'compare a model with tfjs on 13 rows, or on 3; quick also leaves out what takes long',
+      )
+        .choices(VERIFICATIONS)
+        .default('full'),
+    )
     .option('--external-data', 'weights in FILE.data next to the file (default: above 2 GB)');
 }
 
@@ -151,8 +165,11 @@ function checkFlags({ batch, calibrate, precision, lrn, ...flags }: ExportFlags)
   if (flags.run === undefined && flags.triton !== undefined) throw new UsageError('--triton belongs to --run');
   if (flags.triton === undefined && flags.name !== undefined) throw new UsageError('--name belongs to --triton');
   const shaped = flags.layout !== 'model' || batch !== undefined || Object.keys(flags.inputShape).length > 0;
-  if (flags.run !== undefined && shaped)
-    throw new UsageError('--layout, --batch and --input-shape belong to models; a run has a --head');
+  const ofModel = shaped || flags.outputs !== undefined || flags.verify !== 'full';
+  if (flags.run !== undefined && ofModel)
+    throw new UsageError(
+      '--layout, --batch, --input-shape, --outputs and --verify belong to models; a run has a --head',
+    );
   const ofRun = flags.head ?? flags.checkpoint ?? flags.crops ?? flags.data ?? flags.measureImages;
   if (flags.run === undefined && ofRun !== undefined)
     throw new UsageError('--head, --checkpoint, --crops, --data and --measure-images belong to --run');
@@ -194,7 +211,14 @@ function toJson({ dataFile, parity, comparison, ...report }: WriteReport | Expor
       top5_error: metadata.top5Error,
       measured_on: metadata.measuredOn,
     }),
-    parity: { images: parity.images, max_abs: parity.maxAbs, max_rel: parity.maxRel, worst: parity.worst },
+    parity: {
+      images: parity.images,
+      max_abs: parity.maxAbs,
+      max_rel: parity.maxRel,
+      worst: parity.worst,
+      how: parity.how,
+      seconds: parity.seconds,
+    },
     comparison: comparison && {
       pictures: comparison.pictures,
       top1_agreement: comparison.agreement,
@@ -208,13 +232,14 @@ function toJson({ dataFile, parity, comparison, ...report }: WriteReport | Expor
 function describeExport(report: WriteReport | ExportRunReport): string {
   const { file, dataFile, bytes, opset, ir, nodes, operators, sha256, parity, comparison, precision } = report;
   const kinds = Object.entries(operators).map(([operator, count]) => `${count} ${operator}`);
-  const { images, maxAbs, maxRel, worst } = parity;
+  const { images, maxAbs, maxRel, worst, how, seconds } = parity;
   const lines = [
     `${file}${dataFile ? ` and ${dataFile}` : ''}: ${megabytes(bytes)}, opset ${opset}, IR ${ir}, ${nodes} nodes (${kinds.join(', ')})`,
     `sha256 ${sha256}`,
-    `onnxruntime and tfjs on ${images} inputs: largest difference ${maxAbs.toExponential(1)}, ${maxRel.toExponential(1)} of the largest output` +
+    `onnxruntime and tfjs on ${images} inputs: largest difference ${maxAbs.toExponential(1)}, ${maxRel.toExponential(1)} of ${worst?.measure ?? 'the largest output'}` +
       (worst ? `; worst ${worst.output}[${worst.index}]: ${worst.actual} for ${worst.expected}` : ''),
   ];
+  if (how) lines.push(`compared on ${how}, in ${seconds!.toFixed(1)} s`);
   if (comparison) {
     const { pictures, agreement, referenceBytes, referenceMs, ms } = comparison;
     lines.push(

@@ -3,8 +3,9 @@ import type * as tfl from '@tensorflow/tfjs-layers';
 import { type CropCount, type CropGeometry, cropsOf } from '../base/crops.js';
 import { type ModelMetadata, metadataToProps } from '../onnx/file/metadata.js';
 import { OnnxModel } from '../onnx/file/onnx-model.js';
-import { compileProgram } from './compile/program.js';
-import { inferencePass, trace, weightNames } from './compile/trace.js';
+import { inferencePass, weightNames } from './compile/layers-pass.js';
+import { compileProgram, FREE_BATCH } from './compile/program.js';
+import { trace } from './compile/trace.js';
 import { imageHead, tensorHead } from './heads.js';
 
 export interface ClassifierOptions extends CropGeometry {
@@ -36,14 +37,15 @@ export async function exportClassifier(
   const crops = cropsOf(head === 'image' ? (options.crops ?? 10) : 1, imagePx, inputPx);
   const run = inferencePass(model);
   const parts = await compileProgram({
-    trace: (batch) => trace(run, [{ shape: [batch * crops.length, inputPx, inputPx, 3], dtype: 'float32' }]),
+    trace: ([batch]) => trace(run, [{ shape: [batch * crops.length, inputPx, inputPx, 3], dtype: 'float32' }]),
     weightNames: () => weightNames(model),
-    build: (g, batch, network) => {
+    build: (g, [batch], network) => {
       const logits = (input: Parameters<typeof network>[0][number]) => network([input])[0];
       return head === 'image' ? imageHead(g, batch, options, crops, logits) : tensorHead(g, batch, inputPx, logits);
     },
     outputNames: head === 'image' ? ['probabilities'] : ['logits', 'probabilities'],
     target: { opset, lrn, finite: true },
+    axes: [FREE_BATCH],
   });
   const metadata: ModelMetadata = { ...options.metadata, head, crops: crops.length, imagePx, inputPx };
   const described = {

@@ -81,7 +81,7 @@ export async function writeChecked(
     externalData,
     check: async (file) => {
       parity = await checks.parity(file);
-      if (precision === 'fp32') checkDifference(parity, TOLERANCE);
+      if (precision === 'fp32') checkDifference(parity, parity.allowed ?? TOLERANCE);
       else if (images) comparison = await compareWithFloat32(model, file, images.comparison, note);
       return checks.metadata?.(file);
     },

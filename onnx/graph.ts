@@ -117,6 +117,8 @@ export class Graph {
   /** Stored tensors by name. */
   readonly initializers = new Map<string, Constant>();
   readonly nodes: GraphNode[] = [];
+  /** Values whose first axis is as long as the data say, by their number: see `lowerings/selection.ts`. */
+  readonly selected = new Map<number, Value>();
   /** Label for nodes made from now on. */
   scope = '';
   private readonly known = new Map<string, GraphNode>();

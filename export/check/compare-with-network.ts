@@ -14,6 +14,11 @@ import { openStrict } from './open-strict.js';
 export interface Parity extends Difference {
   /** Images, or rows of numbers, compared. */
   images: number;
+  /** What the file was compared with, and how long that took. */
+  how?: string;
+  seconds?: number;
+  /** The difference that is allowed; default `TOLERANCE`. */
+  allowed?: number;
 }
 
 /** Float32 sums of up to 9216 terms taken in two orders; measured 1e-6 to 1e-5 on trained networks. */

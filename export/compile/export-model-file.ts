@@ -5,11 +5,13 @@ import { toolVersion } from '../../base/tool-version.js';
 import { selectBackend } from '../../onnx/backend/select-backend.js';
 import { checkModelPlace } from '../../onnx/file/onnx-model.js';
 import { isIdentity } from '../../onnx/layout.js';
+import type { Verification } from '../check/check-plan.js';
 import { compareWithSource } from '../check/compare-with-source.js';
 import { imageFeeds } from '../check/feeds.js';
 import { type ImageRequest, openImages } from '../check/images.js';
 import { type WriteReport, type WriteRequest, writeChecked } from '../write-checked.js';
-import { boundaryLayout, exportSource, type Layouts, sourceOf } from './export-onnx.js';
+import { boundaryLayout, type Layouts } from './boundary.js';
+import { exportSource, sourceOf, withBatch } from './export-onnx.js';
 import { loadGraphModelFile, loadLayersModelFile } from './load-tfjs.js';
 import type { ModelSource } from './model-source.js';
 
@@ -23,6 +25,9 @@ export interface ExportFileRequest extends WriteRequest, ImageRequest {
   layout: Layouts;
   batch?: number;
   inputShape: Record<string, (number | null)[]>;
+  /** Nodes or layers whose results to give in place of the model's outputs. */
+  outputs?: readonly string[];
+  verify?: Verification;
   /** What an image's 0 and 255 become at the model's input. */
   pixels: readonly [number, number];
 }
@@ -37,14 +42,20 @@ export async function exportModelFile(request: ExportFileRequest, note: (line: s
   note(`backend onnxruntime: ${(await selectBackend('onnxruntime', request.provider)).why}`);
   const path = (request.layersModel ?? request.graphModel)!;
   const model = request.layersModel ? await loadLayersModelFile(path) : await loadGraphModelFile(path);
-  const source = sourceOf(model, { inputShapes: request.inputShape });
+  const source = withBatch(sourceOf(model, { inputShapes: request.inputShape, outputs: request.outputs }), batch);
   note(
-    `${path}: ${source.inputs.map(({ name, shape }) => `${name} [${shape.map((n) => n ?? 'N').join(', ')}]`).join(', ')}`,
+    `${path}: ${source.inputs.map(({ name, shape }) => `${name} [${shape.map((n, axis) => n ?? (axis === 0 ? 'N' : '?')).join(', ')}]`).join(', ')}`,
   );
   const exported = await exportSource(source, { opset, lrn, layout, batch, metadata: { tool_version: toolVersion() } });
   const images = request.calibrate === undefined ? undefined : await imagesFor(request, source, note);
   const parity = async (file: string) => {
-    const compared = await compareWithSource(file, source, exported, layout);
+    const compared = await compareWithSource(file, {
+      source,
+      model: exported,
+      layout,
+      verify: request.verify,
+      precision: request.precision,
+    });
     await selectBackend('onnxruntime'); // the weights are read again when another precision is compared
     return compared;
   };

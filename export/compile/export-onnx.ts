@@ -1,24 +1,25 @@
 /** Any TensorFlow.js model, or function of tensors, as an ONNX model. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { GraphModel } from '@tensorflow/tfjs-converter';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { UserError } from '../../base/errors.js';
-import { OnnxModel } from '../../onnx/file/onnx-model.js';
+import { tf } from '../../base/tfjs/core.js';
+import { OnnxModel, saveModel } from '../../onnx/file/onnx-model.js';
 import type { Graph, Value } from '../../onnx/graph.js';
-import { identity, type Layout, NCHW } from '../../onnx/layout.js';
-import {
-  functionSource,
-  graphModelSource,
-  type InputSpec,
-  layersModelSource,
-  type ModelSource,
-  type TensorFunction,
-} from './model-source.js';
+import { identity } from '../../onnx/layout.js';
+import type { Verification } from '../check/check-plan.js';
+import { compareWithSource } from '../check/compare-with-source.js';
+import type { Compared } from '../check/run-both.js';
+import { boundaryLayout, type Layouts } from './boundary.js';
+import { withLengths } from './dynamic-ops.js';
+import { freeAxesOf, specOf, withRows } from './free-inputs.js';
+import { graphModelSource } from './graph-source.js';
+import { layersModelSource } from './layers-source.js';
+import { functionSource, type InputSpec, type ModelSource, type TensorFunction } from './model-source.js';
 import { compileProgram, OPSETS } from './program.js';
 import { trace } from './trace.js';
-
-/** Order of an image's axes at inputs and outputs: as the model has it, channels last, channels first. */
-export const LAYOUTS = ['model', 'nhwc', 'nchw'] as const;
-export type Layouts = (typeof LAYOUTS)[number];
 
 export interface OnnxOptions {
   /** Arguments of a function. The first axis is free if it is null. */
@@ -27,6 +28,8 @@ export interface OnnxOptions {
    * Shapes of a model's inputs in place of its own, by name; '' is the only input. For axes that the model leaves free.
    */
   inputShapes?: Readonly<Record<string, InputSpec['shape']>>;
+  /** Nodes of a graph model, or layers of a layers model, whose results to give in place of the model's outputs. */
+  outputs?: readonly string[];
   /** Names of the results; default: the model's, or `output`, `output1`, … */
   outputNames?: readonly string[];
   /** ONNX operator set, 13 to 22 (default 13). */
@@ -39,39 +42,52 @@ export interface OnnxOptions {
   batch?: number;
   /** Name of the graph. */
   name?: string;
+  /** How thoroughly the result is compared with the program: see `VERIFICATIONS`. Default full. */
+  verify?: Verification;
   /** `metadata_props` of the file. */
   metadata?: Record<string, string>;
 }
 
-/** NHWC in memory of a tensor [N, C, H, W]. */
-const NHWC_OF_NCHW: Layout = [0, 2, 3, 1];
-
 /**
- * Exports what `model.predict` computes. Equal models give equal bytes; the model is left as it was. The active backend
- * becomes `onnxruntime`.
+ * Exports what `model.predict` computes, and compares it with tfjs. Equal models give equal bytes; the model is left as
+ * it was. The active backend becomes `onnxruntime`.
  * @param model  a layers model, a graph model, or a function of tensors together with `options.inputs`
- * @throws {UserError} naming every kernel without a lowering rule; also if the graph depends on data, or if an axis
- *   other than the first
- *                     is free
+ * @throws {UserError} naming every kernel without a lowering rule; also if the graph depends on data or on the
+ *   length of a free axis, draws random numbers, or computes something else than tfjs
  */
 export async function exportOnnx(
   model: LayersModel | GraphModel | TensorFunction,
   options: OnnxOptions = {},
 ): Promise<OnnxModel> {
-  return exportSource(sourceOf(model, options), options);
+  const source = sourceOf(model, options);
+  const exported = await exportSource(source, options);
+  await checkExported({ source: withBatch(source, options.batch), model: exported, ...options });
+  return exported;
+}
+
+/** Compares a model that was not written yet with its program. @throws {UserError} if the two differ */
+async function checkExported({ layout = 'model', ...compared }: Omit<Compared, 'layout'> & Partial<Compared>) {
+  const folder = await mkdtemp(join(tmpdir(), 'alexnet-'));
+  try {
+    const { file } = await saveModel(compared.model, join(folder, 'model.onnx'));
+    await compareWithSource(file, { ...compared, layout });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+    await tf.setBackend('onnxruntime');
+  }
 }
 
 /** A model as a source; see `exportOnnx`. */
 export function sourceOf(
   model: LayersModel | GraphModel | TensorFunction,
-  { inputs, inputShapes = {} }: OnnxOptions,
+  { inputs, inputShapes = {}, outputs }: OnnxOptions,
 ): ModelSource {
   if (typeof model === 'function') {
     if (!inputs)
       throw new UserError('exportOnnx: a function needs options.inputs: name, shape and dtype of each argument');
     return functionSource(model, inputs);
   }
-  const source = 'layers' in model ? layersModelSource(model) : graphModelSource(model);
+  const source = 'layers' in model ? layersModelSource(model, outputs) : graphModelSource(model, outputs);
   return { ...source, inputs: withShapes(source.inputs, inputShapes) };
 }
 
@@ -92,61 +108,32 @@ function withShapes(inputs: readonly InputSpec[], shapes: Readonly<Record<string
 
 const shapeText = (shape: readonly (number | null)[]) => `[${shape.map((length) => length ?? '?').join(', ')}]`;
 
-/** Exports a source; see `exportOnnx`. */
+/** A source whose rows are fixed, if they are not free in all inputs or the caller fixes them. */
+export function withBatch(source: ModelSource, batch: number | undefined): ModelSource {
+  return { ...source, inputs: withRows(source.inputs, batch) };
+}
+
+/** Exports a source; see `exportOnnx`. Not checked against it. */
 export async function exportSource(source: ModelSource, options: OnnxOptions): Promise<OnnxModel> {
   const { opset = OPSETS.default, lrn = 'op', layout = 'model', metadata = {} } = options;
-  const { inputs } = source;
-  checkShapes(inputs);
-  const batch = fixedRows(inputs, options.batch);
-  const shapeAt = ({ shape }: InputSpec, rows: number) => shape.map((length) => length ?? rows);
+  const { inputs } = withBatch(source, options.batch);
+  const axes = freeAxesOf(inputs);
+  const specs = (lengths: readonly number[]) => inputs.map((input, i) => specOf(input, i, axes, lengths));
   const boundary = boundaryLayout(source.channelsFirst, layout);
   const at = (rank: number) => (rank === 4 ? boundary : identity(rank));
   const parts = await compileProgram({
-    trace: (rows) => traceSource(source, rows),
+    trace: (lengths, dynamic) => withLengths(dynamic, () => trace((tensors) => source.run(tensors), specs(lengths))),
     weightNames: () => source.weightNames(),
-    build: (g: Graph, rows: number, network: (values: Value[]) => Value[]) => {
-      const values = inputs.map((input) =>
-        g.input(input.name, input.dtype, shapeAt(input, rows), at(input.shape.length)),
+    build: (g: Graph, lengths: readonly number[], network: (values: Value[]) => Value[]) => {
+      const values = specs(lengths).map(({ shape, dtype }, i) =>
+        g.input(inputs[i].name, dtype, shape, at(shape.length)),
       );
       return { inputs: values, outputs: network(values).map((value) => g.as(value, at(value.shape.length))) };
     },
     outputNames: options.outputNames ?? source.outputNames,
     target: { opset, lrn, finite: true },
-    batch,
+    axes: axes.map((axis) => ({ ...axis, axis: at(inputs[axis.input].shape.length).indexOf(axis.axis) })),
   });
   const props = Object.entries(metadata).map(([key, value]) => ({ key, value }));
   return new OnnxModel({ ...parts, graphName: options.name ?? source.name, metadata: props });
-}
-
-/** Records the program for `rows` in place of free first axes. */
-export function traceSource({ run, inputs }: ModelSource, rows: number) {
-  return trace(
-    run,
-    inputs.map(({ shape, dtype }) => ({ shape: shape.map((length) => length ?? rows), dtype })),
-  );
-}
-
-function checkShapes(inputs: readonly InputSpec[]): void {
-  for (const { name, shape } of inputs) {
-    const axis = shape.findIndex((length, a) => a > 0 && length === null);
-    if (axis < 0) continue;
-    const example = shape.map((length, a) => length ?? (a === 0 ? 'N' : 32)).join(',');
-    throw new UserError(
-      `input ${name} ${shapeText(shape)}: axis ${axis} is free; only the first may be. Give its length, e.g. --input-shape ${name}=${example}`,
-    );
-  }
-}
-
-/** Rows of a program whose first axis is not free, or undefined if it is. */
-function fixedRows(inputs: readonly InputSpec[], asked: number | undefined): number | undefined {
-  const [free, fixed] = [true, false].map((isFree) => inputs.filter(({ shape }) => (shape[0] === null) === isFree));
-  if (asked !== undefined) return asked;
-  const rows = fixed.filter(({ shape }) => shape.length > 0);
-  return free.length > 0 && rows.length === 0 ? undefined : (rows[0]?.shape[0] ?? 1);
-}
-
-/** Memory order of 4-D inputs and outputs. */
-export function boundaryLayout(channelsFirst: boolean, wanted: Layouts): Layout {
-  if (wanted === 'model' || (wanted === 'nchw') === channelsFirst) return identity(4);
-  return channelsFirst ? NHWC_OF_NCHW : NCHW;
 }

@@ -1,6 +1,6 @@
 /**
- * From a tensor program to the parts of a model file: traced for two batch sizes, lowered, its batch axis freed,
- * constants folded, values named.
+ * From a tensor program to the parts of a model file: traced for several lengths of its free axes, lowered, the axes
+ * freed, constants folded, values named.
  */
 
 import { allFinite } from '../../base/all-finite.js';
@@ -10,36 +10,60 @@ import { Graph, type GraphNode, type Target, type Value } from '../../onnx/graph
 import type { KernelCall, Operand } from '../../onnx/kernel-call.js';
 import { distinctOutputs, liveNodes, lower } from '../../onnx/lower.js';
 import { LOWERINGS } from '../../onnx/lowerings/index.js';
+import type { DynamicLengths } from './dynamic-ops.js';
 import { foldConstants } from './fold-constants.js';
-import { fixedBatch, freeBatch, type LoweredProgram } from './free-batch.js';
+import {
+  BATCH,
+  type FreeAxis,
+  type FreeProgram,
+  fixedAxes,
+  freeAxes,
+  type LengthSource,
+  type LoweredProgram,
+} from './free-axes.js';
 import { nameGraph } from './names.js';
+import { checkRepeats } from './repeats.js';
 import type { Trace } from './trace.js';
 
 /** Operator sets that can be written. */
 export const OPSETS = { lowest: 13, highest: 22, default: 13 } as const;
 
 /**
- * Batch sizes that programs are traced with where the axis is to be free. Not 1: an axis of length 1 moves without a
- * `Transpose`. Primes that few layers have as a length, so that nothing is equal by accident in one of the two graphs.
+ * The number of rows as a free axis. Not traced with 1: an axis of length 1 moves without a `Transpose`. Primes that few
+ * layers have as a length, so that nothing is equal by accident in one of the graphs.
  */
-const TRACED_BATCHES = [53, 59] as const;
+export const FREE_BATCH: ProgramAxis = {
+  name: BATCH,
+  what: 'the number of rows',
+  advice: 'export it for a fixed number with --batch',
+  traced: [53, 59, 1009],
+  input: 0,
+  axis: 0,
+};
+
+/** A free axis of a program's inputs. */
+export interface ProgramAxis extends FreeAxis {
+  /** The first input that has it, and where. */
+  input: number;
+  axis: number;
+}
 
 /** Lowers the traced calls on these inputs. */
 export type Network = (inputs: Value[]) => Value[];
 
 /** What is to be written. */
 export interface Program {
-  /** Records the calls for `batch` rows. */
-  trace(batch: number): Promise<Trace>;
+  /** Records the calls for a length of each of `axes`, and for lengths that data decide. */
+  trace(lengths: readonly number[], dynamic: DynamicLengths): Promise<Trace>;
   /** Names of stored tensors, e.g. `conv1/kernel`; asked after the first trace. */
   weightNames(): ReadonlyMap<Operand, string>;
   /** Makes the graph's inputs, lowers the network on them, makes the outputs. */
-  build(g: Graph, batch: number, network: Network): { inputs: Value[]; outputs: Value[] };
+  build(g: Graph, lengths: readonly number[], network: Network): { inputs: Value[]; outputs: Value[] };
   /** Default: `output`, `output1`, … */
   outputNames?: readonly string[];
   target: Target;
-  /** Rows if their number is fixed; otherwise the first axis is free. */
-  batch?: number;
+  /** What is free. */
+  axes: readonly ProgramAxis[];
 }
 
 /** What all files share; name, doc and metadata are the caller's. */
@@ -50,21 +74,16 @@ export type ProgramParts = Pick<
 
 /**
  * @throws {UserError} naming all kernels that have no lowering rule, or none at this operator set; also if the graph
- *   depends on data or on
- *                     the number of rows; for an operator set out of range
+ *   depends on data or on the length of a free axis, or draws random numbers; for an operator set out of range
  */
 export async function compileProgram(program: Program): Promise<ProgramParts> {
   const { opset } = program.target;
   if (!Number.isInteger(opset) || opset < OPSETS.lowest || opset > OPSETS.highest) {
     throw new UserError(`opset: expected ${OPSETS.lowest} to ${OPSETS.highest}, got ${opset}`);
   }
-  const first = await lowered(program, program.batch ?? TRACED_BATCHES[0]);
-  const free =
-    program.batch === undefined
-      ? freeBatch(first, await lowered(program, TRACED_BATCHES[1]), TRACED_BATCHES)
-      : fixedBatch(first);
-  const { initializers } = first.g;
-  const outputNames = namesOfOutputs(free.outputs.length, program.outputNames);
+  const { free, g } = await freed(program);
+  const { initializers } = g;
+  const outputNames = namesOfOutputs(free, program.outputNames);
   const nodes = await foldConstants({ ...free, initializers }, opset);
   const named = nameGraph(nodes, initializers, free.inputs, free.outputs, outputNames);
   const shapes = new Map([...free.dims].map(([name, dims]) => [named.names.get(name), dims]));
@@ -82,10 +101,53 @@ export async function compileProgram(program: Program): Promise<ProgramParts> {
   };
 }
 
-function namesOfOutputs(count: number, names: readonly string[] | undefined): readonly string[] {
+/** Which of the traced lengths an axis takes: those of inputs first, then those that data decide. */
+type Point = (which: number) => 0 | 1 | 2;
+
+/** Lowers the program for as many lengths as its free axes need. */
+async function freed(program: Program): Promise<{ free: FreeProgram; g: Graph }> {
+  const { axes } = program;
+  const selectable: FreeAxis[] = [];
+  const traceAt = async (point: Point) => {
+    const lengths = axes.map(({ traced }, which) => traced[point(which)]);
+    const dynamic: DynamicLengths = { point: (index) => point(axes.length + index), axes: selectable };
+    return { traced: await program.trace(lengths, dynamic), lengths };
+  };
+  const lowerAt = async (point: Point) => {
+    const { traced, lengths } = await traceAt(point);
+    return lowered(program, traced, lengths);
+  };
+  const first = await traceAt(() => 0);
+  checkRepeats(first.traced, (await traceAt(() => 0)).traced);
+  const base = lowered(program, first.traced, first.lengths);
+  // Of what the data select, that which the outputs need is in the graph.
+  const selections = [...base.g.selected.keys()].sort((a, b) => a - b);
+  const sources: LengthSource[] = [
+    ...axes.map(({ input, axis }) => ({ value: base.inputs[input], axis })),
+    ...selections.map((index) => ({ value: base.g.selected.get(index)!, axis: 0 })),
+  ];
+  if (sources.length === 0) return { free: fixedAxes(base), g: base.g };
+  const changed: LoweredProgram[] = [];
+  for (const free of [...axes.keys(), ...selections.map((index) => axes.length + index)])
+    changed.push(await lowerAt((which) => (which === free ? 1 : 0)));
+  const proof = await lowerAt(() => 2);
+  const all = [...axes, ...selections.map((index) => selectable[index])];
+  return { free: freeAxes(all, sources, { base, changed, proof }), g: base.g };
+}
+
+/** An output that is an input as well, under the same name, is the input's copy under another. */
+function namesOfOutputs({ inputs, outputs }: FreeProgram, names: readonly string[] | undefined): readonly string[] {
+  const count = outputs.length;
   const given = names ?? Array.from({ length: count }, (_, i) => (i === 0 ? 'output' : `output${i}`));
-  if (given.length === count && new Set(given).size === count) return given;
-  throw new UserError(`outputs: expected ${count} different names, got ${given.join(', ')}`);
+  if (given.length !== count || new Set(given).size !== count)
+    throw new UserError(`outputs: expected ${count} different names, got ${given.join(', ')}`);
+  const taken = new Set(inputs.map(({ name }) => name));
+  return given.map((name) => {
+    let free = name;
+    for (let n = 1; taken.has(free) || (n > 1 && given.includes(free)); n++) free = `${name}_output${n === 1 ? '' : n}`;
+    taken.add(free);
+    return free;
+  });
 }
 
 /** `[N, 3, 227, 227] → [N, 96, 55, 55]`, for readers of the graph. */
@@ -95,12 +157,11 @@ function shapesOf(node: GraphNode, shapes: ReadonlyMap<string | undefined, reado
   return `${text(node.inputs).join(', ')} → ${text(node.outputs).join(', ')}`;
 }
 
-async function lowered(program: Program, batch: number): Promise<LoweredProgram> {
-  const traced = await program.trace(batch);
+function lowered(program: Program, traced: Trace, lengths: readonly number[]): LoweredProgram {
   checkOpset(traced.calls, program.target.opset);
   const names = program.weightNames();
   const g = new Graph(program.target);
-  const { inputs, outputs } = program.build(g, batch, (values) => {
+  const { inputs, outputs } = program.build(g, lengths, (values) => {
     const leaves = new Map(traced.inputs.map((operand, i) => [operand, values[i]]));
     return lower(g, traced.calls, traced.outputs, (operand) => {
       const value = leaves.get(operand) ?? stored(g, operand, names.get(operand));

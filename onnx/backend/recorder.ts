@@ -164,11 +164,11 @@ export class Recorder {
    * Calls `body` with recording for a tracer: nothing is computed that depends on an input, and what it recorded is
    * forgotten at its end.
    */
-  trace<T>(body: (tracing: Tracing) => T): T {
+  async trace<T>(body: (tracing: Tracing) => Promise<T>): Promise<T> {
     this.flush();
     this.current = { scope: '', missing: new Map() };
     try {
-      return body(this.current);
+      return await body(this.current);
     } finally {
       this.discard();
       this.current = undefined;

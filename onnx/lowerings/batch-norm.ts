@@ -1,5 +1,6 @@
 /**
- * Batch normalisation with given mean and variance: offset + (x − mean) · scale / √(variance + ε), over the last axis.
+ * Batch normalisation with given mean and variance: offset + (x − mean) · scale / √(variance + ε), over the last axis, or
+ * over those along which the parameters have x's lengths and not 1.
  * If the parameters are stored in the file it is a factor and a summand a channel, which a convolution or matrix
  * product before it takes into its own weights.
  */
@@ -12,8 +13,8 @@ import { binary, unary } from './elementwise.js';
 const size = (shape: readonly number[]) => shape.reduce((product, length) => product * length, 1);
 
 /**
- * tfjs repeats the parameters over x's elements; broadcasting says the same where they are a channel each, or an
- * element each.
+ * tfjs's cpu backend repeats the parameters over x's elements; broadcasting says the same where they are a channel each,
+ * or an element each. Over another axis ([1, C, 1, 1]) they are broadcast, as Keras and tfjs's webgl backend do it.
  */
 function refuses(inputs: TensorSpec[]): string | undefined {
   const [x, ...parameters] = inputs;
@@ -21,10 +22,16 @@ function refuses(inputs: TensorSpec[]): string | undefined {
   const other = parameters.find((p) => {
     if (!p) return false;
     const isVector = p.shape.length === 1 && p.shape[0] === channels;
-    return !isVector && size(p.shape) !== size(x.shape);
+    return !isVector && size(p.shape) !== size(x.shape) && !fits(p.shape, x.shape);
   });
   return other ? `parameters of shape [${other.shape}]` : refusesAllButFloat(inputs);
 }
+
+/** More than a vector, and 1 or as long along each of x's last axes. */
+const fits = (shape: readonly number[], x: readonly number[]) =>
+  shape.length > 1 &&
+  shape.length <= x.length &&
+  shape.every((length, axis) => length === 1 || length === x[axis + x.length - shape.length]);
 
 type Parameters = [mean: Value, variance: Value, offset: Value | undefined, scale: Value | undefined];
 
@@ -37,7 +44,8 @@ interface Affine {
 }
 
 function affine(g: Graph, parameters: Parameters, epsilon: number): Affine | undefined {
-  if (!parameters.every((p) => !p || (p.shape.length === 1 && g.isStored(p)))) return undefined;
+  const alike = (p: Value) => String(p.shape) === String(parameters[0].shape);
+  if (!parameters.every((p) => !p || (alike(p) && g.isStored(p)))) return undefined;
   const values = (p: Value | undefined, absent: number) => {
     const stored = p && valuesOf(g.initializers.get(p.name)!);
     return (channel: number) => stored?.[channel] ?? absent;
@@ -45,7 +53,7 @@ function affine(g: Graph, parameters: Parameters, epsilon: number): Affine | und
   const [mean, variance, offset, scale] = parameters;
   const factor = () => {
     const [v, s] = [values(variance, 1), values(scale, 1)];
-    return Float32Array.from({ length: mean.shape[0] }, (_, c) => s(c) / Math.sqrt(v(c) + epsilon));
+    return Float32Array.from({ length: size(mean.shape) }, (_, c) => s(c) / Math.sqrt(v(c) + epsilon));
   };
   const summand = () => {
     const [m, o] = [values(mean, 0), values(offset, 0)];
@@ -99,7 +107,7 @@ function lowerVectors(g: Graph, x: Value, [mean, variance, offset, scale]: Param
 
 function lowerTensors(g: Graph, x: Value, parameters: Parameters, epsilon: number): Value {
   const [mean, variance, offset, scale] = parameters.map((p) =>
-    p && p.shape.length > 1 ? g.reshape(p, x.shape) : p,
+    p && p.shape.length > 1 && size(p.shape) === size(x.shape) ? g.reshape(p, x.shape) : p,
   ) as Parameters;
   const deviation = unary(g, 'Sqrt', binary(g, 'Add', variance, g.scalar(epsilon)));
   const centred = binary(g, 'Sub', x, mean);
@@ -115,7 +123,9 @@ function lowerAffine(g: Graph, x: Value, parameters: Parameters, { factor, summa
 }
 
 function lower(g: Graph, x: Value, parameters: Parameters, epsilon: number): Value {
-  const stored = affine(g, parameters, epsilon);
+  const known = affine(g, parameters, epsilon);
+  if (known && fits(parameters[0].shape, x.shape)) return lowerAffine(g, x, parameters, known);
+  const stored = parameters[0].shape.length === 1 ? known : undefined;
   // tfjs gives matrices and sequences as images of one row.
   const base = x.reshapedFrom;
   const isSame = base && x.uses === 1 && base.shape[base.shape.length - 1] === x.shape[x.shape.length - 1];

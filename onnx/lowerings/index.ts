@@ -20,6 +20,7 @@ import { NORMALIZATION } from './normalization.js';
 import { POOLING } from './pooling.js';
 import { REDUCTION } from './reduction.js';
 import { RESIZE } from './resize.js';
+import { SELECTION } from './selection.js';
 import { SHAPE } from './shape.js';
 import { SLICING } from './slicing.js';
 import { UNARY } from './unary.js';
@@ -44,6 +45,7 @@ export const LOWERINGS: ReadonlyMap<string, Rule> = join(
   NORMALIZATION,
   POOLING,
   REDUCTION,
+  SELECTION,
   SHAPE,
 );
 

@@ -1,0 +1,42 @@
+/** What a graph's outputs are at most, where the operator that computes them says so. */
+import type { ModelParts } from '../../onnx/file/proto.js';
+import { type GraphNode, valuesOf } from '../../onnx/graph.js';
+import type { OutputRange } from './difference.js';
+
+/** Operators whose results lie within −1 … 1. */
+const UNIT = new Set('Sigmoid Softmax HardSigmoid Hardmax Tanh Softsign Sin Cos Erf'.split(' '));
+
+/** Operators whose results are values of their first input, or means of them. */
+const PASSING = new Set(
+  (
+    'Identity Cast Reshape Transpose Squeeze Unsqueeze Flatten Expand Tile Slice Gather GatherND GatherElements Split ' +
+    'TopK DepthToSpace SpaceToDepth ReduceMax ReduceMin ReduceMean MaxPool AveragePool GlobalAveragePool'
+  ).split(' '),
+);
+
+/** Ranges by output; absent for those without a bound. */
+export function outputRanges({ nodes, outputs, initializers }: ModelParts): Map<string, OutputRange> {
+  const producers = new Map(nodes.flatMap((node) => node.outputs.map((value) => [value.name, node] as const)));
+  const clipRange = ({ inputs }: GraphNode): OutputRange | undefined => {
+    const bounds = inputs.slice(1).map((value) => value && initializers.get(value.name));
+    if (bounds.length < 2 || !bounds.every((bound) => bound)) return undefined;
+    const bound = Math.max(...bounds.map((stored) => Math.abs(Number(valuesOf(stored!)[0]))));
+    return Number.isFinite(bound) ? { operator: 'Clip', bound } : undefined;
+  };
+  const rangeOf = (name: string): OutputRange | undefined => {
+    const node = producers.get(name);
+    if (!node) return undefined;
+    if (UNIT.has(node.op)) return { operator: node.op, bound: 1 };
+    if (node.op === 'Clip') return clipRange(node);
+    if (PASSING.has(node.op)) return node.outputs[0].name === name ? rangeOf(node.inputs[0]!.name) : undefined;
+    if (node.op !== 'Concat') return undefined;
+    const ranges = node.inputs.map((value) => rangeOf(value!.name));
+    return ranges.every((range) => range) ? ranges.reduce((a, b) => (a!.bound >= b!.bound ? a : b)) : undefined;
+  };
+  return new Map(
+    outputs.flatMap(({ name }) => {
+      const range = rangeOf(name);
+      return range ? [[name, range] as const] : [];
+    }),
+  );
+}

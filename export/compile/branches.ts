@@ -1,0 +1,141 @@
+/**
+ * Conditions that depend on data, in graph models: both branches are computed, and the condition selects between their
+ * results. tfjs follows one branch, which a trace cannot know.
+ */
+import { UserError } from '../../base/errors.js';
+import { tf } from '../../base/tfjs/core.js';
+import { type OnnxruntimeBackend, recorder } from '../../onnx/backend/onnxruntime-backend.js';
+
+/** A node as the converter's executor has it. */
+export interface ExecutedNode {
+  name: string;
+  op: string;
+  category: string;
+  inputNames: string[];
+  inputs: ExecutedNode[];
+  children: ExecutedNode[];
+}
+
+/** What the converter hands to code of ours. */
+export interface OpNode {
+  inputs: tf.Tensor[];
+  attrs: Record<string, unknown>;
+}
+
+/** The op that a `Merge` becomes: unlike that, it waits for all of its inputs. */
+const SELECT = 'SelectBranch';
+
+/** Of these `Switch` nodes both branches are computed. */
+const split = new Set<ExecutedNode>();
+
+/** Prepares the `Merge` nodes behind `Switch` nodes of one condition; returns what undoes it. */
+export function selectBranches(nodes: readonly ExecutedNode[], switchName: string): () => void {
+  const first = nodes.find(({ name }) => name === switchName)!;
+  const condition = first.inputNames[1];
+  const decider = first.inputs[1];
+  const switches = new Set(nodes.filter(({ op, inputNames }) => op === 'Switch' && inputNames[1] === condition));
+  const merges = nodes.flatMap((node) => {
+    const ports = node.op === 'Merge' ? node.inputNames.map((name, i) => portOf(name, node.inputs[i], switches)) : [];
+    const known = ports.findIndex((port) => port !== undefined);
+    if (known < 0) return [];
+    return [{ node, isTrueFirst: (ports[known] === 1) === (known === 0) }];
+  });
+  const undo = merges.map(({ node, isTrueFirst }) => {
+    const [a, b] = node.inputNames;
+    return replace(node, {
+      op: SELECT,
+      category: 'custom',
+      inputNames: [condition, ...(isTrueFirst ? [a, b] : [b, a])],
+    });
+  });
+  undo.push(replace(decider, { children: [...decider.children, ...merges.map(({ node }) => node)] }));
+  for (const node of switches) split.add(node);
+  return () => {
+    for (const node of switches) split.delete(node);
+    for (const one of undo.reverse()) one();
+  };
+}
+
+/** 1 where the value comes from the branch that a true condition takes, 0 for the other; undefined from neither. */
+function portOf(name: string, node: ExecutedNode, switches: ReadonlySet<ExecutedNode>): 0 | 1 | undefined {
+  const seen = new Set<ExecutedNode>();
+  const open: [string, ExecutedNode][] = [[name, node]];
+  for (let next = open.pop(); next; next = open.pop()) {
+    const [from, at] = next;
+    if (switches.has(at)) return from.endsWith(':1') ? 1 : 0;
+    if (seen.has(at)) continue;
+    seen.add(at);
+    at.inputs.forEach((input, i) => {
+      open.push([at.inputNames[i], input]);
+    });
+  }
+  return undefined;
+}
+
+/** Other properties for a while; returns what brings the old ones back. */
+function replace(node: ExecutedNode, properties: Partial<ExecutedNode>): () => void {
+  const before = Object.keys(properties).map((key) => [key, Object.getOwnPropertyDescriptor(node, key)!] as const);
+  for (const [key, value] of Object.entries(properties))
+    Object.defineProperty(node, key, {
+      configurable: true,
+      enumerable: true,
+      get: () => {
+        if (key === 'category') recorder.enterScope(node.name);
+        return value;
+      },
+    });
+  return () => {
+    for (const [key, descriptor] of before) Object.defineProperty(node, key, descriptor);
+  };
+}
+
+function select(condition: tf.Tensor, yes: tf.Tensor, no: tf.Tensor): tf.Tensor {
+  if (yes.dtype !== no.dtype || String(yes.shape) !== String(no.shape))
+    throw new UserError(
+      `${recorder.tracing!.scope}: a condition that depends on data has branches of different shapes, [${yes.shape}] and ` +
+        `[${no.shape}]; a file cannot hold both. Cut the model before it with --outputs`,
+    );
+  return tf.where(tf.cast(condition, 'bool'), yes, no);
+}
+
+/** One branch or both; throws at once where data decide and only one was asked for. */
+function executeSwitch({ inputs: [data, condition], node }: SwitchNode): (tf.Tensor | undefined)[] {
+  if (split.has(node)) return [tf.clone(data), tf.clone(data)];
+  return condition.dataSync()[0] ? [undefined, tf.clone(data)] : [tf.clone(data), undefined];
+}
+
+interface SwitchNode extends OpNode {
+  node: ExecutedNode;
+}
+
+/** By the op of a node. */
+export const BRANCH_EXECUTORS: Record<string, (node: OpNode) => tf.Tensor[]> = {
+  Switch: (op) => executeSwitch(op as SwitchNode) as tf.Tensor[],
+  [SELECT]: ({ inputs: [condition, yes, no] }) => [select(condition, yes, no), tf.cast(condition, 'int32')],
+};
+
+/** A function of the graph, as the converter runs it. */
+interface CalledFunction {
+  executeFunctionAsync(inputs: tf.Tensor[], arrays: object, lists: object): Promise<tf.Tensor[]>;
+}
+
+interface IfNode extends OpNode {
+  node: { rawAttrs: Record<'then_branch' | 'else_branch', { func: { name: string } }> };
+  context: { functionMap: Record<string, CalledFunction>; tensorArrayMap: object; tensorListMap: object };
+}
+
+/** `If` and `StatelessIf`: one function, or both and a choice. */
+export async function executeIf(op: OpNode): Promise<tf.Tensor[]> {
+  const { node, context, inputs } = op as IfNode;
+  const [condition, ...args] = inputs;
+  const call = (branch: 'then_branch' | 'else_branch') =>
+    context.functionMap[node.rawAttrs[branch].func.name].executeFunctionAsync(
+      args.map((arg) => tf.clone(arg)),
+      context.tensorArrayMap,
+      context.tensorListMap,
+    );
+  if (recorder.dependsOnInput((tf.backend() as OnnxruntimeBackend).recordOf(condition.dataId)) === false)
+    return call(condition.dataSync()[0] ? 'then_branch' : 'else_branch');
+  const [yes, no] = [await call('then_branch'), await call('else_branch')];
+  return yes.map((value, i) => select(condition, value, no[i]));
+}

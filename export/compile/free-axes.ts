@@ -1,0 +1,382 @@
+/**
+ * Frees axes of a program that was lowered for several lengths of them. What is the same in all holds for every length;
+ * what differs is written as a function of the lengths, or is an error: nothing is guessed from a number that looks like
+ * one of them. One more program, of lengths that the functions were not made from, has to agree with them.
+ */
+import { UserError } from '../../base/errors.js';
+import { type Constant, type Graph, type GraphNode, type Value, valuesOf } from '../../onnx/graph.js';
+import { textOf } from '../../onnx/kernel-call.js';
+
+/** Name of the free number of rows in files. */
+export const BATCH = 'N';
+
+/** A length that a file leaves open. */
+export interface FreeAxis {
+  /** In files, e.g. `N`. */
+  name: string;
+  /** For people, e.g. `the number of rows`. */
+  what: string;
+  /** What to do if the program cannot do without a fixed one. */
+  advice: string;
+  /** Lengths that the program is lowered for: two that functions are made from, one that has to agree. */
+  traced: readonly [number, number, number];
+}
+
+/** Numbers of a stored tensor that may follow free lengths one by one. */
+const FEW_NUMBERS = 64;
+
+/** A program lowered for one length of each free axis. */
+export interface LoweredProgram {
+  g: Graph;
+  nodes: GraphNode[];
+  inputs: Value[];
+  outputs: Value[];
+}
+
+/** The same program lowered several times. */
+export interface LoweredTimes {
+  /** With every axis at `traced[0]`. */
+  base: LoweredProgram;
+  /** For each axis, with that one at `traced[1]`. */
+  changed: readonly LoweredProgram[];
+  /** With every axis at `traced[2]`. */
+  proof: LoweredProgram;
+}
+
+/** A program for any lengths. */
+export interface FreeProgram {
+  nodes: GraphNode[];
+  inputs: Value[];
+  outputs: Value[];
+  /** Shapes by value name; lengths that are not fixed as text, e.g. `N` or `10*N`. */
+  dims: Map<string, (number | string)[]>;
+}
+
+/** Where a free length is found when the file runs: an axis of a value. */
+export interface LengthSource {
+  value: Value;
+  axis: number;
+}
+
+/** slopes · lengths + intercept. */
+interface Linear {
+  slopes: number[];
+  intercept: number;
+}
+
+/** A program whose lengths are all fixed. */
+export function fixedAxes({ nodes, inputs, outputs }: LoweredProgram): FreeProgram {
+  const values = [...inputs, ...nodes.flatMap((node) => node.outputs)];
+  return { nodes, inputs, outputs, dims: new Map(values.map(({ name, dims }) => [name, [...dims]])) };
+}
+
+/**
+ * @param sources  where the file finds the length of each axis
+ * @throws {UserError} naming the layer whose computation is another for another length
+ */
+export function freeAxes(
+  axes: readonly FreeAxis[],
+  sources: readonly LengthSource[],
+  times: LoweredTimes,
+): FreeProgram {
+  return new AxisFreer(axes, sources, times).run();
+}
+
+class AxisFreer {
+  private readonly dims: FreeProgram['dims'] = new Map();
+  /** Names in the other programs of the values of the first. */
+  private readonly partners = new Map<string, string[]>();
+  private readonly nodes: GraphNode[] = [];
+  private readonly base: LoweredProgram;
+  private readonly others: readonly LoweredProgram[];
+
+  constructor(
+    private readonly axes: readonly FreeAxis[],
+    private readonly sources: readonly LengthSource[],
+    { base, changed, proof }: LoweredTimes,
+  ) {
+    this.base = base;
+    this.others = [...changed, proof];
+  }
+
+  run(): FreeProgram {
+    const { base, others } = this;
+    base.inputs.forEach((input, i) => {
+      this.pair(
+        input,
+        others.map(({ inputs }) => inputs[i]),
+        '',
+      );
+    });
+    for (const [i, node] of base.nodes.entries()) {
+      const partners = others.map(({ nodes }) => nodes[i] as GraphNode | undefined);
+      partners.forEach((other, which) => {
+        if (!other || node.op !== other.op || textOf(node.attributes) !== textOf(other.attributes))
+          throw this.depends(node, which, `is ${node.op} for one and ${other?.op ?? 'nothing'} for another`);
+      });
+      base.g.scope = node.scope;
+      const inputs = node.inputs.map(
+        (value, at) =>
+          value &&
+          this.input(
+            node,
+            at,
+            value,
+            partners.map((other) => other!.inputs[at]),
+          ),
+      );
+      this.nodes.push({ ...node, inputs });
+      node.outputs.forEach((value, at) => {
+        this.pair(
+          value,
+          partners.map((other) => other!.outputs[at]),
+          node.scope,
+        );
+      });
+    }
+    return { nodes: this.nodes, inputs: base.inputs, outputs: base.outputs, dims: this.dims };
+  }
+
+  private pair(value: Value, others: readonly Value[], scope: string): void {
+    this.partners.set(
+      value.name,
+      others.map(({ name }) => name),
+    );
+    const lengths = value.dims.map((length, axis) => {
+      const linear = this.linear(
+        length,
+        others.map(({ dims }) => dims[axis]),
+      );
+      if (typeof linear === 'number')
+        throw new UserError(
+          `${scope || value.name}: axis ${axis} is no multiple of ${this.axisOf(linear).what}; ${this.axisOf(linear).advice}`,
+        );
+      return this.textOf(linear);
+    });
+    this.dims.set(value.name, lengths);
+  }
+
+  private input(node: GraphNode, at: number, value: Value, others: readonly (Value | undefined)[]): Value {
+    const stored = this.base.g.initializers.get(value.name);
+    const theirs = others.map((other, which) => other && this.others[which].g.initializers.get(other.name));
+    const stray = others.findIndex((other, which) => !other || !stored !== !theirs[which]);
+    if (stray >= 0) throw this.depends(node, stray, 'reads other values');
+    if (!stored) {
+      const known = this.partners.get(value.name) ?? [];
+      const wrong = others.findIndex((other, which) => known[which] !== other!.name);
+      if (wrong >= 0) throw this.depends(node, wrong, 'reads other values');
+      return value;
+    }
+    const different = theirs.findIndex((other, which) => !isSame(value.name, stored, others[which]!.name, other!));
+    if (different < 0) return value;
+    const free = this.freeConstant(node, at, value, [stored, ...(theirs as Constant[])]);
+    if (!free) throw this.depends(node, different, 'uses other numbers');
+    return free;
+  }
+
+  private freeConstant(node: GraphNode, at: number, value: Value, all: readonly Constant[]): Value | undefined {
+    const [stored] = all;
+    if (all.some(({ dims }) => dims.length !== stored.dims.length)) return undefined;
+    const sameDims = all.every(({ dims }) => dims.every((length, axis) => length === stored.dims[axis]));
+    if (stored.dtype === 'int64' && stored.dims.length === 1 && sameDims)
+      return this.freeLengths(node, at, all.map(valuesOf));
+    return (
+      this.freeSequence(value, all) ??
+      this.freeRows(value, all) ??
+      (sameDims ? this.freeNumbers(value, all) : undefined)
+    );
+  }
+
+  /** A few numbers, each of which follows the free lengths, e.g. how many boxes there are. */
+  private freeNumbers(value: Value, all: readonly Constant[]): Value | undefined {
+    const [now, ...then] = all.map(valuesOf);
+    if (now.length > FEW_NUMBERS || value.dtype === 'bool') return undefined;
+    const linear = Array.from(now, (number, i) =>
+      this.linear(
+        number,
+        then.map((other) => other[i]),
+      ),
+    );
+    if (!linear.every((number) => typeof number !== 'number')) return undefined;
+    const lengths = this.lengths(linear);
+    return this.emit((g) => {
+      const shaped = g.node('Reshape', [lengths, g.int64s(value.dims)], {}, value.dims);
+      return value.dtype === 'int64' ? shaped : g.node('Cast', [shaped], { to: value.dtype }, value.dims, value.dtype);
+    });
+  }
+
+  /** Positions that are counted up, each so many times: 0, 0, 1, 1, … in a vector as long as a free length says. */
+  private freeSequence(value: Value, all: readonly Constant[]): Value | undefined {
+    const [now, ...then] = all;
+    if (now.dims.length !== 1 || now.dtype === 'bool') return undefined;
+    const length = this.linear(
+      now.dims[0],
+      then.map(({ dims }) => dims[0]),
+    );
+    if (typeof length === 'number' || !isFree(length)) return undefined;
+    const counted = all.map((constant) => countedUp(valuesOf(constant)));
+    const [first] = counted;
+    if (!first || counted.some((other) => String(other) !== String(first))) return undefined;
+    const [start, step, times] = first;
+    const scalar = (number: number) => this.base.g.scalar(number, 'int64');
+    const lengths = this.lengths([length]);
+    const sequence = this.emit(
+      (g) => {
+        const size = value.dims;
+        const count = g.node('Reshape', [lengths, g.int64s([])], {}, [], 'int64');
+        const positions = g.node('Range', [scalar(0), count, scalar(1)], {}, size, 'int64');
+        const repeated = times === 1 ? positions : g.node('Div', [positions, scalar(times)], {}, size);
+        const scaled = step === 1 ? repeated : g.node('Mul', [repeated, scalar(step)], {}, size);
+        const moved = start === 0 ? scaled : g.node('Add', [scaled, scalar(start)], {}, size);
+        return now.dtype === 'int64' ? moved : g.node('Cast', [moved], { to: now.dtype }, size, now.dtype);
+      },
+      [this.textOf(length)],
+    );
+    return sequence;
+  }
+
+  /**
+   * Lengths that follow the free ones. A `Reshape` infers one of them; elsewhere they are computed from the shapes.
+   */
+  private freeLengths(node: GraphNode, at: number, [now, ...then]: readonly ArrayLike<number>[]): Value | undefined {
+    const linear = Array.from(now, (length, i) =>
+      this.linear(
+        length,
+        then.map((other) => other[i]),
+      ),
+    );
+    if (!linear.every((length) => typeof length !== 'number')) return undefined;
+    const free = linear.filter(isFree);
+    if (node.op === 'Reshape' && at === 1 && free.length === 1 && !Array.from(now).includes(-1))
+      return this.base.g.int64s(linear.map((length) => (isFree(length) ? -1 : length.intercept)));
+    return this.lengths(linear);
+  }
+
+  /** A vector of lengths computed from the free ones. */
+  private lengths(linear: readonly Linear[]): Value {
+    return this.emit((g) => {
+      const count = [linear.length];
+      const terms = this.sources.flatMap(({ value, axis }, which) => {
+        const slopes = linear.map(({ slopes }) => slopes[which]);
+        if (slopes.every((slope) => slope === 0)) return [];
+        const shape = g.node('Shape', [value], {}, [value.dims.length], 'int64');
+        const length = g.node('Gather', [shape, g.int64s([axis])], { axis: 0 }, [1], 'int64');
+        return [g.node('Mul', [length, g.int64s(slopes)], {}, count, 'int64')];
+      });
+      const intercepts = linear.map(({ intercept }) => intercept);
+      if (intercepts.some((intercept) => intercept !== 0)) terms.push(g.int64s(intercepts));
+      return terms.reduce((sum, term) => g.node('Add', [sum, term], {}, count, 'int64'));
+    });
+  }
+
+  /**
+   * A stored tensor with the same row for every image of the batch, e.g. a recurrent layer's initial state: one row,
+   * expanded.
+   */
+  private freeRows(value: Value, all: readonly Constant[]): Value | undefined {
+    const [now, ...then] = all;
+    const free = now.dims.map((length, axis) =>
+      this.linear(
+        length,
+        then.map(({ dims }) => dims[axis]),
+      ),
+    );
+    if (!free.every((length) => typeof length !== 'number')) return undefined;
+    const along = free.flatMap((length, axis) => (isFree(length) ? [axis] : []));
+    if (along.length !== 1) return undefined;
+    const rows = all.map((constant) => onlyRow(constant, along[0]));
+    if (!rows.every((row) => row?.every((number, i) => Object.is(number, rows[0]![i])))) return undefined;
+    const dims = now.dims.map((length, axis) => (axis === along[0] ? 1 : length));
+    const row = this.base.g.constant(now.dtype, dims, rows[0]!);
+    const lengths = this.lengths(free);
+    return this.emit(
+      (g) => g.node('Expand', [row, lengths], {}, value.dims, now.dtype),
+      free.map((length) => this.textOf(length)),
+    );
+  }
+
+  /** Adds nodes in front of the current one. @param lengths  of those as large as the result; absent: none is free */
+  private emit(make: (g: Graph) => Value, lengths?: (number | string)[]): Value {
+    const { g } = this.base;
+    const before = g.nodes.length;
+    const value = make(g);
+    for (const node of g.nodes.slice(before)) {
+      this.nodes.push(node);
+      for (const { name, dims } of node.outputs)
+        this.dims.set(name, lengths && String(dims) === String(value.dims) ? lengths : [...dims]);
+    }
+    return value;
+  }
+
+  /** The length as a function of the free ones, or the number of the program that it does not fit. */
+  private linear(now: number, then: readonly number[]): Linear | number {
+    const slopes = this.axes.map(({ traced: [from, to] }, which) => (then[which] - now) / (to - from));
+    const broken = slopes.findIndex((slope) => !Number.isInteger(slope));
+    if (broken >= 0) return broken;
+    const at = (point: 0 | 2) => slopes.reduce((sum, slope, which) => sum + slope * this.axes[which].traced[point], 0);
+    const intercept = now - at(0);
+    return at(2) + intercept === then[this.axes.length] ? { slopes, intercept } : this.axes.length;
+  }
+
+  /** The axis that a program changed; that of the proof changed all of them. */
+  private axisOf(program: number): FreeAxis {
+    return this.axes[program] ?? this.axes[0];
+  }
+
+  private depends({ scope, op }: GraphNode, program: number, how: string): UserError {
+    const { what, advice } = this.axisOf(program);
+    return new UserError(
+      `${scope || op}: the graph depends on ${what} (${op} ${how}), so that cannot be free; ${advice}`,
+    );
+  }
+
+  /** `2*N+1` */
+  private textOf({ slopes, intercept }: Linear): number | string {
+    const products = slopes.flatMap((slope, which) => {
+      const { name } = this.axes[which];
+      return slope === 0 ? [] : [slope === 1 ? name : `${slope}*${name}`];
+    });
+    if (products.length === 0) return intercept;
+    const sum = products.join('+');
+    return intercept === 0 ? sum : `${sum}${intercept < 0 ? '' : '+'}${intercept}`;
+  }
+}
+
+const isFree = ({ slopes }: Linear) => slopes.some((slope) => slope !== 0);
+
+/** `[start, step, times]` of start, start, … start + step, …; undefined for other numbers. */
+function countedUp(values: ArrayLike<number>): [start: number, step: number, times: number] | undefined {
+  const start = values[0];
+  let times = 1;
+  while (times < values.length && values[times] === start) times++;
+  const step = values[times] - start;
+  if (!Number.isInteger(start) || !Number.isInteger(step)) return undefined;
+  for (let i = 0; i < values.length; i++) if (values[i] !== start + step * Math.floor(i / times)) return undefined;
+  return [start, step, times];
+}
+
+/** Same numbers. A weight's name says how it was made, and spares comparing millions of them. */
+function isSame(name: string, a: Constant, otherName: string, b: Constant): boolean {
+  if (a.dtype !== b.dtype || a.dims.length !== b.dims.length || a.dims.some((length, axis) => length !== b.dims[axis]))
+    return false;
+  if (a.weight && a.weight === b.weight && name === otherName) return true;
+  const [values, others] = [valuesOf(a), valuesOf(b)];
+  for (let i = 0; i < values.length; i++) if (!Object.is(values[i], others[i])) return false;
+  return true;
+}
+
+/** The numbers at one place along `axis`, if they are the same at all places. */
+function onlyRow(constant: Constant, axis: number): number[] | undefined {
+  const values = valuesOf(constant);
+  const inner = constant.dims.slice(axis + 1).reduce((product, length) => product * length, 1);
+  const length = constant.dims[axis];
+  const row: number[] = [];
+  for (let i = 0; i < values.length; i++) {
+    const place = Math.floor(i / inner) % length;
+    const outer = Math.floor(i / inner / length);
+    const at = outer * inner + (i % inner);
+    if (place === 0) row[at] = values[i];
+    else if (!Object.is(row[at], values[i])) return undefined;
+  }
+  return row;
+}

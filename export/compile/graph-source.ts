@@ -1,0 +1,132 @@
+/** A graph model as what can be exported. */
+import type { GraphModel } from '@tensorflow/tfjs-converter';
+import { UserError } from '../../base/errors.js';
+import { tf } from '../../base/tfjs/core.js';
+import type { OnnxruntimeBackend } from '../../onnx/backend/onnxruntime-backend.js';
+import { recorder } from '../../onnx/backend/onnxruntime-backend.js';
+import { DEPENDS_ON_DATA } from '../../onnx/backend/recorder.js';
+import { type ExecutedNode, selectBranches } from './branches.js';
+import { isSelection, withSelections } from './dynamic-ops.js';
+import { checkNames, type ModelSource, numeric } from './model-source.js';
+
+/** Operators that decide what is computed. */
+const DECIDING = new Set(
+  'Switch Merge Enter Exit NextIteration LoopCond StatelessIf If StatelessWhile While'.split(' '),
+);
+
+/** @param outputs  names of nodes whose results to give in place of the model's */
+export function graphModelSource(model: GraphModel, outputs?: readonly string[]): ModelSource {
+  const outputNames = [...(outputs ?? model.outputs.map(({ name }) => name))];
+  const nodes = nodesOf(model);
+  const known = nodes.map(({ name }) => name);
+  checkNames(
+    outputNames.map((name) => name.replace(/:\d+$/, '')),
+    known,
+    'node',
+  );
+  hookNodes(nodes);
+  return {
+    name: 'graph_model',
+    inputs: model.inputs.map(({ name, shape, dtype }) => ({
+      name: plainName(name),
+      shape: (shape ?? []).map((length) => (length === null || length < 0 ? null : length)),
+      dtype: numeric(dtype, name),
+    })),
+    outputNames: outputNames.map(plainName),
+    channelsFirst: false,
+    run: (inputs) =>
+      execute(model, Object.fromEntries(model.inputs.map(({ name }, i) => [name, inputs[i]])), outputNames),
+    weightNames: () => {
+      const backend = tf.backend() as OnnxruntimeBackend;
+      const tensors = Object.entries(model.weights).flatMap(([name, list]) => list.map((tensor) => ({ name, tensor })));
+      return new Map(tensors.map(({ name, tensor }) => [backend.recordOf(tensor.dataId), name]));
+    },
+  };
+}
+
+/** TensorFlow's name of a tensor without the number of the output. */
+const plainName = (name: string) => name.replace(/:0$/, '');
+
+/** The outputs; later, for a graph that control flow or the data decide. */
+function execute(
+  model: GraphModel,
+  named: Record<string, tf.Tensor>,
+  outputNames: string[],
+): tf.Tensor[] | Promise<tf.Tensor[]> {
+  try {
+    return [model.execute(named, outputNames)].flat();
+  } catch (error) {
+    if (!/has the dynamic op/.test((error as Error).message)) throw error;
+  }
+  const follow = async () => [await model.executeAsync(named, outputNames)].flat();
+  return recorder.tracing ? withSelections(() => branching(model, follow)) : follow();
+}
+
+/** Follows the graph again and again, each time with both branches of one more condition that depends on data. */
+async function branching(model: GraphModel, follow: () => Promise<tf.Tensor[]>): Promise<tf.Tensor[]> {
+  const nodes = nodesOf(model);
+  const undo: (() => void)[] = [];
+  const met = new Set<string>();
+  try {
+    for (;;) {
+      const outputs = await follow().catch((cause: Error) => {
+        const name = cause.message.split(':')[0];
+        const node = nodes.find((one) => one.name === name);
+        if (!cause.message.includes(DEPENDS_ON_DATA)) throw cause;
+        if (!node || met.has(name) || node.op !== 'Switch' || node.inputs[1]?.op === 'LoopCond')
+          throw undecided(nodes, node, cause);
+        met.add(name);
+        undo.push(selectBranches(nodes, name));
+      });
+      if (outputs) return outputs;
+    }
+  } finally {
+    for (const one of undo.reverse()) one();
+  }
+}
+
+/** Why a graph with control flow cannot be traced, with all operators that may be the reason. */
+function undecided(nodes: readonly ExecutedNode[], node: ExecutedNode | undefined, cause: Error): UserError {
+  const isDeciding = node && DECIDING.has(node.op);
+  const deciding = isDeciding ? nodes.filter(({ op }) => DECIDING.has(op)) : [];
+  const lines = [...new Set(deciding.map(({ op }) => op))].map((op) => {
+    const names = deciding.flatMap((one) => (one.op === op ? [one.name] : []));
+    return `\n  ${names.length} ${op}: ${names.slice(0, 2).join(', ')}${names.length > 2 ? ', …' : ''}`;
+  });
+  return new UserError(
+    `${cause.message.split(':')[0]}${node ? ` (${node.op})` : ''}: needs the value of a tensor that depends on the input, for ` +
+      `${isDeciding ? 'how often to go on' : 'a shape'}, which the file cannot hold; cut the model before it with --outputs` +
+      (isDeciding ? `. The model's control flow:${lines.join('')}` : ''),
+    { cause },
+  );
+}
+
+/**
+ * Makes the kernel calls of a graph model carry the name of the node that made them, and hands nodes to code of ours.
+ * The converter's executor looks at a node's `category` just before it computes it, and offers no other hook.
+ */
+function hookNodes(nodes: readonly ExecutedNode[]): void {
+  for (const node of nodes) {
+    if (Object.getOwnPropertyDescriptor(node, 'category')?.get) continue;
+    const { name, op, category } = node;
+    Object.defineProperty(node, 'category', {
+      configurable: true,
+      get: () => {
+        recorder.enterScope(name);
+        return recorder.tracing && isSelection(op) ? 'custom' : category;
+      },
+    });
+  }
+}
+
+interface Executor {
+  graph: { nodes: Record<string, ExecutedNode> };
+  functionExecutorMap: Record<string, Executor>;
+}
+
+/** A graph model's nodes, those of its functions too; the converter shows them nowhere else. */
+function nodesOf(model: GraphModel): ExecutedNode[] {
+  const { executor } = model as unknown as { executor: Executor };
+  const graphs = [executor, ...Object.values(executor.functionExecutorMap ?? {})].map(({ graph }) => graph);
+  return graphs.flatMap(({ nodes }) => Object.values(nodes));
+}

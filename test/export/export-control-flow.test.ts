@@ -1,0 +1,242 @@
+/** Graph models whose data or loops decide what is computed. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { exportOnnx, type OnnxModel } from '../../export/index.js';
+import * as ort from '../../onnx/onnxruntime.js';
+import { graphFunction, graphModel, INT, node, placeholder } from './graphs.js';
+
+async function run(model: OnnxModel, feeds: Record<string, [number[], number[]]>) {
+  const session = await ort.InferenceSession.create(model.encode());
+  const tensors = Object.entries(feeds).map(
+    ([name, [values, dims]]) => [name, new ort.Tensor('float32', Float32Array.from(values), dims)] as const,
+  );
+  const results = await session.run(Object.fromEntries(tensors));
+  await session.release();
+  return session.outputNames.map((name) => ({
+    dims: results[name].dims,
+    data: [...(results[name].data as Float32Array)],
+  }));
+}
+
+const KEEP = { keep_dims: { b: false } };
+const BOOL = { T: { type: 'DT_BOOL' } };
+
+/** x [?, 3], and whether its sum is above 0. */
+const question = [
+  placeholder('x', -1, 3),
+  node('sum', 'Sum', ['x', 'axes'], { ...KEEP, Tidx: INT }),
+  node('positive', 'Greater', ['sum', 'zero']),
+];
+const answers = { axes: [0, 1], zero: Float32Array.of(0), two: Float32Array.of(2) };
+
+/** i = 0, y = x; while i < limit: i = i + 1, y = 2 y */
+const loop = (limit: string) => [
+  placeholder('x', -1, 3),
+  node('i/enter', 'Enter', ['start'], { T: INT, frame_name: { s: 'bG9vcA==' }, is_constant: { b: false } }),
+  node('y/enter', 'Enter', ['x'], { frame_name: { s: 'bG9vcA==' }, is_constant: { b: false } }),
+  node('limit/enter', 'Enter', [limit], { T: INT, frame_name: { s: 'bG9vcA==' }, is_constant: { b: true } }),
+  node('one/enter', 'Enter', ['one'], { T: INT, frame_name: { s: 'bG9vcA==' }, is_constant: { b: true } }),
+  node('two/enter', 'Enter', ['two'], { frame_name: { s: 'bG9vcA==' }, is_constant: { b: true } }),
+  node('i/merge', 'Merge', ['i/enter', 'i/next'], { T: INT, N: { i: '2' } }),
+  node('y/merge', 'Merge', ['y/enter', 'y/next'], { N: { i: '2' } }),
+  node('less', 'Less', ['i/merge', 'limit/enter'], { T: INT }),
+  node('again', 'LoopCond', ['less'], BOOL),
+  node('i/switch', 'Switch', ['i/merge', 'again'], { T: INT }),
+  node('y/switch', 'Switch', ['y/merge', 'again']),
+  node('i/add', 'Add', ['i/switch:1', 'one/enter'], { T: INT }),
+  node('y/double', 'Mul', ['y/switch:1', 'two/enter']),
+  node('i/next', 'NextIteration', ['i/add'], { T: INT }),
+  node('y/next', 'NextIteration', ['y/double']),
+  node('y', 'Exit', ['y/switch']),
+  node('result', 'Identity', ['y']),
+];
+const counts = { start: 0, one: 1, three: 3, two: Float32Array.of(2) };
+
+/** Four boxes, the second nearly the first; the last has a low score. */
+const BOXES = [0, 0, 1, 1, 0, 0, 1, 0.9, 0, 2, 1, 3, 5, 5, 6, 6];
+const selection = {
+  most: 10,
+  overlap: Float32Array.of(0.5),
+  least: Float32Array.of(0.2),
+  soft: Float32Array.of(0),
+  axis: 0,
+};
+const boxes = [placeholder('boxes', 12, 4), placeholder('scores', 12)];
+const padded = (values: number[], length: number) => [...values, ...new Array(length - values.length).fill(-1)];
+const fed: Record<string, [number[], number[]]> = {
+  boxes: [padded(BOXES, 48), [12, 4]],
+  scores: [padded([0.5, 0.9, 0.6, 0.1], 12), [12]],
+};
+
+describe('control flow of a graph model', () => {
+  it('selects between the branches of a condition that depends on data', async () => {
+    const model = graphModel(
+      [
+        ...question,
+        node('switch', 'Switch', ['x', 'positive']),
+        node('no', 'Neg', ['switch']),
+        node('yes', 'Mul', ['switch:1', 'two']),
+        node('merge', 'Merge', ['no', 'yes'], { N: { i: '2' } }),
+        node('result', 'Identity', ['merge']),
+      ],
+      answers,
+    );
+    const exported = await exportOnnx(model);
+    assert.deepEqual(exported.parts.outputs[0].dims, ['N', 3]);
+    assert.deepEqual(
+      (
+        await run(exported, {
+          x: [
+            [1, 2, -1],
+            [1, 3],
+          ],
+        })
+      )[0].data,
+      [2, 4, -2],
+    );
+    assert.deepEqual(
+      (
+        await run(exported, {
+          x: [
+            [1, -2, -1],
+            [1, 3],
+          ],
+        })
+      )[0].data,
+      [-1, 2, 1],
+    );
+  });
+
+  it('selects between functions as well', async () => {
+    const branch = (name: string, op: string) => graphFunction(name, ['a'], { b: 'c:y:0' }, [node('c', op, ['a'])]);
+    const choice = node('choice', 'StatelessIf', ['positive', 'x'], {
+      Tcond: { type: 'DT_BOOL' },
+      Tin: { list: { type: ['DT_FLOAT'] } },
+      Tout: { list: { type: ['DT_FLOAT'] } },
+      then_branch: { func: { name: 'square' } },
+      else_branch: { func: { name: 'negative' } },
+    });
+    const functions = [branch('square', 'Square'), branch('negative', 'Neg')];
+    const exported = await exportOnnx(
+      graphModel([...question, choice, node('result', 'Identity', ['choice'])], answers, functions),
+    );
+    assert.deepEqual(
+      (
+        await run(exported, {
+          x: [
+            [1, 2, -1],
+            [1, 3],
+          ],
+        })
+      )[0].data,
+      [1, 4, 1],
+    );
+    assert.deepEqual(
+      (
+        await run(exported, {
+          x: [
+            [1, -2, -1],
+            [1, 3],
+          ],
+        })
+      )[0].data,
+      [-1, 2, 1],
+    );
+  });
+
+  it('unrolls a loop of a fixed number of steps', async () => {
+    const exported = await exportOnnx(graphModel(loop('three'), counts));
+    assert.deepEqual(exported.operators, { Mul: 3 });
+    assert.deepEqual(
+      (
+        await run(exported, {
+          x: [
+            [1, 2, -1],
+            [1, 3],
+          ],
+        })
+      )[0].data,
+      [8, 16, -8],
+    );
+  });
+
+  it('refuses a loop whose length depends on data, by its nodes', async () => {
+    const counted = [
+      ...loop('steps'),
+      node('sum', 'Sum', ['x', 'axes'], { ...KEEP, Tidx: INT }),
+      node('steps', 'Cast', ['sum'], { SrcT: { type: 'DT_FLOAT' }, DstT: INT }),
+    ];
+    await assert.rejects(exportOnnx(graphModel(counted, { ...counts, axes: [0, 1] })), {
+      name: 'UserError',
+      message:
+        /switch \(Switch\): needs the value of a tensor that depends on the input, .*--outputs\. The model's control flow:\n(.*\n)*? {2}2 Switch: i\/switch, y\/switch/,
+    });
+  });
+});
+
+describe('what data select', () => {
+  it('is as long as the data say: boxes that overlap less than a threshold', async () => {
+    for (const version of ['V3', 'V5']) {
+      const name = `NonMaxSuppression${version}`;
+      const inputs = ['boxes', 'scores', 'most', 'overlap', 'least', ...(version === 'V5' ? ['soft'] : [])];
+      const nodes = [
+        ...boxes,
+        node('kept', name, inputs),
+        node('result', 'GatherV2', ['boxes', 'kept', 'axis'], {
+          Taxis: INT,
+          Tindices: INT,
+          Tparams: { type: 'DT_FLOAT' },
+        }),
+      ];
+      const exported = await exportOnnx(graphModel(nodes, selection));
+      assert.deepEqual(exported.parts.outputs[0].dims, ['selected', 4]);
+      const [{ dims, data }] = await run(exported, fed);
+      assert.deepEqual(dims, [2, 4]);
+      assert.deepEqual(
+        data.map((value) => Math.round(value * 10) / 10),
+        [...BOXES.slice(4, 8), ...BOXES.slice(8, 12)],
+      );
+      const none = await run(exported, { ...fed, scores: [new Array(12).fill(0), [12]] });
+      assert.deepEqual(none[0].dims, [0, 4]);
+    }
+  });
+
+  it('is where a condition holds', async () => {
+    const nodes = [
+      placeholder('x', -1, 3),
+      node('above', 'Greater', ['x', 'zero']),
+      node('places', 'Where', ['above'], BOOL),
+      node('result', 'GatherNd', ['x', 'places'], { Tindices: INT, Tparams: { type: 'DT_FLOAT' } }),
+    ];
+    const exported = await exportOnnx(graphModel(nodes, answers));
+    const [{ dims, data }] = await run(exported, {
+      x: [
+        [1, -2, 3, -4, 5, 6],
+        [2, 3],
+      ],
+    });
+    assert.deepEqual([dims, data], [[4], [1, 3, 5, 6]]);
+  });
+
+  it('is refused, by its node, where its length is cut off or its scores are softened', async () => {
+    const soft = graphModel(
+      [...boxes, node('kept', 'NonMaxSuppressionV5', ['boxes', 'scores', 'most', 'overlap', 'least', 'soft'])],
+      { ...selection, soft: Float32Array.of(0.5) },
+    );
+    await assert.rejects(exportOnnx(soft), {
+      name: 'UserError',
+      message: /^kept: non-maximum suppression with soft scores/,
+    });
+    const padding = [
+      ...boxes,
+      node('kept', 'NonMaxSuppressionV3', ['boxes', 'scores', 'most', 'overlap', 'least']),
+      node('length', 'Shape', ['kept'], { T: INT, out_type: INT }),
+      node('few', 'Minimum', ['length', 'limit'], { T: INT }),
+      node('result', 'Slice', ['kept', 'begin', 'few'], { T: INT, Index: INT }),
+    ];
+    await assert.rejects(exportOnnx(graphModel(padding, { ...selection, limit: [8], begin: [0] })), {
+      name: 'UserError',
+      message: /how many kept selects/,
+    });
+  });
+});

@@ -1,6 +1,11 @@
-/** Two files of one classifier side by side: how often they name the same class first, and how fast each answers. */
+/**
+ * Two files of one classifier side by side, opened as they are served on the CPU: how often they name the same class first,
+ * and how fast each answers.
+ */
 import { usableCores } from '../../base/process/usable-cores.js';
-import * as ort from '../../onnx/onnxruntime.js';
+import { openEdited } from '../../onnx/file/open-edited.js';
+import type * as ort from '../../onnx/onnxruntime.js';
+import { rewriteFor } from '../../onnx/rewrite/for-provider.js';
 import type { Feeds } from './calibrate.js';
 
 export interface Comparison {
@@ -57,7 +62,7 @@ export async function compareFiles(
 }
 
 const open = (file: string) =>
-  ort.InferenceSession.create(file, { logSeverityLevel: 3, intraOpNumThreads: usableCores() });
+  openEdited(file, (model) => rewriteFor('cpu', model), { logSeverityLevel: 3, intraOpNumThreads: usableCores() });
 
 /** Index of the largest value of each row of the first output. */
 async function winners(session: ort.InferenceSession, inputs: Record<string, ort.Tensor>): Promise<number[]> {

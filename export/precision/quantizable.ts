@@ -9,16 +9,13 @@ export interface QuantizationPlan {
   products: ReadonlySet<GraphNode>;
   /** Every tensor in eight bits → the tensor whose scale it has: itself, or what it was moved from. */
   tensors: ReadonlyMap<string, string>;
-  /** Nodes that move codes. */
-  movers: ReadonlySet<GraphNode>;
 }
 
-/** Move numbers without changing them: codes as well as what they stand for. */
-const MOVERS = new Set(['Reshape', 'Flatten', 'Transpose', 'Squeeze', 'Unsqueeze', 'Slice', 'Concat']);
+/** Move numbers without changing them, or pick among them: their result has their input's scale. */
+const MOVERS = new Set(['MaxPool', 'Reshape', 'Flatten', 'Transpose', 'Squeeze', 'Unsqueeze', 'Slice']);
 /** With a kernel for integers: not for many matrices in one, as those of layers that share no weights between places. */
 const hasKernel = (op: string, { dims }: Value) =>
   op === 'Conv' || ((op === 'Gemm' || op === 'MatMul') && dims.length === 2);
-
 /** Joined to the operator before them: what they cut off needs no code. */
 const ACTIVATIONS = new Set(['Relu', 'Clip']);
 
@@ -48,45 +45,15 @@ export function planQuantization(
     const result = after && others.length === 0 && ACTIVATIONS.has(after.op) ? after.outputs[0] : node.outputs[0];
     if (leadsToProduct.has(result.name)) add(result.name);
   }
-  const origins = originsOf(nodes);
-  const source = (node: GraphNode) => commonSource(node, origins);
   for (const node of [...nodes].reverse()) {
-    if (!tensors.has(node.outputs[0].name)) continue;
-    if (node.op === 'MaxPool') add(node.inputs[0]!.name);
-    else if (source(node) !== undefined) for (const { name } of movedBy(node)) add(name);
+    if (node.op === 'MaxPool' && tensors.has(node.outputs[0].name)) add(node.inputs[0]!.name);
   }
-  const movers = new Set<GraphNode>();
   for (const node of nodes) {
+    const shared = MOVERS.has(node.op) ? tensors.get(node.inputs[0]?.name ?? '') : undefined;
     const [{ name }] = node.outputs;
-    const isMover = source(node) !== undefined && movedBy(node).every((value) => tensors.has(value.name));
-    const shared = isMover || node.op === 'MaxPool' ? tensors.get(node.inputs[0]?.name ?? '') : undefined;
-    if (shared === undefined || isOutput.has(name) || !leadsToProduct.has(name)) continue;
-    tensors.set(name, shared);
-    if (isMover) movers.add(node);
+    if (shared !== undefined && !isOutput.has(name) && leadsToProduct.has(name)) tensors.set(name, shared);
   }
-  return { products, tensors, movers };
-}
-
-/** What a mover moves; its other inputs say how. */
-export function movedBy({ op, inputs }: GraphNode): Value[] {
-  return inputs.slice(0, op === 'Concat' ? undefined : 1) as Value[];
-}
-
-/** The value whose numbers a node moves, if it is one for all of them: only then they have one scale. */
-function commonSource(node: GraphNode, origins: ReadonlyMap<string, string>): string | undefined {
-  if (!MOVERS.has(node.op)) return undefined;
-  const [first, ...others] = movedBy(node).map(({ name }) => origins.get(name) ?? name);
-  return others.every((other) => other === first) ? first : undefined;
-}
-
-/** The result of every mover → the value that its numbers come from. */
-function originsOf(nodes: readonly GraphNode[]): Map<string, string> {
-  const origins = new Map<string, string>();
-  for (const node of nodes) {
-    const source = commonSource(node, origins);
-    if (source !== undefined) origins.set(node.outputs[0].name, source);
-  }
-  return origins;
+  return { products, tensors };
 }
 
 /** Values that a product depends on. */

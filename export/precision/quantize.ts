@@ -16,7 +16,7 @@ import {
 } from '../../onnx/graph.js';
 import { identity } from '../../onnx/layout.js';
 import { type Calibration, calibrate, type Feeds, type Range } from './calibrate.js';
-import { movedBy, planQuantization, type QuantizationPlan } from './quantizable.js';
+import { planQuantization, type QuantizationPlan } from './quantizable.js';
 
 export interface QuantizeOptions {
   method: Calibration;
@@ -58,8 +58,7 @@ class QuantizedWriter {
   private readonly initializers: Map<string, Constant>;
   private readonly valueInfo: ValueInfo[];
   private readonly infos: Map<string, ValueInfo>;
-  /** Codes of tensors kept in eight bits, and what is read in place of these tensors, once somebody does. */
-  private readonly codes = new Map<string, Value>();
+  /** What is read in place of a tensor kept in eight bits. */
   private readonly decoded = new Map<string, Value>();
 
   constructor(
@@ -82,56 +81,25 @@ class QuantizedWriter {
         this.coded({ name, dtype, dims: fixed, layout: identity(fixed.length), shape: fixed });
     }
     for (const node of parts.nodes) {
-      if (plan.movers.has(node)) {
-        this.moveCodes(node);
-        continue;
-      }
-      const inputs = node.inputs.map((value) => value && this.read(value));
+      const inputs = node.inputs.map((value) => value && (this.decoded.get(value.name) ?? value));
       this.nodes.push(plan.products.has(node) ? this.product(node, inputs) : { ...node, inputs });
       for (const value of node.outputs) if (plan.tensors.has(value.name)) this.coded(value);
     }
     return { ...parts, nodes: this.nodes, initializers: this.initializers, valueInfo: this.valueInfo };
   }
 
+  /** Puts the two nodes behind a tensor. */
   private coded(value: Value): void {
-    this.push('QuantizeLinear', [value, ...this.parametersOf(value.name)], this.codesOf(value));
-  }
-
-  private codesOf(value: Value): Value {
-    const codes: Value = { ...value, name: `${value.name}/quantized`, dtype: 'uint8' };
-    this.codes.set(value.name, codes);
-    return codes;
-  }
-
-  private moveCodes(node: GraphNode): void {
-    const moved = movedBy(node);
-    const inputs = [...moved.map(({ name }) => this.codes.get(name)!), ...node.inputs.slice(moved.length)];
-    const codes = this.codesOf(node.outputs[0]);
-    this.nodes.push({ ...node, inputs, outputs: [codes] });
-    this.describe(codes);
-  }
-
-  /** What a node reads in place of a value. */
-  private read(value: Value): Value {
-    const codes = this.codes.get(value.name);
-    if (!codes) return value;
-    let decoded = this.decoded.get(value.name);
-    if (!decoded) {
-      decoded = { ...value, name: `${value.name}/dequantized` };
-      this.push('DequantizeLinear', [codes, ...this.parametersOf(value.name)], decoded);
-      this.decoded.set(value.name, decoded);
-    }
-    return decoded;
-  }
-
-  /** Scale and zero point, stored under the name of the tensor that they were found for. */
-  private parametersOf(name: string): Value[] {
-    const root = this.plan.tensors.get(name)!;
-    const { scale, zeroPoint } = this.codingOf(name);
-    return [
-      this.stored(`${root}/scale`, 'float32', [], [scale]),
-      this.stored(`${root}/zero_point`, 'uint8', [], [zeroPoint]),
+    const { scale, zeroPoint } = this.codingOf(value.name);
+    const parameters = [
+      this.stored(`${value.name}/scale`, 'float32', [], [scale]),
+      this.stored(`${value.name}/zero_point`, 'uint8', [], [zeroPoint]),
     ];
+    const codes: Value = { ...value, name: `${value.name}/quantized`, dtype: 'uint8' };
+    const decoded: Value = { ...value, name: `${value.name}/dequantized` };
+    this.push('QuantizeLinear', [value, ...parameters], codes);
+    this.push('DequantizeLinear', [codes, ...parameters], decoded);
+    this.decoded.set(value.name, decoded);
   }
 
   private codingOf(name: string): Coding {
@@ -215,12 +183,8 @@ class QuantizedWriter {
 
   private push(op: string, inputs: Value[], output: Value, attributes: GraphNode['attributes'] = {}): void {
     this.nodes.push({ op, domain: '', inputs, outputs: [output], attributes, scope: '' });
-    this.describe(output);
-  }
-
-  private describe({ name, dtype, dims }: Value): void {
-    const known = this.infos.get(name.replace(/\/(de)?quantized$/, ''))?.dims ?? dims;
-    this.valueInfo.push({ name, dtype, dims: known });
+    const dims = this.infos.get(output.name.replace(/\/(de)?quantized$/, ''))?.dims ?? output.dims;
+    this.valueInfo.push({ name: output.name, dtype: output.dtype, dims });
   }
 }
 

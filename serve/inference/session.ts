@@ -11,6 +11,7 @@ import type { TensorData } from '../../onnx/file/encode-edited.js';
 import { readAllExternalData, realLocations } from '../../onnx/file/external-data.js';
 import * as ort from '../../onnx/onnxruntime.js';
 import { profiling } from '../../onnx/profiling.js';
+import { partsOf, splitCrops } from '../../onnx/rewrite/crops.js';
 import { rewriteFor } from '../../onnx/rewrite/for-provider.js';
 import { RequestError } from '../errors.js';
 import { bytesOf, DATATYPES, datatypeOf, numbersOf, type Tensor } from '../tensors.js';
@@ -19,17 +20,20 @@ import type { ModelFile } from './model/model-file.js';
 type ModelProto = import('onnx-proto').onnx.IModelProto;
 type TensorProto = import('onnx-proto').onnx.ITensorProto;
 
+type OfFile = Pick<ModelFile, 'proto' | 'perCrop' | 'encode' | 'roots'> & Partial<Pick<ModelFile, 'cropsInside'>>;
+
 /**
  * @param threads  of the CPU provider; undefined for one per core
  * @throws         what onnxruntime throws if the provider does not run, or the model is not valid
  */
 export async function openSession(
   file: string,
-  { proto, perCrop, encode, roots }: Pick<ModelFile, 'proto' | 'perCrop' | 'encode' | 'roots'>,
+  { proto, perCrop, cropsInside = 1, encode, roots }: OfFile,
   provider: Provider,
   threads = usableCores(),
 ): Promise<ort.InferenceSession> {
-  const rewritten = rewriteFor(provider, proto);
+  const whole = rewriteFor(provider, proto);
+  const rewritten = provider === 'cpu' ? splitCrops(whole, partsOf(cropsInside, threads)) : whole;
   const model = perCrop === undefined ? rewritten : withOutput(rewritten, perCrop);
   const create = (data: ReadonlyMap<TensorProto, TensorData>, folder = dirname(file)) =>
     ort.InferenceSession.create(encode(model, data), {

@@ -66,6 +66,7 @@ export function trainCommand(): Command {
     .option('--network <speed>', `with --dry-run --ranks: of a machine's link, e.g. 25Gb, 800Mb (default: ${NETWORK})`)
     .option('--compress-gradients', 'send gradients as float16 between processes: half the bytes', false)
     .option('--checkpoint-minutes <m>', 'minutes between checkpoints within an epoch', positiveNumber, 5)
+    .option('--verbose', 'print every setting of the run', false)
     .option('--json', 'print the result as one JSON object', false)
     .action((flags: TrainFlags) => (flags.dryRun ? runDry(flags) : runTrain(flags)));
 }
@@ -116,8 +117,8 @@ async function trainInGroup(flags: TrainFlags & { out: string }, group: Communic
   const kill = () => process.kill(process.pid, 'SIGKILL');
   const interrupt = listenForInterrupt(onFirst, group.size > 1 ? kill : undefined);
   try {
-    const { out, backend, provider, resume, force, checkpointMinutes } = flags;
-    const request = { ...newRunRequest(flags), out, backend, provider, resume, force, checkpointMinutes };
+    const { out, backend, provider, resume, force, checkpointMinutes, verbose } = flags;
+    const request = { ...newRunRequest(flags), out, backend, provider, resume, force, checkpointMinutes, verbose };
     const trained = await startTraining(request, progress, interrupt, { group, gradientType: gradientTypeOf(flags) });
     if (trained.interruptedBy) {
       process.exitCode = exitCodeOf(trained.interruptedBy);

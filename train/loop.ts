@@ -5,11 +5,11 @@
  */
 
 import { setImmediate } from 'node:timers/promises';
-import { errorPercents, percent } from '../base/format.js';
 import type { Interrupt } from '../base/process/interrupt.js';
 import type { Progress } from '../base/progress.js';
 import { partOf } from './data/batches/epoch-batches.js';
 import { ImagesError } from './data/stream/read-ahead.js';
+import { describeEpoch } from './describe-epoch.js';
 import { ALONE, type Communicator, sumNumbers } from './distributed/communicator.js';
 import { broadcastValues, evaluationOfAll } from './distributed/exchange.js';
 import { withRank } from './distributed/launched.js';
@@ -228,10 +228,9 @@ class Loop {
     state.lastValidation = validation;
     if (improved) state.bestValidation = validation;
 
-    progress.note(
-      `epoch ${state.epoch}/${run.config.epochs}: loss ${trainLoss.toFixed(4)}, train top-1 error ${percent(trainTop1Error, 1)}, ` +
-        `val loss ${loss.toFixed(4)}, top-1 ${errorPercents(top1Error, top5Error, run.labels.length, 1)}, learning rate ${lr.toPrecision(3)}${improved ? ', best so far' : ''}`,
-    );
+    const { config, labels } = run;
+    const told = { state, epochs: config.epochs, classes: labels.length, learningRate: lr, improved };
+    progress.note(describeEpoch({ ...told, validation: { loss, top1Error, top5Error } }));
     this.tellOfChance(trainLoss);
     await this.metrics?.append({
       step: state.step,

@@ -11,7 +11,7 @@ export function shape(text: string): string {
     .replace(/(?<![\w.-])\d[\d,]*(\.\d+)?(e[+-]?\d+)?/g, '#')
     .replace(/# (ms|s|seconds|minutes|hours)\b/g, '# s')
     .replace(/# (kB|MB|GB)\b/g, '# MB')
-    .replace(/, best so far|; worst \S+ # for #/g, '')
+    .replace(/ {2}best$|; worst \S+ # for #/gm, '')
     .replace(/\s+/g, ' ')
     .trim();
 }

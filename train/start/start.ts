@@ -27,6 +27,8 @@ export interface TrainRequest extends NewRunRequest, ComputeChoice {
   /** Replace the run in `out`; with `resume`, continue it under other settings. */
   force: boolean;
   checkpointMinutes: number;
+  /** Tells every setting, rather than the most important ones. */
+  verbose?: boolean;
   /** Asked at the end of every epoch; true ends the run. */
   stopWhen?(state: RunState): boolean;
 }
@@ -95,7 +97,7 @@ async function prepareResumed(group: Communicator, request: TrainRequest, progre
   const { run, dataset, from, changes } = prepared;
   await shareRun(group, run, dataset, { state: from?.state, changes });
   await updateRun(run);
-  progress.note(describeConfig(run));
+  progress.note(describeConfig(run, request.verbose));
   progress.note(from ? `continuing after step ${from.state.step}` : 'no checkpoint yet: starting at step 0');
   return prepared;
 }
@@ -105,7 +107,7 @@ async function prepareNew(group: Communicator, request: TrainRequest, progress: 
   const { run: contents, dataset, model } = await prepareNewRun(request, progress);
   await shareRun(group, contents, dataset);
   const run = await createRun(request.out, contents);
-  progress.note(describeConfig(run));
+  progress.note(describeConfig(run, request.verbose));
   return { run, dataset, model };
 }
 
@@ -123,14 +125,20 @@ async function checkRequest(request: TrainRequest): Promise<void> {
 /** Links followed; the path as it is if nothing is there. */
 const realFolder = (path: string) => realpath(path).catch(() => resolve(path));
 
-function describeConfig({ config, labels, pictures: images, path }: Run): string {
+/** @param verbose  every setting on a line of its own */
+function describeConfig({ config, labels, pictures: images, path }: Run, verbose = false): string {
+  const title = `${path}: ${config.model} on ${config.data}, ${describeData({ labels, images })}`;
+  if (!verbose) {
+    const { epochs, batch, learningRate, schedule, momentum, weightDecay, seed } = config;
+    const settings =
+      `${epochs} epochs, batch ${batch}, learning rate ${learningRate} (${schedule}), momentum ${momentum}, ` +
+      `weight decay ${weightDecay}, seed ${seed}`;
+    return `${title}\n${settings}; all settings are in its config.json`;
+  }
   const weights = config.classWeights;
   const short = weights && weights.length > 10 ? `${Math.min(...weights)} to ${Math.max(...weights)}` : weights;
-  const settings = Object.entries({ ...config, classWeights: short }).map(
-    ([key, value]) => `  ${key} ${JSON.stringify(value)}`,
-  );
-  const size = describeData({ labels, images });
-  return [`${path}: ${config.model} on ${config.data}, ${size}`, ...settings].join('\n');
+  const settings = Object.entries({ ...config, classWeights: short });
+  return [title, ...settings.map(([key, value]) => `  ${key} ${JSON.stringify(value)}`)].join('\n');
 }
 
 async function delegatedKernels({ name }: SelectedBackend): Promise<Record<string, number>> {

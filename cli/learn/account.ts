@@ -28,18 +28,18 @@ export function describeWeights(from: string, { config, labels }: Run): string {
   return `${config.model} from ${from}, which knows ${count(labels.length)} classes`;
 }
 
-export function describeImages({ source, labels, splits, ...dataset }: Dataset): string[] {
-  const { train, val } = countImages({ source, labels, splits, ...dataset });
-  const total = splits.val === splits.train ? train : train + val;
+export function describeImages(dataset: Dataset): string[] {
+  const { source, labels, splits } = dataset;
+  const { train, val } = countImages(dataset);
+  const isSame = splits.val === splits.train;
   return [
-    `${counted(total, 'image')} of ${labels.length} classes in ${source}: ${nameSome(labels)}`,
-    splits.val === splits.train
-      ? 'all to learn from, and to measure on'
+    `${counted(isSame ? train : train + val, 'image')} of ${labels.length} classes in ${source}: ${nameSome(labels)}`,
+    isSame
+      ? 'all to learn from and to measure on'
       : `${count(train)} to learn from, ${count(val)} held out to measure on`,
   ];
 }
 
-/** @param origin  the run that the weights are from */
 export function describeLearning({ epochs }: Partial<Settings>, { config }: Run, { labels }: Dataset): string[] {
   const names = layersWithWeights(findNetwork(config.model));
   return [

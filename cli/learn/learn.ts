@@ -104,13 +104,14 @@ export async function learn(request: LearnRequest, say: Say, progress: Progress)
     progress.note(`saved; continue with: alexnet train --resume --out ${out}`);
     return undefined;
   }
-  const { measured } = await writeReport(
+  const { measured, missing } = await writeReport(
     { run: out, backend: 'auto', provider, checkpoint: 'best', crops: 1 },
     report,
     progress,
   );
   progress.stop();
-  for (const line of describeErrors(measured!, dataset)) say('Measure', line);
+  if (!measured) throw new UserError(`${out}: cannot be measured: ${missing.join(' ')}`);
+  for (const line of describeErrors(measured, dataset)) say('Measure', line);
   say('Report', report);
   const exported = await exportRun({ run: out, out: model, head: 'image', opset: OPSETS.default, provider }, progress);
   progress.stop();
@@ -122,7 +123,7 @@ export async function learn(request: LearnRequest, say: Say, progress: Progress)
     example: exampleImage(dir, dataset),
     labels: dataset.labels,
     images: countImages(dataset),
-    top1Error: measured!.single.top1Error,
+    top1Error: measured.single.top1Error,
     seconds: (performance.now() - started) / 1000,
   };
 }

@@ -151,14 +151,16 @@ describe('alexnet export of a run', () => {
 });
 
 test('takes corners where a run saw random crops, and mirror images where it saw them', () => {
-  const chosen = (imagePx: number, randomCrop: boolean, mirror: boolean) =>
-    cropsOfRun({ config: { model: 'n', randomCrop, mirror }, imagePx, inputPx: 24 } as Run);
+  const chosen = (imagePx: number, randomCrop: boolean, mirror: boolean, views?: number) =>
+    cropsOfRun({ config: { model: 'n', randomCrop, mirror, views }, imagePx, inputPx: 24 } as Run);
   assert.deepEqual(chosen(32, true, true), { crops: 10, reason: 'trained on random crops, mirrored or not' });
   assert.deepEqual(chosen(32, true, false), { crops: 5, reason: 'trained on random crops, never mirrored' });
   assert.deepEqual(chosen(32, false, true), { crops: 2, reason: 'trained on centre crops, mirrored or not' });
   assert.deepEqual(chosen(32, false, false), { crops: 1, reason: 'trained on centre crops, never mirrored' });
   assert.deepEqual(chosen(24, true, true), { crops: 2, reason: 'trained on whole images, mirrored or not' });
   assert.deepEqual(chosen(24, true, false), { crops: 1, reason: 'trained on whole images, never mirrored' });
+  const ofViews = (views: number) => chosen(32, true, true, views).crops;
+  assert.deepEqual([0, 1, 2, 5, 10, 7].map(ofViews), [10, 1, 2, 5, 10, 10]);
 });
 
 /** Quarters of random colours, so that crops and mirror images differ. */

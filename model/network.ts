@@ -1,4 +1,5 @@
 /** Builds a network's table as a tf.LayersModel. */
+import { tf } from '../base/tfjs/core.js';
 import { tfl } from '../base/tfjs/layers.js';
 import { GroupedConv2D } from './conv-layer.js';
 import { SeededDropout } from './dropout.js';
@@ -49,6 +50,13 @@ function through(layer: tfl.layers.Layer, value: tfl.SymbolicTensor): tfl.Symbol
   return layer.apply(value) as tfl.SymbolicTensor;
 }
 
+/** tfjs's zeros, made when they are first read: `drawWeights` or a checkpoint puts others in their place before. */
+function unsetKernel(): ReturnType<typeof tfl.initializers.zeros> {
+  return Object.assign(tfl.initializers.zeros(), {
+    apply: (shape: number[], dtype?: tf.DataType) => tf.fill(shape, 0, dtype),
+  });
+}
+
 function layerOf(row: ConcreteRow): tfl.layers.Layer {
   switch (row.type) {
     case 'conv':
@@ -60,7 +68,7 @@ function layerOf(row: ConcreteRow): tfl.layers.Layer {
         name: row.name,
         units: row.units,
         activation: row.relu ? 'relu' : 'linear',
-        kernelInitializer: 'zeros',
+        kernelInitializer: unsetKernel(),
       });
     case 'maxpool':
       return tfl.layers.maxPooling2d({ name: row.name, poolSize: row.size, strides: row.stride, padding: row.pad });

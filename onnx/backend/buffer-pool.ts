@@ -7,9 +7,13 @@ import type { TensorData } from '../layout.js';
 
 const ARRAY_TYPES = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const;
 
-/** A fresh array of a tensor's type. */
+/**
+ * A fresh array of a tensor's type with arbitrary contents: memory that nobody cleared, so that the threads of the run
+ * that writes it are the first to touch it.
+ */
 export function newArray(dtype: DType, length: number): TensorData {
-  return new ARRAY_TYPES[dtype](length);
+  const { BYTES_PER_ELEMENT } = ARRAY_TYPES[dtype];
+  return new ARRAY_TYPES[dtype](Buffer.allocUnsafeSlow(length * BYTES_PER_ELEMENT).buffer);
 }
 
 /** `values` as the array type that belongs to `dtype`: the same array if it already is. */

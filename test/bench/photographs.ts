@@ -1,5 +1,5 @@
 /** Photographs of ../shared/data/imagenet-samples.tar (or ALEXNET_DATA), as they are in the file. */
-import { createReadStream } from 'node:fs';
+import { createReadStream, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
@@ -15,4 +15,18 @@ export async function photographs(): Promise<Buffer[]> {
     else entry.resume();
   }
   return images;
+}
+
+const CLASSES = 10;
+const COPIES = 5;
+
+/** Writes all of them, several times over, as images to train on. @returns how many */
+export async function photographFolder(folder: string): Promise<number> {
+  const all = await photographs();
+  all.forEach((bytes, i) => {
+    const place = join(folder, 'train', `class ${i % CLASSES}`);
+    mkdirSync(place, { recursive: true });
+    for (let copy = 0; copy < COPIES; copy++) writeFileSync(join(place, `${i}-${copy}.jpg`), bytes);
+  });
+  return all.length * COPIES;
 }

@@ -2,11 +2,12 @@
  * `npm run bench -- train`: training rates side by side with PyTorch, in turn, as medians of ratios: as both come (ours
  * keeps its memory, as `alexnet train` does), and with memory kept by PyTorch too. Peers are looked for in
  * ../shared/peers (or ALEXNET_PEERS): PyTorch 1.13 as python3-torch (ALEXNET_PYTHON, default /usr/bin/python3), 2.6
- * where torch26.sh put it.
+ * where torch26.sh put it. Last, for what share of its time a step of AlexNet waits for data.
  */
 import { cpus, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { median } from './median.js';
+import { stallOfPhotographs } from './stall.js';
 import { findPeers, KEPT, measure, type Peer, type Rate } from './torch-peers.js';
 
 const rateScript = fileURLToPath(new URL('./training-rate.js', import.meta.url));
@@ -18,6 +19,8 @@ const COMPARISONS = [
   { network: 'cifar10-18pct', classes: 10, batch: 128, steps: 40, peerSteps: 40 },
   { network: 'cifar10-11pct', classes: 10, batch: 128, steps: 40, peerSteps: 40 },
 ];
+/** Of each form of data. */
+const STALL_STEPS = 5;
 type Comparison = (typeof COMPARISONS)[number];
 
 /**
@@ -37,6 +40,9 @@ export async function train(rounds: number, minutes: number, network?: string): 
     const share = Date.now() + (end - Date.now()) / (chosen.length - i);
     await compare(comparison, peers, rounds, share);
   }
+  if (network !== undefined && network !== 'alexnet') return;
+  console.log();
+  await stallOfPhotographs(STALL_STEPS);
 }
 
 interface Measured {
@@ -73,10 +79,11 @@ async function compare(comparison: Comparison, peers: readonly Peer[], rounds: n
 
 function printOurs({ network, batch }: Comparison, ours: readonly Rate[]): void {
   const of = (key: keyof Rate) => median(ours.map((rate) => rate[key]!));
+  const [first, step] = [of('first_step_s'), batch / of('images_per_s_median')];
   console.log(
     `\n${network}, batch ${batch}: ${of('images_per_s_median').toFixed(1)} images/s (median of ${ours.length}), ` +
       `${(100 * of('share_of_matmul_peak')).toFixed(0)} % of the rate of a large matrix product; ` +
-      `first step ${of('first_step_s').toFixed(1)} s, peak resident memory ${of('resident_gb').toFixed(1)} GB`,
+      `first step ${first.toFixed(1)} s, ${(first - step).toFixed(1)} s more than another; peak resident memory ${of('resident_gb').toFixed(1)} GB`,
   );
 }
 

@@ -117,6 +117,15 @@ test('answers the same without training, whatever masks were drawn', () => {
   assert.deepEqual((model.predict(x) as tf.Tensor).dataSync(), before);
 });
 
+test('saves kernels as zeros at first, which any program with TensorFlow.js can load', () => {
+  const model = build(NETWORKS.alexnet);
+  const { config } = model.toJSON(null, false) as { config: { layers: { config: Record<string, unknown> }[] } };
+  const dense = config.layers.filter(({ config }) => config.name === 'fc6' || config.name === 'fc8');
+  const named = dense.map(({ config }) => config.kernel_initializer ?? config.kernelInitializer);
+  assert.deepEqual(named, Array(2).fill({ class_name: 'Zeros', config: {} }));
+  model.dispose();
+});
+
 test('leaves no tensors behind', () => {
   const before = tf.memory().numTensors;
   const model = build(NETWORKS['cifar10-11pct']);

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 const USAGE = `usage: npm run bench -- train [--rounds 5] [--minutes 40] [--model alexnet]
        npm run bench -- forward [--rounds 5]
        npm run bench -- data [--rounds 5] [--steps 5]
-       npm run bench -- serve [--rounds 5] [--seconds 15]
+       npm run bench -- serve [--rounds 5] [--seconds 8]
        npm run bench -- replicas [--rounds 5] [--seconds 15]
        npm run bench -- views [--rounds 5] [--seconds 15]
        npm run bench -- distributed [--rounds 5] [--batch 128]
@@ -18,21 +18,22 @@ const { positionals, values } = parseArgs({
     minutes: { type: 'string', default: '40' },
     model: { type: 'string' },
     batch: { type: 'string', default: '128' },
-    seconds: { type: 'string', default: '15' },
+    seconds: { type: 'string' },
     steps: { type: 'string', default: '5' },
     limit: { type: 'string', default: '280' },
   },
 });
-const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];
+const rounds = Number(values.rounds);
+const seconds = (usual: number) => Number(values.seconds ?? usual);
 
 // Each loads what it needs: the packages of the tests are not everywhere.
 const BENCHES: Record<string, () => Promise<unknown>> = {
   train: async () => (await import('./train.js')).train(rounds, Number(values.minutes), values.model),
   forward: async () => (await import('./forward.js')).forward(rounds),
   data: async () => (await import('./data.js')).data(rounds, Number(values.steps)),
-  serve: async () => (await import('./serve.js')).serve(rounds, seconds),
-  replicas: async () => (await import('./replicas.js')).replicas(rounds, seconds),
-  views: async () => (await import('./views.js')).views(rounds, seconds),
+  serve: async () => (await import('./serve.js')).serve(rounds, seconds(8)),
+  replicas: async () => (await import('./replicas.js')).replicas(rounds, seconds(15)),
+  views: async () => (await import('./views.js')).views(rounds, seconds(15)),
   distributed: async () => (await import('./distributed.js')).distributed(rounds, Number(values.batch)),
   profile: async () =>
     (await import('./profile.js')).profile(values.model ?? 'alexnet', Number(values.batch), Number(values.steps)),

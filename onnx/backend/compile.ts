@@ -63,7 +63,10 @@ function programKey(calls: readonly KernelCall[], outputs: readonly Operand[]): 
     leaves.push(operand);
     return `L${number}:${operand.dtype}[${operand.shape}]${operand.layout}`;
   };
-  const lines = calls.map((call) => `${call.signature}(${call.inputs.map(name).join(' ')})`);
+  const lines = calls.map(({ signature, inputs, loose }) => {
+    const read = loose ? [...inputs, loose.numbers] : inputs;
+    return `${loose?.signature ?? signature}(${read.map(name).join(' ')})`;
+  });
   return { key: `${lines.join('\n')}\n→${outputs.map(name).join(' ')}`, leaves };
 }
 
@@ -107,6 +110,7 @@ function compile(
   outputs: readonly Operand[],
   onDevice: readonly boolean[],
 ): CompiledProgram {
+  compilations += 1;
   const computed = bytesOf(calls.flatMap((call) => call.outputs));
   const target: Target = { ...TARGET, block: blockSize(), lacks: LACKS[activeProvider()] };
   const g = new Graph(target);
@@ -156,6 +160,11 @@ export function programBytes(calls: readonly KernelCall[], leaves: readonly Oper
 function bytesOf(tensors: readonly TensorSpec[]): number {
   return tensors.reduce((sum, { dtype, shape }) => sum + byteLength({ dtype, dims: shape }), 0);
 }
+
+let compilations = 0;
+
+/** Number of graphs compiled since the process started; for tests. */
+export const compilationCount = () => compilations;
 
 /** Number of graphs compiled and kept; for tests and reports. */
 export function sessionCount(): number {

@@ -49,6 +49,9 @@ export function compileAlways(wanted = true): boolean {
   return before;
 }
 
+/** True where every program is compiled at its first run. */
+export const compilesAlways = () => always;
+
 const size = ({ shape }: TensorSpec) => shape.reduce((product, length) => product * length, 1);
 
 /** By kernel: true if its time on the cpu backend can be estimated. */

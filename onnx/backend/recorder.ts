@@ -12,6 +12,7 @@ import { asArray, BufferPool } from './buffer-pool.js';
 import { type CompiledProgram, compiled, programBytes } from './compile.js';
 import { DeviceLostError } from './device-lost.js';
 import { computeEagerly, isTiny, runsEagerly } from './eager.js';
+import { loosened } from './loosen.js';
 import { TensorRecord } from './record.js';
 import { lastRepetition, StepWatch } from './steps.js';
 
@@ -116,6 +117,7 @@ export class Recorder {
     outputs: readonly TensorSpec[],
   ): TensorRecord[] {
     const results = outputs.map((output) => new TensorRecord(output.shape, output.dtype, this.compute));
+    const loose = this.tracing ? undefined : loosened(kernel, inputs as readonly TensorSpec[], attrs);
     let signature: string | undefined;
     const call: PendingCall = {
       kernel,
@@ -126,6 +128,7 @@ export class Recorder {
         signature ??= `${kernel}${textOf(attrs)}`; // programs that are not compiled never ask
         return signature;
       },
+      loose: loose && { ...loose, numbers: this.leaf(loose.dtype, loose.data) },
       scope: this.tracing?.scope ?? this.label,
       results,
     };
@@ -135,6 +138,13 @@ export class Recorder {
     for (const input of inputs) if (input) input.readers += 1;
     this.pending.push(call);
     return results;
+  }
+
+  /** A row of numbers that a call reads. */
+  private leaf(dtype: DType, data: TensorData): TensorRecord {
+    const record = new TensorRecord([data.length], dtype, this.compute);
+    record.setData(data, identity(1), true);
+    return record;
   }
 
   /** A tensor under another shape or type: itself, or a call that is recorded once for all its readers. */

@@ -3,7 +3,7 @@ import '../../base/tfjs/layers.js';
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { tf } from '../../base/tfjs/core.js';
-import { sessionCount } from '../../onnx/backend/compile.js';
+import { compilationCount } from '../../onnx/backend/compile.js';
 import { compileAlways } from '../../onnx/backend/eager.js';
 import { kernelCounts } from '../../onnx/backend/index.js';
 import { selectBackend } from '../../onnx/backend/select-backend.js';
@@ -37,9 +37,9 @@ describe('programs that are small or new', () => {
     for (const [i, value] of values.entries())
       assert.ok(Math.abs(value - expected[i]) < 1e-6, `${value}, expected ${expected[i]}`);
     await tf.setBackend('onnxruntime');
-    const compiled = sessionCount();
+    const compiled = compilationCount();
     for (let i = 0; i < 200; i++) step(100, weight);
-    assert.equal(sessionCount(), compiled + 1);
+    assert.equal(compilationCount(), compiled + 1);
     weight.dispose();
   });
 

@@ -307,6 +307,11 @@ export class Graph {
     return { ...this.reshaped(plain, shape), reshapedFrom: base };
   }
 
+  /** ONNX's view of the same elements in tfjs's order under another shape. */
+  flat(value: Value, shape: readonly number[]): Value {
+    return this.memory(this.plain(this.reshape(value, shape)));
+  }
+
   /**
    * Same elements in the same order in memory, from where they had another shape last. A leading length that stays is
    * written 0.

@@ -36,6 +36,8 @@ export interface KernelCall {
   readonly outputs: readonly TensorSpec[];
   /** Kernel and attributes as text. */
   readonly signature: string;
+  /** The same call with numbers among its attributes as an input, where they change from step to step: see `LOOSE`. */
+  readonly loose?: { readonly signature: string; readonly attrs: Attrs; readonly numbers: Operand };
   /** Label under which its nodes appear: a layer's name while a model is traced. */
   readonly scope: string;
 }

@@ -3,6 +3,7 @@ import { UserError } from '../base/errors.js';
 import type { Graph, GraphNode, Value } from './graph.js';
 import type { KernelCall, Operand } from './kernel-call.js';
 import { LOWERINGS } from './lowerings/index.js';
+import { LOOSE } from './lowerings/loose.js';
 
 /** The calls that the outputs depend on, in recorded order. Iterative: a program may be thousands of calls deep. */
 export function neededCalls(calls: readonly KernelCall[], outputs: readonly Operand[]): KernelCall[] {
@@ -46,7 +47,10 @@ export function lower(
   for (const call of calls) {
     g.scope = call.scope;
     const inputs = call.inputs.map((input) => (input ? resultOf(input) : undefined));
-    const values = LOWERINGS.get(call.kernel)!.lower(g, inputs as Value[], call.attrs);
+    const { loose } = call;
+    const values = loose
+      ? [LOOSE[call.kernel].lower(g, inputs as Value[], resultOf(loose.numbers), loose.attrs)]
+      : LOWERINGS.get(call.kernel)!.lower(g, inputs as Value[], call.attrs);
     const count = uses.get(call)!;
     results.set(
       call,

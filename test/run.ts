@@ -32,6 +32,9 @@ const LONG = [
 const slashed = (path: string) => path.replaceAll('\\', '/');
 const isLong = (file: string) => LONG.some((name) => slashed(file) === `${name}.test.js`);
 
+// Rules are what most tests are about, not the cpu kernels that compute programs too small to be compiled.
+process.env.ALEXNET_COMPILE ??= 'always';
+
 const selected = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 const slow = process.argv.includes('--slow');
 const verbose = process.argv.includes('--verbose');

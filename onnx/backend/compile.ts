@@ -17,6 +17,9 @@ const TARGET = { opset: 17, lrn: 'conv', accurate: true } as const;
 /** Sessions kept. Those of all but large programs hold an arena of memory each; a training run needs a handful. */
 const MAX_SESSIONS = 32;
 
+/** Of all sessions kept: programs of changing length must not pile up. A session takes some 5 kB a node. */
+const MAX_NODES = 50_000;
+
 /**
  * From this size on a program gives its memory back after each run. AlexNet's update alone computes 1.5 GB, its
  * gradients 1.0 GB at batch 8; with micro-batches these are programs of their own, and several forms of them are kept.
@@ -40,6 +43,9 @@ export interface CompiledProgram {
   readonly keepsOutputs: boolean;
   /** Which leaves the graph reads, by position. */
   readonly reads: readonly boolean[];
+  readonly nodes: number;
+  /** Calls it computes. */
+  readonly kernels: number;
 }
 
 /** The program's text: equal for programs that one compiled graph can run. Leaves are numbered by first use. */
@@ -57,7 +63,10 @@ function programKey(calls: readonly KernelCall[], outputs: readonly Operand[]): 
     leaves.push(operand);
     return `L${number}:${operand.dtype}[${operand.shape}]${operand.layout}`;
   };
-  const lines = calls.map((call) => `${call.signature}(${call.inputs.map(name).join(' ')})`);
+  const lines = calls.map(({ signature, inputs, loose }) => {
+    const read = loose ? [...inputs, loose.numbers] : inputs;
+    return `${loose?.signature ?? signature}(${read.map(name).join(' ')})`;
+  });
   return { key: `${lines.join('\n')}\n→${outputs.map(name).join(' ')}`, leaves };
 }
 
@@ -66,25 +75,33 @@ const sessions = new Map<string, CompiledProgram>();
 /**
  * Compiles a program, or finds it. Least recently used graphs are released.
  * @param toHost  those of the outputs that are wanted in the host's memory, wherever the others lie
+ * @param spared  asked for a program that is not compiled: true if it is not worth it; then there is none
  */
 export function compiled(
   calls: readonly KernelCall[],
   outputs: readonly Operand[],
   toHost: ReadonlySet<Operand>,
-): { program: CompiledProgram; leaves: readonly Operand[] } {
+  spared: false | ((key: string, calls: readonly KernelCall[]) => boolean) = false,
+): { program?: CompiledProgram; leaves: readonly Operand[] } {
   const { key: text, leaves } = programKey(calls, outputs);
   const onDevice = outputs.map((output) => KEEPS_TENSORS[activeProvider()] && !toHost.has(output));
   const key = onDevice.includes(true) ? `${text}\n${onDevice.map(Number)}` : text;
   let program = sessions.get(key);
+  if (!program && spared && spared(text, calls)) return { leaves };
   sessions.delete(key);
   program ??= compile(calls, leaves, outputs, onDevice);
   sessions.set(key, program);
-  if (sessions.size > MAX_SESSIONS) {
+  giveUpOldest();
+  return { program, leaves };
+}
+
+function giveUpOldest(): void {
+  const nodes = () => [...sessions.values()].reduce((sum, program) => sum + program.nodes, 0);
+  while (sessions.size > MAX_SESSIONS || (sessions.size > 2 && nodes() > MAX_NODES)) {
     const [oldest] = sessions.keys();
     sessions.get(oldest)!.graph.release();
     sessions.delete(oldest);
   }
-  return { program, leaves };
 }
 
 function compile(
@@ -93,6 +110,7 @@ function compile(
   outputs: readonly Operand[],
   onDevice: readonly boolean[],
 ): CompiledProgram {
+  compilations += 1;
   const computed = bytesOf(calls.flatMap((call) => call.outputs));
   const target: Target = { ...TARGET, block: blockSize(), lacks: LACKS[activeProvider()] };
   const g = new Graph(target);
@@ -123,6 +141,8 @@ function compile(
     names: named.map((value) => value.name),
     layouts: results.map((value) => value.layout),
     reads,
+    nodes: nodes.length,
+    kernels: calls.length,
   };
 }
 
@@ -140,6 +160,11 @@ export function programBytes(calls: readonly KernelCall[], leaves: readonly Oper
 function bytesOf(tensors: readonly TensorSpec[]): number {
   return tensors.reduce((sum, { dtype, shape }) => sum + byteLength({ dtype, dims: shape }), 0);
 }
+
+let compilations = 0;
+
+/** Number of graphs compiled since the process started; for tests. */
+export const compilationCount = () => compilations;
 
 /** Number of graphs compiled and kept; for tests and reports. */
 export function sessionCount(): number {

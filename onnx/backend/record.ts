@@ -77,6 +77,11 @@ export class TensorRecord implements Operand {
     return this.host;
   }
 
+  /** As many values as the shape says, for kernels of the cpu backend. */
+  get sizedValues(): TensorData {
+    return this.sized(this.values as TensorData);
+  }
+
   /** A copy of the values, for a caller who may sort it or write to it. */
   read(): backend_util.BackendValues | undefined {
     const data = this.computed();

@@ -5,12 +5,14 @@
 import { UserError } from '../../base/errors.js';
 import { OutOfMemoryError, withMemory } from '../../base/out-of-memory.js';
 import { type Attrs, type DType, type KernelCall, type Operand, type TensorSpec, textOf } from '../kernel-call.js';
-import { isIdentity, type Layout, type TensorData } from '../layout.js';
+import { identity, isIdentity, type Layout, type TensorData } from '../layout.js';
 import { neededCalls } from '../lower.js';
 import type { Tensor } from '../onnxruntime.js';
-import { BufferPool } from './buffer-pool.js';
+import { asArray, BufferPool } from './buffer-pool.js';
 import { type CompiledProgram, compiled, programBytes } from './compile.js';
 import { DeviceLostError } from './device-lost.js';
+import { computeEagerly, isTiny, runsEagerly } from './eager.js';
+import { loosened } from './loosen.js';
 import { TensorRecord } from './record.js';
 import { lastRepetition, StepWatch } from './steps.js';
 
@@ -50,6 +52,8 @@ export class Recorder {
   runs = 0;
   /** Kernel calls run in ONNX. */
   kernels = 0;
+  /** Kernel calls of programs that were not worth compiling. */
+  eager = 0;
   /** Goes with every call recorded from now on, into the names of its nodes: for profiles. */
   label = '';
   private current?: Tracing;
@@ -69,8 +73,8 @@ export class Recorder {
     const { length } = this.pending;
     if (this.tracing || length === 0) return;
     const isFull = length >= MAX_PENDING || this.heldBytes > MAX_HELD_BYTES;
-    if (!isFull && length % LOOK_EVERY > 0) return;
-    const end = lastRepetition(this.pending) || this.steps.end;
+    if (!isFull && (length % LOOK_EVERY > 0 || this.steps.isTraining || this.steps.end > 0)) return;
+    const end = this.steps.end || lastRepetition(this.pending);
     if (end > 0) this.runFirst(end);
     else if (isFull) this.flush();
   }
@@ -113,13 +117,18 @@ export class Recorder {
     outputs: readonly TensorSpec[],
   ): TensorRecord[] {
     const results = outputs.map((output) => new TensorRecord(output.shape, output.dtype, this.compute));
-    const signature = `${kernel}${textOf(attrs)}`;
+    const loose = this.tracing ? undefined : loosened(kernel, inputs as readonly TensorSpec[], attrs);
+    let signature: string | undefined;
     const call: PendingCall = {
       kernel,
       inputs,
       attrs,
       outputs,
-      signature,
+      get signature() {
+        signature ??= `${kernel}${textOf(attrs)}`; // programs that are not compiled never ask
+        return signature;
+      },
+      loose: loose && { ...loose, numbers: this.leaf(loose.dtype, loose.data) },
       scope: this.tracing?.scope ?? this.label,
       results,
     };
@@ -129,6 +138,13 @@ export class Recorder {
     for (const input of inputs) if (input) input.readers += 1;
     this.pending.push(call);
     return results;
+  }
+
+  /** A row of numbers that a call reads. */
+  private leaf(dtype: DType, data: TensorData): TensorRecord {
+    const record = new TensorRecord([data.length], dtype, this.compute);
+    record.setData(data, identity(1), true);
+    return record;
   }
 
   /** A tensor under another shape or type: itself, or a call that is recorded once for all its readers. */
@@ -285,21 +301,36 @@ export class Recorder {
     toHost: ReadonlySet<TensorRecord>,
     memory?: ReadonlyMap<TensorRecord, TensorData>,
   ): void {
+    if (!this.tracing && isTiny(calls)) {
+      this.runEagerly(calls, alive, memory);
+      return;
+    }
     let leaves: readonly Operand[] = [];
     try {
-      const found = compiled(calls, alive, toHost);
+      const found = compiled(calls, alive, toHost, !this.tracing && runsEagerly);
       leaves = found.leaves;
-      this.runOn(found.program, leaves as TensorRecord[], alive, memory);
+      if (found.program) this.runOn(found.program, leaves as TensorRecord[], alive, memory);
+      else this.runEagerly(calls, alive, memory);
     } catch (error) {
       throw withMemory(error, programBytes(calls, leaves));
     }
-    this.runs += 1;
-    this.kernels += calls.length;
-    this.pool.age();
+  }
+
+  private runEagerly(
+    calls: readonly KernelCall[],
+    alive: readonly TensorRecord[],
+    memory?: ReadonlyMap<TensorRecord, TensorData>,
+  ): void {
+    for (const [i, data] of computeEagerly(calls, alive).entries()) {
+      const given = memory?.get(alive[i]);
+      given?.set(data);
+      alive[i].setData(given ?? asArray(alive[i].dtype, data), identity(alive[i].shape.length), true);
+    }
+    this.eager += calls.length;
   }
 
   private runOn(
-    { graph, names, layouts, reads, keepsOutputs }: CompiledProgram,
+    { graph, names, layouts, reads, keepsOutputs, kernels }: CompiledProgram,
     leaves: readonly TensorRecord[],
     alive: readonly TensorRecord[],
     memory?: ReadonlyMap<TensorRecord, TensorData>,
@@ -321,6 +352,9 @@ export class Recorder {
       throw error;
     }
     if (keepsOutputs) for (const [i, record] of alive.entries()) take(record, outputs[names[i]], layouts[i], given[i]);
+    this.runs += 1;
+    this.kernels += kernels;
+    this.pool.age();
   }
 
   /** A tensor lost a reader or, with 0, its last tfjs reference: once it has neither, its memory is free for others. */

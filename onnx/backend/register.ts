@@ -34,6 +34,8 @@ export interface KernelCounts {
   onnx: number;
   /** Calls left to tfjs's cpu backend, by kernel (and reason, if a rule exists but refused). */
   delegated: Record<string, number>;
+  /** Calls of programs that were too small or too new to be compiled: tfjs's cpu kernels computed them. */
+  eager: number;
   /** Session runs. */
   runs: number;
   /** Copied to another provider than cpu as inputs of runs, and back as outputs; what nodes copy that run on the CPU is not counted. */
@@ -42,7 +44,8 @@ export interface KernelCounts {
 }
 
 export function kernelCounts(): KernelCounts {
-  return { onnx: recorder.kernels, delegated: Object.fromEntries(delegated), runs: recorder.runs, ...traffic };
+  const { kernels, eager, runs } = recorder;
+  return { onnx: kernels, delegated: Object.fromEntries(delegated), eager, runs, ...traffic };
 }
 
 /** The tensor as an operand; one record may be shown under several shapes and types. */
@@ -61,12 +64,10 @@ function refusal(rule: Rule, inputs: (TensorInfo | undefined)[], attrs: Attrs): 
     if (input && !isNumeric(input.dtype)) return `dtype ${input.dtype}`;
     if (input?.shape.includes(0)) return 'empty tensor';
   }
-  const refused = rule.refuses?.(inputs as TensorSpec[], attrs);
-  if (refused) return refused;
-  return rule.outputs(inputs as TensorSpec[], attrs).some((output) => output.shape.includes(0))
-    ? 'empty result'
-    : undefined;
+  return rule.refuses?.(inputs as TensorSpec[], attrs);
 }
+
+const isEmpty = ({ shape }: TensorSpec) => shape.includes(0);
 
 function refusalOfValues(
   backend: OnnxruntimeBackend,
@@ -153,9 +154,11 @@ function kernelFunc(kernelName: string, rule: Rule | undefined, onCpu: KernelFun
     const backend = call.backend as OnnxruntimeBackend;
     const attrs = (call.attrs ?? {}) as Attrs;
     const inputs = ordered(rule, call.inputs);
-    const reason = refusal(rule, inputs, attrs) ?? refusalOfValues(backend, rule, inputs, attrs);
-    if (reason) return delegate(reason, call);
+    const refused = refusal(rule, inputs, attrs);
+    if (refused) return delegate(refused, call);
     const outputs = rule.outputs(inputs as TensorSpec[], attrs);
+    const reason = outputs.some(isEmpty) ? 'empty result' : refusalOfValues(backend, rule, inputs, attrs);
+    if (reason) return delegate(reason, call);
     recorder.makeRoom();
     const operands = inputs.map((input) => input && operandOf(backend, input));
     const results = recorder.record(kernelName, operands, attrs, outputs).map((record) => backend.register(record));

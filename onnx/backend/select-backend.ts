@@ -33,6 +33,7 @@ const LOADERS = {
   tensorflow: async (named) => same(loadTensorflow(named)),
   onnxruntime: async (_, choice) => {
     const { chooseProvider } = await import('./index.js');
+    (await import('./eager.js')).compileAlways();
     const { provider, why } = chooseProvider(choice);
     const rest = provider === 'cpu' ? '' : `, what ${provider} has no kernel for on onnxruntime's cpu kernels`;
     const what = `onnxruntime-node on ${provider}${rest}`;

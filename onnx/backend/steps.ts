@@ -9,6 +9,8 @@ export class StepWatch {
   private assigned = new Set<object>();
   /** Pending calls up to the last assignment. */
   end = 0;
+  /** Variables were assigned lately, so that assignments tell steps apart. */
+  isTraining = false;
 
   /** @returns true if the variable had a new value since the last cut */
   sees(variable: object): boolean {
@@ -22,6 +24,7 @@ export class StepWatch {
   }
 
   restart(): void {
+    this.isTraining = this.assigned.size > 0;
     this.assigned.clear();
     this.end = 0;
   }

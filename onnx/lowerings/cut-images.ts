@@ -39,14 +39,14 @@ function unpacked(g: Graph, packed: Value): Value {
 
 function lower(g: Graph, [pixels, mean, starts, offsets, mirrored, shifts]: Value[], attrs: Attrs): Value {
   const [n, { inputPx }] = [starts.shape[0], attrs];
-  const column = (value: Value) => g.memory(g.reshape(value, [n, 1, 1]));
+  const column = (value: Value) => g.flat(value, [n, 1, 1]);
   const within = places(g, column(mirrored), attrs);
   const space = [inputPx, inputPx];
   const taken = g.node('Gather', [pixels, point(g, 'Add', [within, column(starts)])], { axis: 0 }, [n, ...space]);
   const means = g.node('Gather', [mean, point(g, 'Add', [within, column(offsets)])], { axis: 1 }, [3, n, ...space]);
   const turned = g.node('Transpose', [means], { perm: [1, 0, 2, 3] }, [n, 3, ...space]);
   const centred = point(g, 'Sub', [unpacked(g, taken), turned]);
-  return g.view(point(g, 'Add', [centred, g.memory(g.reshape(shifts, [n, 3, 1, 1]))]), NCHW);
+  return g.view(point(g, 'Add', [centred, g.flat(shifts, [n, 3, 1, 1])]), NCHW);
 }
 
 export const CUT_IMAGES: Record<string, Rule> = {

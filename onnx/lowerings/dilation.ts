@@ -40,7 +40,7 @@ function sums(g: Graph, x: Value, filter: Value, d: Geometry): Value[] {
   const whole = d.input.map((length, a) => length + d.padBegin[a] + d.padEnd[a]);
   const inputs = [g.memory(g.plain(x)), g.int64s(pads), g.scalar(-Infinity)];
   const image = g.node('Pad', inputs, { mode: 'constant' }, [n, ...whole, d.channels]);
-  const entries = g.memory(g.reshape(filter, [d.kernel[0] * d.kernel[1], d.channels]));
+  const entries = g.flat(filter, [d.kernel[0] * d.kernel[1], d.channels]);
   const dims = [n, ...d.output, d.channels];
   return positions(d.kernel).map((position, tap) => {
     const from = position.map((p, a) => p * d.dilations[a]);

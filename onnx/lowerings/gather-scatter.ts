@@ -40,13 +40,7 @@ function lowerBatchedGather(g: Graph, x: Value, indices: Value, attrs: Attrs): V
   const n = size(indices.shape) / batchSize;
   const split = g.reshape(x, [batchSize, outerSize, dimSize, sliceSize]);
   const rows = g.in([0, 2, 1, 3], split);
-  const at = g.node(
-    'Cast',
-    [g.memory(g.reshape(indices, [batchSize, n, 1]))],
-    { to: 'int64' },
-    [batchSize, n, 1],
-    'int64',
-  );
+  const at = g.node('Cast', [g.flat(indices, [batchSize, n, 1])], { to: 'int64' }, [batchSize, n, 1], 'int64');
   const taken = g.node('GatherND', [rows, at], { batch_dims: 1 }, [batchSize, n, outerSize, sliceSize]);
   return g.reshape(g.view(taken, [0, 2, 1, 3]), outputShape);
 }
@@ -84,7 +78,7 @@ function scatterRows(
   s: Scatter,
   reduction: 'add' | 'none',
 ): Value {
-  const places = g.memory(g.reshape(indices, [s.updates, s.indexRank]));
+  const places = g.flat(indices, [s.updates, s.indexRank]);
   const steps = g.constant('int32', [1, s.indexRank], s.strides.slice(0, s.indexRank));
   const terms = g.node('Mul', [places, steps], {}, [s.updates, s.indexRank]);
   const row = g.node('ReduceSum', [terms, g.int64s([1])], { keepdims: 1 }, [s.updates, 1]);
@@ -92,9 +86,7 @@ function scatterRows(
   const repeated = g.node('Expand', [row, g.int64s(dims)], {}, dims);
   const values = g.memory(g.plain(updates));
   const source =
-    size(updates.shape) === size(dims)
-      ? g.memory(g.reshape(updates, dims))
-      : g.node('Expand', [values, g.int64s(dims)], {}, dims); // one value for all places
+    size(updates.shape) === size(dims) ? g.flat(updates, dims) : g.node('Expand', [values, g.int64s(dims)], {}, dims); // one value for all places
   return g.node('ScatterElements', [target, repeated, source], { axis: 0, reduction }, target.dims);
 }
 
@@ -175,7 +167,7 @@ export const GATHER_SCATTER: Record<string, Rule> = {
     },
     lower: (g, [tensor, indices, updates]) => {
       const s = scatterInfo(updates, indices, tensor.shape);
-      const target = g.memory(g.reshape(tensor, [s.rows, s.length]));
+      const target = g.flat(tensor, [s.rows, s.length]);
       return [g.reshape(scatterRows(g, target, { indices, updates }, s, 'none'), tensor.shape)];
     },
   },
@@ -192,7 +184,7 @@ export const GATHER_SCATTER: Record<string, Rule> = {
     lower: (g, [indices, updates, value], { outputShape }) => {
       const s = scatterInfo(updates, indices, outputShape);
       const dims = [s.rows, s.length];
-      const first = g.memory(g.reshape(value, []));
+      const first = g.flat(value, []);
       const target = g.node('Expand', [first, g.int64s(dims)], {}, dims);
       return [g.reshape(scatterRows(g, target, { indices, updates }, s, 'none'), outputShape)];
     },
@@ -232,10 +224,7 @@ export const GATHER_SCATTER: Record<string, Rule> = {
     lower: (g, [sorted, values], { side }) => {
       const [batch, n] = values.shape;
       const length = sorted.shape[1];
-      const [row, column] = [
-        g.memory(g.reshape(sorted, [batch, 1, length])),
-        g.memory(g.reshape(values, [batch, n, 1])),
-      ];
+      const [row, column] = [g.flat(sorted, [batch, 1, length]), g.flat(values, [batch, n, 1])];
       const op = side === 'left' ? 'Less' : 'LessOrEqual';
       const before = g.node(op, [row, column], {}, [batch, n, length], 'bool');
       const counted = g.node('Cast', [before], { to: 'int32' }, [batch, n, length], 'int32');

@@ -22,7 +22,7 @@ function lowerRotation(g: Graph, image: Value, attrs: Attrs): Value {
   const [n, height, width, channels] = image.shape;
   const pixels = rotatedPixels(height, width, attrs);
   const dims = [n, height * width, channels];
-  const rows = g.memory(g.reshape(image, dims));
+  const rows = g.flat(image, dims);
   const shown = g.node('Gather', [rows, g.int64s(pixels.map((pixel) => Math.max(pixel, 0)))], { axis: 1 }, dims);
   const inside = pixels.map((pixel) => (pixel < 0 ? 0 : 1));
   const mask = g.constant('bool', [1, height * width, 1], inside);
@@ -93,7 +93,7 @@ function lowerCrops(g: Graph, image: Value, boxes: Value, boxInd: Value, attrs: 
   ];
   const boxImage = g.node('Cast', [shaped(g.memory(boxInd), [count, 1, 1])], { to: 'int64' }, [count, 1, 1], 'int64');
   const first = g.node('Mul', [boxImage, g.constant('int64', [], [height])], {}, [count, 1, 1]);
-  const pixels = g.memory(g.reshape(image, [n * height * width, channels]));
+  const pixels = g.flat(image, [n * height * width, channels]);
   const corner = (row: Value, column: Value) => {
     const line = g.node('Add', [first, shaped(row, tall)], {}, tall);
     const start = g.node('Mul', [line, g.constant('int64', [], [width])], {}, tall);

@@ -170,7 +170,7 @@ export const SHAPE: Record<string, Rule> = {
     outputs: ([indices], { depth, dtype }) => [{ shape: [...indices.shape, depth], dtype }],
     lower: (g, [indices], { depth, onValue, offValue, dtype }) => {
       const dims = [...indices.shape, depth];
-      const column = g.memory(g.reshape(indices, [...indices.shape, 1]));
+      const column = g.flat(indices, [...indices.shape, 1]);
       const classes = g.constant('int32', [depth], [...new Array(depth).keys()]);
       const hit = g.node('Equal', [column, classes], {}, dims, 'bool');
       if (dtype === 'bool') return [hit];

@@ -112,6 +112,7 @@ describe('gather', () => {
     sameOnBoth(() => [
       tf.grad((x) => tf.sum(tf.mul(tf.gather(x, int([3, 0, 3, 1, 3], [5])), tensor([5, 2], 3))))(tensor([6, 2])),
       tf.grad((x) => tf.sum(tf.square(tf.gather(x, int([3, 0, 3, 1], [2, 2]), 1))))(tensor([3, 4, 5])),
+      tf.grad((x) => tf.sum(tf.square(tf.gather(x, int([3, 0, 3, 1, 2], [5]), 1))))(tensor([2, 4])),
     ]));
 
   it('agrees in sums of segments, of which some numbers are out of range', () =>

@@ -1,0 +1,144 @@
+/**
+ * Runs programs that are not worth compiling: call by call, with the kernels of tfjs's cpu backend. What a program costs
+ * there is estimated from its calls; it is compiled once it has cost as much as compiling it would, so that one whose
+ * shapes change with every step is never compiled, and one that returns soon is. Estimates depend on the program alone:
+ * a run gives the same numbers whenever it is repeated.
+ */
+import { createHash } from 'node:crypto';
+import type { TensorInfo } from '@tensorflow/tfjs-core';
+import { LRUCache } from 'lru-cache';
+import { cpu } from '../../base/tfjs/backend-cpu.js';
+import { tf } from '../../base/tfjs/core.js';
+import type { KernelCall, Operand, TensorSpec } from '../kernel-call.js';
+import type { TensorData } from '../layout.js';
+import { LOWERINGS } from '../lowerings/index.js';
+import { activeProvider } from './choose-provider.js';
+import { KEEPS_TENSORS } from './provider.js';
+import type { TensorRecord } from './record.js';
+
+/** Of tfjs's cpu kernels, in microseconds. */
+const CALL = 4;
+const ELEMENT = 0.03;
+const MULTIPLICATION = 0.0015;
+
+/** Of compiling a program, in microseconds: its session, and what each call adds. */
+const SESSION = 1500;
+const COMPILED_CALL = 250;
+
+/** Programs this cheap are never worth a session's run. */
+const TINY = 100;
+
+/** Their time on the cpu kernels does not follow from the sizes of their tensors. */
+const HEAVY = /Conv|Pool|LRN|Resize|Dilation|Einsum|Crop|SegmentSum|ScatterNd|SparseToDense/;
+
+/** Programs remembered. */
+const KNOWN = 4096;
+
+/** Microseconds that each program has cost so far, and how often it was compiled and given up again. */
+const known = new LRUCache<string, { spent: number; given: number }>({ max: KNOWN });
+
+let always = process.env.ALEXNET_COMPILE === 'always';
+
+/**
+ * Compiles every program at its first run: a resumed run then computes with the same kernels as one that was never
+ * interrupted. @returns what was set before
+ */
+export function compileAlways(wanted = true): boolean {
+  const before = always;
+  always = wanted;
+  return before;
+}
+
+/** True where every program is compiled at its first run. */
+export const compilesAlways = () => always;
+
+const size = ({ shape }: TensorSpec) => shape.reduce((product, length) => product * length, 1);
+
+/** By kernel: true if its time on the cpu backend can be estimated. */
+const knowable = new Map<string, boolean>();
+
+function isKnown(kernel: string): boolean {
+  let known = knowable.get(kernel);
+  if (known === undefined) {
+    known = !HEAVY.test(kernel) && tf.getKernel(kernel, 'cpu') !== undefined;
+    knowable.set(kernel, known);
+  }
+  return known;
+}
+
+/** Microseconds on the cpu kernels; infinite if there is no such kernel, or nobody knows. */
+function costOf({ kernel, inputs, outputs, attrs }: KernelCall): number {
+  if (!isKnown(kernel)) return Number.POSITIVE_INFINITY;
+  let elements = 0;
+  for (const tensor of inputs) if (tensor) elements = Math.max(elements, size(tensor));
+  for (const tensor of outputs) elements = Math.max(elements, size(tensor));
+  const product = kernel.endsWith('MatMul') ? size(outputs[0]) * inputs[0]!.shape.at(attrs.transposeA ? -2 : -1)! : 0;
+  return CALL + ELEMENT * elements + MULTIPLICATION * product;
+}
+
+const total = (calls: readonly KernelCall[]) => calls.reduce((sum, call) => sum + costOf(call), 0);
+
+/** True for a program so cheap that a session's run would take longer. */
+export const isTiny = (calls: readonly KernelCall[]) =>
+  !always && calls.length * CALL < TINY && KEEPS_TENSORS[activeProvider()] === false && total(calls) < TINY;
+
+/** True if the program, which is not compiled, is to run on the cpu kernels this time. */
+export function runsEagerly(key: string, calls: readonly KernelCall[]): boolean {
+  if (always || KEEPS_TENSORS[activeProvider()]) return false;
+  const cost = total(calls);
+  const compiling = SESSION + COMPILED_CALL * calls.length;
+  if (cost > compiling) return false;
+  const id = createHash('sha1').update(key).digest('base64');
+  const entry = known.get(id) ?? { spent: 0, given: 0 };
+  known.set(id, entry);
+  entry.spent += cost;
+  if (entry.spent < compiling * 2 ** entry.given) return true;
+  entry.spent = 0;
+  entry.given += 1;
+  return false;
+}
+
+/** Inputs as a kernel of tfjs gets them: by name, or as a list. */
+function named(kernel: string, infos: readonly (TensorInfo | undefined)[]): Record<string, TensorInfo> {
+  const { inputs } = LOWERINGS.get(kernel)!;
+  if (inputs === '*') return infos as unknown as Record<string, TensorInfo>;
+  const byName: Record<string, TensorInfo> = {};
+  for (const [i, name] of inputs.entries()) if (infos[i]) byName[name.replace('?', '')] = infos[i];
+  return byName;
+}
+
+/**
+ * Computes calls in order.
+ * @returns values of `alive`, in tfjs's order; some may share memory with others, or with leaves
+ */
+export function computeEagerly(calls: readonly KernelCall[], alive: readonly TensorRecord[]): TensorData[] {
+  const backend = new cpu.MathBackendCPU();
+  Object.assign(backend, { firstUse: false }); // no banner that advertises tfjs-node
+  const results = new Map<KernelCall, TensorInfo[]>();
+  const leaves = new Map<Operand, TensorInfo>();
+  const leafOf = (operand: Operand): TensorInfo => {
+    const { shape, dtype } = operand;
+    const known = leaves.get(operand);
+    if (known) return known;
+    const info = backend.makeTensorInfo([...shape], dtype, (operand as TensorRecord).sizedValues);
+    leaves.set(operand, info);
+    return info;
+  };
+  const infoOf = (operand: Operand) =>
+    operand.source ? results.get(operand.source.call)![operand.source.output] : leafOf(operand);
+  const compute = (call: KernelCall) => {
+    const inputs = named(
+      call.kernel,
+      call.inputs.map((input) => input && infoOf(input)),
+    );
+    const { kernelFunc } = tf.getKernel(call.kernel, 'cpu');
+    results.set(call, [kernelFunc({ inputs, backend, attrs: call.attrs })].flat());
+  };
+  tf.engine().startScope(); // a few kernels make tensors that tfjs counts
+  try {
+    calls.forEach(compute);
+    return alive.map((record) => backend.data.get(infoOf(record).dataId).values as TensorData);
+  } finally {
+    tf.engine().endScope();
+  }
+}

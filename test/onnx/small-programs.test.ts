@@ -1,0 +1,71 @@
+import '../../base/tfjs/backend-cpu.js';
+import '../../base/tfjs/layers.js';
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { tf } from '../../base/tfjs/core.js';
+import { compilationCount } from '../../onnx/backend/compile.js';
+import { compileAlways } from '../../onnx/backend/eager.js';
+import { kernelCounts } from '../../onnx/backend/index.js';
+import { selectBackend } from '../../onnx/backend/select-backend.js';
+import { tensor } from './on-both.js';
+
+/** Ten calls on a batch; what a person training on rows of many lengths would write. */
+function step(length: number, weight: tf.Tensor2D): number {
+  return tf.tidy(() => {
+    let y = tf.matMul(tensor<tf.Rank.R2>([length, 16], length), weight);
+    for (let layer = 0; layer < 4; layer++) y = tf.tanh(tf.add(tf.mul(y, 0.9), 0.1));
+    return tf.mean(tf.square(y)).dataSync()[0];
+  });
+}
+
+describe('programs that are small or new', () => {
+  let wasAlways = false;
+  before(async () => {
+    await tf.setBackend('onnxruntime');
+    wasAlways = compileAlways(false);
+  });
+  after(() => compileAlways(wasAlways));
+
+  it('are computed by the cpu kernels while their shapes change, and compiled once they return often', async () => {
+    const weight = tensor<tf.Rank.R2>([16, 24], 3);
+    const counts = kernelCounts();
+    const values = Array.from({ length: 30 }, (_, i) => step(40 + i, weight));
+    assert.equal(kernelCounts().runs, counts.runs);
+    assert.ok(kernelCounts().eager > counts.eager);
+    await tf.setBackend('cpu');
+    const expected = Array.from({ length: 30 }, (_, i) => step(40 + i, weight));
+    for (const [i, value] of values.entries())
+      assert.ok(Math.abs(value - expected[i]) < 1e-6, `${value}, expected ${expected[i]}`);
+    await tf.setBackend('onnxruntime');
+    const compiled = compilationCount();
+    for (let i = 0; i < 200; i++) step(100, weight);
+    assert.equal(compilationCount(), compiled + 1);
+    weight.dispose();
+  });
+
+  it('leave the values of other tensors alone, whatever memory a cpu kernel hands on', () => {
+    const x = tf.add(tensor([4, 1000]), 1);
+    const rows = tf.slice(x, [1, 0], [2, 1000]);
+    const expected = Array.from(x.dataSync().subarray(1000, 3000));
+    x.dispose();
+    for (let i = 0; i < 5; i++) tf.tidy(() => tf.add(tensor([4, 1000], i), i).dataSync());
+    assert.deepEqual(Array.from(rows.dataSync()), expected);
+    rows.dispose();
+  });
+
+  it('are counted as they are on the cpu backend', () => {
+    const x = tensor([3, 4]);
+    const { numTensors } = tf.memory();
+    const y = tf.abs(x);
+    y.dataSync();
+    assert.equal(tf.memory().numTensors, numTensors + 1);
+    tf.dispose([x, y]);
+  });
+
+  it('are compiled all the same for commands, whose resumed runs compute as the first did', async () => {
+    await selectBackend('onnxruntime');
+    const { runs } = kernelCounts();
+    tf.tidy(() => tf.add(tensor([7, 3]), 1).dataSync());
+    assert.equal(kernelCounts().runs, runs + 1);
+  });
+});

@@ -19,7 +19,7 @@ import { graphModelSource } from './graph-source.js';
 import { layersModelSource } from './layers-source.js';
 import { functionSource, type InputSpec, type ModelSource, type TensorFunction } from './model-source.js';
 import { compileProgram, OPSETS } from './program.js';
-import { trace } from './trace.js';
+import { RefusedError, trace } from './trace.js';
 
 export interface OnnxOptions {
   /** Arguments of a function. The first axis is free if it is null. */
@@ -122,7 +122,11 @@ export async function exportSource(source: ModelSource, options: OnnxOptions): P
   const boundary = boundaryLayout(source.channelsFirst, layout);
   const at = (rank: number) => (rank === 4 ? boundary : identity(rank));
   const parts = await compileProgram({
-    trace: (lengths, dynamic) => withLengths(dynamic, () => trace((tensors) => source.run(tensors), specs(lengths))),
+    trace: (lengths, dynamic) =>
+      withLengths(dynamic, () => trace((tensors) => source.run(tensors), specs(lengths))).catch((error) => {
+        const inner = axes.find(({ axis }) => axis > 0);
+        throw inner && error instanceof RefusedError ? new UserError(`${error.message}; ${inner.advice}`) : error;
+      }),
     weightNames: () => source.weightNames(),
     build: (g: Graph, lengths: readonly number[], network: (values: Value[]) => Value[]) => {
       const values = specs(lengths).map(({ shape, dtype }, i) =>

@@ -20,7 +20,14 @@ interface Report {
   bytes: number;
   data_file?: string;
   opset: number;
-  parity: { images: number; max_abs: number; max_rel: number; worst?: { output: string; index: number[] } };
+  parity: {
+    images: number;
+    max_abs: number;
+    max_rel: number;
+    worst?: { output: string; index: number[] };
+    how: string;
+    seconds: number;
+  };
 }
 
 /** Begins as what the command writes, so that it may be replaced. */
@@ -137,6 +144,22 @@ describe('alexnet export of a model on disk', () => {
     assert.equal(fixed.parity.images, 4);
   });
 
+  it('gives inner layers on request, and compares less with --verify quick', async () => {
+    const model = at('graph', 'model.json');
+    const words = ['--graph-model', model, '--out', at('inner.onnx'), '--outputs', 'pool,logits', '--verify', 'quick'];
+    const report = await json<Report>('export', ...words);
+    assert.equal(report.parity.images, 3);
+    assert.match(report.parity.how, /^1 \+ 2 rows on tfjs's cpu backend$/);
+    assert.ok(report.parity.seconds > 0);
+    const { output } = onnx.ModelProto.decode(await readFile(at('inner.onnx'))).graph!;
+    assert.deepEqual(
+      output!.map(({ name }) => name),
+      ['pool', 'logits'],
+    );
+    const fixed = await alexnet('export', '--graph-model', model, '--out', at('one.onnx'), '--batch', '1');
+    assert.match(fixed.stderr, /picture \[1, 11, 9, 3\]/);
+  });
+
   it('says what is wrong, and leaves an older file as it was', async () => {
     const [old, broken] = [at('old.onnx'), at('broken')];
     await writeFile(old, OLD);
@@ -172,6 +195,12 @@ describe('alexnet export of a model on disk', () => {
         /--head, --checkpoint, --crops, --data and --measure-images belong to --run/,
       ],
       [['--layers-model', model, '--precision', 'int8'], 2, /needs --calibrate DATA/],
+      [
+        ['--layers-model', model, '--outputs', 'nothing'],
+        1,
+        /outputs: the model has no layer nothing; it has \d+, e\.g\./,
+      ],
+      [['--run', folder, '--verify', 'quick'], 2, /--outputs and --verify belong to models/],
     ];
     for (const [words, code, message] of cases) {
       const ended = await alexnet('export', ...words, '--out', old);

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { tfc } from '../../base/tfjs/converter.js';
 import { tf } from '../../base/tfjs/core.js';
+import { tfl } from '../../base/tfjs/layers.js';
 import '../../base/tfjs/backend-cpu.js';
 import { exportOnnx, loadGraphModelFile, loadLayersModelFile } from '../../export/index.js';
 import { onnx } from '../../onnx/file/onnx-proto.js';
@@ -158,6 +159,21 @@ describe('alexnet export of a model on disk', () => {
     );
     const fixed = await alexnet('export', '--graph-model', model, '--out', at('one.onnx'), '--batch', '1');
     assert.match(fixed.stderr, /picture \[1, 11, 9, 3\]/);
+  });
+
+  it('names the value that float16 cannot hold', async () => {
+    const constant = (value: number) => tfl.initializers.constant({ value });
+    const biased = { kernelInitializer: 'zeros' as const, biasInitializer: constant(-400) };
+    const layers = [
+      tfl.layers.dense({ units: 4, inputShape: [3], ...biased }),
+      tfl.layers.dense({ units: 4, name: 'loud', kernelInitializer: constant(100) }),
+      tfl.layers.reshape({ targetShape: [2, 2] }),
+    ];
+    await tf.setBackend('cpu');
+    const file = await saveLayersModel(at('loud'), tfl.sequential({ layers }));
+    const ended = await alexnet('export', '--layers-model', file, '--out', at('loud.onnx'), '--precision', 'fp16');
+    assert.equal(ended.code, 1);
+    assert.match(ended.stderr, /loud: is -160000 for the check's inputs, which float16 \(up to 65504\) cannot hold/);
   });
 
   it('says what is wrong, and leaves an older file as it was', async () => {

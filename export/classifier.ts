@@ -1,8 +1,12 @@
 /** A trained classifier of this project's kind as an ONNX model with one of the two heads. */
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { type CropCount, type CropGeometry, cropsOf } from '../base/crops.js';
+import { random } from '../base/random.js';
 import { type ModelMetadata, metadataToProps } from '../onnx/file/metadata.js';
 import { OnnxModel } from '../onnx/file/onnx-model.js';
+import { compareWithNetwork, TOLERANCE } from './check/compare-with-network.js';
+import { checkDifference } from './check/difference.js';
+import { withSaved } from './check/with-saved.js';
 import { inferencePass, weightNames } from './compile/layers-pass.js';
 import { compileProgram, FREE_BATCH } from './compile/program.js';
 import { trace } from './compile/trace.js';
@@ -26,10 +30,27 @@ export interface ExportedClassifier {
 }
 
 /**
- * Exports a network from one float32 NHWC image to logits. Equal networks give equal bytes.
- * @throws {UserError} see `compileProgram`
+ * Exports a network from one float32 NHWC image to logits, and compares it with tfjs on an image of random pixels. Equal
+ * networks give equal bytes. The active backend becomes `onnxruntime`.
+ * @throws {UserError} see `compileProgram`; also if the two differ
  */
 export async function exportClassifier(
+  model: tfl.LayersModel,
+  options: ClassifierOptions,
+): Promise<ExportedClassifier> {
+  const exported = await compileClassifier(model, options);
+  const { head, imagePx, inputPx } = options;
+  const crops = head === 'image' ? cropsOf(options.crops ?? 10, imagePx, inputPx) : undefined;
+  const stream = random('classifier');
+  const pixels = Uint8Array.from({ length: imagePx ** 2 * 3 }, () => stream.integer(256));
+  await withSaved(exported.model, async (file) =>
+    checkDifference(await compareWithNetwork(file, model, { ...options, crops }, pixels), TOLERANCE),
+  );
+  return exported;
+}
+
+/** See `exportClassifier`; for callers that compare the written file themselves. */
+export async function compileClassifier(
   model: tfl.LayersModel,
   options: ClassifierOptions,
 ): Promise<ExportedClassifier> {

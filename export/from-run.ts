@@ -17,7 +17,7 @@ import { checkOnCpu, compareWithNetwork, type Parity, TOLERANCE } from './check/
 import { checkDifference } from './check/difference.js';
 import { classifierFeeds } from './check/feeds.js';
 import { type ImageRequest, imagesOfRun, openImages } from './check/images.js';
-import { exportClassifier } from './classifier.js';
+import { compileClassifier } from './classifier.js';
 import { cropsOfRun } from './crops-of-run.js';
 import { type MeasureRequest, measureFile, openValidation } from './measure-file.js';
 import type { Feeds } from './precision/calibrate.js';
@@ -61,7 +61,7 @@ export async function exportRun(request: ExportRunRequest, progress: Progress): 
   const geometry = { imagePx, inputPx, mean };
   const crops = head === 'image' ? cropsAsked(request, run, progress) : 1;
   const validation = await openValidation(run, request, progress);
-  const exported = await exportClassifier(model, {
+  const exported = await compileClassifier(model, {
     ...request,
     ...geometry,
     crops,

@@ -9,6 +9,7 @@ import { largestDifference } from './difference.js';
 import { openStrict } from './open-strict.js';
 import { explainByRounding, MOST_ROUNDING } from './rounding.js';
 import { type BothOutputs, type Compared, runBoth } from './run-both.js';
+import { alignTies } from './ties.js';
 
 /**
  * Runs both on the same random numbers: uniform in −1 … 1; integers 0 or 1, in images 0 … 255; booleans. Sizes of a
@@ -33,11 +34,13 @@ export async function compareWithSource(file: string, compared: Compared): Promi
 }
 
 async function follow(session: ort.InferenceSession, compared: Compared, runs: readonly CheckRun[]): Promise<Parity> {
-  const outputs: BothOutputs[] = [];
-  for (const run of runs) outputs.push(await runBoth(session, compared, run));
-  const rounding = compared.precision && compared.precision !== 'fp32' ? [] : await explainByRounding(session, outputs);
+  const { model, precision = 'fp32' } = compared;
+  const given: BothOutputs[] = [];
+  for (const run of runs) given.push(await runBoth(session, compared, run));
+  const { runs: outputs, notes } = alignTies(model.parts, given);
+  const rounding = precision === 'fp32' ? await explainByRounding(session, outputs) : [];
   const images = runs.reduce((sum, { rows }) => sum + rows, 0);
   const difference = largestDifference(outputs.flatMap(({ pairs }) => pairs));
   const allowed = rounding.length > 0 ? MOST_ROUNDING : TOLERANCE;
-  return { images, ...difference, allowed, how: [describeRuns(runs), ...rounding].join('; ') };
+  return { images, ...difference, allowed, how: [describeRuns(runs), ...notes, ...rounding].join('; ') };
 }

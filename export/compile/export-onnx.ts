@@ -1,17 +1,14 @@
 /** Any TensorFlow.js model, or function of tensors, as an ONNX model. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { GraphModel } from '@tensorflow/tfjs-converter';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { UserError } from '../../base/errors.js';
 import { tf } from '../../base/tfjs/core.js';
-import { OnnxModel, saveModel } from '../../onnx/file/onnx-model.js';
+import { OnnxModel } from '../../onnx/file/onnx-model.js';
 import type { Graph, Value } from '../../onnx/graph.js';
 import { identity } from '../../onnx/layout.js';
 import type { Verification } from '../check/check-plan.js';
 import { compareWithSource } from '../check/compare-with-source.js';
-import type { Compared } from '../check/run-both.js';
+import { withSaved } from '../check/with-saved.js';
 import { boundaryLayout, type Layouts } from './boundary.js';
 import { withLengths } from './dynamic-ops.js';
 import { freeAxesOf, specOf, withRows } from './free-inputs.js';
@@ -19,7 +16,7 @@ import { graphModelSource } from './graph-source.js';
 import { layersModelSource } from './layers-source.js';
 import { functionSource, type InputSpec, type ModelSource, type TensorFunction } from './model-source.js';
 import { compileProgram, OPSETS } from './program.js';
-import { trace } from './trace.js';
+import { RefusedError, trace } from './trace.js';
 
 export interface OnnxOptions {
   /** Arguments of a function. The first axis is free if it is null. */
@@ -61,20 +58,11 @@ export async function exportOnnx(
 ): Promise<OnnxModel> {
   const source = sourceOf(model, options);
   const exported = await exportSource(source, options);
-  await checkExported({ source: withBatch(source, options.batch), model: exported, ...options });
+  const compared = { source: withBatch(source, options.batch), model: exported, layout: options.layout ?? 'model' };
+  await withSaved(exported, (file) => compareWithSource(file, { ...compared, verify: options.verify })).finally(() =>
+    tf.setBackend('onnxruntime'),
+  );
   return exported;
-}
-
-/** Compares a model that was not written yet with its program. @throws {UserError} if the two differ */
-async function checkExported({ layout = 'model', ...compared }: Omit<Compared, 'layout'> & Partial<Compared>) {
-  const folder = await mkdtemp(join(tmpdir(), 'alexnet-'));
-  try {
-    const { file } = await saveModel(compared.model, join(folder, 'model.onnx'));
-    await compareWithSource(file, { ...compared, layout });
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-    await tf.setBackend('onnxruntime');
-  }
 }
 
 /** A model as a source; see `exportOnnx`. */
@@ -122,7 +110,11 @@ export async function exportSource(source: ModelSource, options: OnnxOptions): P
   const boundary = boundaryLayout(source.channelsFirst, layout);
   const at = (rank: number) => (rank === 4 ? boundary : identity(rank));
   const parts = await compileProgram({
-    trace: (lengths, dynamic) => withLengths(dynamic, () => trace((tensors) => source.run(tensors), specs(lengths))),
+    trace: (lengths, dynamic) =>
+      withLengths(dynamic, () => trace((tensors) => source.run(tensors), specs(lengths))).catch((error) => {
+        const inner = axes.find(({ axis }) => axis > 0);
+        throw inner && error instanceof RefusedError ? new UserError(`${error.message}; ${inner.advice}`) : error;
+      }),
     weightNames: () => source.weightNames(),
     build: (g: Graph, lengths: readonly number[], network: (values: Value[]) => Value[]) => {
       const values = specs(lengths).map(({ shape, dtype }, i) =>

@@ -52,13 +52,16 @@ export async function trace(
     } catch (cause) {
       if (!isRefusal(cause)) throw cause;
       const shapes = inputs.map(({ shape }) => `[${shape.join(', ')}]`).join(', ');
-      throw new UserError(`tfjs cannot run the program on inputs of shape ${shapes}: ${cause.message}`, { cause });
+      throw new RefusedError(`tfjs cannot run the program on inputs of shape ${shapes}: ${cause.message}`, { cause });
     } finally {
       variables.restore();
       tf.engine().endScope();
     }
   });
 }
+
+/** tfjs does not take inputs of the shapes that a program was traced with. */
+export class RefusedError extends UserError {}
 
 /** An error that tfjs throws for arguments that do not fit. */
 const isRefusal = (error: unknown): error is Error =>

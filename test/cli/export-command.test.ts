@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { tfc } from '../../base/tfjs/converter.js';
 import { tf } from '../../base/tfjs/core.js';
+import { tfl } from '../../base/tfjs/layers.js';
 import '../../base/tfjs/backend-cpu.js';
 import { exportOnnx, loadGraphModelFile, loadLayersModelFile } from '../../export/index.js';
 import { onnx } from '../../onnx/file/onnx-proto.js';
@@ -20,7 +21,14 @@ interface Report {
   bytes: number;
   data_file?: string;
   opset: number;
-  parity: { images: number; max_abs: number; max_rel: number; worst?: { output: string; index: number[] } };
+  parity: {
+    images: number;
+    max_abs: number;
+    max_rel: number;
+    worst?: { output: string; index: number[] };
+    how: string;
+    seconds: number;
+  };
 }
 
 /** Begins as what the command writes, so that it may be replaced. */
@@ -137,6 +145,37 @@ describe('alexnet export of a model on disk', () => {
     assert.equal(fixed.parity.images, 4);
   });
 
+  it('gives inner layers on request, and compares less with --verify quick', async () => {
+    const model = at('graph', 'model.json');
+    const words = ['--graph-model', model, '--out', at('inner.onnx'), '--outputs', 'pool,logits', '--verify', 'quick'];
+    const report = await json<Report>('export', ...words);
+    assert.equal(report.parity.images, 3);
+    assert.match(report.parity.how, /^1 \+ 2 rows on tfjs's cpu backend$/);
+    assert.ok(report.parity.seconds > 0);
+    const { output } = onnx.ModelProto.decode(await readFile(at('inner.onnx'))).graph!;
+    assert.deepEqual(
+      output!.map(({ name }) => name),
+      ['pool', 'logits'],
+    );
+    const fixed = await alexnet('export', '--graph-model', model, '--out', at('one.onnx'), '--batch', '1');
+    assert.match(fixed.stderr, /picture \[1, 11, 9, 3\]/);
+  });
+
+  it('names the value that float16 cannot hold', async () => {
+    const constant = (value: number) => tfl.initializers.constant({ value });
+    const biased = { kernelInitializer: 'zeros' as const, biasInitializer: constant(-400) };
+    const layers = [
+      tfl.layers.dense({ units: 4, inputShape: [3], ...biased }),
+      tfl.layers.dense({ units: 4, name: 'loud', kernelInitializer: constant(100) }),
+      tfl.layers.reshape({ targetShape: [2, 2] }),
+    ];
+    await tf.setBackend('cpu');
+    const file = await saveLayersModel(at('loud'), tfl.sequential({ layers }));
+    const ended = await alexnet('export', '--layers-model', file, '--out', at('loud.onnx'), '--precision', 'fp16');
+    assert.equal(ended.code, 1);
+    assert.match(ended.stderr, /loud: is -160000 for the check's inputs, which float16 \(up to 65504\) cannot hold/);
+  });
+
   it('says what is wrong, and leaves an older file as it was', async () => {
     const [old, broken] = [at('old.onnx'), at('broken')];
     await writeFile(old, OLD);
@@ -172,6 +211,12 @@ describe('alexnet export of a model on disk', () => {
         /--head, --checkpoint, --crops, --data and --measure-images belong to --run/,
       ],
       [['--layers-model', model, '--precision', 'int8'], 2, /needs --calibrate DATA/],
+      [
+        ['--layers-model', model, '--outputs', 'nothing'],
+        1,
+        /outputs: the model has no layer nothing; it has \d+, e\.g\./,
+      ],
+      [['--run', folder, '--verify', 'quick'], 2, /--outputs and --verify belong to models/],
     ];
     for (const [words, code, message] of cases) {
       const ended = await alexnet('export', ...words, '--out', old);

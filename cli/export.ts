@@ -94,7 +94,7 @@ function fileOptions(command: Command): Command {
     .addOption(
       new Option(
         '--verify <how>',
-        'compare a model with tfjs on 13 rows, or on 3; quick also leaves out what takes long',
+        'compare a model with tfjs on 13 rows (6 if heavy), or on 3; quick also leaves out what takes long',
       )
         .choices(VERIFICATIONS)
         .default('full'),

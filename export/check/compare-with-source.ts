@@ -2,10 +2,12 @@
  * Compares a written file in onnxruntime with the program it came from, on a backend of tfjs's that shares no code with
  * the exporter.
  */
+import { UserError } from '../../base/errors.js';
+import type { OnnxModel } from '../../onnx/file/onnx-model.js';
 import type * as ort from '../../onnx/onnxruntime.js';
 import { type CheckRun, checkPlans, describeRuns } from './check-plan.js';
 import { type Parity, TOLERANCE } from './compare-with-network.js';
-import { largestDifference } from './difference.js';
+import { largestDifference, NonFiniteError } from './difference.js';
 import { openStrict } from './open-strict.js';
 import { explainByRounding, MOST_ROUNDING } from './rounding.js';
 import { type BothOutputs, type Compared, runBoth } from './run-both.js';
@@ -23,7 +25,7 @@ export async function compareWithSource(file: string, compared: Compared): Promi
     const plans = await checkPlans(compared.model.parts, compared.verify ?? 'full');
     for (const [i, runs] of plans.entries()) {
       const parity = await follow(session, compared, runs).catch((error) => {
-        if (i === plans.length - 1) throw error; // wasm lacks kernels, and has faults of its own
+        if (i === plans.length - 1) throw withLengths(error, compared.model); // wasm lacks kernels, and has faults of its own
       });
       if (parity) return { ...parity, seconds: (performance.now() - start) / 1000 };
     }
@@ -31,6 +33,16 @@ export async function compareWithSource(file: string, compared: Compared): Promi
   } finally {
     await session.release();
   }
+}
+
+/** The error, and what may be its cause where lengths are free. */
+function withLengths(error: unknown, { parts }: OnnxModel): unknown {
+  const free = new Set(parts.inputs.flatMap(({ dims }) => dims.filter((length) => typeof length === 'string')));
+  if (!(error instanceof UserError) || error instanceof NonFiniteError || free.size === 0) return error;
+  return new UserError(
+    `${error.message}. If the program does something else for some lengths of ${[...free].join(', ')}, fix them with --batch or --input-shape`,
+    { cause: error },
+  );
 }
 
 async function follow(session: ort.InferenceSession, compared: Compared, runs: readonly CheckRun[]): Promise<Parity> {

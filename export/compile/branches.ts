@@ -100,8 +100,10 @@ function select(condition: tf.Tensor, yes: tf.Tensor, no: tf.Tensor): tf.Tensor 
 
 /** One branch or both; throws at once where data decide and only one was asked for. */
 function executeSwitch({ inputs: [data, condition], node }: SwitchNode): (tf.Tensor | undefined)[] {
-  if (split.has(node)) return [tf.clone(data), tf.clone(data)];
-  return condition.dataSync()[0] ? [undefined, tf.clone(data)] : [tf.clone(data), undefined];
+  // The converter keeps handles of lists, and finds a list by the handle itself.
+  const passed = () => (data.kept ? data : tf.clone(data));
+  if (split.has(node)) return [passed(), passed()];
+  return condition.dataSync()[0] ? [undefined, passed()] : [passed(), undefined];
 }
 
 interface SwitchNode extends OpNode {

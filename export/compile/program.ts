@@ -127,12 +127,23 @@ async function freed(program: Program): Promise<{ free: FreeProgram; g: Graph }>
     ...selections.map((index) => ({ value: base.g.selected.get(index)!, axis: 0 })),
   ];
   if (sources.length === 0) return { free: fixedAxes(base), g: base.g };
-  const changed: LoweredProgram[] = [];
-  for (const free of [...axes.keys(), ...selections.map((index) => axes.length + index)])
-    changed.push(await lowerAt((which) => (which === free ? 1 : 0)));
-  const proof = await lowerAt(() => 2);
   const all = [...axes, ...selections.map((index) => selectable[index])];
+  const changed: LoweredProgram[] = [];
+  for (const [i, axis] of all.entries()) {
+    const free = i < axes.length ? i : axes.length + selections[i - axes.length];
+    const other = await lowerAt((which) => (which === free ? 1 : 0));
+    // A length that changes how much there is to compute, such as a loop's, is refused at once.
+    if (other.nodes.length !== base.nodes.length) refuseAxis(axis, sources[i], base, other);
+    changed.push(other);
+  }
+  const proof = await lowerAt(() => 2);
   return { free: freeAxes(all, sources, { base, changed, proof }), g: base.g };
+}
+
+/** @throws {UserError} naming where two programs of different sizes begin to differ */
+function refuseAxis(axis: FreeAxis, source: LengthSource, base: LoweredProgram, other: LoweredProgram): void {
+  const [from, to] = axis.traced;
+  freeAxes([{ ...axis, traced: [from, to, to] }], [source], { base, changed: [other], proof: other });
 }
 
 /** An output that is an input as well, under the same name, is the input's copy under another. */

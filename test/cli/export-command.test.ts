@@ -161,6 +161,19 @@ describe('alexnet export of a model on disk', () => {
     assert.match(fixed.stderr, /picture \[1, 11, 9, 3\]/);
   });
 
+  it('compares a heavy network on wasm, on fewer rows, and says so', async () => {
+    await tf.setBackend('cpu');
+    const conv = { filters: 48, kernelSize: 3, padding: 'same' as const };
+    const layers = [
+      tfl.layers.conv2d({ ...conv, inputShape: [72, 72, 3] }),
+      tfl.layers.conv2d(conv),
+      tfl.layers.globalAveragePooling2d({}),
+    ];
+    const file = await saveLayersModel(at('heavy'), tfl.sequential({ layers }));
+    const report = await json<Report>('export', '--layers-model', file, '--out', at('heavy.onnx'));
+    assert.equal(report.parity.how, "1 + 2 rows on tfjs's wasm backend, 3 rows on this package's backend");
+  });
+
   it('names the value that float16 cannot hold', async () => {
     const constant = (value: number) => tfl.initializers.constant({ value });
     const biased = { kernelInitializer: 'zeros' as const, biasInitializer: constant(-400) };

@@ -160,6 +160,35 @@ describe('control flow of a graph model', () => {
     );
   });
 
+  it('unrolls a list that a loop fills', async () => {
+    const frame = { frame_name: { s: 'bG9vcA==' }, is_constant: { b: false } };
+    const list = { T: { type: 'DT_VARIANT' } };
+    const element = { element_dtype: { type: 'DT_FLOAT' }, shape_type: INT };
+    const nodes = [
+      ...loop('three'),
+      node('list', 'TensorListReserve', ['shape', 'three'], element),
+      node('list/enter', 'Enter', ['list'], { ...list, ...frame }),
+      node('list/merge', 'Merge', ['list/enter', 'list/next'], { ...list, N: { i: '2' } }),
+      node('list/switch', 'Switch', ['list/merge', 'again'], list),
+      node('list/set', 'TensorListSetItem', ['list/switch:1', 'i/switch:1', 'y/double'], element),
+      node('list/next', 'NextIteration', ['list/set'], list),
+      node('list/exit', 'Exit', ['list/switch'], list),
+      node('stacked', 'TensorListStack', ['list/exit', 'shape'], { ...element, num_elements: { i: '3' } }),
+    ].filter(({ name }) => name !== 'y' && name !== 'result');
+    const exported = await exportOnnx(graphModel(nodes, { ...counts, shape: [2, 3] }), { batch: 2 });
+    const [{ dims, data }] = await run(exported, {
+      x: [
+        [1, 2, 3, 4, 5, 6],
+        [2, 3],
+      ],
+    });
+    assert.deepEqual(dims, [3, 2, 3]);
+    assert.deepEqual(
+      data,
+      [2, 4, 8].flatMap((times) => [1, 2, 3, 4, 5, 6].map((value) => value * times)),
+    );
+  });
+
   it('refuses a loop whose length depends on data, by its nodes', async () => {
     const counted = [
       ...loop('steps'),

@@ -25,11 +25,14 @@ const MULTIPLICATION = 0.0015;
 const SESSION = 1500;
 const COMPILED_CALL = 250;
 
-/** Programs this cheap are never worth a session's run. */
-const TINY = 100;
+/** What a session's run takes more than the calls in it, in microseconds. */
+const TINY = 150;
 
 /** Their time on the cpu kernels does not follow from the sizes of their tensors. */
 const HEAVY = /Conv|Pool|LRN|Resize|Dilation|Einsum|Crop|SegmentSum|ScatterNd|SparseToDense/;
+
+/** They read no more than they give. */
+const PICKING = /Slice|Gather/;
 
 /** Programs remembered. */
 const KNOWN = 4096;
@@ -70,7 +73,7 @@ function isKnown(kernel: string): boolean {
 function costOf({ kernel, inputs, outputs, attrs }: KernelCall): number {
   if (!isKnown(kernel)) return Number.POSITIVE_INFINITY;
   let elements = 0;
-  for (const tensor of inputs) if (tensor) elements = Math.max(elements, size(tensor));
+  if (!PICKING.test(kernel)) for (const tensor of inputs) if (tensor) elements = Math.max(elements, size(tensor));
   for (const tensor of outputs) elements = Math.max(elements, size(tensor));
   const product = kernel.endsWith('MatMul') ? size(outputs[0]) * inputs[0]!.shape.at(attrs.transposeA ? -2 : -1)! : 0;
   return CALL + ELEMENT * elements + MULTIPLICATION * product;
@@ -78,9 +81,16 @@ function costOf({ kernel, inputs, outputs, attrs }: KernelCall): number {
 
 const total = (calls: readonly KernelCall[]) => calls.reduce((sum, call) => sum + costOf(call), 0);
 
-/** True for a program so cheap that a session's run would take longer. */
-export const isTiny = (calls: readonly KernelCall[]) =>
-  !always && calls.length * CALL < TINY && KEEPS_TENSORS[activeProvider()] === false && total(calls) < TINY;
+/** True for a program that has so little to compute that a session's run takes longer; each call costs about the same. */
+export function isTiny(calls: readonly KernelCall[]): boolean {
+  if (always || KEEPS_TENSORS[activeProvider()]) return false;
+  let left = TINY;
+  for (const call of calls) {
+    left -= costOf(call) - CALL;
+    if (left < 0) return false;
+  }
+  return true;
+}
 
 /** True if the program, which is not compiled, is to run on the cpu kernels this time. */
 export function runsEagerly(key: string, calls: readonly KernelCall[]): boolean {

@@ -117,7 +117,9 @@ export class Recorder {
     outputs: readonly TensorSpec[],
   ): TensorRecord[] {
     const results = outputs.map((output) => new TensorRecord(output.shape, output.dtype, this.compute));
-    const loose = this.tracing ? undefined : loosened(kernel, inputs as readonly TensorSpec[], attrs);
+    const isTraced = this.tracing !== undefined;
+    const leaf = this.leaf.bind(this);
+    let loose: KernelCall['loose'] | 'unknown' = 'unknown';
     let signature: string | undefined;
     const call: PendingCall = {
       kernel,
@@ -128,7 +130,12 @@ export class Recorder {
         signature ??= `${kernel}${textOf(attrs)}`; // programs that are not compiled never ask
         return signature;
       },
-      loose: loose && { ...loose, numbers: this.leaf(loose.dtype, loose.data) },
+      get loose() {
+        if (loose !== 'unknown') return loose;
+        const form = isTraced ? undefined : loosened(kernel, inputs as readonly TensorSpec[], attrs);
+        loose = form && { ...form, numbers: leaf(form.dtype, form.data) };
+        return loose;
+      },
       scope: this.tracing?.scope ?? this.label,
       results,
     };

@@ -9,6 +9,7 @@ const USAGE = `usage: npm run bench -- train [--rounds 5] [--minutes 40] [--mode
        npm run bench -- views [--rounds 5] [--seconds 15]
        npm run bench -- distributed [--rounds 5] [--batch 128]
        npm run bench -- profile [--model alexnet] [--batch 128] [--steps 5]
+       npm run bench -- programs [--steps 5]
        npm run bench -- gpu [--limit 280]`;
 
 const { positionals, values } = parseArgs({
@@ -37,6 +38,7 @@ const BENCHES: Record<string, () => Promise<unknown>> = {
   distributed: async () => (await import('./distributed.js')).distributed(rounds, Number(values.batch)),
   profile: async () =>
     (await import('./profile.js')).profile(values.model ?? 'alexnet', Number(values.batch), Number(values.steps)),
+  programs: async () => (await import('./programs.js')).programs(Number(values.steps)),
   gpu: async () => (await import('./gpu.js')).gpu(Number(values.limit)),
 };
 

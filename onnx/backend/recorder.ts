@@ -86,13 +86,15 @@ export class Recorder {
   assigning(variable: object, old?: TensorRecord): void {
     if (this.tracing) return;
     if (old) old.wasVariable = true;
-    if (this.steps.sees(variable)) this.runFirst(this.steps.end);
+    if (!this.steps.note(variable, this.pending.length)) return;
+    this.runFirst(this.steps.end);
     this.steps.note(variable, this.pending.length);
   }
 
   /** Computes what the first pending calls leave for others. */
   private runFirst(count: number): void {
-    this.runSome(this.pending.slice(0, count), new Set());
+    if (count > 0) this.runSome(this.pending.slice(0, count), new Set());
+    else this.steps.restart();
   }
 
   /** Computes of these pending calls what tfjs or the other pending calls still need. */

@@ -4,28 +4,42 @@
  */
 import type { KernelCall } from '../kernel-call.js';
 
-/** A variable that is assigned a second time tells that a step has passed: it ended with the last assignment before. */
+/**
+ * A variable that is assigned a second time tells that a step has passed. It began after that assignment which the most
+ * calls follow before the next one: forward and backward pass lie there, whichever variable was assigned first.
+ */
 export class StepWatch {
   private assigned = new Set<object>();
-  /** Pending calls up to the last assignment. */
+  /** Pending calls up to the last assignment; undefined before the first. */
+  private last?: number;
+  /** The most calls between two assignments. */
+  private most = 0;
+  /** Pending calls before the step that is being recorded. */
   end = 0;
   /** Variables were assigned lately, so that assignments tell steps apart. */
   isTraining = false;
 
-  /** @returns true if the variable had a new value since the last cut */
-  sees(variable: object): boolean {
-    return this.assigned.has(variable);
-  }
-
-  /** @param pending  calls recorded so far, those of the new value included */
-  note(variable: object, pending: number): void {
+  /**
+   * @param pending  calls recorded so far, those of the new value included
+   * @returns true if the variable had a new value since the last cut
+   */
+  note(variable: object, pending: number): boolean {
+    const again = this.assigned.has(variable);
     this.assigned.add(variable);
-    this.end = pending;
+    const { last = pending } = this;
+    if (pending - last >= this.most) {
+      this.most = pending - last;
+      this.end = last;
+    }
+    this.last = pending;
+    return again;
   }
 
   restart(): void {
     this.isTraining = this.assigned.size > 0;
     this.assigned.clear();
+    this.last = undefined;
+    this.most = 0;
     this.end = 0;
   }
 }

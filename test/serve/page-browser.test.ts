@@ -108,7 +108,7 @@ test('says in a sentence what is wrong with a file, and takes the next one', { s
     });
   }
   await give(page, 'paste', 'x', 'text/plain', Buffer.from('x'));
-  assert.match(await page.getByRole('alert').innerText(), /Neither JPEG/);
+  assert.match(await page.getByRole('alert').innerText(), /Not a JPEG, PNG, WebP, GIF, AVIF or TIFF image/);
   await page.evaluate(`document.dispatchEvent(new ClipboardEvent('paste', { clipboardData: new DataTransfer() }))`);
   await page.getByRole('alert').filter({ hasText: 'holds no file' }).waitFor();
 });

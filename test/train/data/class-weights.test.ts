@@ -118,7 +118,7 @@ test('takes --class-weights on the command line', async (t) => {
     '--out',
     join(root, 'run'),
   ];
-  const { code, stderr } = await alexnet('train', ...words, '--class-weights', 'balanced');
+  const { code, stderr } = await alexnet('train', ...words, '--class-weights', 'balanced', '--verbose');
   assert.equal(code, 0, stderr);
   assert.match(stderr, /\n {2}classWeights \[0\.66\d*,2\]\n/);
 });

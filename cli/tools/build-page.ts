@@ -16,17 +16,19 @@ const source = join(root, 'serve/page');
 const out = join(root, 'dist/serve/page');
 const assets = join(out, 'assets');
 
-/** Objects that an ImageNet network knows too, more or less. */
-const SAMPLES = ['guitar', 'sailboat', 'strawberry', 'pizza', 'penguin', 'rocket'];
-const SAMPLE_PX = 256;
+/** Of the embedded data set, for the models that were trained on it. */
+const DRAWINGS = ['guitar', 'sailboat', 'strawberry', 'pizza', 'penguin', 'rocket'];
+const DRAWING_PX = 256;
+/** For every other model. */
+const PHOTOGRAPHS = ['cat', 'coffee', 'rocket'];
 
 await rm(out, { recursive: true, force: true });
 await mkdir(assets, { recursive: true });
-const samples = await Promise.all(
-  SAMPLES.map(async (name) => ({
-    name,
-    url: `assets/${await writeAsset(name, 'png', await heldOutPng(name, SAMPLE_PX))}`,
-  })),
+const drawings = await Promise.all(
+  DRAWINGS.map(async (name) => sample(name, 'png', await heldOutPng(name, DRAWING_PX))),
+);
+const photographs = await Promise.all(
+  PHOTOGRAPHS.map(async (name) => sample(name, 'jpg', await readFile(join(source, 'samples', `${name}.jpg`)))),
 );
 const { metafile } = await build({
   absWorkingDir: root,
@@ -38,13 +40,21 @@ const { metafile } = await build({
   format: 'esm',
   target: ['chrome111', 'firefox115', 'safari16.4'],
   loader: { '.woff2': 'file' },
-  define: { SAMPLES: JSON.stringify(samples), SAMPLES_LICENCE: JSON.stringify(HELD_OUT_VENDOR.licence) },
+  define: {
+    DRAWINGS: JSON.stringify(drawings),
+    DRAWINGS_LICENCE: JSON.stringify(HELD_OUT_VENDOR.licence),
+    PHOTOGRAPHS: JSON.stringify(photographs),
+  },
   minify: true,
   legalComments: 'none', // the file of licences holds them whole
   metafile: true,
 });
 await writeAsset('licences', 'txt', await licences(metafile));
 await writeFile(join(out, 'index.html'), await document());
+
+async function sample(name: string, extension: string, bytes: Uint8Array) {
+  return { name, file: `${name}.${extension}`, url: `assets/${await writeAsset(name, extension, bytes)}` };
+}
 
 /** @returns the file's name in the folder of assets */
 async function writeAsset(name: string, extension: string, bytes: Uint8Array | string): Promise<string> {

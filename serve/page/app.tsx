@@ -1,12 +1,14 @@
 /** The page as a whole: what is known of the server and the image, and the chapters that show it. */
-import { useMemo, useState } from 'preact/hooks';
+import { useEffect, useMemo, useState } from 'preact/hooks';
 import { Classify } from './classify/classify.js';
 import { Inside } from './inside/inside.js';
 import { ModelAndServer } from './model/model-and-server.js';
 import { modelOf } from './model/rates.js';
-import type { Classified, ModelStats } from './server/answers.js';
-import type { Target } from './server/request.js';
+import { Masthead } from './parts/masthead.js';
+import type { Classified, Labels, ModelStats } from './server/answers.js';
+import { askJson, type Target } from './server/request.js';
 import { type Server, useServer } from './server/use-server.js';
+import { useTask } from './server/use-task.js';
 import { type Image, type Subject, shapeOf } from './subject.js';
 import { Why } from './why/why.js';
 
@@ -27,6 +29,7 @@ export function App() {
   const target = useTarget(models, chosen);
   const number = cropNumber ?? centreOf(answer);
   const crop = number === undefined ? undefined : answer?.by_crop[number];
+  const known = useKnown(server, target);
   const subject: Subject = {
     image,
     target,
@@ -43,10 +46,7 @@ export function App() {
   };
   return (
     <>
-      <header class="masthead">
-        <h1>AlexNet</h1>
-        <p class="lead">Drop an image, see what the network makes of it, and why.</p>
-      </header>
+      <Masthead known={known} />
       <nav class="contents" aria-label="Chapters">
         {CHAPTERS.map(([id, title]) => (
           <a key={id} href={`#${id}`}>
@@ -60,7 +60,7 @@ export function App() {
       </nav>
       <main>
         <Unready server={server} />
-        <Classify subject={subject} server={server} show={show} setAnswer={setAnswer} setCrop={setCropNumber} />
+        <Classify subject={subject} known={known} show={show} setAnswer={setAnswer} setCrop={setCropNumber} />
         <Inside subject={subject} />
         <Why subject={subject} />
         <ModelAndServer subject={subject} server={server} />
@@ -75,6 +75,20 @@ function useTarget(models: readonly ModelStats[], chosen: string | undefined): T
   const { name, version } = models.find((model) => keyOf(model) === chosen) ?? models[0] ?? {};
   const [model, its] = several ? [name, version] : [];
   return useMemo(() => ({ model, version: its }), [model, its]);
+}
+
+/** What the model knows, once there is one. */
+function useKnown(server: Server, target: Target): Labels | undefined {
+  const { task } = useTask(
+    (signal) => askJson<Labels>('explain/labels', { ...target }, signal),
+    [target, epochOf(server, target)],
+    server.state === 'ready',
+  );
+  const [known, setKnown] = useState<Labels>();
+  useEffect(() => {
+    if (task.state === 'done') setKnown(task.value);
+  }, [task]);
+  return known;
 }
 
 const keyOf = ({ name, version }: { name: string; version: string }) => `${name}/${version}`;
@@ -99,8 +113,7 @@ interface ModelChoiceProps {
 }
 
 function ModelChoice({ models, chosen, choose }: ModelChoiceProps) {
-  if (models.length === 0) return null;
-  if (models.length === 1) return <span class="aside">{models[0].name}</span>;
+  if (models.length < 2) return null;
   return (
     <label>
       <span class="hidden">Model</span>

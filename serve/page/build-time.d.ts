@@ -1,8 +1,14 @@
 /** What cli/tools/build-page.ts puts into the bundle, and the files that it copies. */
 
-/** Images to try, relative to the page. */
-declare const SAMPLES: { name: string; url: string }[];
-/** Of their drawings. */
-declare const SAMPLES_LICENCE: string;
+interface Sample {
+  name: string;
+  /** As a file is called. */
+  file: string;
+  /** Relative to the page. */
+  url: string;
+}
+declare const DRAWINGS: Sample[];
+declare const DRAWINGS_LICENCE: string;
+declare const PHOTOGRAPHS: Sample[];
 
 declare module '*.css';

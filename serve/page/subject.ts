@@ -10,6 +10,8 @@ export interface Image {
   name: string;
   /** Of the blob, for `<img>`. */
   url: string;
+  /** Of the file, before it was made smaller. */
+  bytes: number;
 }
 
 /** Pixels of the image that crops are cut from, and how it gets that shape. */

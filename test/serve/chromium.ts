@@ -98,8 +98,10 @@ export async function give(
   }`);
 }
 
+/** Waits until the page is about the file; it begins with a sample. */
 export async function choose(page: Page, name: string, mimeType: string, buffer: Buffer): Promise<void> {
   await page.locator('input[type=file]').first().setInputFiles({ name, mimeType, buffer });
+  await page.getByRole('region', { name: `Answer to ${name}`, exact: true }).waitFor();
 }
 
 /** The five labels with their probabilities, as text. */

@@ -31,6 +31,7 @@ test('describes every route of every protocol', () => {
   assert.deepEqual(routes.sort(), [
     'GET /explain/graph',
     'GET /explain/kernels',
+    'GET /explain/labels',
     'GET /explain/layers',
     'GET /explain/metadata',
     'GET /explain/stats',
@@ -117,6 +118,7 @@ test('its answers and errors have the forms it describes', async () => {
     ['post', '/classify', '/classify', image],
     ['post', '/classify', '/classify?by_crop=true', image],
     ['post', '/classify', '/classify', none],
+    ['get', '/explain/labels', '/explain/labels', undefined],
     ['get', '/explain/layers', '/explain/layers', undefined],
     ['get', '/explain/graph', '/explain/graph', undefined],
     ['get', '/explain/metadata', '/explain/metadata', undefined],

@@ -326,6 +326,11 @@ test('tells the file and its graph', async () => {
   assert.deepEqual(graph.layers.conv2, ['conv2.conv', 'conv2']);
 });
 
+test('says at once what the model knows', async () => {
+  const known = await get('/explain/labels');
+  assert.deepEqual(known, { model: { name: 'small', version: '1' }, image_px: IMAGE_PX, labels: LABELS });
+});
+
 test('counts for charts what it answered', async () => {
   type Stats = {
     models: { answered: number; inference_us: number; views: { process: string; waiting: number } }[];

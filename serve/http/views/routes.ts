@@ -12,6 +12,7 @@ import { type AppDeps, whenGone } from '../own/answer-image.js';
 import { OWN_ERROR } from '../own/classify.js';
 import { type Parsed, parseQuery, type QueryDoc } from '../parse-query.js';
 import type { Protocol, Route, RouteDoc } from '../protocol.js';
+import { LabelsAnswer, labels, MODEL } from './labels.js';
 import {
   GraphAnswer,
   Layers,
@@ -30,7 +31,6 @@ const wanted = (description: string) => ({ description, schema: Whole });
 const optional = (description: string) => ({ description, schema: Whole.optional() });
 const text = (description: string) => ({ description, schema: z.string().max(200).optional() });
 
-const MODEL = { model: text('Needed if several models are served'), version: text('Default: the latest') };
 const CROP = { crop: optional('Position in `crops` of /explain/layers; default: the centre') };
 const LAYER = { layer: { description: 'Name of a layer', schema: z.string().max(200) } };
 const ERRORS = [
@@ -184,6 +184,17 @@ export function viewRoutes(deps: AppDeps): Protocol {
     error: OWN_ERROR,
     routes: [
       ...VIEWS.map((route) => route(deps)),
+      {
+        method: 'get',
+        path: '/explain/labels',
+        handler: labels(deps),
+        doc: {
+          summary: 'What the model knows',
+          query: MODEL,
+          answer: json(LabelsAnswer),
+          errors: ['BAD_REQUEST', 'MODEL_NOT_FOUND', 'MODEL_AMBIGUOUS', 'MODEL_UNAVAILABLE', 'NOT_READY'],
+        },
+      },
       {
         method: 'get',
         path: '/explain/stats',

@@ -1,5 +1,4 @@
 /** What averaging does: the crops that an answer is the mean of, each with its own. */
-import { View } from '../parts/chapter.js';
 import type { Classified, Crop } from '../server/answers.js';
 import { type Image, type Shape, type Subject, shapeOf } from '../subject.js';
 import { CropTiles } from './crop-tiles.js';
@@ -9,16 +8,24 @@ interface AveragingProps {
   image: Image;
   subject: Subject;
   setCrop(number: number): void;
+  /** Whether they are seen, and outlined on the image. */
+  shown: boolean;
+  show(shown: boolean): void;
 }
 
-export function Averaging({ answer, image, subject, setCrop }: AveragingProps) {
+export function Averaging({ answer, image, subject, setCrop, shown, show }: AveragingProps) {
   const { by_crop: crops } = answer;
   const shape = shapeOf(answer);
-  const title = crops.length === 1 ? 'One crop' : `The mean of ${crops.length} crops`;
+  const title =
+    crops.length === 1 ? 'Crop: what the network looks at' : `Crops: the answer is the mean of ${crops.length}`;
   return (
-    <View title={title} note={<Note count={crops.length} crop={crops[0]} shape={shape} />}>
+    <details class="averaging" open={shown} onToggle={(event) => show(event.currentTarget.open)}>
+      <summary>{title}</summary>
+      <div class="note">
+        <Note count={crops.length} crop={crops[0]} shape={shape} />
+      </div>
       <CropTiles crops={crops} shape={shape} image={image} chosen={subject.crop?.number ?? 0} choose={setCrop} />
-    </View>
+    </details>
   );
 }
 
@@ -50,7 +57,7 @@ function Note({ count, crop, shape }: { count: number; crop: Crop; shape: Shape 
       {count > 1 && (
         <p>
           The answer above is the mean of their probabilities (§4.1); the thin marks on the bars are the single ones.
-          The crop chosen here is what the chapters below look into.
+          All are outlined on the image above; the one chosen here is what the chapters below look into.
         </p>
       )}
     </>

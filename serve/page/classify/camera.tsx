@@ -45,12 +45,15 @@ export function Camera({ take, close }: CameraProps) {
   };
   return (
     <dialog ref={dialog} class="camera" aria-label="Camera" onClose={close}>
-      <video ref={video} autoPlay muted playsInline onPlaying={() => setLive(true)} />
+      <video ref={video} autoPlay muted playsInline hidden={error !== undefined} onPlaying={() => setLive(true)} />
+      {!live && error === undefined && <p class="aside">Waiting for the camera…</p>}
       {error !== undefined && <Failure error={error} />}
       <p>
-        <button type="button" class="main" disabled={!live} onClick={shoot}>
-          Take the photograph
-        </button>{' '}
+        {error === undefined && (
+          <button type="button" class="main" disabled={!live} onClick={shoot}>
+            Take the photograph
+          </button>
+        )}{' '}
         <button type="button" onClick={close}>
           Cancel
         </button>

@@ -1,5 +1,5 @@
 /** What the network looks at, crop by crop, with each crop's own first label. One of them can be chosen. */
-import { percent } from '../parts/numbers.js';
+import { percent, words } from '../parts/numbers.js';
 import type { Classified, Crop } from '../server/answers.js';
 import type { Image, Shape } from '../subject.js';
 
@@ -23,7 +23,7 @@ export function CropTiles({ crops, shape, image, chosen, choose }: CropTilesProp
             <Cutting crop={crop} shape={shape} image={image} />
             <span class="where">{crop.name}</span>
             <span class="what">
-              {best.label} <span class="percent">{percent(best.probability)}</span>
+              {words(best.label)} <span class="percent">{percent(best.probability)}</span>
             </span>
           </label>
         );

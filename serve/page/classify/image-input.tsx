@@ -1,28 +1,35 @@
 /** Every way to give an image: drop it anywhere, paste it, choose a file, take a photograph, take a sample. */
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { Failure } from '../parts/answer.js';
-import { ask } from '../server/request.js';
+import type { Labels } from '../server/answers.js';
 import type { Image } from '../subject.js';
 import { Camera, hasCamera } from './camera.js';
+import { fetchSample, SampleList, samplesFor } from './samples.js';
+import { shrunk } from './shrink.js';
+import { usePasteAndDrop } from './use-paste-and-drop.js';
 
 interface ImageInputProps {
-  show(image: Image): void;
+  /** What the model knows; undefined until that is known. */
+  known?: Labels;
+  /** @param byHand  someone chose it, and wants to see what comes of it */
+  show(image: Image, byHand: boolean): void;
 }
 
 /** Phones turn what they store into one of these for whoever asks. */
 const TYPES = 'image/jpeg,image/png,image/webp,image/gif,image/avif';
 
-export function ImageInput({ show }: ImageInputProps) {
+export function ImageInput({ known, show }: ImageInputProps) {
   const [error, setError] = useState<unknown>();
-  const [hovering, setHovering] = useState(false);
   const [camera, setCamera] = useState(false);
   const file = useRef<HTMLInputElement>(null);
   const phone = useRef<HTMLInputElement>(null);
-  const take = (blob: Blob, name: string) => {
-    setError(undefined);
-    show({ blob, name, url: URL.createObjectURL(blob) });
-  };
-  usePasteAndDrop(take, setError, setHovering);
+  const { take, preparing } = useTaking(known?.image_px, show, setError);
+  const hovering = usePasteAndDrop((blob, name) => take(blob, name), setError);
+  const samples = known && samplesFor(known.labels);
+  const takeSample = (sample: Sample, byHand: boolean) => take(fetchSample(sample), sample.file, byHand);
+  useEffect(() => {
+    if (samples) takeSample(samples.list[0], false);
+  }, [samples !== undefined]);
 
   const chosen = (input: HTMLInputElement) => {
     const [first] = input.files ?? [];
@@ -30,15 +37,15 @@ export function ImageInput({ show }: ImageInputProps) {
     input.value = ''; // the same file again is a change too
   };
   return (
-    <div class={hovering ? 'drop hovering' : 'drop'}>
+    <div class="drop">
       <p class="ways">
-        <span>Drop an image anywhere on this page or paste one, or</span>
         <button type="button" class="main" onClick={() => file.current!.click()}>
           Choose a file
         </button>
         <button type="button" onClick={() => (hasCamera() ? setCamera(true) : phone.current!.click())}>
           Take a photograph
         </button>
+        <span class="with-mouse">or drop or paste one anywhere</span>
       </p>
       <input ref={file} type="file" accept={TYPES} tabIndex={-1} hidden onChange={(e) => chosen(e.currentTarget)} />
       <input
@@ -51,68 +58,35 @@ export function ImageInput({ show }: ImageInputProps) {
         onChange={(e) => chosen(e.currentTarget)}
       />
       {camera && <Camera take={take} close={() => setCamera(false)} />}
-      <Samples take={take} fail={setError} />
+      {samples && <SampleList samples={samples} choose={(sample) => takeSample(sample, true)} />}
+      <p class="aside" role="status">
+        {preparing && 'Making the image small enough to send…'}
+      </p>
       {error !== undefined && <Failure error={error} />}
+      {hovering && <div class="overlay">Drop the image anywhere</div>}
     </div>
   );
 }
 
-type Take = (blob: Blob, name: string) => void;
+type Show = ImageInputProps['show'];
 
-function Samples({ take, fail }: { take: Take; fail(error: unknown): void }) {
-  const fetchSample = async ({ name, url }: (typeof SAMPLES)[number]) => {
+/** From a file to an image that is shown. Where another is given meanwhile, that one counts. */
+function useTaking(neededPx: number | undefined, show: Show, fail: (error: unknown) => void) {
+  const [preparing, setPreparing] = useState(false);
+  const latest = useRef(0);
+  const take = async (given: Blob | Promise<Blob>, name: string, byHand = true) => {
+    if (!byHand && latest.current > 0) return;
+    const own = ++latest.current;
+    fail(undefined);
+    setPreparing(true);
     try {
-      take(await (await ask(url, {})).blob(), `${name}.png`);
+      const original = await given;
+      const blob = await shrunk(original, neededPx);
+      if (own === latest.current) show({ blob, name, url: URL.createObjectURL(blob), bytes: original.size }, byHand);
     } catch (error) {
-      fail(error);
+      if (own === latest.current) fail(error);
     }
+    if (own === latest.current) setPreparing(false);
   };
-  return (
-    <>
-      <ul class="samples" aria-label="Samples">
-        {SAMPLES.map((sample) => (
-          <li key={sample.name}>
-            <button type="button" onClick={() => fetchSample(sample)}>
-              <img src={sample.url} alt={sample.name} width="64" height="64" />
-            </button>
-          </li>
-        ))}
-      </ul>
-      <p class="aside">Samples: drawings of Twemoji, © Twitter and contributors, {SAMPLES_LICENCE}.</p>
-    </>
-  );
-}
-
-/** On the whole document: nobody need aim. */
-function usePasteAndDrop(take: Take, fail: (error: unknown) => void, hover: (hovering: boolean) => void): void {
-  useEffect(() => {
-    const from = (data: DataTransfer | null, what: string) => {
-      const image = [...(data?.files ?? [])].find(({ type }) => type.startsWith('image/')) ?? data?.files[0];
-      if (image) take(image, image.name || 'picture.png');
-      else fail(new Error(`what was ${what} holds no file; save the image first, or copy the image itself`));
-    };
-    const paste = (event: ClipboardEvent) => from(event.clipboardData, 'pasted');
-    const drop = (event: DragEvent) => {
-      event.preventDefault();
-      hover(false);
-      from(event.dataTransfer, 'dropped');
-    };
-    const over = (event: DragEvent) => {
-      event.preventDefault(); // else the browser opens the file in place of this page
-      hover(true);
-    };
-    const leave = (event: DragEvent) => {
-      if (event.relatedTarget === null) hover(false);
-    };
-    document.addEventListener('paste', paste);
-    document.addEventListener('drop', drop);
-    document.addEventListener('dragover', over);
-    document.addEventListener('dragleave', leave);
-    return () => {
-      document.removeEventListener('paste', paste);
-      document.removeEventListener('drop', drop);
-      document.removeEventListener('dragover', over);
-      document.removeEventListener('dragleave', leave);
-    };
-  }, [take, fail, hover]);
+  return { take, preparing };
 }

@@ -1,4 +1,5 @@
 /** The image, cut or stretched as the server does it, with the crops drawn on it. */
+import { bytes } from '../parts/numbers.js';
 import type { Crop } from '../server/answers.js';
 import type { Image, Shape } from '../subject.js';
 
@@ -31,6 +32,7 @@ export function Picked({ image, shape, crops, chosen }: PickedProps) {
       </div>
       <figcaption>
         {image.name}
+        {image.blob.size < image.bytes && `: ${bytes(image.bytes)}, of which ${bytes(image.blob.size)} were sent`}
         {current && `; outlined: the crop ${current.name}${current.mirror ? ', mirrored' : ''}`}
       </figcaption>
     </figure>

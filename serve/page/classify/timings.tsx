@@ -12,13 +12,16 @@ export function Timings({ result: { answer, roundTripMs } }: { result: Result })
     ['round trip', roundTripMs],
   ];
   return (
-    <dl class="timings" aria-label="Times">
-      {parts.map(([name, value]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>{milliseconds(value)}</dd>
-        </div>
-      ))}
-    </dl>
+    <details>
+      <summary>Answered in {milliseconds(total)}</summary>
+      <dl class="timings" aria-label="Times">
+        {parts.map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{milliseconds(value)}</dd>
+          </div>
+        ))}
+      </dl>
+    </details>
   );
 }

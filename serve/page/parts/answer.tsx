@@ -1,6 +1,6 @@
 /** The states of a task: at work, failed, done. */
 import type { ComponentChildren } from 'preact';
-import { Refused, sentence } from '../server/request.js';
+import { isHopeless, Refused, sentence } from '../server/request.js';
 import type { Running } from '../server/use-task.js';
 
 interface AnswerProps<T> {
@@ -55,7 +55,7 @@ export function Failure({ error, again }: { error: unknown; again?: () => void }
   return (
     <p class="fault" role="alert">
       {sentence(error)}
-      {again && (
+      {again && !isHopeless(error) && (
         <button type="button" onClick={again}>
           Try again
         </button>

@@ -22,9 +22,18 @@ export function milliseconds(value: number): string {
 }
 
 export function bytes(value: number): string {
-  if (value < 1000) return `${value}${NARROW}B`;
-  if (value < 1e6) return `${(value / 1e3).toFixed(1)}${NARROW}kB`;
-  return `${(value / 1e6).toFixed(1)}${NARROW}MB`;
+  const units: [number, string][] = [
+    [1e9, 'GB'],
+    [1e6, 'MB'],
+    [1e3, 'kB'],
+  ];
+  const [size, unit] = units.find(([least]) => value >= least) ?? [1, 'B'];
+  return `${Number((value / size).toFixed(1))}${NARROW}${unit}`;
+}
+
+/** Labels of files, as people write them. */
+export function words(label: string): string {
+  return label.replaceAll('_', ' ');
 }
 
 /** Three significant digits, without an exponent where that is readable. */

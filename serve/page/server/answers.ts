@@ -1,6 +1,7 @@
 /** The shapes that the server answers with: those of its own schemas. */
 import type { z } from 'zod';
 import type * as Own from '../../http/schemas.js';
+import type * as Known from '../../http/views/labels.js';
 import type * as Schemas from '../../http/views/schemas.js';
 
 export type Prediction = z.infer<typeof Own.PredictionSchema>;
@@ -11,6 +12,7 @@ export type Classified = Required<Omit<z.infer<typeof Own.ClassifyAnswer>, 'imag
   image_height?: number;
 };
 
+export type Labels = z.infer<typeof Known.LabelsAnswer>;
 export type Layers = z.infer<typeof Schemas.Layers>;
 export type Layer = Layers['layers'][number];
 export type Normalised = z.infer<typeof Schemas.LrnAnswer>;

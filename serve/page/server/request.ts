@@ -3,6 +3,8 @@
  * put a prefix before them.
  */
 
+import { bytes } from '../parts/numbers.js';
+
 /** Which model answers; undefined if there is one only. */
 export interface Target {
   model?: string;
@@ -36,6 +38,8 @@ export function path(route: string, query: Query = {}): string {
   return text === '' ? route : `${route}?${text}`;
 }
 
+export const IMAGE_HEADERS = { 'content-type': 'application/octet-stream' };
+
 /**
  * A GET, or a POST if there is an image.
  * @throws {Refused} with the server's own sentence
@@ -46,7 +50,7 @@ export async function ask(route: string, query: Query, signal?: AbortSignal, ima
   const response = await reach(path(route, query), {
     method: image ? 'POST' : 'GET',
     body: image,
-    headers: image ? { 'content-type': 'application/octet-stream' } : {},
+    headers: image ? IMAGE_HEADERS : {},
     signal,
   });
   if (response.ok) return response;
@@ -74,7 +78,7 @@ export async function whole<T>(answer: Promise<T>): Promise<T> {
   }
 }
 
-async function refusal(response: Response): Promise<Refused> {
+export async function refusal(response: Response): Promise<Refused> {
   const wait = Number(response.headers.get('retry-after') ?? Number.NaN);
   const retryAfterS = Number.isFinite(wait) ? wait : undefined;
   const body = (await response.json().catch(() => undefined)) as
@@ -85,9 +89,24 @@ async function refusal(response: Response): Promise<Refused> {
   return new Refused(code, message, retryAfterS);
 }
 
-/** An error as people read it. */
+/** Errors that the same image gets again. */
+const OF_IMAGE = new Set([
+  'EMPTY_BODY',
+  'INVALID_IMAGE',
+  'IMAGE_TOO_LARGE',
+  'IMAGE_TOO_MANY_PIXELS',
+  'UNSUPPORTED_IMAGE_TYPE',
+]);
+
+export function isHopeless(error: unknown): boolean {
+  return error instanceof Refused && OF_IMAGE.has(error.code);
+}
+
+/** An error as people read it: no counts of bytes, no bodies of requests. */
 export function sentence(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
+  if (error instanceof Refused && error.code === 'EMPTY_BODY') return 'This image is empty: its file has no bytes.';
+  const said = error instanceof Error ? error.message : String(error);
+  const text = said.replace(/\b(\d{4,}) bytes\b/g, (_, number) => bytes(Number(number)));
   const start = text.charAt(0).toUpperCase() + text.slice(1);
   return /[.!?]$/.test(start) ? start : `${start}.`;
 }

@@ -1,6 +1,7 @@
 /** Public exports of `alexnet/export`. */
 import '../onnx/backend/index.js'; // models are traced on the backend `onnxruntime`
 
+export type { ClassifierDescription } from '../onnx/file/classifier-description.js';
 export { type ModelMetadata, metadataToProps, propsToMetadata } from '../onnx/file/metadata.js';
 export { readMetadata } from '../onnx/file/model-file.js';
 export { OnnxModel, type SavedModel, type SaveOptions, saveModel } from '../onnx/file/onnx-model.js';

@@ -3,6 +3,7 @@ import type { GraphModel } from '@tensorflow/tfjs-converter';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { UserError } from '../../base/errors.js';
 import { tf } from '../../base/tfjs/core.js';
+import { CLASSIFIER_KEY, type ClassifierDescription } from '../../onnx/file/classifier-description.js';
 import { OnnxModel } from '../../onnx/file/onnx-model.js';
 import type { Graph, Value } from '../../onnx/graph.js';
 import { identity } from '../../onnx/layout.js';
@@ -41,6 +42,8 @@ export interface OnnxOptions {
   name?: string;
   /** How thoroughly the result is compared with the program: see `VERIFICATIONS`. Default full. */
   verify?: Verification;
+  /** Of a classifier of images: `alexnet serve` then needs no config.json next to the file. */
+  classifier?: ClassifierDescription;
   /** `metadata_props` of the file. */
   metadata?: Record<string, string>;
 }
@@ -126,6 +129,7 @@ export async function exportSource(source: ModelSource, options: OnnxOptions): P
     target: { opset, lrn, finite: true },
     axes: axes.map((axis) => ({ ...axis, axis: at(inputs[axis.input].shape.length).indexOf(axis.axis) })),
   });
-  const props = Object.entries(metadata).map(([key, value]) => ({ key, value }));
+  const described = options.classifier && { [CLASSIFIER_KEY]: JSON.stringify(options.classifier) };
+  const props = Object.entries({ ...described, ...metadata }).map(([key, value]) => ({ key, value }));
   return new OnnxModel({ ...parts, graphName: options.name ?? source.name, metadata: props });
 }

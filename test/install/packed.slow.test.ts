@@ -54,10 +54,11 @@ const PROGRAM = `
 import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { classifierRouter, createServer, type OpenedClassifier, openClassifier, RequestError } from 'alexnet/serve';
+import { exportOnnx, loadClassifier } from 'alexnet';
+import { classifierRouter, createServer, type OpenedClassifier, RequestError } from 'alexnet/serve';
 
 const [file = '', image = ''] = process.argv.slice(2);
-const classifier: OpenedClassifier = await openClassifier({ file });
+const classifier: OpenedClassifier = await loadClassifier(file);
 const { predictions } = await classifier.classify(image, { top: 1 });
 const refused = await classifier.classify(new Uint8Array(4)).catch((error: unknown) => error);
 await classifier.close();
@@ -71,10 +72,10 @@ const { status } = await fetch('http://127.0.0.1:' + port + '/v2/health/ready');
 server.close();
 await vision.close();
 const code: string = refused instanceof RequestError ? refused.code : 'none';
-console.log(JSON.stringify([predictions[0]?.label, code, status, typeof createServer]));
+console.log(JSON.stringify([predictions[0]?.label, code, status, typeof createServer, typeof exportOnnx]));
 `;
 
-test('alexnet/serve of the packed package type-checks under strict, NodeNext and skipLibCheck false, and runs', async () => {
+test('alexnet and alexnet/serve of the packed package type-check under strict, NodeNext and skipLibCheck false, and run', async () => {
   const project = join(folder, 'npm');
   run(project, 'npm', 'install', '@types/node@20');
   writeFileSync(join(project, 'program.ts'), PROGRAM);
@@ -84,5 +85,5 @@ test('alexnet/serve of the packed package type-checks under strict, NodeNext and
   const image = join(folder, 'corner.png');
   await corner(2).png().toFile(image);
   const answer = run(project, process.execPath, 'program.js', file, image);
-  assert.deepEqual(JSON.parse(answer), ['bottom left', 'UNSUPPORTED_IMAGE_TYPE', 200, 'function']);
+  assert.deepEqual(JSON.parse(answer), ['bottom left', 'UNSUPPORTED_IMAGE_TYPE', 200, 'function', 'function']);
 });

@@ -1,13 +1,16 @@
 /** `alexnet/serve` in a program of one's own: a classifier without HTTP, and the routes in another application. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import express from 'express';
+import sharp from 'sharp';
+import { tf } from '../../base/tfjs/core.js';
+import { exportOnnx, loadClassifier, saveModel } from '../../index.js';
 import { type ClassifierRouter, classifierRouter, openClassifier, RequestError } from '../../serve/index.js';
 import { corner, order } from './images.js';
 import { errorOf, gone, OBEDIENT, post, running, until } from './running.js';
@@ -156,4 +159,36 @@ test('classifierRouter answers 503 while it loads and where nothing can be loade
   assert.equal((await errorOf(post(await listening(broken), images[0]))).code, 'MODEL_UNAVAILABLE');
   assert.match(lines.join('\n'), /none\.onnx: no such file/);
   await loading.close();
+});
+
+test('a model exported with its description is loaded without a config.json, which counts for it no more', async () => {
+  const exported = join(folder, 'described', 'model.onnx');
+  mkdirSync(dirname(exported));
+  const towards = tf.tensor2d([3, 0, 0, 0, 2, 0, 0, 0, 1], [3, 3]);
+  const colours = (x: tf.Tensor) => tf.softmax(tf.matMul(tf.mean(x, [1, 2]) as tf.Tensor2D, towards));
+  const labels = ['red', 'green', 'blue'];
+  const inputs = [{ name: 'image', shape: [null, 4, 6, 3], dtype: 'float32' as const }];
+  const input = { resize: { width: 6, height: 4 }, mean: [0.5, 0.4, 0.3], std: 0.25 };
+  await saveModel(await exportOnnx(colours, { inputs, classifier: { labels, input } }), exported);
+  writeFileSync(join(folder, 'described', 'config.json'), '{"labels": ["a", "b", "c"]}');
+  const classifier = await loadClassifier(exported, { provider });
+  const create = { width: 6, height: 4, channels: 3, background: { r: 51, g: 204, b: 102 } } as const;
+  const { predictions } = await classifier.classify(await sharp({ create }).png().toBuffer());
+  await classifier.close();
+  // (0.2, 0.8, 0.4) less the means, times 4: -1.2, 1.6, 0.4; by the matrix -3.6, 3.2, 0.4
+  const powers = [Math.exp(-3.6), Math.exp(3.2), Math.exp(0.4)];
+  const sum = powers.reduce((a, b) => a + b);
+  assert.deepEqual(
+    predictions.map(({ label }) => label),
+    ['green', 'blue', 'red'],
+  );
+  for (const { index, probability } of predictions) assert.ok(Math.abs(probability - powers[index] / sum) < 1e-6);
+});
+
+test('a description in a file that describes no classifier is refused by name', async () => {
+  const exported = join(folder, 'wrong.onnx');
+  const inputs = [{ name: 'image', shape: [null, 4, 6, 3], dtype: 'float32' as const }];
+  const classifier = { labels: ['a', 'b', 'c'], crops: 7 as 5 };
+  await saveModel(await exportOnnx((x) => tf.mean(x, [1, 2]), { inputs, classifier }), exported);
+  await assert.rejects(loadClassifier(exported, { provider }), /wrong\.onnx: metadata "classifier": crops: /);
 });

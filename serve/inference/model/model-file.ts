@@ -8,6 +8,7 @@ import { UserError } from '../../../base/errors.js';
 import { fileSignature } from '../../../base/file-signature.js';
 import { torchvisionDecoding } from '../../../base/image/fit.js';
 import { ownRoots, type Roots, requireInside } from '../../../base/links.js';
+import { CLASSIFIER_KEY } from '../../../onnx/file/classifier-description.js';
 import { type Decoded, encodeEdited, type TensorData } from '../../../onnx/file/encode-edited.js';
 import { checkExternalData, isExternal } from '../../../onnx/file/external-data.js';
 import { firstReader } from '../../../onnx/file/first-reader.js';
@@ -21,7 +22,7 @@ import type { ImageRecipe } from '../image/image-tensor.js';
 import type { OutputFacts } from './activation.js';
 import { imageRecipe } from './image-recipe.js';
 import type { ModelConfig } from './model-config.js';
-import { readModelConfig } from './read-model-config.js';
+import { configInside, readModelConfig } from './read-model-config.js';
 
 type ModelProto = onnx.IModelProto;
 type TensorProto = onnx.ITensorProto;
@@ -76,14 +77,17 @@ export async function readModelFile(file: string, given?: Roots): Promise<ModelF
   const { inputs, outputs } = interfaceOf(proto, file);
   const isOwn = isOwnFile(proto);
   const metadata = ownMetadata(proto, isOwn, file);
-  const config = await readModelConfig(file, roots).catch((error) => {
-    if (metadata) return undefined; // of a run, perhaps, whose folder the file was exported to
+  const inside = proto.metadataProps?.find(({ key }) => key === CLASSIFIER_KEY)?.value;
+  const beside = await readModelConfig(file, roots).catch((error) => {
+    if (metadata || inside) return undefined; // of a run, perhaps, whose folder the file was exported to
     throw error;
   });
+  const config = inside ? configInside(file, inside) : beside;
   const model = { inputs, outputs, proto };
   const byItself = metadata && (isOwn || !config);
   const described = byItself ? byMetadata(metadata, model, file) : byConfig(requireConfig(config, file), model, file);
-  if (config && isOwn) described.notes.push('config.json next to it is not used: the file describes itself');
+  if (beside && (isOwn || inside))
+    described.notes.push('config.json next to it is not used: the file describes itself');
   let size = fileSize;
   for (const tensor of proto.graph?.initializer ?? []) {
     const isElsewhere = isExternal(tensor) && tensor.externalData?.[0]?.value !== basename(file);

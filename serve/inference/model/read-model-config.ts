@@ -5,13 +5,15 @@
  */
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import type { z } from 'zod';
 import { decodeText } from '../../../base/decode-text.js';
 import { UserError } from '../../../base/errors.js';
 import { type Roots, requireInside } from '../../../base/links.js';
 import { requireFile } from '../../../base/require-file.js';
+import { CLASSIFIER_KEY } from '../../../onnx/file/classifier-description.js';
 import { fromHuggingFace } from './hugging-face-files.js';
 import { fromIndexToName } from './index-to-name.js';
-import { type ModelConfig, OwnConfig, parse, sidesOf } from './model-config.js';
+import { Labels, type ModelConfig, OwnConfig, parse, sidesOf } from './model-config.js';
 
 /**
  * @param model  path of the `.onnx` file
@@ -30,20 +32,31 @@ export async function readModelConfig(model: string, roots: Roots): Promise<Mode
       const preprocessorFile = join(candidate, 'preprocessor_config.json');
       return fromHuggingFace(file, config, preprocessorFile, await readJson(preprocessorFile, roots));
     }
-    const { labels, input, ...parsed } = parse(OwnConfig, file, config);
-    const { resample, size, ...colours } = input;
-    return {
-      ...parsed,
-      ...(await namesOf(labels, candidate, roots)),
-      input: {
-        ...colours,
-        size: sidesOf(size),
-        resampling: resample,
-      },
-      notes: [],
-    };
+    const { labels, ...parsed } = parse(OwnConfig, file, config);
+    return { ...ownConfig(parsed), ...(await namesOf(labels, candidate, roots)) };
   }
   return undefined;
+}
+
+/**
+ * The description that `exportOnnx` puts into a file when it is asked to.
+ * @throws {UserError} if it does not describe a classifier
+ */
+export function configInside(file: string, text: string): ModelConfig {
+  const where = `${file}: metadata "${CLASSIFIER_KEY}"`;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new UserError(`${where}: is not JSON; export the model again`, { cause });
+  }
+  const { labels, ...parsed } = parse(OwnConfig.extend({ labels: Labels.optional() }), where, value);
+  return { ...ownConfig(parsed), labels };
+}
+
+function ownConfig({ input, ...parsed }: Omit<z.infer<typeof OwnConfig>, 'labels'>): ModelConfig {
+  const { resample, size, ...colours } = input;
+  return { ...parsed, input: { ...colours, size: sidesOf(size), resampling: resample }, notes: [] };
 }
 
 /** Labels as config.json gives them: a list, or the name of a file; by default TorchServe's file, if there is one. */

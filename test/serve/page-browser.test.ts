@@ -70,14 +70,19 @@ test('makes a large photograph small before it sends it, and leaves the answer i
     await page.getByRole('region', { name: 'Answer to cat.jpg' }).waitFor();
     await choose(page, 'large.jpg', 'image/jpeg', large);
     await page.getByText(/^large\.jpg: .* of which .* were sent$/).waitFor();
-    const size = '[...document.querySelectorAll(".picked img")].map((one) => [one.naturalWidth, one.naturalHeight])';
-    await page.waitForFunction(`document.querySelector('.picked img').complete`);
-    assert.deepEqual(await page.evaluate(size), [[768, 512]]);
+    const size = await page.evaluate(`(async () => {
+      const image = document.querySelector('.picked img');
+      await image.decode();
+      return [image.naturalWidth, image.naturalHeight];
+    })()`);
+    assert.deepEqual(size, [768, 512]);
     await bars(page);
-    // It scrolls there.
-    await page.waitForFunction(`(() => {
-      const { top, bottom } = document.querySelector('.bars li:last-child').getBoundingClientRect();
-      return top > 0 && bottom <= innerHeight;
+    await page.evaluate(`(async () => {
+      const last = () => document.querySelector('.bars li:last-child').getBoundingClientRect();
+      for (let frames = 0; last().top < 0 || last().bottom > innerHeight; frames++) {
+        if (frames > 600) throw new Error('the bars stay out of view: ' + JSON.stringify(last()));
+        await new Promise(requestAnimationFrame); // it scrolls there
+      }
     })()`);
   }
 });

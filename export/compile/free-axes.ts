@@ -189,15 +189,10 @@ class AxisFreer {
 
   /** A few numbers, each of which follows the free lengths, e.g. how many boxes there are. */
   private freeNumbers(value: Value, all: readonly Constant[]): Value | undefined {
-    const [now, ...then] = all.map(valuesOf);
-    if (now.length > FEW_NUMBERS || value.dtype === 'bool') return undefined;
-    const linear = Array.from(now, (number, i) =>
-      this.linear(
-        number,
-        then.map((other) => other[i]),
-      ),
-    );
-    if (!linear.every((number) => typeof number !== 'number')) return undefined;
+    const numbers = all.map(valuesOf);
+    if (numbers[0].length > FEW_NUMBERS || value.dtype === 'bool') return undefined;
+    const linear = this.linears(numbers);
+    if (!linear) return undefined;
     const lengths = this.lengths(linear);
     return this.emit((g) => {
       const shaped = g.node('Reshape', [lengths, g.int64s(value.dims)], {}, value.dims);
@@ -238,16 +233,11 @@ class AxisFreer {
   /**
    * Lengths that follow the free ones. A `Reshape` infers one of them; elsewhere they are computed from the shapes.
    */
-  private freeLengths(node: GraphNode, at: number, [now, ...then]: readonly ArrayLike<number>[]): Value | undefined {
-    const linear = Array.from(now, (length, i) =>
-      this.linear(
-        length,
-        then.map((other) => other[i]),
-      ),
-    );
-    if (!linear.every((length) => typeof length !== 'number')) return undefined;
+  private freeLengths(node: GraphNode, at: number, all: readonly ArrayLike<number>[]): Value | undefined {
+    const linear = this.linears(all);
+    if (!linear) return undefined;
     const free = linear.filter(isFree);
-    if (node.op === 'Reshape' && at === 1 && free.length === 1 && !Array.from(now).includes(-1))
+    if (node.op === 'Reshape' && at === 1 && free.length === 1 && !Array.from(all[0]).includes(-1))
       return this.base.g.int64s(linear.map((length) => (isFree(length) ? -1 : length.intercept)));
     return this.lengths(linear);
   }
@@ -274,14 +264,9 @@ class AxisFreer {
    * expanded.
    */
   private freeRows(value: Value, all: readonly Constant[]): Value | undefined {
-    const [now, ...then] = all;
-    const free = now.dims.map((length, axis) =>
-      this.linear(
-        length,
-        then.map(({ dims }) => dims[axis]),
-      ),
-    );
-    if (!free.every((length) => typeof length !== 'number')) return undefined;
+    const [now] = all;
+    const free = this.linears(all.map(({ dims }) => dims));
+    if (!free) return undefined;
     const along = free.flatMap((length, axis) => (isFree(length) ? [axis] : []));
     if (along.length !== 1) return undefined;
     const rows = all.map((constant) => onlyRow(constant, along[0]));
@@ -316,6 +301,18 @@ class AxisFreer {
     const at = (point: 0 | 2) => slopes.reduce((sum, slope, which) => sum + slope * this.axes[which].traced[point], 0);
     const intercept = now - at(0);
     return at(2) + intercept === then[this.axes.length] ? { slopes, intercept } : this.axes.length;
+  }
+
+  /** Each of a row of lengths, given as every program has them; undefined if one does not fit. */
+  private linears([now, ...then]: readonly ArrayLike<number>[]): Linear[] | undefined {
+    const linear: Linear[] = [];
+    for (let i = 0; i < now.length; i++) {
+      const others = then.map((other) => other[i]);
+      const length = this.linear(now[i], others);
+      if (typeof length === 'number') return undefined;
+      linear.push(length);
+    }
+    return linear;
   }
 
   /** The axis that a program changed; that of the proof changed all of them. */

@@ -60,7 +60,7 @@ before(async () => {
   const short = ['train', '--data', at('data'), '--from', at('origin'), '--epochs', '1', '--batch', '8', ...HEAD];
   printed = await inOneProcess([
     training('kept', ...plain, '--views', '1'),
-    training('anew', ...plain, '--views', '0'),
+    training('recomputed', ...plain, '--views', '0'),
     training('long', ...HEAD, '--epochs', '12'),
     training('whole', ...varied, '--epochs', '4'),
     training('parts', ...varied, '--epochs', '2'),
@@ -78,12 +78,12 @@ before(async () => {
 after(() => rm(folder, { recursive: true }));
 
 test('a last layer trained on kept features is the one trained on features computed at every step, dropout included', async () => {
-  const [kept, anew, before] = [
+  const [kept, recomputed, before] = [
     await weights('kept'),
-    await weights('anew'),
+    await weights('recomputed'),
     await weightsOf((await loadCheckpoint(at('origin', 'best'))).model),
   ];
-  for (const [name, values] of anew) {
+  for (const [name, values] of recomputed) {
     if (name.startsWith('fc10')) {
       const moved = values.some((value) => value !== 0);
       assert.ok(moved, name);
@@ -92,7 +92,7 @@ test('a last layer trained on kept features is the one trained on features compu
   }
   assert.deepEqual(
     (await stateOf('kept')).bestValidation?.top1Error,
-    (await stateOf('anew')).bestValidation?.top1Error,
+    (await stateOf('recomputed')).bestValidation?.top1Error,
   );
 });
 

@@ -39,8 +39,8 @@ export function learnCommand(): Command {
     .option('--epochs <n>', 'passes over the images', positiveInteger, 40)
     .option(
       '--views <n>',
-      'views of each image: 1, 2, 5 or 10 as the crops of evaluation, other numbers at random',
-      positiveInteger,
+      'views of each image: 1, 2, 5 or 10 as the crops of evaluation, other numbers at random; 0: computed at every use',
+      wholeNumber,
       2,
     )
     .option('--seed <n>', 'seed of all random numbers', wholeNumber, 0)

@@ -1,8 +1,9 @@
 /** The run whose weights `alexnet learn` starts from: the one that is named, or one made of the file that is named. */
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import type { Progress } from '../../base/progress.js';
+import { requireFile } from '../../base/require-file.js';
 import { sha256Of } from '../../base/sha256.js';
 import { fetchWeights, KNOWN_WEIGHTS } from '../../export/import/fetch-weights.js';
 import { FORMATS } from '../../export/import/open-source.js';
@@ -19,11 +20,13 @@ import { importRun } from '../import.js';
 export async function runOfWeights(from: string, progress: Progress): Promise<string> {
   if (holdsRun(from)) return from;
   const { path, model } = await fetchWeights(from, progress);
-  if (!existsSync(path)) {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (!found || found.isDirectory()) {
     throw new UserError(
-      `--from ${from}: nothing there; expected a run, a file of weights (${FORMATS}), a URL, or ${Object.keys(KNOWN_WEIGHTS).join(' or ')}`,
+      `--from ${from}: ${found ? 'a folder without a run' : 'nothing there'}; expected a run, a file of weights (${FORMATS}), a URL, or ${Object.keys(KNOWN_WEIGHTS).join(' or ')}`,
     );
   }
+  requireFile(path);
   const run = join(remoteOptions().cacheFolder, 'imported', (await sha256Of(path)).slice(0, 16));
   // `last/` is what an import writes at its end.
   if (hasCheckpoint(checkpointsOf(run).last)) return run;

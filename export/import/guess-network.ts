@@ -27,7 +27,7 @@ export function guessNetwork(
   if (!found) {
     const names = Object.keys(NETWORKS).join(', ');
     throw new UserError(
-      `${file}: its layers are of none of the networks (${names}); --model NAME shows where they differ from one`,
+      `${file}: its layers are of none of the networks (${names}); "alexnet import" with --model NAME shows where they differ from one`,
     );
   }
   if (others.length === 0) return found;

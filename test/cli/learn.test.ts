@@ -73,6 +73,7 @@ test('refuses what it would replace, and says what it expected of folder and wei
       1,
       /--from torchvison: nothing there; expected a run, a file of weights/,
     ],
+    [['photos', '--out', 'x', '--from', 'photos'], 1, /--from photos: a folder without a run; expected a run, a file/],
     [[], 2, /missing required argument 'dir'/],
   ];
   const ended = await Promise.all(cases.map(([words]) => alexnet('learn', ...words)));

@@ -191,4 +191,10 @@ test('a description in a file that describes no classifier is refused by name', 
   const classifier = { labels: ['a', 'b', 'c'], crops: 7 as 5 };
   await saveModel(await exportOnnx((x) => tf.mean(x, [1, 2]), { inputs, classifier }), exported);
   await assert.rejects(loadClassifier(exported, { provider }), /wrong\.onnx: metadata "classifier": crops: /);
+  const few = { inputs, classifier: { labels: ['a', 'b'] } };
+  await saveModel(await exportOnnx((x) => tf.mean(x, [1, 2]), few), exported);
+  await assert.rejects(
+    loadClassifier(exported, { provider }),
+    /wrong\.onnx: its metadata "classifier" has 2 labels for the output/,
+  );
 });

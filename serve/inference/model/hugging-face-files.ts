@@ -117,6 +117,7 @@ export function fromHuggingFace(
     crops: 1,
     output,
     problem: problem?.replace('_classification', '') as ModelConfig['problem'],
+    place: 'config.json',
     notes: unknownKeys(preprocessorFile, preprocessor as Record<string, unknown>),
   };
 }

@@ -74,6 +74,8 @@ export interface ModelConfig extends Pick<Parsed, 'synsets' | 'crops' | 'output'
   };
   /** Whether labels exclude each other, if the file says so. */
   problem?: 'single_label' | 'multi_label';
+  /** For people: where it stands. */
+  place: string;
   /** For people, one line each. */
   notes: string[];
 }

@@ -215,12 +215,12 @@ function byConfig(config: ModelConfig, model: Interface & { proto: ModelProto },
   const isBinary = width === 1 && labels.length === 2;
   if (labels.length === 0 || (width > 0 && width !== labels.length && !isBinary)) {
     throw new UserError(
-      `${file}: config.json has ${config.labels?.length ?? 'no'} labels for the output ${describeTensor(output)}; expected one per class`,
+      `${file}: ${config.place} has ${config.labels?.length ?? 'no'} labels for the output ${describeTensor(output)}; expected one per class`,
     );
   }
   const { synsets } = config;
   if (synsets && synsets.length !== labels.length) {
-    throw new UserError(`${file}: config.json has ${labels.length} labels and ${synsets.length} synsets`);
+    throw new UserError(`${file}: ${config.place} has ${labels.length} labels and ${synsets.length} synsets`);
   }
   return {
     name: basename(file, '.onnx'),

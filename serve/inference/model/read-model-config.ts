@@ -51,12 +51,17 @@ export function configInside(file: string, text: string): ModelConfig {
     throw new UserError(`${where}: is not JSON; export the model again`, { cause });
   }
   const { labels, ...parsed } = parse(OwnConfig.extend({ labels: Labels.optional() }), where, value);
-  return { ...ownConfig(parsed), labels };
+  return { ...ownConfig(parsed), labels, place: `its metadata "${CLASSIFIER_KEY}"` };
 }
 
 function ownConfig({ input, ...parsed }: Omit<z.infer<typeof OwnConfig>, 'labels'>): ModelConfig {
   const { resample, size, ...colours } = input;
-  return { ...parsed, input: { ...colours, size: sidesOf(size), resampling: resample }, notes: [] };
+  return {
+    ...parsed,
+    input: { ...colours, size: sidesOf(size), resampling: resample },
+    place: 'config.json',
+    notes: [],
+  };
 }
 
 /** Labels as config.json gives them: a list, or the name of a file; by default TorchServe's file, if there is one. */

@@ -31,6 +31,9 @@ const TINY = 150;
 /** Their time on the cpu kernels does not follow from the sizes of their tensors. */
 const HEAVY = /Conv|Pool|LRN|Resize|Dilation|Einsum|Crop|SegmentSum|ScatterNd|SparseToDense/;
 
+/** What tfjs's cpu kernels compute wrong: where an axis goes and another has a step, over another axis than the last. */
+const WRONG = /^(?:StridedSlice|FusedBatchNorm)$/;
+
 /** They read no more than they give. */
 const PICKING = /Slice|Gather/;
 
@@ -63,7 +66,7 @@ const knowable = new Map<string, boolean>();
 function isKnown(kernel: string): boolean {
   let known = knowable.get(kernel);
   if (known === undefined) {
-    known = !HEAVY.test(kernel) && tf.getKernel(kernel, 'cpu') !== undefined;
+    known = !HEAVY.test(kernel) && !WRONG.test(kernel) && tf.getKernel(kernel, 'cpu') !== undefined;
     knowable.set(kernel, known);
   }
   return known;

@@ -43,6 +43,23 @@ describe('programs that are small or new', () => {
     weight.dispose();
   });
 
+  it('are compiled where the cpu kernel is wrong', () => {
+    const count = tf.reshape(tf.range(0, 40), [2, 5, 4]);
+    const cut = tf.stridedSlice(count, [0, 1, 0], [2, 2, 4], [1, 1, 2], 0, 0, 0, 0, 0b010);
+    assert.deepEqual([...cut.dataSync()], [4, 6, 24, 26]);
+    const mean = tf.tensor4d([0, 10], [1, 2, 1, 1]);
+    const normal = tf.batchNorm(
+      tf.ones([1, 2, 2, 3]),
+      mean as never,
+      tf.onesLike(mean) as never,
+      undefined,
+      undefined,
+      0,
+    );
+    assert.deepEqual([...normal.dataSync()], [...new Array(6).fill(1), ...new Array(6).fill(-9)]);
+    tf.dispose([count, cut, mean, normal]);
+  });
+
   it('leave the values of other tensors alone, whatever memory a cpu kernel hands on', () => {
     const x = tf.add(tensor([4, 1000]), 1);
     const rows = tf.slice(x, [1, 0], [2, 1000]);

@@ -24,8 +24,8 @@ export const SELECTION: Record<string, Rule> = {
       const found = g.node(
         'NonMaxSuppression',
         [
-          g.memory(g.reshape(boxes, [1, n, 4])),
-          g.memory(g.reshape(scores, [1, 1, n])),
+          g.flat(boxes, [1, n, 4]),
+          g.flat(scores, [1, 1, n]),
           g.int64s([maxOutputSize]),
           g.constant('float32', [1], [iouThreshold]),
           scoreThreshold === null ? undefined : g.constant('float32', [1], [scoreThreshold]),

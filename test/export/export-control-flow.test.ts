@@ -186,6 +186,21 @@ describe('what data select', () => {
     }
   });
 
+  it('is right for boxes that lie transposed in memory', async () => {
+    const nodes = [
+      placeholder('cells', 1, 4, 12),
+      placeholder('scores', 12),
+      node('turned', 'Transpose', ['cells', 'order'], { Tperm: INT }),
+      node('boxes', 'Squeeze', ['turned'], { squeeze_dims: { list: { i: ['0'] } } }),
+      node('kept', 'NonMaxSuppressionV3', ['boxes', 'scores', 'most', 'overlap', 'least']),
+    ];
+    const exported = await exportOnnx(graphModel(nodes, { ...selection, order: [0, 2, 1] }));
+    const rows = fed.boxes[0];
+    const cells = Array.from({ length: 48 }, (_, i) => rows[4 * (i % 12) + Math.floor(i / 12)]);
+    const [{ data }] = await run(exported, { scores: fed.scores, cells: [cells, [1, 4, 12]] });
+    assert.deepEqual(data, [1, 2]);
+  });
+
   it('is where a condition holds', async () => {
     const nodes = [
       placeholder('x', -1, 3),

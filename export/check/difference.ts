@@ -82,7 +82,11 @@ export function largestDifference(pairs: readonly OutputPair[]): Difference {
   return result;
 }
 
-function furthest({ name, dims, expected, actual }: OutputPair): { at: number; distance: number; largest: number } {
+export function furthest({ name, dims, expected, actual }: OutputPair): {
+  at: number;
+  distance: number;
+  largest: number;
+} {
   if (expected.length !== actual.length)
     throw new UserError(`output ${name}: expected ${expected.length} values as in tfjs, got ${actual.length}`);
   let [at, largest, distance] = [0, 0, 0];

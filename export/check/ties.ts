@@ -5,7 +5,7 @@
 import type { ModelParts } from '../../onnx/file/proto.js';
 import { valuesOf } from '../../onnx/graph.js';
 import { TOLERANCE } from './compare-with-network.js';
-import { largestDifference, type OutputPair } from './difference.js';
+import { furthest, largestDifference, type OutputPair } from './difference.js';
 import type { BothOutputs } from './run-both.js';
 
 /** An output as rows along the axis that is ordered, scaled by its largest value. */
@@ -52,7 +52,7 @@ export function alignTies(model: ModelParts, runs: readonly BothOutputs[]): { ru
 function rowsOf(pair: OutputPair, length: number): Rows[] {
   const axis = pair.dims.indexOf(length);
   if (axis < 0) return [];
-  const scale = largestDifference([{ ...pair, actual: Array.from(pair.expected, () => 0) }]).maxAbs || 1;
+  const scale = furthest(pair).largest || 1;
   const split = (values: ArrayLike<number>) =>
     Array.from({ length }, (_, row) =>
       Float64Array.from(placesOf(pair.dims, axis, row), (place) => values[place] / scale),

@@ -56,9 +56,10 @@ export function divide(
 ): { sides: Side[]; division: Division } {
   const division = newDivision(request);
   const { holdOut } = division;
+  const classes = hashesByClass(images);
   // A stored division knows its classes: another exception could hold out an image that was trained on.
-  if (request === undefined || !('val' in request)) exceptForClasses(images, holdOut);
-  exceptForTraining(images, holdOut);
+  if (request === undefined || !('val' in request)) exceptForClasses(classes, holdOut);
+  exceptForTraining(classes, holdOut);
   const sides = images.map(({ hash }) => (hash === undefined ? 'train' : sideOf(hash, holdOut)));
   division.images = images.length;
   division.heldOut = sides.filter((side) => side === 'val').length;
@@ -66,29 +67,32 @@ export function divide(
 }
 
 /** A class of two different images or more has one that is held out. */
-function exceptForClasses(images: readonly Hashed[], holdOut: HoldOut): void {
+function exceptForClasses(classes: readonly string[][], holdOut: HoldOut): void {
   if (holdOut.fraction === 0) return;
-  for (const hashes of hashesByClass(images, holdOut.seed)) {
-    if (hashes.length > 1 && hashes.every((hash) => sideOf(hash, holdOut) === 'train')) holdOut.val.push(hashes[0]);
-  }
+  for (const hashes of classes)
+    if (hashes.length > 1 && hashes.every((hash) => sideOf(hash, holdOut) === 'train'))
+      holdOut.val.push(byDraw(hashes, holdOut)[0]);
 }
 
 /** A class has one image to train on. */
-function exceptForTraining(images: readonly Hashed[], holdOut: HoldOut): void {
-  for (const hashes of hashesByClass(images, holdOut.seed)) {
-    if (hashes.every((hash) => sideOf(hash, holdOut) === 'val')) holdOut.train.push(hashes.at(-1)!);
-  }
+function exceptForTraining(classes: readonly string[][], holdOut: HoldOut): void {
+  for (const hashes of classes)
+    if (hashes.every((hash) => sideOf(hash, holdOut) === 'val')) holdOut.train.push(byDraw(hashes, holdOut).at(-1)!);
 }
 
-/** Those of every class, the likeliest to be held out first. */
-function hashesByClass(images: readonly Hashed[], seed: number): string[][] {
+/** The likeliest to be held out first. */
+const byDraw = (hashes: readonly string[], { seed }: HoldOut): string[] =>
+  hashes.toSorted((a, b) => drawOf(a, seed) - drawOf(b, seed));
+
+/** Those of every class, each once. */
+function hashesByClass(images: readonly Hashed[]): string[][] {
   const byClass = new Map<string | number, Set<string>>();
   for (const { className, hash } of images) {
     if (hash === undefined) continue;
     if (!byClass.has(className)) byClass.set(className, new Set());
     byClass.get(className)!.add(hash);
   }
-  return [...byClass.values()].map((hashes) => [...hashes].sort((a, b) => drawOf(a, seed) - drawOf(b, seed)));
+  return [...byClass.values()].map((hashes) => [...hashes]);
 }
 
 export const isHeldOut = (layout: Layout, path: string): boolean =>
@@ -111,11 +115,13 @@ export async function divideMembers(
 ): Promise<{ layout: Layout; division: Division }> {
   const images: (Hashed & { path: string })[] = [];
   const running = new Set<Promise<void>>();
+  const { fraction } = newDivision(request).holdOut;
   for await (const member of members) {
     const place = wanted(member) ? layout.placeOf(member.path) : undefined;
     if (place === undefined) continue;
     const image: Hashed & { path: string } = { path: member.path, className: place.className };
     images.push(image);
+    if (fraction === 0) continue; // whatever they hold, none is held out
     const task: Promise<void> = member
       .read()
       .then(async (bytes) => {

@@ -42,7 +42,7 @@ export async function readListed(
   contents.explain(() => listClasses(source, found, contents.paths, contents.folders));
   const { layout, division } = contents.paths.some((path) => isHeldOut(found, path))
     ? { layout: found }
-    : await divideMembers(found, members, isImageFile, options.holdOut);
+    : await divideMembers(found, options.holdOut?.fraction === 0 ? listed : members, isImageFile, options.holdOut);
   const total = listed.filter((member) => wantedFor(member, layout, options) !== undefined).length;
   const isStreamable = members === listed;
   return readImages(

@@ -43,7 +43,7 @@ export async function exportClassifier(
   const crops = head === 'image' ? cropsOf(options.crops ?? 10, imagePx, inputPx) : undefined;
   const stream = random('classifier');
   const pixels = Uint8Array.from({ length: imagePx ** 2 * 3 }, () => stream.integer(256));
-  await withSaved(exported.model, async (file) =>
+  await withSaved(exported.model, async ({ file }) =>
     checkDifference(await compareWithNetwork(file, model, { ...options, crops }, pixels), TOLERANCE),
   );
   return exported;

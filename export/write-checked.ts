@@ -1,7 +1,4 @@
 /** The last part of every export: the precision asked for, the file written and checked, the report. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { UsageError } from '../base/errors.js';
 import type { ProviderChoice } from '../onnx/backend/provider.js';
 import { checkModelPlace, isExternal, type OnnxModel, type SavedModel, saveModel } from '../onnx/file/onnx-model.js';
@@ -9,6 +6,7 @@ import { irVersion, type ModelParts, structureOf } from '../onnx/file/proto.js';
 import { checkModel } from './check/check-model.js';
 import { type Parity, TOLERANCE } from './check/compare-with-network.js';
 import { checkDifference } from './check/difference.js';
+import { withSaved } from './check/with-saved.js';
 import type { Calibration, Feeds } from './precision/calibrate.js';
 import { type Comparison, compareFiles } from './precision/compare.js';
 
@@ -123,11 +121,8 @@ async function compareWithFloat32(
   note: Note,
 ): Promise<WriteReport['comparison']> {
   note(`comparing with float32 on ${images.count} images`);
-  const folder = await mkdtemp(join(tmpdir(), 'alexnet-'));
-  try {
-    const reference = await saveModel(model, join(folder, 'fp32.onnx'));
-    return { ...(await compareFiles(reference.file, file, images)), referenceBytes: reference.bytes };
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  return withSaved(model, async (reference) => ({
+    ...(await compareFiles(reference.file, file, images)),
+    referenceBytes: reference.bytes,
+  }));
 }

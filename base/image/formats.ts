@@ -80,9 +80,11 @@ export const readsHeic = ({ heif }: { heif: { input: { fileSuffix?: string[] } }
   heif.input.fileSuffix?.includes('.heic') === true;
 
 /** Of ISO/IEC 14496-12, whose first box lists the brands that a file conforms to. */
-function hasBrand(head: string, wanted: readonly string[]): boolean {
-  if (head.slice(4, 8) !== 'ftyp') return false;
+export function brandsOf(head: string): string[] | undefined {
+  if (head.slice(4, 8) !== 'ftyp') return undefined;
   const size = (head.charCodeAt(2) << 8) + head.charCodeAt(3);
-  const brands: string[] = head.slice(8, size).match(/.{4}/gs) ?? [];
-  return brands.some((brand) => wanted.includes(brand));
+  return head.slice(8, size).match(/.{4}/gs) ?? [];
 }
+
+const hasBrand = (head: string, wanted: readonly string[]): boolean =>
+  brandsOf(head)?.some((brand) => wanted.includes(brand)) === true;

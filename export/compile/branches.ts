@@ -44,7 +44,6 @@ export function selectBranches(nodes: readonly ExecutedNode[], switchName: strin
     const [a, b] = node.inputNames;
     return replace(node, {
       op: SELECT,
-      category: 'custom',
       inputNames: [condition, ...(isTrueFirst ? [a, b] : [b, a])],
     });
   });
@@ -74,19 +73,10 @@ function portOf(name: string, node: ExecutedNode, switches: ReadonlySet<Executed
 
 /** Other properties for a while; returns what brings the old ones back. */
 function replace(node: ExecutedNode, properties: Partial<ExecutedNode>): () => void {
-  const before = Object.keys(properties).map((key) => [key, Object.getOwnPropertyDescriptor(node, key)!] as const);
-  for (const [key, value] of Object.entries(properties))
-    Object.defineProperty(node, key, {
-      configurable: true,
-      enumerable: true,
-      get: () => {
-        if (key === 'category') recorder.enterScope(node.name);
-        return value;
-      },
-    });
-  return () => {
-    for (const [key, descriptor] of before) Object.defineProperty(node, key, descriptor);
-  };
+  const before = { ...node };
+  const names = Object.keys(properties) as (keyof ExecutedNode)[];
+  Object.assign(node, properties);
+  return () => Object.assign(node, Object.fromEntries(names.map((name) => [name, before[name]])));
 }
 
 function select(condition: tf.Tensor, yes: tf.Tensor, no: tf.Tensor): tf.Tensor {

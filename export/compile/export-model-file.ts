@@ -11,7 +11,7 @@ import { imageFeeds } from '../check/feeds.js';
 import { type ImageRequest, openImages } from '../check/images.js';
 import { type WriteReport, type WriteRequest, writeChecked } from '../write-checked.js';
 import { boundaryLayout, type Layouts } from './boundary.js';
-import { exportSource, sourceOf, withBatch } from './export-onnx.js';
+import { exportSource, sourceOf } from './export-onnx.js';
 import { loadGraphModelFile, loadLayersModelFile } from './load-tfjs.js';
 import type { ModelSource } from './model-source.js';
 
@@ -42,11 +42,11 @@ export async function exportModelFile(request: ExportFileRequest, note: (line: s
   note(`backend onnxruntime: ${(await selectBackend('onnxruntime', request.provider)).why}`);
   const path = (request.layersModel ?? request.graphModel)!;
   const model = request.layersModel ? await loadLayersModelFile(path) : await loadGraphModelFile(path);
-  const source = withBatch(sourceOf(model, { inputShapes: request.inputShape, outputs: request.outputs }), batch);
+  const source = sourceOf(model, { inputShapes: request.inputShape, outputs: request.outputs, batch });
   note(
     `${path}: ${source.inputs.map(({ name, shape }) => `${name} [${shape.map((n, axis) => n ?? (axis === 0 ? 'N' : '?')).join(', ')}]`).join(', ')}`,
   );
-  const exported = await exportSource(source, { opset, lrn, layout, batch, metadata: { tool_version: toolVersion() } });
+  const exported = await exportSource(source, { opset, lrn, layout, metadata: { tool_version: toolVersion() } });
   const images = request.calibrate === undefined ? undefined : await imagesFor(request, source, note);
   const parity = async (file: string) => {
     const compared = await compareWithSource(file, {

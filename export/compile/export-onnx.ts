@@ -61,9 +61,9 @@ export async function exportOnnx(
 ): Promise<OnnxModel> {
   const source = sourceOf(model, options);
   const exported = await exportSource(source, options);
-  const compared = { source: withBatch(source, options.batch), model: exported, layout: options.layout ?? 'model' };
-  await withSaved(exported, (file) => compareWithSource(file, { ...compared, verify: options.verify })).finally(() =>
-    tf.setBackend('onnxruntime'),
+  const compared = { source, model: exported, layout: options.layout ?? 'model' };
+  await withSaved(exported, ({ file }) => compareWithSource(file, { ...compared, verify: options.verify })).finally(
+    () => tf.setBackend('onnxruntime'),
   );
   return exported;
 }
@@ -71,15 +71,15 @@ export async function exportOnnx(
 /** A model as a source; see `exportOnnx`. */
 export function sourceOf(
   model: LayersModel | GraphModel | TensorFunction,
-  { inputs, inputShapes = {}, outputs }: OnnxOptions,
+  { inputs, inputShapes = {}, outputs, batch }: OnnxOptions,
 ): ModelSource {
   if (typeof model === 'function') {
     if (!inputs)
       throw new UserError('exportOnnx: a function needs options.inputs: name, shape and dtype of each argument');
-    return functionSource(model, inputs);
+    return functionSource(model, withRows(inputs, batch));
   }
   const source = 'layers' in model ? layersModelSource(model, outputs) : graphModelSource(model, outputs);
-  return { ...source, inputs: withShapes(source.inputs, inputShapes) };
+  return { ...source, inputs: withRows(withShapes(source.inputs, inputShapes), batch) };
 }
 
 function withShapes(inputs: readonly InputSpec[], shapes: Readonly<Record<string, InputSpec['shape']>>): InputSpec[] {
@@ -99,15 +99,10 @@ function withShapes(inputs: readonly InputSpec[], shapes: Readonly<Record<string
 
 const shapeText = (shape: readonly (number | null)[]) => `[${shape.map((length) => length ?? '?').join(', ')}]`;
 
-/** A source whose rows are fixed, if they are not free in all inputs or the caller fixes them. */
-export function withBatch(source: ModelSource, batch: number | undefined): ModelSource {
-  return { ...source, inputs: withRows(source.inputs, batch) };
-}
-
 /** Exports a source; see `exportOnnx`. Not checked against it. */
 export async function exportSource(source: ModelSource, options: OnnxOptions): Promise<OnnxModel> {
   const { opset = OPSETS.default, lrn = 'op', layout = 'model', metadata = {} } = options;
-  const { inputs } = withBatch(source, options.batch);
+  const { inputs } = source;
   const axes = freeAxesOf(inputs);
   const specs = (lengths: readonly number[]) => inputs.map((input, i) => specOf(input, i, axes, lengths));
   const boundary = boundaryLayout(source.channelsFirst, layout);

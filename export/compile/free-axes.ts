@@ -215,7 +215,7 @@ class AxisFreer {
     const [start, step, times] = first;
     const scalar = (number: number) => this.base.g.scalar(number, 'int64');
     const lengths = this.lengths([length]);
-    const sequence = this.emit(
+    return this.emit(
       (g) => {
         const size = value.dims;
         const count = g.node('Reshape', [lengths, g.int64s([])], {}, [], 'int64');
@@ -227,7 +227,6 @@ class AxisFreer {
       },
       [this.textOf(length)],
     );
-    return sequence;
   }
 
   /**

@@ -108,12 +108,12 @@ function undecided(nodes: readonly ExecutedNode[], node: ExecutedNode | undefine
 function hookNodes(nodes: readonly ExecutedNode[]): void {
   for (const node of nodes) {
     if (Object.getOwnPropertyDescriptor(node, 'category')?.get) continue;
-    const { name, op, category } = node;
+    const { name, category } = node;
     Object.defineProperty(node, 'category', {
       configurable: true,
       get: () => {
         recorder.enterScope(name);
-        return recorder.tracing && isSelection(op) ? 'custom' : category;
+        return recorder.tracing && isSelection(node.op) ? 'custom' : category;
       },
     });
   }

@@ -100,7 +100,7 @@ const filled = (g: Graph, s: Scatter, dtype: TensorSpec['dtype']) =>
   );
 
 /** Row numbers, `rows` for those that are none. */
-function within(g: Graph, indices: Value, rows: number): Value {
+export function within(g: Graph, indices: Value, rows: number): Value {
   const at = g.memory(g.plain(indices));
   const [end, first] = [g.scalar(rows, 'int32'), g.scalar(0, 'int32')];
   const isRow = point(g, 'And', [point(g, 'GreaterOrEqual', [at, first], 'bool'), point(g, 'Less', [at, end], 'bool')]);

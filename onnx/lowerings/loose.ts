@@ -7,7 +7,8 @@ import { cpu } from '../../base/tfjs/backend-cpu.js';
 import type { Graph, Value } from '../graph.js';
 import type { Attrs, DType, TensorSpec } from '../kernel-call.js';
 import { inverse, type TensorData, toMemory } from '../layout.js';
-import { point, where } from './elementwise.js';
+import { point } from './elementwise.js';
+import { within } from './gather-scatter.js';
 import { padded, sliceParams, withLength } from './shape.js';
 
 export interface LooseForm {
@@ -58,9 +59,7 @@ function placed(g: Graph, x: Value, axis: number, before: Value, { length, filli
   const position = inverse(x.layout)[axis];
   const longer = g.view(g.node('Concat', [g.memory(x), extra], { axis: position }, dims), x.layout);
   const places = point(g, 'Sub', [iota(g, length), before]);
-  const [first, end] = [g.scalar(0, 'int32'), g.scalar(own, 'int32')];
-  const isOwn = [point(g, 'GreaterOrEqual', [places, first], 'bool'), point(g, 'Less', [places, end], 'bool')];
-  return taken(g, longer, axis, where(g, point(g, 'And', isOwn), places, end));
+  return taken(g, longer, axis, within(g, places, own));
 }
 
 const ARRAYS = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const;

@@ -7,6 +7,7 @@
  */
 import { bandMatrix } from '../band-matrix.js';
 import { onnx } from '../file/onnx-proto.js';
+import { transpose } from '../layout.js';
 import { freshNames, hasOnnxOperators, isOnnx, Replacement } from './editing.js';
 import { channelsOf, type LrnConstants, lrnOf, powerOf } from './lrn.js';
 
@@ -86,7 +87,12 @@ function normalize(
     ? sumOfCodes(square, { channels, size, weight: alpha / size, largest: largest ** 2 }, into)
     : into.node('sum', 'MatMul', [
         square,
-        into.constant('band', FLOAT, [channels, channels], turned(bandMatrix(channels, size, alpha / size), channels)),
+        into.constant(
+          'band',
+          FLOAT,
+          [channels, channels],
+          transpose(bandMatrix(channels, size, alpha / size), [channels, channels], [1, 0]),
+        ),
       ]);
   const s = into.node('s', 'Add', [sum, into.constant('bias', FLOAT, [], Float32Array.of(bias))]);
   const y = into.node('channels_last', 'Div', [x, powerOf(s, beta, into)]);
@@ -108,7 +114,7 @@ function sumOfCodes(summands: string, { channels, size, weight, largest }: Sum, 
     into.constant('square_scale', FLOAT, [], Float32Array.of(largest / 255)),
     into.constant('square_zero_point', UINT8, [], Uint8Array.of(0)),
   ];
-  const band = Int8Array.from(turned(bandMatrix(channels, size, LARGEST_CODE), channels));
+  const band = Int8Array.from(transpose(bandMatrix(channels, size, LARGEST_CODE), [channels, channels], [1, 0]));
   const factors = [
     into.node('square_decoded', 'DequantizeLinear', [
       into.node('square_codes', 'QuantizeLinear', [summands, ...coding]),
@@ -121,9 +127,4 @@ function sumOfCodes(summands: string, { channels, size, weight, largest }: Sum, 
     ]),
   ];
   return into.node('sum', 'MatMul', factors);
-}
-
-/** [C, C] with its axes exchanged. */
-function turned(matrix: Float32Array, channels: number): Float32Array {
-  return matrix.map((_, i) => matrix[(i % channels) * channels + Math.floor(i / channels)]);
 }

@@ -7,7 +7,7 @@
  * Only the model in memory changes.
  */
 import { onnx } from '../file/onnx-proto.js';
-import { freshNames, hasOnnxOperators, isOnnx, opsetOf } from './editing.js';
+import { freshNames, hasOnnxOperators, isOnnx, opsetOf, splitNode } from './editing.js';
 
 const { INT, INTS } = onnx.AttributeProto.AttributeType;
 type ModelProto = onnx.IModelProto;
@@ -18,8 +18,6 @@ type TensorProto = onnx.ITensorProto;
 const LOWEST_OPSET = 2;
 /** From it on `Pad` takes its lengths as an input. */
 const PAD_INPUT_OPSET = 11;
-/** From it on `Split` has to be told how many. */
-const NUM_OUTPUTS_OPSET = 18;
 /** Narrower groups are computed a channel at a time. */
 const NARROWEST_VECTOR = 4;
 
@@ -65,10 +63,7 @@ function byGroup(conv: NodeProto, groups: number, { opset, fresh }: Editing): No
   const y = conv.output?.[0] ?? '';
   const named = (part: string) => Array.from({ length: groups }, (_, i) => fresh(`${y}/${part}_${i}`));
   const splits = (conv.input ?? []).map((value, i) => {
-    const attribute = [{ name: 'axis', type: INT, i: i === 0 ? 1 : 0 }];
-    if (opset >= NUM_OUTPUTS_OPSET) attribute.push({ name: 'num_outputs', type: INT, i: groups });
-    const output = named(['x', 'kernel', 'bias'][i]);
-    return { opType: 'Split', name: output[0], input: [value], output, attribute };
+    return splitNode(value, named(['x', 'kernel', 'bias'][i]), i === 0 ? 1 : 0, opset);
   });
   const attribute = conv.attribute?.filter(({ name }) => name !== 'group');
   const parts = named('group').map((name, i) => {

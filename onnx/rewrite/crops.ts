@@ -6,7 +6,7 @@
  * same, bit for bit.
  */
 import { onnx } from '../file/onnx-proto.js';
-import { freshNames, hasOnnxOperators, isOnnx, opsetOf } from './editing.js';
+import { freshNames, hasOnnxOperators, isOnnx, opsetOf, splitNode } from './editing.js';
 
 const { INT } = onnx.AttributeProto.AttributeType;
 type ModelProto = onnx.IModelProto;
@@ -17,8 +17,6 @@ type NodeProto = onnx.INodeProto;
 const CROPS = 'crops';
 /** First in which `Split` makes equal parts without being told their lengths. */
 const LOWEST_OPSET = 2;
-/** From it on `Split` has to be told how many. */
-const NUM_OUTPUTS_OPSET = 18;
 /** Each crop's result depends on that crop alone, whatever else is in the batch; with stored other inputs. */
 const APART = new Set(
   (
@@ -46,9 +44,7 @@ export function splitCrops(model: ModelProto, parts: number): ModelProto {
   if (features === undefined || others.length > 0) return model;
   const fresh = freshNames(graph);
   const names = Array.from({ length: parts }, (_, i) => fresh(`${CROPS}/part_${i}`));
-  const attribute = [{ name: 'axis', type: INT, i: 0 }];
-  if (opsetOf(model) >= NUM_OUTPUTS_OPSET) attribute.push({ name: 'num_outputs', type: INT, i: parts });
-  const split = { opType: 'Split', name: names[0], input: [CROPS], output: names, attribute };
+  const split = splitNode(CROPS, names, 0, opsetOf(model));
   const copies = names.map((part) => copyOf(nodes, part, fresh));
   const results = copies.map(({ named }) => named.get(features)!);
   const joined = {

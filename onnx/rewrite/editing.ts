@@ -1,5 +1,7 @@
 /** What edits of a model in memory share. */
-import type { onnx } from '../file/onnx-proto.js';
+import { onnx } from '../file/onnx-proto.js';
+
+const { INT } = onnx.AttributeProto.AttributeType;
 
 type ModelProto = onnx.IModelProto;
 type GraphProto = onnx.IGraphProto;
@@ -35,6 +37,21 @@ function* allNames({ node, initializer, sparseInitializer, input }: GraphProto):
     for (const { g, graphs } of attribute ?? [])
       for (const inner of [g, ...(graphs ?? [])]) if (inner) yield* allNames(inner);
   }
+}
+
+/** From it on `Split` has to be told how many parts it makes. */
+const NUM_OUTPUTS_OPSET = 18;
+
+/** Equal parts of a value along an axis. */
+export function splitNode(
+  value: string,
+  output: string[],
+  axis: number,
+  opset: number,
+): NodeProto & { output: string[] } {
+  const attribute = [{ name: 'axis', type: INT, i: axis }];
+  if (opset >= NUM_OUTPUTS_OPSET) attribute.push({ name: 'num_outputs', type: INT, i: output.length });
+  return { opType: 'Split', name: output[0], input: [value], output, attribute };
 }
 
 /** Nodes that take the place of one, named after what it gives, and their constants. */

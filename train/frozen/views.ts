@@ -2,10 +2,9 @@
  * The views of an image whose features are kept: crops that stand in for the random ones of training, so that frozen
  * layers need not compute them at every use.
  */
-import { CROP_COUNTS, type Crop, type CropCount, type CropGeometry, cropsOf } from '../../base/crops.js';
+import { CROP_COUNTS, type Crop, type CropCount, type CropGeometry, centreCrop, cropsOf } from '../../base/crops.js';
 import { random } from '../../base/random.js';
-import { type BatchOptions, type Cut, drawCut } from '../data/batches/augment.js';
-import { colourShift } from '../data/batches/colour.js';
+import { type BatchOptions, type Cut, drawCut, drawShift } from '../data/batches/augment.js';
 import type { Split } from '../data/dataset.js';
 import type { Settings } from '../settings/config.js';
 
@@ -18,7 +17,7 @@ function fixedCrops(
 ): Crop[] | undefined {
   if (!CROP_COUNTS.includes(views as CropCount)) return undefined;
   const crops = cropsOf(views as CropCount, imagePx, inputPx);
-  const [centre] = cropsOf(1, imagePx, inputPx);
+  const centre = centreCrop(imagePx, inputPx);
   return crops.filter(
     (crop) => (mirror || !crop.mirror) && (randomCrop || (crop.top === centre.top && crop.left === centre.left)),
   );
@@ -41,6 +40,5 @@ export function viewOf(
   const pixels = split.pixels(index, stream);
   const crop = fixedCrops(options, geometry)?.[view];
   if (!crop) return { pixels, ...drawCut(stream, geometry, { ...options, epoch: 0 }) };
-  const { colourNoise = 0, colours } = options;
-  return { pixels, crop, shift: colourNoise > 0 && colours ? colourShift(colours, colourNoise, stream) : undefined };
+  return { pixels, crop, shift: drawShift(stream, options) };
 }

@@ -1,4 +1,5 @@
 /** Names what was sent in place of an image that is read, by its first bytes, so that a refusal can say it. */
+import { brandsOf } from '../../../base/image/formats.js';
 
 /** Bytes looked at. */
 const HEAD = 1024;
@@ -42,10 +43,7 @@ export function foreignFormat(bytes: Uint8Array): string | undefined {
   return found?.[1] ?? isoFormat(head);
 }
 
-/** Of ISO/IEC 14496-12, whose first box lists the brands that a file conforms to. */
 function isoFormat(head: string): string | undefined {
-  if (head.slice(4, 8) !== 'ftyp') return undefined;
-  const size = (head.charCodeAt(2) << 8) + head.charCodeAt(3);
-  const brands: string[] = head.slice(8, size).match(/.{4}/gs) ?? [];
-  return brands.includes('crx ') ? 'a camera’s raw file' : 'a video';
+  const brands = brandsOf(head);
+  return brands && (brands.includes('crx ') ? 'a camera’s raw file' : 'a video');
 }

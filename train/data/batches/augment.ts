@@ -68,8 +68,15 @@ export function drawCut(
   const top = options.randomCrop ? stream.integer(room + 1) : centre.top;
   const left = options.randomCrop ? stream.integer(room + 1) : centre.left;
   const crop = { top, left, mirror: options.mirror && stream.uniform() < 0.5 };
-  const { colourNoise = 0, colours } = options;
-  return { crop, shift: colourNoise > 0 && colours ? colourShift(colours, colourNoise, stream) : undefined };
+  return { crop, shift: drawShift(stream, options) };
+}
+
+/** By how much an image's colours are shifted; undefined if they are not. */
+export function drawShift(
+  stream: Random,
+  { colourNoise = 0, colours }: Pick<BatchOptions, 'colourNoise' | 'colours'>,
+): Rgb | undefined {
+  return colourNoise > 0 && colours ? colourShift(colours, colourNoise, stream) : undefined;
 }
 
 /**

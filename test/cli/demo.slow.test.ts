@@ -36,7 +36,7 @@ test('the demo prints the errors of the file that it serves, and its epochs do n
     errors[split] = top1_error;
   }
   const best = stderr.split('\n').findLast((text) => / best$/.test(text));
-  assert.equal(/val loss .*? top-1 ([\d.]+) %/.exec(best ?? '')?.[1], (100 * errors.val).toFixed(1), best);
+  assert.equal(/val loss .*? top-1 +([\d.]+) %/.exec(best ?? '')?.[1], (100 * errors.val).toFixed(1), best);
   const { stdout: answer } = await alexnet('classify', '--model', file, join(out, 'demo', 'guitar.png'));
   assert.match(stdout, /✓ guitar +→ guitar \d+ %/);
   assert.doesNotMatch(stdout, /curl|Ctrl-C/);

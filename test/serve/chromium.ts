@@ -98,9 +98,14 @@ export async function give(
   }`);
 }
 
-/** Waits until the page is about the file; it begins with a sample. */
-export async function choose(page: Page, name: string, mimeType: string, buffer: Buffer): Promise<void> {
+/** A file chosen as people choose one. */
+export async function pick(page: Page, name: string, mimeType: string, buffer: Buffer): Promise<void> {
   await page.locator('input[type=file]').first().setInputFiles({ name, mimeType, buffer });
+}
+
+/** Waits until the server's page is about the file; it begins with a sample. */
+export async function choose(page: Page, name: string, mimeType: string, buffer: Buffer): Promise<void> {
+  await pick(page, name, mimeType, buffer);
   await page.getByRole('region', { name: `Answer to ${name}`, exact: true }).waitFor();
 }
 

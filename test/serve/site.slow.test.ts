@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import sharp from 'sharp';
-import { assertAccessible, choose, give, skip, visit, WEBGPU } from './chromium.js';
+import { assertAccessible, give, pick, skip, visit, WEBGPU } from './chromium.js';
 import { corner, pattern } from './images.js';
 import { alexnet, post, running } from './running.js';
 import { QUARTERS, type TinyModel, writeTinyModel } from './tiny-model.js';
@@ -96,7 +96,7 @@ test('a site of a file of ours answers as the server, under a path of any static
   const address = await host(out, '/some/where');
   const { page, asked, complaints } = await visit(address);
   const exact = await corner(1).png().toBuffer();
-  await choose(page, 'corner.png', 'image/png', exact);
+  await pick(page, 'corner.png', 'image/png', exact);
   near(await answers(page), await served(url, exact), 1e-4);
   assert.match(await page.locator('#status').innerText(), /^Runs on WebAssembly\./);
   await assertAccessible(page);
@@ -112,7 +112,7 @@ test('a site of a file of ours answers as the server, under a path of any static
   const [found, wanted] = [await answers(page), await served(url, large)];
   const byLabel = (all: [string, number][]) => [...all].sort(([a], [b]) => (a < b ? -1 : 1));
   near(byLabel(found), byLabel(wanted), 0.02); // another decoder, another filter
-  await choose(page, 'broken.png', 'image/png', exact.subarray(0, 60));
+  await pick(page, 'broken.png', 'image/png', exact.subarray(0, 60));
   await page.locator('#status', { hasText: 'cannot decode' }).waitFor();
   assert.deepEqual(complaints, []);
   for (const one of asked) assert.ok(one.startsWith(address), one);
@@ -124,7 +124,7 @@ test('a site answers as the server on WebGPU', { skip }, async () => {
   const { page, complaints } = await visit(await host(out, ''), {}, WEBGPU);
   for (const shift of [1, 3]) {
     const exact = await corner(shift).png().toBuffer();
-    await choose(page, `corner-${shift}.png`, 'image/png', exact);
+    await pick(page, `corner-${shift}.png`, 'image/png', exact);
     near(await answers(page), await served(url, exact), 1e-4);
   }
   assert.match(await page.locator('#status').innerText(), /^Runs on WebGPU\./);
@@ -146,7 +146,7 @@ test('a site of another classifier crops, scales and adds the softmax as the ser
     [31, 17],
   ]) {
     const image = await pattern(width, height).png().toBuffer();
-    await choose(page, `${width}.png`, 'image/png', image);
+    await pick(page, `${width}.png`, 'image/png', image);
     near(await answers(page), await served(url, image), 1e-4);
   }
   assert.deepEqual(complaints, []);

@@ -10,14 +10,14 @@ import type { Measured } from './steps-on-provider.js';
 import { onSwiftshader, withoutSwiftshader as skip } from './swiftshader.js';
 
 /**
- * Width, images per batch, first weights, noise: large networks are narrow, for SwiftShader computes on the CPU. With the
- * noise of the others, a ReLU or a maximum of caffenet's conv1 lies within rounding of its switch at step 13: one of 12
- * kernels then moves by 2e-3 apart, all else by 1e-5.
+ * Width, images per batch, first weights, noise: large networks are narrow, for SwiftShader computes on the CPU. Some noises
+ * leave a ReLU or a maximum of caffenet within rounding of its switch: first weights changed by 1e-7 then move conv1 by
+ * up to 7e-2 on the CPU alone. With caffenet's noise here they move nothing by more than 2e-5.
  */
 const NETWORKS: [name: string, width: number, batch: number, start: 'large' | 'own', noise: string][] = [
   ['alexnet', 0.125, 2, 'large', 'twenty'],
   ['alexnet-torchvision', 0.125, 2, 'own', 'twenty'],
-  ['caffenet', 0.125, 2, 'large', 'a'],
+  ['caffenet', 0.125, 2, 'large', 'c'],
   ['cifar10-quick', 1, 4, 'own', 'twenty'],
   ['cifar10-18pct', 1, 2, 'own', 'twenty'],
   ['cifar10-11pct', 1, 2, 'own', 'twenty'],

@@ -40,16 +40,13 @@ function bicubic(x: number): number {
 /** Weights are whole numbers of 1 / 2²². */
 const BITS = 22;
 
-/** Which pixels of a line make one of the result, from `first` on. */
+/** Which pixels of a line make those of the result: number `i` is made of `counts[i]` from `firsts[i]` on. */
 interface Taps {
-  first: number;
+  firsts: Int32Array;
+  counts: Int32Array;
+  /** [pixels, most]: in one array, for an array each takes half as long again. */
   weights: Int32Array;
-}
-
-/** Where pixels lie in an array: elements from a line to the next, and along it. */
-interface Lines {
-  lineStep: number;
-  step: number;
+  most: number;
 }
 
 /**
@@ -57,57 +54,74 @@ interface Lines {
  * @returns       a new array, or `pixels` where the size is the same
  */
 export function resample(pixels: Uint8Array, from: Size, to: Size, resampling: Resampling): Uint8Array {
-  let out = pixels;
-  if (from.width !== to.width) {
-    const before = { lineStep: from.width * 3, step: 3 };
-    const after = { lineStep: to.width * 3, step: 3 };
-    out = along(out, before, after, from.height, tapsOf(from.width, to.width, resampling));
-  }
-  if (from.height !== to.height) {
-    const columns = { lineStep: 3, step: to.width * 3 };
-    out = along(out, columns, columns, to.width, tapsOf(from.height, to.height, resampling));
-  }
-  return out;
+  const wide =
+    from.width === to.width ? pixels : rows(pixels, from.width * 3, tapsOf(from.width, to.width, resampling));
+  return from.height === to.height ? wide : columns(wide, to.width * 3, tapsOf(from.height, to.height, resampling));
 }
 
-function tapsOf(from: number, to: number, resampling: Resampling): Taps[] {
+function tapsOf(from: number, to: number, resampling: Resampling): Taps {
   const scale = from / to;
   if (resampling === 'nearest') {
-    const weights = Int32Array.of(1 << BITS);
-    return Array.from({ length: to }, (_, i) => ({ first: Math.floor((i + 0.5) * scale), weights }));
+    const firsts = Int32Array.from({ length: to }, (_, i) => Math.floor((i + 0.5) * scale));
+    return { firsts, counts: new Int32Array(to).fill(1), weights: new Int32Array(to).fill(1 << BITS), most: 1 };
   }
   const { support, at } = FILTERS[resampling];
   const widened = Math.max(scale, 1);
-  return Array.from({ length: to }, (_, i) => {
+  const most = 2 * Math.ceil(support * widened) + 1;
+  const taps = { firsts: new Int32Array(to), counts: new Int32Array(to), weights: new Int32Array(to * most), most };
+  for (let i = 0; i < to; i++) {
     const centre = (i + 0.5) * scale;
     const first = Math.max(0, Math.trunc(centre - support * widened + 0.5));
     const end = Math.min(from, Math.trunc(centre + support * widened + 0.5));
-    const weights = Float64Array.from({ length: end - first }, (_, x) => at((first + x - centre + 0.5) / widened));
+    const weights = Array.from({ length: end - first }, (_, x) => at((first + x - centre + 0.5) / widened));
     const sum = weights.reduce((a, b) => a + b, 0);
-    return {
-      first,
-      weights: Int32Array.from(weights, (w) => Math.trunc((w / sum) * 2 ** BITS + (w < 0 ? -0.5 : 0.5))),
-    };
-  });
+    taps.firsts[i] = first;
+    taps.counts[i] = weights.length;
+    taps.weights.set(
+      weights.map((w) => Math.trunc((w / sum) * 2 ** BITS + (w < 0 ? -0.5 : 0.5))),
+      i * most,
+    );
+  }
+  return taps;
 }
 
-function along(pixels: Uint8Array, before: Lines, after: Lines, lines: number, taps: readonly Taps[]): Uint8Array {
-  const out = new Uint8ClampedArray(lines * taps.length * 3);
-  const half = 1 << (BITS - 1);
-  for (let line = 0; line < lines; line++) {
-    for (let i = 0; i < taps.length; i++) {
-      const { first, weights } = taps[i];
-      let at = line * before.lineStep + first * before.step;
-      let [red, green, blue] = [half, half, half];
-      for (let x = 0; x < weights.length; x++, at += before.step) {
-        red += pixels[at] * weights[x];
-        green += pixels[at + 1] * weights[x];
-        blue += pixels[at + 2] * weights[x];
+/** Half of the unit of weights: sums are rounded, not cut. */
+const HALF = 1 << (BITS - 1);
+
+/** Every row of `row` values becomes one of the pixels that `taps` make. Whole numbers all the way: doubles are slower. */
+function rows(pixels: Uint8Array, row: number, { firsts, counts, weights, most }: Taps): Uint8Array {
+  const out = new Uint8ClampedArray((pixels.length / row) * firsts.length * 3);
+  let to = 0;
+  for (let start = 0; start < pixels.length; start += row) {
+    for (let i = 0; i < firsts.length; i++, to += 3) {
+      let at = start + firsts[i] * 3;
+      const end = i * most + counts[i];
+      let red = HALF;
+      let green = HALF;
+      let blue = HALF;
+      for (let k = i * most; k < end; k++, at += 3) {
+        red = (red + Math.imul(pixels[at], weights[k])) | 0;
+        green = (green + Math.imul(pixels[at + 1], weights[k])) | 0;
+        blue = (blue + Math.imul(pixels[at + 2], weights[k])) | 0;
       }
-      const to = line * after.lineStep + i * after.step;
       out[to] = red >> BITS;
       out[to + 1] = green >> BITS;
       out[to + 2] = blue >> BITS;
+    }
+  }
+  return new Uint8Array(out.buffer);
+}
+
+/** Rows of `row` values become those that `taps` make. */
+function columns(pixels: Uint8Array, row: number, { firsts, counts, weights, most }: Taps): Uint8Array {
+  const out = new Uint8ClampedArray(firsts.length * row);
+  for (let i = 0; i < firsts.length; i++) {
+    const end = i * most + counts[i];
+    for (let x = 0; x < row; x++) {
+      let sum = HALF;
+      for (let k = i * most, at = firsts[i] * row + x; k < end; k++, at += row)
+        sum = (sum + Math.imul(pixels[at], weights[k])) | 0;
+      out[i * row + x] = sum >> BITS;
     }
   }
   return new Uint8Array(out.buffer);

@@ -2,6 +2,7 @@
 
 import { Command, Option } from 'commander';
 import { showProgress } from '../base/progress.js';
+import { keepMemory } from '../onnx/backend/keep-memory.js';
 import { DATA_HELP } from '../train/data/open-dataset.js';
 import { type EvaluateRequest, evaluateRun } from '../train/evaluate/evaluate-run.js';
 import { AS_THE_RUN, type DataFlags, dataChoice, dataOptions } from './data-flags.js';
@@ -32,6 +33,7 @@ export function evaluateCommand(): Command {
 }
 
 async function runEvaluate(flags: EvaluateRequest & DataFlags & { json: boolean }): Promise<void> {
+  keepMemory();
   const progress = showProgress();
   try {
     const report = await evaluateRun({ ...flags, ...dataChoice(flags) }, progress);

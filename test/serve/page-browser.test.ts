@@ -10,7 +10,7 @@ import { assertAccessible, bars, choose, give, skip, visit } from './chromium.js
 import { node, writeColourModel } from './colour-model.js';
 import { corner } from './images.js';
 import { running } from './running.js';
-import { writeSmallNetwork } from './small-network.js';
+import { LAYERS, writeSmallNetwork } from './small-network.js';
 import { strippingProxy } from './stripping-proxy.js';
 import { writeTinyModel } from './tiny-model.js';
 
@@ -108,6 +108,37 @@ test('explains the marks at the bars, and outlines crops while they are shown', 
   await page.getByText('Crops: the answer is the mean of 10').click();
   await page.locator('.picked rect.chosen').waitFor();
   assert.equal(await page.locator('.crops label').count(), 10);
+});
+
+test('draws the network to scale, and shows of a block that is clicked all there is', { skip }, async () => {
+  const { page, complaints } = await visit(network.url);
+  await page.getByText('one crop alone').waitFor();
+  await page.getByRole('button', { name: 'Open the network' }).click();
+  await page.getByText('Two convolutions, one pooling layer, two response normalisations, and three fully').waitFor();
+  const blocks = page.getByRole('region', { name: 'Architecture' }).getByRole('button');
+  const names = (await blocks.allInnerTexts()).map((text) => text.split(/\s/)[0]);
+  assert.deepEqual(names, [...LAYERS, 'probabilities']);
+  const [conv1, pool1] = await page
+    .locator('.strip rect')
+    .evaluateAll((all) =>
+      [all[1], all[3]].map((one) => ({ width: +one.getAttribute('width')!, height: +one.getAttribute('height')! })),
+    );
+  assert.equal(conv1.width, pool1.width); // 8 maps of 8 × 8, then 8 of 3 × 3
+  assert.ok(Math.abs(conv1.height / pool1.height - 8 / 3) < 1e-3);
+  await page.getByRole('img', { name: /^conv1, group 1 of 2, kernels 0 to 3/ }).waitFor();
+  await page.getByText(/noise: they have barely changed/).waitFor(); // its weights are random
+  await blocks.filter({ hasText: 'norm1' }).click();
+  await page.getByText('Six filters, worked out').click();
+  // 30 / (2 + 0.05/5 · (20² + 100² + 30² + 0² + 40²))^0.75
+  await page
+    .getByText(/= 0\.775$/)
+    .first()
+    .waitFor();
+  assert.equal(await page.getByRole('heading', { name: 'Kernels of conv1' }).count(), 0);
+  await blocks.filter({ hasText: 'fc7' }).click();
+  await page.getByText('Read the whole as a fingerprint').waitFor();
+  await page.locator('#activations button[aria-pressed=true]').waitFor(); // the largest unit is chosen
+  assert.deepEqual(complaints, []);
 });
 
 test('works behind a proxy that strips a prefix, and so does "Try it out"', { skip }, async () => {

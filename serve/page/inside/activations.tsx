@@ -10,6 +10,7 @@ import { useTask } from '../server/use-task.js';
 import type { Subject } from '../subject.js';
 import { ChannelTable } from './channel-table.js';
 import { Enlarged } from './enlarged.js';
+import { reading } from './kind.js';
 import { mapsOf, statisticsOf } from './statistics.js';
 import { TileSheet } from './tile-sheet.js';
 import { Units } from './units.js';
@@ -17,14 +18,13 @@ import { Units } from './units.js';
 export interface ActivationsProps {
   layers: Layers;
   layer: Layer;
-  choose(name: string): void;
   channel: number | undefined;
   setChannel(channel: number): void;
   subject: Subject;
 }
 
 export function Activations(props: ActivationsProps) {
-  const { layers, layer, choose, subject } = props;
+  const { layers, layer, subject } = props;
   const { image, target, crop, epoch } = subject;
   const running = useTask(
     (signal) => activationsOf([layer.name], subject, signal),
@@ -34,37 +34,15 @@ export function Activations(props: ActivationsProps) {
   return (
     <View
       id="activations"
-      title="Activations"
-      note={
-        <>
-          <p>
-            Each tile is one map of the layer: bright where its kernel found in the image what it looks for. ReLU (§3.1)
-            makes every negative sum 0, and so large parts are black.
-          </p>
-          <p>Early maps still look like the image; later ones are small, and answer to parts of objects.</p>
-        </>
-      }
+      title={`What ${layer.name} makes of it`}
+      note={reading(layer, layers).map((text) => <p key={text}>{text}</p>)}
     >
-      <div class="fields">
-        <label>
-          Layer
-          <select value={layer.name} onChange={(event) => choose(event.currentTarget.value)}>
-            {layers.layers
-              .filter(({ views }) => views.includes('activations'))
-              .map(({ name, output }) => (
-                <option key={name} value={name}>
-                  {name}: {shape(output)}
-                </option>
-              ))}
-          </select>
-        </label>
-      </div>
       {image ? (
         <Answer of={running} working={`Computing ${layer.name}`}>
           {(tensors) => {
             const tensor = tensors.get(layer.name)!;
             if (tensor.shape.length === 3) return <Maps {...props} tensor={tensor} />;
-            return <Units layer={layer} values={tensor.values} />;
+            return <Units layer={layer} values={tensor.values} chosen={props.channel} choose={props.setChannel} />;
           }}
         </Answer>
       ) : (

@@ -1,15 +1,17 @@
 /** The second chapter: the network layer by layer, on the image. */
 import { useState } from 'preact/hooks';
 import { Answer } from '../parts/answer.js';
-import { OnDemand } from '../parts/chapter.js';
+import { OnDemand, View } from '../parts/chapter.js';
 import type { Layers } from '../server/answers.js';
 import { askJson } from '../server/request.js';
 import { useTask } from '../server/use-task.js';
 import type { Subject } from '../subject.js';
 import { Activations } from './activations.js';
 import { Kernels } from './kernels.js';
+import { summary } from './kind.js';
 import { LayerTable } from './layer-table.js';
 import { Normalisation } from './normalisation.js';
+import { Strip } from './strip.js';
 import { Strongest } from './strongest.js';
 
 export function Inside({ subject }: { subject: Subject }) {
@@ -21,8 +23,8 @@ export function Inside({ subject }: { subject: Subject }) {
       open="Open the network"
       intro={
         <p>
-          Every layer turns a stack of maps into another. Here they all are, with the sizes worked out and what each
-          makes of your image.
+          Every layer turns a stack of maps into another. Here they all are, to scale, with what each makes of your
+          image.
         </p>
       }
     >
@@ -52,20 +54,18 @@ function Views({ layers, subject }: { layers: Layers; subject: Subject }) {
   };
   return (
     <>
-      <LayerTable layers={layers} choose={choose} />
+      <View title="The layers" wide note={<p>{summary(layers)} Choose a block to look into it.</p>}>
+        <Strip layers={layers} chosen={name} choose={choose} />
+        <LayerTable layers={layers} choose={choose} />
+      </View>
       {layer && (
-        <Activations
-          layers={layers}
-          layer={layer}
-          choose={choose}
-          channel={channel}
-          setChannel={setChannel}
-          subject={subject}
-        />
+        <Activations layers={layers} layer={layer} channel={channel} setChannel={setChannel} subject={subject} />
       )}
-      {layer && <Strongest layer={layer} channel={channel} subject={subject} />}
-      <Normalisation layers={layers} subject={subject} />
-      <Kernels layers={layers} subject={subject} />
+      {layer?.views.includes('kernels') && (
+        <Kernels layer={layer} channel={channel} setChannel={setChannel} subject={subject} />
+      )}
+      {layer?.views.includes('lrn') && <Normalisation key={layer.name} layer={layer} subject={subject} />}
+      {layer?.views.includes('strongest') && <Strongest layer={layer} channel={channel} subject={subject} />}
       {layers.unavailable.map((reason) => (
         <p key={reason} class="aside">
           Not shown: {reason}

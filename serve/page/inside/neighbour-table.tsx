@@ -18,7 +18,9 @@ export function NeighbourTable({ at }: { at: Normalised }) {
             <th class="right">Before, a</th>
             <th class="right">a²</th>
             <th class="right">After, b</th>
-            <td />
+            <td>
+              <span class="bar-key" /> before <span class="bar-key after" /> after
+            </td>
           </tr>
         </thead>
         <tbody>
@@ -37,17 +39,7 @@ export function NeighbourTable({ at }: { at: Normalised }) {
             </tr>
           ))}
         </tbody>
-        <tfoot>
-          <tr>
-            <th scope="row" class="right">
-              sum
-            </th>
-            <td />
-            <td class="right">{significant(at.sum_of_squares)}</td>
-            <td />
-            <td />
-          </tr>
-        </tfoot>
+        <Sum squares={at.sum_of_squares} />
       </table>
       <p class="filled">
         b<sub>{at.channel}</sub> = {before}
@@ -59,5 +51,21 @@ export function NeighbourTable({ at }: { at: Normalised }) {
         {significant(at.denominator)}. The file itself gives {significant(at.after)}.
       </p>
     </>
+  );
+}
+
+function Sum({ squares }: { squares: number }) {
+  return (
+    <tfoot>
+      <tr>
+        <th scope="row" class="right">
+          sum
+        </th>
+        <td />
+        <td class="right">{significant(squares)}</td>
+        <td />
+        <td />
+      </tr>
+    </tfoot>
   );
 }

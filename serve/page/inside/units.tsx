@@ -7,7 +7,20 @@ import { Scale } from './tile-sheet.js';
 
 const LISTED = 10;
 
-export function Units({ layer, values }: { layer: Layer; values: Float32Array }) {
+function largestOf(values: Float32Array): { unit: number; value: number }[] {
+  return Array.from(values, (value, unit) => ({ unit, value }))
+    .sort((a, b) => b.value - a.value)
+    .slice(0, LISTED);
+}
+
+interface UnitsProps {
+  layer: Layer;
+  values: Float32Array;
+  chosen: number | undefined;
+  choose(unit: number): void;
+}
+
+export function Units({ layer, values, chosen, choose }: UnitsProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const range = useMemo(() => rangeOf(values), [values]);
   useEffect(() => {
@@ -19,13 +32,11 @@ export function Units({ layer, values }: { layer: Layer; values: Float32Array })
     canvas.current!.height = height;
     canvas.current!.getContext('2d')!.putImageData(pixelsOf(padded, [height, width], range), 0, 0);
   }, [values]);
-  const largest = useMemo(
-    () =>
-      Array.from(values, (value, unit) => ({ unit, value }))
-        .sort((a, b) => b.value - a.value)
-        .slice(0, LISTED),
-    [values],
-  );
+  const largest = useMemo(() => largestOf(values), [values]);
+  const [{ unit: first }] = largest;
+  useEffect(() => {
+    if (chosen === undefined) choose(first); // the views below are of it too
+  }, [chosen, first]);
   return (
     <>
       <figure>
@@ -52,7 +63,9 @@ export function Units({ layer, values }: { layer: Layer; values: Float32Array })
           {largest.map(({ unit, value }) => (
             <tr key={unit}>
               <th scope="row" class="right">
-                {unit}
+                <button type="button" class="link" aria-pressed={unit === chosen} onClick={() => choose(unit)}>
+                  {unit}
+                </button>
               </th>
               <td class="right">{significant(value)}</td>
             </tr>

@@ -1,0 +1,97 @@
+/** What layers are, by the operations that the file computes them with, and in words. */
+import { count } from '../parts/numbers.js';
+import type { Layer, Layers } from '../server/answers.js';
+
+export type Kind = 'convolution' | 'pooling' | 'normalisation' | 'connected' | 'activation' | 'probabilities' | 'other';
+
+export function kindOf({ op }: Pick<Layer, 'op'>): Kind {
+  if (/^Conv/.test(op)) return 'convolution';
+  if (/^(Gemm|MatMul)/.test(op)) return 'connected';
+  if (/^LRN|Normalization/.test(op) || isWithinMaps(op)) return 'normalisation';
+  if (/Pool/.test(op)) return 'pooling';
+  if (/^(Softmax|Sigmoid)/.test(op)) return 'probabilities';
+  return /^(Relu|LeakyRelu|Clip|Tanh)/.test(op) ? 'activation' : 'other';
+}
+
+/** Response normalisation over places of one map has no operator of its own. */
+function isWithinMaps(op: string): boolean {
+  return /AveragePool.*Div/.test(op);
+}
+
+/** In place of the operators. */
+export function operation(layer: Layer): string {
+  if (isWithinMaps(layer.op)) return 'response normalisation within maps';
+  const { op, activation, window } = layer;
+  const kernel = window && ` ${window.kernel.join(' × ')}`;
+  const groups = window && window.groups > 1 ? `, ${window.groups} groups` : '';
+  return `${op}${kernel ?? ''}${groups}${activation ? `, ${activation}` : ''}`;
+}
+
+const NAMES: [Kind, one: string, more: string][] = [
+  ['convolution', 'convolution', 'convolutions'],
+  ['pooling', 'pooling layer', 'pooling layers'],
+  ['normalisation', 'response normalisation', 'response normalisations'],
+  ['connected', 'fully connected layer', 'fully connected layers'],
+];
+const NUMBERS = ['no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten'];
+
+/** The network in a sentence or two. */
+export function summary({ layers, totals }: Layers): string {
+  const parts = NAMES.flatMap(([kind, one, more]) => {
+    const number = layers.filter((layer) => kindOf(layer) === kind).length;
+    return number === 0 ? [] : [`${NUMBERS[number] ?? count(number)} ${number === 1 ? one : more}`];
+  });
+  const list = new Intl.ListFormat('en', { type: 'conjunction' }).format(parts);
+  const share = (key: 'macs' | 'parameters') => {
+    const most = layers.reduce((best, layer) => (layer[key] > best[key] ? layer : best));
+    return `${most.name} (${Math.round((100 * most[key]) / (totals[key] || 1))} %)`;
+  };
+  return (
+    `${list.charAt(0).toUpperCase()}${list.slice(1)}. Most of the arithmetic is that of ${share('macs')}; ` +
+    `most of the ${count(totals.parameters)} numbers are those of ${share('parameters')}.`
+  );
+}
+
+/** What a layer does, and how its drawing is read. */
+export function reading(layer: Layer, { layers }: Layers): string[] {
+  const alike = layers.filter((one) => kindOf(one) === kindOf(layer));
+  const place = alike.indexOf(layer);
+  switch (kindOf(layer)) {
+    case 'convolution':
+      return ofConvolution(layer, place === 0);
+    case 'pooling':
+      return [
+        `The ${layer.op.startsWith('Max') ? 'largest' : 'mean'} value of each ${layer.window?.kernel.join(' × ')} window: smaller maps, in which the exact place no longer counts.`,
+      ];
+    case 'normalisation':
+      return layer.views.includes('lrn')
+        ? ['The same maps, each value divided by a measure of its neighbours in other maps (§3.3); see below.']
+        : ['The same maps, each value divided by a measure of the values around it in its own map.'];
+    case 'connected':
+      return place === alike.length - 1
+        ? ['One sum for each class; softmax turns these into probabilities. The largest is the answer.']
+        : [
+            `${count(layer.output[0])} units, each a weighted sum of all ${count(layer.input.reduce((size, length) => size * length, 1))} values before: where something was is gone, what it was is left.`,
+            'A single unit seldom means a thing that has a name. Read the whole as a fingerprint: images with similar ones are alike to the network, as Nearest images shows.',
+          ];
+    case 'activation':
+      return ['Negative values become 0 (§3.1); nothing else changes.'];
+    case 'probabilities':
+      return ['The probabilities, one for each class.'];
+    default:
+      return [`Computed by ${layer.op}.`];
+  }
+}
+
+function ofConvolution({ input, output, window, activation, receptive_field: seen }: Layer, first: boolean): string[] {
+  const depth = input[0] / (window?.groups ?? 1);
+  const rectified =
+    activation === 'Relu' ? ' ReLU (§3.1) makes every negative sum 0, and so large parts are black.' : '';
+  const made = `${count(output[0])} kernels of ${window?.kernel.join(' × ')} × ${count(depth)} numbers move over ${first ? 'the image' : 'the maps before'}, and each makes one map: bright where it found what it looks for.${rectified}`;
+  if (first) return [made, 'These maps still look like the image: edges and spots of colour.'];
+  const sees = seen ? ` A pixel of it sees ${count(seen.size)} pixels of the image.` : '';
+  return [
+    made,
+    `Read a map as an answer to “where?”: a few bright spots stand where the image has the part that the map is for, and black means nowhere.${sees} The strongest inputs below tell what that part is.`,
+  ];
+}

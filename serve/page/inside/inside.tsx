@@ -7,6 +7,7 @@ import { askJson } from '../server/request.js';
 import { useTask } from '../server/use-task.js';
 import type { Subject } from '../subject.js';
 import { Activations } from './activations.js';
+import { Convolution } from './convolution.js';
 import { Kernels } from './kernels.js';
 import { summary } from './kind.js';
 import { LayerTable } from './layer-table.js';
@@ -60,6 +61,9 @@ function Views({ layers, subject }: { layers: Layers; subject: Subject }) {
       </View>
       {layer && (
         <Activations layers={layers} layer={layer} channel={channel} setChannel={setChannel} subject={subject} />
+      )}
+      {layer?.views.includes('kernels') && (
+        <Convolution layer={layer} channel={channel} setChannel={setChannel} subject={subject} />
       )}
       {layer?.views.includes('kernels') && (
         <Kernels layer={layer} channel={channel} setChannel={setChannel} subject={subject} />

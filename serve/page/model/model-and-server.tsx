@@ -26,8 +26,8 @@ export function ModelAndServer({ subject, server }: ModelAndServerProps) {
         <p>What answers here is one ONNX file and the process that runs it. This is all that either says of itself.</p>
       }
     >
-      <ServerCharts server={server} target={subject.target} />
       <File subject={subject} />
+      <ServerCharts server={server} target={subject.target} />
     </OnDemand>
   );
 }

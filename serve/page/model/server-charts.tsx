@@ -11,8 +11,6 @@ export function ServerCharts({ server, target }: { server: Server; target: Targe
   const latest = server.samples.at(-1);
   const model = latest && modelOf(latest, target);
   if (!latest || !model) return null;
-  const rates = ratesOf(server.samples, target);
-  const times = rates.map(({ time }) => time);
   return (
     <View
       title="The server"
@@ -29,10 +27,26 @@ export function ServerCharts({ server, target }: { server: Server; target: Targe
         </>
       }
     >
+      {model.answered > 0 || model.pending > 0 ? (
+        <Charts server={server} target={target} />
+      ) : (
+        <p class="status">No requests yet: charts appear with the first image.</p>
+      )}
+      <Counters stats={latest} model={model} />
+      <Distribution latency={latest.latency} />
+    </View>
+  );
+}
+
+function Charts({ server, target }: { server: Server; target: Target }) {
+  const rates = ratesOf(server.samples, target);
+  const times = rates.map(({ time }) => time);
+  return (
+    <>
       <Chart
         title="Throughput, images per second"
         times={times}
-        lines={{ pictures: rates.map((one) => one.throughput) }}
+        lines={{ images: rates.map((one) => one.throughput) }}
       />
       <Chart
         title="Mean latency, milliseconds"
@@ -44,14 +58,8 @@ export function ServerCharts({ server, target }: { server: Server; target: Targe
           waiting: rates.map(({ queue }) => queue),
         }}
       />
-      <Chart
-        title="Images in line or at work"
-        times={times}
-        lines={{ pictures: rates.map(({ pending }) => pending) }}
-      />
-      <Counters stats={latest} model={model} />
-      <Distribution latency={latest.latency} />
-    </View>
+      <Chart title="Images in line or at work" times={times} lines={{ images: rates.map(({ pending }) => pending) }} />
+    </>
   );
 }
 

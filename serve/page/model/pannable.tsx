@@ -1,0 +1,62 @@
+/** A drawing larger than its place: dragged to pan, with the wheel and a modifier key or buttons to zoom. */
+import type { ComponentChildren } from 'preact';
+import { useEffect, useRef, useState } from 'preact/hooks';
+
+const STEP = 1.3;
+const [LEAST, MOST] = [0.1, 4];
+
+interface PannableProps {
+  label: string;
+  /** Of the drawing, unzoomed. */
+  width: number;
+  height: number;
+  children: (zoom: number) => ComponentChildren;
+}
+
+export function Pannable({ label, width, height, children }: PannableProps) {
+  const frame = useRef<HTMLElement>(null);
+  const [zoom, setZoom] = useState(1);
+  const scale = (factor: number) => setZoom((before) => Math.min(Math.max(before * factor, LEAST), MOST));
+  const fit = () => {
+    const { clientWidth, clientHeight } = frame.current!;
+    setZoom(Math.min(clientWidth / width, clientHeight / height, 1));
+  };
+  useEffect(() => {
+    const element = frame.current!;
+    // Preact listens passively, which cannot keep the browser from zooming the page.
+    const wheel = (event: WheelEvent) => {
+      if (!event.ctrlKey && !event.metaKey) return;
+      event.preventDefault();
+      scale(event.deltaY < 0 ? STEP : 1 / STEP);
+    };
+    element.addEventListener('wheel', wheel, { passive: false });
+    return () => element.removeEventListener('wheel', wheel);
+  }, []);
+  const drag = (event: PointerEvent) => {
+    if (event.buttons === 1 && event.pointerType === 'mouse') {
+      frame.current!.scrollBy({ left: -event.movementX, top: -event.movementY, behavior: 'instant' });
+    }
+  };
+  return (
+    <>
+      <p class="zoom">
+        <button type="button" aria-label="Zoom in" onClick={() => scale(STEP)}>
+          +
+        </button>
+        <button type="button" aria-label="Zoom out" onClick={() => scale(1 / STEP)}>
+          −
+        </button>
+        <button type="button" onClick={fit}>
+          Whole graph
+        </button>
+        <button type="button" onClick={() => setZoom(1)}>
+          100 %
+        </button>
+      </p>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: the arrow keys scroll it */}
+      <section ref={frame} class="scroll pannable" aria-label={label} tabIndex={0} onPointerMove={drag}>
+        {children(zoom)}
+      </section>
+    </>
+  );
+}

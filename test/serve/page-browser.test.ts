@@ -167,6 +167,15 @@ test('multiplies the window under the mouse with a kernel of the file, or one th
   await page.getByText('sum of 27 products').waitFor();
 });
 
+test('covers one part after another by itself once that is seen', { skip }, async () => {
+  const { page } = await visit(network.url);
+  await bars(page);
+  await page.locator('#why').scrollIntoViewIfNeeded();
+  await page.getByText(/^Uncovered, .* the least\./).waitFor();
+  await page.getByText(/falls by up to .* points/).waitFor();
+  await page.getByRole('button', { name: 'Cover again' }).waitFor();
+});
+
 test('works behind a proxy that strips a prefix, and so does "Try it out"', { skip }, async () => {
   const base = await strippingProxy(url, '/vision');
   const { page, asked, complaints } = await visit(`${base}/`);

@@ -1,7 +1,7 @@
 /** The images of an index that are nearest to the image for the network, as in the paper's Figure 4. */
 import { Answer } from '../parts/answer.js';
 import { View } from '../parts/chapter.js';
-import { count, significant } from '../parts/numbers.js';
+import { count, significant, words } from '../parts/numbers.js';
 import type { Neighbours as Found } from '../server/answers.js';
 import { askJson } from '../server/request.js';
 import { useTask } from '../server/use-task.js';
@@ -36,7 +36,7 @@ export function Neighbours({ subject: { image, target, epoch } }: { subject: Sub
               {neighbours.map(({ name, label, distance, thumbnail }) => (
                 <li key={name}>
                   <span class="square">{thumbnail ? <img src={thumbnail} alt={name} /> : name}</span>
-                  {label} <span class="number">{significant(distance)}</span>
+                  {label && words(label)} <span class="number">{significant(distance)}</span>
                 </li>
               ))}
             </ol>

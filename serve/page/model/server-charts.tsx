@@ -5,12 +5,13 @@ import type { ModelStats, Stats } from '../server/answers.js';
 import type { Target } from '../server/request.js';
 import type { Server } from '../server/use-server.js';
 import { Chart } from './chart.js';
-import { modelOf, ratesOf } from './rates.js';
+import { modelOf, type Rates, ratesOf } from './rates.js';
 
 export function ServerCharts({ server, target }: { server: Server; target: Target }) {
   const latest = server.samples.at(-1);
   const model = latest && modelOf(latest, target);
   if (!latest || !model) return null;
+  const rates = ratesOf(server.samples, target);
   return (
     <View
       title="The server"
@@ -27,10 +28,10 @@ export function ServerCharts({ server, target }: { server: Server; target: Targe
         </>
       }
     >
-      {model.answered > 0 || model.pending > 0 ? (
-        <Charts server={server} target={target} />
+      {rates.some(({ total, pending }) => total !== null || pending > 0) ? (
+        <Charts rates={rates} />
       ) : (
-        <p class="status">No requests yet: charts appear with the first image.</p>
+        <p class="status">No requests yet: charts appear with the next image.</p>
       )}
       <Counters stats={latest} model={model} />
       <Distribution latency={latest.latency} />
@@ -38,8 +39,7 @@ export function ServerCharts({ server, target }: { server: Server; target: Targe
   );
 }
 
-function Charts({ server, target }: { server: Server; target: Target }) {
-  const rates = ratesOf(server.samples, target);
+function Charts({ rates }: { rates: Rates[] }) {
   const times = rates.map(({ time }) => time);
   return (
     <>

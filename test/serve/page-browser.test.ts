@@ -10,7 +10,7 @@ import { assertAccessible, bars, choose, give, skip, visit } from './chromium.js
 import { node, writeColourModel } from './colour-model.js';
 import { corner } from './images.js';
 import { running } from './running.js';
-import { IMAGE_PX, kernelOf, LAYERS, pixelsOf, pngOf, writeSmallNetwork } from './small-network.js';
+import { writeSmallNetwork } from './small-network.js';
 import { strippingProxy } from './stripping-proxy.js';
 import { writeTinyModel } from './tiny-model.js';
 
@@ -108,72 +108,6 @@ test('explains the marks at the bars, and outlines crops while they are shown', 
   await page.getByText('Crops: the answer is the mean of 10').click();
   await page.locator('.picked rect.chosen').waitFor();
   assert.equal(await page.locator('.crops label').count(), 10);
-});
-
-test('draws the network to scale, and shows of a block that is clicked all there is', { skip }, async () => {
-  const { page, complaints } = await visit(network.url);
-  await page.getByText('one crop alone').waitFor();
-  await page.getByRole('button', { name: 'Open the network' }).click();
-  await page.getByText('Two convolutions, one pooling layer, two response normalisations, and three fully').waitFor();
-  const blocks = page.getByRole('region', { name: 'Architecture' }).getByRole('button');
-  const names = (await blocks.allInnerTexts()).map((text) => text.split(/\s/)[0]);
-  assert.deepEqual(names, [...LAYERS, 'probabilities']);
-  const [conv1, pool1] = await page
-    .locator('.strip rect')
-    .evaluateAll((all) =>
-      [all[1], all[3]].map((one) => ({ width: +one.getAttribute('width')!, height: +one.getAttribute('height')! })),
-    );
-  assert.equal(conv1.width, pool1.width); // 8 maps of 8 × 8, then 8 of 3 × 3
-  assert.ok(Math.abs(conv1.height / pool1.height - 8 / 3) < 1e-3);
-  await page.getByRole('heading', { name: 'What a convolution does' }).waitFor();
-  await page.getByRole('img', { name: /^conv1, group 1 of 2, kernels 0 to 3/ }).waitFor();
-  await page.getByText(/noise: they have barely changed/).waitFor(); // its weights are random
-  await blocks.filter({ hasText: 'norm1' }).click();
-  await page.getByText('Six filters, worked out').click();
-  // 30 / (2 + 0.05/5 · (20² + 100² + 30² + 0² + 40²))^0.75
-  await page
-    .getByText(/= 0\.775$/)
-    .first()
-    .waitFor();
-  assert.equal(await page.getByRole('heading', { name: 'Kernels of conv1' }).count(), 0);
-  await blocks.filter({ hasText: 'fc7' }).click();
-  await page.getByText('Read the whole as a fingerprint').waitFor();
-  await page.locator('#activations button[aria-pressed=true]').waitFor(); // the largest unit is chosen
-  assert.deepEqual(complaints, []);
-});
-
-test('multiplies the window under the mouse with a kernel of the file, or one that sharpens', { skip }, async () => {
-  const { page } = await visit(network.url);
-  const pixels = pixelsOf(3);
-  await choose(page, 'own.png', 'image/png', await pngOf(pixels));
-  await bars(page);
-  await page.getByRole('button', { name: 'Open the network' }).click();
-  const sum = async () => Number(/^[-\d.e+]+/.exec(await page.locator('.sum').innerText())![0]);
-  await page.locator('.sum').waitFor();
-  const at = async (row: number, column: number) => {
-    await page.getByRole('slider', { name: 'Row' }).fill(String(row));
-    await page.getByRole('slider', { name: 'Column' }).fill(String(column));
-  };
-  await page.getByRole('combobox', { name: 'Kernel' }).selectOption({ label: 'conv1, 3' });
-  await at(2, 4);
-  const { data } = kernelOf('conv1'); // [5, 5, 3, 8]
-  let expected = 0; // the centre crop begins at 2, 2; stride 2
-  for (let y = 0; y < 5; y++)
-    for (let x = 0; x < 5; x++)
-      for (let c = 0; c < 3; c++)
-        expected += pixels[((2 + 4 + y) * IMAGE_PX + 2 + 8 + x) * 3 + c] * data[((y * 5 + x) * 3 + c) * 8 + 3];
-  assert.ok(Math.abs((await sum()) - expected) <= 0.006 * Math.abs(expected), `${await sum()} ${expected}`);
-  await page.getByRole('combobox', { name: 'Kernel' }).selectOption('sharpen');
-  await page.getByText('sum of 27 products').waitFor();
-});
-
-test('covers one part after another by itself once that is seen', { skip }, async () => {
-  const { page } = await visit(network.url);
-  await bars(page);
-  await page.locator('#why').scrollIntoViewIfNeeded();
-  await page.getByText(/^Uncovered, .* the least\./).waitFor();
-  await page.getByText(/falls by up to .* points/).waitFor();
-  await page.getByRole('button', { name: 'Cover again' }).waitFor();
 });
 
 test('works behind a proxy that strips a prefix, and so does "Try it out"', { skip }, async () => {

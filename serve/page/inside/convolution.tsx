@@ -5,19 +5,26 @@ import { View } from '../parts/chapter.js';
 import { significant } from '../parts/numbers.js';
 import type { Layer } from '../server/answers.js';
 import { ask, whole } from '../server/request.js';
-import { readSafetensors } from '../server/safetensors.js';
-import { useTask } from '../server/use-task.js';
+import type { Tensor } from '../server/safetensors.js';
+import { type Running, useTask } from '../server/use-task.js';
 import type { Subject } from '../subject.js';
 import { CLASSICS, convolve, type Kernel, type Pixels, placeOf, productsAt, sum } from './convolve.js';
+import { fetchKernels } from './kernels.js';
 import { pixelsOf } from './maps.js';
 import { mapsOf } from './statistics.js';
 import { kernelColours, Tile, windowColours } from './tile.js';
 
 interface ConvolutionProps {
   layer: Layer;
+  activations: Running<Map<string, Tensor>>;
   channel: number | undefined;
   setChannel(channel: number): void;
   subject: Subject;
+}
+
+/** Windows without gaps, as the panel draws them. */
+export function isPlain({ window }: Layer): boolean {
+  return window?.dilations.every((one) => one === 1) ?? false;
 }
 
 export function Convolution(props: ConvolutionProps) {
@@ -25,10 +32,10 @@ export function Convolution(props: ConvolutionProps) {
   const { image, target, crop, epoch } = subject;
   const running = useTask(
     async (signal) => ({
-      kernels: await kernelsOf(layer, target, signal),
+      kernels: asKernels(layer, (await fetchKernels(layer, target, signal)).kernels),
       pixels: await pixelsSeen(subject, signal),
     }),
-    [layer.name, image, target, crop?.number, epoch],
+    [image, target, crop?.number, epoch],
     image !== undefined && crop !== undefined,
   );
   return (
@@ -36,10 +43,9 @@ export function Convolution(props: ConvolutionProps) {
       title="What a convolution does"
       note={
         <p>
-          The kernel lies on the image at one place; each number of it is multiplied with the pixel under it, and the
-          sum is one pixel of the map. Then it moves on by {layer.window?.strides[0]}. Kernels by hand blur and sharpen
-          photographs; those of {layer.name} were learnt, and are the numbers of this file. The network takes off the
-          mean colour first and adds a bias, which moves all sums of a kernel alike.
+          The kernel lies on the image at one place; each of its numbers is multiplied with the pixel under it, and the
+          sum is one pixel of the map. Then it moves on by {layer.window?.strides[0]}. Kernels made by hand blur and
+          sharpen photographs; those of {layer.name} were learnt, and are the numbers of this file.
         </p>
       }
     >
@@ -50,13 +56,11 @@ export function Convolution(props: ConvolutionProps) {
   );
 }
 
-async function kernelsOf(layer: Layer, target: Subject['target'], signal: AbortSignal): Promise<Kernel[]> {
-  const response = await ask('explain/kernels', { layer: layer.name, ...target, format: 'safetensors' }, signal);
-  const tensor = readSafetensors(await whole(response.arrayBuffer())).tensors.get(layer.name)!;
+function asKernels({ name, window }: Layer, tensor: Tensor): Kernel[] {
   const [, , height, width] = tensor.shape;
-  const { strides, pads } = layer.window!;
+  const { strides, pads } = window!;
   return mapsOf(tensor).map((values, i) => ({
-    name: `${layer.name}, ${i}`,
+    name: `${name}, ${i}`,
     values,
     height,
     width,
@@ -79,17 +83,18 @@ interface PanelProps extends ConvolutionProps {
   pixels: ImageData;
 }
 
-function Panel({ layer, channel, setChannel, kernels, pixels }: PanelProps) {
+function Panel({ layer, activations: { task }, channel = 0, setChannel, kernels, pixels }: PanelProps) {
   const [classic, setClassic] = useState<string>();
-  const kernel = CLASSICS.find(({ name }) => name === classic) ?? kernels[channel ?? 0];
+  const kernel = CLASSICS.find(({ name }) => name === classic) ?? kernels[channel];
   const [rows, columns] = classic ? [pixels.height, pixels.width] : layer.output.slice(1);
-  const [place, setPlace] = useState([0.4, 0.4]);
-  const [row, column] = [Math.floor(place[0] * rows), Math.floor(place[1] * columns)];
+  const [[y, x], setPlace] = useState<number[]>([0.4, 0.4]);
+  const [row, column] = [Math.floor(y * rows), Math.floor(x * columns)];
   const map = useMemo(
     () => imageOf(convolve(pixels, kernel, [rows, columns]), rows, columns),
     [pixels, kernel, rows, columns],
   );
-  const move = (y: number, x: number) => setPlace([y, x].map((share) => Math.min(Math.max(share, 0), 0.9999)));
+  const move = (...shares: [y: number, x: number]) =>
+    setPlace(shares.map((share) => Math.min(Math.max(share, 0), 0.9999)));
   const { name, height, width } = kernel;
   const [top, left] = placeOf(kernel, row, column);
   const pick = (value: string) => {
@@ -97,12 +102,13 @@ function Panel({ layer, channel, setChannel, kernels, pixels }: PanelProps) {
     setClassic(Number.isNaN(number) ? value : undefined);
     if (!Number.isNaN(number)) setChannel(number);
   };
+  const values = task.state === 'done' && !classic && task.value.get(layer.name)?.values;
   return (
     <>
       <div class="fields">
-        <KernelChoice value={classic ?? String(channel ?? 0)} kernels={kernels} pick={pick} />
-        <Place label="Row" value={row} count={rows} set={(next) => move((next + 0.5) / rows, place[1])} />
-        <Place label="Column" value={column} count={columns} set={(next) => move(place[0], (next + 0.5) / columns)} />
+        <KernelChoice value={classic ?? String(channel)} kernels={kernels} pick={pick} />
+        <Place label="Row" value={row} count={rows} set={(next) => move((next + 0.5) / rows, x)} />
+        <Place label="Column" value={column} count={columns} set={(next) => move(y, (next + 0.5) / columns)} />
       </div>
       <div class="panel">
         <Field pixels={pixels} window={{ top, left, height, width }} move={move} label="The image; move over it" />
@@ -110,10 +116,17 @@ function Panel({ layer, channel, setChannel, kernels, pixels }: PanelProps) {
           pixels={map}
           window={{ top: row, left: column, height: 1, width: 1 }}
           move={move}
-          label={`The map that ${name} makes of all of it`}
+          label={`The sums of ${name}, at all places`}
         />
       </div>
       <Steps pixels={pixels} kernel={kernel} row={row} column={column} />
+      {values && (
+        <p>
+          The map of {layer.name} has {significant(values[(channel * rows + row) * columns + column])} there: the file
+          prepares the pixels first, by subtracting their mean, and adds a bias
+          {layer.activation === 'Relu' && '; ReLU then turns negative sums into 0'}.
+        </p>
+      )}
     </>
   );
 }

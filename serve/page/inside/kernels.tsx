@@ -6,7 +6,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { Answer } from '../parts/answer.js';
 import { View } from '../parts/chapter.js';
 import type { Layer } from '../server/answers.js';
-import { ask, path, whole } from '../server/request.js';
+import { ask, path, type Target, whole } from '../server/request.js';
 import { readSafetensors, type Tensor } from '../server/safetensors.js';
 import { useTask } from '../server/use-task.js';
 import type { Subject } from '../subject.js';
@@ -27,15 +27,7 @@ interface KernelsProps {
 
 export function Kernels({ layer, channel, setChannel, subject: { target, epoch } }: KernelsProps) {
   const query = { layer: layer.name, ...target };
-  const running = useTask(
-    async (signal) => {
-      const response = await ask('explain/kernels', { ...query, format: 'safetensors' }, signal);
-      const { metadata, tensors } = readSafetensors(await whole(response.arrayBuffer()));
-      return { groups: Number(metadata.groups), kernels: tensors.get(layer.name)! };
-    },
-    [layer.name, target, epoch],
-    true,
-  );
+  const running = useTask((signal) => fetchKernels(layer, target, signal), [layer.name, target, epoch], true);
   return (
     <View
       title={`Kernels of ${layer.name}`}
@@ -72,6 +64,13 @@ export function Kernels({ layer, channel, setChannel, subject: { target, epoch }
       </Answer>
     </View>
   );
+}
+
+/** @throws as `ask` */
+export async function fetchKernels(layer: Layer, target: Target, signal: AbortSignal) {
+  const response = await ask('explain/kernels', { layer: layer.name, ...target, format: 'safetensors' }, signal);
+  const { metadata, tensors } = readSafetensors(await whole(response.arrayBuffer()));
+  return { groups: Number(metadata.groups), kernels: tensors.get(layer.name)! };
 }
 
 interface GroupProps {

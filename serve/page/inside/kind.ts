@@ -2,11 +2,19 @@
 import { count } from '../parts/numbers.js';
 import type { Layer, Layers } from '../server/answers.js';
 
-export type Kind = 'convolution' | 'pooling' | 'normalisation' | 'connected' | 'activation' | 'probabilities' | 'other';
+export type Kind =
+  | 'convolution'
+  | 'local'
+  | 'pooling'
+  | 'normalisation'
+  | 'connected'
+  | 'activation'
+  | 'probabilities'
+  | 'other';
 
-export function kindOf({ op }: Pick<Layer, 'op'>): Kind {
+export function kindOf({ op, output }: { op: string; output?: readonly number[] }): Kind {
   if (/^Conv/.test(op)) return 'convolution';
-  if (/^(Gemm|MatMul)/.test(op)) return 'connected';
+  if (/^(Gemm|MatMul)/.test(op)) return output?.length === 3 ? 'local' : 'connected';
   if (/^LRN|Normalization/.test(op) || isWithinMaps(op)) return 'normalisation';
   if (/Pool/.test(op)) return 'pooling';
   if (/^(Softmax|Sigmoid)/.test(op)) return 'probabilities';
@@ -29,6 +37,7 @@ export function operation(layer: Layer): string {
 
 const NAMES: [Kind, one: string, more: string][] = [
   ['convolution', 'convolution', 'convolutions'],
+  ['local', 'locally connected layer', 'locally connected layers'],
   ['pooling', 'pooling layer', 'pooling layers'],
   ['normalisation', 'response normalisation', 'response normalisations'],
   ['connected', 'fully connected layer', 'fully connected layers'],
@@ -52,6 +61,12 @@ export function summary({ layers, totals }: Layers): string {
   );
 }
 
+/** Whether each unit of it stands for a class. */
+export function isOfClasses(layer: Layer, { layers }: Layers): boolean {
+  const last = layers.findLastIndex((one) => kindOf(one) === 'connected');
+  return last >= 0 && layers.indexOf(layer) >= last;
+}
+
 /** What a layer does, and how its drawing is read. */
 export function reading(layer: Layer, { layers }: Layers): string[] {
   const alike = layers.filter((one) => kindOf(one) === kindOf(layer));
@@ -59,6 +74,10 @@ export function reading(layer: Layer, { layers }: Layers): string[] {
   switch (kindOf(layer)) {
     case 'convolution':
       return ofConvolution(layer, place === 0);
+    case 'local':
+      return [
+        'As a convolution, but every place has kernels of its own: what is looked for may differ from place to place.',
+      ];
     case 'pooling':
       return [
         `The ${layer.op.startsWith('Max') ? 'largest' : 'mean'} value of each ${layer.window?.kernel.join(' × ')} window: smaller maps, in which the exact place no longer counts.`,

@@ -10,7 +10,7 @@ export function NeighbourTable({ at }: { at: Normalised }) {
     <>
       <table class="neighbours">
         <caption>
-          Row {at.y}, column {at.x}
+          Row {at.y}, column {at.x}: <span class="bar-key" /> before <span class="bar-key after" /> after
         </caption>
         <thead>
           <tr>
@@ -18,9 +18,7 @@ export function NeighbourTable({ at }: { at: Normalised }) {
             <th class="right">Before, a</th>
             <th class="right">a²</th>
             <th class="right">After, b</th>
-            <td>
-              <span class="bar-key" /> before <span class="bar-key after" /> after
-            </td>
+            <td />
           </tr>
         </thead>
         <tbody>

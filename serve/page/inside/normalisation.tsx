@@ -16,10 +16,18 @@ import { BeforeAfter } from './before-after.js';
 import { NeighbourTable } from './neighbour-table.js';
 import { SixFilters } from './six-filters.js';
 
-/** Undefined: the largest activation, which the server finds. */
-export type Position = { channel: number; y: number; x: number } | undefined;
+/** Undefined: where the channel is largest, which the server finds. */
+type Position = { y: number; x: number } | undefined;
 
-export function Normalisation({ layer, subject }: { layer: Layer; subject: Subject }) {
+interface NormalisationProps {
+  layer: Layer;
+  channel: number | undefined;
+  setChannel(channel: number): void;
+  subject: Subject;
+}
+
+export function Normalisation(props: NormalisationProps) {
+  const { layer, subject } = props;
   return (
     <View
       title="Response normalisation"
@@ -38,17 +46,12 @@ export function Normalisation({ layer, subject }: { layer: Layer; subject: Subje
       }
     >
       {layer.lrn && <SixFilters lrn={layer.lrn} />}
-      {subject.image ? <OfLayer layer={layer} subject={subject} /> : <NoImage />}
+      {subject.image ? <OfLayer {...props} /> : <NoImage />}
     </View>
   );
 }
 
-interface OfLayerProps {
-  layer: Layer;
-  subject: Subject;
-}
-
-function OfLayer({ layer, subject }: OfLayerProps) {
+function OfLayer({ layer, channel, setChannel, subject }: NormalisationProps) {
   const { image, target, crop, epoch } = subject;
   const [position, setPosition] = useState<Position>();
   const needs = [image, target, crop?.number, layer.name, epoch];
@@ -56,17 +59,19 @@ function OfLayer({ layer, subject }: OfLayerProps) {
     (signal) =>
       askJson<Normalised>(
         'explain/lrn',
-        { layer: layer.name, crop: crop?.number, ...position, ...target },
+        { layer: layer.name, crop: crop?.number, channel, ...position, ...target },
         signal,
         image!.blob,
       ),
-    [...needs, position],
-    crop !== undefined,
+    [...needs, channel, position],
+    crop !== undefined && channel !== undefined,
   );
   return (
     <>
       <div class="fields">
-        {numbers.task.state === 'done' && <PositionFields at={numbers.task.value} setPosition={setPosition} />}
+        {numbers.task.state === 'done' && (
+          <PositionFields at={numbers.task.value} setChannel={setChannel} setPosition={setPosition} />
+        )}
       </div>
       <Answer of={numbers} working={`Computing ${layer.name}`}>
         {(at) => (
@@ -82,40 +87,43 @@ function OfLayer({ layer, subject }: OfLayerProps) {
 
 interface PositionFieldsProps {
   at: Normalised;
+  setChannel(channel: number): void;
   setPosition(position: Position): void;
 }
 
-function PositionFields({ at, setPosition }: PositionFieldsProps) {
+function PositionFields({ at, setChannel, setPosition }: PositionFieldsProps) {
   const { channel, y, x, shape } = at;
-  const field = (name: 'channel' | 'y' | 'x', label: string, length: number) => (
+  const field = (label: string, value: number, length: number, set: (value: number) => void) => (
     <label>
       {label}, 0 to {length - 1}
       <input
         type="number"
         min={0}
         max={length - 1}
-        value={at[name]}
+        value={value}
         onChange={({ currentTarget: input }) => {
-          if (input.validity.valid && input.value !== '') setPosition({ channel, y, x, [name]: Number(input.value) });
+          if (input.validity.valid && input.value !== '') set(Number(input.value));
         }}
       />
     </label>
   );
   return (
     <>
-      {field('channel', 'Channel', shape[0])}
-      {field('y', 'Row', shape[1])}
-      {field('x', 'Column', shape[2])}
+      {field('Channel', channel, shape[0], setChannel)}
+      {field('Row', y, shape[1], (row) => setPosition({ y: row, x }))}
+      {field('Column', x, shape[2], (column) => setPosition({ y, x: column }))}
       <button type="button" onClick={() => setPosition(undefined)}>
-        The largest
+        Where it is largest
       </button>
     </>
   );
 }
 
-interface MapsProps extends PositionFieldsProps {
+interface MapsProps {
+  at: Normalised;
   needs: unknown[];
   subject: Subject;
+  setPosition(position: Position): void;
 }
 
 function Maps({ at, needs, subject, setPosition }: MapsProps) {
@@ -131,7 +139,7 @@ function Maps({ at, needs, subject, setPosition }: MapsProps) {
           at={at}
           before={tensors.get(at.input)!}
           after={tensors.get(at.layer)!}
-          choose={(y, x) => setPosition({ channel: at.channel, y, x })}
+          choose={(y, x) => setPosition({ y, x })}
         />
       )}
     </Answer>

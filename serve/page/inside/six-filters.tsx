@@ -16,7 +16,7 @@ export function SixFilters({ lrn: { size, alpha, beta, bias } }: { lrn: NonNulla
   return (
     <details>
       <summary>Six filters, worked out</summary>
-      <table class="narrow">
+      <table class="narrow six">
         <tbody>
           <Row name="Filter" values={BEFORE.map((_, i) => i + 1)} />
           <Row name="Before, a" values={BEFORE} />
@@ -24,7 +24,7 @@ export function SixFilters({ lrn: { size, alpha, beta, bias } }: { lrn: NonNulla
         </tbody>
       </table>
       <p class="filled">
-        b<sub>{SHOWN + 1}</sub> = {BEFORE[SHOWN]} / ({bias} + {significant(alpha)}/{size} · (
+        b<sub>{SHOWN + 1}</sub> = {BEFORE[SHOWN]} / ({bias} + {alpha}/{size} · (
         {windowOf(SHOWN)
           .map((value) => `${value}²`)
           .join(' + ')}

@@ -1,16 +1,21 @@
 /**
- * The network to scale, in the spirit of the paper's Figure 2: heights are sides of maps, widths are their number. A
- * click on a block chooses it for all views.
+ * The network to scale, in the spirit of the paper's Figure 2: sides of a block are those of its maps, its thickness is
+ * their number. A click on a block chooses it for all views.
  */
 import { count, shape } from '../parts/numbers.js';
 import { Scroll } from '../parts/scroll.js';
 import type { Layer, Layers } from '../server/answers.js';
 import { type Kind, kindOf, operation } from './kind.js';
 
-const HEIGHT_PX = 120;
-const WIDTH_PX = 64;
+/** Of the largest side, and of the most maps. */
+const [SIDE_PX, THICK_PX] = [92, 40];
 /** Of what would be too thin to be seen. */
 const LEAST_PX = 3;
+/** How far the far side of a block lies to the right and up, as a share of its side. */
+const DEPTH = 0.3;
+const HEIGHT_PX = SIDE_PX * (1 + DEPTH);
+
+const LEGEND: Partial<Record<Kind, string>> = { connected: 'fully connected', local: 'locally connected' };
 
 interface StripProps {
   layers: Layers;
@@ -29,8 +34,7 @@ export function Strip({ layers, chosen, choose }: StripProps) {
         <ol class="strip">
           <li>
             <Block {...scale(input.shape)} kind="input" />
-            <span>image</span>
-            <span class="number">{shape(input.shape)}</span>
+            <Name name="image" lengths={input.shape} />
           </li>
           {shown.map((layer) => (
             <li key={layer.name}>
@@ -41,8 +45,7 @@ export function Strip({ layers, chosen, choose }: StripProps) {
                 onClick={() => choose(layer.name)}
               >
                 <Block {...scale(layer.output)} kind={kindOf(layer)} />
-                <span>{layer.name}</span>
-                <span class="number">{shape(layer.output)}</span>
+                <Name name={layer.name} lengths={layer.output} />
               </button>
             </li>
           ))}
@@ -51,25 +54,42 @@ export function Strip({ layers, chosen, choose }: StripProps) {
       <p class="aside kinds">
         {kinds.map((kind) => (
           <span key={kind} class={`kind ${kind}`}>
-            {kind === 'connected' ? 'fully connected' : kind}
+            {LEGEND[kind] ?? kind}
           </span>
         ))}{' '}
-        Heights to scale: pixels of a side, or units. Widths: maps.
+        To scale: sides are pixels, or units; thickness is the number of maps.
       </p>
     </>
   );
 }
 
-function Block({ width, height, kind }: { width: number; height: number; kind: Kind | 'input' }) {
+function Name({ name, lengths: [number, ...sides] }: { name: string; lengths: readonly number[] }) {
   return (
-    <svg width={WIDTH_PX} height={HEIGHT_PX} viewBox={`0 0 ${WIDTH_PX} ${HEIGHT_PX}`} aria-hidden="true">
-      <rect
-        class={`block ${kind}`}
-        x={(WIDTH_PX - width) / 2}
-        y={(HEIGHT_PX - height) / 2}
-        width={width}
-        height={height}
-      />
+    <>
+      <span>{name}</span>
+      <span class="number">
+        {sides.length > 0 && <span>{shape(sides)} ×</span>} {count(number)}
+      </span>
+    </>
+  );
+}
+
+interface BlockSize {
+  /** Pixels, of the front. */
+  width: number;
+  height: number;
+  /** Of the far side, to the right and up. */
+  depth: number;
+}
+
+function Block({ width, height, depth, kind }: BlockSize & { kind: Kind | 'input' }) {
+  const whole = width + depth;
+  const top = (HEIGHT_PX - height - depth) / 2 + depth;
+  return (
+    <svg width={whole} height={HEIGHT_PX} viewBox={`0 0 ${whole} ${HEIGHT_PX}`} class={kind} aria-hidden="true">
+      <rect y={top} width={width} height={height} />
+      <path class="top" d={`M0 ${top} l${depth} ${-depth} h${width} l${-depth} ${depth}z`} />
+      <path class="side" d={`M${width} ${top} l${depth} ${-depth} v${height} l${-depth} ${depth}z`} />
     </svg>
   );
 }
@@ -79,17 +99,19 @@ function titleOf(layer: Layer): string {
 }
 
 /** Maps share one scale, vectors another. */
-function scaleOf(shapes: readonly number[][]): (lengths: readonly number[]) => { width: number; height: number } {
+function scaleOf(shapes: readonly number[][]): (lengths: readonly number[]) => BlockSize {
   const most = (values: number[]) => Math.max(1, ...values);
   const maps = shapes.filter(({ length }) => length === 3);
   const side = most(maps.map(([, height]) => height));
   const channels = most(maps.map(([number]) => number));
   const units = most(shapes.filter(({ length }) => length === 1).map(([number]) => number));
-  return ([number, height]) =>
+  const atLeast = (px: number) => Math.max(px, LEAST_PX);
+  return ([number, height, width]) =>
     height === undefined
-      ? { width: 8, height: Math.max((HEIGHT_PX * number) / units, LEAST_PX) }
+      ? { width: 2 * LEAST_PX, height: atLeast((SIDE_PX * number) / units), depth: LEAST_PX }
       : {
-          width: Math.max((WIDTH_PX * number) / channels, LEAST_PX),
-          height: Math.max((HEIGHT_PX * height) / side, LEAST_PX),
+          width: atLeast((THICK_PX * number) / channels),
+          height: atLeast((SIDE_PX * height) / side),
+          depth: (DEPTH * SIDE_PX * width) / side,
         };
 }

@@ -1,6 +1,6 @@
 /** A fully connected layer: as many numbers as it has units, the largest by name. */
 import { useEffect, useMemo, useRef } from 'preact/hooks';
-import { count, significant } from '../parts/numbers.js';
+import { count, significant, words } from '../parts/numbers.js';
 import type { Layer } from '../server/answers.js';
 import { pixelsOf, rangeOf } from './maps.js';
 import { Scale } from './tile-sheet.js';
@@ -16,11 +16,13 @@ function largestOf(values: Float32Array): { unit: number; value: number }[] {
 interface UnitsProps {
   layer: Layer;
   values: Float32Array;
-  chosen: number | undefined;
-  choose(unit: number): void;
+  /** Of the units, if each is a class. */
+  labels?: string[];
+  channel: number | undefined;
+  setChannel(unit: number): void;
 }
 
-export function Units({ layer, values, chosen, choose }: UnitsProps) {
+export function Units({ layer, values, labels, channel: chosen, setChannel: choose }: UnitsProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const range = useMemo(() => rangeOf(values), [values]);
   useEffect(() => {
@@ -57,6 +59,7 @@ export function Units({ layer, values, chosen, choose }: UnitsProps) {
           <tr>
             <th class="right">Unit</th>
             <th class="right">Value</th>
+            {labels && <th>Class</th>}
           </tr>
         </thead>
         <tbody>
@@ -68,6 +71,7 @@ export function Units({ layer, values, chosen, choose }: UnitsProps) {
                 </button>
               </th>
               <td class="right">{significant(value)}</td>
+              {labels && <td>{words(labels[unit] ?? '')}</td>}
             </tr>
           ))}
         </tbody>

@@ -147,6 +147,37 @@ test('takes a photograph with the camera of a computer', { skip }, async () => {
   assert.equal((await bars(page)).length, 4);
 });
 
+test('says that there is no camera, without a black video', { skip }, async () => {
+  const { page } = await visit(url);
+  await page.evaluate(`navigator.mediaDevices.getUserMedia = async () => {
+    throw new DOMException('Requested device not found', 'NotFoundError');
+  }`);
+  await page.getByRole('button', { name: 'Take a photograph' }).click();
+  await page.getByRole('alert').filter({ hasText: 'This computer has no camera; choose a file.' }).waitFor();
+  assert.equal(await page.locator('video').isVisible(), false);
+  await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click();
+  assert.equal(await page.getByRole('dialog').count(), 0);
+});
+
+test('covers the whole page while a file is held over any part of it', { skip }, async () => {
+  const { page } = await visit(url);
+  const drag = (type: string, what = "new File([], 'a.png')") =>
+    page.evaluate(`{
+      const dataTransfer = new DataTransfer();
+      dataTransfer.items.add(${what});
+      const init = { dataTransfer, bubbles: true, cancelable: true };
+      document.querySelector('footer').dispatchEvent(new DragEvent('${type}', init));
+    }`);
+  await page.getByRole('button', { name: 'Choose a file' }).waitFor();
+  await drag('dragover');
+  const { width, height } = (await page.getByText('Drop the image anywhere').boundingBox())!;
+  assert.deepEqual({ width, height }, page.viewportSize());
+  await drag('dragleave');
+  await page.getByText('Drop the image anywhere').waitFor({ state: 'detached' });
+  await drag('dragover', "'a word', 'text/plain'");
+  assert.equal(await page.getByText('Drop the image anywhere').count(), 0);
+});
+
 const BAD: Record<string, { bytes: Buffer; says: RegExp }> = {
   'a text file named .jpg': {
     bytes: Buffer.from('not an image'),

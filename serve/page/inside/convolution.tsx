@@ -87,14 +87,16 @@ function Panel({ layer, activations: { task }, channel = 0, setChannel, kernels,
   const [classic, setClassic] = useState<string>();
   const kernel = CLASSICS.find(({ name }) => name === classic) ?? kernels[channel];
   const [rows, columns] = classic ? [pixels.height, pixels.width] : layer.output.slice(1);
-  const [[y, x], setPlace] = useState<number[]>([0.4, 0.4]);
-  const [row, column] = [Math.floor(y * rows), Math.floor(x * columns)];
+  const [[y, x], setPlace] = useState([0.4, 0.4]);
+  const cell = (share: number, count: number) => Math.floor(Math.min(Math.max(share, 0), 0.9999) * count);
+  const [row, column] = [cell(y, rows), cell(x, columns)];
   const map = useMemo(
     () => imageOf(convolve(pixels, kernel, [rows, columns]), rows, columns),
     [pixels, kernel, rows, columns],
   );
-  const move = (...shares: [y: number, x: number]) =>
-    setPlace(shares.map((share) => Math.min(Math.max(share, 0), 0.9999)));
+  const move = (nextY: number, nextX: number) => {
+    if (cell(nextY, rows) !== row || cell(nextX, columns) !== column) setPlace([nextY, nextX]);
+  };
   const { name, height, width } = kernel;
   const [top, left] = placeOf(kernel, row, column);
   const pick = (value: string) => {

@@ -1,7 +1,7 @@
 /** The probabilities of an occlusion experiment over the crop, each where the middle of its square was. */
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { Cutting } from '../classify/crop-tiles.js';
-import { finePercent, significant } from '../parts/numbers.js';
+import { finePercent, significant, words } from '../parts/numbers.js';
 import type { Subject } from '../subject.js';
 import type { Covered } from './cover.js';
 
@@ -55,7 +55,7 @@ export function HeatMap({ covered, working, subject: { image, shape } }: HeatMap
           width={crop.size}
           height={crop.size}
           role="img"
-          aria-label={`Probability of ${start.class.label} by the place that is covered; a table follows`}
+          aria-label={`Probability of ${words(start.class.label)} by the place that is covered; a table follows`}
           onMouseMove={point}
           onMouseLeave={() => setUnder(undefined)}
         />

@@ -110,6 +110,19 @@ test('explains the marks at the bars, and outlines crops while they are shown', 
   assert.equal(await page.locator('.crops label').count(), 10);
 });
 
+test('documents its routes in the dark where that is wanted', { skip }, async () => {
+  for (const [colorScheme, ground] of [
+    ['light', /^rgba?\((255, 255, 255|0, 0, 0, 0)\b/],
+    ['dark', /^rgb\((\d\d?), /],
+  ] as const) {
+    const { page } = await visit(`${url}/docs`, { colorScheme });
+    await page.locator('#operations-alexnet-post_classify').waitFor();
+    assert.match(await page.evaluate('getComputedStyle(document.documentElement).backgroundColor'), ground);
+    const first = page.locator('.opblock-summary-path').first();
+    assert.match((await first.innerText()).replaceAll('\u200b', ''), /^\/classify$/);
+  }
+});
+
 test('works behind a proxy that strips a prefix, and so does "Try it out"', { skip }, async () => {
   const base = await strippingProxy(url, '/vision');
   const { page, asked, complaints } = await visit(`${base}/`);

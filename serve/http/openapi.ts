@@ -155,6 +155,7 @@ const INDEX = `<!doctype html>
 <meta name="color-scheme" content="light dark">
 <title>alexnet: HTTP interface</title>
 <link rel="stylesheet" href="docs/swagger-ui.css">
+<style>.swagger-ui .opblock-tag { flex-wrap: wrap } .swagger-ui .opblock-tag small { min-width: 15rem }</style>
 </head>
 <body>
 <div id="swagger-ui"></div>

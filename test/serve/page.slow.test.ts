@@ -1,7 +1,7 @@
 /** The page on a full AlexNet (random weights), and on the model of `npm run demo` where that has been run. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -103,6 +103,14 @@ test('covering one part after another can be cancelled, and goes through', { ski
   await page.getByText(/^Uncovered, class \d+ has .* the least\./).waitFor();
   await page.locator('#why details summary').click();
   assert.equal(await page.locator('#why table tbody td').count(), 9);
+});
+
+test('the images of the documentation can be taken', { skip }, () => {
+  const out = join(folder, 'screenshots');
+  const script = fileURLToPath(new URL('screenshots.js', import.meta.url));
+  execFileSync(process.execPath, [script, join(folder, 'image.onnx'), out]);
+  const shown = fileURLToPath(new URL('../../../serve/page/screenshots', import.meta.url));
+  assert.deepEqual(readdirSync(out), readdirSync(shown));
 });
 
 test('the model of the demo knows the samples', {

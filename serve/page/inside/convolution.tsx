@@ -166,7 +166,7 @@ function Steps({ pixels, kernel, row, column }: { pixels: Pixels; kernel: Kernel
     <div class="panel steps">
       <Tile label="Window" size={[height, width]} colours={windowColours(pixels, kernel, top, left)} sign="×" />
       <Tile label={`Kernel ${name}`} size={[height, width]} colours={kernelColours(kernel)} sign="=" />
-      <Tile label="Products" size={[height, width]} values={products} sign="Σ" />
+      <Tile label="Products, colours added" size={[height, width]} values={products} sign="Σ" />
       <p class="sum">
         {significant(sum(products))}
         <span class="number">sum of {3 * height * width} products</span>

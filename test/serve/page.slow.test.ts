@@ -70,7 +70,7 @@ test('every view of it is shown, and nothing is asked elsewhere', { skip }, asyn
   await page.getByRole('img', { name: /^conv1, group 2 of 2, kernels 48 to 95/ }).waitFor();
   const block = (name: string) => page.getByRole('region', { name: 'Architecture' }).getByRole('button', { name });
   await block('norm1').click();
-  const filled = await page.locator('.filled', { hasText: '2 + 0.0005/5' }).last().innerText();
+  const filled = await page.locator('.neighbours + .filled', { hasText: '2 + 0.0005/5' }).innerText();
   const numbers = /= ([\d.]+) \/ \(2 \+ 0\.0005\/5 · ([\d.e+]+)\)0\.75 = ([\d.]+)$/.exec(filled.trim());
   const [before, sum, after] = numbers!.slice(1).map(Number);
   assert.ok(Math.abs(before / (2 + 1e-4 * sum) ** 0.75 - after) < 1e-3 * after, filled);

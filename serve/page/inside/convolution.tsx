@@ -219,6 +219,8 @@ function Field({ pixels, window, move, label }: FieldProps) {
     canvas.current!.getContext('2d')!.putImageData(pixels, 0, 0);
   }, [pixels]);
   const share = (px: number, of: number) => `${(100 * px) / of}%`;
+  const follow = ({ offsetX, offsetY }: PointerEvent) =>
+    move(offsetY / canvas.current!.clientHeight, offsetX / canvas.current!.clientWidth);
   return (
     <figure>
       <div class="sheet">
@@ -226,9 +228,8 @@ function Field({ pixels, window, move, label }: FieldProps) {
           ref={canvas}
           role="img"
           aria-label={`${label}; Row and Column above do the same`}
-          onPointerMove={({ offsetX, offsetY }) =>
-            move(offsetY / canvas.current!.clientHeight, offsetX / canvas.current!.clientWidth)
-          }
+          onPointerMove={follow}
+          onPointerDown={follow}
         />
         <span
           class="frame"

@@ -13,8 +13,8 @@ export type Kind =
   | 'other';
 
 export function kindOf({ op, output }: { op: string; output?: readonly number[] }): Kind {
-  if (/^Conv/.test(op)) return 'convolution';
-  if (/^(Gemm|MatMul)/.test(op)) return output?.length === 3 ? 'local' : 'connected';
+  if (/^(QLinear)?Conv/.test(op)) return 'convolution';
+  if (/^Q?(Linear)?(Gemm|MatMul)/.test(op)) return output?.length === 3 ? 'local' : 'connected';
   if (/^LRN|Normalization/.test(op) || isWithinMaps(op)) return 'normalisation';
   if (/Pool/.test(op)) return 'pooling';
   if (/^(Softmax|Sigmoid)/.test(op)) return 'probabilities';
@@ -50,6 +50,7 @@ export function summary({ layers, totals }: Layers): string {
     const number = layers.filter((layer) => kindOf(layer) === kind).length;
     return number === 0 ? [] : [`${NUMBERS[number] ?? count(number)} ${number === 1 ? one : more}`];
   });
+  if (parts.length === 0) return '';
   const list = new Intl.ListFormat('en', { type: 'conjunction' }).format(parts);
   const share = (key: 'macs' | 'parameters') => {
     const most = layers.reduce((best, layer) => (layer[key] > best[key] ? layer : best));
@@ -68,49 +69,70 @@ export function isOfClasses(layer: Layer, { layers }: Layers): boolean {
 }
 
 /** What a layer does, and how its drawing is read. */
-export function reading(layer: Layer, { layers }: Layers): string[] {
-  const alike = layers.filter((one) => kindOf(one) === kindOf(layer));
-  const place = alike.indexOf(layer);
+export function reading(layer: Layer, all: Layers): string[] {
+  const { op, window, views } = layer;
   switch (kindOf(layer)) {
     case 'convolution':
-      return ofConvolution(layer, place === 0);
+      return ofConvolution(layer, all);
     case 'local':
       return [
         'As a convolution, but every place has kernels of its own: what is looked for may differ from place to place.',
       ];
-    case 'pooling':
-      return [
-        `The ${layer.op.startsWith('Max') ? 'largest' : 'mean'} value of each ${layer.window?.kernel.join(' × ')} window: smaller maps, in which the exact place no longer counts.`,
-      ];
+    case 'pooling': {
+      const value = /Max/.test(op) ? 'largest' : 'mean';
+      if (!window) return [`The ${value} value of each map: where something was is gone, what it was is left.`];
+      const side = window.kernel.join(' × ');
+      return [`The ${value} value of each ${side} window: smaller maps, in which the exact place no longer counts.`];
+    }
     case 'normalisation':
-      return layer.views.includes('lrn')
-        ? ['The same maps, each value divided by a measure of its neighbours in other maps (§3.3); see below.']
-        : ['The same maps, each value divided by a measure of the values around it in its own map.'];
+      if (views.includes('lrn'))
+        return ['The same maps, each value divided by a measure of its neighbours in other maps (§3.3); see below.'];
+      if (isWithinMaps(op))
+        return ['The same maps, each value divided by a measure of the values around it in its own map.'];
+      return ['The same maps, shifted and scaled to a common mean and spread.'];
     case 'connected':
-      return place === alike.length - 1
-        ? ['One sum for each class; softmax turns these into probabilities. The largest is the answer.']
-        : [
-            `${count(layer.output[0])} units, each a weighted sum of all ${count(layer.input.reduce((size, length) => size * length, 1))} values before: where something was is gone, what it was is left.`,
-            'A single unit seldom means a thing that has a name. Read the whole as a fingerprint: images with similar ones are alike to the network, as Nearest images shows.',
-          ];
+      return ofConnected(layer, all);
     case 'activation':
-      return ['Negative values become 0 (§3.1); nothing else changes.'];
+      return [op === 'Relu' ? 'Negative values become 0 (§3.1); nothing else changes.' : `${op} of each value.`];
     case 'probabilities':
       return ['The probabilities, one for each class.'];
     default:
-      return [`Computed by ${layer.op}.`];
+      return [`Computed by ${op}.`];
   }
 }
 
-function ofConvolution({ input, output, window, activation, receptive_field: seen }: Layer, first: boolean): string[] {
-  const depth = input[0] / (window?.groups ?? 1);
-  const rectified =
-    activation === 'Relu' ? ' ReLU (§3.1) makes every negative sum 0, and so large parts are black.' : '';
-  const made = `${count(output[0])} kernels of ${window?.kernel.join(' × ')} × ${count(depth)} numbers move over ${first ? 'the image' : 'the maps before'}, and each makes one map: bright where it found what it looks for.${rectified}`;
+function ofConvolution(layer: Layer, { layers }: Layers): string[] {
+  const { input, output, window, activation, receptive_field: seen, views } = layer;
+  const first = layers.find((one) => kindOf(one) === 'convolution') === layer;
+  const kernel = [...(window?.kernel ?? []), input[0] / (window?.groups ?? 1)].join(' × ');
+  const made =
+    `${count(output[0])} kernels of ${kernel} numbers move over ${first ? 'the image' : 'the maps before'}, and each ` +
+    'makes one map: bright where it found what it looks for.' +
+    (activation === 'Relu' ? ' ReLU (§3.1) makes every negative sum 0, and so large parts are black.' : '');
   if (first) return [made, 'These maps still look like the image: edges and spots of colour.'];
-  const sees = seen ? ` A pixel of it sees ${count(seen.size)} pixels of the image.` : '';
   return [
     made,
-    `Read a map as an answer to “where?”: a few bright spots stand where the image has the part that the map is for, and black means nowhere.${sees} The strongest inputs below tell what that part is.`,
+    'Read a map as an answer to “where?”: a few bright spots stand where the image has the part that the map is for, ' +
+      'and black means nowhere.' +
+      (seen ? ` A pixel of it sees ${count(seen.size)} pixels of the image.` : '') +
+      (views.includes('strongest') ? ' The strongest inputs below tell what that part is.' : ''),
+  ];
+}
+
+function ofConnected(layer: Layer, all: Layers): string[] {
+  if (isOfClasses(layer, all)) {
+    const eachAlone = all.layers.some(({ op }) => op === 'Sigmoid');
+    return [
+      eachAlone
+        ? 'One sum for each class; a sigmoid turns each into a probability of its own.'
+        : 'One sum for each class; softmax turns these into probabilities. The largest is the answer.',
+    ];
+  }
+  const inputs = layer.input.reduce((size, length) => size * length, 1);
+  return [
+    `${count(layer.output[0])} units, each a weighted sum of all ${count(inputs)} values before: where something was ` +
+      'is gone, what it was is left.',
+    'A single unit seldom means a thing that has a name. Read the whole as a fingerprint: images with similar ones ' +
+      'are alike to the network, as Nearest images shows.',
   ];
 }

@@ -10,6 +10,7 @@ import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { toolVersion } from '../../base/tool-version.js';
 import { ENCODINGS, ERRORS, type ErrorCode } from '../errors.js';
+import { exampleOf } from './error-examples.js';
 import type { ErrorShape, Protocol, Route } from './protocol.js';
 
 type Schemas = Record<string, object>;
@@ -105,7 +106,11 @@ function errorResponses(codes: readonly ErrorCode[], error: ErrorShape, schemas:
     statuses.map((status) => {
       const some = codes.filter((code) => ERRORS[code].status === status);
       const description = [...new Set(some)].map((code) => `${code}: ${ERRORS[code].message}`).join('; ');
-      return [status, { description, content: content({ 'application/json': error.schema }, schemas) }];
+      const examples = Object.fromEntries(
+        some.map(exampleOf).map((one) => [one.code, { value: error.body(one, one.retryAfterS) }]),
+      );
+      const schema = jsonSchema(error.schema, schemas);
+      return [status, { description, content: { 'application/json': { schema, examples } } }];
     }),
   );
 }
@@ -147,8 +152,10 @@ const INDEX = `<!doctype html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark">
 <title>alexnet: HTTP interface</title>
 <link rel="stylesheet" href="docs/swagger-ui.css">
+<style>.swagger-ui .opblock-tag { flex-wrap: wrap } .swagger-ui .opblock-tag small { min-width: 15rem }</style>
 </head>
 <body>
 <div id="swagger-ui"></div>
@@ -157,7 +164,12 @@ const INDEX = `<!doctype html>
 </body>
 </html>
 `;
-const START = `SwaggerUIBundle({ url: 'openapi.json', dom_id: '#swagger-ui' });\n`;
+const START = `const dark = matchMedia('(prefers-color-scheme: dark)');
+const follow = () => document.documentElement.classList.toggle('dark-mode', dark.matches);
+dark.addEventListener('change', follow);
+follow();
+SwaggerUIBundle({ url: 'openapi.json', dom_id: '#swagger-ui' });
+`;
 
 /** Where the build puts Swagger UI. */
 const ASSETS = fileURLToPath(new URL('../docs', import.meta.url));

@@ -34,6 +34,7 @@ export function App() {
     image,
     target,
     answer,
+    labels: known?.labels,
     shape: answer && shapeOf(answer),
     crop: crop && { ...crop, number: number! },
     epoch: epochOf(server, target),

@@ -33,6 +33,8 @@ export interface Subject {
   /** What the image becomes before it is cut into crops. */
   shape?: Shape;
   answer?: Classified;
+  /** What the model knows, by index. */
+  labels?: string[];
   /** Changes when the server has come back or has reloaded the model: what was learnt of it is asked for again. */
   epoch: string;
 }

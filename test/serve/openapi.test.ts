@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import sharp from 'sharp';
 import { corner } from './images.js';
 import { running } from './running.js';
 import { strippingProxy } from './stripping-proxy.js';
@@ -14,7 +15,11 @@ const { url } = await running({ file: writeTinyModel(join(folder, 'tiny.onnx')) 
 
 interface Operation {
   requestBody?: { content: Record<string, object> };
-  responses: Record<string, { content?: Record<string, { schema?: object }> }>;
+  responses: Record<string, { content?: Record<string, Content> }>;
+}
+interface Content {
+  schema?: object;
+  examples?: Record<string, { value: object }>;
 }
 const document = (await (await fetch(`${url}/openapi.json`)).json()) as {
   openapi: string;
@@ -163,6 +168,39 @@ test('its answers and errors have the forms it describes', async () => {
   const numbers = { predictions: [], model: { name: 'a', version: 1 }, crops: 1, timings_ms: {} };
   // the check can fail
   assert.ok(!fits(numbers, document.components.schemas.ClassifyAnswer as Record<string, unknown>));
+});
+
+test('begins with /classify, and shows of errors what the server says', async () => {
+  assert.deepEqual(Object.keys(document.paths).slice(0, 2), ['/classify', '/classify/batch']);
+  const image = await corner(1).jpeg().toBuffer();
+  const form = (end = '--x--') =>
+    new Blob([`--x\r\nContent-Disposition: form-data; name="other"\r\n\r\nabc\r\n${end}`], {
+      type: 'multipart/form-data; boundary=x',
+    });
+  const large = sharp({ create: { width: 8000, height: 8000, channels: 3, background: '#fff' } });
+  const requests: [string, string, string, Uint8Array | Blob][] = [
+    ['/classify', '', 'EMPTY_BODY', new Uint8Array()],
+    ['/classify', '?top=0', 'INVALID_TOP', image],
+    ['/classify', '?model=none', 'MODEL_NOT_FOUND', image],
+    ['/classify', '', 'UNSUPPORTED_IMAGE_TYPE', Buffer.from('%PDF-1.4 and more')],
+    ['/classify', '', 'INVALID_IMAGE', image.subarray(0, -20)],
+    ['/classify', '', 'IMAGE_TOO_LARGE', Buffer.alloc(20_000_001)],
+    ['/classify', '', 'IMAGE_TOO_MANY_PIXELS', await large.png().toBuffer()],
+    ['/classify', '', 'BAD_FORM', form('')],
+    ['/classify', '', 'IMAGE_FIELD_MISSING', form()],
+    ['/models/{model}', '', 'EMPTY_BODY', new Uint8Array()],
+    ['/predictions/{model}', '', 'EMPTY_BODY', new Uint8Array()],
+  ];
+  // Of this server and this request: numbers, and what is quoted.
+  const plain = (value: unknown) => JSON.stringify(value).replaceAll(/\d+|\\"[^"]*"/g, '…');
+  for (const [path, query, code, body] of requests) {
+    const response = await fetch(url + path.replace('{model}', 'quarters') + query, {
+      method: 'POST',
+      body: body as RequestInit['body'],
+    });
+    const content = document.paths[path].post.responses[response.status].content!['application/json'];
+    assert.equal(plain(await response.json()), plain(content.examples![code].value), `${path}${query} ${code}`);
+  }
 });
 
 /** What the page at `address` is made of, as a browser asks for it. */

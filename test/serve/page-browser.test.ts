@@ -110,6 +110,19 @@ test('explains the marks at the bars, and outlines crops while they are shown', 
   assert.equal(await page.locator('.crops label').count(), 10);
 });
 
+test('documents its routes in the dark where that is wanted', { skip }, async () => {
+  for (const [colorScheme, ground] of [
+    ['light', /^rgba?\((255, 255, 255|0, 0, 0, 0)\b/],
+    ['dark', /^rgb\((\d\d?), /],
+  ] as const) {
+    const { page } = await visit(`${url}/docs`, { colorScheme });
+    await page.locator('#operations-alexnet-post_classify').waitFor();
+    assert.match(await page.evaluate('getComputedStyle(document.documentElement).backgroundColor'), ground);
+    const first = page.locator('.opblock-summary-path').first();
+    assert.match((await first.innerText()).replaceAll('\u200b', ''), /^\/classify$/);
+  }
+});
+
 test('works behind a proxy that strips a prefix, and so does "Try it out"', { skip }, async () => {
   const base = await strippingProxy(url, '/vision');
   const { page, asked, complaints } = await visit(`${base}/`);
@@ -145,6 +158,37 @@ test('takes a photograph with the camera of a computer', { skip }, async () => {
   await page.getByRole('button', { name: 'Take the photograph' }).click();
   await page.locator('.picked figcaption', { hasText: 'photograph.jpg' }).waitFor();
   assert.equal((await bars(page)).length, 4);
+});
+
+test('says that there is no camera, without a black video', { skip }, async () => {
+  const { page } = await visit(url);
+  await page.evaluate(`navigator.mediaDevices.getUserMedia = async () => {
+    throw new DOMException('Requested device not found', 'NotFoundError');
+  }`);
+  await page.getByRole('button', { name: 'Take a photograph' }).click();
+  await page.getByRole('alert').filter({ hasText: 'This computer has no camera; choose a file.' }).waitFor();
+  assert.equal(await page.locator('video').isVisible(), false);
+  await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click();
+  assert.equal(await page.getByRole('dialog').count(), 0);
+});
+
+test('covers the whole page while a file is held over any part of it', { skip }, async () => {
+  const { page } = await visit(url);
+  const drag = (type: string, what = "new File([], 'a.png')") =>
+    page.evaluate(`{
+      const dataTransfer = new DataTransfer();
+      dataTransfer.items.add(${what});
+      const init = { dataTransfer, bubbles: true, cancelable: true };
+      document.querySelector('footer').dispatchEvent(new DragEvent('${type}', init));
+    }`);
+  await page.getByRole('button', { name: 'Choose a file' }).waitFor();
+  await drag('dragover');
+  const { width, height } = (await page.getByText('Drop the image anywhere').boundingBox())!;
+  assert.deepEqual({ width, height }, page.viewportSize());
+  await drag('dragleave');
+  await page.getByText('Drop the image anywhere').waitFor({ state: 'detached' });
+  await drag('dragover', "'a word', 'text/plain'");
+  assert.equal(await page.getByText('Drop the image anywhere').count(), 0);
 });
 
 const BAD: Record<string, { bytes: Buffer; says: RegExp }> = {

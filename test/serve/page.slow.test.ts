@@ -1,7 +1,7 @@
 /** The page on a full AlexNet (random weights), and on the model of `npm run demo` where that has been run. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -62,16 +62,19 @@ test('every view of it is shown, and nothing is asked elsewhere', { skip }, asyn
   await page.getByText('Crops: the answer is the mean of 10').click();
   assert.equal(await page.locator('.crops label').count(), 10);
   await page.getByRole('button', { name: 'Open the network' }).click();
+  await page.getByText('Every size, worked out').click();
   const table = page.getByRole('region', { name: 'Layers' });
   assert.match(await table.locator('tfoot').innerText(), /60,965,224/);
   assert.match(await table.getByRole('row', { name: /^conv1/ }).innerText(), /\(227 − 11 \+ 2·0\) \/ 4 \+ 1 = 55/);
   await page.getByRole('img', { name: /^conv1: 96 maps of 55 × 55/ }).waitFor();
   await page.getByRole('img', { name: /^conv1, group 2 of 2, kernels 48 to 95/ }).waitFor();
-  const filled = await page.locator('.filled').innerText();
+  const block = (name: string) => page.getByRole('region', { name: 'Architecture' }).getByRole('button', { name });
+  await block('norm1').click();
+  const filled = await page.locator('.neighbours + .filled', { hasText: '2 + 0.0005/5' }).innerText();
   const numbers = /= ([\d.]+) \/ \(2 \+ 0\.0005\/5 · ([\d.e+]+)\)0\.75 = ([\d.]+)$/.exec(filled.trim());
   const [before, sum, after] = numbers!.slice(1).map(Number);
   assert.ok(Math.abs(before / (2 + 1e-4 * sum) ** 0.75 - after) < 1e-3 * after, filled);
-  await page.locator('#activations select').selectOption('fc6');
+  await block('fc6').click();
   await page.getByRole('img', { name: /^fc6: 4096 units/ }).waitFor();
   await page.getByRole('button', { name: 'Find the nearest' }).click();
   await page.locator('#why .status', { hasText: 'alexnet index' }).waitFor();
@@ -88,8 +91,9 @@ test('covering one part after another can be cancelled, and goes through', { ski
   page.setDefaultTimeout(120_000);
   await page.getByRole('button', { name: 'coffee' }).click();
   await bars(page);
-  const begin = page.getByRole('button', { name: 'Cover one part after another' });
-  await begin.click();
+  const begin = page.getByRole('button', { name: 'Cover again' });
+  await page.locator('#why').scrollIntoViewIfNeeded(); // it starts by itself
+  await page.locator('.patch').waitFor();
   await page.getByText(/^\s*\d+ of 196 places/).waitFor();
   await page.getByRole('button', { name: 'Cancel' }).click();
   await page.getByText(/Ended after \d+ of 196 places/).waitFor();
@@ -99,6 +103,14 @@ test('covering one part after another can be cancelled, and goes through', { ski
   await page.getByText(/^Uncovered, class \d+ has .* the least\./).waitFor();
   await page.locator('#why details summary').click();
   assert.equal(await page.locator('#why table tbody td').count(), 9);
+});
+
+test('the images of the documentation can be taken', { skip }, () => {
+  const out = join(folder, 'screenshots');
+  const script = fileURLToPath(new URL('screenshots.js', import.meta.url));
+  execFileSync(process.execPath, [script, join(folder, 'image.onnx'), out]);
+  const shown = fileURLToPath(new URL('../../../serve/page/screenshots', import.meta.url));
+  assert.deepEqual(readdirSync(out), readdirSync(shown));
 });
 
 test('the model of the demo knows the samples', {

@@ -1,5 +1,5 @@
 /**
- * The two images of the page in docs/serve.md: `npm run demo -- --exit && node dist/test/serve/screenshots.js
+ * The three images of the page in README.md and docs/serve.md: `npm run demo -- --exit && node dist/test/serve/screenshots.js
  * runs/demo/emoji.onnx serve/page/screenshots`. What they show is drawn here, so that no drawing of others is part of
  * the repository.
  */
@@ -26,21 +26,26 @@ try {
   await page.goto(url);
   const buffer = await sharp(Buffer.from(BOAT)).png().toBuffer();
   await page.locator('input[type=file]').first().setInputFiles({ name: 'boat.png', mimeType: 'image/png', buffer });
-  await page.locator('.crops').waitFor();
+  await page.getByRole('region', { name: 'Answer to boat.png' }).waitFor();
+  await page.getByText('Answered in').waitFor();
   await page.getByRole('button', { name: 'Open the network' }).click();
   await page.locator('.enlarged').waitFor();
-  // else it lies over what is below
-  await page.evaluate(`document.querySelector('.contents').style.position = 'static'`);
+  await page.locator('.sum').waitFor();
+  // Drawings of others, and what else would lie over the page.
+  await page.evaluate(
+    `for (const one of document.querySelectorAll('.samples, .credit, .contents')) one.style.display = 'none'`,
+  );
   await mkdir(folder, { recursive: true });
-  await take('classify', page.locator('.outcome'), page.locator('#classify .view'));
-  await take('activations', page.locator('#activations'), page.locator('#activations .enlarged'));
+  await take('classify', page.locator('.masthead'), page.locator('.outcome'));
+  await take('layers', page.getByRole('heading', { name: 'The layers' }), page.locator('#activations figure').first());
+  await take('convolution', page.getByRole('heading', { name: 'What a convolution does' }), page.locator('.steps + p'));
 
   /** From the top of one to the bottom of another. */
   async function take(name: string, first: Locator, last: Locator): Promise<void> {
     const [from, to] = [await first.boundingBox(), await last.boundingBox()];
     const whole = await page.screenshot({ fullPage: true });
     const scrolled = await page.evaluate<number>('scrollY');
-    const top = Math.round(from!.y + scrolled - MARGIN_PX);
+    const top = Math.max(0, Math.round(from!.y + scrolled - MARGIN_PX));
     const height = Math.round(to!.y + to!.height + scrolled + MARGIN_PX) - top;
     await sharp(whole)
       .extract({ left: 0, top, width: 1120, height })

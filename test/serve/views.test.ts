@@ -202,6 +202,9 @@ test('shows response normalisation at a place with its neighbours, as the paper 
   const view = (await (await post(url, image, {}, '/explain/lrn?layer=norm1')).json()) as View;
   const largest = before.indexOf(before.reduce((a, b) => Math.max(a, b)));
   assert.equal(at(view.channel, view.y, view.x), largest);
+  const third = (await (await post(url, image, {}, '/explain/lrn?layer=norm1&channel=3')).json()) as View;
+  const own = before.subarray(3 * 64, 4 * 64);
+  assert.equal(at(0, third.y, third.x), own.indexOf(own.reduce((a, b) => Math.max(a, b))));
 });
 
 test('maps the probability with a grey patch on every place, as tfjs gives it for the same crops', async () => {

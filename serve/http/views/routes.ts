@@ -41,7 +41,13 @@ const ERRORS = [
   'VIEW_FAILED',
   'VIEWS_BUSY',
 ] as const;
-const OF_IMAGE = ['EMPTY_BODY', 'INVALID_IMAGE', 'IMAGE_TOO_LARGE', 'UNSUPPORTED_IMAGE_TYPE'] as const;
+const OF_IMAGE = [
+  'EMPTY_BODY',
+  'INVALID_IMAGE',
+  'IMAGE_TOO_LARGE',
+  'IMAGE_TOO_MANY_PIXELS',
+  'UNSUPPORTED_IMAGE_TYPE',
+] as const;
 const BINARY = { 'application/octet-stream': 'binary' } as const;
 
 const PNG = { 'image/png': 'binary' } as const;
@@ -128,8 +134,8 @@ const VIEWS: readonly ((deps: AppDeps) => Route)[] = [
       ...LAYER,
       ...CROP,
       channel: optional('Default: where the largest value is'),
-      y: optional('As channel'),
-      x: optional('As channel'),
+      y: optional('Default: where the largest value of the channel is'),
+      x: optional('As y'),
     },
     request: (query, bytes) => ({ view: 'lrn', bytes, ...query }),
   }),

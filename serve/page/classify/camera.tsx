@@ -12,6 +12,12 @@ export function hasCamera(): boolean {
   return !isPhone && navigator.mediaDevices?.getUserMedia !== undefined;
 }
 
+function whyNot(cause: unknown): string {
+  return cause instanceof DOMException && cause.name === 'NotFoundError'
+    ? 'this computer has no camera; choose a file'
+    : 'the camera cannot be used; allow it in the browser, or choose a file';
+}
+
 interface CameraProps {
   take(blob: Blob, name: string): void;
   close(): void;
@@ -29,7 +35,7 @@ export function Camera({ take, close }: CameraProps) {
       (given) => {
         if (video.current) video.current.srcObject = given;
       },
-      (cause) => setError(new Error('the camera cannot be used; allow it in the browser, or choose a file', { cause })),
+      (cause) => setError(new Error(whyNot(cause), { cause })),
     );
     const stop = (given: MediaStream) => {
       for (const track of given.getTracks()) track.stop();

@@ -26,7 +26,7 @@ export function usePasteAndDrop(take: (blob: Blob, name: string) => void, fail: 
     });
     on<DragEvent>('dragover', (event) => {
       event.preventDefault(); // else the browser opens the file in place of this page
-      hover(true);
+      hover(event.dataTransfer?.types.includes('Files') ?? false);
     });
     on<DragEvent>('dragleave', (event) => {
       if (event.relatedTarget === null) hover(false);

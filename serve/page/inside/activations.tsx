@@ -6,65 +6,40 @@ import { count, percent, shape, significant } from '../parts/numbers.js';
 import type { Layer, Layers } from '../server/answers.js';
 import { ask, whole } from '../server/request.js';
 import { readSafetensors, type Tensor } from '../server/safetensors.js';
-import { useTask } from '../server/use-task.js';
+import type { Running } from '../server/use-task.js';
 import type { Subject } from '../subject.js';
 import { ChannelTable } from './channel-table.js';
 import { Enlarged } from './enlarged.js';
+import { isOfClasses, reading } from './kind.js';
 import { mapsOf, statisticsOf } from './statistics.js';
 import { TileSheet } from './tile-sheet.js';
 import { Units } from './units.js';
 
-export interface ActivationsProps {
+interface ActivationsProps {
   layers: Layers;
   layer: Layer;
-  choose(name: string): void;
+  /** The layer's, by name. */
+  activations: Running<Map<string, Tensor>>;
   channel: number | undefined;
   setChannel(channel: number): void;
   subject: Subject;
 }
 
 export function Activations(props: ActivationsProps) {
-  const { layers, layer, choose, subject } = props;
-  const { image, target, crop, epoch } = subject;
-  const running = useTask(
-    (signal) => activationsOf([layer.name], subject, signal),
-    [image, target, crop?.number, layer.name, epoch],
-    image !== undefined && crop !== undefined,
-  );
+  const { layers, layer, activations, subject } = props;
   return (
     <View
       id="activations"
-      title="Activations"
-      note={
-        <>
-          <p>
-            Each tile is one map of the layer: bright where its kernel found in the image what it looks for. ReLU (§3.1)
-            makes every negative sum 0, and so large parts are black.
-          </p>
-          <p>Early maps still look like the image; later ones are small, and answer to parts of objects.</p>
-        </>
-      }
+      title={`What ${layer.name} makes of it`}
+      note={reading(layer, layers).map((text) => <p key={text}>{text}</p>)}
     >
-      <div class="fields">
-        <label>
-          Layer
-          <select value={layer.name} onChange={(event) => choose(event.currentTarget.value)}>
-            {layers.layers
-              .filter(({ views }) => views.includes('activations'))
-              .map(({ name, output }) => (
-                <option key={name} value={name}>
-                  {name}: {shape(output)}
-                </option>
-              ))}
-          </select>
-        </label>
-      </div>
-      {image ? (
-        <Answer of={running} working={`Computing ${layer.name}`}>
+      {subject.image ? (
+        <Answer of={activations} working={`Computing ${layer.name}`}>
           {(tensors) => {
             const tensor = tensors.get(layer.name)!;
             if (tensor.shape.length === 3) return <Maps {...props} tensor={tensor} />;
-            return <Units layer={layer} values={tensor.values} />;
+            const labels = isOfClasses(layer, layers) ? subject.labels : undefined;
+            return <Units {...props} values={tensor.values} labels={labels} />;
           }}
         </Answer>
       ) : (
@@ -94,7 +69,9 @@ export async function activationsOf(
   return readSafetensors(await whole(response.arrayBuffer())).tensors;
 }
 
-function Maps({ tensor, layers, layer, channel, setChannel, subject }: ActivationsProps & { tensor: Tensor }) {
+type MapsProps = Omit<ActivationsProps, 'activations'> & { tensor: Tensor };
+
+function Maps({ tensor, layers, layer, channel, setChannel, subject }: MapsProps) {
   const [own, setOwn] = useState(false);
   const [, , width] = tensor.shape;
   const maps = useMemo(() => mapsOf(tensor), [tensor]);

@@ -5,52 +5,55 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { Answer } from '../parts/answer.js';
 import { View } from '../parts/chapter.js';
-import type { Layer, Layers } from '../server/answers.js';
-import { ask, path, whole } from '../server/request.js';
+import type { Layer } from '../server/answers.js';
+import { ask, path, type Target, whole } from '../server/request.js';
 import { readSafetensors, type Tensor } from '../server/safetensors.js';
 import { useTask } from '../server/use-task.js';
 import type { Subject } from '../subject.js';
-import { type Sheet, sheetOf } from './maps.js';
+import { type Sheet, sheetOf, tileAt } from './maps.js';
 import { mapsOf } from './statistics.js';
+import { Frame } from './tile-sheet.js';
+import { Training } from './training.js';
 
 /** As in Figure 3: 48 a GPU in three rows. */
 const COLUMNS = 16;
 
-export function Kernels({ layers, subject: { target, epoch } }: { layers: Layers; subject: Subject }) {
-  const layer = layers.layers.find(({ views }) => views.includes('kernels'));
-  const query = { layer: layer?.name, ...target };
-  const running = useTask(
-    async (signal) => {
-      const response = await ask('explain/kernels', { ...query, format: 'safetensors' }, signal);
-      const { metadata, tensors } = readSafetensors(await whole(response.arrayBuffer()));
-      return { groups: Number(metadata.groups), kernels: tensors.get(layer!.name)! };
-    },
-    [layer?.name, target, epoch],
-    layer !== undefined,
-  );
-  if (!layer) return null;
+interface KernelsProps {
+  layer: Layer;
+  channel: number | undefined;
+  setChannel(channel: number): void;
+  subject: Subject;
+}
+
+export function Kernels({ layer, channel, setChannel, subject: { target, epoch } }: KernelsProps) {
+  const query = { layer: layer.name, ...target };
+  const running = useTask((signal) => fetchKernels(layer, target, signal), [layer.name, target, epoch], true);
   return (
     <View
       title={`Kernels of ${layer.name}`}
       note={
-        <>
-          <p>
-            What the first layer looks for. Networks trained on photographs learn edges of every direction and spots of
-            colour (§6.1, Figure 3); one with random weights shows noise.
-          </p>
-          <p>
-            In the paper the two GPUs came to differ: one learnt kernels without colour, the other with. Groups stand
-            apart here too, where the file has them (§3.2).
-          </p>
-        </>
+        <p>
+          What the first layer looks for. Networks trained on photographs learn edges of every direction and spots of
+          colour (§6.1, Figure 3). Groups stand apart, where the file has them (§3.2): in the paper one learnt kernels
+          without colour, the other with.
+        </p>
       }
     >
       <Answer of={running} working="Fetching the kernels">
         {({ groups, kernels }) => (
           <>
             {Array.from({ length: groups }, (_, group) => (
-              <Group key={group} layer={layer} kernels={kernels} group={group} groups={groups} />
+              <Group
+                key={group}
+                layer={layer}
+                kernels={kernels}
+                group={group}
+                groups={groups}
+                chosen={channel}
+                choose={setChannel}
+              />
             ))}
+            <Training kernels={kernels} />
             <p class="aside">
               Also as <a href={path('explain/kernels', { ...query, format: 'svg' })}>SVG</a>,{' '}
               <a href={path('explain/kernels', query)}>PNG</a> and{' '}
@@ -63,27 +66,50 @@ export function Kernels({ layers, subject: { target, epoch } }: { layers: Layers
   );
 }
 
+/** @throws as `ask` */
+export async function fetchKernels(layer: Layer, target: Target, signal: AbortSignal) {
+  const response = await ask('explain/kernels', { layer: layer.name, ...target, format: 'safetensors' }, signal);
+  const { metadata, tensors } = readSafetensors(await whole(response.arrayBuffer()));
+  return { groups: Number(metadata.groups), kernels: tensors.get(layer.name)! };
+}
+
 interface GroupProps {
   layer: Layer;
   /** [kernels, 3, height, width] */
   kernels: Tensor;
   group: number;
   groups: number;
+  chosen: number | undefined;
+  choose(kernel: number): void;
 }
 
-function Group({ layer, kernels, group, groups }: GroupProps) {
+function Group({ layer, kernels, group, groups, chosen, choose }: GroupProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const [count, , height, width] = kernels.shape;
   const each = count / groups;
+  const sheet = sheetOf(each, [height, width], Math.min(COLUMNS, each));
   useEffect(() => {
     const own = mapsOf(kernels).slice(group * each, (group + 1) * each);
-    drawKernels(canvas.current!, own, [height, width], sheetOf(each, [height, width], Math.min(COLUMNS, each)));
+    drawKernels(canvas.current!, own, [height, width], sheet);
   }, [kernels]);
+  const here = (chosen ?? -1) - group * each;
   const which = groups > 1 ? `group ${group + 1} of ${groups}, ` : '';
   const said = `${layer.name}, ${which}kernels ${group * each} to ${(group + 1) * each - 1}, ${height} × ${width} pixels each`;
   return (
     <figure class="kernels">
-      <canvas ref={canvas} role="img" aria-label={`${said}; their numbers can be downloaded below`} />
+      <div class="sheet">
+        <canvas
+          ref={canvas}
+          role="img"
+          aria-label={`${said}; their numbers can be downloaded below`}
+          onClick={({ offsetX, offsetY }) => {
+            const { clientWidth, clientHeight } = canvas.current!;
+            const index = tileAt(sheet, offsetX / clientWidth, offsetY / clientHeight);
+            if (index < each) choose(group * each + index);
+          }}
+        />
+        {here >= 0 && here < each && <Frame sheet={sheet} index={here} size={[height, width]} />}
+      </div>
       <figcaption>{said}</figcaption>
     </figure>
   );

@@ -1,9 +1,9 @@
 /** Every layer with its sizes, the formula filled in. */
-import { View } from '../parts/chapter.js';
 import { SizeFormula } from '../parts/formulas.js';
 import { count, shape } from '../parts/numbers.js';
 import { Scroll } from '../parts/scroll.js';
 import type { Layer, Layers } from '../server/answers.js';
+import { operation } from './kind.js';
 
 /** Stands in the note once. */
 const GENERAL = /\(W − F \+ 2P\) \/ S \+ 1 = /g;
@@ -11,18 +11,12 @@ const GENERAL = /\(W − F \+ 2P\) \/ S \+ 1 = /g;
 export function LayerTable({ layers, choose }: { layers: Layers; choose(name: string): void }) {
   const { parameters, macs } = layers.totals;
   return (
-    <View
-      title="The layers"
-      wide
-      note={
-        <p>
-          Five convolutions, some followed by max pooling, then fully connected layers are the architecture of §3.5. A
-          window of <i>F</i> pixels that moves by <i>S</i> over <i>W</i> pixels with <i>P</i> more at each edge gives{' '}
-          <SizeFormula /> of them. Convolutions do most of the arithmetic; the fully connected layers hold most of the
-          numbers.
-        </p>
-      }
-    >
+    <details>
+      <summary>Every size, worked out</summary>
+      <p class="note">
+        A window of <i>F</i> pixels that moves by <i>S</i> over <i>W</i> pixels with <i>P</i> more at each edge gives{' '}
+        <SizeFormula /> of them.
+      </p>
       <Scroll label="Layers">
         <table>
           <thead>
@@ -63,7 +57,7 @@ export function LayerTable({ layers, choose }: { layers: Layers; choose(name: st
           </tfoot>
         </table>
       </Scroll>
-    </View>
+    </details>
   );
 }
 
@@ -92,10 +86,4 @@ function Row({ layer, choose }: { layer: Layer; choose(name: string): void }) {
       <td class="right">{layer.macs > 0 && count(layer.macs)}</td>
     </tr>
   );
-}
-
-function operation({ op, activation, window }: Layer): string {
-  const kernel = window && ` ${window.kernel.join(' × ')}`;
-  const groups = window && window.groups > 1 ? `, ${window.groups} groups` : '';
-  return `${op}${kernel ?? ''}${groups}${activation ? `, ${activation}` : ''}`;
 }

@@ -51,6 +51,11 @@ export function sheetOf(count: number, [height, width]: readonly number[], colum
   return { columns, stepX, stepY, width: columns * stepX - 1, height: Math.ceil(count / columns) * stepY - 1 };
 }
 
+/** The tile at a place of a sheet, given as shares of its width and height. */
+export function tileAt({ columns, stepX, stepY, width, height }: Sheet, x: number, y: number): number {
+  return Math.floor((y * (height + 1)) / stepY) * columns + Math.floor((x * (width + 1)) / stepX);
+}
+
 /**
  * @param maps    [height, width] each
  * @param ranges  of each map

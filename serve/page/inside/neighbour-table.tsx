@@ -10,7 +10,7 @@ export function NeighbourTable({ at }: { at: Normalised }) {
     <>
       <table class="neighbours">
         <caption>
-          Row {at.y}, column {at.x}
+          Row {at.y}, column {at.x}: <span class="bar-key" /> before <span class="bar-key after" /> after
         </caption>
         <thead>
           <tr>
@@ -37,17 +37,7 @@ export function NeighbourTable({ at }: { at: Normalised }) {
             </tr>
           ))}
         </tbody>
-        <tfoot>
-          <tr>
-            <th scope="row" class="right">
-              sum
-            </th>
-            <td />
-            <td class="right">{significant(at.sum_of_squares)}</td>
-            <td />
-            <td />
-          </tr>
-        </tfoot>
+        <Sum squares={at.sum_of_squares} />
       </table>
       <p class="filled">
         b<sub>{at.channel}</sub> = {before}
@@ -59,5 +49,21 @@ export function NeighbourTable({ at }: { at: Normalised }) {
         {significant(at.denominator)}. The file itself gives {significant(at.after)}.
       </p>
     </>
+  );
+}
+
+function Sum({ squares }: { squares: number }) {
+  return (
+    <tfoot>
+      <tr>
+        <th scope="row" class="right">
+          sum
+        </th>
+        <td />
+        <td class="right">{significant(squares)}</td>
+        <td />
+        <td />
+      </tr>
+    </tfoot>
   );
 }

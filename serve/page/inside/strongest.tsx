@@ -1,7 +1,7 @@
 /** The images of an index that a channel answers to most. */
 import { Answer } from '../parts/answer.js';
 import { View } from '../parts/chapter.js';
-import { count, significant } from '../parts/numbers.js';
+import { count, significant, words } from '../parts/numbers.js';
 import type { Strongest as Found, Layer } from '../server/answers.js';
 import { askJson } from '../server/request.js';
 import { useTask } from '../server/use-task.js';
@@ -17,11 +17,12 @@ export function Strongest({ layer, channel = 0, subject: { target, epoch } }: St
   const running = useTask(
     (signal) => askJson<Found>('explain/strongest', { layer: layer.name, channel, ...target }, signal),
     [layer.name, channel, target, epoch],
+    true,
   );
   const which = `${layer.name}, channel ${channel}`;
   return (
     <View
-      title="What excites a channel"
+      title={`What excites ${which}`}
       note={
         <p>
           Among the images that this server has an index of, those on which the chosen channel is largest, and outlined
@@ -29,11 +30,6 @@ export function Strongest({ layer, channel = 0, subject: { target, epoch } }: St
         </p>
       }
     >
-      {running.task.state === 'idle' && (
-        <button type="button" onClick={running.start}>
-          Find the strongest inputs of {which}
-        </button>
-      )}
       <Answer of={running} working="Looking through the index">
         {({ strongest, indexed }) => (
           <>
@@ -54,7 +50,7 @@ export function Strongest({ layer, channel = 0, subject: { target, epoch } }: St
                       </svg>
                     )}
                   </span>
-                  {one.label} <span class="number">{significant(one.value)}</span>
+                  {one.label && words(one.label)} <span class="number">{significant(one.value)}</span>
                 </li>
               ))}
             </ol>

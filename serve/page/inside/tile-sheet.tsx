@@ -3,7 +3,7 @@
  */
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { significant } from '../parts/numbers.js';
-import { drawSheet, rangeOf, sheetOf } from './maps.js';
+import { drawSheet, rangeOf, type Sheet, sheetOf, tileAt } from './maps.js';
 
 interface TileSheetProps {
   label: string;
@@ -35,30 +35,35 @@ export function TileSheet({ label, maps, size, own, chosen, choose }: TileSheetP
   }, [maps, own, sheet]);
   const pick = ({ offsetX, offsetY }: MouseEvent) => {
     const { clientWidth, clientHeight } = canvas.current!;
-    const column = Math.floor(((offsetX / clientWidth) * (sheet.width + 1)) / sheet.stepX);
-    const row = Math.floor(((offsetY / clientHeight) * (sheet.height + 1)) / sheet.stepY);
-    const index = row * sheet.columns + column;
+    const index = tileAt(sheet, offsetX / clientWidth, offsetY / clientHeight);
     if (index < maps.length) choose(index);
   };
-  const share = (px: number, whole: number) => `${(100 * px) / whole}%`;
   return (
     <figure>
       <div class="sheet">
         <canvas ref={canvas} role="img" aria-label={`${label}; a table of them follows`} onClick={pick} />
-        <span
-          class="frame"
-          style={{
-            left: share((chosen % sheet.columns) * sheet.stepX, sheet.width),
-            top: share(Math.floor(chosen / sheet.columns) * sheet.stepY, sheet.height),
-            width: share(size[1], sheet.width),
-            height: share(size[0], sheet.height),
-          }}
-        />
+        <Frame sheet={sheet} index={chosen} size={size} />
       </div>
       <figcaption>
         {label}. <Scale low={own ? undefined : all.low} high={own ? undefined : all.high} />
       </figcaption>
     </figure>
+  );
+}
+
+/** Around the chosen tile. */
+export function Frame({ sheet, index, size }: { sheet: Sheet; index: number; size: readonly number[] }) {
+  const share = (px: number, whole: number) => `${(100 * px) / whole}%`;
+  return (
+    <span
+      class="frame"
+      style={{
+        left: share((index % sheet.columns) * sheet.stepX, sheet.width),
+        top: share(Math.floor(index / sheet.columns) * sheet.stepY, sheet.height),
+        width: share(size[1], sheet.width),
+        height: share(size[0], sheet.height),
+      }}
+    />
   );
 }
 

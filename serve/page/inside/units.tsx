@@ -1,13 +1,28 @@
 /** A fully connected layer: as many numbers as it has units, the largest by name. */
 import { useEffect, useMemo, useRef } from 'preact/hooks';
-import { count, significant } from '../parts/numbers.js';
+import { count, significant, words } from '../parts/numbers.js';
 import type { Layer } from '../server/answers.js';
 import { pixelsOf, rangeOf } from './maps.js';
 import { Scale } from './tile-sheet.js';
 
 const LISTED = 10;
 
-export function Units({ layer, values }: { layer: Layer; values: Float32Array }) {
+function largestOf(values: Float32Array): { unit: number; value: number }[] {
+  return Array.from(values, (value, unit) => ({ unit, value }))
+    .sort((a, b) => b.value - a.value)
+    .slice(0, LISTED);
+}
+
+interface UnitsProps {
+  layer: Layer;
+  values: Float32Array;
+  /** Of the units, if each is a class. */
+  labels?: string[];
+  channel: number | undefined;
+  setChannel(unit: number): void;
+}
+
+export function Units({ layer, values, labels, channel: chosen, setChannel: choose }: UnitsProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const range = useMemo(() => rangeOf(values), [values]);
   useEffect(() => {
@@ -19,13 +34,11 @@ export function Units({ layer, values }: { layer: Layer; values: Float32Array })
     canvas.current!.height = height;
     canvas.current!.getContext('2d')!.putImageData(pixelsOf(padded, [height, width], range), 0, 0);
   }, [values]);
-  const largest = useMemo(
-    () =>
-      Array.from(values, (value, unit) => ({ unit, value }))
-        .sort((a, b) => b.value - a.value)
-        .slice(0, LISTED),
-    [values],
-  );
+  const largest = useMemo(() => largestOf(values), [values]);
+  const [{ unit: first }] = largest;
+  useEffect(() => {
+    if (chosen === undefined) choose(first); // the views below are of it too
+  }, [chosen, first]);
   return (
     <>
       <figure>
@@ -46,15 +59,19 @@ export function Units({ layer, values }: { layer: Layer; values: Float32Array })
           <tr>
             <th class="right">Unit</th>
             <th class="right">Value</th>
+            {labels && <th>Class</th>}
           </tr>
         </thead>
         <tbody>
           {largest.map(({ unit, value }) => (
             <tr key={unit}>
               <th scope="row" class="right">
-                {unit}
+                <button type="button" class="link" aria-pressed={unit === chosen} onClick={() => choose(unit)}>
+                  {unit}
+                </button>
               </th>
               <td class="right">{significant(value)}</td>
+              {labels && <td>{words(labels[unit] ?? '')}</td>}
             </tr>
           ))}
         </tbody>

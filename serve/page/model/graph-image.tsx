@@ -3,7 +3,8 @@ import { useMemo } from 'preact/hooks';
 import { count, shape } from '../parts/numbers.js';
 import { Scroll } from '../parts/scroll.js';
 import type { Graph } from '../server/answers.js';
-import { type Box, placeGraph } from './graph-layout.js';
+import { type Box, type Group, placeGraph } from './graph-layout.js';
+import { Pannable } from './pannable.js';
 
 /** Beyond, a drawing helps nobody and takes seconds to lay out. */
 const MOST_NODES = 600;
@@ -26,38 +27,54 @@ export function GraphImage({ graph }: { graph: Graph }) {
 }
 
 function Drawing({ graph }: { graph: Graph }) {
-  const { boxes, arrows, width, height } = useMemo(() => placeGraph(graph), [graph]);
+  const { boxes, groups, arrows, width, height } = useMemo(() => placeGraph(graph), [graph]);
   return (
-    <Scroll label="Graph">
-      <svg
-        class="graph"
-        viewBox={`0 0 ${width} ${height}`}
-        width={width}
-        height={height}
-        role="img"
-        aria-label={`Graph of ${graph.nodes.length} operations; a table of them follows`}
-      >
-        <defs>
-          <marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">
-            <path d="M0 0 8 4 0 8z" />
-          </marker>
-        </defs>
-        {arrows.map(({ points }, i) => (
-          <polyline key={i} points={points.map(({ x, y }) => `${x},${y}`).join(' ')} marker-end="url(#head)" />
-        ))}
-        {arrows.map(
-          ({ label, x, y }, i) =>
-            label && (
-              <text key={i} class="lengths" x={x} y={y + 4}>
-                {label}
-              </text>
-            ),
-        )}
-        {boxes.map((box, i) => (
-          <BoxShape key={i} {...box} />
-        ))}
-      </svg>
-    </Scroll>
+    <Pannable label="Graph" width={width} height={height}>
+      {(zoom) => (
+        <svg
+          class="graph"
+          viewBox={`0 0 ${width} ${height}`}
+          width={width * zoom}
+          height={height * zoom}
+          role="img"
+          aria-label={`Graph of ${graph.nodes.length} operations; a table of them follows`}
+        >
+          <defs>
+            <marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">
+              <path d="M0 0 8 4 0 8z" />
+            </marker>
+          </defs>
+          {groups.map((group) => (
+            <GroupShape key={group.name} {...group} />
+          ))}
+          {arrows.map(({ points }, i) => (
+            <polyline key={i} points={points.map(({ x, y }) => `${x},${y}`).join(' ')} marker-end="url(#head)" />
+          ))}
+          {arrows.map(
+            ({ label, x, y }, i) =>
+              label && (
+                <text key={i} class="lengths" x={x} y={y + 4}>
+                  {label}
+                </text>
+              ),
+          )}
+          {boxes.map((box, i) => (
+            <BoxShape key={i} {...box} />
+          ))}
+        </svg>
+      )}
+    </Pannable>
+  );
+}
+
+function GroupShape({ name, x, y, width, height }: Group) {
+  return (
+    <g class="group">
+      <rect x={x} y={y} width={width} height={height} rx={6} />
+      <text x={x - 6} y={y + 14}>
+        {name}
+      </text>
+    </g>
   );
 }
 

@@ -1,12 +1,13 @@
 /** Where the operations of a graph stand in its image. */
 import { type GraphLabel, Graph as Layout, layout } from '@dagrejs/dagre';
+import { type Kind, kindOf } from '../inside/kind.js';
 import { shape } from '../parts/numbers.js';
 import type { Graph } from '../server/answers.js';
 
 export interface Box {
   /** Operation, or the name of what goes in or out; then what it holds. */
   lines: string[];
-  kind: 'operation' | 'end';
+  kind: Kind | 'end';
   /** Middle, pixels. */
   x: number;
   y: number;
@@ -23,8 +24,19 @@ export interface Arrow {
   y: number;
 }
 
+/** Around the operations of a layer. */
+export interface Group {
+  name: string;
+  /** Top left. */
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
 export interface Placed {
   boxes: Box[];
+  groups: Group[];
   arrows: Arrow[];
   width: number;
   height: number;
@@ -34,9 +46,9 @@ const LINE_PX = 16;
 const CHARACTER_PX = 6.7;
 const PADDING_PX = 9;
 
-export function placeGraph({ inputs, outputs, nodes, initializers }: Graph): Placed {
+export function placeGraph({ inputs, outputs, nodes, initializers, layers }: Graph): Placed {
   const graph = new Layout<GraphLabel, Box, Partial<Arrow>>();
-  graph.setGraph({ rankdir: 'TB', nodesep: 18, ranksep: 30, marginx: 8, marginy: 8 });
+  graph.setGraph({ rankdir: 'TB', nodesep: 18, ranksep: 30, marginx: 90, marginy: 8 });
   graph.setDefaultEdgeLabel(() => ({}));
   const stored = new Map(initializers.map(({ name, dims }) => [name, dims]));
   const makers = new Map<string, { id: string; shape?: (number | string)[] }>();
@@ -51,7 +63,7 @@ export function placeGraph({ inputs, outputs, nodes, initializers }: Graph): Pla
   }
   for (const [i, node] of nodes.entries()) {
     for (const output of node.outputs) makers.set(output, { id: `${i}`, shape: node.shape });
-    add(`${i}`, 'operation', [node.op, ...heldBy(node.inputs, stored)]);
+    add(`${i}`, kindOf(node), [node.op, ...heldBy(node.inputs, stored)]);
   }
   for (const [i, { inputs: names }] of nodes.entries()) for (const name of names) connect(name, `${i}`);
   for (const { name } of outputs) {
@@ -61,12 +73,33 @@ export function placeGraph({ inputs, outputs, nodes, initializers }: Graph): Pla
   layout(graph);
   const { width = 0, height = 0 } = graph.graph();
   return {
+    groups: groupsOf(layers, (value) => {
+      const maker = makers.get(value);
+      return maker && graph.node(maker.id);
+    }),
     boxes: graph.nodes().map((id) => graph.node(id)),
     arrows: graph.edges().map((edge) => graph.edge(edge) as Arrow),
     width,
     height,
   };
 }
+
+const AROUND_PX = 5;
+
+function groupsOf(layers: Graph['layers'], boxOfValue: (value: string) => Box | undefined): Group[] {
+  return Object.entries(layers).flatMap(([name, values]) => {
+    const boxes = values.map(boxOfValue).filter((box) => box !== undefined);
+    if (boxes.length === 0) return [];
+    const [left, top] = [Math.min(...boxes.map(leftOf)), Math.min(...boxes.map(topOf))];
+    const right = Math.max(...boxes.map((box) => leftOf(box) + box.width));
+    const bottom = Math.max(...boxes.map((box) => topOf(box) + box.height));
+    const [x, y] = [left - AROUND_PX, top - AROUND_PX];
+    return [{ name, x, y, width: right - left + 2 * AROUND_PX, height: bottom - top + 2 * AROUND_PX }];
+  });
+}
+
+const leftOf = ({ x, width }: Box) => x - width / 2;
+const topOf = ({ y, height }: Box) => y - height / 2;
 
 /** Of stored tensors; below, they are lengths, places and other settings. */
 const WEIGHTS = 16;

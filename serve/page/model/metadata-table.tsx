@@ -35,10 +35,13 @@ export function MetadataTable({ metadata }: { metadata: Metadata }) {
 }
 
 function textOf(value: unknown): string {
-  if (typeof value === 'number') return Number.isInteger(value) ? count(value) : String(value);
+  if (typeof value === 'number') return Number.isInteger(value) ? count(value) : String(Number(value.toPrecision(6)));
   if (Array.isArray(value)) {
     const first = value.slice(0, SHOWN).map(textOf).join(', ');
     return value.length > SHOWN ? `${first} … (${count(value.length)})` : first;
   }
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  if (typeof value !== 'object' || value === null) return String(value);
+  return Object.entries(value)
+    .map(([key, own]) => `${key} ${textOf(own)}`)
+    .join(', ');
 }

@@ -26,8 +26,8 @@ export function ModelAndServer({ subject, server }: ModelAndServerProps) {
         <p>What answers here is one ONNX file and the process that runs it. This is all that either says of itself.</p>
       }
     >
-      <ServerCharts server={server} target={subject.target} />
       <File subject={subject} />
+      <ServerCharts server={server} target={subject.target} />
     </OnDemand>
   );
 }
@@ -60,8 +60,8 @@ function File({ subject: { target, epoch } }: { subject: Subject }) {
         note={
           <p>
             What the file tells the engine to compute, from the image at the top to the probabilities at the bottom.
-            Files with the image head cut their crops inside it (§4.1). Stored numbers are named in their operation with
-            their lengths.
+            Dashed lines surround the operations of a layer; stored numbers are named in their operation with their
+            lengths. Drag the graph to move it; the buttons zoom, and so does the wheel with Ctrl.
           </p>
         }
       >

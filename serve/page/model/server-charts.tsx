@@ -5,14 +5,13 @@ import type { ModelStats, Stats } from '../server/answers.js';
 import type { Target } from '../server/request.js';
 import type { Server } from '../server/use-server.js';
 import { Chart } from './chart.js';
-import { modelOf, ratesOf } from './rates.js';
+import { modelOf, type Rates, ratesOf } from './rates.js';
 
 export function ServerCharts({ server, target }: { server: Server; target: Target }) {
   const latest = server.samples.at(-1);
   const model = latest && modelOf(latest, target);
   if (!latest || !model) return null;
   const rates = ratesOf(server.samples, target);
-  const times = rates.map(({ time }) => time);
   return (
     <View
       title="The server"
@@ -29,10 +28,25 @@ export function ServerCharts({ server, target }: { server: Server; target: Targe
         </>
       }
     >
+      {rates.some(({ total, pending }) => total !== null || pending > 0) ? (
+        <Charts rates={rates} />
+      ) : (
+        <p class="status">No requests yet: charts appear with the next image.</p>
+      )}
+      <Counters stats={latest} model={model} />
+      <Distribution latency={latest.latency} />
+    </View>
+  );
+}
+
+function Charts({ rates }: { rates: Rates[] }) {
+  const times = rates.map(({ time }) => time);
+  return (
+    <>
       <Chart
         title="Throughput, images per second"
         times={times}
-        lines={{ pictures: rates.map((one) => one.throughput) }}
+        lines={{ images: rates.map((one) => one.throughput) }}
       />
       <Chart
         title="Mean latency, milliseconds"
@@ -44,14 +58,8 @@ export function ServerCharts({ server, target }: { server: Server; target: Targe
           waiting: rates.map(({ queue }) => queue),
         }}
       />
-      <Chart
-        title="Images in line or at work"
-        times={times}
-        lines={{ pictures: rates.map(({ pending }) => pending) }}
-      />
-      <Counters stats={latest} model={model} />
-      <Distribution latency={latest.latency} />
-    </View>
+      <Chart title="Images in line or at work" times={times} lines={{ images: rates.map(({ pending }) => pending) }} />
+    </>
   );
 }
 

@@ -1,17 +1,19 @@
 /** The heat map as numbers. */
+import { words } from '../parts/numbers.js';
 import { Scroll } from '../parts/scroll.js';
 import type { Covered } from './cover.js';
 
 export function CoveredTable({ covered: { start, probabilities } }: { covered: Covered }) {
+  const title = `Probability of ${words(start.class.label)}`;
   const rows = Array.from({ length: start.rows }, (_, row) =>
     probabilities.slice(row * start.columns, (row + 1) * start.columns),
   );
   return (
     <details>
       <summary>The same as a table</summary>
-      <Scroll label={`Probability of ${start.class.label} by the place that is covered`}>
+      <Scroll label={`${title} by the place that is covered`}>
         <table class="grid">
-          <caption>Probability of {start.class.label}, %, by the first pixel of the square</caption>
+          <caption>{title}, %, by the first pixel of the square</caption>
           <thead>
             <tr>
               <th class="right">row \ column</th>

@@ -1,7 +1,7 @@
 /** The probabilities of an occlusion experiment over the crop, each where the middle of its square was. */
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { Cutting } from '../classify/crop-tiles.js';
-import { finePercent } from '../parts/numbers.js';
+import { finePercent, significant, words } from '../parts/numbers.js';
 import type { Subject } from '../subject.js';
 import type { Covered } from './cover.js';
 
@@ -9,13 +9,17 @@ import type { Covered } from './cover.js';
 const FALLS = '255 122 42';
 const RISES = '64 156 255';
 const STRONGEST = 0.85;
+/** Of probability: changes as large as this are seen at full strength, if none is larger; those below a point fade. */
+const [FULL, POINT] = [0.1, 0.01];
 
 interface HeatMapProps {
   covered: Covered;
+  /** More is to come: the place that is covered just now is shown. */
+  working: boolean;
   subject: Subject;
 }
 
-export function HeatMap({ covered, subject: { image, shape } }: HeatMapProps) {
+export function HeatMap({ covered, working, subject: { image, shape } }: HeatMapProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const [under, setUnder] = useState<number>();
   const { start, probabilities } = covered;
@@ -28,7 +32,8 @@ export function HeatMap({ covered, subject: { image, shape } }: HeatMapProps) {
     context.clearRect(0, 0, crop.size, crop.size);
     for (const [i, change] of changes.entries()) {
       const [row, column] = [Math.floor(i / start.columns), i % start.columns];
-      const opacity = (STRONGEST * Math.abs(change)) / (Math.max(fall, rise) || 1);
+      const size = Math.abs(change);
+      const opacity = (STRONGEST * size * Math.min(1, size / POINT)) / Math.max(fall, rise, FULL);
       context.fillStyle = `rgb(${change > 0 ? FALLS : RISES} / ${opacity})`;
       const [x, y] = [lefts[column], tops[row]];
       context.fillRect(x, y, lefts[column + 1] - x, tops[row + 1] - y);
@@ -50,19 +55,42 @@ export function HeatMap({ covered, subject: { image, shape } }: HeatMapProps) {
           width={crop.size}
           height={crop.size}
           role="img"
-          aria-label={`Probability of ${start.class.label} by the place that is covered; a table follows`}
+          aria-label={`Probability of ${words(start.class.label)} by the place that is covered; a table follows`}
           onMouseMove={point}
           onMouseLeave={() => setUnder(undefined)}
         />
+        {working && <Patch covered={covered} />}
       </div>
       <figcaption>
-        <Key name="falls" /> falls by up to {finePercent(fall)} <Key name="rises" /> rises by up to {finePercent(rise)}
+        <Key name="falls" /> falls by {points(fall)} <Key name="rises" /> rises by {points(rise)}
         <br />
         Square of {start.patch} pixels, moved by {start.stride}.{' '}
         {there !== undefined && `Covered here: ${finePercent(there)}; uncovered: ${finePercent(start.probability)}.`}
       </figcaption>
     </figure>
   );
+}
+
+/** The square, where it is now. */
+function Patch({ covered: { start, done } }: { covered: Covered }) {
+  const at = Math.min(done, start.total - 1);
+  const share = (px: number, of: number) => `${(100 * px) / of}%`;
+  const height = start.crop.height ?? start.crop.size;
+  return (
+    <span
+      class="patch"
+      style={{
+        top: share(start.y[Math.floor(at / start.columns)], height),
+        left: share(start.x[at % start.columns], start.crop.size),
+        width: share(start.patch, start.crop.size),
+        height: share(start.patch, height),
+      }}
+    />
+  );
+}
+
+function points(change: number): string {
+  return change < POINT / 10 ? 'less than 0.1 points' : `up to ${significant(100 * change)} points`;
 }
 
 function Key({ name }: { name: string }) {

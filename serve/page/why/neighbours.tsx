@@ -1,7 +1,7 @@
 /** The images of an index that are nearest to the image for the network, as in the paper's Figure 4. */
 import { Answer } from '../parts/answer.js';
 import { View } from '../parts/chapter.js';
-import { count, significant } from '../parts/numbers.js';
+import { count, significant, words } from '../parts/numbers.js';
 import type { Neighbours as Found } from '../server/answers.js';
 import { askJson } from '../server/request.js';
 import { useTask } from '../server/use-task.js';
@@ -19,8 +19,8 @@ export function Neighbours({ subject: { image, target, epoch } }: { subject: Sub
       title="Nearest images"
       note={
         <p>
-          The last hidden layer, fc7 in AlexNet, gives each image a vector. Images whose vectors are close are alike to
-          the network, though their pixels may have nothing in common (§6.1, Figure 4).
+          The last layer before the classes gives each image a vector. Images whose vectors are close are alike to the
+          network, though their pixels may have nothing in common (§6.1, Figure 4).
         </p>
       }
     >
@@ -36,7 +36,7 @@ export function Neighbours({ subject: { image, target, epoch } }: { subject: Sub
               {neighbours.map(({ name, label, distance, thumbnail }) => (
                 <li key={name}>
                   <span class="square">{thumbnail ? <img src={thumbnail} alt={name} /> : name}</span>
-                  {label} <span class="number">{significant(distance)}</span>
+                  {label && words(label)} <span class="number">{significant(distance)}</span>
                 </li>
               ))}
             </ol>

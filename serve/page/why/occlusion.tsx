@@ -2,10 +2,11 @@
  * The probability of a class while a grey square covers one part of the image after another: where it falls, there is
  * what counts.
  */
-import { useEffect, useState } from 'preact/hooks';
+import type { RefObject } from 'preact';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { Failure } from '../parts/answer.js';
 import { View } from '../parts/chapter.js';
-import { count, finePercent } from '../parts/numbers.js';
+import { count, finePercent, words } from '../parts/numbers.js';
 import { useTask } from '../server/use-task.js';
 import type { Subject } from '../subject.js';
 import { type Covered, type Covering, cover } from './cover.js';
@@ -20,7 +21,8 @@ export function Occlusion({ subject }: { subject: Subject }) {
         <>
           <p>
             A square of the mean colour covers the image at one place after another, and the network is asked each time.
-            Orange: there the probability falls, so that part speaks for the class. Blue: it rises.
+            Orange: there the probability falls, so that part speaks for the class. Blue: it rises. Changes below one
+            point fade.
           </p>
           <p>
             Not in the paper: the experiment is that of Zeiler and Fergus,{' '}
@@ -38,7 +40,13 @@ function Experiment({ subject }: { subject: Subject }) {
   const { image, target, crop, answer, epoch } = subject;
   const [chosen, setChosen] = useState<Covering>({});
   const [covered, setCovered] = useState<Covered>();
-  const running = useTask((signal) => cover(subject, chosen, signal, setCovered), [image, target, crop?.number, epoch]);
+  const form = useRef<HTMLFormElement>(null);
+  const seen = useSeen(form);
+  const running = useTask(
+    (signal) => cover(subject, chosen, signal, setCovered),
+    [image, target, crop?.number, epoch],
+    seen && image !== undefined && crop !== undefined,
+  );
   useEffect(() => setCovered(undefined), [image, target, crop?.number, epoch]);
   const { task, start, cancel } = running;
   const working = task.state === 'working';
@@ -49,6 +57,7 @@ function Experiment({ subject }: { subject: Subject }) {
   return (
     <>
       <form
+        ref={form}
         class="fields"
         onSubmit={(event) => {
           event.preventDefault();
@@ -65,7 +74,7 @@ function Experiment({ subject }: { subject: Subject }) {
           </button>
         ) : (
           <button key="begin" type="submit" class="main" disabled={!crop}>
-            Cover one part after another
+            Cover again
           </button>
         )}
       </form>
@@ -73,13 +82,26 @@ function Experiment({ subject }: { subject: Subject }) {
       {working && <Progress covered={covered} />}
       {covered && (
         <>
-          <HeatMap covered={covered} subject={subject} />
+          <HeatMap covered={covered} working={working} subject={subject} />
           <p role="status">{summary(covered, working)}</p>
           <CoveredTable covered={covered} />
         </>
       )}
     </>
   );
+}
+
+/** Whether someone has come that far down the page: the server is not set to work for nobody. */
+function useSeen(element: RefObject<HTMLElement | null>): boolean {
+  const [seen, setSeen] = useState(false);
+  useEffect(() => {
+    const observer = new IntersectionObserver((entries) => {
+      if (entries.some(({ isIntersecting }) => isIntersecting)) setSeen(true);
+    });
+    observer.observe(element.current!);
+    return () => observer.disconnect();
+  }, []);
+  return seen;
 }
 
 interface ClassChoiceProps {
@@ -99,7 +121,7 @@ function ClassChoice({ answer, value, set }: ClassChoiceProps) {
         <option value="">the crop’s first</option>
         {answer?.predictions.map(({ index, label }) => (
           <option key={index} value={index}>
-            {label}
+            {words(label)}
           </option>
         ))}
       </select>
@@ -141,7 +163,7 @@ function Progress({ covered }: { covered: Covered | undefined }) {
 /** Said once it has ended, as the bar tells until then. */
 function summary({ start, lowest, tops, done }: Covered, working: boolean): string {
   if (working) return '';
-  const uncovered = `Uncovered, ${start.class.label} has ${finePercent(start.probability)}.`;
+  const uncovered = `Uncovered, ${words(start.class.label)} has ${finePercent(start.probability)}.`;
   if (!lowest) return `${uncovered} Ended after ${done} of ${start.total} places.`;
   const others = tops.filter((top) => top !== start.class.index).length;
   const elsewhere =

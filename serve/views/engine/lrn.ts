@@ -36,7 +36,7 @@ export interface LrnView {
 /**
  * @param before  values of one crop that are normalised, [1, C, H, W]
  * @param after   the layer's
- * @param place   default: where the largest value is
+ * @param place   default: where the largest value is, of the channel if that is given
  * @throws {RequestError} BAD_REQUEST if it lies outside
  */
 export function lrnAt(before: Values, after: Values, lrn: LrnConstants, place: LrnPlace): LrnView {
@@ -44,10 +44,10 @@ export function lrnAt(before: Values, after: Values, lrn: LrnConstants, place: L
   if (width === undefined || String(before.shape) !== String(after.shape)) {
     throw new RequestError('VIEW_UNAVAILABLE', 'the layer does not normalise maps of channels');
   }
-  const largest = before.data.indexOf(before.data.reduce((a, b) => Math.max(a, b)));
   const plane = height * width;
-  const channel = position('channel', place.channel, channels, Math.floor(largest / plane));
-  const y = position('y', place.y, height, Math.floor((largest % plane) / width));
+  const channel = position('channel', place.channel, channels, Math.floor(indexOfLargest(before.data) / plane));
+  const largest = indexOfLargest(before.data.subarray(channel * plane, (channel + 1) * plane));
+  const y = position('y', place.y, height, Math.floor(largest / width));
   const x = position('x', place.x, width, largest % width);
   // ONNX: from c − ⌊(n − 1)/2⌋ to c + ⌈(n − 1)/2⌉, clipped.
   const first = Math.max(0, channel - Math.floor((lrn.size - 1) / 2));
@@ -76,6 +76,10 @@ export function lrnAt(before: Values, after: Values, lrn: LrnConstants, place: L
     formula: 'b = a / (k + α/n · Σ a²)^β',
     filled: `${text(own)} / (${lrn.bias} + ${lrn.alpha}/${lrn.size} · ${text(sum)})^${lrn.beta} = ${text(own / denominator)}`,
   };
+}
+
+function indexOfLargest(values: Float32Array): number {
+  return values.indexOf(values.reduce((a, b) => Math.max(a, b)));
 }
 
 /** Six digits are about what float32 holds. */

@@ -196,7 +196,7 @@ function withoutRows({ shape, data }: Values): Values {
 function unavailableOf(views: readonly string[][]): string[] {
   const reasons: Record<string, string> = {
     kernels: 'kernels as colours: no convolution of this model reads the three colours',
-    lrn: 'response normalisation: this model has no LRN operator',
+    lrn: 'response normalisation across maps: no layer of this model does it',
   };
   return Object.keys(reasons).flatMap((view) => (views.some((some) => some.includes(view)) ? [] : [reasons[view]]));
 }

@@ -43,6 +43,39 @@ describe('programs that are small or new', () => {
     weight.dispose();
   });
 
+  it('are computed as they are made, and recorded from the first call on that is not small', async () => {
+    const x = tensor<tf.Rank.R4>([1, 6, 5, 2]);
+    const { eager, runs } = kernelCounts();
+    const y = tf.mul(tf.add(x, 1), 2) as tf.Tensor4D;
+    assert.equal(kernelCounts().eager, eager + 2);
+    const z = tf.neg(tf.conv2d(y, tensor<tf.Rank.R4>([3, 3, 2, 4], 2), 1, 'same'));
+    assert.equal(kernelCounts().eager, eager + 2);
+    const values = z.dataSync();
+    assert.equal(kernelCounts().runs, runs + 1);
+    await tf.setBackend('cpu');
+    const expected = tf.tidy(() => tf.neg(tf.conv2d(y, tensor<tf.Rank.R4>([3, 3, 2, 4], 2), 1, 'same')).dataSync());
+    await tf.setBackend('onnxruntime');
+    for (const [i, value] of values.entries()) assert.ok(Math.abs(value - expected[i]) < 1e-5);
+    tf.dispose([x, y, z]);
+  });
+
+  it('hold nothing while a loop that assigns variables reads nothing', async () => {
+    const losses: number[] = [];
+    for (const backend of ['onnxruntime', 'cpu']) {
+      await tf.setBackend(backend);
+      const weight = tf.variable(tensor<tf.Rank.R2>([16, 24], 3));
+      const sgd = tf.train.sgd(0.1);
+      const { numTensors } = tf.memory();
+      const loss = () => tf.mean(tf.square(tf.matMul(tensor<tf.Rank.R2>([40, 16], 4), weight))) as tf.Scalar;
+      for (let i = 0; i < 50; i++) sgd.minimize(loss);
+      assert.equal(tf.memory().numTensors, numTensors);
+      losses.push(tf.tidy(() => loss().dataSync()[0]));
+      weight.dispose();
+    }
+    assert.ok(Math.abs(losses[0] - losses[1]) < 1e-6, `${losses}`);
+    await tf.setBackend('onnxruntime');
+  });
+
   it('are compiled where the cpu kernel is wrong', () => {
     const count = tf.reshape(tf.range(0, 40), [2, 5, 4]);
     const cut = tf.stridedSlice(count, [0, 1, 0], [2, 2, 4], [1, 1, 2], 0, 0, 0, 0, 0b010);

@@ -44,7 +44,7 @@ export const KNOWN = 4096;
 /** Microseconds that programs of each form have cost so far, and how often one was compiled and given up again. */
 const known = new LRUCache<number, { spent: number; given: number }>({ max: KNOWN });
 
-let always = process.env.ALEXNET_COMPILE === 'always';
+let always = process.env.ALEXNET_COMPILE === 'always' || process.env.ALEXNET_DELEGATION === 'off';
 
 /**
  * Compiles every program at its first run: a resumed run then computes with the same kernels as one that was never

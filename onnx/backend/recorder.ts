@@ -18,7 +18,7 @@ import { TensorRecord } from './record.js';
 import { lastRepetition, StepWatch } from './steps.js';
 
 /** A loop that never reads a value would grow the program without bound; a step of AlexNet is about 300 calls. */
-const MAX_PENDING = 4096;
+const MAX_PENDING = 8192;
 
 /** Pending calls after which, and after as many again, a loop is looked for. */
 const LOOK_EVERY = 1024;

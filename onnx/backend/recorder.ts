@@ -108,7 +108,9 @@ export class Recorder {
 
   /** Call when a value was read. */
   stretchEnds(): void {
-    if (this.pending.length === 0) this.direct.end();
+    if (this.pending.length > 0) return;
+    this.steps.restart();
+    this.direct.end();
   }
 
   /** Computes of these pending calls what tfjs or the other pending calls still need. */

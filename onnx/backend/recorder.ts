@@ -5,16 +5,17 @@
 import { UserError } from '../../base/errors.js';
 import { OutOfMemoryError, withMemory } from '../../base/out-of-memory.js';
 import type { Attrs, DType, KernelCall, Operand, TensorSpec } from '../kernel-call.js';
-import { identity, isIdentity, type TensorData } from '../layout.js';
+import { identity, type TensorData } from '../layout.js';
 import { neededCalls } from '../lower.js';
-import type { Tensor } from '../onnxruntime.js';
 import { BufferPool } from './buffer-pool.js';
-import { type CompiledProgram, compiled, programBytes } from './compile.js';
+import { compiled, programBytes } from './compile.js';
 import { DeviceLostError } from './device-lost.js';
 import { DirectCalls } from './direct.js';
 import { type CallForm, computeEagerly, formOf, isTiny, runsEagerly } from './eager.js';
 import { PendingCall } from './pending-call.js';
 import { TensorRecord } from './record.js';
+import { runProgram } from './run-program.js';
+import { leftBy, smallBeginning } from './shuffled.js';
 import { lastRepetition, StepWatch } from './steps.js';
 
 /** A loop that never reads a value would grow the program without bound; a step of AlexNet is about 300 calls. */
@@ -317,17 +318,32 @@ export class Recorder {
       return;
     }
     let leaves: readonly Operand[] = [];
+    let small: ReadonlySet<KernelCall> = new Set();
+    const isSpared = () => {
+      if (this.tracing) return false;
+      if (runsEagerly(this.settling.reduce(formOf, this.direct.form), calls)) return true;
+      small = smallBeginning(calls);
+      return small.size > 0;
+    };
     try {
-      const found = compiled(
-        calls,
-        alive,
-        toHost,
-        () => !this.tracing && runsEagerly(this.settling.reduce(formOf, this.direct.form), calls),
-      );
+      const found = compiled(calls, alive, toHost, isSpared);
       leaves = found.leaves;
       this.direct.ran(found.program !== undefined);
-      if (found.program) this.runOn(found.program, leaves as TensorRecord[], alive, memory);
-      else this.runEagerly(calls, alive, memory);
+      if (found.program) {
+        runProgram(found.program, leaves as TensorRecord[], { results: alive, memory, pool: this.pool });
+        this.runs += 1;
+        this.kernels += found.program.kernels;
+      } else if (small.size > 0) {
+        const rest = calls.filter((call) => !small.has(call));
+        const early = leftBy(small, rest, alive);
+        this.runEagerly([...small], early, memory);
+        this.run(
+          rest,
+          alive.filter(({ source }) => source),
+          toHost,
+          memory,
+        );
+      } else this.runEagerly(calls, alive, memory);
     } catch (error) {
       throw withMemory(error, programBytes(calls, leaves));
     }
@@ -340,34 +356,6 @@ export class Recorder {
   ): void {
     computeEagerly(calls, alive, memory);
     this.eager += calls.length;
-  }
-
-  private runOn(
-    { graph, names, layouts, reads, keepsOutputs, kernels }: CompiledProgram,
-    leaves: readonly TensorRecord[],
-    alive: readonly TensorRecord[],
-    memory?: ReadonlyMap<TensorRecord, TensorData>,
-  ): void {
-    const feeds = leaves.flatMap((leaf, i) => (reads[i] ? [[`i${i}`, leaf.fed(keepsOutputs)] as const] : []));
-    const sources = alive.map(({ source }) => source);
-    const given = alive.map((record, i) => (isIdentity(layouts[i]) ? memory?.get(record) : undefined));
-    if (!keepsOutputs)
-      alive.forEach((record, i) => {
-        const length = record.shape.reduce((product, side) => product * side, 1);
-        record.setData(given[i] ?? this.pool.take(record.dtype, length), layouts[i], given[i] !== undefined);
-      });
-    const fetches = alive.map((record, i) => [names[i], keepsOutputs ? null : record.tensor] as const);
-    let outputs: Record<string, Tensor>;
-    try {
-      outputs = graph.run(Object.fromEntries(feeds), Object.fromEntries(fetches));
-    } catch (error) {
-      for (const [i, record] of alive.entries()) record.source = sources[i];
-      throw error;
-    }
-    if (keepsOutputs) for (const [i, record] of alive.entries()) record.take(outputs[names[i]], layouts[i], given[i]);
-    this.runs += 1;
-    this.kernels += kernels;
-    this.pool.age();
   }
 
   /** A tensor lost a reader or, with 0, its last tfjs reference: once it has neither, its memory is free for others. */

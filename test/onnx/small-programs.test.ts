@@ -7,7 +7,7 @@ import { compilationCount } from '../../onnx/backend/compile.js';
 import { compileAlways } from '../../onnx/backend/eager.js';
 import { kernelCounts } from '../../onnx/backend/index.js';
 import { selectBackend } from '../../onnx/backend/select-backend.js';
-import { tensor } from './on-both.js';
+import { numbers, tensor } from './on-both.js';
 
 /** Ten calls on a batch; what a person training on rows of many lengths would write. */
 function step(length: number, weight: tf.Tensor2D): number {
@@ -74,6 +74,30 @@ describe('programs that are small or new', () => {
     }
     assert.ok(Math.abs(losses[0] - losses[1]) < 1e-6, `${losses}`);
     await tf.setBackend('onnxruntime');
+  });
+
+  it('before a batch leave every batch the same program, whichever elements are new and wherever they stand', async () => {
+    const means = (): number[] => {
+      const kernel = tensor<tf.Rank.R4>([3, 3, 2, 4], 2);
+      const elements = (step: number) =>
+        Array.from({ length: 6 }, (_, i) => tf.tidy(() => tf.sub(tf.div(tensor([20, 20, 2], 6 * step + i), 0.5), 1)));
+      let buffer = elements(12);
+      return Array.from({ length: 12 }, (_, step) => {
+        buffer.push(...elements(step));
+        const places = numbers(12, step + 1); // sorted by them, the buffer is shuffled
+        const order = Array.from(places.keys()).sort((a, b) => places[a] - places[b]);
+        const batch = order.slice(0, 6).map((i) => buffer[i]);
+        buffer = order.slice(6).map((i) => buffer[i]);
+        return tf.mean(tf.relu(tf.conv2d(tf.stack(batch) as tf.Tensor4D, kernel, 1, 'same'))).dataSync()[0];
+      });
+    };
+    const compiled = compilationCount();
+    const actual = tf.tidy(means);
+    assert.ok(compilationCount() - compiled <= 4, `${compilationCount() - compiled} programs for 12 batches`);
+    await tf.setBackend('cpu');
+    const expected = tf.tidy(means);
+    await tf.setBackend('onnxruntime');
+    for (const [i, value] of actual.entries()) assert.ok(Math.abs(value - expected[i]) < 1e-5, `batch ${i}`);
   });
 
   it('are compiled where the cpu kernel is wrong', () => {

@@ -5,9 +5,9 @@ import { loosened } from './loosen.js';
 import type { TensorRecord } from './record.js';
 
 /** Makes a tensor of numbers that a call reads. */
-export type LeafOf = (dtype: DType, data: TensorData) => TensorRecord;
+type LeafOf = (dtype: DType, data: TensorData) => TensorRecord;
 
-export interface PendingCallParts {
+interface PendingCallParts {
   kernel: string;
   inputs: readonly (TensorRecord | undefined)[];
   attrs: Attrs;

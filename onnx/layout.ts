@@ -11,9 +11,13 @@ export const NCHW: Layout = [0, 3, 1, 2];
 /** Memory O, I, h, w of a convolution kernel [h, w, I, O]. */
 export const OIHW: Layout = [3, 2, 0, 1];
 
+/** By rank: every tensor begins with one. */
+const identities: Layout[] = [];
+
 /** Layout of a tensor in tfjs's own order. */
 export function identity(rank: number): Layout {
-  return Array.from({ length: rank }, (_, axis) => axis);
+  identities[rank] ??= Array.from({ length: rank }, (_, axis) => axis);
+  return identities[rank];
 }
 
 export function isIdentity(layout: Layout): boolean {

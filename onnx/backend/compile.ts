@@ -75,19 +75,19 @@ const sessions = new Map<string, CompiledProgram>();
 /**
  * Compiles a program, or finds it. Least recently used graphs are released.
  * @param toHost  those of the outputs that are wanted in the host's memory, wherever the others lie
- * @param spared  asked for a program that is not compiled: true if it is not worth it; then there is none
+ * @param isSpared  asked for a program that is not compiled: true if it is not worth it; then there is none
  */
 export function compiled(
   calls: readonly KernelCall[],
   outputs: readonly Operand[],
   toHost: ReadonlySet<Operand>,
-  spared: false | ((key: string, calls: readonly KernelCall[]) => boolean) = false,
+  isSpared = () => false,
 ): { program?: CompiledProgram; leaves: readonly Operand[] } {
   const { key: text, leaves } = programKey(calls, outputs);
   const onDevice = outputs.map((output) => KEEPS_TENSORS[activeProvider()] && !toHost.has(output));
   const key = onDevice.includes(true) ? `${text}\n${onDevice.map(Number)}` : text;
   let program = sessions.get(key);
-  if (!program && spared && spared(text, calls)) return { leaves };
+  if (!program && isSpared()) return { leaves };
   sessions.delete(key);
   program ??= compile(calls, leaves, outputs, onDevice);
   sessions.set(key, program);

@@ -4,20 +4,21 @@
  * shapes change with every step is never compiled, and one that returns soon is. Estimates depend on the program alone:
  * a run gives the same numbers whenever it is repeated.
  */
-import { createHash } from 'node:crypto';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { LRUCache } from 'lru-cache';
 import { cpu } from '../../base/tfjs/backend-cpu.js';
 import { tf } from '../../base/tfjs/core.js';
 import type { KernelCall, Operand, TensorSpec } from '../kernel-call.js';
-import type { TensorData } from '../layout.js';
+import { identity, type TensorData } from '../layout.js';
 import { LOWERINGS } from '../lowerings/index.js';
+import { LOOSE } from '../lowerings/loose.js';
+import { asArray } from './buffer-pool.js';
 import { activeProvider } from './choose-provider.js';
 import { KEEPS_TENSORS } from './provider.js';
 import type { TensorRecord } from './record.js';
 
 /** Of tfjs's cpu kernels, in microseconds. */
-const CALL = 4;
+export const CPU_CALL = 4;
 const ELEMENT = 0.03;
 const MULTIPLICATION = 0.0015;
 
@@ -26,7 +27,7 @@ const SESSION = 1500;
 const COMPILED_CALL = 250;
 
 /** What a session's run takes more than the calls in it, in microseconds. */
-const TINY = 150;
+export const TINY = 150;
 
 /** Their time on the cpu kernels does not follow from the sizes of their tensors. */
 const HEAVY = /Conv|Pool|LRN|Resize|Dilation|Einsum|Crop|SegmentSum|ScatterNd|SparseToDense/;
@@ -38,12 +39,12 @@ const WRONG = /^(?:StridedSlice|FusedBatchNorm)$/;
 const PICKING = /Slice|Gather/;
 
 /** Programs remembered. */
-const KNOWN = 4096;
+export const KNOWN = 4096;
 
-/** Microseconds that each program has cost so far, and how often it was compiled and given up again. */
-const known = new LRUCache<string, { spent: number; given: number }>({ max: KNOWN });
+/** Microseconds that programs of each form have cost so far, and how often one was compiled and given up again. */
+const known = new LRUCache<number, { spent: number; given: number }>({ max: KNOWN });
 
-let always = process.env.ALEXNET_COMPILE === 'always';
+let always = process.env.ALEXNET_COMPILE === 'always' || process.env.ALEXNET_DELEGATION === 'off';
 
 /**
  * Compiles every program at its first run: a resumed run then computes with the same kernels as one that was never
@@ -58,7 +59,39 @@ export function compileAlways(wanted = true): boolean {
 /** True where every program is compiled at its first run. */
 export const compilesAlways = () => always;
 
-const size = ({ shape }: TensorSpec) => shape.reduce((product, length) => product * length, 1);
+/** True where programs that are small or new are not compiled. */
+export const spares = () => !always && !KEEPS_TENSORS[activeProvider()];
+
+/** What tells the cost of a call, and calls apart. */
+export interface CallForm extends Pick<KernelCall, 'kernel' | 'attrs' | 'outputs'> {
+  readonly inputs: readonly (TensorSpec | undefined)[];
+}
+
+const mixed = (form: number, number: number) => Math.imul(form ^ number, 0x01000193);
+
+function mixedText(form: number, text: string): number {
+  let result = form;
+  for (let i = 0; i < text.length; i++) result = mixed(result, text.charCodeAt(i));
+  return result;
+}
+
+/** A number for a sequence of calls: that of all but the last, and the last. Equal sequences have equal ones. */
+export function formOf(before: number, { kernel, attrs, outputs }: CallForm): number {
+  let form = mixedText(before, kernel);
+  for (const { shape } of outputs) for (const length of shape) form = mixed(form, length);
+  if (LOOSE[kernel]) return form;
+  for (const name in attrs) {
+    const value = attrs[name];
+    form = Number.isInteger(value) ? mixed(form, value) : mixedText(form, `${value}`);
+  }
+  return form;
+}
+
+function size({ shape }: TensorSpec): number {
+  let product = 1;
+  for (const length of shape) product *= length;
+  return product;
+}
 
 /** By kernel: true if its time on the cpu backend can be estimated. */
 const knowable = new Map<string, boolean>();
@@ -73,39 +106,48 @@ function isKnown(kernel: string): boolean {
 }
 
 /** Microseconds on the cpu kernels; infinite if there is no such kernel, or nobody knows. */
-function costOf({ kernel, inputs, outputs, attrs }: KernelCall): number {
+export function costOf({ kernel, inputs, outputs, attrs }: CallForm): number {
   if (!isKnown(kernel)) return Number.POSITIVE_INFINITY;
   let elements = 0;
   if (!PICKING.test(kernel)) for (const tensor of inputs) if (tensor) elements = Math.max(elements, size(tensor));
   for (const tensor of outputs) elements = Math.max(elements, size(tensor));
   const product = kernel.endsWith('MatMul') ? size(outputs[0]) * inputs[0]!.shape.at(attrs.transposeA ? -2 : -1)! : 0;
-  return CALL + ELEMENT * elements + MULTIPLICATION * product;
+  return CPU_CALL + ELEMENT * elements + MULTIPLICATION * product;
 }
 
 const total = (calls: readonly KernelCall[]) => calls.reduce((sum, call) => sum + costOf(call), 0);
 
 /** True for a program that has so little to compute that a session's run takes longer; each call costs about the same. */
 export function isTiny(calls: readonly KernelCall[]): boolean {
-  if (always || KEEPS_TENSORS[activeProvider()]) return false;
+  if (!spares()) return false;
   let left = TINY;
   for (const call of calls) {
-    left -= costOf(call) - CALL;
+    left -= costOf(call) - CPU_CALL;
     if (left < 0) return false;
   }
   return true;
 }
 
-/** True if the program, which is not compiled, is to run on the cpu kernels this time. */
-export function runsEagerly(key: string, calls: readonly KernelCall[]): boolean {
-  if (always || KEEPS_TENSORS[activeProvider()]) return false;
-  const cost = total(calls);
-  const compiling = SESSION + COMPILED_CALL * calls.length;
-  if (cost > compiling) return false;
-  const id = createHash('sha1').update(key).digest('base64');
-  const entry = known.get(id) ?? { spent: 0, given: 0 };
-  known.set(id, entry);
+const compiling = (calls: number) => SESSION + COMPILED_CALL * calls;
+
+/** True if so many calls cost more on the cpu kernels, once, than compiling them. */
+export const isWorthCompiling = (cost: number, calls: number) => cost > compiling(calls);
+
+/** Notes what calls cost on the cpu kernels. @returns true once programs of this form cost as much as compiling one */
+export function isDue(form: number, cost: number, calls: number): boolean {
+  const entry = known.get(form) ?? { spent: 0, given: 0 };
+  known.set(form, entry);
   entry.spent += cost;
-  if (entry.spent < compiling * 2 ** entry.given) return true;
+  return entry.spent >= compiling(calls) * 2 ** entry.given;
+}
+
+/** True if a program that is not compiled is to run on the cpu kernels this time. */
+export function runsEagerly(form: number, calls: readonly KernelCall[]): boolean {
+  if (!spares()) return false;
+  const cost = total(calls);
+  if (isWorthCompiling(cost, calls.length)) return false;
+  if (!isDue(form, cost, calls.length)) return true;
+  const entry = known.get(form)!;
   entry.spent = 0;
   entry.given += 1;
   return false;
@@ -121,10 +163,14 @@ function named(kernel: string, infos: readonly (TensorInfo | undefined)[]): Reco
 }
 
 /**
- * Computes calls in order.
- * @returns values of `alive`, in tfjs's order; some may share memory with others, or with leaves
+ * Computes calls in order, and gives `alive` their values; some may share memory with others, or with leaves.
+ * @param memory  where one is to lie
  */
-export function computeEagerly(calls: readonly KernelCall[], alive: readonly TensorRecord[]): TensorData[] {
+export function computeEagerly(
+  calls: readonly KernelCall[],
+  alive: readonly TensorRecord[],
+  memory?: ReadonlyMap<TensorRecord, TensorData>,
+): void {
   const backend = new cpu.MathBackendCPU();
   Object.assign(backend, { firstUse: false }); // no banner that advertises tfjs-node
   const results = new Map<KernelCall, TensorInfo[]>();
@@ -150,7 +196,12 @@ export function computeEagerly(calls: readonly KernelCall[], alive: readonly Ten
   tf.engine().startScope(); // a few kernels make tensors that tfjs counts
   try {
     calls.forEach(compute);
-    return alive.map((record) => backend.data.get(infoOf(record).dataId).values as TensorData);
+    const values = alive.map((record) => backend.data.get(infoOf(record).dataId).values as TensorData);
+    for (const [i, record] of alive.entries()) {
+      const given = memory?.get(record);
+      given?.set(values[i]);
+      record.setData(given ?? asArray(record.dtype, values[i]), identity(record.shape.length), true);
+    }
   } finally {
     tf.engine().endScope();
   }

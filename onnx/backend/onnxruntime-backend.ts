@@ -57,7 +57,9 @@ export class OnnxruntimeBackend extends cpu.MathBackendCPU {
   /** Copies, as `write` does. */
   override readSync(dataId: DataId): backend_util.BackendValues {
     const { dtype } = this.data.get(dataId);
-    return (isNumeric(dtype) && this.recordOf(dataId).read()) || super.readSync(dataId);
+    const values = isNumeric(dtype) && this.recordOf(dataId).read();
+    recorder.stretchEnds();
+    return values || super.readSync(dataId);
   }
 
   /** Makes a record known to tfjs. */

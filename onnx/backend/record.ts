@@ -113,8 +113,14 @@ export class TensorRecord implements Operand {
     this.native = undefined;
   }
 
-  /** Takes a tensor in the device's memory. */
-  setDevice(tensor: Tensor, layout: Layout): void {
+  /** Takes what onnxruntime allocated. @param memory  where it is to lie, if in the host's memory */
+  take(tensor: Tensor, layout: Layout, memory?: TensorData): void {
+    if (tensor.location === 'cpu') {
+      const data = tensor.data as TensorData;
+      memory?.set(data);
+      this.setData(memory ?? data, layout, true);
+      return;
+    }
     this.device = tensor;
     this.layout = layout;
     this.source = undefined;

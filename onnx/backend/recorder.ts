@@ -4,20 +4,22 @@
  */
 import { UserError } from '../../base/errors.js';
 import { OutOfMemoryError, withMemory } from '../../base/out-of-memory.js';
-import { type Attrs, type DType, type KernelCall, type Operand, type TensorSpec, textOf } from '../kernel-call.js';
-import { identity, isIdentity, type Layout, type TensorData } from '../layout.js';
+import type { Attrs, DType, KernelCall, Operand, TensorSpec } from '../kernel-call.js';
+import { identity, type TensorData } from '../layout.js';
 import { neededCalls } from '../lower.js';
-import type { Tensor } from '../onnxruntime.js';
-import { asArray, BufferPool } from './buffer-pool.js';
-import { type CompiledProgram, compiled, programBytes } from './compile.js';
+import { BufferPool } from './buffer-pool.js';
+import { compiled, programBytes } from './compile.js';
 import { DeviceLostError } from './device-lost.js';
-import { computeEagerly, isTiny, runsEagerly } from './eager.js';
-import { loosened } from './loosen.js';
+import { DirectCalls } from './direct.js';
+import { type CallForm, computeEagerly, formOf, isTiny, runsEagerly } from './eager.js';
+import { PendingCall } from './pending-call.js';
 import { TensorRecord } from './record.js';
+import { runProgram } from './run-program.js';
+import { leftBy, smallBeginning } from './shuffled.js';
 import { lastRepetition, StepWatch } from './steps.js';
 
 /** A loop that never reads a value would grow the program without bound; a step of AlexNet is about 300 calls. */
-const MAX_PENDING = 4096;
+const MAX_PENDING = 8192;
 
 /** Pending calls after which, and after as many again, a loop is looked for. */
 const LOOK_EVERY = 1024;
@@ -31,11 +33,6 @@ const MAX_HELD_BYTES = 2 ** 28;
 /** Why a program cannot be traced. */
 export const DEPENDS_ON_DATA =
   'a value was read while the program was being traced, so its graph depends on data; compute with tensors throughout';
-
-interface PendingCall extends KernelCall {
-  inputs: readonly (TensorRecord | undefined)[];
-  results: TensorRecord[];
-}
 
 /** What is kept while a program is traced. */
 export interface Tracing {
@@ -58,6 +55,9 @@ export class Recorder {
   label = '';
   private current?: Tracing;
   private readonly steps = new StepWatch();
+  private readonly direct = new DirectCalls();
+  /** Calls that are being run, of which some may be left out. */
+  private settling: readonly PendingCall[] = [];
   private heldBytes = 0;
   /** Pending calls that show a tensor under another shape or type. */
   private views = new Map<TensorRecord, Map<string, TensorRecord>>();
@@ -94,7 +94,24 @@ export class Recorder {
   /** Computes what the first pending calls leave for others. */
   private runFirst(count: number): void {
     if (count > 0) this.runSome(this.pending.slice(0, count), new Set());
-    else this.steps.restart();
+    else {
+      this.steps.restart();
+      this.stretchEnds();
+    }
+  }
+
+  /** True if a cpu kernel is to compute this call, whose inputs have values, now: it is not worth recording. */
+  takesDirectly(call: CallForm): boolean {
+    if (this.tracing || this.pending.length > 0 || !this.direct.takes(call)) return false;
+    this.eager += 1;
+    return true;
+  }
+
+  /** Call when a value was read. */
+  stretchEnds(): void {
+    if (this.pending.length > 0) return;
+    this.steps.restart();
+    this.direct.end();
   }
 
   /** Computes of these pending calls what tfjs or the other pending calls still need. */
@@ -119,28 +136,11 @@ export class Recorder {
     outputs: readonly TensorSpec[],
   ): TensorRecord[] {
     const results = outputs.map((output) => new TensorRecord(output.shape, output.dtype, this.compute));
-    const isTraced = this.tracing !== undefined;
-    const leaf = this.leaf.bind(this);
-    let loose: KernelCall['loose'] | 'unknown' = 'unknown';
-    let signature: string | undefined;
-    const call: PendingCall = {
-      kernel,
-      inputs,
-      attrs,
-      outputs,
-      get signature() {
-        signature ??= `${kernel}${textOf(attrs)}`; // programs that are not compiled never ask
-        return signature;
-      },
-      get loose() {
-        if (loose !== 'unknown') return loose;
-        const form = isTraced ? undefined : loosened(kernel, inputs as readonly TensorSpec[], attrs);
-        loose = form && { ...form, numbers: leaf(form.dtype, form.data) };
-        return loose;
-      },
-      scope: this.tracing?.scope ?? this.label,
-      results,
-    };
+    const scope = this.tracing?.scope ?? this.label;
+    const call = new PendingCall(
+      { kernel, inputs, attrs, outputs, results, scope },
+      this.tracing ? undefined : this.leaf,
+    );
     results.forEach((record, output) => {
       record.source = { call, output };
     });
@@ -150,11 +150,11 @@ export class Recorder {
   }
 
   /** A row of numbers that a call reads. */
-  private leaf(dtype: DType, data: TensorData): TensorRecord {
+  private readonly leaf = (dtype: DType, data: TensorData): TensorRecord => {
     const record = new TensorRecord([data.length], dtype, this.compute);
     record.setData(data, identity(1), true);
     return record;
-  }
+  };
 
   /** A tensor under another shape or type: itself, or a call that is recorded once for all its readers. */
   shown(record: TensorRecord, shape: readonly number[], dtype: DType): TensorRecord {
@@ -275,8 +275,11 @@ export class Recorder {
     this.views.clear();
     this.steps.restart();
     passOnFailures(calls);
+    this.settling = calls;
     const possible = kept.filter((record) => !record.failed);
     this.computeEach(calls, possible, toHost, memory);
+    this.settling = [];
+    this.direct.end();
     this.discardReaders(calls);
   }
 
@@ -315,11 +318,32 @@ export class Recorder {
       return;
     }
     let leaves: readonly Operand[] = [];
+    let small: ReadonlySet<KernelCall> = new Set();
+    const isSpared = () => {
+      if (this.tracing) return false;
+      if (runsEagerly(this.settling.reduce(formOf, this.direct.form), calls)) return true;
+      small = smallBeginning(calls);
+      return small.size > 0;
+    };
     try {
-      const found = compiled(calls, alive, toHost, !this.tracing && runsEagerly);
+      const found = compiled(calls, alive, toHost, isSpared);
       leaves = found.leaves;
-      if (found.program) this.runOn(found.program, leaves as TensorRecord[], alive, memory);
-      else this.runEagerly(calls, alive, memory);
+      this.direct.ran(found.program !== undefined);
+      if (found.program) {
+        runProgram(found.program, leaves as TensorRecord[], { results: alive, memory, pool: this.pool });
+        this.runs += 1;
+        this.kernels += found.program.kernels;
+      } else if (small.size > 0) {
+        const rest = calls.filter((call) => !small.has(call));
+        const early = leftBy(small, rest, alive);
+        this.runEagerly([...small], early, memory);
+        this.run(
+          rest,
+          alive.filter(({ source }) => source),
+          toHost,
+          memory,
+        );
+      } else this.runEagerly(calls, alive, memory);
     } catch (error) {
       throw withMemory(error, programBytes(calls, leaves));
     }
@@ -330,40 +354,8 @@ export class Recorder {
     alive: readonly TensorRecord[],
     memory?: ReadonlyMap<TensorRecord, TensorData>,
   ): void {
-    for (const [i, data] of computeEagerly(calls, alive).entries()) {
-      const given = memory?.get(alive[i]);
-      given?.set(data);
-      alive[i].setData(given ?? asArray(alive[i].dtype, data), identity(alive[i].shape.length), true);
-    }
+    computeEagerly(calls, alive, memory);
     this.eager += calls.length;
-  }
-
-  private runOn(
-    { graph, names, layouts, reads, keepsOutputs, kernels }: CompiledProgram,
-    leaves: readonly TensorRecord[],
-    alive: readonly TensorRecord[],
-    memory?: ReadonlyMap<TensorRecord, TensorData>,
-  ): void {
-    const feeds = leaves.flatMap((leaf, i) => (reads[i] ? [[`i${i}`, leaf.fed(keepsOutputs)] as const] : []));
-    const sources = alive.map(({ source }) => source);
-    const given = alive.map((record, i) => (isIdentity(layouts[i]) ? memory?.get(record) : undefined));
-    if (!keepsOutputs)
-      alive.forEach((record, i) => {
-        const length = record.shape.reduce((product, side) => product * side, 1);
-        record.setData(given[i] ?? this.pool.take(record.dtype, length), layouts[i], given[i] !== undefined);
-      });
-    const fetches = alive.map((record, i) => [names[i], keepsOutputs ? null : record.tensor] as const);
-    let outputs: Record<string, Tensor>;
-    try {
-      outputs = graph.run(Object.fromEntries(feeds), Object.fromEntries(fetches));
-    } catch (error) {
-      for (const [i, record] of alive.entries()) record.source = sources[i];
-      throw error;
-    }
-    if (keepsOutputs) for (const [i, record] of alive.entries()) take(record, outputs[names[i]], layouts[i], given[i]);
-    this.runs += 1;
-    this.kernels += kernels;
-    this.pool.age();
   }
 
   /** A tensor lost a reader or, with 0, its last tfjs reference: once it has neither, its memory is free for others. */
@@ -388,13 +380,4 @@ function passOnFailures(calls: readonly PendingCall[]): void {
     const failed = inputs.find((input) => input?.failed);
     if (failed) for (const record of results) record.fail(failed.failure!);
   }
-}
-
-/** Makes what onnxruntime allocated a record's, or copies it to the memory given for it. */
-function take(record: TensorRecord, output: Tensor, layout: Layout, given: TensorData | undefined): void {
-  if (output.location === 'cpu') {
-    const data = output.data as TensorData;
-    given?.set(data);
-    record.setData(given ?? data, layout, true);
-  } else record.setDevice(output, layout);
 }

@@ -53,10 +53,18 @@ function operandOf(backend: OnnxruntimeBackend, { dataId, shape, dtype }: Tensor
   return recorder.shown(backend.recordOf(dataId), shape, dtype as TensorSpec['dtype']);
 }
 
-/** Kernel inputs in the rule's order, absent ones as undefined. */
-function ordered(rule: Rule, inputs: NamedTensorInfoMap): (TensorInfo | undefined)[] {
-  if (rule.inputs === '*') return Object.values(inputs) as TensorInfo[];
-  return rule.inputs.map((name) => inputs[name.replace('?', '')] ?? undefined);
+/** Kernel inputs in the order of these names, absent ones as undefined. */
+function ordered(names: readonly string[] | undefined, inputs: NamedTensorInfoMap): (TensorInfo | undefined)[] {
+  if (!names) return Object.values(inputs) as TensorInfo[];
+  return names.map((name) => inputs[name] ?? undefined);
+}
+
+function haveValues(backend: OnnxruntimeBackend, inputs: readonly (TensorInfo | undefined)[]): boolean {
+  for (const input of inputs) {
+    const record = input && backend.recordOf(input.dataId);
+    if (record?.source || record?.failed) return false;
+  }
+  return true;
 }
 
 function refusal(rule: Rule, inputs: (TensorInfo | undefined)[], attrs: Attrs): string | undefined {
@@ -150,13 +158,16 @@ function kernelFunc(kernelName: string, rule: Rule | undefined, onCpu: KernelFun
     return onCpu(call);
   };
   if (!rule) return (call) => delegate('', call);
+  const names = rule.inputs === '*' ? undefined : rule.inputs.map((name) => name.replace('?', ''));
   return (call) => {
     const backend = call.backend as OnnxruntimeBackend;
     const attrs = (call.attrs ?? {}) as Attrs;
-    const inputs = ordered(rule, call.inputs);
+    const inputs = ordered(names, call.inputs);
     const refused = refusal(rule, inputs, attrs);
     if (refused) return delegate(refused, call);
     const outputs = rule.outputs(inputs as TensorSpec[], attrs);
+    const form = { kernel: kernelName, inputs: inputs as TensorSpec[], attrs, outputs };
+    if (onCpu && haveValues(backend, inputs) && recorder.takesDirectly(form)) return onCpu(call);
     const reason = outputs.some(isEmpty) ? 'empty result' : refusalOfValues(backend, rule, inputs, attrs);
     if (reason) return delegate(reason, call);
     recorder.makeRoom();

@@ -7,7 +7,7 @@ import { compilationCount } from '../../onnx/backend/compile.js';
 import { compileAlways } from '../../onnx/backend/eager.js';
 import { kernelCounts } from '../../onnx/backend/index.js';
 import { selectBackend } from '../../onnx/backend/select-backend.js';
-import { tensor } from './on-both.js';
+import { numbers, tensor } from './on-both.js';
 
 /** Ten calls on a batch; what a person training on rows of many lengths would write. */
 function step(length: number, weight: tf.Tensor2D): number {
@@ -41,6 +41,63 @@ describe('programs that are small or new', () => {
     for (let i = 0; i < 200; i++) step(100, weight);
     assert.equal(compilationCount(), compiled + 1);
     weight.dispose();
+  });
+
+  it('are computed as they are made, and recorded from the first call on that is not small', async () => {
+    const x = tensor<tf.Rank.R4>([1, 6, 5, 2]);
+    const { eager, runs } = kernelCounts();
+    const y = tf.mul(tf.add(x, 1), 2) as tf.Tensor4D;
+    assert.equal(kernelCounts().eager, eager + 2);
+    const z = tf.neg(tf.conv2d(y, tensor<tf.Rank.R4>([3, 3, 2, 4], 2), 1, 'same'));
+    assert.equal(kernelCounts().eager, eager + 2);
+    const values = z.dataSync();
+    assert.equal(kernelCounts().runs, runs + 1);
+    await tf.setBackend('cpu');
+    const expected = tf.tidy(() => tf.neg(tf.conv2d(y, tensor<tf.Rank.R4>([3, 3, 2, 4], 2), 1, 'same')).dataSync());
+    await tf.setBackend('onnxruntime');
+    for (const [i, value] of values.entries()) assert.ok(Math.abs(value - expected[i]) < 1e-5);
+    tf.dispose([x, y, z]);
+  });
+
+  it('hold nothing while a loop that assigns variables reads nothing', async () => {
+    const losses: number[] = [];
+    for (const backend of ['onnxruntime', 'cpu']) {
+      await tf.setBackend(backend);
+      const weight = tf.variable(tensor<tf.Rank.R2>([16, 24], 3));
+      const sgd = tf.train.sgd(0.1);
+      const { numTensors } = tf.memory();
+      const loss = () => tf.mean(tf.square(tf.matMul(tensor<tf.Rank.R2>([40, 16], 4), weight))) as tf.Scalar;
+      for (let i = 0; i < 50; i++) sgd.minimize(loss);
+      assert.equal(tf.memory().numTensors, numTensors);
+      losses.push(tf.tidy(() => loss().dataSync()[0]));
+      weight.dispose();
+    }
+    assert.ok(Math.abs(losses[0] - losses[1]) < 1e-6, `${losses}`);
+    await tf.setBackend('onnxruntime');
+  });
+
+  it('before a batch leave every batch the same program, whichever elements are new and wherever they stand', async () => {
+    const means = (): number[] => {
+      const kernel = tensor<tf.Rank.R4>([3, 3, 2, 4], 2);
+      const elements = (step: number) =>
+        Array.from({ length: 6 }, (_, i) => tf.tidy(() => tf.sub(tf.div(tensor([20, 20, 2], 6 * step + i), 0.5), 1)));
+      let buffer = elements(12);
+      return Array.from({ length: 12 }, (_, step) => {
+        buffer.push(...elements(step));
+        const places = numbers(12, step + 1); // sorted by them, the buffer is shuffled
+        const order = Array.from(places.keys()).sort((a, b) => places[a] - places[b]);
+        const batch = order.slice(0, 6).map((i) => buffer[i]);
+        buffer = order.slice(6).map((i) => buffer[i]);
+        return tf.mean(tf.relu(tf.conv2d(tf.stack(batch) as tf.Tensor4D, kernel, 1, 'same'))).dataSync()[0];
+      });
+    };
+    const compiled = compilationCount();
+    const actual = tf.tidy(means);
+    assert.ok(compilationCount() - compiled <= 4, `${compilationCount() - compiled} programs for 12 batches`);
+    await tf.setBackend('cpu');
+    const expected = tf.tidy(means);
+    await tf.setBackend('onnxruntime');
+    for (const [i, value] of actual.entries()) assert.ok(Math.abs(value - expected[i]) < 1e-5, `batch ${i}`);
   });
 
   it('are compiled where the cpu kernel is wrong', () => {

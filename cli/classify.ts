@@ -28,12 +28,12 @@ export function classifyCommand(): Command {
     .description('Classify images as the server would, without starting one.')
     .argument('<image...>', `${READ_FORMATS} files, or folders of them at any depth; - reads one from stdin`)
     .requiredOption('--model <file>', 'the .onnx file, exported with --head image')
-    .option('--top <n>', 'predictions per image (default: 5, or all classes if there are fewer)')
+    .option('--top <n>', 'predictions per image, 1 or more (default: 5, or all classes if there are fewer)')
     .option('--json', 'print one JSON object')
     .addOption(new Option('--jsonl', 'print a JSON object per image, as they come').conflicts('json'))
     .addOption(new Option('--csv', 'print a line per image, as they come').conflicts(['json', 'jsonl']))
     .addOption(providerOption(DEFAULTS.provider))
-    .option('--max-pixels <n>', 'largest image, width × height', wholeNumber(1), DEFAULTS.maxPixels)
+    .option('--max-pixels <n>', 'largest image, pixels (width × height)', wholeNumber(1), DEFAULTS.maxPixels)
     .action(classify);
 }
 

@@ -21,9 +21,16 @@ export function findRateCommand(): Command {
     'Suggest a learning rate: train a new network for some steps while the rate rises exponentially. Keeps no weights.',
   );
   return updateOptions(networkOptions(command))
-    .option('--min-rate <rate>', 'learning rate of the first step', positiveNumber, 1e-6)
-    .option('--max-rate <rate>', 'learning rate of the last step; ends earlier if the loss explodes', positiveNumber, 1)
-    .option('--steps <n>', 'steps, an update each', positiveInteger, 100)
+    .optionsGroup('Search:')
+    .option('--min-rate <rate>', 'learning rate of the first step, above 0', positiveNumber, 1e-6)
+    .option(
+      '--max-rate <rate>',
+      'learning rate of the last step, above --min-rate; ends earlier if the loss explodes',
+      positiveNumber,
+      1,
+    )
+    .option('--steps <n>', 'steps, an update each, at least 20', positiveInteger, 100)
+    .optionsGroup('Output:')
     .option('--plot <file>', 'write the losses over the rate as SVG')
     .option('--json', 'print the result as one JSON object', false)
     .action(runFindRate);

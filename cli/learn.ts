@@ -26,6 +26,7 @@ export function learnCommand(): Command {
       '<dir>',
       'folder DIR/<class>/… or DIR/{train,val}/<class>/…, or another data set as "alexnet train --data" takes it',
     )
+    .optionsGroup('Start and end:')
     .option(
       '--from <weights>',
       `a run, a file of weights, a URL, or ${Object.keys(KNOWN_WEIGHTS).join(' or ')}; what is fetched or imported stays in ALEXNET_CACHE`,
@@ -34,8 +35,10 @@ export function learnCommand(): Command {
     .option(
       '--out <run>',
       'folder of the run, its report and its .onnx file (default: runs/ and the name of the folder)',
-    );
+    )
+    .option('--force', 'replace the run in --out', false);
   return dataOptions(command)
+    .optionsGroup('Learning:')
     .option('--epochs <n>', 'passes over the images', positiveInteger, 40)
     .option(
       '--views <n>',
@@ -43,9 +46,9 @@ export function learnCommand(): Command {
       wholeNumber,
       2,
     )
-    .option('--seed <n>', 'seed of all random numbers', wholeNumber, 0)
+    .option('--seed <n>', 'seed of all random numbers, a whole number', wholeNumber, 0)
+    .optionsGroup('Computing and output:')
     .addOption(providerOption())
-    .option('--force', 'replace the run in --out', false)
     .option('--json', 'print the result as one JSON object', false)
     .action(runLearn);
 }

@@ -24,7 +24,7 @@ export function neighboursCommand(): Command {
     .argument('<image>', `${READ_FORMATS} file`)
     .requiredOption('--model <file>', MODEL_HELP)
     .requiredOption('--index <file>', 'made by "alexnet index" with the same model')
-    .option('-k, --k <n>', `how many, at most ${MOST}`, positiveInteger, 9)
+    .option('-k, --k <n>', `images to find, 1 to ${MOST}`, positiveInteger, 9)
     .option('--out <file>', OUT_HELP)
     .addOption(providerOption())
     .option('--json', 'print one JSON object')

@@ -11,7 +11,7 @@ export function summaryCommand(): Command {
     .description('Show the layers of a network: windows, sizes, parameters and multiply-adds for one image.')
     .option('--model <name>', `network: ${Object.keys(NETWORKS).join(', ')} (default: alexnet)`)
     .option('--run <run>', 'folder of a run, for its network with its classes and constants, instead of --model')
-    .option('--classes <n>', 'number of classes (default: as published, 1000 or 10)', wholeNumber)
+    .option('--classes <n>', 'number of classes, 1 or more (default: as published, 1000 or 10)', wholeNumber)
     .option('--json', 'print one JSON object instead of the table')
     .action(async ({ json, ...request }: Request & { json?: boolean }) => {
       const summary = await summaryOf(request);

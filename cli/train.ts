@@ -36,11 +36,11 @@ type TrainFlags = Omit<TrainRequest, 'out' | 'settings'> &
 export function trainCommand(): Command {
   const command = new Command('train')
     .description('Train a network on images. Ctrl-C saves first; --resume continues from there, bit for bit.')
+    .optionsGroup('Run:')
     .option(
       '--out <run>',
       'folder of the run: config, metrics (.jsonl, .csv, events/ for TensorBoard), checkpoints last/ and best/',
-    );
-  return updateOptions(scheduleOptions(networkOptions(command)))
+    )
     .option('--resume', 'continue the run in --out; other flags may be left out', false)
     .option(
       '--force',
@@ -52,6 +52,9 @@ export function trainCommand(): Command {
       'write nothing: measure a few steps and print images/s, hours, memory and disk that the run would take',
       false,
     )
+    .option('--checkpoint-minutes <m>', 'minutes between checkpoints within an epoch', positiveNumber, 5);
+  return updateOptions(scheduleOptions(networkOptions(command)))
+    .optionsGroup('Several machines:')
     .addOption(
       new Option(
         '--distributed <engine>',
@@ -63,9 +66,12 @@ export function trainCommand(): Command {
       'with --dry-run: processes that the run is for, each on its own machine (default: 1)',
       positiveInteger,
     )
-    .option('--network <speed>', `with --dry-run --ranks: of a machine's link, e.g. 25Gb, 800Mb (default: ${NETWORK})`)
+    .option(
+      '--network <speed>',
+      `with --dry-run --ranks: bits a second of a machine's link, e.g. 25Gb, 800Mb (default: ${NETWORK})`,
+    )
     .option('--compress-gradients', 'send gradients as float16 between processes: half the bytes', false)
-    .option('--checkpoint-minutes <m>', 'minutes between checkpoints within an epoch', positiveNumber, 5)
+    .optionsGroup('Output:')
     .option('--verbose', 'print every setting of the run', false)
     .option('--json', 'print the result as one JSON object', false)
     .action((flags: TrainFlags) => (flags.dryRun ? runDry(flags) : runTrain(flags)));
@@ -74,8 +80,9 @@ export function trainCommand(): Command {
 /** How long, and how the learning rate falls. */
 function scheduleOptions(command: Command): Command {
   return command
+    .optionsGroup('Learning:')
     .option('--epochs <n>', `passes over the training images ${recipeDefault('epochs')}`, positiveInteger)
-    .option('--lr, --learning-rate <rate>', `learning rate ${recipeDefault('learningRate')}`, positiveNumber)
+    .option('--lr, --learning-rate <rate>', `learning rate, above 0 ${recipeDefault('learningRate')}`, positiveNumber)
     .addOption(new Option('--schedule <name>', `how the rate falls ${recipeDefault('schedule')}`).choices(SCHEDULES))
     .option('--milestones <epochs>', 'step: epochs after which the rate is divided by 10, e.g. 30,60', risingIntegers)
     .option(

@@ -1,7 +1,14 @@
 /** Colours and frames for people at a terminal; plain text in files and pipes, and where NO_COLOR asks for it. */
 
 /** Codes of ECMA-48 that begin and end a style. */
-const CODES = { bold: [1, 22], dim: [2, 22], red: [31, 39], green: [32, 39], cyan: [36, 39] } as const;
+const CODES = {
+  bold: [1, 22],
+  dim: [2, 22],
+  red: [31, 39],
+  green: [32, 39],
+  yellow: [33, 39],
+  cyan: [36, 39],
+} as const;
 
 export type Styles = Record<keyof typeof CODES, (text: string) => string>;
 
@@ -20,6 +27,12 @@ export function stylesOf(stream: NodeJS.WriteStream): Styles {
 function asked({ NO_COLOR, FORCE_COLOR } = process.env): boolean | undefined {
   if (NO_COLOR || FORCE_COLOR === '0' || FORCE_COLOR === 'false') return false;
   return FORCE_COLOR === undefined ? undefined : true;
+}
+
+/** A command's result for a person: headings in bold, by default the first line; bars in colour. */
+export function headed(text: string, heading = /^.*/): string {
+  const { bold, cyan } = stylesOf(process.stdout);
+  return text.replace(heading, bold).replace(/[█-▏]+/g, cyan);
 }
 
 /** Columns that a text takes, its styles aside. */

@@ -4,6 +4,7 @@ import { Command, Option } from 'commander';
 import { UserError } from '../base/errors.js';
 import { IMAGE_ENDINGS, READ_FORMATS } from '../base/image/formats.js';
 import { type Progress, showProgress, silentProgress } from '../base/progress.js';
+import { headed } from '../base/terminal.js';
 import type { ProviderChoice } from '../onnx/backend/provider.js';
 import type { FileResult } from '../serve/classify-files.js';
 import type { ImagePath } from '../serve/image-files.js';
@@ -72,7 +73,8 @@ async function printResults(classifier: Classifier, images: ImagePath[], top: nu
     if ('error' in result) count.failed += 1;
     progress.work('images', count.all, images.length);
     if (json) kept.push(result);
-    else await print(many || count.all === 1 ? format.of(result) : `\n${format.of(result)}`);
+    else if (many) await print(format.of(result));
+    else await print(`${count.all === 1 ? '' : '\n'}${headed(format.of(result))}`);
   }
   progress.stop();
   const { name, version, crops, activation } = classifier.model;

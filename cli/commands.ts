@@ -5,6 +5,7 @@ import { explainTooManyFiles } from '../base/few-open-files.js';
 import { isOutOfMemory, withMemory } from '../base/out-of-memory.js';
 import { startedByNohup } from '../base/process/nohup.js';
 import { outliveReaders } from '../base/process/standard-streams.js';
+import { stylesOf } from '../base/terminal.js';
 import { toolVersion } from '../base/tool-version.js';
 import { COMMAND_GROUPS, COMMANDS } from './command-table.js';
 import { configureHelp, loadCommand } from './help.js';
@@ -33,8 +34,8 @@ async function main(words: string[]): Promise<void> {
  * ours.
  */
 function report(error: unknown, command: string): number {
-  const name = Object.hasOwn(COMMANDS, command) ? `alexnet ${command}` : 'alexnet';
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // commander has printed it
+  const name = stylesOf(process.stderr).red(Object.hasOwn(COMMANDS, command) ? `alexnet ${command}` : 'alexnet');
   if (isOutOfMemory(error)) console.error(`${name}: ${withMemory(error).message}${memoryAdvice(command)}`);
   else if (error instanceof UserError) console.error(`${name}: ${error.message}`);
   else if (isSystemError(error)) console.error(`${name}: ${error.message}`);

@@ -2,6 +2,7 @@
 
 import { Command, Option } from 'commander';
 import { showProgress } from '../base/progress.js';
+import { headed } from '../base/terminal.js';
 import { DATA_HELP } from '../train/data/open-dataset.js';
 import { type EvaluateRequest, evaluateRun } from '../train/evaluate/evaluate-run.js';
 import { AS_THE_RUN, type DataFlags, dataChoice, dataOptions } from './data-flags.js';
@@ -40,7 +41,7 @@ async function runEvaluate(flags: EvaluateRequest & DataFlags & { json: boolean 
   try {
     const report = await evaluateRun({ ...flags, ...dataChoice(flags) }, progress);
     progress.stop();
-    console.log(flags.json ? JSON.stringify(evaluationJson(report)) : describeEvaluation(report));
+    console.log(flags.json ? JSON.stringify(evaluationJson(report)) : headed(describeEvaluation(report)));
   } finally {
     progress.stop();
   }

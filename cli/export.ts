@@ -4,6 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { UsageError } from '../base/errors.js';
 import { errorPercents } from '../base/format.js';
 import { type Progress, showProgress } from '../base/progress.js';
+import { headed } from '../base/terminal.js';
 import { VERIFICATIONS } from '../export/check/check-plan.js';
 import { LAYOUTS } from '../export/compile/boundary.js';
 import type { ExportFileRequest } from '../export/compile/export-model-file.js';
@@ -146,7 +147,7 @@ async function runExport(flags: ExportFlags): Promise<void> {
   try {
     const report = await exportAsAsked({ ...flags, ...dataChoice(flags) }, progress);
     progress.stop();
-    console.log(flags.json ? JSON.stringify(toJson(report)) : describeExport(report));
+    console.log(flags.json ? JSON.stringify(toJson(report)) : headed(describeExport(report)));
   } finally {
     progress.stop();
   }

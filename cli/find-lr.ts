@@ -4,6 +4,7 @@ import { writeFileAtomically } from '../base/atomic-file.js';
 import { UsageError } from '../base/errors.js';
 import { showProgress } from '../base/progress.js';
 import { checkReplaceable, isMarked, MARKUP_MARK } from '../base/replaceable.js';
+import { headed } from '../base/terminal.js';
 import { keepMemory } from '../onnx/backend/keep-memory.js';
 import { type FindRateRequest, type FoundRate, findRate } from '../train/measure/find-rate.js';
 import { linePlot } from '../train/plot/line-plot.js';
@@ -46,7 +47,7 @@ async function runFindRate(flags: FindRateFlags): Promise<void> {
   try {
     const found = await findRate({ ...newRunRequest(flags), backend, provider, minRate, maxRate, steps }, progress);
     progress.stop();
-    console.log(flags.json ? JSON.stringify(toJson(found)) : describeFoundRate(found));
+    console.log(flags.json ? JSON.stringify(toJson(found)) : headed(describeFoundRate(found)));
     if (flags.plot !== undefined) await writeFileAtomically(flags.plot, MARKUP_MARK + plot(found));
   } finally {
     progress.stop();

@@ -1,6 +1,7 @@
 /** The command `alexnet import`: weights from elsewhere as a run's folder. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { type Progress, showProgress, silentProgress } from '../base/progress.js';
+import { headed } from '../base/terminal.js';
 import type { Compared } from '../export/import/compare-outputs.js';
 import { fetchWeights, KNOWN_WEIGHTS } from '../export/import/fetch-weights.js';
 import { type ImportOptions, importNetwork } from '../export/import/import-network.js';
@@ -196,7 +197,7 @@ export function importCommand(): Command {
       const { json, ...request } = flags;
       const report = await importRun({ ...request, file }, showProgress());
       for (const warning of report.warnings) console.error(`warning: ${warning}`);
-      console.log(json ? JSON.stringify(toJson(report)) : describeImport(report));
+      console.log(json ? JSON.stringify(toJson(report)) : headed(describeImport(report)));
     });
 }
 

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { UsageError } from '../base/errors.js';
 import { READ_FORMATS } from '../base/image/formats.js';
+import { headed } from '../base/terminal.js';
 import type { ProviderChoice } from '../onnx/backend/provider.js';
 import { positiveInteger } from './flag-types.js';
 import { providerOption } from './provider-flag.js';
@@ -41,7 +42,9 @@ export function neighboursCommand(): Command {
         ({ name, label, distance }) => `  ${distance.toPrecision(6).padStart(10)}  ${label}  ${name}`,
       );
       console.log(
-        json ? JSON.stringify(report) : [`${image}: ${report.layer}, ${report.indexed} images`, ...lines].join('\n'),
+        json
+          ? JSON.stringify(report)
+          : headed([`${image}: ${report.layer}, ${report.indexed} images`, ...lines].join('\n')),
       );
     });
 }

@@ -4,6 +4,7 @@ import { UsageError } from '../base/errors.js';
 import { listenForInterrupt } from '../base/process/interrupt.js';
 import { exitCodeOf } from '../base/process/stop-signals.js';
 import { showProgress } from '../base/progress.js';
+import { headed } from '../base/terminal.js';
 import { EDIT_HELP } from '../model/variant.js';
 import { keepMemory } from '../onnx/backend/keep-memory.js';
 import type { ComputeChoice } from '../onnx/backend/select-backend.js';
@@ -68,7 +69,7 @@ async function reproduce(name: string, flags: ReproduceFlags): Promise<void> {
       progress.note(`saved; the same command continues`);
     } else {
       progress.note(`written: ${out}/table.md, plot.svg, result.json`);
-      console.log(json ? JSON.stringify({ experiment: name, out, variants: result.outcomes }) : result.text);
+      console.log(json ? JSON.stringify({ experiment: name, out, variants: result.outcomes }) : headed(result.text));
     }
   } finally {
     progress.stop();

@@ -1,6 +1,7 @@
 /** The command `alexnet summary`. */
 import { Command, InvalidArgumentError } from 'commander';
 import { UsageError } from '../base/errors.js';
+import { headed } from '../base/terminal.js';
 import { findNetwork, NETWORKS } from '../model/registry.js';
 import { formatSummary, type Summary, summarize } from '../model/summary.js';
 import { openRun } from '../train/run/run-folder.js';
@@ -15,7 +16,7 @@ export function summaryCommand(): Command {
     .option('--json', 'print one JSON object instead of the table')
     .action(async ({ json, ...request }: Request & { json?: boolean }) => {
       const summary = await summaryOf(request);
-      console.log(json ? JSON.stringify(summary) : formatSummary(summary));
+      console.log(json ? JSON.stringify(summary) : headed(formatSummary(summary)));
     });
 }
 

@@ -2,10 +2,11 @@
 
 import { Command, Option } from 'commander';
 import { UsageError } from '../base/errors.js';
-import { errorPercents } from '../base/format.js';
+import { counted, errorPercents } from '../base/format.js';
 import { listenForInterrupt } from '../base/process/interrupt.js';
 import { exitCodeOf } from '../base/process/stop-signals.js';
 import { showProgress, silentProgress } from '../base/progress.js';
+import { headed } from '../base/terminal.js';
 import { keepMemory } from '../onnx/backend/keep-memory.js';
 import { ALONE, type Communicator } from '../train/distributed/communicator.js';
 import { networkSpeed } from '../train/distributed/cost-model.js';
@@ -131,7 +132,7 @@ async function trainInGroup(flags: TrainFlags & { out: string }, group: Communic
       process.exitCode = exitCodeOf(trained.interruptedBy);
       progress.note(`saved step ${trained.state.step}; continue with: alexnet train --resume --out ${out}`);
     }
-    if (talks) console.log(flags.json ? JSON.stringify(trainJson(trained)) : describeTrained(trained));
+    if (talks) console.log(flags.json ? JSON.stringify(trainJson(trained)) : headed(describeTrained(trained)));
   } finally {
     progress.stop();
     interrupt.close();
@@ -157,7 +158,7 @@ async function runDry(flags: TrainFlags): Promise<void> {
       progress,
     );
     progress.stop();
-    console.log(flags.json ? JSON.stringify(dryRunJson(measured)) : describeDryRun(measured));
+    console.log(flags.json ? JSON.stringify(dryRunJson(measured)) : headed(describeDryRun(measured)));
   } finally {
     progress.stop();
   }
@@ -179,7 +180,9 @@ function trainJson({ run, state, imagesPerSecond, backend, delegated }: Trained)
 
 function describeTrained({ run, state, imagesPerSecond, delegated }: Trained): string {
   const { bestValidation: best } = state;
-  const lines = [`${run.path}: ${state.epoch} epochs, ${state.step} steps, ${imagesPerSecond.toFixed(1)} images/s`];
+  const lines = [
+    `${run.path}: ${counted(state.epoch, 'epoch')}, ${counted(state.step, 'step')}, ${imagesPerSecond.toFixed(1)} images/s`,
+  ];
   if (best)
     lines.push(
       `best validation error, epoch ${best.epoch}: top-1 ${errorPercents(best.top1Error, best.top5Error, run.labels.length)}`,

@@ -1,6 +1,7 @@
 /** What `alexnet learn` tells of what it does: short lines, for people. */
 import { count, counted, percent, standardError } from '../../base/format.js';
 import { nameSome } from '../../base/name-some.js';
+import { stylesOf } from '../../base/terminal.js';
 import type { ExportRunReport } from '../../export/from-run.js';
 import { findNetwork } from '../../model/registry.js';
 import type { Dataset } from '../../train/data/dataset.js';
@@ -19,7 +20,7 @@ const TITLE_WIDTH = 9;
 export function account(print: (line: string) => void): Say {
   let last = '';
   return (title, line) => {
-    print(`${(title === last ? '' : title).padEnd(TITLE_WIDTH)}${line}`);
+    print(`${stylesOf(process.stdout).bold((title === last ? '' : title).padEnd(TITLE_WIDTH))}${line}`);
     last = title;
   };
 }

@@ -62,7 +62,7 @@ export async function runExperiment(
   for (const [i, variant] of plan.variants.entries()) {
     const path = join(out, variant.name);
     const ends = performance.now() + 1000 * (await secondsLeft(path, plan, outcomes, dataset));
-    progress.note(`\n${request.name}, variant ${i + 1} of ${plan.variants.length}: ${variant.name}`);
+    progress.note(`\n— ${request.name}, variant ${i + 1} of ${plan.variants.length}: ${variant.name}`);
     const training = startTraining(
       {
         out: path,

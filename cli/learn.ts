@@ -56,9 +56,12 @@ export function learnCommand(): Command {
 async function runLearn(dir: string, { out = join('runs', nameOf(dir)), json, ...flags }: LearnFlags): Promise<void> {
   keepMemory();
   const shown = showProgress();
+  let computes = false;
   // Settings and epochs that commands note are in the run, and what they advise names flags of theirs.
   const note = (line: string) => {
-    if (/^warning: (?!a training loss)|: saving|^saved/.test(line)) shown.note(line);
+    const isFirst = line.startsWith('backend ') && !computes;
+    computes ||= isFirst;
+    if (isFirst || /^warning: (?!a training loss)|: saving|^saved/.test(line)) shown.note(line);
   };
   const progress = { ...shown, note };
   try {

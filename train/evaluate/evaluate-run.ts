@@ -142,6 +142,12 @@ async function ofRun(request: EvaluateRequest, progress: Progress): Promise<Subj
   return { dataset, split, predict, batch, report };
 }
 
+/** Images to measure a run on, e.g. those of a data set that is open already. */
+export type ImagesRequest = Pick<EvaluateRequest, 'data' | 'split' | 'stream' | keyof DataChoice> & {
+  /** The run's own, if `data` is absent. */
+  dataset?: Dataset;
+};
+
 /**
  * Images to measure a run on.
  * @param data  default: what it was trained on
@@ -149,7 +155,7 @@ async function ofRun(request: EvaluateRequest, progress: Progress): Promise<Subj
  */
 export async function openRunImages(
   run: Run,
-  request: Pick<EvaluateRequest, 'data' | 'split' | 'stream' | keyof DataChoice>,
+  request: ImagesRequest,
   progress: Progress,
 ): Promise<{ data: string; dataset: Dataset; split: Split }> {
   const { data } = request;
@@ -157,7 +163,9 @@ export async function openRunImages(
     throw new UsageError(`${run.path}: imported, and its file does not say what it was trained on; give --data DATA`);
   const source = data ?? dataOf(run);
   const options = { ...request, ...choiceFor(run, source, request), imagePx: run.imagePx };
-  const { dataset, split } = await openSplit(source, options, progress);
+  const { dataset, split } = request.dataset
+    ? { dataset: request.dataset, split: splitOf(request.dataset, request.split) }
+    : await openSplit(source, options, progress);
   checkLabels(dataset, run.labels, run.path);
   return { data: data ?? run.config.data, dataset, split };
 }
@@ -224,10 +232,14 @@ async function openSplit(
     stream,
     progress,
   );
+  return { dataset, split: splitOf(dataset, name) };
+}
+
+function splitOf(dataset: Dataset, name: string): Split {
   const split = dataset.splits[name];
-  if (split?.length) return { dataset, split };
+  if (split?.length) return split;
   throw new UserError(
-    `${source}: no split "${name}"; there are: ${(dataset.splitNames ?? Object.keys(dataset.splits)).join(', ')}`,
+    `${dataset.source}: no split "${name}"; there are: ${(dataset.splitNames ?? Object.keys(dataset.splits)).join(', ')}`,
   );
 }
 

@@ -42,7 +42,7 @@ export function learnCommand(): Command {
     .option('--epochs <n>', 'passes over the images', positiveInteger, 40)
     .option(
       '--views <n>',
-      'views of each image: 1, 2, 5 or 10 as the crops of evaluation, other numbers at random; 0: computed at every use',
+      'views of each image: 1, 2, 5 or 10 are the crops of evaluation, other numbers random ones, for which the file averages all crops; 0: computed at every use',
       wholeNumber,
       2,
     )

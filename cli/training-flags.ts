@@ -41,7 +41,7 @@ export function networkOptions(command: Command): Command {
     )
     .option(
       '--views <n>',
-      'compute frozen layers once for N views of each image: 1, 2, 5 or 10 are the crops of evaluation, other numbers random ones; 0: at every use (default: 2 if only the last layer learns, else 0)',
+      'compute frozen layers once for N views of each image: 1, 2, 5 or 10 are the crops of evaluation, other numbers random ones, for which the exported file averages all crops; 0: at every use (default: 2 if only the last layer learns, else 0)',
       wholeNumber,
     );
 }

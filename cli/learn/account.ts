@@ -1,6 +1,7 @@
 /** What `alexnet learn` tells of what it does: short lines, for people. */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { CROP_COUNTS } from '../../base/crops.js';
 import { count, counted, percent, standardError } from '../../base/format.js';
 import { nameSome } from '../../base/name-some.js';
 import { stylesOf } from '../../base/terminal.js';
@@ -82,13 +83,17 @@ export function describeErrors({ single, confusion }: Measured, { labels }: Data
   ];
 }
 
-export function describeFile({ file, bytes, parity, metadata }: ExportRunReport): string[] {
+export function describeFile({ file, bytes, parity, metadata }: ExportRunReport, views: number): string[] {
   const { crops, top1Error, measuredOn } = metadata;
+  const isRandom = !CROP_COUNTS.some((count) => count === views);
+  const why = isRandom ? ', all there are, as the views were random' : '';
   return [
     `${file}, ${(bytes / 1e6).toFixed(1)} MB`,
     `differs from TensorFlow.js by ${parity.maxAbs.toExponential(1)} at most`,
     ...(measuredOn
-      ? [`${percent(top1Error!, 1)} of its answers wrong${crops === 1 ? '' : `, each the mean of ${crops} crops`}`]
+      ? [
+          `${percent(top1Error!, 1)} of its answers wrong${crops === 1 ? '' : `, each the mean of ${crops} crops${why}`}`,
+        ]
       : []),
   ];
 }

@@ -120,7 +120,7 @@ export async function learn(request: LearnRequest, say: Say, progress: Progress)
     progress,
   );
   progress.stop();
-  for (const line of describeFile(exported)) say('Export', line);
+  for (const line of describeFile(exported, request.views)) say('Export', line);
   return {
     run: out,
     report,

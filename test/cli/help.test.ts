@@ -69,6 +69,14 @@ for (const name of Object.keys(COMMANDS)) {
   });
 }
 
+it('points from wrong usage to the help', async () => {
+  const command = await loadCommand('learn');
+  let said = '';
+  command.configureOutput({ writeErr: (text) => (said += text) });
+  await assert.rejects(command.parseAsync([], { from: 'user' }));
+  assert.match(said, /missing required argument 'dir'\n"alexnet learn --help" lists its flags and gives an example\n$/);
+});
+
 it('colours headings if colours are shown, and never in a pipe or against NO_COLOR', async () => {
   const command = await loadCommand('summary');
   for (const hasColors of [true, false]) {

@@ -72,7 +72,7 @@ export const COMMAND_GROUPS: Record<string, Record<string, CommandEntry>> = {
     },
     reproduce: {
       description: "repeat the paper's experiments",
-      example: 'dropout --data emoji --budget 2m',
+      example: 'dropout --data emoji --budget 5m',
       load: async () => (await import('./reproduce.js')).reproduceCommand(),
     },
   },

@@ -37,5 +37,6 @@ export async function loadCommand(name: string): Promise<Command> {
   const command = configureHelp(await load()).exitOverride();
   command.helpOption(true); // in the last group
   command.showHelpAfterError(`"alexnet ${name} --help" lists its flags and gives an example`);
-  return command.addHelpText('after', `\n${STYLED.bold('Example:')}\n  npx alexnet ${name} ${example}`);
+  const title = example.includes('runs/demo') ? 'Example, after "alexnet demo":' : 'Example:';
+  return command.addHelpText('after', `\n${STYLED.bold(title)}\n  npx alexnet ${name} ${example}`);
 }

@@ -87,7 +87,7 @@ export const isUnreadHeic = (bytes: Uint8Array, formats: Parameters<typeof reads
 export function reasonOf(error: unknown, bytes: Uint8Array): string {
   const line = (error as Error).message.split('\n').find((text) => !/: bad seek to /.test(text)) ?? '';
   const isLost = line === '' || line === 'Unknown error';
-  return isLost ? `a ${formatOf(bytes)?.name ?? 'file'} that is damaged or cut short` : line;
+  return isLost ? `damaged or cut short (${formatOf(bytes)?.name ?? 'of no known format'})` : line;
 }
 
 /** @param formats  sharp's `format`: HEIC counts if sharp was built with a libvips that decodes it */

@@ -52,7 +52,7 @@ test('the demo prints the errors of the file that it serves, and its epochs do n
 /** What a test lacks of an example: a network, half an hour, or somebody who ends it. */
 const INSTEAD: Record<string, string[] | undefined> = {
   learn: ['--from', 'runs/demo/emoji.onnx'],
-  reproduce: ['--budget', '20s'],
+  reproduce: ['--epochs', '1'],
   import: undefined,
   serve: undefined,
   demo: undefined,

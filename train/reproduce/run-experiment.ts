@@ -52,7 +52,8 @@ export async function runExperiment(
   refuseForeign(await foreignResults(out), 'alexnet reproduce');
   const base = findNetwork(request.model ?? experiment.model);
   for (const { name } of experiment.variants(base)) await checkFree(join(out, name), true);
-  progress.note(`backend ${(await selectBackend(compute.backend, compute.provider)).why}`);
+  const { name, why } = await selectBackend(compute.backend, compute.provider);
+  progress.note(`backend ${name}: ${why}`);
   const holdOut = { fraction: request.valFraction, seed: request.splitSeed };
   const choice = { holdOut, maxBad: request.maxBad };
   const dataset = await openForTraining(request.data, base.imagePx, choice, progress);

@@ -1,5 +1,6 @@
 /** What a run shows on stderr: a bar on a terminal, else a line every ten seconds. */
 import cliProgress from 'cli-progress';
+import { stylesOf } from './terminal.js';
 
 /** Where training stands after a step; epochs and steps count from 1. */
 export interface StepReport {
@@ -17,7 +18,7 @@ export interface Progress {
   step(report: StepReport): void;
   /** A share of other work done: reading images, validation. `total` is absent if it is not known. */
   work(what: string, done: number, total?: number): void;
-  /** A line that stays. */
+  /** A line that stays: a heading if it begins with a dash, a warning if it says so. */
   note(line: string): void;
   /** Ends the bar; notes may follow. */
   stop(): void;
@@ -46,6 +47,15 @@ function describeStep({ epoch, epochs, step, steps, loss, imagesPerSecond, etaSe
   return `epoch ${epoch}/${epochs}  step ${step}/${steps}  loss ${loss.toFixed(4)}  ${speed} images/s  ETA ${eta}`;
 }
 
+function writeNote(stream: NodeJS.WriteStream, line: string): void {
+  const { bold, green, yellow } = stylesOf(stream);
+  const styled = line
+    .replace(/^\n?— .*/, bold)
+    .replace(/^warning:/, yellow)
+    .replace(/^(epoch +\d+\/\d+)(.*?)( best)?$/, (_, epoch, values, best = '') => bold(epoch) + values + green(best));
+  stream.write(`${styled}\n`);
+}
+
 function progressLines(stream: NodeJS.WriteStream): Progress {
   let due = Date.now() + LINE_INTERVAL_MS;
   const write = (line: string) => {
@@ -56,7 +66,7 @@ function progressLines(stream: NodeJS.WriteStream): Progress {
   return {
     step: (report) => write(describeStep(report)),
     work: (what, done, total) => write(total === undefined ? `${what} ${done}` : `${what} ${done}/${total}`),
-    note: (line) => stream.write(`${line}\n`),
+    note: (line) => writeNote(stream, line),
     stop: () => {},
   };
 }
@@ -64,7 +74,7 @@ function progressLines(stream: NodeJS.WriteStream): Progress {
 function progressBar(stream: NodeJS.WriteStream): Progress {
   const options = {
     stream,
-    format: '{bar} {text}',
+    format: `${stylesOf(stream).cyan('{bar}')} {text}`,
     barsize: 20,
     clearOnComplete: true,
     gracefulExit: false,
@@ -81,7 +91,7 @@ function progressBar(stream: NodeJS.WriteStream): Progress {
     work: (what, done, total) => update(total ? done : 0, total ?? 1, `${what} ${done}${total ? `/${total}` : ''}`),
     note: (line) => {
       bar.stop(); // clears its line; the next update starts it below the note
-      stream.write(`${line}\n`);
+      writeNote(stream, line);
     },
     stop: () => bar.stop(),
   };

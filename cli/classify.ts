@@ -4,6 +4,7 @@ import { Command, Option } from 'commander';
 import { UserError } from '../base/errors.js';
 import { IMAGE_ENDINGS, READ_FORMATS } from '../base/image/formats.js';
 import { type Progress, showProgress, silentProgress } from '../base/progress.js';
+import { headed } from '../base/terminal.js';
 import type { ProviderChoice } from '../onnx/backend/provider.js';
 import type { FileResult } from '../serve/classify-files.js';
 import type { ImagePath } from '../serve/image-files.js';
@@ -28,12 +29,12 @@ export function classifyCommand(): Command {
     .description('Classify images as the server would, without starting one.')
     .argument('<image...>', `${READ_FORMATS} files, or folders of them at any depth; - reads one from stdin`)
     .requiredOption('--model <file>', 'the .onnx file, exported with --head image')
-    .option('--top <n>', 'predictions per image (default: 5, or all classes if there are fewer)')
+    .option('--top <n>', 'predictions per image, 1 or more (default: 5, or all classes if there are fewer)')
     .option('--json', 'print one JSON object')
     .addOption(new Option('--jsonl', 'print a JSON object per image, as they come').conflicts('json'))
     .addOption(new Option('--csv', 'print a line per image, as they come').conflicts(['json', 'jsonl']))
     .addOption(providerOption(DEFAULTS.provider))
-    .option('--max-pixels <n>', 'largest image, width × height', wholeNumber(1), DEFAULTS.maxPixels)
+    .option('--max-pixels <n>', 'largest image, pixels (width × height)', wholeNumber(1), DEFAULTS.maxPixels)
     .action(classify);
 }
 
@@ -72,7 +73,8 @@ async function printResults(classifier: Classifier, images: ImagePath[], top: nu
     if ('error' in result) count.failed += 1;
     progress.work('images', count.all, images.length);
     if (json) kept.push(result);
-    else await print(many || count.all === 1 ? format.of(result) : `\n${format.of(result)}`);
+    else if (many) await print(format.of(result));
+    else await print(`${count.all === 1 ? '' : '\n'}${headed(format.of(result))}`);
   }
   progress.stop();
   const { name, version, crops, activation } = classifier.model;

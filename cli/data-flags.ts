@@ -17,15 +17,20 @@ export const AS_THE_RUN = 'as the run, else ';
 export function dataOptions(command: Command, otherDefault = ''): Command {
   const { fraction, seed } = DEFAULT_HOLD_OUT;
   return command
+    .optionsGroup('Data:')
     .option(
       '--val-fraction <share>',
-      `of data without val/ and test/: images of each class to hold out; 0: none, errors are of the training images (default: ${otherDefault}${fraction})`,
+      `of data without val/ and test/: share of each class to hold out, 0 to below 1; 0: none, errors are of the training images (default: ${otherDefault}${fraction})`,
       fractionBelowOne,
     )
-    .option('--split-seed <n>', `which images these are (default: ${otherDefault}${seed})`, wholeNumber)
+    .option(
+      '--split-seed <n>',
+      `which images these are: any whole number (default: ${otherDefault}${seed})`,
+      wholeNumber,
+    )
     .option(
       '--max-bad <limit>',
-      `images that may be unreadable, to be named and left out: a share or a number (default: ${otherDefault}${100 * DEFAULT_MAX_BAD.share}%, and one in any case)`,
+      `unreadable images to name and leave out before the command gives up: a share such as 5% or a number (default: ${otherDefault}${100 * DEFAULT_MAX_BAD.share}%, and one in any case)`,
       maxBad,
     );
 }

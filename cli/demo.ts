@@ -16,7 +16,6 @@ import { listenForInterrupt } from '../base/process/interrupt.js';
 import { exitCodeOf, onStopSignal } from '../base/process/stop-signals.js';
 import { type Progress, showProgress } from '../base/progress.js';
 import { foreignFile, refuseForeign } from '../base/replaceable.js';
-import { stylesOf } from '../base/terminal.js';
 import { exportRun } from '../export/from-run.js';
 import { keepMemory } from '../onnx/backend/keep-memory.js';
 import type { ProviderChoice } from '../onnx/backend/provider.js';
@@ -113,7 +112,7 @@ const imageFile = (out: string) => join(out, `${POSTED}.png`);
 
 function heading(progress: Progress, text: string): void {
   progress.stop();
-  progress.note(`\n${stylesOf(process.stderr).bold(`— ${text}`)}`);
+  progress.note(`\n— ${text}`);
 }
 
 /** @returns false when interrupted */

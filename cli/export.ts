@@ -4,6 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { UsageError } from '../base/errors.js';
 import { errorPercents } from '../base/format.js';
 import { type Progress, showProgress } from '../base/progress.js';
+import { headed } from '../base/terminal.js';
 import { VERIFICATIONS } from '../export/check/check-plan.js';
 import { LAYOUTS } from '../export/compile/boundary.js';
 import type { ExportFileRequest } from '../export/compile/export-model-file.js';
@@ -31,31 +32,30 @@ type ExportFlags = DataFlags &
 /** What is exported, where to, and what belongs to a run alone. */
 function sourceOptions(command: Command): Command {
   return command
+    .optionsGroup('What to export:')
     .option('--run <folder>', 'folder that "alexnet train" made')
     .option('--layers-model <file>', 'model.json of any TensorFlow.js layers model')
     .option('--graph-model <file>', 'model.json of any TensorFlow.js graph model')
+    .optionsGroup('File:')
     .option('--out <file>', 'file to write, e.g. alexnet.onnx; an older one is replaced only by a checked one')
     .option('--triton <repository>', "of a run: its model's next version in a model repository of NVIDIA Triton")
     .option('--name <name>', "model's name in the repository (default: the network's)")
+    .optionsGroup('Of a run:')
     .addOption(
       new Option(
         '--head <head>',
-        'of a run. image: uint8 images in, mean probabilities over the crops out; tensor: float32 [N, 3, px, px] in, logits and probabilities out (default: image)',
+        'image: uint8 images in, mean probabilities over the crops out; tensor: float32 [N, 3, px, px] in, logits and probabilities out (default: image)',
       ).choices(['image', 'tensor']),
     )
-    .option(
-      '--crops <n>',
-      `of a run: crops that the image head averages: ${CROPS_HELP} (default: as it was trained)`,
-      cropCount,
-    )
-    .option('--data <data>', "of a run: images to measure the file's errors on, split val (default: the run's)")
+    .option('--crops <n>', `crops that the image head averages: ${CROPS_HELP} (default: as it was trained)`, cropCount)
+    .option('--data <data>', "images to measure the file's errors on, split val (default: the run's)")
     .option(
       '--measure-images <n>',
-      "of a run: measure on at most this many, spread evenly; 0: none (default: as many as take minutes, AlexNet's 1000)",
+      "images to measure on at most, spread evenly; 0: none (default: as many as take minutes, AlexNet's 1000)",
       wholeNumber,
     )
     .addOption(
-      new Option('--checkpoint <which>', 'of a run (default: best, or last if no epoch has ended)').choices([
+      new Option('--checkpoint <which>', 'checkpoint (default: best, or last if no epoch has ended)').choices([
         'best',
         'last',
       ]),
@@ -65,41 +65,38 @@ function sourceOptions(command: Command): Command {
 /** Operators, axes and form of the file. */
 function fileOptions(command: Command): Command {
   return command
+    .optionsGroup('File:')
     .option('--opset <n>', `ONNX operator set, ${OPSETS.lowest} to ${OPSETS.highest}`, Number, OPSETS.default)
     .addOption(
       new Option('--lrn <form>', 'response normalisation as the operator LRN or as a band convolution, equal to 1e-6')
         .choices(['op', 'conv'])
         .default('op'),
     )
+    .option('--external-data', 'weights in FILE.data next to the file (default: above 2 GB)')
+    .optionsGroup('Of a model:')
     .addOption(
-      new Option(
-        '--layout <layout>',
-        "axes of a model's 4-D inputs and outputs: as the model has them, channels last or first",
-      )
+      new Option('--layout <layout>', 'axes of 4-D inputs and outputs: as the model has them, channels last or first')
         .choices(LAYOUTS)
         .default('model'),
     )
-    .option('--batch <n>', 'fix the first axis of a model (default: free)', positiveInteger)
+    .option('--batch <n>', 'length of the first axis, in inputs at once (default: free)', positiveInteger)
     .option(
       '--input-shape <shape>',
-      "shape of a model's input that has free axes, e.g. N,32,64 or name=N,32,64; may be repeated",
+      'shape of an input that has free axes, e.g. N,32,64 or name=N,32,64; may be repeated',
       inputShape,
       {},
     )
-    .option(
-      '--outputs <names>',
-      'nodes or layers of a model to give in place of its outputs, e.g. boxes,scores',
-      (text) => text.split(','),
+    .option('--outputs <names>', 'nodes or layers to give in place of the outputs, e.g. boxes,scores', (text) =>
+      text.split(','),
     )
     .addOption(
       new Option(
         '--verify <how>',
-        'compare a model with tfjs on 13 rows (6 if heavy), or on 3; quick also leaves out what takes long',
+        'compare with tfjs on 13 rows (6 if heavy), or on 3; quick also leaves out what takes long',
       )
         .choices(VERIFICATIONS)
         .default('full'),
-    )
-    .option('--external-data', 'weights in FILE.data next to the file (default: above 2 GB)');
+    );
 }
 
 export function exportCommand(): Command {
@@ -107,6 +104,7 @@ export function exportCommand(): Command {
     'Write a trained model as an ONNX file, and check the file against TensorFlow.js.',
   );
   return dataOptions(fileOptions(sourceOptions(command)), AS_THE_RUN)
+    .optionsGroup('Smaller types:')
     .addOption(
       new Option('--precision <type>', 'fp32; fp16 for weights and computation; int8 for 8-bit integers')
         .choices(PRECISIONS)
@@ -131,7 +129,13 @@ export function exportCommand(): Command {
       (text) => text.split(','),
       [],
     )
-    .option('--pixels <range>', "what an image's 0 and 255 become for --calibrate on a model", range, [0, 1])
+    .option(
+      '--pixels <range>',
+      "two numbers that an image's 0 and 255 become for --calibrate on a model",
+      range,
+      [0, 1],
+    )
+    .optionsGroup('Computing and output:')
     .addOption(providerOption())
     .option('--json', 'print the report as one JSON line', false)
     .action(runExport);
@@ -143,7 +147,7 @@ async function runExport(flags: ExportFlags): Promise<void> {
   try {
     const report = await exportAsAsked({ ...flags, ...dataChoice(flags) }, progress);
     progress.stop();
-    console.log(flags.json ? JSON.stringify(toJson(report)) : describeExport(report));
+    console.log(flags.json ? JSON.stringify(toJson(report)) : headed(describeExport(report)));
   } finally {
     progress.stop();
   }

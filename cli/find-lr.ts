@@ -4,6 +4,7 @@ import { writeFileAtomically } from '../base/atomic-file.js';
 import { UsageError } from '../base/errors.js';
 import { showProgress } from '../base/progress.js';
 import { checkReplaceable, isMarked, MARKUP_MARK } from '../base/replaceable.js';
+import { headed } from '../base/terminal.js';
 import { keepMemory } from '../onnx/backend/keep-memory.js';
 import { type FindRateRequest, type FoundRate, findRate } from '../train/measure/find-rate.js';
 import { linePlot } from '../train/plot/line-plot.js';
@@ -21,9 +22,16 @@ export function findRateCommand(): Command {
     'Suggest a learning rate: train a new network for some steps while the rate rises exponentially. Keeps no weights.',
   );
   return updateOptions(networkOptions(command))
-    .option('--min-rate <rate>', 'learning rate of the first step', positiveNumber, 1e-6)
-    .option('--max-rate <rate>', 'learning rate of the last step; ends earlier if the loss explodes', positiveNumber, 1)
-    .option('--steps <n>', 'steps, an update each', positiveInteger, 100)
+    .optionsGroup('Search:')
+    .option('--min-rate <rate>', 'learning rate of the first step, above 0', positiveNumber, 1e-6)
+    .option(
+      '--max-rate <rate>',
+      'learning rate of the last step, above --min-rate; ends earlier if the loss explodes',
+      positiveNumber,
+      1,
+    )
+    .option('--steps <n>', 'steps, an update each, at least 20', positiveInteger, 100)
+    .optionsGroup('Output:')
     .option('--plot <file>', 'write the losses over the rate as SVG')
     .option('--json', 'print the result as one JSON object', false)
     .action(runFindRate);
@@ -39,7 +47,7 @@ async function runFindRate(flags: FindRateFlags): Promise<void> {
   try {
     const found = await findRate({ ...newRunRequest(flags), backend, provider, minRate, maxRate, steps }, progress);
     progress.stop();
-    console.log(flags.json ? JSON.stringify(toJson(found)) : describeFoundRate(found));
+    console.log(flags.json ? JSON.stringify(toJson(found)) : headed(describeFoundRate(found)));
     if (flags.plot !== undefined) await writeFileAtomically(flags.plot, MARKUP_MARK + plot(found));
   } finally {
     progress.stop();

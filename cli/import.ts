@@ -1,6 +1,7 @@
 /** The command `alexnet import`: weights from elsewhere as a run's folder. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { type Progress, showProgress, silentProgress } from '../base/progress.js';
+import { headed } from '../base/terminal.js';
 import type { Compared } from '../export/import/compare-outputs.js';
 import { fetchWeights, KNOWN_WEIGHTS } from '../export/import/fetch-weights.js';
 import { type ImportOptions, importNetwork } from '../export/import/import-network.js';
@@ -14,6 +15,7 @@ import { selectBackend } from '../onnx/backend/select-backend.js';
 import type { RemoteOptions } from '../train/data/remote/options.js';
 import { checkFree } from '../train/run/run-folder.js';
 import { lockRun } from '../train/run/run-lock.js';
+import { nonNegativeNumber, positiveNumber } from './flag-types.js';
 import { providerOption } from './provider-flag.js';
 
 /** What the user asked for. */
@@ -94,46 +96,69 @@ async function importInto(
 
 const DETAILS = `
 Files:
-  .onnx          from "alexnet export": weights, labels and mean come back bit for bit. From another program, such as the ONNX Model Zoo's bvlc_alexnet
-                 and caffenet: layers are found by the graph's structure, not by name; external data next to the file is read.
-  .pth, .pt      of PyTorch, every form: a state dict, a checkpoint with "state_dict", a whole module, TorchScript. Nothing in the file is run: what is
-                 neither a tensor nor a container is refused by name.
-  .caffemodel    of Caffe. Groups, windows and constants are those of its layers, else of NAME.prototxt, deploy.prototxt or train_val.prototxt next to it.
-  .npy, .npz     dictionaries of arrays, {"conv1": [kernel, bias], …}, as bvlc_alexnet.npy has them.
-  .safetensors   tensors as in a state dict.
-Names of tensors are torchvision's, or the network's layers: conv1.weight, conv1/kernel, conv1_W; prefixes such as "module." are left out. PyTorch's and
-TensorFlow's order of axes are told apart by shape. Floats of 16, 32 and 64 bits are read; weights are kept as float32. .h5 is refused with the line that
-converts it.
+  .onnx         from "alexnet export": weights, labels and mean come back bit
+                for bit. From another program, such as the ONNX Model Zoo's
+                bvlc_alexnet and caffenet: layers are found by the graph's
+                structure, not by name; external data next to the file is read.
+  .pth, .pt     of PyTorch, every form: a state dict, a checkpoint with
+                "state_dict", a whole module, TorchScript. Nothing in the file
+                is run: what is neither a tensor nor a container is refused by
+                name.
+  .caffemodel   of Caffe. Groups, windows and constants are those of its layers,
+                else of NAME.prototxt, deploy.prototxt or train_val.prototxt
+                next to it.
+  .npy, .npz    dictionaries of arrays, {"conv1": [kernel, bias], …}, as
+                bvlc_alexnet.npy.
+  .safetensors  tensors as in a state dict.
 
-URLs are fetched into ALEXNET_CACHE (default ~/.cache/alexnet), go on where they were cut, and are not fetched twice. A name such as
-alexnet-owt-7be5be79.pth says how the file's SHA-256 begins, which is checked. Known names, with their publishers' hashes:
+  Names of tensors are torchvision's, or the network's layers: conv1.weight,
+  conv1/kernel, conv1_W; prefixes such as "module." are left out. PyTorch's and
+  TensorFlow's order of axes are told apart by shape. Floats of 16, 32 and 64
+  bits are read; weights are kept as float32. .h5 is refused with the line that
+  converts it.
+
+URLs are fetched into ALEXNET_CACHE (default ~/.cache/alexnet), go on where they
+were cut, and are not fetched twice. A name such as alexnet-owt-7be5be79.pth
+says how the file's SHA-256 begins, which is checked. Known names, with their
+publishers' hashes:
 ${Object.entries(KNOWN_WEIGHTS)
-  .map(([name, { url, model }]) => `  ${name.padEnd(14)} ${url} (${model})`)
+  .map(([name, { url, model }]) => `  ${name.padEnd(14)}${model}\n    ${url}`)
   .join('\n')}
 
-Input: our networks read R, G, B in 0 … 255 minus a mean. A file that learnt (x − mean) / std has conv1 divided by std, which computes the same.
-Defaults if --channels, --mean and --std are absent (mean and std as R,G,B in 0 … 255):
-  of "alexnet export"         rgb, the file's own mean, std 1
-  Caffe's, also as .npy or by Caffe2: bgr, mean_value and scale of the file, else mean 122.67891434,116.66876762,104.00698793, std 1
-  --model alexnet-torchvision mean 123.675,116.28,103.53, std 58.395,57.12,57.375; served images are resized bilinearly, as there
-  other                       rgb, ImageNet's mean with a warning, std 1
-A mean FILE has its channels in the network's order, [3] or [3, height, width]; it is subtracted pixel by pixel if it has the size of the image.
+Input: our networks read R, G, B in 0 … 255 minus a mean. A file that learnt
+(x − mean) / std has conv1 divided by std, which computes the same. Defaults if
+--channels, --mean and --std are absent (mean and std as R,G,B in 0 … 255):
+  of "alexnet export"  rgb, the file's own mean, std 1
+  Caffe's, also as     bgr, mean_value and scale of the file, else mean
+  .npy or by Caffe2    122.67891434,116.66876762,104.00698793, std 1
+  alexnet-torchvision  mean 123.675,116.28,103.53, std 58.395,57.12,57.375;
+                       served images are resized bilinearly, as there
+  other                rgb, ImageNet's mean with a warning, std 1
+A mean FILE has its channels in the network's order, [3] or [3, height, width];
+it is subtracted pixel by pixel if it has the size of the image.
 
-Classes: a network of 1000 classes gets ImageNet's, with synset ids, unless its file or --labels has others.
+Classes: a network of 1000 classes gets ImageNet's, with synset ids, unless its
+file or --labels has others.
 
-Response normalisation, y = x / (k + alpha/n · Σ x²)^beta over n channels: constants are taken from an .onnx file's graph, a .caffemodel's layers or a
-PyTorch module that was saved whole, and kept in the run. Other files have none: if no --lrn flag is given they are Caffe's for files in Caffe's manner,
-else the network's with alpha divided by n, and a warning says so.
+Response normalisation, y = x / (k + alpha/n · Σ x²)^beta over n channels:
+constants are taken from an .onnx file's graph, a .caffemodel's layers or a
+PyTorch module that was saved whole, and kept in the run. Other files have none:
+if no --lrn flag is given they are Caffe's for files in Caffe's manner, else the
+network's with alpha divided by n, and a warning says so.
 
-Comparison: the graph of an .onnx file is run by onnxruntime next to the imported network, both on three generated images. If the logits differ, nothing
-is imported and the message names the first layer that differs. "not compared: …" says why if that is not possible.
+Comparison: the graph of an .onnx file is run by onnxruntime next to the
+imported network, both on three generated images. If the logits differ, nothing
+is imported and the message names the first layer that differs. "not
+compared: …" says why if that is not possible.
 
-The run can be used with: alexnet evaluate --run RUN --data DATA; alexnet export --run RUN; alexnet train --from RUN --data DATA --out OTHER`;
+The run can be used with: alexnet evaluate --run RUN --data DATA; alexnet export
+--run RUN; alexnet train --from RUN --data DATA --out OTHER`;
 
 export function importCommand(): Command {
   return new Command('import')
     .description('Make a run from other weights: PyTorch, Caffe, NumPy, ONNX, or a file of "alexnet export".')
     .argument('<file>', `weights: a file (${FORMATS}), a URL, or ${Object.keys(KNOWN_WEIGHTS).join(' or ')}`)
+    .optionsGroup('Run:')
     .option(
       '--model <name>',
       `network for the weights: ${Object.keys(NETWORKS).join(', ')} (default: the one whose layers the file has)`,
@@ -143,6 +168,8 @@ export function importCommand(): Command {
       '--labels <file>',
       'names of the classes, one per line or a JSON array (default: the file\'s, ImageNet\'s for 1000, else "class 0" …)',
     )
+    .option('--force', 'replace the run in --out', false)
+    .optionsGroup('Input that the weights expect:')
     .addOption(
       new Option('--channels <order>', 'order of channels that conv1 learnt (default: below)').choices(['rgb', 'bgr']),
     )
@@ -152,24 +179,25 @@ export function importCommand(): Command {
       colourOrFile,
     )
     .option('--std <r,g,b>', 'what the difference was divided by, R,G,B in 0 … 255 (default: below)', positiveColour)
+    .optionsGroup('Response normalisation:')
     .addOption(
       new Option(
         '--lrn <reading>',
-        'response normalisation: alpha as it stands, or divided by the window as in Caffe, PyTorch and ONNX (default: below)',
+        'alpha as it stands, or divided by the window as in Caffe, PyTorch and ONNX (default: below)',
       ).choices(['printed', 'code']),
     )
-    .option('--lrn-k <k>', 'k of response normalisation, ONNX calls it bias (default: below)', number)
-    .option('--lrn-alpha <alpha>', 'alpha of response normalisation (default: below)', number)
-    .option('--lrn-beta <beta>', 'power of response normalisation (default: below)', number)
+    .option('--lrn-k <k>', 'k, above 0, which ONNX calls bias (default: below)', positiveNumber)
+    .option('--lrn-alpha <alpha>', 'alpha, 0 or more (default: below)', nonNegativeNumber)
+    .option('--lrn-beta <beta>', 'beta, the power, above 0 (default: below)', positiveNumber)
+    .optionsGroup('Computing and output:')
     .addOption(providerOption())
-    .option('--force', 'replace the run in --out', false)
     .option('--json', 'print the report as one JSON line', false)
     .addHelpText('after', DETAILS)
     .action(async (file: string, flags: Omit<ImportRequest, 'file'> & { json: boolean }) => {
       const { json, ...request } = flags;
       const report = await importRun({ ...request, file }, showProgress());
       for (const warning of report.warnings) console.error(`warning: ${warning}`);
-      console.log(json ? JSON.stringify(toJson(report)) : describeImport(report));
+      console.log(json ? JSON.stringify(toJson(report)) : headed(describeImport(report)));
     });
 }
 
@@ -181,12 +209,6 @@ function colour(text: string): Rgb {
 
 function colourOrFile(text: string): Rgb | string {
   return isMeanFile(text) ? text : colour(text);
-}
-
-function number(text: string): number {
-  const value = text.trim() === '' ? Number.NaN : Number(text);
-  if (Number.isFinite(value)) return value;
-  throw new InvalidArgumentError(`Expected a number, got "${text}".`);
 }
 
 function positiveColour(text: string): Rgb {

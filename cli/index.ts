@@ -23,11 +23,14 @@ export function indexCommand(): Command {
     .description(
       'Store the features of all images of a data set, to find the nearest images and the strongest ones of each unit.',
     )
+    .optionsGroup('Model and index:')
     .requiredOption('--model <file>', MODEL_HELP)
-    .requiredOption('--data <data>', DATA_HELP)
-    .requiredOption('--out <file>', 'file of the index');
+    .requiredOption('--out <file>', 'file of the index')
+    .optionsGroup('Data:')
+    .requiredOption('--data <data>', DATA_HELP);
   return dataOptions(command)
     .option('--split <name>', 'part of the data', 'train')
+    .optionsGroup('Computing and output:')
     .addOption(providerOption())
     .option('--json', 'print one JSON object')
     .action(async ({ json, ...request }: IndexRequest & { json?: boolean }) => {

@@ -1,6 +1,7 @@
 /** The command `alexnet inspect`: what an ONNX file of any origin holds. */
 import { stat } from 'node:fs/promises';
 import { Command } from 'commander';
+import { headed } from '../base/terminal.js';
 import { checkModel } from '../export/check/check-model.js';
 import { onnx } from '../onnx/file/onnx-proto.js';
 import { endingOf } from '../onnx/file/output-ending.js';
@@ -155,7 +156,7 @@ export function inspectCommand(): Command {
     .option('--json', 'print all of it as one JSON line', false)
     .action(async (file: string, flags: { nodes: boolean; initializers: boolean; check: boolean; json: boolean }) => {
       const found = await inspect(file);
-      console.log(flags.json ? JSON.stringify(found) : describeInspection(found, flags));
+      console.log(flags.json ? JSON.stringify(found) : headed(describeInspection(found, flags), /^\S.*/gm));
       if (flags.check && found.problems.length > 0) process.exitCode = 1;
     });
 }

@@ -26,6 +26,7 @@ export function learnCommand(): Command {
       '<dir>',
       'folder DIR/<class>/… or DIR/{train,val}/<class>/…, or another data set as "alexnet train --data" takes it',
     )
+    .optionsGroup('Start and end:')
     .option(
       '--from <weights>',
       `a run, a file of weights, a URL, or ${Object.keys(KNOWN_WEIGHTS).join(' or ')}; what is fetched or imported stays in ALEXNET_CACHE`,
@@ -34,18 +35,20 @@ export function learnCommand(): Command {
     .option(
       '--out <run>',
       'folder of the run, its report and its .onnx file (default: runs/ and the name of the folder)',
-    );
+    )
+    .option('--force', 'replace the run in --out', false);
   return dataOptions(command)
+    .optionsGroup('Learning:')
     .option('--epochs <n>', 'passes over the images', positiveInteger, 40)
     .option(
       '--views <n>',
-      'views of each image: 1, 2, 5 or 10 as the crops of evaluation, other numbers at random; 0: computed at every use',
+      'views of each image: 1, 2, 5 or 10 are the crops of evaluation, other numbers random ones, for which the file averages all crops; 0: computed at every use',
       wholeNumber,
       2,
     )
-    .option('--seed <n>', 'seed of all random numbers', wholeNumber, 0)
+    .option('--seed <n>', 'seed of all random numbers, a whole number', wholeNumber, 0)
+    .optionsGroup('Computing and output:')
     .addOption(providerOption())
-    .option('--force', 'replace the run in --out', false)
     .option('--json', 'print the result as one JSON object', false)
     .action(runLearn);
 }
@@ -53,9 +56,12 @@ export function learnCommand(): Command {
 async function runLearn(dir: string, { out = join('runs', nameOf(dir)), json, ...flags }: LearnFlags): Promise<void> {
   keepMemory();
   const shown = showProgress();
+  let computes = false;
   // Settings and epochs that commands note are in the run, and what they advise names flags of theirs.
   const note = (line: string) => {
-    if (/^warning: (?!a training loss)|: saving|^saved/.test(line)) shown.note(line);
+    const isFirst = line.startsWith('backend ') && !computes;
+    computes ||= isFirst;
+    if (isFirst || /^warning: (?!a training loss)|: saving|^saved/.test(line)) shown.note(line);
   };
   const progress = { ...shown, note };
   try {

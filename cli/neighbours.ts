@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { UsageError } from '../base/errors.js';
 import { READ_FORMATS } from '../base/image/formats.js';
+import { headed } from '../base/terminal.js';
 import type { ProviderChoice } from '../onnx/backend/provider.js';
 import { positiveInteger } from './flag-types.js';
 import { providerOption } from './provider-flag.js';
@@ -24,7 +25,7 @@ export function neighboursCommand(): Command {
     .argument('<image>', `${READ_FORMATS} file`)
     .requiredOption('--model <file>', MODEL_HELP)
     .requiredOption('--index <file>', 'made by "alexnet index" with the same model')
-    .option('-k, --k <n>', `how many, at most ${MOST}`, positiveInteger, 9)
+    .option('-k, --k <n>', `images to find, 1 to ${MOST}`, positiveInteger, 9)
     .option('--out <file>', OUT_HELP)
     .addOption(providerOption())
     .option('--json', 'print one JSON object')
@@ -41,7 +42,9 @@ export function neighboursCommand(): Command {
         ({ name, label, distance }) => `  ${distance.toPrecision(6).padStart(10)}  ${label}  ${name}`,
       );
       console.log(
-        json ? JSON.stringify(report) : [`${image}: ${report.layer}, ${report.indexed} images`, ...lines].join('\n'),
+        json
+          ? JSON.stringify(report)
+          : headed([`${image}: ${report.layer}, ${report.indexed} images`, ...lines].join('\n')),
       );
     });
 }

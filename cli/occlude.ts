@@ -29,8 +29,8 @@ export function occludeCommand(): Command {
     .requiredOption('--model <file>', MODEL_HELP)
     .option('--out <file>', OUT_HELP)
     .option('--class <name>', 'label or number of the class (default: the most probable)')
-    .option('--crop <n>', "position in the model's list of crops (default: the centre)", wholeNumber)
-    .option('--patch <pixels>', 'side of the patch (default: a seventh of the crop)', positiveInteger)
+    .option('--crop <n>', "position in the model's list of crops, from 0 (default: the centre)", wholeNumber)
+    .option('--patch <pixels>', 'side of the patch, in pixels (default: a seventh of the crop)', positiveInteger)
     .option(
       '--stride <pixels>',
       'distance from one place to the next, in pixels (default: half the patch)',

@@ -36,9 +36,10 @@ export function prepareCommand(): Command {
   const command = new Command('prepare').description(
     'Decode a data set once and keep it on disk: for sets that do not fit in memory. Continues where it was stopped.',
   );
-  return dataOptions(command.option('--data <data>', DATA_HELP))
+  return dataOptions(command.optionsGroup('Data:').option('--data <data>', DATA_HELP))
+    .optionsGroup('Prepared set:')
     .option('--out <pack>', 'folder of the prepared set, for --data of train and evaluate')
-    .option('--size <px>', `side of the images; networks take ${sizes.join(' or ')}`, positiveInteger, 256)
+    .option('--size <px>', `side of the images, pixels; networks take ${sizes.join(' or ')}`, positiveInteger, 256)
     .addOption(
       new Option(
         '--resampling <filter>',
@@ -46,6 +47,7 @@ export function prepareCommand(): Command {
       ).choices(['bilinear']),
     )
     .option('--force', 'replace the prepared set in --out', false)
+    .optionsGroup('Output:')
     .option('--json', 'print the result as one JSON object', false)
     .action(async ({ data, out, size, resampling, force, json, ...flags }: PrepareFlags) => {
       if (!data || !out) throw new UsageError('expected --data DATA and --out PACK');

@@ -22,18 +22,22 @@ export function reportCommand(): Command {
   const command = new Command('report')
     .description('Write a run as one HTML page: curves, errors, confusions, worst answers, kernels, settings.')
     .argument('<run>', 'folder that "alexnet train" or "alexnet import" made; it may still be training')
+    .optionsGroup('Data:')
     .option('--data <data>', `${DATA_HELP} (default: that of the run)`);
   return dataOptions(command, AS_THE_RUN)
     .option('--split <name>', 'part of the data set to measure on: train, val, test or another (default: val)')
+    .optionsGroup('What to measure:')
     .addOption(new Option('--checkpoint <which>', 'checkpoint to measure').choices(['best', 'last']).default('best'))
     .addOption(
       new Option('--crops <n>', '10: errors with ten crops too; 1: the centre alone, in a tenth of the time')
         .choices(['1', '10'])
         .default('10'),
     )
-    .option('--out <file>', 'the page; replaces an earlier one (default: report.html in the folder of the run)')
+    .optionsGroup('Computing:')
     .addOption(backendOption())
     .addOption(providerOption())
+    .optionsGroup('Output:')
+    .option('--out <file>', 'the page; replaces an earlier one (default: report.html in the folder of the run)')
     .option('--json', 'print the result as one JSON object', false)
     .action(runReport);
 }

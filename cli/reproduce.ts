@@ -4,6 +4,7 @@ import { UsageError } from '../base/errors.js';
 import { listenForInterrupt } from '../base/process/interrupt.js';
 import { exitCodeOf } from '../base/process/stop-signals.js';
 import { showProgress } from '../base/progress.js';
+import { headed } from '../base/terminal.js';
 import { EDIT_HELP } from '../model/variant.js';
 import { keepMemory } from '../onnx/backend/keep-memory.js';
 import type { ComputeChoice } from '../onnx/backend/select-backend.js';
@@ -19,7 +20,7 @@ interface ReproduceFlags extends ComputeChoice, DataFlags {
   data?: string;
   out?: string;
   model?: string;
-  budget: number;
+  budget?: number;
   epochs?: number;
   seed: number;
   json: boolean;
@@ -30,13 +31,20 @@ export function reproduceCommand(): Command {
   const command = new Command('reproduce')
     .description('Repeat an experiment of the paper: train its variants side by side, write a table and a plot.')
     .argument('<experiment>', Object.keys(EXPERIMENTS).join(', '))
+    .optionsGroup('Data:')
     .option('--data <data>', DATA_HELP);
   return dataOptions(command)
+    .optionsGroup('Experiment:')
     .option('--out <folder>', 'folder for the runs, table.md, plot.svg and result.json (default: runs/EXPERIMENT)')
     .option('--model <name>', `network to vary (default: the experiment's); may carry changes after dots: ${EDIT_HELP}`)
-    .option('--budget <time>', 'time for all variants, e.g. 90s, 30m, 2h; sets the number of epochs', duration, 1800)
+    .option(
+      '--budget <time>',
+      'time for all variants in s, m or h, e.g. 90s, 30m, 2h; sets the number of epochs (default: 30m)',
+      duration,
+    )
     .option('--epochs <n>', 'epochs of every variant instead of a budget', positiveInteger)
-    .option('--seed <n>', 'the same for every variant', wholeNumber, 0)
+    .option('--seed <n>', 'seed of all random numbers, a whole number, the same for every variant', wholeNumber, 0)
+    .optionsGroup('Computing and output:')
     .addOption(backendOption())
     .addOption(providerOption())
     .option('--json', 'print the result as one JSON object', false)
@@ -46,7 +54,7 @@ export function reproduceCommand(): Command {
 
 async function reproduce(name: string, flags: ReproduceFlags): Promise<void> {
   findExperiment(name);
-  const { data, budget, epochs, seed, model, backend, provider, json, out = `runs/${name}` } = flags;
+  const { data, budget = 1800, epochs, seed, model, backend, provider, json, out = `runs/${name}` } = flags;
   const { valFraction, splitSeed, maxBad } = flags;
   if (data === undefined) throw new UsageError('--data DATA is missing; the paper used CIFAR-10: cifar10:DIR');
   keepMemory();
@@ -61,7 +69,7 @@ async function reproduce(name: string, flags: ReproduceFlags): Promise<void> {
       progress.note(`saved; the same command continues`);
     } else {
       progress.note(`written: ${out}/table.md, plot.svg, result.json`);
-      console.log(json ? JSON.stringify({ experiment: name, out, variants: result.outcomes }) : result.text);
+      console.log(json ? JSON.stringify({ experiment: name, out, variants: result.outcomes }) : headed(result.text));
     }
   } finally {
     progress.stop();

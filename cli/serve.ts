@@ -54,6 +54,7 @@ const MIN_TOKEN = 16;
 export function serveCommand(): Command {
   const command = new Command('serve')
     .description('Classify images over HTTP: POST /classify. Needs --model or --models.')
+    .optionsGroup('Models:')
     .option('--model <file...>', 'one or more .onnx files, ours or with a config.json next to it')
     .option('--models <folder>', 'a repository of models: <name>/<version>/model.onnx')
     .addOption(
@@ -69,6 +70,8 @@ export function serveCommand(): Command {
   addComputing(command);
   addLimits(command);
   return command
+    .optionsGroup('Watching:')
+    .option('--traces', 'send OpenTelemetry traces to OTEL_EXPORTER_OTLP_ENDPOINT; needs its SDK', false)
     .addOption(
       new Option('--log <format>', 'text for people; json for machines; none for errors only')
         .choices(LOG_FORMATS)
@@ -79,8 +82,9 @@ export function serveCommand(): Command {
 
 function addListening(command: Command): void {
   command
+    .optionsGroup('Listening:')
     .option('--host <address>', 'address to listen on; 0.0.0.0 for every network', DEFAULTS.host)
-    .option('--port <n>', 'port, 0 for any free one', wholeNumber(0, 65_535), DEFAULTS.port)
+    .option('--port <n>', 'port, 1 to 65535, or 0 for any free one', wholeNumber(0, 65_535), DEFAULTS.port)
     .addOption(
       new Option('--socket <path>', 'Unix socket to listen on, in place of a port').conflicts(['host', 'port']),
     )
@@ -95,59 +99,80 @@ function addListening(command: Command): void {
       "hosts that clients may name besides local ones; .example.org with subdomains; '*' for all (default: checked on loopback only)",
       [],
     )
-    .option('--trust-proxy <which>', 'number of proxies in front, or their addresses: X-Forwarded-For counts');
+    .option('--trust-proxy <which>', 'number of proxies in front, or their addresses: believe their X-Forwarded-For');
 }
 
 function addComputing(command: Command): void {
   command
+    .optionsGroup('Computing:')
     .addOption(providerOption(DEFAULTS.provider))
-    .option('--replicas <n>', 'inference processes per model', wholeNumber(1, 64), DEFAULTS.replicas)
+    .option('--replicas <n>', 'inference processes per model, 1 to 64', wholeNumber(1, 64), DEFAULTS.replicas)
     .option(
       '--threads <n>',
-      'threads of an inference process (default: the cores, divided by the replicas)',
+      'threads of an inference process, 1 to 1024 (default: the cores, divided by the replicas)',
       wholeNumber(1, 1024),
     )
     .option(
       '--batch <n>',
-      'images that may share a run of the model (default: 8 on GPUs, 1 on the CPU)',
+      'images that may share a run of the model, 1 to 256 (default: 8 on GPUs, 1 on the CPU)',
       wholeNumber(1, 256),
     )
     .option(
       '--batch-delay <ms>',
-      'wait for others to share a run if there are fewer',
+      'how long to wait for images that fill the batch, 0 to 10000 ms',
       wholeNumber(0, 10_000),
       DEFAULTS.batchDelayMs,
     )
-    .option('--cache <bytes>', 'cache of answers by image, per model; 0 for none', wholeNumber(0), DEFAULTS.cacheBytes)
+    .option(
+      '--cache <bytes>',
+      'cache of answers by image, bytes per model; 0 for none',
+      wholeNumber(0),
+      DEFAULTS.cacheBytes,
+    )
     .option('--index <file>', 'made by "alexnet index" with one of the models, for nearest and strongest images');
 }
 
 function addLimits(command: Command): void {
   command
+    .optionsGroup('Limits:')
     .option(
       '--queue <n>',
       'requests of a model that may wait in addition to those in inference',
       wholeNumber(0),
       DEFAULTS.maxWaiting,
     )
-    .option('--timeout <seconds>', 'time limit for an answer, waiting included', seconds, DEFAULTS.timeoutMs / 1000)
-    .option('--upload-timeout <seconds>', 'time limit for a request body', seconds, DEFAULTS.uploadTimeoutMs / 1000)
-    .option('--keep-alive <seconds>', 'how long idle connections stay open', seconds, DEFAULTS.keepAliveMs / 1000)
+    .option(
+      '--timeout <seconds>',
+      'time limit for an answer in seconds, waiting included',
+      seconds,
+      DEFAULTS.timeoutMs / 1000,
+    )
+    .option(
+      '--upload-timeout <seconds>',
+      'time limit for a request body in seconds',
+      seconds,
+      DEFAULTS.uploadTimeoutMs / 1000,
+    )
+    .option(
+      '--keep-alive <seconds>',
+      'how long idle connections stay open, in seconds',
+      seconds,
+      DEFAULTS.keepAliveMs / 1000,
+    )
     .option('--max-bytes <n>', 'largest encoded image, bytes', wholeNumber(1), DEFAULTS.maxBytes)
     .option(
       '--max-in-flight <bytes>',
-      `request bodies held at once over all connections (default: ${IN_FLIGHT})`,
+      `bytes of request bodies held at once over all connections (default: ${IN_FLIGHT})`,
       wholeNumber(1),
     )
     .option(
       '--max-batch-images <n>',
-      'images in one request to /classify/batch',
+      'images in one request to /classify/batch, 1 to 1000',
       wholeNumber(1, 1000),
       DEFAULTS.maxBatchImages,
     )
-    .option('--max-batch-bytes <n>', `size of its body, bytes (default: ${BATCH_BYTES})`, wholeNumber(1))
-    .option('--max-pixels <n>', 'largest image, width × height', wholeNumber(1), DEFAULTS.maxPixels)
-    .option('--traces', 'send OpenTelemetry traces to OTEL_EXPORTER_OTLP_ENDPOINT; needs its SDK', false);
+    .option('--max-batch-bytes <n>', `largest body of such a request, bytes (default: ${BATCH_BYTES})`, wholeNumber(1))
+    .option('--max-pixels <n>', 'largest image, pixels (width × height)', wholeNumber(1), DEFAULTS.maxPixels);
 }
 
 async function serve(given: ServeFlags): Promise<void> {

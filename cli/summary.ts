@@ -1,6 +1,7 @@
 /** The command `alexnet summary`. */
 import { Command, InvalidArgumentError } from 'commander';
 import { UsageError } from '../base/errors.js';
+import { headed } from '../base/terminal.js';
 import { findNetwork, NETWORKS } from '../model/registry.js';
 import { formatSummary, type Summary, summarize } from '../model/summary.js';
 import { openRun } from '../train/run/run-folder.js';
@@ -11,11 +12,11 @@ export function summaryCommand(): Command {
     .description('Show the layers of a network: windows, sizes, parameters and multiply-adds for one image.')
     .option('--model <name>', `network: ${Object.keys(NETWORKS).join(', ')} (default: alexnet)`)
     .option('--run <run>', 'folder of a run, for its network with its classes and constants, instead of --model')
-    .option('--classes <n>', 'number of classes (default: as published, 1000 or 10)', wholeNumber)
+    .option('--classes <n>', 'number of classes, 1 or more (default: as published, 1000 or 10)', wholeNumber)
     .option('--json', 'print one JSON object instead of the table')
     .action(async ({ json, ...request }: Request & { json?: boolean }) => {
       const summary = await summaryOf(request);
-      console.log(json ? JSON.stringify(summary) : formatSummary(summary));
+      console.log(json ? JSON.stringify(summary) : headed(formatSummary(summary)));
     });
 }
 

@@ -2,10 +2,11 @@
 
 import { Command, Option } from 'commander';
 import { UsageError } from '../base/errors.js';
-import { errorPercents } from '../base/format.js';
+import { counted, errorPercents } from '../base/format.js';
 import { listenForInterrupt } from '../base/process/interrupt.js';
 import { exitCodeOf } from '../base/process/stop-signals.js';
 import { showProgress, silentProgress } from '../base/progress.js';
+import { headed } from '../base/terminal.js';
 import { keepMemory } from '../onnx/backend/keep-memory.js';
 import { ALONE, type Communicator } from '../train/distributed/communicator.js';
 import { networkSpeed } from '../train/distributed/cost-model.js';
@@ -36,11 +37,11 @@ type TrainFlags = Omit<TrainRequest, 'out' | 'settings'> &
 export function trainCommand(): Command {
   const command = new Command('train')
     .description('Train a network on images. Ctrl-C saves first; --resume continues from there, bit for bit.')
+    .optionsGroup('Run:')
     .option(
       '--out <run>',
       'folder of the run: config, metrics (.jsonl, .csv, events/ for TensorBoard), checkpoints last/ and best/',
-    );
-  return updateOptions(scheduleOptions(networkOptions(command)))
+    )
     .option('--resume', 'continue the run in --out; other flags may be left out', false)
     .option(
       '--force',
@@ -52,6 +53,9 @@ export function trainCommand(): Command {
       'write nothing: measure a few steps and print images/s, hours, memory and disk that the run would take',
       false,
     )
+    .option('--checkpoint-minutes <m>', 'minutes between checkpoints within an epoch', positiveNumber, 5);
+  return updateOptions(scheduleOptions(networkOptions(command)))
+    .optionsGroup('Several machines:')
     .addOption(
       new Option(
         '--distributed <engine>',
@@ -63,9 +67,12 @@ export function trainCommand(): Command {
       'with --dry-run: processes that the run is for, each on its own machine (default: 1)',
       positiveInteger,
     )
-    .option('--network <speed>', `with --dry-run --ranks: of a machine's link, e.g. 25Gb, 800Mb (default: ${NETWORK})`)
+    .option(
+      '--network <speed>',
+      `with --dry-run --ranks: bits a second of a machine's link, e.g. 25Gb, 800Mb (default: ${NETWORK})`,
+    )
     .option('--compress-gradients', 'send gradients as float16 between processes: half the bytes', false)
-    .option('--checkpoint-minutes <m>', 'minutes between checkpoints within an epoch', positiveNumber, 5)
+    .optionsGroup('Output:')
     .option('--verbose', 'print every setting of the run', false)
     .option('--json', 'print the result as one JSON object', false)
     .action((flags: TrainFlags) => (flags.dryRun ? runDry(flags) : runTrain(flags)));
@@ -74,8 +81,9 @@ export function trainCommand(): Command {
 /** How long, and how the learning rate falls. */
 function scheduleOptions(command: Command): Command {
   return command
+    .optionsGroup('Learning:')
     .option('--epochs <n>', `passes over the training images ${recipeDefault('epochs')}`, positiveInteger)
-    .option('--lr, --learning-rate <rate>', `learning rate ${recipeDefault('learningRate')}`, positiveNumber)
+    .option('--lr, --learning-rate <rate>', `learning rate, above 0 ${recipeDefault('learningRate')}`, positiveNumber)
     .addOption(new Option('--schedule <name>', `how the rate falls ${recipeDefault('schedule')}`).choices(SCHEDULES))
     .option('--milestones <epochs>', 'step: epochs after which the rate is divided by 10, e.g. 30,60', risingIntegers)
     .option(
@@ -124,7 +132,7 @@ async function trainInGroup(flags: TrainFlags & { out: string }, group: Communic
       process.exitCode = exitCodeOf(trained.interruptedBy);
       progress.note(`saved step ${trained.state.step}; continue with: alexnet train --resume --out ${out}`);
     }
-    if (talks) console.log(flags.json ? JSON.stringify(trainJson(trained)) : describeTrained(trained));
+    if (talks) console.log(flags.json ? JSON.stringify(trainJson(trained)) : headed(describeTrained(trained)));
   } finally {
     progress.stop();
     interrupt.close();
@@ -150,7 +158,7 @@ async function runDry(flags: TrainFlags): Promise<void> {
       progress,
     );
     progress.stop();
-    console.log(flags.json ? JSON.stringify(dryRunJson(measured)) : describeDryRun(measured));
+    console.log(flags.json ? JSON.stringify(dryRunJson(measured)) : headed(describeDryRun(measured)));
   } finally {
     progress.stop();
   }
@@ -172,7 +180,9 @@ function trainJson({ run, state, imagesPerSecond, backend, delegated }: Trained)
 
 function describeTrained({ run, state, imagesPerSecond, delegated }: Trained): string {
   const { bestValidation: best } = state;
-  const lines = [`${run.path}: ${state.epoch} epochs, ${state.step} steps, ${imagesPerSecond.toFixed(1)} images/s`];
+  const lines = [
+    `${run.path}: ${counted(state.epoch, 'epoch')}, ${counted(state.step, 'step')}, ${imagesPerSecond.toFixed(1)} images/s`,
+  ];
   if (best)
     lines.push(
       `best validation error, epoch ${best.epoch}: top-1 ${errorPercents(best.top1Error, best.top5Error, run.labels.length)}`,

@@ -3,7 +3,7 @@ import { UserError } from '../base/errors.js';
 import { listenForInterrupt } from '../base/process/interrupt.js';
 import type { Progress } from '../base/progress.js';
 import type { ModelMetadata } from '../onnx/file/metadata.js';
-import type { DataChoice, Split } from '../train/data/dataset.js';
+import type { DataChoice, Dataset, Split } from '../train/data/dataset.js';
 import { evaluate } from '../train/evaluate/evaluate.js';
 import { openRunImages } from '../train/evaluate/evaluate-run.js';
 import { ONNX_BATCH, onnxPredictor } from '../train/evaluate/predict-onnx.js';
@@ -12,6 +12,8 @@ import type { Run } from '../train/run/run-folder.js';
 export interface MeasureRequest extends DataChoice {
   /** Data set to measure on; default: that of the run. */
   data?: string;
+  /** That of the run, if it is open already. */
+  dataset?: Dataset;
   /** Images to measure on at most, spread evenly over the split; 0: none. Default: see `mostImages`. */
   measureImages?: number;
 }
@@ -34,14 +36,14 @@ export function mostImages({ crops, inputPx }: Pick<ModelMetadata, 'crops' | 'in
  */
 export async function openValidation(
   run: Run,
-  { data, measureImages, holdOut, maxBad }: MeasureRequest,
+  { measureImages, ...request }: MeasureRequest,
   progress: Progress,
 ): Promise<Split | undefined> {
   if (measureImages === 0) return undefined;
   try {
-    return (await openRunImages(run, { data, holdOut, maxBad, split: SPLIT }, progress)).split;
+    return (await openRunImages(run, { ...request, split: SPLIT }, progress)).split;
   } catch (error) {
-    if (data !== undefined || !(error instanceof UserError)) throw error;
+    if (request.data !== undefined || !(error instanceof UserError)) throw error;
     progress.note(`the file will state no errors: ${error.message}; --data DATA measures them on other images`);
     return undefined;
   }

@@ -10,7 +10,7 @@ import {
   type Layout,
   movesNothing,
   permutation,
-  sameLayout,
+  sameNumbers,
   type TensorData,
   toMemory,
   transpose,
@@ -254,7 +254,7 @@ export class Graph {
 
   /** The same tensor laid out as asked: a `Transpose`, a `Reshape` where only axes of length 1 move, or nothing. */
   as(value: Value, layout: Layout): Value {
-    if (sameLayout(value.layout, layout)) return value;
+    if (sameNumbers(value.layout, layout)) return value;
     const perm = permutation(value.layout, layout);
     const dims = perm.map((axis) => value.dims[axis]);
     const stored = this.initializers.get(value.name);
@@ -281,7 +281,7 @@ export class Graph {
 
   /** tfjs's view of a value that ONNX computed in `layout`. */
   view(value: Value, layout: Layout): Value {
-    if (sameLayout(value.layout, layout)) return value;
+    if (sameNumbers(value.layout, layout)) return value;
     return {
       ...this.memory(value),
       layout,

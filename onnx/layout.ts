@@ -24,8 +24,9 @@ export function isIdentity(layout: Layout): boolean {
   return layout.every((axis, index) => axis === index);
 }
 
-export function sameLayout(a: Layout, b: Layout): boolean {
-  return a.length === b.length && a.every((axis, index) => axis === b[index]);
+/** Of layouts, and of shapes. */
+export function sameNumbers(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((value, index) => value === b[index]);
 }
 
 /** Where each axis went: inverse(l)[l[i]] = i. */

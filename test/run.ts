@@ -34,6 +34,8 @@ const isLong = (file: string) => LONG.some((name) => slashed(file) === `${name}.
 
 // Rules are what most tests are about, not the cpu kernels that compute programs too small to be compiled.
 process.env.ALEXNET_COMPILE ??= 'always';
+// At a terminal, Node's runner would ask test files for colours, and so every command that they start.
+process.env.FORCE_COLOR = '0';
 
 const selected = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 const slow = process.argv.includes('--slow');

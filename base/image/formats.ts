@@ -75,6 +75,21 @@ export function formatOf(bytes: Uint8Array): ImageFormat | undefined {
   return IMAGE_FORMATS.find(({ isFormat }) => isFormat(head));
 }
 
+/** @param formats  sharp's `format` */
+export const isUnreadHeic = (bytes: Uint8Array, formats: Parameters<typeof readsHeic>[0]): boolean =>
+  formatOf(bytes)?.name === 'HEIC' && !readsHeic(formats);
+
+/**
+ * Why an image cannot be decoded, in a line: libvips writes several. It keeps the messages of all threads in one place,
+ * where some get lost; sharp then has "Unknown error".
+ * @param bytes  the image, or its first bytes
+ */
+export function reasonOf(error: unknown, bytes: Uint8Array): string {
+  const line = (error as Error).message.split('\n').find((text) => !/: bad seek to /.test(text)) ?? '';
+  const isLost = line === '' || line === 'Unknown error';
+  return isLost ? `damaged or cut short (${formatOf(bytes)?.name ?? 'of no known format'})` : line;
+}
+
 /** @param formats  sharp's `format`: HEIC counts if sharp was built with a libvips that decodes it */
 export const readsHeic = ({ heif }: { heif: { input: { fileSuffix?: string[] } } }): boolean =>
   heif.input.fileSuffix?.includes('.heic') === true;

@@ -1,9 +1,14 @@
 /** What `alexnet learn` tells of what it does: short lines, for people. */
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CROP_COUNTS } from '../../base/crops.js';
 import { count, counted, percent, standardError } from '../../base/format.js';
 import { nameSome } from '../../base/name-some.js';
+import { stylesOf } from '../../base/terminal.js';
 import type { ExportRunReport } from '../../export/from-run.js';
 import { findNetwork } from '../../model/registry.js';
 import type { Dataset } from '../../train/data/dataset.js';
+import { remoteOptions } from '../../train/data/remote/options.js';
 import type { Measured } from '../../train/report/measure.js';
 import type { Run } from '../../train/run/run-folder.js';
 import type { Settings } from '../../train/settings/config.js';
@@ -19,13 +24,28 @@ const TITLE_WIDTH = 9;
 export function account(print: (line: string) => void): Say {
   let last = '';
   return (title, line) => {
-    print(`${(title === last ? '' : title).padEnd(TITLE_WIDTH)}${line}`);
+    print(`${stylesOf(process.stdout).bold((title === last ? '' : title).padEnd(TITLE_WIDTH))}${line}`);
     last = title;
   };
 }
 
 export function describeWeights(from: string, { config, labels }: Run): string {
   return `${config.model} from ${from}, which knows ${count(labels.length)} classes`;
+}
+
+/** What `runOfWeights` left in the cache. */
+export async function describeKept(kept: readonly string[]): Promise<string> {
+  const { cacheFolder } = remoteOptions();
+  const bytes = (await Promise.all(kept.map(bytesIn))).reduce((sum, size) => sum + size, 0);
+  return `${(bytes / 1e6).toFixed(0)} MB kept in ${cacheFolder} for the next time; delete the folder to free them`;
+}
+
+/** Of a file, or of all files in a folder. */
+async function bytesIn(path: string): Promise<number> {
+  const found = await stat(path);
+  if (!found.isDirectory()) return found.size;
+  const inside = await readdir(path);
+  return (await Promise.all(inside.map((name) => bytesIn(join(path, name))))).reduce((sum, size) => sum + size, 0);
 }
 
 export function describeImages(dataset: Dataset): string[] {
@@ -63,13 +83,17 @@ export function describeErrors({ single, confusion }: Measured, { labels }: Data
   ];
 }
 
-export function describeFile({ file, bytes, parity, metadata }: ExportRunReport): string[] {
+export function describeFile({ file, bytes, parity, metadata }: ExportRunReport, views: number): string[] {
   const { crops, top1Error, measuredOn } = metadata;
+  const isRandom = !CROP_COUNTS.some((count) => count === views);
+  const why = isRandom ? ', all there are, as the views were random' : '';
   return [
     `${file}, ${(bytes / 1e6).toFixed(1)} MB`,
     `differs from TensorFlow.js by ${parity.maxAbs.toExponential(1)} at most`,
     ...(measuredOn
-      ? [`${percent(top1Error!, 1)} of its answers wrong${crops === 1 ? '' : `, each the mean of ${crops} crops`}`]
+      ? [
+          `${percent(top1Error!, 1)} of its answers wrong${crops === 1 ? '' : `, each the mean of ${crops} crops${why}`}`,
+        ]
       : []),
   ];
 }

@@ -26,6 +26,7 @@ import {
   describeErrors,
   describeFile,
   describeImages,
+  describeKept,
   describeLearning,
   describeWeights,
   type Say,
@@ -84,9 +85,10 @@ export async function learn(request: LearnRequest, say: Say, progress: Progress)
   const [report, model] = [join(out, 'report.html'), join(out, `${nameOf(dir)}.onnx`)];
   await checkPlaces(request, report, model);
 
-  const from = await runOfWeights(request.from, progress);
+  const { run: from, kept } = await runOfWeights(request.from, progress);
   const origin = await openRun(from);
   say('Weights', describeWeights(request.from, origin));
+  if (kept.length > 0) say('Weights', await describeKept(kept));
   const dataset = await openForTraining(
     dir,
     origin.imagePx,
@@ -105,7 +107,7 @@ export async function learn(request: LearnRequest, say: Say, progress: Progress)
     return undefined;
   }
   const { measured, missing } = await writeReport(
-    { run: out, backend: 'auto', provider, checkpoint: 'best', crops: 1 },
+    { run: out, dataset, backend: 'auto', provider, checkpoint: 'best', crops: 1 },
     report,
     progress,
   );
@@ -113,9 +115,12 @@ export async function learn(request: LearnRequest, say: Say, progress: Progress)
   if (!measured) throw new UserError(`${out}: cannot be measured: ${missing.join(' ')}`);
   for (const line of describeErrors(measured, dataset)) say('Measure', line);
   say('Report', report);
-  const exported = await exportRun({ run: out, out: model, head: 'image', opset: OPSETS.default, provider }, progress);
+  const exported = await exportRun(
+    { run: out, dataset, out: model, head: 'image', opset: OPSETS.default, provider },
+    progress,
+  );
   progress.stop();
-  for (const line of describeFile(exported)) say('Export', line);
+  for (const line of describeFile(exported, request.views)) say('Export', line);
   return {
     run: out,
     report,

@@ -14,11 +14,11 @@ import { importRun } from '../import.js';
 
 /**
  * @param from  a run's folder, a file, a URL or a name of `KNOWN_WEIGHTS`
- * @returns     the run's folder; of a file it is in the cache, by the file's contents
+ * @returns     the run's folder; of a file it is in the cache, by the file's contents, and among what was `kept` there
  * @throws {UserError} if there is nothing of that name, it cannot be fetched, or holds no weights
  */
-export async function runOfWeights(from: string, progress: Progress): Promise<string> {
-  if (holdsRun(from)) return from;
+export async function runOfWeights(from: string, progress: Progress): Promise<{ run: string; kept: string[] }> {
+  if (holdsRun(from)) return { run: from, kept: [] };
   const { path, model } = await fetchWeights(from, progress);
   const found = statSync(path, { throwIfNoEntry: false });
   if (!found || found.isDirectory()) {
@@ -29,8 +29,9 @@ export async function runOfWeights(from: string, progress: Progress): Promise<st
   requireFile(path);
   const run = join(remoteOptions().cacheFolder, 'imported', (await sha256Of(path)).slice(0, 16));
   // `last/` is what an import writes at its end.
-  if (hasCheckpoint(checkpointsOf(run).last)) return run;
+  const kept = [run, ...(path === from ? [] : [path])];
+  if (hasCheckpoint(checkpointsOf(run).last)) return { run, kept };
   const { warnings } = await importRun({ file: path, model, out: run, force: true }, progress);
   for (const warning of warnings) progress.note(`warning: ${warning}`);
-  return run;
+  return { run, kept };
 }

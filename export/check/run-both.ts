@@ -6,7 +6,7 @@ import { tf } from '../../base/tfjs/core.js';
 import { newArray } from '../../onnx/backend/buffer-pool.js';
 import { selectBackend } from '../../onnx/backend/select-backend.js';
 import type { OnnxModel } from '../../onnx/file/onnx-model.js';
-import { permutation, sameLayout, transpose } from '../../onnx/layout.js';
+import { permutation, sameNumbers, transpose } from '../../onnx/layout.js';
 import * as ort from '../../onnx/onnxruntime.js';
 import { boundaryLayout, type Layouts } from '../compile/boundary.js';
 import type { InputSpec, ModelSource } from '../compile/model-source.js';
@@ -42,7 +42,7 @@ const IDENTITY = [0, 1, 2, 3];
 export async function runBoth(session: ort.InferenceSession, compared: Compared, run: CheckRun): Promise<BothOutputs> {
   const { source, model, layout } = compared;
   const boundary = boundaryLayout(source.channelsFirst, layout);
-  const isMoved = (rank: number) => rank === 4 && !sameLayout(boundary, IDENTITY);
+  const isMoved = (rank: number) => rank === 4 && !sameNumbers(boundary, IDENTITY);
   const inputs = source.inputs.map((input, i) => numbersFor(input, run, i));
   const feeds = Object.fromEntries(
     inputs.map(({ name, dtype, shape, data }) => {

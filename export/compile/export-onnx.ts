@@ -7,6 +7,7 @@ import { CLASSIFIER_KEY, type ClassifierDescription } from '../../onnx/file/clas
 import { OnnxModel } from '../../onnx/file/onnx-model.js';
 import type { Graph, Value } from '../../onnx/graph.js';
 import { identity } from '../../onnx/layout.js';
+import { checkClassifier } from '../check/check-classifier.js';
 import type { Verification } from '../check/check-plan.js';
 import { compareWithSource } from '../check/compare-with-source.js';
 import { withSaved } from '../check/with-saved.js';
@@ -53,7 +54,7 @@ export interface OnnxOptions {
  * it was. The active backend becomes `onnxruntime`.
  * @param model  a layers model, a graph model, or a function of tensors together with `options.inputs`
  * @throws {UserError} naming every kernel without a lowering rule; also if the graph depends on data or on the
- *   length of a free axis, draws random numbers, or computes something else than tfjs
+ *   length of a free axis, draws random numbers, or computes something else than tfjs; and if `classifier` does not fit
  */
 export async function exportOnnx(
   model: LayersModel | GraphModel | TensorFunction,
@@ -126,5 +127,7 @@ export async function exportSource(source: ModelSource, options: OnnxOptions): P
   });
   const described = options.classifier && { [CLASSIFIER_KEY]: JSON.stringify(options.classifier) };
   const props = Object.entries({ ...described, ...metadata }).map(([key, value]) => ({ key, value }));
-  return new OnnxModel({ ...parts, graphName: options.name ?? source.name, metadata: props });
+  const model = new OnnxModel({ ...parts, graphName: options.name ?? source.name, metadata: props });
+  if (options.classifier) checkClassifier(options.classifier, model.parts);
+  return model;
 }

@@ -5,6 +5,7 @@
 import { open } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { inflateRaw } from 'node:zlib';
+import crc32 from 'crc-32';
 import { UserError } from '../../base/errors.js';
 import { readRange } from '../../onnx/file/safetensors.js';
 
@@ -17,6 +18,8 @@ export interface ZipMember {
   isDeflated: boolean;
   /** Of its local header. */
   at: number;
+  /** Of its bytes when unpacked, CRC-32; 0 until it is known to be right, or if none was stored. */
+  unchecked: number;
 }
 
 const END = { signature: 0x06054b50, bytes: 22, longestComment: 65_535 };
@@ -34,6 +37,7 @@ const MAX_DIRECTORY_BYTES = 64 * 2 ** 20;
 const MAX_RATIO = 1032;
 /** Of a member that is unpacked into memory. */
 const MAX_INFLATED_BYTES = 2 ** 30;
+const CHUNK_BYTES = 2 ** 24;
 
 const inflate = promisify(inflateRaw);
 
@@ -106,7 +110,7 @@ function memberOf(path: string, entry: Buffer, name: string, extra: Buffer): Zip
   if (isDeflated ? size > packed * MAX_RATIO : size !== packed) {
     throw damaged(path, `${name} says ${size} bytes from ${packed}`);
   }
-  return { name, size, packed, isDeflated, at };
+  return { name, size, packed, isDeflated, at, unchecked: entry.readInt32LE(16) };
 }
 
 /** Those of 64 bits, in their order: only fields that are unset in the entry are there. */
@@ -125,14 +129,17 @@ function zip64Fields(extra: Buffer): number[] {
 }
 
 /**
- * Part of a member.
+ * Part of a member, which is checked as a whole.
  * @throws {UserError} if it is damaged, or does not have these bytes
  */
 export async function readMember(path: string, member: ZipMember, from = 0, to = member.size): Promise<Uint8Array> {
   const { name, size, packed, isDeflated } = member;
   if (to > size) throw new UserError(`${path}: ${name}: expected at least ${to} bytes, got ${size}`);
   const start = await dataStart(path, member);
-  if (!isDeflated) return readRange(path, start + from, to - from);
+  if (!isDeflated) {
+    await checkStored(path, member, start);
+    return readRange(path, start + from, to - from);
+  }
   if (size > MAX_INFLATED_BYTES) {
     throw new UserError(`${path}: ${name}: expected at most ${MAX_INFLATED_BYTES} bytes when unpacked, got ${size}`);
   }
@@ -142,8 +149,27 @@ export async function readMember(path: string, member: ZipMember, from = 0, to =
     },
   );
   if (bytes.length !== size) throw damaged(path, `${name} unpacks to ${bytes.length} bytes, expected ${size}`);
+  checkSum(path, member, crc32.buf(bytes));
   return bytes.subarray(from, to);
 }
+
+async function checkStored(path: string, member: ZipMember, start: number): Promise<void> {
+  if (member.unchecked === 0) return;
+  let sum = 0;
+  for (let at = 0; at < member.size; at += CHUNK_BYTES)
+    sum = crc32.buf(await readRange(path, start + at, Math.min(CHUNK_BYTES, member.size - at)), sum);
+  checkSum(path, member, sum);
+}
+
+/** PyTorch stores 0 if it was told to compute none. */
+function checkSum(path: string, member: ZipMember, sum: number): void {
+  if (member.unchecked !== 0 && sum !== member.unchecked) {
+    throw damaged(path, `${member.name} has the CRC-32 ${hex(sum)}, expected ${hex(member.unchecked)}`);
+  }
+  member.unchecked = 0;
+}
+
+const hex = (sum: number): string => (sum >>> 0).toString(16).padStart(8, '0');
 
 /** After the local header, whose own extra fields differ from the directory's. */
 async function dataStart(path: string, { name, at }: ZipMember): Promise<number> {

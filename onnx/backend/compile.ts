@@ -88,10 +88,11 @@ export function compiled(
   const key = onDevice.includes(true) ? `${text}\n${onDevice.map(Number)}` : text;
   let program = sessions.get(key);
   if (!program && isSpared()) return { leaves };
+  const isNew = program === undefined;
   sessions.delete(key);
   program ??= compile(calls, leaves, outputs, onDevice);
   sessions.set(key, program);
-  giveUpOldest();
+  if (isNew) giveUpOldest();
   return { program, leaves };
 }
 

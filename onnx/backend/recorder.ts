@@ -5,7 +5,7 @@
 import { UserError } from '../../base/errors.js';
 import { OutOfMemoryError, withMemory } from '../../base/out-of-memory.js';
 import type { Attrs, DType, KernelCall, Operand, TensorSpec } from '../kernel-call.js';
-import { identity, type TensorData } from '../layout.js';
+import { identity, sameNumbers, type TensorData } from '../layout.js';
 import { neededCalls } from '../lower.js';
 import { BufferPool } from './buffer-pool.js';
 import { compiled, programBytes } from './compile.js';
@@ -158,7 +158,7 @@ export class Recorder {
 
   /** A tensor under another shape or type: itself, or a call that is recorded once for all its readers. */
   shown(record: TensorRecord, shape: readonly number[], dtype: DType): TensorRecord {
-    if (record.dtype === dtype && sameShape(record.shape, shape)) return record;
+    if (record.dtype === dtype && sameNumbers(record.shape, shape)) return record;
     const key = `${dtype}[${shape}]`;
     const views = this.views.get(record) ?? new Map<string, TensorRecord>();
     this.views.set(record, views);
@@ -170,7 +170,7 @@ export class Recorder {
   private view(record: TensorRecord, shape: readonly number[], dtype: DType): TensorRecord {
     const cast =
       record.dtype === dtype ? record : this.between('Cast', record, { dtype }, { shape: record.shape, dtype });
-    return sameShape(cast.shape, shape) ? cast : this.between('Reshape', cast, { shape }, { shape, dtype });
+    return sameNumbers(cast.shape, shape) ? cast : this.between('Reshape', cast, { shape }, { shape, dtype });
   }
 
   /** A result that pending calls alone will read. */
@@ -370,9 +370,6 @@ export class Recorder {
     if (memory) this.pool.give(record.dtype, memory);
   }
 }
-
-const sameShape = (a: readonly number[], b: readonly number[]) =>
-  a.length === b.length && a.every((length, axis) => length === b[axis]);
 
 /** What depends on a tensor that has no value has none either. */
 function passOnFailures(calls: readonly PendingCall[]): void {

@@ -5,7 +5,7 @@
 import { UserError } from '../../base/errors.js';
 import { tf } from '../../base/tfjs/core.js';
 import type { ProviderChoice } from './provider.js';
-import { loadTensorflow } from './tensorflow-backend.js';
+import { loadTensorflow, tensorflowPackage } from './tensorflow-backend.js';
 
 export const BACKENDS = ['auto', 'tensorflow', 'onnxruntime', 'cpu'] as const;
 export type BackendName = (typeof BACKENDS)[number];
@@ -64,7 +64,8 @@ export async function selectBackend(wanted: BackendName, provider?: ProviderChoi
     return { name: 'onnxruntime', what, why: provider === 'auto' ? why : `${why}; --provider ${provider} asks for it` };
   }
   const refused: string[] = [];
-  for (const name of ['tensorflow', 'onnxruntime', 'cpu'] as const) {
+  const candidates = [...(tensorflowPackage() ? ['tensorflow' as const] : []), 'onnxruntime', 'cpu'] as const;
+  for (const name of candidates) {
     try {
       const { what, why } = await activate(name, false);
       return { name, what, why: [why, ...refused].join('; ') };

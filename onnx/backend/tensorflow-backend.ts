@@ -22,7 +22,7 @@ const require = createRequire(import.meta.url);
  * @throws {UserError} when neither package is installed, or the one that is cannot run, or, unless `named`, has no GPU
  */
 export function loadTensorflow(named: boolean): string {
-  const name = PACKAGES.find(isInstalled);
+  const name = tensorflowPackage();
   // In a clone of this project npm installs its optional peers only with --save-prod.
   if (!name) throw refusal(`not installed (npm install --save-prod ${GPU_PACKAGE}@${tf.version_core})`);
   checkSharesCore(name);
@@ -38,6 +38,9 @@ export function loadTensorflow(named: boolean): string {
   if (!named) throw refusal(`${name} would compute on the CPU: ${why}`);
   return `${name} on the CPU, not on a GPU (${why})`;
 }
+
+/** The package that is installed, if one is. */
+export const tensorflowPackage = () => PACKAGES.find(isInstalled);
 
 function refusal(reason: string, cause?: unknown): UserError {
   return new UserError(`backend tensorflow: ${reason}`, { cause });

@@ -3,10 +3,16 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
+import { COMMANDS } from '../../cli/command-table.js';
 import { readPage } from '../docs/pages.js';
 import { shape } from '../docs/shape.js';
-import { alexnet, json } from '../real/command.js';
+import { alexnet, alexnetAs, json } from '../real/command.js';
+import { writeNoise } from '../train/frozen/origin.js';
+
+const out = await mkdtemp(join(tmpdir(), 'alexnet-demo-'));
+process.env.ALEXNET_CACHE = join(out, 'cache');
+after(() => rm(out, { recursive: true }));
 
 /** Lines of the README's demo that `printed` does not have, but for numbers, a wrong answer and what --exit leaves out. */
 function missing(printed: string): string[] {
@@ -19,10 +25,9 @@ function missing(printed: string): string[] {
 }
 
 test('the demo prints the errors of the file that it serves, and its epochs do not contradict them', async () => {
-  const out = await mkdtemp(join(tmpdir(), 'alexnet-demo-'));
-  const { code, stdout, stderr } = await alexnet('demo', '--exit', '--out', join(out, 'demo'));
+  const { code, stdout, stderr } = await alexnetAs({ cwd: out }, 'demo', '--exit');
   assert.equal(code, 0, stderr);
-  const file = join(out, 'demo', 'emoji.onnx');
+  const file = join(out, 'runs/demo/emoji.onnx');
   const words = ['evaluate', '--onnx', file, '--data', 'emoji'];
   const errors: Record<string, number> = {};
   for (const [split, line] of [
@@ -37,10 +42,29 @@ test('the demo prints the errors of the file that it serves, and its epochs do n
   }
   const best = stderr.split('\n').findLast((text) => / best$/.test(text));
   assert.equal(/val loss .*? top-1 +([\d.]+) %/.exec(best ?? '')?.[1], (100 * errors.val).toFixed(1), best);
-  const { stdout: answer } = await alexnet('classify', '--model', file, join(out, 'demo', 'guitar.png'));
+  const { stdout: answer } = await alexnet('classify', '--model', file, join(out, 'runs/demo/guitar.png'));
   assert.match(stdout, /✓ guitar +→ guitar \d+ %/);
   assert.doesNotMatch(stdout, /curl|Ctrl-C/);
-  assert.deepEqual(missing((stdout + stderr).replaceAll(out, 'runs')), []);
+  assert.deepEqual(missing(stdout + stderr), []);
   assert.match(answer, /guitar/);
-  await rm(out, { recursive: true });
+});
+
+/** What a test lacks of an example: a network, half an hour, or somebody who ends it. */
+const INSTEAD: Record<string, string[] | undefined> = {
+  learn: ['--from', 'runs/demo/emoji.onnx'],
+  reproduce: ['--epochs', '1'],
+  import: undefined,
+  serve: undefined,
+  demo: undefined,
+};
+
+test('the example in the help of every command works after the demo', async () => {
+  await writeNoise(join(out, 'photos'), 20);
+  for (const [name, { example }] of Object.entries(COMMANDS)) {
+    const more = name in INSTEAD ? INSTEAD[name] : [];
+    if (more === undefined) continue;
+    const words = example.replace(' \\\n', '').split(/ +/);
+    const { code, stderr } = await alexnetAs({ cwd: out }, name, ...words, ...more);
+    assert.equal(code, 0, `${name}: ${stderr}`);
+  }
 });

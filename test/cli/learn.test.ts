@@ -1,7 +1,7 @@
 /** `alexnet learn DIR`, as a person runs it. */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -84,6 +84,18 @@ test('refuses what it would replace, and says what it expected of folder and wei
   assert.equal(existsSync(join(cwd, 'x')), false);
 });
 
+test('reads the images once and warns once of what is wrong with them', async () => {
+  await cp(join(cwd, 'photos'), join(cwd, 'flawed'), { recursive: true });
+  const [name] = (await readdir(join(cwd, 'flawed/class 0'))).sort();
+  await cp(join(cwd, 'flawed/class 0', name), join(cwd, 'flawed/class 1/twin.png'));
+  await writeFile(join(cwd, 'flawed/class 1/broken.jpg'), 'no image');
+  const { code, stderr } = await alexnet('learn', 'flawed', '--from', 'known', '--epochs', '2');
+  assert.equal(code, 0, stderr);
+  const lines = stderr.trimEnd().split('\n');
+  for (const start of ['backend ', 'warning: skipped class 1/broken.jpg: ', 'warning: the same image in two classes: '])
+    assert.equal(lines.filter((line) => line.startsWith(start)).length, 1, stderr);
+});
+
 test('learns from a file of weights too, which is imported once, and --json tells the result', async () => {
   const words = ['learn', 'photos', '--from', 'runs/photos/photos.onnx', '--epochs', '2', '--json'];
   const { code, stdout, stderr } = await alexnet(...words, '--out', 'second');
@@ -93,4 +105,5 @@ test('learns from a file of weights too, which is imported once, and --json tell
   assert.equal(learnt.classes, 2);
   assert.equal(learnt.images.train + learnt.images.val, 40);
   assert.equal((await readdir(join(cwd, 'cache/imported'))).length, 1);
+  assert.match(stderr, /^ {9}\d+ MB kept in \S+\/cache for the next time; delete the folder to free them$/m);
 });

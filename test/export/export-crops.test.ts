@@ -161,6 +161,8 @@ test('takes corners where a run saw random crops, and mirror images where it saw
   assert.deepEqual(chosen(24, true, false), { crops: 1, reason: 'trained on whole images, never mirrored' });
   const ofViews = (views: number) => chosen(32, true, true, views).crops;
   assert.deepEqual([0, 1, 2, 5, 10, 7].map(ofViews), [10, 1, 2, 5, 10, 10]);
+  const { reason } = chosen(32, true, true, 3);
+  assert.equal(reason, 'trained on 3 random crops of each image, mirrored or not');
 });
 
 /** Quarters of random colours, so that crops and mirror images differ. */

@@ -94,13 +94,16 @@ it('starts again if the server has another file by then, or answers no ranges', 
   assert.deepEqual(await readFile((await fetched('/other/weights.pth')).path), contents);
 });
 
-it('follows redirects, and tries again when a server is busy', async () => {
+it('follows redirects, and says that it tries again when a server is busy', async () => {
   const moved: Answer = (_request, response) => void response.writeHead(302, { location: '/elsewhere' }).end();
   const busy: Answer = (_request, response) => void response.writeHead(503).end('later');
   answers = [moved, busy, moved, whole()];
-  const { path } = await fetched();
+  const notes: string[] = [];
+  const { path } = await fetched(named, { ...silentProgress, note: (line) => void notes.push(line) });
   assert.deepEqual(await readFile(path), contents);
   assert.match(path, /models/);
+  assert.equal(notes.length, 1);
+  assert.match(notes[0], /^warning: http.*: expected a file, got 503 .*; trying again in 0\.0 s, 2 of 3$/);
 });
 
 it('refuses other bytes than the name promises, and keeps none of them', async () => {
@@ -133,7 +136,7 @@ it('says where to put the file when there is no network', async () => {
   try {
     const { code, stderr } = await alexnet('import', 'http://weights.invalid/net.pth', '--out', join(folder, 'run'));
     assert.equal(code, 1);
-    assert.match(stderr, /weights\.invalid cannot be found; check the connection/);
+    assert.match(stderr, /weights\.invalid cannot be found; check the URL and the connection/);
     assert.match(stderr, /Or fetch it elsewhere and put it at .*weights\.invalid.net\.pth/);
   } finally {
     delete process.env.ALEXNET_CACHE;

@@ -169,6 +169,23 @@ describe('a file that is not what it seems', () => {
     }
   });
 
+  for (const name of ['torch1.13-state.pth', 'torch2.6-state.pth', 'torch2.6-flat.npz']) {
+    it(`is refused if a number in ${name} is another than was saved, though a number still`, async () => {
+      const bytes = Buffer.from(files.get(name)!);
+      const bias = Buffer.from(Float32Array.from(filled(5)).buffer);
+      bytes[bytes.indexOf(bias) + 2] ^= 0x10;
+      await assert.rejects(
+        opened(`flipped-${name}`, bytes).then(({ layers }) =>
+          Promise.all(layers.flatMap(({ kernel, bias }) => [kernel.read(), bias!.read()])),
+        ),
+        {
+          name: 'UserError',
+          message: /damaged ZIP archive: \S+ has the CRC-32 [0-9a-f]{8}, expected [0-9a-f]{8}; copy it/,
+        },
+      );
+    });
+  }
+
   it('whose dictionaries hold each other is refused in bounded time', async () => {
     const self = '}q\x01X\x01\x00\x00\x00ah\x01s'; // d = {}; d['a'] = d
     const tensors = '}X\x0a\x00\x00\x00state_dicth\x01s.';

@@ -185,7 +185,7 @@ const BAD: Record<string, [TinyModel, Record<string, object | string>, RegExp]> 
   'an output that is not there': [
     {},
     { 'config.json': { ...labelled, output: { name: 'x' } } },
-    /expected the output x to be float32, got probabilities/,
+    /output\.name: the model has no output x; it has probabilities/,
   ],
   'a batch that crops do not fill': [
     { batch: 3 },

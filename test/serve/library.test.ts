@@ -185,13 +185,56 @@ test('a model exported with its description is loaded without a config.json, whi
   for (const { index, probability } of predictions) assert.ok(Math.abs(probability - powers[index] / sum) < 1e-6);
 });
 
+test('a description that does not fit the model is refused when it is exported, and names what does', async () => {
+  const inputs = [{ name: 'image', shape: [null, 4, 6, 3], dtype: 'float32' as const }];
+  const means = (x: tf.Tensor) => tf.mean(x, [1, 2]);
+  const cases: [object, RegExp][] = [
+    [
+      { labels: ['a', 'b'] },
+      /classifier\.labels: expected 3, one for each class of the output output \[N, 3\], got 2$/,
+    ],
+    [{ synsets: ['n1', 'n2'] }, /classifier\.synsets: expected 3, one for each class, got 2$/],
+    [{ crops: 7 }, /classifier: crops: /],
+    [
+      { input: { mean: [1, 2] } },
+      /classifier\.input\.mean: expected 3 numbers, one for each channel, or one for all, got 2$/,
+    ],
+    [{ input: { std: [1, 2, 3, 4] } }, /classifier\.input\.std: expected 3 numbers/],
+    [{ input: { std: 0 } }, /classifier: input\.std\.0: expected a number other than 0/],
+    [
+      { input: { size: 6 } },
+      /classifier\.input\.size: expected that of the input image \[N, 4, 6, 3\], got 6 × 6 pixels$/,
+    ],
+    [
+      { input: { resize: { width: 6, height: 3 } } },
+      /input\.resize: expected at least the 6 × 4 pixels of the input, got /,
+    ],
+    [{ input: { channels: 'GREY' } }, /input\.channels: expected those of the input .*, got GREY, which are 1$/],
+    [{ input: { channel: 'RGB' } }, /classifier: input: .*channel/],
+    [{ output: { name: 'probs' } }, /classifier\.output\.name: expected output, got probs$/],
+  ];
+  for (const [classifier, message] of cases)
+    await assert.rejects(exportOnnx(means, { inputs, classifier }), { name: 'UserError', message });
+  const flat = [{ name: 'x', shape: [null, 3], dtype: 'float32' as const }];
+  await assert.rejects(
+    exportOnnx((x) => tf.relu(x), { inputs: flat, classifier: {} }),
+    /classifier: expected a model of one/,
+  );
+  const fitting = {
+    labels: ['a', 'b', 'c'],
+    input: { size: { width: 6, height: 4 }, resize: 4, mean: [1, 2, 3], std: 2 },
+  };
+  await exportOnnx(means, { inputs, classifier: fitting });
+});
+
 test('a description in a file that describes no classifier is refused by name', async () => {
   const exported = join(folder, 'wrong.onnx');
   const inputs = [{ name: 'image', shape: [null, 4, 6, 3], dtype: 'float32' as const }];
   const classifier = { labels: ['a', 'b', 'c'], crops: 7 as 5 };
-  await saveModel(await exportOnnx((x) => tf.mean(x, [1, 2]), { inputs, classifier }), exported);
+  const metadataOf = (description: object) => ({ metadata: { classifier: JSON.stringify(description) } });
+  await saveModel(await exportOnnx((x) => tf.mean(x, [1, 2]), { inputs, ...metadataOf(classifier) }), exported);
   await assert.rejects(loadClassifier(exported, { provider }), /wrong\.onnx: metadata "classifier": crops: /);
-  const few = { inputs, classifier: { labels: ['a', 'b'] } };
+  const few = { inputs, ...metadataOf({ labels: ['a', 'b'] }) };
   await saveModel(await exportOnnx((x) => tf.mean(x, [1, 2]), few), exported);
   await assert.rejects(
     loadClassifier(exported, { provider }),

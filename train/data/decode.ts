@@ -4,7 +4,7 @@
 import { open } from 'node:fs/promises';
 import sharp, { type Sharp, type SharpOptions } from 'sharp';
 import { torchvisionDecoding } from '../../base/image/fit.js';
-import { formatOf, HEAD_BYTES, HEIC_ADVICE, readsHeic } from '../../base/image/formats.js';
+import { formatOf, HEAD_BYTES, HEIC_ADVICE, isUnreadHeic, reasonOf } from '../../base/image/formats.js';
 import { asPillow } from '../../base/image/pillow.js';
 import { toSquareRgb } from '../../base/preprocess.js';
 import type { Encoded } from './dataset.js';
@@ -20,24 +20,23 @@ sharp.cache(false);
  * @param imagePx  side of the result, pixels
  * @param resampling  how it is resized, see `OpenOptions`
  * @returns        uint8 RGB interleaved [imagePx, imagePx, 3]
- * @throws         libvips' own error if the bytes are not an image or are cut short; mere warnings (ImageNet has JPEGs with
- *                 stray bytes) are let pass
+ * @throws         with the reason in a line if the bytes are not an image or are cut short; mere warnings (ImageNet has
+ *                 JPEGs with stray bytes) are let pass
  */
 export async function decodeImage(image: Encoded, imagePx: number, resampling?: 'bilinear'): Promise<Uint8Array> {
   try {
     if (resampling) return await asPillow(opened(image, { ignoreIcc: true }), torchvisionDecoding(imagePx));
     return await toSquareRgb(opened(image, {}), imagePx).toBuffer();
   } catch (cause) {
-    if (readsHeic(sharp.format) || formatOf(await headOf(image))?.name !== 'HEIC') throw cause;
-    throw new Error(HEIC_ADVICE, { cause });
+    const head = await headOf(image);
+    throw new Error(isUnreadHeic(head, sharp.format) ? HEIC_ADVICE : reasonOf(cause, head), { cause });
   }
 }
 
 /** Whether an image's first bytes are those of a format that can be decoded; damage behind them is not seen. */
 export function looksReadable(image: Encoded): boolean {
   if (!Buffer.isBuffer(image)) return true;
-  const format = formatOf(image)?.name;
-  return format !== undefined && (format !== 'HEIC' || readsHeic(sharp.format));
+  return formatOf(image) !== undefined && !isUnreadHeic(image, sharp.format);
 }
 
 /** The first bytes of a file; none if it cannot be read. */
@@ -55,9 +54,4 @@ function opened(image: Encoded, options: SharpOptions): Sharp {
   if ('file' in image) return sharp(image.file, { failOn: 'error', ...options });
   const { pixels, width, height, channels } = image;
   return sharp(pixels, { raw: { width, height, channels } });
-}
-
-/** Why an image could not be read, for people: libvips writes several lines. */
-export function reasonOf(error: unknown): string {
-  return (error as Error).message.split('\n')[0];
 }

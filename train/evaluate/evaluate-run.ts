@@ -17,7 +17,7 @@ import { NotFiniteError } from '../run/checkpoint.js';
 import { loadCheckpoint } from '../run/load-checkpoint.js';
 import { openRun, type Run, UNKNOWN_DATA } from '../run/run-folder.js';
 import { openStreamable } from '../start/open-data.js';
-import { choiceOf, dataOf } from '../start/training-data.js';
+import { choiceOf, dataOf, namesOf } from '../start/training-data.js';
 import { Confusion } from './confusion.js';
 import { type Evaluation, evaluate, type Predict } from './evaluate.js';
 import { checkpointPredictor } from './predict-checkpoint.js';
@@ -142,6 +142,12 @@ async function ofRun(request: EvaluateRequest, progress: Progress): Promise<Subj
   return { dataset, split, predict, batch, report };
 }
 
+/** Images to measure a run on, e.g. those of a data set that is open already. */
+export type ImagesRequest = Pick<EvaluateRequest, 'data' | 'split' | 'stream' | keyof DataChoice> & {
+  /** The run's own, if `data` is absent. */
+  dataset?: Dataset;
+};
+
 /**
  * Images to measure a run on.
  * @param data  default: what it was trained on
@@ -149,7 +155,7 @@ async function ofRun(request: EvaluateRequest, progress: Progress): Promise<Subj
  */
 export async function openRunImages(
   run: Run,
-  request: Pick<EvaluateRequest, 'data' | 'split' | 'stream' | keyof DataChoice>,
+  request: ImagesRequest,
   progress: Progress,
 ): Promise<{ data: string; dataset: Dataset; split: Split }> {
   const { data } = request;
@@ -157,10 +163,26 @@ export async function openRunImages(
     throw new UsageError(`${run.path}: imported, and its file does not say what it was trained on; give --data DATA`);
   const source = data ?? dataOf(run);
   const options = { ...request, ...choiceFor(run, source, request), imagePx: run.imagePx };
-  const { dataset, split } = await openSplit(source, options, progress);
+  const { dataset, split } = request.dataset
+    ? { dataset: request.dataset, split: splitOf(request.dataset, request.split) }
+    : await openSplit(source, options, progress);
   checkLabels(dataset, run.labels, run.path);
+  if (request.holdOut === undefined && isOwnData(run, source)) noteOthers(run, request.split, split, progress);
   return { data: data ?? run.config.data, dataset, split };
 }
+
+/** Errors on other images than the run was validated on are no longer those that it reported. */
+function noteOthers(run: Run, name: string, split: Split, progress: Progress): void {
+  const then = run.pictureNames?.[name];
+  if (then === undefined || then === namesOf(split)) return;
+  progress.note(
+    `warning: ${run.config.data}: its ${name} images are not those of the run's training: ${run.pictures[name]} then, ` +
+      `${split.length} now; they were added or removed since, or holdOut in ${run.path}/config.json was changed`,
+  );
+}
+
+const isOwnData = (run: Run, source: string): boolean =>
+  run.config.data !== UNKNOWN_DATA && absoluteSource(source) === absoluteSource(dataOf(run));
 
 /** As asked, else as the run divided its images, which are known by their contents wherever they lie. */
 export function choiceFor(
@@ -168,7 +190,7 @@ export function choiceFor(
   source: string,
   { holdOut, maxBad }: DataChoice,
 ): DataChoice & Pick<OpenOptions, 'resampling'> {
-  const isOwn = run.config.data !== UNKNOWN_DATA && absoluteSource(source) === absoluteSource(dataOf(run));
+  const isOwn = isOwnData(run, source);
   const stored = choiceOf(run);
   return { ...stored, holdOut: holdOut ?? (isOwn ? stored.holdOut : run.holdOut), maxBad: maxBad ?? run.maxBad };
 }
@@ -224,10 +246,14 @@ async function openSplit(
     stream,
     progress,
   );
+  return { dataset, split: splitOf(dataset, name) };
+}
+
+function splitOf(dataset: Dataset, name: string): Split {
   const split = dataset.splits[name];
-  if (split?.length) return { dataset, split };
+  if (split?.length) return split;
   throw new UserError(
-    `${source}: no split "${name}"; there are: ${(dataset.splitNames ?? Object.keys(dataset.splits)).join(', ')}`,
+    `${dataset.source}: no split "${name}"; there are: ${(dataset.splitNames ?? Object.keys(dataset.splits)).join(', ')}`,
   );
 }
 

@@ -4,7 +4,7 @@ import { UserError } from '../../base/errors.js';
 import '../../model/index.js'; // registers the layers that a checkpoint's topology names
 import type { Progress } from '../../base/progress.js';
 import { type ComputeChoice, selectBackend } from '../../onnx/backend/select-backend.js';
-import type { DataChoice } from '../data/dataset.js';
+import type { DataChoice, Dataset } from '../data/dataset.js';
 import { type MetricsLine, readMetrics } from '../metrics/metrics-file.js';
 import { NotFiniteError, type RunState } from '../run/checkpoint.js';
 import { hasCheckpoint, loadCheckpoint } from '../run/load-checkpoint.js';
@@ -18,6 +18,8 @@ export interface ReportRequest extends ComputeChoice, DataChoice {
   run: string;
   /** Default: what the run was trained on. */
   data?: string;
+  /** That, if it is open already. */
+  dataset?: Dataset;
   /** Default: val. */
   split?: string;
   checkpoint: 'best' | 'last';

@@ -5,12 +5,12 @@
 import type * as tfl from '@tensorflow/tfjs-layers';
 import type { Progress } from '../../base/progress.js';
 import { evaluationPixels } from '../data/batches/augment.js';
-import type { DataChoice, Split } from '../data/dataset.js';
+import type { Split } from '../data/dataset.js';
 import { describeBad } from '../data/stream/bad-images.js';
 import { loadImages } from '../data/stream/read-ahead.js';
 import { Confusion } from '../evaluate/confusion.js';
 import { type Evaluation, evaluate, type ImagePrediction } from '../evaluate/evaluate.js';
-import { checkFinite, openRunImages, runPredictor } from '../evaluate/evaluate-run.js';
+import { checkFinite, type ImagesRequest, openRunImages, runPredictor } from '../evaluate/evaluate-run.js';
 import type { Run } from '../run/run-folder.js';
 import { WorstAnswers } from './worst-answers.js';
 
@@ -45,7 +45,7 @@ const WORST = 24;
 export async function measure(
   run: Run,
   model: tfl.LayersModel,
-  request: { data?: string; split: string; crops: 1 | 10 } & DataChoice,
+  request: ImagesRequest & { crops: 1 | 10 },
   progress: Progress,
 ): Promise<Measured> {
   const { data, dataset, split } = await openRunImages(run, request, progress);

@@ -52,7 +52,8 @@ export async function runExperiment(
   refuseForeign(await foreignResults(out), 'alexnet reproduce');
   const base = findNetwork(request.model ?? experiment.model);
   for (const { name } of experiment.variants(base)) await checkFree(join(out, name), true);
-  progress.note(`backend ${(await selectBackend(compute.backend, compute.provider)).why}`);
+  const { name, why } = await selectBackend(compute.backend, compute.provider);
+  progress.note(`backend ${name}: ${why}`);
   const holdOut = { fraction: request.valFraction, seed: request.splitSeed };
   const choice = { holdOut, maxBad: request.maxBad };
   const dataset = await openForTraining(request.data, base.imagePx, choice, progress);
@@ -62,7 +63,7 @@ export async function runExperiment(
   for (const [i, variant] of plan.variants.entries()) {
     const path = join(out, variant.name);
     const ends = performance.now() + 1000 * (await secondsLeft(path, plan, outcomes, dataset));
-    progress.note(`\n${request.name}, variant ${i + 1} of ${plan.variants.length}: ${variant.name}`);
+    progress.note(`\n— ${request.name}, variant ${i + 1} of ${plan.variants.length}: ${variant.name}`);
     const training = startTraining(
       {
         out: path,

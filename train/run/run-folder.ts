@@ -17,6 +17,7 @@ import { isOwnEventFile } from '../metrics/event-file.js';
 import { isOwnCsv } from '../metrics/metrics-log.js';
 import type { HistoryEntry } from '../settings/changed-settings.js';
 import type { TrainConfig } from '../settings/config.js';
+import { checkRecord } from './check-record.js';
 import { isCheckpointFile } from './checkpoint-files.js';
 import { holdsLock } from './run-lock.js';
 
@@ -202,6 +203,7 @@ export async function openRun(path: string): Promise<Run> {
       `${join(path, 'config.json')}: not the config of a run; expected a folder made by "alexnet train"`,
     );
   const labels = await readJson<RunLabels>(join(path, 'labels.json'));
+  checkRecord({ config: join(path, 'config.json'), labels: join(path, 'labels.json') }, record, labels);
   const pixels = 3 * record.imagePx ** 2;
   const mean = await readWhole(join(path, 'mean.bin'), 4 * pixels, `float32 [${record.imagePx}, ${record.imagePx}, 3]`);
   requireFile(join(path, 'samples.bin'));

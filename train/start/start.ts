@@ -2,6 +2,7 @@
 import { realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { UsageError } from '../../base/errors.js';
+import { counted } from '../../base/format.js';
 import type { Interrupt } from '../../base/process/interrupt.js';
 import type { Progress } from '../../base/progress.js';
 import { type ComputeChoice, type SelectedBackend, selectBackend } from '../../onnx/backend/select-backend.js';
@@ -131,7 +132,7 @@ function describeConfig({ config, labels, pictures: images, path }: Run, verbose
   if (!verbose) {
     const { epochs, batch, learningRate, schedule, momentum, weightDecay, seed } = config;
     const settings =
-      `${epochs} epochs, batch ${batch}, learning rate ${learningRate} (${schedule}), momentum ${momentum}, ` +
+      `${counted(epochs, 'epoch')}, batch ${batch}, learning rate ${learningRate} (${schedule}), momentum ${momentum}, ` +
       `weight decay ${weightDecay}, seed ${seed}`;
     return `${title}\n${settings}; all settings are in its config.json`;
   }

@@ -46,7 +46,7 @@ export function countImages({ splits }: Dataset): Record<string, number> {
 }
 
 /** SHA-256 of the names and classes of a split's images, in their order. */
-function namesOf({ length, labels, name }: Split): string {
+export function namesOf({ length, labels, name }: Split): string {
   const hash = createHash('sha256');
   for (let i = 0; i < length; i++) hash.update(`${labels[i]} ${name(i)}\n`);
   return hash.digest('hex');

@@ -4,7 +4,8 @@ import { z } from 'zod';
 import type { AppDeps } from '../own/answer-image.js';
 import { parseQuery } from '../parse-query.js';
 
-const text = (description: string) => ({ description, schema: z.string().max(200).optional() });
+/** A parameter of a request. */
+export const text = (description: string) => ({ description, schema: z.string().max(200).optional() });
 
 /** The parameters of every view that name the model. */
 export const MODEL = { model: text('Needed if several models are served'), version: text('Default: the latest') };

@@ -12,7 +12,7 @@ import { type AppDeps, whenGone } from '../own/answer-image.js';
 import { OWN_ERROR } from '../own/classify.js';
 import { type Parsed, parseQuery, type QueryDoc } from '../parse-query.js';
 import type { Protocol, Route, RouteDoc } from '../protocol.js';
-import { LabelsAnswer, labels, MODEL } from './labels.js';
+import { LabelsAnswer, labels, MODEL, text } from './labels.js';
 import {
   GraphAnswer,
   Layers,
@@ -29,7 +29,6 @@ import { stats } from './stats.js';
 const Whole = z.int().min(0);
 const wanted = (description: string) => ({ description, schema: Whole });
 const optional = (description: string) => ({ description, schema: Whole.optional() });
-const text = (description: string) => ({ description, schema: z.string().max(200).optional() });
 
 const CROP = { crop: optional('Position in `crops` of /explain/layers; default: the centre') };
 const LAYER = { layer: { description: 'Name of a layer', schema: z.string().max(200) } };

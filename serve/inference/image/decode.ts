@@ -4,7 +4,7 @@
  */
 import sharp from 'sharp';
 import type { Decoding } from '../../../base/image/fit.js';
-import { formatOf, HEIC_ADVICE, IMAGE_FORMATS, readsHeic } from '../../../base/image/formats.js';
+import { HEIC_ADVICE, IMAGE_FORMATS, isUnreadHeic, reasonOf } from '../../../base/image/formats.js';
 import { asPillow } from '../../../base/image/pillow.js';
 import { toRgb } from '../../../base/preprocess.js';
 import { RequestError } from '../../errors.js';
@@ -26,8 +26,7 @@ export function allowOnlyImages(): void {
  *                        takes none but its own
  */
 export async function decodeImage(bytes: Uint8Array, decoding: Decoding, maxPixels: number): Promise<Uint8Array> {
-  if (formatOf(bytes)?.name === 'HEIC' && !readsHeic(sharp.format))
-    throw new RequestError('UNSUPPORTED_IMAGE_TYPE', `this is ${HEIC_ADVICE}`);
+  if (isUnreadHeic(bytes, sharp.format)) throw new RequestError('UNSUPPORTED_IMAGE_TYPE', `this is ${HEIC_ADVICE}`);
   const { width, height, channels, fit, resampling } = decoding;
   const options = { failOn: 'error', limitInputPixels: maxPixels } as const;
   try {
@@ -43,13 +42,13 @@ export async function decodeImage(bytes: Uint8Array, decoding: Decoding, maxPixe
     }).toBuffer();
   } catch (cause) {
     if (cause instanceof RequestError) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    if (/pixel limit/.test(reason)) {
+    if (/pixel limit/.test(String(cause))) {
       throw new RequestError(
         'IMAGE_TOO_MANY_PIXELS',
         `the image has more than ${maxPixels} pixels; send a smaller one`,
       );
     }
-    throw new RequestError('INVALID_IMAGE', `the image cannot be decoded: ${reason.split('\n')[0].slice(0, 200)}`);
+    const why = reasonOf(cause, bytes).slice(0, 200);
+    throw new RequestError('INVALID_IMAGE', `the image cannot be decoded: ${why}`);
   }
 }

@@ -5,10 +5,7 @@
 import { type Crop, type CropCount, centreCrop, cropsOf } from '../../../base/crops.js';
 import type { Decoding } from '../../../base/image/fit.js';
 import type { Size } from '../../../base/image/resample.js';
-
-/** A model's channels, in its order. */
-export const CHANNELS = { RGB: 3, BGR: 3, GREY: 1, RGBA: 4 } as const;
-export type Channels = keyof typeof CHANNELS;
+import { CHANNELS, type Channels } from '../../../onnx/file/classifier-schema.js';
 
 /**
  * How images become a model's input. Its values are (x · scale − mean) / std for x in 0 … 255, or x itself where it

@@ -5,10 +5,10 @@
  */
 
 import { UserError } from '../../../base/errors.js';
+import type { ACTIVATIONS } from '../../../onnx/file/classifier-schema.js';
 import type { Ending } from '../../../onnx/file/ending.js';
 import { RequestError } from '../../errors.js';
 
-export const ACTIVATIONS = ['softmax', 'sigmoid', 'none'] as const;
 /** `exp` undoes a logarithm, `normalize` divides by a row's sum. */
 export type Applied = (typeof ACTIVATIONS)[number] | 'exp' | 'normalize';
 

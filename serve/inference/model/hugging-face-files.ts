@@ -7,7 +7,8 @@ import { z } from 'zod';
 import { UserError } from '../../../base/errors.js';
 import type { Size } from '../../../base/image/resample.js';
 import { RESAMPLINGS, type Resampling } from '../../../base/image/resample.js';
-import { Labels, type ModelConfig, NonZero, Output, Input as Own, Pixels, parse, sidesOf } from './model-config.js';
+import { Labels, NonZero, Output, Input as Own, Pixels, parse } from '../../../onnx/file/classifier-schema.js';
+import { type ModelConfig, sidesOf } from './model-config.js';
 
 const HubConfig = z.object({
   id2label: z.record(z.string().regex(/^\d+$/), z.string()),

@@ -2,9 +2,10 @@
 import { UserError } from '../../../base/errors.js';
 import type { Decoding } from '../../../base/image/fit.js';
 import type { Size } from '../../../base/image/resample.js';
+import { CHANNELS, type Channels, layoutOf } from '../../../onnx/file/classifier-schema.js';
 import type { FirstReader } from '../../../onnx/file/first-reader.js';
 import { describeTensor, type NamedSpec } from '../../tensors.js';
-import { CHANNELS, type Channels, type ImageRecipe } from '../image/image-tensor.js';
+import type { ImageRecipe } from '../image/image-tensor.js';
 import type { ModelConfig } from './model-config.js';
 
 /** Channels by their number. */
@@ -24,7 +25,7 @@ export function imageRecipe(
   if (shape.length !== 4 || !(datatype === 'UINT8' || datatype === 'FP32')) {
     throw new UserError(`${file}: expected one input, float32 or uint8 with four axes, got ${describeTensor(spec)}`);
   }
-  const layout = config.input.layout ?? layoutOf(spec) ?? reader?.layout ?? config.input.usualLayout;
+  const layout = config.input.layout ?? layoutOf(shape) ?? reader?.layout ?? config.input.usualLayout;
   if (!layout) {
     throw new UserError(
       `${file}: the input ${describeTensor(spec)} does not tell NCHW from NHWC; give input.layout in config.json`,
@@ -50,15 +51,6 @@ export function imageRecipe(
     mean: perChannel('mean', config.input.mean, values, file),
     std: perChannel('std', config.input.std, values, file),
   };
-}
-
-function layoutOf({ shape }: NamedSpec): 'NCHW' | 'NHWC' | undefined {
-  for (const counts of [[3], [1, 4]]) {
-    const [first, last] = [counts.includes(shape[1]), counts.includes(shape[3])];
-    if (first !== last) return first ? 'NCHW' : 'NHWC';
-    if (first) return undefined;
-  }
-  return undefined;
 }
 
 function channelsOf({ input: { channels } }: ModelConfig, count: number, spec: NamedSpec, file: string): Channels {

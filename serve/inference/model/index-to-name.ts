@@ -4,7 +4,8 @@
  */
 import { z } from 'zod';
 import { UserError } from '../../../base/errors.js';
-import { type ModelConfig, parse } from './model-config.js';
+import { parse } from '../../../onnx/file/classifier-schema.js';
+import type { ModelConfig } from './model-config.js';
 
 const Mapping = z.record(z.string().regex(/^\d+$/), z.union([z.string(), z.array(z.string()).min(1)]));
 const SYNSET = /^n\d{8}$/;

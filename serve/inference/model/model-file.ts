@@ -248,7 +248,12 @@ function chosenOutput({ output: { name } }: ModelConfig, outputs: NamedSpec[], {
       const spec = outputs.find((one) => one.name === info.name);
       return spec ? describeTensor(spec) : `${info.name} ${typeName(info)}`;
     });
-    throw new UserError(`${file}: expected the output ${name ?? ''} to be float32, got ${got.join(', ') || 'none'}`);
+    const there = got.join(', ') || 'none';
+    if (name !== undefined && !graph?.output?.some((info) => info.name === name))
+      throw new UserError(`${file}: output.name: the model has no output ${name}; it has ${there}`);
+    throw new UserError(
+      `${file}: expected ${name ? `the output ${name} to be` : 'an output of'} float32, got ${there}`,
+    );
   }
   if (name !== undefined || floats.length === 1) return { output, notes: [] };
   const others = floats.map((spec) => spec.name).join(', ');

@@ -11,9 +11,10 @@ import { UserError } from '../../../base/errors.js';
 import { type Roots, requireInside } from '../../../base/links.js';
 import { requireFile } from '../../../base/require-file.js';
 import { CLASSIFIER_KEY } from '../../../onnx/file/classifier-description.js';
+import { InsideConfig, OwnConfig, parse } from '../../../onnx/file/classifier-schema.js';
 import { fromHuggingFace } from './hugging-face-files.js';
 import { fromIndexToName } from './index-to-name.js';
-import { Labels, type ModelConfig, OwnConfig, parse, sidesOf } from './model-config.js';
+import { type ModelConfig, sidesOf } from './model-config.js';
 
 /**
  * @param model  path of the `.onnx` file
@@ -50,7 +51,7 @@ export function configInside(file: string, text: string): ModelConfig {
   } catch (cause) {
     throw new UserError(`${where}: is not JSON; export the model again`, { cause });
   }
-  const { labels, ...parsed } = parse(OwnConfig.extend({ labels: Labels.optional() }), where, value);
+  const { labels, ...parsed } = parse(InsideConfig, where, value);
   return { ...ownConfig(parsed), labels, place: `its metadata "${CLASSIFIER_KEY}"` };
 }
 

@@ -3,9 +3,11 @@
  * Fergus: "Visualizing and Understanding Convolutional Networks", 2014, §4.2). One crop is looked at, not the mean of
  * ten; grey is the mean that the network subtracts.
  */
+
+import { CHANNELS } from '../../../onnx/file/classifier-schema.js';
 import type { NamedCrop } from '../../crops.js';
 import { RequestError } from '../../errors.js';
-import { CHANNELS, type ImageRecipe } from '../../inference/image/image-tensor.js';
+import type { ImageRecipe } from '../../inference/image/image-tensor.js';
 import type { CropNetwork } from './crop-network.js';
 import { position } from './find-layer.js';
 import type { Rows } from './run-rows.js';

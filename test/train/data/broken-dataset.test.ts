@@ -3,6 +3,7 @@ import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import sharp from 'sharp';
 import { UserError } from '../../../base/errors.js';
 import { openDataset } from '../../../train/data/open-dataset.js';
 import { alexnet } from '../../real/command.js';
@@ -218,6 +219,19 @@ test('skips and names unreadable images up to five percent, or one, and stops ab
     /3 of 45 images are unreadable, at most 5 % may be: train\/cat\/cut\.png \(.+\); train\/dog\/broken\.jpg \(.+\); val\/cat\/0\.png \(/,
     /\. Remove or repair them, or leave them out with --max-bad 3$/,
   );
+});
+
+test('names the reason for every JPEG that was cut in half, however many are decoded at once', async (t) => {
+  const noise = Buffer.from(Array.from({ length: 300 * 200 * 3 }, (_, i) => (i * 7919) % 251));
+  const whole = await sharp(noise, { raw: { width: 300, height: 200, channels: 3 } })
+    .jpeg()
+    .toBuffer();
+  const half = whole.subarray(0, whole.length / 2);
+  const cut = Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`cat/cut${i}.jpg`, half]));
+  const files = await writeFiles(t, { ...cut, 'cat/1.png': png, 'cat/2.png': png, 'dog/1.png': png });
+  const { skipped } = await openDataset(files, { imagePx, maxBad: { images: 60 }, holdOut: { fraction: 0 } });
+  assert.equal(skipped.length, 60);
+  for (const { reason } of skipped) assert.match(reason, /premature end of JPEG image|damaged or cut short \(JPEG\)/);
 });
 
 test('--max-bad sets the limit, as a share or a number, for prepare, train and all that follows it', async (t) => {

@@ -212,6 +212,33 @@ test('a run of an earlier version on a folder without val is resumed and measure
   assert.equal((await evaluated(t, run, '--data', data)).length, 12);
 });
 
+test('evaluate refuses a run whose division was damaged, and warns of one that was changed', async (t) => {
+  const data = await writeFiles(t, flat(10));
+  const run = join(await temporaryFolder(t), 'run');
+  const began = await alexnet(...training(data, run));
+  assert.equal(began.code, 0, began.stderr);
+  const file = join(run, 'config.json');
+  const record = JSON.parse(await readFile(file, 'utf8'));
+  const evaluate = async (holdOut: object) => {
+    await writeFile(file, JSON.stringify({ ...record, holdOut: { ...record.holdOut, ...holdOut } }));
+    return alexnet('evaluate', '--run', run, '--split', 'val');
+  };
+  for (const [holdOut, field] of [
+    [{ fraction: 'half' }, 'fraction: expected a number from 0 to below 1, got "half"'],
+    [{ fraction: 2 }, 'fraction: expected a number from 0 to below 1, got 2'],
+    [{ seed: -1 }, 'seed: expected a whole number of at least 0, got -1'],
+    [{ val: 'none' }, 'val: expected a list of hashes, got "none"'],
+  ] as const) {
+    const { code, stderr } = await evaluate(holdOut);
+    assert.equal(code, 1);
+    assert.ok(stderr.includes(`alexnet evaluate: ${file}: holdOut.${field}`), stderr);
+  }
+  assert.doesNotMatch((await evaluate({})).stderr, /not those of the run/);
+  const changed = await evaluate({ fraction: 0.6 });
+  assert.equal(changed.code, 0, changed.stderr);
+  assert.match(changed.stderr, /warning: .*: its val images are not those of the run's training: \d+ then, \d+ now; /);
+});
+
 test('refuses a fraction that is none, and says so', async () => {
   for (const [words, says] of [
     [['--val-fraction', '1'], /Expected a number of at least 0 and below 1, got "1"/],

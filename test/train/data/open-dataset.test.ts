@@ -312,3 +312,35 @@ test('reads hard links and repeated members of an archive as unpacking would lea
     assert.equal(dataset.notes[0], 'left out, being no images: 2 links');
   }
 });
+
+test('says that classes are read from the names of files, and not from the one folder that they lie in', async (t) => {
+  const names = { 'n01440764_tench.JPEG': red, 'n02123045_tabby_cat_1.JPEG': green };
+  const flat = await openDataset(await writeFiles(t, names), { imagePx });
+  assert.deepEqual(flat.labels, ['tench', 'tabby cat']);
+  assert.match(
+    flat.notes.join('\n'),
+    /^classes are read from the names of files, as of ImageNet: n\d+_.+ is of class n/m,
+  );
+  const inFolder = Object.fromEntries(Object.entries(names).map(([name, bytes]) => [`cats/${name}`, bytes]));
+  const { notes } = await openDataset(await writeFiles(t, inFolder), { imagePx });
+  assert.match(
+    notes.join('\n'),
+    /as of ImageNet, not from the folder cats\/: .+ put the images into a folder for each class/,
+  );
+});
+
+test('names images that lie in two classes, a few of many', async (t) => {
+  const twins = Object.fromEntries(
+    ['cat', 'dog'].flatMap((name, shift) =>
+      [red, green, blue, red, green].map((bytes, i) => [`${name}/${i + shift}.png`, bytes]),
+    ),
+  );
+  const source = await writeFiles(t, twins);
+  const { notes } = await openDataset(source, { imagePx });
+  const [note] = notes.filter((text) => text.startsWith('the same image in two classes: '));
+  assert.match(note, /: cat\/\d\.png and dog\/\d\.png; cat\/.+; cat\/.+, and 2 more; leave it in one of them$/);
+  const apart = await openDataset(await writeFiles(t, { 'cat/1.png': red, 'cat/2.png': red, 'dog/1.png': blue }), {
+    imagePx,
+  });
+  assert.doesNotMatch(apart.notes.join('\n'), /the same image/);
+});

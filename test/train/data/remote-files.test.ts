@@ -70,6 +70,17 @@ test('a later run takes what the cache holds, and asks for size and version alon
   assert.deepEqual(server.requests, [{ path: '/a.bin', start: 0, length: 1 }]);
 });
 
+test('asks once for a host that nobody knows', async (t) => {
+  const cause = Object.assign(new Error('getaddrinfo'), { code: 'ENOTFOUND' });
+  const asked = t.mock.method(globalThis, 'fetch', async () => {
+    throw new TypeError('fetch failed', { cause });
+  });
+  const files = new RemoteFiles({ cacheFolder: await temporaryFolder(t), delayMs: 1, tries: 3 }, BLOCK);
+  const message = /^https:\/\/nowhere\.example\/a: nowhere\.example cannot be found; check the URL and the connection$/;
+  await assert.rejects(files.read('https://nowhere.example/a', 0, 10), { name: 'UserError', message });
+  assert.equal(asked.mock.callCount(), 1);
+});
+
 test('tries again what fails for a time', async (t) => {
   const { server, url, open } = await fileServed(t);
   const faults: [string, Fault][] = [

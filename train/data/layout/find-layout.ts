@@ -205,6 +205,16 @@ function checkNotSplits(source: string, root: Folder): void {
 
 const listed = (names: string[]): string => (names.length > 3 ? nameSome(names) : names.join(' and '));
 
+/** Of files named as ImageNet's, whose folder does not count: one folder of a class looks the same. */
+function describeNamedClasses({ path }: Folder, image: string): string {
+  const name = image.slice(path === '' ? 0 : path.length + 1);
+  const folder = path === '' ? '' : `, not from the folder ${path}/`;
+  return (
+    `classes are read from the names of files, as of ImageNet${folder}: ${name} is of class ${classInName(name)}; ` +
+    'if that is wrong, put the images into a folder for each class'
+  );
+}
+
 function flatLayout(source: string, top: Folder): Layout {
   let root = top;
   for (let only = onlyFolder(root); only && only.unnamed === undefined; only = onlyFolder(root)) root = only;
@@ -214,7 +224,8 @@ function flatLayout(source: string, top: Folder): Layout {
   }
   const notes = checkClasses(source, root);
   checkNotSplits(source, root);
-  if (root.path.includes('/')) notes.push(`the classes are the folders in ${root.path}/`);
+  if (root.image !== undefined) notes.push(describeNamedClasses(root, root.image));
+  else if (root.path.includes('/')) notes.push(`the classes are the folders in ${root.path}/`);
   const start = root.path === '' ? 0 : root.path.length + 1;
   return {
     placeOf: (path) => {

@@ -19,7 +19,12 @@ export const TRAINED_ON =
 export type Side = 'train' | 'val';
 
 export function newDivision(request: HoldOutRequest | HoldOut = {}): Division {
-  return { holdOut: { val: [], train: [], ...DEFAULT_HOLD_OUT, ...definedOf(request) }, images: 0, heldOut: 0 };
+  return {
+    holdOut: { val: [], train: [], ...DEFAULT_HOLD_OUT, ...definedOf(request) },
+    images: 0,
+    heldOut: 0,
+    notes: [],
+  };
 }
 
 const definedOf = (request: HoldOutRequest): HoldOutRequest =>
@@ -44,6 +49,8 @@ export async function contentHash(image: Encoded): Promise<string> {
 
 /** An image to be divided. */
 export interface Hashed {
+  /** For people, if it is known. */
+  path?: string;
   className: string | number;
   /** Undefined if it cannot be read: it is on no side, and counts for no class. */
   hash?: string;
@@ -63,7 +70,25 @@ export function divide(
   const sides = images.map(({ hash }) => (hash === undefined ? 'train' : sideOf(hash, holdOut)));
   division.images = images.length;
   division.heldOut = sides.filter((side) => side === 'val').length;
+  division.notes = notesOnTwins(images);
   return { sides, division };
+}
+
+/** Twins in a note; others are counted. */
+const NAMED_TWINS = 3;
+
+/** Equal images in different classes: a network cannot learn both answers. */
+function notesOnTwins(images: readonly Hashed[]): string[] {
+  const first = new Map<string, Hashed>();
+  const twins: string[] = [];
+  for (const image of images) {
+    const other = image.hash === undefined ? undefined : first.get(image.hash);
+    if (other === undefined && image.hash !== undefined) first.set(image.hash, image);
+    if (other?.path !== undefined && other.className !== image.className) twins.push(`${other.path} and ${image.path}`);
+  }
+  if (twins.length === 0) return [];
+  const more = twins.length > NAMED_TWINS ? `, and ${twins.length - NAMED_TWINS} more` : '';
+  return [`the same image in two classes: ${twins.slice(0, NAMED_TWINS).join('; ')}${more}; leave it in one of them`];
 }
 
 /** A class of two different images or more has one that is held out. */

@@ -26,4 +26,6 @@ export interface Division {
   holdOut: HoldOut;
   images: number;
   heldOut: number;
+  /** What a person should know of the images that were divided, one sentence each. */
+  notes: string[];
 }

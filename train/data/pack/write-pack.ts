@@ -13,7 +13,7 @@ import { foreignFile, refuseForeign, startOf } from '../../../base/replaceable.j
 import { colourStatistics } from '../batches/colour.js';
 import { meanImage } from '../batches/mean.js';
 import type { Dataset, Encoded, Image, ImageSink } from '../dataset.js';
-import { decodeImage, reasonOf } from '../decode.js';
+import { decodeImage } from '../decode.js';
 import { ShardReader } from '../stream/shard-reader.js';
 import {
   CHECKSUM_LENGTH,
@@ -167,7 +167,7 @@ export class PackWriter implements ImageSink {
     try {
       pixels = await decodeImage(await bytes, this.imagePx, this.resampling);
     } catch (error) {
-      if (before === NO_IMAGE) this.reasons.set(slot, reasonOf(error));
+      if (before === NO_IMAGE) this.reasons.set(slot, (error as Error).message);
       return;
     }
     const now = checksum(pixels);
@@ -210,7 +210,7 @@ export class PackWriter implements ImageSink {
       pixels = await decodeImage(await bytes, this.imagePx, this.resampling);
       this.checksums[slot] = checksum(pixels);
     } catch (error) {
-      this.reasons.set(slot, reasonOf(error));
+      this.reasons.set(slot, (error as Error).message);
       this.checksums[slot] = NO_IMAGE;
       pixels = new Uint8Array(this.recordBytes);
     }

@@ -10,12 +10,10 @@ import { moveFile, writeFileAtomically } from '../../../base/atomic-file.js';
 import { writeError } from '../../../base/disk-full.js';
 import { UserError } from '../../../base/errors.js';
 import type { Progress } from '../../../base/progress.js';
-import { broken, refusal, tagOf, type Version } from './fetch-range.js';
+import { broken, refusal, tagOf, unknownHost, type Version } from './fetch-range.js';
 import { type RemoteOptions, remoteOptions } from './options.js';
 import { FailedTry, withTries } from './retry.js';
 
-/** What a server is not asked for again: a name that it does not have, or that nobody knows. */
-const NO_SERVER = new Set(['ENOTFOUND', 'EAI_AGAIN']);
 /** Of a name in the cache, before `plain`, which may make three letters of one; file systems take 255 bytes. */
 const LONGEST_NAME = 70;
 
@@ -45,7 +43,7 @@ export async function downloadFile(
   check: (path: string) => Promise<void>,
   given?: Partial<RemoteOptions>,
 ): Promise<string> {
-  const options = remoteOptions(given);
+  const options = remoteOptions({ note: progress.note, ...given });
   const path = downloadPath(url, options);
   if (existsSync(path)) {
     progress.note(`${path}: taken from the cache; delete it to fetch it again`);
@@ -181,10 +179,7 @@ class Download {
 
   private lost(error: Error): Error {
     const { cause } = error as { cause?: NodeJS.ErrnoException };
-    if (NO_SERVER.has(cause?.code ?? '')) {
-      const { host } = new URL(this.url);
-      return new UserError(`${this.url}: ${host} cannot be found; check the connection`, { cause: error });
-    }
+    if (cause?.code === 'EAI_AGAIN') return unknownHost(this.url, error); // nothing is under way that would be lost
     return broken(this.url, error, this.options.timeoutMs);
   }
 }

@@ -87,5 +87,11 @@ export function broken(url: string, error: Error, timeoutMs: number): Error {
   const { cause } = error as { cause?: NodeJS.ErrnoException };
   // `fetch` refuses some URLs, such as those with a password, without trying.
   if (cause === undefined) return new UserError(`${url}: ${error.message}`, { cause: error });
+  if (cause.code === 'ENOTFOUND') return unknownHost(url, error);
   return new FailedTry(`a broken connection (${cause.code ?? cause.message})`);
+}
+
+export function unknownHost(url: string, cause: Error): UserError {
+  const { host } = new URL(url);
+  return new UserError(`${url}: ${host} cannot be found; check the URL and the connection`, { cause });
 }

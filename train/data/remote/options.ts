@@ -17,6 +17,8 @@ export interface RemoteOptions {
    * half of that.
    */
   delayMs: number;
+  /** Of a try that failed, before the next one. */
+  note: (line: string) => void;
 }
 
 const CACHE_GB = 20;
@@ -33,6 +35,7 @@ export function remoteOptions(given: Partial<RemoteOptions> = {}): RemoteOptions
     timeoutMs: 60_000,
     tries: 8,
     delayMs: 500,
+    note: (line) => console.error(line),
     ...given,
   };
 }

@@ -28,7 +28,7 @@ export class FailedTry extends Error {
 export async function withTries<T>(
   what: string,
   attempt: () => Promise<T>,
-  { tries, delayMs }: Pick<RemoteOptions, 'tries' | 'delayMs'>,
+  { tries, delayMs, note }: Pick<RemoteOptions, 'tries' | 'delayMs' | 'note'>,
 ): Promise<T> {
   for (let done = 1; ; done++) {
     try {
@@ -42,7 +42,10 @@ export async function withTries<T>(
         );
       }
       const jittered = Math.min(MAX_DELAY_MS, delayMs * 2 ** (done - 1)) * (0.5 + Math.random());
-      await setTimeout(Math.max(jittered, Math.min(MAX_ASKED_MS, cause.askedMs)));
+      const waitMs = Math.max(jittered, Math.min(MAX_ASKED_MS, cause.askedMs));
+      const wait = `trying again in ${(waitMs / 1000).toFixed(1)} s, ${done + 1} of ${tries}`;
+      note(`warning: ${what}, got ${cause.message}; ${wait}`);
+      await setTimeout(waitMs);
     }
   }
 }

@@ -62,7 +62,8 @@ async function divideSamples(
   division: Division,
 ): Promise<Side[]> {
   const images: Hashed[] = [];
-  for await (const { className, image } of samples) images.push({ className, hash: await contentHash(image.bytes) });
+  for await (const { className, image, shard, file } of samples)
+    images.push({ path: `${shard.name}/${file}`, className, hash: await contentHash(image.bytes) });
   const divided = divide(images, request);
   Object.assign(division, divided.division);
   return divided.sides;

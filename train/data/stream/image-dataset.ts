@@ -80,7 +80,7 @@ export async function readImages(
   contents.check(source);
   const { paths, folders } = contents;
   const classes = contents.explain(() => listClasses(source, layout, paths, folders, order));
-  const notes = [...contents.notes, ...layout.notes, ...classNotes(classes, order)];
+  const notes = [...contents.notes, ...layout.notes, ...classNotes(classes, order), ...(division?.notes ?? [])];
   checkBad(source, store.skipped, paths.length, options.maxBad);
   const stray = paths.filter((path) => layout.placeOf(path) === undefined);
   if (stray.length > 0) notes.push(`outside train/, val/ and test/ and left out: ${stray.length}, such as ${stray[0]}`);

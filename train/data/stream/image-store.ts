@@ -8,7 +8,7 @@ import { UserError } from '../../../base/errors.js';
 import { freeMemory } from '../../../base/out-of-memory.js';
 import { usableCores } from '../../../base/process/usable-cores.js';
 import type { Encoded, Image, ImageSink, OpenOptions } from '../dataset.js';
-import { decodeImage, reasonOf } from '../decode.js';
+import { decodeImage } from '../decode.js';
 import { ImageStream } from './image-stream.js';
 
 const BLOCK_BYTES = 32 * 2 ** 20;
@@ -76,7 +76,7 @@ export class ImageStore implements ImageSink {
       else this.pixels(slot).set(pixels);
     } catch (error) {
       this.failed.add(slot);
-      this.skipped.push({ name: this.names[slot], reason: reasonOf(error) });
+      this.skipped.push({ name: this.names[slot], reason: (error as Error).message });
     }
   }
 

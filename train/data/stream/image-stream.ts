@@ -6,7 +6,7 @@ import { UserError } from '../../../base/errors.js';
 import { ColourSums } from '../batches/colour.js';
 import { MeanSum } from '../batches/mean.js';
 import type { Image, OpenOptions, Shards, Streamed } from '../dataset.js';
-import { decodeImage, reasonOf } from '../decode.js';
+import { decodeImage } from '../decode.js';
 import { PART_BYTES, partsTogether } from '../remote/window.js';
 
 export class ImageStream implements Streamed {
@@ -52,7 +52,7 @@ export class ImageStream implements Streamed {
       return await decodeImage(await this.sources[slot].later!(), imagePx, resampling);
     } catch (cause) {
       throw new UserError(
-        `${this.names[slot]}: could be read when the data set was opened and cannot now: ${reasonOf(cause)}; put it back`,
+        `${this.names[slot]}: could be read when the data set was opened and cannot now: ${(cause as Error).message}; put it back`,
         { cause },
       );
     }

@@ -24,7 +24,7 @@ import { saveCheckpoint, startState } from '../../train/run/checkpoint.js';
 import { createRun, type Run } from '../../train/run/run-folder.js';
 import { modelWeights } from '../../train/run/weights.js';
 import { resolveSettings, type Settings } from '../../train/settings/config.js';
-import { alexnet, json } from '../real/command.js';
+import { alexnet, json } from '../real/shared-process.js';
 
 const LABELS = ['ant', 'bee', 'cat'];
 /** Images a class: enough for the crops to differ in their errors. */

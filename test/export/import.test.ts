@@ -20,7 +20,7 @@ import { loadCheckpoint } from '../../train/run/load-checkpoint.js';
 import { openRun } from '../../train/run/run-folder.js';
 import { modelWeights } from '../../train/run/weights.js';
 import { numbers } from '../onnx/on-both.js';
-import { alexnet, json } from '../real/command.js';
+import { alexnet, json } from '../real/shared-process.js';
 import { weightsOf } from '../train/weights-of.js';
 
 const labels = ['ant', 'bee', 'cat', 'dog', 'eel'];

@@ -5,7 +5,7 @@ import { before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { UserError } from '../../../base/errors.js';
 import { openDataset } from '../../../train/data/open-dataset.js';
-import { alexnet } from '../../real/command.js';
+import { alexnet } from '../../real/shared-process.js';
 import { type Files, plainPng, tarBytes, temporaryFolder, writeArchive, writeFiles } from './tiny-images.js';
 
 const imagePx = 4;

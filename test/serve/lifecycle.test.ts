@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../deploy/free-port.js';
+import { alexnet as alexnetInTurn } from '../real/shared-process.js';
 import { npmProject } from '../train/temporary-project.js';
 import { corner, order } from './images.js';
 import { alexnet, CLI, errorOf, gone, node, OBEDIENT, post, result, running, start, until } from './running.js';
@@ -218,9 +219,9 @@ test('ends with 2 on wrong usage: unknown provider, port out of range, misspelt 
     [[], /expected --model FILE or --models FOLDER/],
   ];
   for (const [words, message] of cases) {
-    const { ended, stderr } = alexnet('serve', ...words);
-    assert.equal(await ended, 2, words.join(' '));
-    assert.match(stderr(), message);
+    const { code, stderr } = await alexnetInTurn('serve', ...words);
+    assert.equal(code, 2, words.join(' '));
+    assert.match(stderr, message);
   }
 });
 

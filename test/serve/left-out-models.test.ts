@@ -91,14 +91,13 @@ test('the index, the metrics and the page list them as unavailable, with the rea
 });
 
 test('no path of a machine reaches clients in the metadata of a model', async () => {
-  for (const dataset of ['/home/me/my images', 'cifar10:/srv/data/my images', 'C:\\Users\\me\\my images']) {
-    put(tinyModel({ metadata: { dataset } }), 'paths.onnx');
-    const { url, server } = await running({ file: join(root, 'paths.onnx') });
-    const text = await (await fetch(`${url}/explain/metadata`)).text();
-    server.kill();
-    assert.match(text, /my images"/);
-    assert.doesNotMatch(text, /home|srv|Users|\bme\b/, text);
-  }
+  const dataset = '/home/me/my images';
+  const others = { checkpoint: 'cifar10:/srv/data/my images', toolVersion: 'C:\\Users\\me\\my images' }; // any text
+  put(tinyModel({ metadata: { dataset, ...others } }), 'paths.onnx');
+  const { url } = await running({ file: join(root, 'paths.onnx') });
+  const text = await (await fetch(`${url}/explain/metadata`)).text();
+  assert.equal(text.match(/my images"/g)?.length, 3);
+  assert.doesNotMatch(text, /home|srv|Users|\bme\b/, text);
 });
 
 test('a request for one of them is answered with 503 and the reason, in every protocol', async () => {

@@ -129,10 +129,11 @@ for (const [format, line] of [
     assert.equal((await post(url, Buffer.from('no image'))).status, 415);
     await until(() => line.test(server.stderr()));
     server.process.stdout!.destroy();
-    server.process.stderr!.destroy();
+    if (format !== 'none') server.process.stderr!.destroy();
     for (let i = 0; i < 3; i++) assert.equal((await post(url, Buffer.from('no image'))).status, 415);
     server.process.kill('SIGTERM');
     assert.equal(await server.ended, 0);
+    assert.match(server.stderr(), line);
   });
 }
 

@@ -19,13 +19,11 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 const LONG = [
   'serve/page-browser',
   'cli/command-line',
-  'base/replaceable',
-  'train/reproduce',
-  'serve/left-out-models',
-  'serve/repository',
   'serve/lifecycle',
-  'train/data/data-paths',
-  'export/triton',
+  'serve/repository',
+  'serve/left-out-models',
+  'train/tensorflow-backend',
+  'train/data/streaming',
 ];
 
 /** As the selection names them, on Windows too. */

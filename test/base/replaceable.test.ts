@@ -4,7 +4,7 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'n
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { alexnet } from '../real/command.js';
+import { alexnet } from '../real/shared-process.js';
 import { type Files, plainPng } from '../train/data/tiny-images.js';
 
 describe('a place that holds something of somebody', () => {

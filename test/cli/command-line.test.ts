@@ -12,6 +12,7 @@ import '../../model/index.js'; // registers the layers that a checkpoint's topol
 import { selectBackend } from '../../onnx/backend/select-backend.js';
 import { saveCheckpoint } from '../../train/run/checkpoint.js';
 import { loadCheckpoint } from '../../train/run/load-checkpoint.js';
+import { alexnet as alexnetInTurn } from '../real/shared-process.js';
 
 const cli = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
 let folder: string;
@@ -41,11 +42,12 @@ interface Ended {
   stderr: string;
 }
 
-/** Runs the real command; `onOutput` sees stderr as it grows. */
+/** Runs the command to its end, in a process of its own where `options` are given; `onStderr` sees stderr as it grows. */
 async function alexnet(
   words: string[],
-  options: { node?: string[]; onStderr?: (all: string, kill: (signal: NodeJS.Signals) => void) => void } = {},
-) {
+  options?: { node?: string[]; onStderr?: (all: string, kill: (signal: NodeJS.Signals) => void) => void },
+): Promise<Ended> {
+  if (!options) return alexnetInTurn(...words);
   const child = spawn(process.execPath, [...(options.node ?? []), cli, ...words]);
   const ended: Ended = { code: null, stdout: '', stderr: '' };
   child.stdout.on('data', (chunk) => {
@@ -95,7 +97,8 @@ for (const { words, says } of [
   { words: ['evaluate'], says: /alexnet evaluate: give either --run RUN or --onnx FILE/ },
 ]) {
   test(`exits with 2 on wrong usage: alexnet ${words.join(' ')}`, async () => {
-    const { code, stdout, stderr } = await alexnet(words);
+    // one in a process of its own, whose code a shell sees
+    const { code, stdout, stderr } = await alexnet(words, words.length === 0 ? {} : undefined);
     assert.equal(code, 2, stderr);
     assert.equal(stdout, '');
     assert.match(stderr, says);
@@ -122,15 +125,8 @@ test('shows help and version with exit code 0 and without loading TensorFlow.js'
 });
 
 test('exits with 1 and one line without a stack when the data set is not there', async () => {
-  const { code, stderr } = await alexnet([
-    'train',
-    '--data',
-    join(folder, 'nowhere'),
-    '--model',
-    'alexnet',
-    '--out',
-    join(folder, 'x'),
-  ]);
+  const words = ['train', '--data', join(folder, 'nowhere'), '--model', 'alexnet', '--out', join(folder, 'x')];
+  const { code, stderr } = await alexnet(words, {});
   assert.equal(code, 1);
   assert.match(stderr, /alexnet train: .*nowhere: no such file or folder/);
   assert.doesNotMatch(stderr, /\n\s+at /);
@@ -138,7 +134,7 @@ test('exits with 1 and one line without a stack when the data set is not there',
 
 test('trains, evaluates, refuses to overwrite, and reports as JSON on stdout', async () => {
   const run = join(folder, 'run');
-  const trained = await alexnet(trainWords(run, '--epochs', '2', '--json'));
+  const trained = await alexnet(trainWords(run, '--epochs', '2', '--json'), {});
   assert.equal(trained.code, 0, trained.stderr);
   const result = lastLine(trained.stdout);
   assert.deepEqual(Object.keys(result), [

@@ -14,7 +14,7 @@ import * as ort from '../../onnx/onnxruntime.js';
 import { MODELS, withWeights } from '../export/five-models.js';
 import { saveGraphModel, saveLayersModel } from '../export/saved-models.js';
 import { numbers } from '../onnx/on-both.js';
-import { alexnet, json } from '../real/command.js';
+import { alexnet, json } from '../real/shared-process.js';
 
 interface Report {
   file: string;

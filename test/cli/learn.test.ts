@@ -7,13 +7,14 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import '../../base/tfjs/backend-cpu.js';
 import { tf } from '../../base/tfjs/core.js';
-import { alexnetAs, type Finished } from '../real/command.js';
+import type { Finished } from '../real/command.js';
+import { alexnetIn } from '../real/shared-process.js';
 import { writeNoise, writeOrigin } from '../train/frozen/origin.js';
 
 let cwd: string;
 let first: Finished;
 
-const alexnet = (...words: string[]) => alexnetAs({ cwd }, ...words);
+const alexnet = (...words: string[]) => alexnetIn(cwd, ...words);
 
 before(async () => {
   cwd = await mkdtemp(join(tmpdir(), 'alexnet-learn-'));

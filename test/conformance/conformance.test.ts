@@ -2,18 +2,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { kernelTable } from '../../onnx/backend/kernel-table.js';
-import { cannotRun, EXPECTED, reasons, runSuite } from './suite.js';
+import { EXPECTED } from './suite.js';
 
-const skip = cannotRun() ?? false;
 const page = readFileSync(new URL('../../../docs/backend.md', import.meta.url), 'utf8');
-
-describe("tfjs-core's own test suite on the onnxruntime backend", () => {
-  it('passes', { skip }, async () => {
-    const report = await runSuite('on');
-    assert.deepEqual(reasons(report), []);
-    assert.ok(report.passed >= EXPECTED.passed, `${report.passed} passed, expected at least ${EXPECTED.passed}`);
-  });
-});
 
 describe('the page on the backend', () => {
   it('quotes the figures of the suite', () => {

@@ -10,7 +10,7 @@ import { checkModel } from '../../export/check/check-model.js';
 import { ATTRIBUTES, OPERATORS, REMOVED_ATTRIBUTES, REMOVED_OPERATORS } from '../../export/check/operator-versions.js';
 import { exportOnnx } from '../../export/index.js';
 import { onnx } from '../../onnx/file/onnx-proto.js';
-import { alexnet, json } from '../real/command.js';
+import { alexnet, json } from '../real/shared-process.js';
 import { MODELS, withWeights } from './five-models.js';
 
 const { FLOAT } = onnx.TensorProto.DataType;

@@ -11,7 +11,7 @@ import { after, beforeEach, it } from 'node:test';
 import { type Progress, silentProgress } from '../../base/progress.js';
 import { fetchWeights, KNOWN_WEIGHTS } from '../../export/import/fetch-weights.js';
 import { downloadPath } from '../../train/data/remote/download-file.js';
-import { alexnet } from '../real/command.js';
+import { alexnet } from '../real/shared-process.js';
 
 const contents = Buffer.from(Array.from({ length: 300_000 }, (_, i) => (i * 7919) % 251));
 const digest = createHash('sha256').update(contents).digest('hex');

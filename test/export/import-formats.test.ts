@@ -11,7 +11,7 @@ import { random } from '../../base/random.js';
 import { openSource } from '../../export/import/open-source.js';
 import type { Source } from '../../export/import/source.js';
 import { findNetwork } from '../../model/registry.js';
-import { alexnet } from '../real/command.js';
+import { alexnet } from '../real/shared-process.js';
 
 const VERSIONS = ['torch1.13', 'torch2.6'];
 const TORCH = ['state.pth', 'legacy.pth', 'legacy-module.pt', 'checkpoint.pth.tar', 'lightning.ckpt', 'module.pt'];

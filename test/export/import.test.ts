@@ -3,27 +3,23 @@ import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import type * as tfl from '@tensorflow/tfjs-layers';
 import sharp from 'sharp';
 import { silentProgress } from '../../base/progress.js';
-import { tf } from '../../base/tfjs/core.js';
 import { importRun } from '../../cli/import.js';
 import { cropsOfRun } from '../../export/crops-of-run.js';
 import { exportRun } from '../../export/from-run.js';
 import { importNetwork } from '../../export/import/import-network.js';
 import { exportClassifier, saveModel } from '../../export/index.js';
 import { buildNetwork } from '../../model/network.js';
-import { findNetwork, NETWORKS } from '../../model/registry.js';
+import { findNetwork } from '../../model/registry.js';
 import { selectBackend } from '../../onnx/backend/select-backend.js';
 import { onnx } from '../../onnx/file/onnx-proto.js';
 import { loadCheckpoint } from '../../train/run/load-checkpoint.js';
 import { openRun } from '../../train/run/run-folder.js';
-import { modelWeights } from '../../train/run/weights.js';
-import { numbers } from '../onnx/on-both.js';
-import { alexnet, json } from '../real/command.js';
+import { alexnet, json } from '../real/shared-process.js';
 import { weightsOf } from '../train/weights-of.js';
+import { comesBack, exported, labels, network } from './own-files.js';
 
-const labels = ['ant', 'bee', 'cat', 'dog', 'eel'];
 let folder: string;
 const at = (name: string) => join(folder, name);
 
@@ -33,49 +29,14 @@ before(async () => {
 });
 after(() => rm(folder, { recursive: true }));
 
-/** A network with weights and biases that are all different. */
-function network(name: string, width?: number): tfl.LayersModel {
-  const model = buildNetwork(findNetwork(name), { classes: labels.length, seed: 2, width });
-  modelWeights(model, 'all').forEach(({ variable }, i) => {
-    tf.tidy(() => variable.assign(tf.tensor(numbers(variable.size, i + 1), variable.shape)));
-  });
-  return model;
-}
-
-async function exported(model: tfl.LayersModel, name: string, head: 'image' | 'tensor', externalData = false) {
-  const { imagePx, inputPx } = findNetwork(name);
-  const mean = numbers(imagePx ** 2 * 3, 5).map((value) => 100 + 20 * value);
-  const meanRgb: [number, number, number] = [101, 102, 103];
-  const metadata = { model: name, labels, meanRgb, dataset: 'x', toolVersion: '0', top1Error: 0.25, top5Error: 0.125 };
-  const result = await exportClassifier(model, { head, opset: 13, imagePx, inputPx, mean, metadata });
-  const file = at(`${name}-${head}.onnx`);
-  await saveModel(result.model, file, { externalData });
-  return { file, mean };
-}
-
 describe("a file of this project's own", () => {
-  for (const name of Object.keys(NETWORKS)) {
-    it(`gives the weights back bit for bit: ${name}`, async () => {
-      const width = name.startsWith('cifar10') ? undefined : 0.0625;
-      const model = network(name, width);
-      for (const head of ['image', 'tensor'] as const) {
-        const { file, mean } = await exported(model, name, head, head === 'tensor');
-        const imported = await importNetwork(file, findNetwork(name), { width });
-        assert.deepEqual(weightsOf(imported.model), weightsOf(model));
-        assert.deepEqual(imported.labels, labels);
-        assert.deepEqual(imported.warnings, []);
-        assert.ok(typeof imported.compared === 'object' && imported.compared.maxRel < 1e-5, `${imported.compared}`);
-        if (head === 'image') assert.deepEqual(imported.mean, mean);
-        else assert.deepEqual([...imported.mean.subarray(0, 4)], [101, 102, 103, 101]);
-        imported.model.dispose();
-      }
-      model.dispose();
-    });
-  }
+  // the other networks are in import.slow.test.ts
+  for (const name of ['alexnet', 'cifar10-11pct', 'cifar10-quick'])
+    it(`gives the weights back bit for bit: ${name}`, () => comesBack(name, folder));
 
   it('becomes a run that holds labels, mean, errors and weights', async () => {
     const model = network('cifar10-quick');
-    const { file, mean } = await exported(model, 'cifar10-quick', 'image');
+    const { file, mean } = await exported(model, 'cifar10-quick', folder);
     const report = await importRun({ file, model: 'cifar10-quick', out: at('run'), force: false });
     assert.equal(report.parameters, model.countParams());
     const run = await openRun(at('run'));
@@ -91,12 +52,12 @@ describe("a file of this project's own", () => {
       /holds a run already/,
     );
     // Written again, it is the same file but for the checkpoint's name.
-    assert.equal((await stat((await exported(read, 'cifar10-quick', 'image')).file)).size, (await stat(file)).size);
+    assert.equal((await stat((await exported(read, 'cifar10-quick', folder)).file)).size, (await stat(file)).size);
   });
 
   it('takes labels with a byte order mark, or in Latin-1, from a file', async () => {
     const model = network('cifar10-quick');
-    const { file } = await exported(model, 'cifar10-quick', 'image');
+    const { file } = await exported(model, 'cifar10-quick', folder);
     const given = ['café', 'thé', 'maïs', 'blé', 'kiwi'];
     for (const bytes of [Buffer.from(`\ufeff${given.join('\n')}`), Buffer.from(given.join('\n'), 'latin1')]) {
       await writeFile(at('labels.txt'), bytes);
@@ -107,7 +68,7 @@ describe("a file of this project's own", () => {
 
   it('that is of another network: every layer with what was expected and what came, and the run there stays', async () => {
     const model = network('cifar10-18pct');
-    const { file } = await exported(model, 'cifar10-18pct', 'image');
+    const { file } = await exported(model, 'cifar10-18pct', folder);
     await importRun({ file, model: 'cifar10-18pct', out: at('kept'), force: false });
     const before = await readFile(join(at('kept'), 'config.json'), 'utf8');
     await assert.rejects(importRun({ file, model: 'cifar10-quick', out: at('kept'), force: true }), (error: Error) => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import sharp from 'sharp';
 import * as ort from '../../onnx/onnxruntime.js';
-import { alexnet, json } from '../real/command.js';
+import { alexnet, json } from '../real/shared-process.js';
 import { type Message, readConfig } from './triton-config.js';
 
 describe('alexnet export --triton', () => {

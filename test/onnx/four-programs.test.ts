@@ -7,7 +7,7 @@ import { compileAlways } from '../../onnx/backend/eager.js';
 import { kernelCounts } from '../../onnx/backend/index.js';
 import { FOUR_PROGRAMS, type Step } from './four-programs.js';
 
-const STEPS = 8;
+const STEPS = 5;
 
 async function losses(backend: string, program: () => Step): Promise<number[]> {
   await tf.setBackend(backend);
@@ -25,7 +25,7 @@ describe('programs that people write', () => {
         const actual = await losses('onnxruntime', () => program(8));
         compileAlways(before.always);
         assert.deepEqual(kernelCounts().delegated, before.delegated, 'a kernel was delegated');
-        // Eight updates of float32 sums in another order, divided by square roots of small numbers.
+        // Five updates of float32 sums in another order, divided by square roots of small numbers.
         for (const [i, loss] of actual.entries())
           assert.ok(Math.abs(loss / expected[i] - 1) < 2e-3, `step ${i}: ${loss}, expected ${expected[i]}`);
       }
@@ -40,10 +40,10 @@ describe('programs that people write', () => {
       };
       steps(0, 4);
       const compiled = compilationCount();
-      steps(4, 10);
+      steps(4, 8);
       compileAlways(before);
       assert.equal(compilationCount(), compiled);
-      assert.ok(Number.isFinite(tf.tidy(() => step(10).dataSync()[0])));
+      assert.ok(Number.isFinite(tf.tidy(() => step(8).dataSync()[0])));
     });
   }
 });

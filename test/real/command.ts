@@ -46,8 +46,10 @@ export async function alexnetAs(
 }
 
 /** The last line of stdout of a command given `--json`. @throws {Error} with stderr if it failed */
-export async function json<T>(...words: string[]): Promise<T> {
-  const { code, stdout, stderr } = await alexnet(...words, '--json');
+export const json = async <T>(...words: string[]): Promise<T> => resultOf<T>(words, await alexnet(...words, '--json'));
+
+/** The last line of what the command printed. @throws {Error} with stderr if it failed */
+export function resultOf<T>(words: string[], { code, stdout, stderr }: Finished): T {
   if (code !== 0) throw new Error(`alexnet ${words.join(' ')} ended with ${code}: ${stderr}`);
   return JSON.parse(stdout.trim().split('\n').at(-1)!) as T;
 }

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { formatPredictions } from '../../serve/format-predictions.js';
+import { alexnet } from '../real/shared-process.js';
 import { corner, pattern } from './images.js';
-import { alexnet, post, running } from './running.js';
+import { alexnet as alexnetAlone, post, running } from './running.js';
 import { writeTinyModel } from './tiny-model.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'alexnet-classify-command-'));
@@ -22,7 +23,7 @@ const paths = Object.entries(IMAGES).map(([name, bytes]) => {
   return join(folder, name);
 });
 
-async function stdout(command: ReturnType<typeof alexnet>): Promise<string> {
+async function stdout(command: ReturnType<typeof alexnetAlone>): Promise<string> {
   let text = '';
   command.process.stdout?.on('data', (chunk) => {
     text += chunk;
@@ -33,10 +34,10 @@ async function stdout(command: ReturnType<typeof alexnet>): Promise<string> {
 
 test('gives exactly what the server answers', async () => {
   const { url } = await running({ file: model });
-  const command = alexnet('classify', '--model', model, '--json', '--top', '4', ...paths);
-  const { results, crops } = JSON.parse(await command.line);
+  const { code, stdout } = await alexnet('classify', '--model', model, '--json', '--top', '4', ...paths);
+  const { results, crops } = JSON.parse(stdout);
   assert.equal(crops, 1);
-  assert.equal(await command.ended, 0);
+  assert.equal(code, 0);
   for (const [i, bytes] of Object.values(IMAGES).entries()) {
     const reply = (await (await post(url, bytes)).json()) as { predictions: unknown };
     assert.deepEqual(results[i], { image: paths[i], predictions: reply.predictions });
@@ -49,9 +50,9 @@ test('names what cannot be read, answers the rest and ends with 1', async () => 
   const text = join(folder, 'text.jpg');
   writeFileSync(text, 'no image');
   const images = [broken, join(folder, 'none.jpg'), text, paths[0]];
-  const command = alexnet('classify', '--model', model, '--json', ...images);
-  const { results } = JSON.parse(await command.line) as { results: { image: string; error?: { code: string } }[] };
-  assert.equal(await command.ended, 1);
+  const { code, stdout } = await alexnet('classify', '--model', model, '--json', ...images);
+  const { results } = JSON.parse(stdout) as { results: { image: string; error?: { code: string } }[] };
+  assert.equal(code, 1);
   assert.deepEqual(
     results.map(({ image, error }) => [image, error?.code]),
     [
@@ -64,7 +65,7 @@ test('names what cannot be read, answers the rest and ends with 1', async () => 
 });
 
 test('prints a block with bars for people, one per image, and reads an image from stdin', async () => {
-  const command = alexnet('classify', '--model', model, '--top', '2', paths[0], '-');
+  const command = alexnetAlone('classify', '--model', model, '--top', '2', paths[0], '-');
   command.process.stdin?.end(await corner(1).png().toBuffer());
   const blocks = (await stdout(command)).trimEnd().split('\n\n');
   assert.equal(await command.ended, 0);
@@ -78,12 +79,9 @@ test('prints a block with bars for people, one per image, and reads an image fro
 });
 
 test('ends with 2 when --top is out of range', async () => {
-  const command = alexnet('classify', '--model', model, '--top', '5', paths[0]);
-  assert.equal(await command.ended, 2);
-  assert.match(
-    command.stderr(),
-    /alexnet classify: --top: expected a whole number from 1 to 4, the number of classes, got "5"/,
-  );
+  const { code, stderr } = await alexnet('classify', '--model', model, '--top', '5', paths[0]);
+  assert.equal(code, 2);
+  assert.match(stderr, /alexnet classify: --top: expected a whole number from 1 to 4, the number of classes, got "5"/);
 });
 
 test('draws bars of 24 columns in eighths', () => {

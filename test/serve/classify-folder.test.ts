@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { FileResult } from '../../serve/classify-files.js';
+import { alexnet } from '../real/shared-process.js';
 import { corner } from './images.js';
-import { alexnet, post, running } from './running.js';
+import { post, running } from './running.js';
 import { QUARTERS, writeTinyModel } from './tiny-model.js';
 
 const root = mkdtempSync(join(tmpdir(), 'alexnet-classify-folder-'));
@@ -33,13 +34,8 @@ const inFolder = (...names: string[]) => names.map((name) => join(folder, name))
 const ORDER = inFolder('a, first.png', 'b.PNG', 'deep/broken.png', 'deep/er/c.jpeg', 'deep/text.jpg', 'z.png');
 
 async function run(...words: string[]) {
-  const command = alexnet('classify', '--model', model, '--provider', 'cpu', ...words);
-  let text = '';
-  command.process.stdout?.on('data', (chunk) => {
-    text += chunk;
-  });
-  const code = await command.ended;
-  return { code, lines: text.trimEnd().split('\n'), stderr: command.stderr() };
+  const { code, stdout, stderr } = await alexnet('classify', '--model', model, '--provider', 'cpu', ...words);
+  return { code, lines: stdout.trimEnd().split('\n'), stderr };
 }
 
 test('--jsonl prints a line per image of a folder, in order, with the server’s own predictions', async () => {
@@ -98,7 +94,7 @@ test('names a folder that cannot be read on its line, and a folder without image
 test('a model with a fixed batch of one classifies a folder as well', async () => {
   const file = writeTinyModel(join(root, 'fixed.onnx'), { metadata: null, batch: 1 });
   writeFileSync(join(root, 'config.json'), JSON.stringify({ labels }));
-  const command = alexnet('classify', '--model', file, '--jsonl', ORDER[0], ORDER[1]);
-  assert.equal(JSON.parse(await command.line).predictions[0].label, labels[0]);
-  assert.equal(await command.ended, 0);
+  const { code, stdout } = await alexnet('classify', '--model', file, '--jsonl', ORDER[0], ORDER[1]);
+  assert.equal(JSON.parse(stdout.split('\n')[0]).predictions[0].label, labels[0]);
+  assert.equal(code, 0);
 });

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../deploy/free-port.js';
+import { alexnet as alexnetInTurn } from '../real/shared-process.js';
 import { npmProject } from '../train/temporary-project.js';
 import { corner, order } from './images.js';
 import { alexnet, CLI, errorOf, gone, node, OBEDIENT, post, result, running, start, until } from './running.js';
@@ -122,25 +123,17 @@ for (const [format, line] of [
   ['json', /"path":"\/classify","status":415,"ms":\d+/],
   ['none', /^$/],
 ] as const) {
-  test(`says of requests what --log ${format} is to`, async () => {
+  test(`says of requests what --log ${format} is to, and keeps running when nobody reads it any more`, async () => {
     const server = alexnet('serve', '--model', file, '--port', '0', '--log', format);
     const { url } = JSON.parse(await server.line) as { url: string };
     assert.equal((await post(url, Buffer.from('no image'))).status, 415);
-    server.process.kill('SIGTERM');
-    assert.equal(await server.ended, 0);
-    assert.match(server.stderr(), line);
-  });
-}
-
-for (const format of ['text', 'json']) {
-  test(`keeps running when nobody reads its stdout and stderr any more, --log ${format}`, async () => {
-    const server = alexnet('serve', '--model', file, '--port', '0', '--log', format);
-    const { url } = JSON.parse(await server.line) as { url: string };
+    await until(() => line.test(server.stderr()));
     server.process.stdout!.destroy();
-    server.process.stderr!.destroy();
+    if (format !== 'none') server.process.stderr!.destroy();
     for (let i = 0; i < 3; i++) assert.equal((await post(url, Buffer.from('no image'))).status, 415);
     server.process.kill('SIGTERM');
     assert.equal(await server.ended, 0);
+    assert.match(server.stderr(), line);
   });
 }
 
@@ -218,9 +211,9 @@ test('ends with 2 on wrong usage: unknown provider, port out of range, misspelt 
     [[], /expected --model FILE or --models FOLDER/],
   ];
   for (const [words, message] of cases) {
-    const { ended, stderr } = alexnet('serve', ...words);
-    assert.equal(await ended, 2, words.join(' '));
-    assert.match(stderr(), message);
+    const { code, stderr } = await alexnetInTurn('serve', ...words);
+    assert.equal(code, 2, words.join(' '));
+    assert.match(stderr, message);
   }
 });
 

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createServer } from '../../serve/server.js';
+import { alexnet as alexnetInTurn } from '../real/shared-process.js';
 import { order } from './images.js';
 import { alexnet, errorOf, OBEDIENT, obedient, running } from './running.js';
 import { strippingProxy } from './stripping-proxy.js';
@@ -217,12 +218,11 @@ test('refuses what cannot be an origin, host, proxy or path as wrong usage', asy
     [['--base-path', '/../x'], /expected a path such as \/vision/],
     [['--socket', join(folder, 'x.sock'), '--port', '1'], /cannot be used with/],
   ];
-  const results = refusals.map(async ([words, message]) => {
-    const { ended, stderr } = alexnet('serve', '--model', 'none.onnx', ...words);
-    assert.equal(await ended, 2, words.join(' '));
-    assert.match(stderr(), message);
-  });
-  await Promise.all(results);
+  for (const [words, message] of refusals) {
+    const { code, stderr } = await alexnetInTurn('serve', '--model', 'none.onnx', ...words);
+    assert.equal(code, 2, words.join(' '));
+    assert.match(stderr, message);
+  }
 });
 
 test('a server ended by a signal leaves no socket', async () => {

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import sharp from 'sharp';
-import { alexnet, post, running } from './running.js';
+import { alexnet, json } from '../real/shared-process.js';
+import { post, running } from './running.js';
 import { LABELS, pixelsOf, pngOf, writeSmallNetwork } from './small-network.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'alexnet-view-commands-'));
@@ -19,19 +20,23 @@ for (const [i, label] of LABELS.entries()) {
   for (const n of [0, 1, 2]) writeFileSync(at(`data/train/${label}/${n}.png`), await pngOf(pixelsOf(10 * i + n)));
 }
 
-async function json(...words: string[]): Promise<Record<string, unknown>> {
-  const command = alexnet(...words, '--json');
-  assert.equal(await command.ended, 0, command.stderr());
-  return JSON.parse(await command.line);
-}
-
 test('index, neighbours and occlude print what the server answers, number by number', async () => {
   const index = at('data.index');
-  const made = await json('index', '--model', model, '--data', at('data'), '--out', index, '--val-fraction', '0');
+  const made = await json<Record<string, unknown>>(
+    'index',
+    '--model',
+    model,
+    '--data',
+    at('data'),
+    '--out',
+    index,
+    '--val-fraction',
+    '0',
+  );
   assert.deepEqual([made.layer, made.dimension, made.pictures, made.method], ['fc7', 7, 15, 'exact']);
   const { url } = await running({ file: model, index });
 
-  const neighbours = await json(
+  const neighbours = await json<Record<string, unknown>>(
     'neighbours',
     at('a.png'),
     '--model',
@@ -53,7 +58,7 @@ test('index, neighbours and occlude print what the server answers, number by num
     assert.ok(html.includes(`<td>${name}</td>`) && html.includes(`<td>${distance}</td>`));
   assert.doesNotMatch(html, /(src|href)="(?!data:)/); // nothing from elsewhere
 
-  const map = await json(
+  const map = await json<Record<string, unknown>>(
     'occlude',
     at('a.png'),
     '--model',
@@ -78,7 +83,7 @@ test('index, neighbours and occlude print what the server answers, number by num
 });
 
 test('filters draws every kernel, named, in the two groups', async () => {
-  const { count, groups } = await json('filters', '--model', model, '--out', at('f.svg'));
+  const { count, groups } = await json<Record<string, unknown>>('filters', '--model', model, '--out', at('f.svg'));
   assert.deepEqual([count, groups], [8, 2]);
   const svg = readFileSync(at('f.svg'), 'utf8');
   assert.deepEqual(
@@ -128,8 +133,8 @@ test('says what is wrong: usage exits with 2, everything else with 1', async () 
       at('x'),
     ],
   ] as const) {
-    const command = alexnet(...words);
-    assert.equal(await command.ended, code, command.stderr());
-    assert.match(command.stderr(), message);
+    const ended = await alexnet(...words);
+    assert.equal(ended.code, code, ended.stderr);
+    assert.match(ended.stderr, message);
   }
 });

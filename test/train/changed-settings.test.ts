@@ -11,7 +11,7 @@ import { readMetrics } from '../../train/metrics/metrics-file.js';
 import { startState } from '../../train/run/checkpoint.js';
 import { afterChanges, changesOf, checkChanges } from '../../train/settings/changed-settings.js';
 import { resolveSettings, type TrainConfig } from '../../train/settings/config.js';
-import { alexnet } from '../real/command.js';
+import { alexnet } from '../real/shared-process.js';
 
 const PAPER = resolveSettings(ALEXNET.recipe, {});
 

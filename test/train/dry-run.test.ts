@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import sharp from 'sharp';
-import { alexnet, json } from '../real/command.js';
+import { alexnet, json } from '../real/shared-process.js';
 
 let folder: string;
 let data: string;

@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 import sharp from 'sharp';
 import { random } from '../../base/random.js';
 import { type RateCurve, rateCurve } from '../../train/measure/rate-curve.js';
-import { alexnet, json } from '../real/command.js';
+import { alexnet, json } from '../real/shared-process.js';
 
 let folder: string;
 before(async () => {

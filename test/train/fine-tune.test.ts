@@ -10,7 +10,7 @@ import { tf } from '../../base/tfjs/core.js';
 import '../../model/index.js';
 import { readMetadata } from '../../onnx/file/model-file.js';
 import { loadCheckpoint } from '../../train/run/load-checkpoint.js';
-import { alexnet, json } from '../real/command.js';
+import { alexnet, json } from '../real/shared-process.js';
 import { weightsOf } from './weights-of.js';
 
 let folder: string;

@@ -12,7 +12,7 @@ import type { NetworkName } from '../../model/spec.js';
 import { learningRateAt, startSchedule } from '../../train/schedule.js';
 import { RECIPES, type RecipeName, resolveSettings } from '../../train/settings/config.js';
 import { publishedRecipe } from '../../train/settings/recipes.js';
-import { alexnet } from '../real/command.js';
+import { alexnet } from '../real/shared-process.js';
 
 const PAPER = resolveSettings(ALEXNET.recipe, {});
 

@@ -8,7 +8,7 @@ import { findNetwork } from '../../model/registry.js';
 import { EXPERIMENTS } from '../../train/reproduce/experiments.js';
 import { describeOutcome, type Outcome, readOutcome } from '../../train/reproduce/outcome.js';
 import type { Run } from '../../train/run/run-folder.js';
-import { alexnet, alexnetAs, json } from '../real/command.js';
+import { alexnet, alexnetIn, json } from '../real/shared-process.js';
 import { epochLines, type Row, words, writeTwoColours } from './two-colours.js';
 
 let folder: string;
@@ -49,7 +49,7 @@ test('trains both variants for as many epochs, tabulates their metrics, and cont
   await rm(join(out, 'side-by-side'), { recursive: true }); // as if it had been stopped between the two
   const relative = words(folder, 'overlap', out, '--epochs', '2').map((word) => (word === data ? 'data' : word));
   // the same data set, named from another folder
-  const resumed = await alexnetAs({ cwd: folder }, ...relative, '--json');
+  const resumed = await alexnetIn(folder, ...relative, '--json');
   assert.equal(resumed.code, 0, resumed.stderr);
   const again: { variants: Row[] } = JSON.parse(resumed.stdout);
   assert.deepEqual(

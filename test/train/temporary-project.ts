@@ -30,7 +30,8 @@ export async function temporaryProject(): Promise<string> {
     if (name === '@tensorflow' || OPTIONAL.includes(name)) continue;
     await symlink(join(ROOT, 'node_modules', name), join(modules, name), 'junction');
   }
-  await cp(join(ROOT, 'dist'), join(modules, 'alexnet/dist'), { recursive: true });
+  const filter = (path: string) => path !== join(ROOT, 'dist/test');
+  await cp(join(ROOT, 'dist'), join(modules, 'alexnet/dist'), { recursive: true, filter });
   await cp(join(ROOT, 'package.json'), join(modules, 'alexnet/package.json'));
   return project;
 }

@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib';
 import sharp from 'sharp';
 import { UserError } from '../../../base/errors.js';
 import { openDataset } from '../../../train/data/open-dataset.js';
-import { alexnet } from '../../real/command.js';
+import { alexnet } from '../../real/shared-process.js';
 import { type Files, plainPng, tarBytes, temporaryFolder, writeArchive, writeFiles } from './tiny-images.js';
 
 const imagePx = 4;

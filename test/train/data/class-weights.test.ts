@@ -8,7 +8,7 @@ import { silentProgress } from '../../../base/progress.js';
 import { classWeights } from '../../../train/data/batches/class-weights.js';
 import { openRun } from '../../../train/run/run-folder.js';
 import { startTraining } from '../../../train/start/start.js';
-import { alexnet } from '../../real/command.js';
+import { alexnet } from '../../real/shared-process.js';
 import { type Files, plainPng, temporaryFolder, writeFiles } from './tiny-images.js';
 
 const LABELS = ['ant', 'bee', 'hot dog'];

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { absoluteSource } from '../../../train/data/open-dataset.js';
-import { alexnetAs, type Finished } from '../../real/command.js';
+import type { Finished } from '../../real/command.js';
+import { alexnetIn } from '../../real/shared-process.js';
 import { plainPng } from './tiny-images.js';
 
 let folder: string;
@@ -28,8 +29,8 @@ before(async () => {
     }
   }
   await mkdir(join(folder, 'other'));
-  here = (...words) => alexnetAs({ cwd: project }, ...words);
-  elsewhere = (...words) => alexnetAs({ cwd: join(folder, 'other') }, ...words);
+  here = (...words) => alexnetIn(project, ...words);
+  elsewhere = (...words) => alexnetIn(join(folder, 'other'), ...words);
   const began = await train('run');
   assert.equal(began.code, 0, began.stderr);
 });
@@ -111,7 +112,7 @@ test('continues a run that was moved together with its data set', async () => {
   const hidden = join(folder, 'gone');
   await rename(join(project, 'pictures'), hidden);
   try {
-    await succeeds(alexnetAs({ cwd: moved }, 'train', '--resume', '--out', 'run', ...backend));
+    await succeeds(alexnetIn(moved, 'train', '--resume', '--out', 'run', ...backend));
     assert.deepEqual((await record(join(moved, 'run'))).paths, { data: join(moved, 'pictures') });
     const lost = await elsewhere('train', '--resume', '--out', '../project/run', ...backend);
     assert.equal(lost.code, 1);

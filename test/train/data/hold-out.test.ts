@@ -7,7 +7,7 @@ import { before, type TestContext, test } from 'node:test';
 import { prepare } from '../../../cli/prepare.js';
 import type { Dataset, OpenOptions } from '../../../train/data/dataset.js';
 import { openDataset } from '../../../train/data/open-dataset.js';
-import { alexnet, json } from '../../real/command.js';
+import { alexnet, json } from '../../real/shared-process.js';
 import { type Files, plainPng, tarBytes, temporaryFolder, writeArchive, writeFiles } from './tiny-images.js';
 
 const imagePx = 4;

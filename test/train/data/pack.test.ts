@@ -8,7 +8,7 @@ import { random } from '../../../base/random.js';
 import { prepare } from '../../../cli/prepare.js';
 import { openDataset } from '../../../train/data/open-dataset.js';
 import { loadImages } from '../../../train/data/stream/read-ahead.js';
-import { alexnet } from '../../real/command.js';
+import { alexnet } from '../../real/shared-process.js';
 
 const root = mkdtempSync(join(tmpdir(), 'alexnet-pack-'));
 after(() => rmSync(root, { recursive: true }));

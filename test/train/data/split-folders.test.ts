@@ -9,7 +9,8 @@ import { before, type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import { findLayout } from '../../../train/data/layout/find-layout.js';
 import { splitName } from '../../../train/data/layout/split-names.js';
-import { alexnet, alexnetAs } from '../../real/command.js';
+import { alexnetAs } from '../../real/command.js';
+import { alexnet } from '../../real/shared-process.js';
 import { type Files, plainPng, tarBytes, writeArchive, writeFiles } from './tiny-images.js';
 
 let png: Buffer;

@@ -106,3 +106,19 @@ test('a process that dies ends the job, which continues with others', { skip: op
   await alone(folder, 'undisturbed', epoch + 1);
   assert.ok((await largestDifference(join(folder, 'undisturbed'), join(folder, 'run'))) < 1e-4);
 });
+
+test('a signal to one process makes all stop after the same step and save', { skip: openMpi.skip }, async () => {
+  let signalled = false;
+  const job = [{ size: 2, folder, words: words('stopped', 400, ...together) }];
+  const { code, stderr } = await launch(openMpi, job, (all) => {
+    if (signalled || !/epoch +2\/400/.test(all)) return;
+    signalled = true;
+    process.kill(Number(/rank 1 is process (\d+)/.exec(all)![1]), 'SIGTERM');
+  });
+  assert.equal(code, 143, stderr);
+  const [, step] = /saved step (\d+); continue with: alexnet train --resume/.exec(stderr)!;
+  const { stderr: resumedSays } = await launch(openMpi, [
+    { size: 2, folder, words: words('stopped', 1 + Math.ceil(Number(step) / 3), ...together, '--resume') },
+  ]);
+  assert.match(resumedSays, new RegExp(`continuing after step ${step}`));
+});

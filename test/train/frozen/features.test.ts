@@ -13,7 +13,7 @@ import { findNetwork } from '../../../model/registry.js';
 import { cutNetwork, silenceFrozenDropout } from '../../../train/frozen/cut-network.js';
 import { RowStore } from '../../../train/frozen/row-store.js';
 import { loadCheckpoint } from '../../../train/run/load-checkpoint.js';
-import { alexnet } from '../../real/command.js';
+import { alexnet } from '../../real/shared-process.js';
 import { weightsOf } from '../weights-of.js';
 import { NETWORK, writeNoise, writeOrigin } from './origin.js';
 

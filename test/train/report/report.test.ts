@@ -1,11 +1,9 @@
 /** A small run is trained once; its report is read back and compared with files and numbers that other code made. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { cp, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { silentProgress } from '../../../base/progress.js';
 import { random } from '../../../base/random.js';
@@ -16,6 +14,7 @@ import { page } from '../../../train/report/page.js';
 import { loadCheckpoint } from '../../../train/run/load-checkpoint.js';
 import type { RunRecord } from '../../../train/run/run-folder.js';
 import { startTraining } from '../../../train/start/start.js';
+import { alexnetIn } from '../../real/shared-process.js';
 import { tarBytes } from '../data/tiny-images.js';
 import { axisOf, linesOf } from '../plot/read-plot.js';
 
@@ -300,11 +299,9 @@ test('leaves out a last line of metrics.jsonl that is being written, and names o
 });
 
 test('the command writes the page where it is told and prints one JSON object', async () => {
-  const cli = fileURLToPath(new URL('../../../cli/main.js', import.meta.url));
-  const alexnet = (...words: string[]) =>
-    spawnSync(process.execPath, [cli, 'report', ...words], { cwd: folder, encoding: 'utf8' });
-  const { status, stdout, stderr } = alexnet('run', '--out', 'page.html', '--json', '--backend', 'onnxruntime');
-  assert.equal(status, 0, stderr);
+  const alexnet = (...words: string[]) => alexnetIn(folder, 'report', ...words);
+  const { code, stdout, stderr } = await alexnet('run', '--out', 'page.html', '--json', '--backend', 'onnxruntime');
+  assert.equal(code, 0, stderr);
   const text = await readFile(join(folder, 'page.html'), 'utf8');
   const result = JSON.parse(stdout.trim().split('\n').at(-1)!);
   const { report, bytes, run: path, checkpoint, split, images, top1_error, missing } = result;
@@ -322,6 +319,6 @@ test('the command writes the page where it is told and prints one JSON object', 
   );
   const [[, centre], [, ten]] = tableOf(text, 'Errors by crops').slice(1);
   assert.ok(centre.startsWith(percent(top1_error)) && ten.startsWith(percent(result.ten_crop.top1_error)));
-  assert.equal(alexnet().status, 2);
-  assert.equal(alexnet('nowhere').status, 1);
+  assert.equal((await alexnet()).code, 2);
+  assert.equal((await alexnet('nowhere')).code, 1);
 });

@@ -2,7 +2,7 @@
  * The forked process that decodes and infers. `session.run` blocks its thread for the whole inference, and a fault in
  * native code ends the process it happens in: here it costs one request and not the server.
  */
-import { setPriority } from 'node:os';
+import { getPriority, setPriority } from 'node:os';
 import { runInferenceLoop } from './inference-loop.js';
 import type { InferenceOptions } from './messages.js';
 
@@ -12,7 +12,8 @@ import type { InferenceOptions } from './messages.js';
  */
 const BEHIND_THE_SERVER = 5;
 
-setPriority(BEHIND_THE_SERVER); // before onnxruntime starts its threads, which inherit it
+// Before onnxruntime starts its threads, which inherit it. Who started the server with less keeps it.
+if (getPriority() < BEHIND_THE_SERVER) setPriority(BEHIND_THE_SERVER);
 
 const options = JSON.parse(process.argv[2]) as InferenceOptions;
 await runInferenceLoop(async (log) => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { fork, spawnSync } from 'node:child_process';
+import { execFileSync, fork, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -164,6 +164,22 @@ test('leaves no inference process behind when it is killed', async () => {
   child.kill('SIGKILL');
   assert.equal(await ended, 'SIGKILL');
   await until(() => gone(pid), 2000);
+});
+
+test('infers at a lower priority than it answers, and leaves a lower one as it is', {
+  skip: process.platform === 'win32',
+}, async () => {
+  for (const [started, expected] of [
+    [0, 5],
+    [10, 10],
+  ]) {
+    const words = ['-n', String(started), process.execPath, CLI, 'serve', '--model', file, '--port', '0'];
+    const server = start('nice', [...words, '--provider', 'cpu']);
+    await server.line;
+    const children = execFileSync('pgrep', ['-P', String(server.process.pid)], { encoding: 'utf8' });
+    assert.equal(getPriority(Number(children)) - getPriority(server.process.pid), expected - started);
+    server.process.kill('SIGKILL');
+  }
 });
 
 test('an inference process whose server ends before it is up ends too', async () => {

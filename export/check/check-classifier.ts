@@ -43,11 +43,12 @@ function checkInput({ layout, channels, size, resize, ...colours }: Parsed['inpu
   const [count, height, width] = axes.map((axis) => lengths[axis]);
   const expected = channels ? CHANNELS[channels] : count;
   if (count !== expected && !Number.isNaN(count))
-    throw refusal('.input.channels', `those of the input ${describe(input)}`, `${channels}, which are ${expected}`);
+    throw refusal('.input.channels', `those of the input ${describe(input)}`, `${channels}, which has ${expected}`);
   for (const key of ['mean', 'std'] as const) {
-    const given = colours[key].length;
-    if (given > 1 && given !== expected && !Number.isNaN(expected))
-      throw refusal(`.input.${key}`, `${expected} numbers, one for each channel, or one for all`, String(given));
+    const given = colours[key];
+    const isOneForAll = given.every((value) => value === given[0]);
+    if (!isOneForAll && given.length !== expected && !Number.isNaN(expected))
+      throw refusal(`.input.${key}`, `a number for each of ${expected} channels, or one for all`, String(given.length));
   }
   const sides = sidesOf(size);
   if (sides && (differs(sides.width, width) || differs(sides.height, height)))

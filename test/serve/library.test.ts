@@ -197,9 +197,9 @@ test('a description that does not fit the model is refused when it is exported, 
     [{ crops: 7 }, /classifier: crops: /],
     [
       { input: { mean: [1, 2] } },
-      /classifier\.input\.mean: expected 3 numbers, one for each channel, or one for all, got 2$/,
+      /classifier\.input\.mean: expected a number for each of 3 channels, or one for all, got 2$/,
     ],
-    [{ input: { std: [1, 2, 3, 4] } }, /classifier\.input\.std: expected 3 numbers/],
+    [{ input: { std: [1, 2, 3, 4] } }, /classifier\.input\.std: expected a number for each of 3 channels/],
     [{ input: { std: 0 } }, /classifier: input\.std\.0: expected a number other than 0/],
     [
       { input: { size: 6 } },
@@ -209,7 +209,7 @@ test('a description that does not fit the model is refused when it is exported, 
       { input: { resize: { width: 6, height: 3 } } },
       /input\.resize: expected at least the 6 × 4 pixels of the input, got /,
     ],
-    [{ input: { channels: 'GREY' } }, /input\.channels: expected those of the input .*, got GREY, which are 1$/],
+    [{ input: { channels: 'GREY' } }, /input\.channels: expected those of the input .*, got GREY, which has 1$/],
     [{ input: { channel: 'RGB' } }, /classifier: input: .*channel/],
     [{ output: { name: 'probs' } }, /classifier\.output\.name: expected output, got probs$/],
   ];
@@ -222,7 +222,7 @@ test('a description that does not fit the model is refused when it is exported, 
   );
   const fitting = {
     labels: ['a', 'b', 'c'],
-    input: { size: { width: 6, height: 4 }, resize: 4, mean: [1, 2, 3], std: 2 },
+    input: { size: { width: 6, height: 4 }, resize: 4, mean: [1, 2, 3], std: [2, 2, 2, 2] },
   };
   await exportOnnx(means, { inputs, classifier: fitting });
 });

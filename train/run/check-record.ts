@@ -1,4 +1,4 @@
-/** What `config.json` and `labels.json` of a run must hold, lest errors be measured on other images than it says. */
+/** What `config.json` and `labels.json` of a run must hold, so that errors are measured on the images it names. */
 import { UserError } from '../../base/errors.js';
 import type { MaxBad } from '../data/dataset.js';
 import type { HoldOut } from '../data/layout/image-places.js';
@@ -60,8 +60,12 @@ function checksOf(holdOut: HoldOut): Check[] {
 
 const isCount = (value: unknown): boolean => Number.isInteger(value) && (value as number) >= 0;
 
-const isMaxBad = (given: MaxBad): boolean =>
-  'images' in given ? isCount(given.images) : typeof given.share === 'number' && given.share >= 0 && given.share <= 1;
+function isMaxBad(given: MaxBad): boolean {
+  if (typeof given !== 'object' || given === null) return false;
+  return 'images' in given
+    ? isCount(given.images)
+    : typeof given.share === 'number' && given.share >= 0 && given.share <= 1;
+}
 
 function wrong(file: string, field: string, value: unknown, expected: string): UserError {
   const got = JSON.stringify(value)?.slice(0, 80) ?? 'nothing';

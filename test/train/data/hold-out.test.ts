@@ -233,6 +233,12 @@ test('evaluate refuses a run whose division was damaged, and warns of one that w
     assert.equal(code, 1);
     assert.ok(stderr.includes(`alexnet evaluate: ${file}: holdOut.${field}`), stderr);
   }
+  for (const maxBad of [null, 5]) {
+    await writeFile(file, JSON.stringify({ ...record, maxBad }));
+    const { code, stderr } = await alexnet('evaluate', '--run', run, '--split', 'val');
+    assert.equal(code, 1);
+    assert.ok(stderr.includes(`maxBad: expected {"share": 0 to 1} or {"images": a number}, got ${maxBad}`), stderr);
+  }
   assert.doesNotMatch((await evaluate({})).stderr, /not those of the run/);
   const changed = await evaluate({ fraction: 0.6 });
   assert.equal(changed.code, 0, changed.stderr);

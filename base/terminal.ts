@@ -26,7 +26,7 @@ export function stylesOf(stream: NodeJS.WriteStream): Styles {
 
 function asked({ NO_COLOR, FORCE_COLOR } = process.env): boolean | undefined {
   if (NO_COLOR || FORCE_COLOR === '0' || FORCE_COLOR === 'false') return false;
-  return FORCE_COLOR === undefined ? undefined : true;
+  return FORCE_COLOR ? true : undefined;
 }
 
 /** A command's result for a person: headings in bold, by default the first line; bars in colour. */

@@ -67,7 +67,7 @@ async function runLearn(dir: string, { out = join('runs', nameOf(dir)), json, ..
   try {
     const learnt = await learn(
       { ...flags, ...dataChoice(flags), dir, out },
-      account(json ? shown.note : console.log),
+      json ? account(shown.note, process.stderr) : account(console.log, process.stdout),
       progress,
     );
     if (learnt) console.log(json ? JSON.stringify(toJson(learnt)) : describeNext(learnt));

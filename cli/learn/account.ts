@@ -20,11 +20,15 @@ export type Say = (title: string, line: string) => void;
 
 const TITLE_WIDTH = 9;
 
-/** @param print  of a whole line */
-export function account(print: (line: string) => void): Say {
+/**
+ * @param print   of a whole line
+ * @param stream  where it prints
+ */
+export function account(print: (line: string) => void, stream: NodeJS.WriteStream): Say {
+  const { bold } = stylesOf(stream);
   let last = '';
   return (title, line) => {
-    print(`${stylesOf(process.stdout).bold((title === last ? '' : title).padEnd(TITLE_WIDTH))}${line}`);
+    print(`${bold((title === last ? '' : title).padEnd(TITLE_WIDTH))}${line}`);
     last = title;
   };
 }

@@ -52,7 +52,7 @@ it('prints plain text in a pipe, but for FORCE_COLOR', () => {
     assert.ok(!(stdout + stderr).includes(ESC), words.join(' '));
     assert.ok(inPipe(words, { FORCE_COLOR: '1' }).stdout.includes(`${BOLD}${heading}`), words.join(' '));
   }
-  assert.ok(!inPipe(HEADED[0][0], { FORCE_COLOR: '0' }).stdout.includes(ESC));
+  for (const FORCE_COLOR of ['0', '']) assert.ok(!inPipe(HEADED[0][0], { FORCE_COLOR }).stdout.includes(ESC));
 });
 
 it('marks the name of the command that failed', () => {

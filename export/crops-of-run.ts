@@ -19,16 +19,11 @@ export function cropsOfRun({ config, imagePx, inputPx, imported }: Run): ChosenC
   // The crops of one view are the centre, of two its mirror image besides, of five the corners.
   const mirror = config.mirror && views !== 1 && views !== 5;
   const corners = randomCrop && inputPx < imagePx && views !== 1 && views !== 2;
-  const seen = corners
-    ? views > 0
-      ? `${views} random crops of each image`
-      : 'random crops'
-    : inputPx < imagePx
-      ? 'centre crops'
-      : 'whole images';
+  const random = views > 0 ? `${views} random crops of each image` : 'random crops';
+  const central = inputPx < imagePx ? 'centre crops' : 'whole images';
   const trained = imported ? `the recipe of ${config.model} trains` : 'trained';
   return {
     crops: corners ? (mirror ? 10 : 5) : mirror ? 2 : 1,
-    reason: `${trained} on ${seen}, ${mirror ? 'mirrored or not' : 'never mirrored'}`,
+    reason: `${trained} on ${corners ? random : central}, ${mirror ? 'mirrored or not' : 'never mirrored'}`,
   };
 }

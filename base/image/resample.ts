@@ -44,7 +44,7 @@ const BITS = 22;
 interface Taps {
   firsts: Int32Array;
   counts: Int32Array;
-  /** [pixels, most]: in one array, for an array each takes half as long again. */
+  /** [pixels, most]: one array for all: with one for each pixel it takes half as long again. */
   weights: Int32Array;
   most: number;
 }

@@ -170,7 +170,7 @@ describe('a file that is not what it seems', () => {
   });
 
   for (const name of ['torch1.13-state.pth', 'torch2.6-state.pth', 'torch2.6-flat.npz']) {
-    it(`is refused if a number in ${name} is another than was saved, though a number still`, async () => {
+    it(`is refused if a number in ${name} differs from what was saved but is still a number`, async () => {
       const bytes = Buffer.from(files.get(name)!);
       const bias = Buffer.from(Float32Array.from(filled(5)).buffer);
       bytes[bytes.indexOf(bias) + 2] ^= 0x10;

@@ -25,7 +25,7 @@ export interface RateCurve {
 
 /** Losses are averaged over this share of the points on either side: 11 of 100. */
 const SMOOTHED_SHARE = 1 / 20;
-/** Losses above this times the first are counted as that, lest one of thousands lift the average of its neighbours. */
+/** Losses above this times the first are counted as that: one of thousands would lift the average of its neighbours. */
 const CAP = 2;
 /**
  * A fall or a rise by less than this share of the first loss is none, nor one by less than three deviations of the

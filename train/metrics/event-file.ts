@@ -72,7 +72,7 @@ function record(bytes: Uint8Array): Uint8Array {
   return Buffer.concat([head, bytes, tail]);
 }
 
-/** CRC-32C turned right by 15 bits and raised by a constant, lest a checksum of checksums be 0 (lib/hash/crc32c.h). */
+/** CRC-32C turned right by 15 bits and raised by a constant, so that a checksum of checksums is not 0 (lib/hash/crc32c.h). */
 function maskedChecksum(bytes: Uint8Array): number {
   const crc = crc32c.buf(bytes) >>> 0;
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;

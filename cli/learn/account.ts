@@ -13,12 +13,16 @@ import type { Measured } from '../../train/report/measure.js';
 import type { Run } from '../../train/run/run-folder.js';
 import type { Settings } from '../../train/settings/config.js';
 import { layersWithWeights } from '../../train/settings/freeze.js';
+import type { Trained } from '../../train/start/start.js';
 import { countImages } from '../../train/start/training-data.js';
 
 /** Prints a line; of lines with the same title that follow each other the first alone shows it. */
 export type Say = (title: string, line: string) => void;
 
 const TITLE_WIDTH = 9;
+
+/** That a higher error shows in none of so many images: the bound of an interval of 95 %. */
+const DOUBT = 0.05;
 
 /**
  * @param print   of a whole line
@@ -72,19 +76,35 @@ export function describeLearning({ epochs }: Partial<Settings>, { config }: Run,
   ];
 }
 
-export function describeErrors({ single, confusion }: Measured, { labels }: Dataset): string[] {
+export function describeErrors(
+  { single, confusion }: Measured,
+  { state }: Trained,
+  { epochs }: Partial<Settings>,
+  { labels, splits }: Dataset,
+): string[] {
   const { images, top1Error } = single;
   const wrong = Math.round(top1Error * images);
-  const share = `${percent(top1Error, 1)} ± ${(100 * standardError(top1Error, images)).toFixed(1)}`;
+  const often = Math.max(...labels.map((_, label) => confusion.images(label)));
   const [pair] = confusion.pairs();
   return [
-    `${wrong} of ${counted(images, 'image')} wrong: ${share}, guessing ${percent(1 - 1 / labels.length, 1)}`,
+    `${wrong} of ${counted(images, 'image')} wrong: ${withDoubt(top1Error, images)} (guessing: ${percent(1 - 1 / labels.length, 1)})`,
+    ...(splits.val === splits.train ? ['these are the images it learnt from: of others more will be wrong'] : []),
+    ...(wrong >= images - often
+      ? [`no better than to answer always the same: ${images - often} of ${images} would be wrong`]
+      : []),
+    `kept: pass ${state.bestValidation!.epoch} of ${epochs}, which had the fewest of these wrong`,
     ...(pair
       ? [
           `most often: ${labels[pair.label]} taken for ${labels[pair.predicted]}, ${pair.images} of ${confusion.images(pair.label)}`,
         ]
       : []),
   ];
+}
+
+/** A share of so many images, with its standard error; none or all of them prove little if they are few. */
+function withDoubt(share: number, images: number): string {
+  if (share > 0) return `${percent(share, 1)} ± ${(100 * standardError(share, images)).toFixed(1)}`;
+  return `${percent(0, 1)}, which may be up to ${percent(1 - DOUBT ** (1 / images), 0)} of others`;
 }
 
 export function describeFile({ file, bytes, parity, metadata }: ExportRunReport, views: number): string[] {
@@ -96,7 +116,7 @@ export function describeFile({ file, bytes, parity, metadata }: ExportRunReport,
     `differs from TensorFlow.js by ${parity.maxAbs.toExponential(1)} at most`,
     ...(measuredOn
       ? [
-          `${percent(top1Error!, 1)} of its answers wrong${crops === 1 ? '' : `, each the mean of ${crops} crops${why}`}`,
+          `${percent(top1Error!, 1)} of the same images wrong${crops === 1 ? '' : `, each the mean of ${crops} crops${why}`}`,
         ]
       : []),
   ];

@@ -15,7 +15,7 @@ import { findNetwork } from '../../model/registry.js';
 import type { ProviderChoice } from '../../onnx/backend/provider.js';
 import { checkModelPlace } from '../../onnx/file/onnx-model.js';
 import type { DataChoice, Dataset } from '../../train/data/dataset.js';
-import { isThere } from '../../train/data/open-dataset.js';
+import { checkFolder, isThere } from '../../train/data/open-dataset.js';
 import { checkFree, holdsRun, openRun, type Run, resamplingOf } from '../../train/run/run-folder.js';
 import type { Settings } from '../../train/settings/config.js';
 import { layersWithWeights } from '../../train/settings/freeze.js';
@@ -113,7 +113,7 @@ export async function learn(request: LearnRequest, say: Say, progress: Progress)
   );
   progress.stop();
   if (!measured) throw new UserError(`${out}: cannot be measured: ${missing.join(' ')}`);
-  for (const line of describeErrors(measured, dataset)) say('Measure', line);
+  for (const line of describeErrors(measured, trained, settings, dataset)) say('Measure', line);
   say('Report', report);
   const exported = await exportRun(
     { run: out, dataset, out: model, head: 'image', opset: OPSETS.default, provider },
@@ -168,6 +168,7 @@ function exampleImage(dir: string, { splits: { val } }: Dataset): string {
 async function checkPlaces({ dir, out, force }: LearnRequest, report: string, model: string): Promise<void> {
   if (!isThere(dir))
     throw new UserError(`${dir}: no such file or folder; expected a folder with a folder of images for each class`);
+  await checkFolder(dir);
   if (holdsRun(out) && !force) {
     throw new UserError(
       `${out}: holds a run already; another --out keeps both, --force replaces it, and "alexnet train --resume --out ${out}" continues it`,

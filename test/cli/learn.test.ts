@@ -1,7 +1,7 @@
 /** `alexnet learn DIR`, as a person runs it. */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -39,7 +39,8 @@ test('tells in short lines what it starts from, learns and finds, and what to ty
     stdout,
     /^Learn {4}conv1 to fc64 stay as they are: .*\n {9}fc10 learns the 2 classes from it, in 8 passes\n/m,
   );
-  assert.match(stdout, /^Measure {2}\d+ of \d+ images wrong: [\d.]+ % ± [\d.]+, guessing 50\.0 %\n/m);
+  assert.match(stdout, /^Measure {2}(\d+) of (\d+) images wrong: .*\(guessing: 50\.0 %\)\n/m);
+  assert.match(stdout, /^ {9}kept: pass [1-8] of 8, which had the fewest of these wrong\n/m);
   assert.match(stdout, /npx alexnet serve --model runs\/photos\/photos\.onnx\n/);
   const example = /curl --data-binary '@(photos\/class \d\/\d+\.png)' http:\/\/127\.0\.0\.1:8080\/classify$/.exec(
     stdout.trimEnd(),
@@ -76,7 +77,13 @@ test('refuses what it would replace, and says what it expected of folder and wei
     ],
     [['photos', '--out', 'x', '--from', 'photos'], 1, /--from photos: a folder without a run; expected a run, a file/],
     [[], 2, /missing required argument 'dir'/],
+    // before weights are fetched
+    [['texts'], 1, /texts: no images found/],
+    [['single'], 1, /single: only one class, a\/; a classifier needs at least two/],
   ];
+  await mkdir(join(cwd, 'texts/a'), { recursive: true });
+  await writeFile(join(cwd, 'texts/a/a.txt'), 'no image');
+  await cp(join(cwd, 'photos/class 0'), join(cwd, 'single/a'), { recursive: true });
   const ended = await Promise.all(cases.map(([words]) => alexnet('learn', ...words)));
   for (const [i, [words, code, message]] of cases.entries()) {
     assert.match(ended[i].stderr, message, words.join(' '));

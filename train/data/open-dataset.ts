@@ -18,7 +18,7 @@ import { cifarMembers, idxMembers } from './sources/binary-images.js';
 import { ilsvrc2012Members } from './sources/ilsvrc2012.js';
 import { folderMembers } from './sources/image-folder.js';
 import { webdataset } from './sources/webdataset.js';
-import { readImages, readListed } from './stream/image-dataset.js';
+import { checkListed, readImages, readListed } from './stream/image-dataset.js';
 
 export const DATA_HELP =
   'folder DIR/<class>/… or DIR/{train,val|test}/<class>/…, the same as .tar or .tar.gz, a folder that "alexnet prepare" made or its URL, cifar10:DIR, idx:DIR, ilsvrc2012:DIR, webdataset:DIR, webdataset:URL{000..146}.tar, or emoji';
@@ -74,9 +74,22 @@ export async function openDataset(source: string, options: OpenOptions, store?: 
   if (!found.isDirectory()) return readListed(source, await openArchive(source), options, store);
   if (isPack(source)) return openPack(source, options);
 
+  return readListed(source, { listed: await listFolder(source) }, options, store);
+}
+
+async function listFolder(source: string): Promise<Member[]> {
   const listed: Member[] = [];
   for await (const member of folderMembers(source)) listed.push(member);
   // An order that a second try to prepare the set finds again.
-  listed.sort((a, b) => (a.path < b.path ? -1 : 1));
-  return readListed(source, { listed }, options, store);
+  return listed.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/**
+ * Of a folder of images, before anything slow: that there are images, and classes of them. Other sources are checked
+ * when they are opened.
+ * @throws {UserError} see `checkListed`
+ */
+export async function checkFolder(source: string): Promise<void> {
+  const found = partsOf(source).scheme ? undefined : await stat(source).catch(() => undefined);
+  if (found?.isDirectory() && !isPack(source)) checkListed(source, await listFolder(source));
 }

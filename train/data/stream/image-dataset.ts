@@ -35,12 +35,8 @@ export async function readListed(
   options: OpenOptions,
   store?: ImageSink,
 ): Promise<Dataset> {
-  const contents = new Contents();
-  for (const member of listed) contents.add(member);
-  contents.check(source);
-  const found = findLayout(source, contents.paths);
-  contents.explain(() => listClasses(source, found, contents.paths, contents.folders));
-  const { layout, division } = contents.paths.some((path) => isHeldOut(found, path))
+  const { found, paths } = checkListed(source, listed);
+  const { layout, division } = paths.some((path) => isHeldOut(found, path))
     ? { layout: found }
     : await divideMembers(found, options.holdOut?.fraction === 0 ? listed : members, isImageFile, options.holdOut);
   const total = listed.filter((member) => wantedFor(member, layout, options) !== undefined).length;
@@ -52,6 +48,19 @@ export async function readListed(
     store ?? new ImageStore(options, isStreamable ? total : 0),
     total,
   );
+}
+
+/**
+ * What the names of all files tell.
+ * @throws {UserError} if there are no images, or no splits and classes as `findLayout` and `listClasses` want them
+ */
+export function checkListed(source: string, listed: readonly Member[]): { found: Layout; paths: string[] } {
+  const contents = new Contents();
+  for (const member of listed) contents.add(member);
+  contents.check(source);
+  const found = findLayout(source, contents.paths);
+  contents.explain(() => listClasses(source, found, contents.paths, contents.folders));
+  return { found, paths: contents.paths };
 }
 
 /**

@@ -29,6 +29,8 @@ const LARGEST_ON_CPU = 1e7;
 /** What the user asked for. */
 export interface ExportRunRequest extends WriteRequest, ImageRequest, MeasureRequest {
   run: string;
+  /** What servers call it: letters, digits, `.`, `_`, `-`; default: as its network. */
+  name?: string;
   head: 'image' | 'tensor';
   /** Crops that the image head averages; default: see `cropsOfRun`. */
   crops?: CropCount;
@@ -67,6 +69,7 @@ export async function exportRun(request: ExportRunRequest, progress: Progress): 
     crops,
     metadata: {
       model: run.config.model,
+      name: request.name,
       labels: run.labels,
       synsets: run.synsets,
       meanRgb: meanColour(mean),

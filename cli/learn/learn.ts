@@ -116,7 +116,7 @@ export async function learn(request: LearnRequest, say: Say, progress: Progress)
   for (const line of describeErrors(measured, trained, settings, dataset)) say('Measure', line);
   say('Report', report);
   const exported = await exportRun(
-    { run: out, dataset, out: model, head: 'image', opset: OPSETS.default, provider },
+    { run: out, name: nameOf(dir), dataset, out: model, head: 'image', opset: OPSETS.default, provider },
     progress,
   );
   progress.stop();

@@ -8,6 +8,8 @@ import { UserError } from '../../base/errors.js';
 export interface ModelMetadata {
   /** Network name, e.g. `alexnet`. */
   model: string;
+  /** What servers call it; absent: as its network. */
+  name?: string;
   /**
    * `image`: uint8 [N, imagePx, imagePx, 3] in, mean probabilities over the crops out. `tensor`: float32 [N, 3,
    * inputPx, inputPx].
@@ -59,6 +61,7 @@ export interface MeasuredOn {
 
 const KEYS = {
   model: 'model',
+  name: 'name',
   head: 'head',
   labels: 'labels',
   synsets: 'synsets',
@@ -77,6 +80,7 @@ const KEYS = {
 
 const TEXT_FIELDS = new Set<keyof ModelMetadata>([
   'model',
+  'name',
   'head',
   'resampling',
   'dataset',

@@ -59,6 +59,8 @@ test('leaves a run, its report, and a file that classifies', async () => {
   const { config } = JSON.parse(await readFile(join(cwd, 'runs/photos/config.json'), 'utf8'));
   assert.deepEqual(config.freeze, ['conv1', 'conv2', 'conv3', 'fc64']);
   const answer = await alexnet('classify', '--model', 'runs/photos/photos.onnx', 'photos/class 0/0.png');
+  const told = await alexnet('classify', '--model', 'runs/photos/photos.onnx', 'photos/class 0/0.png', '--json');
+  assert.deepEqual(JSON.parse(told.stdout).model, { name: 'photos', version: '1' });
   assert.match(answer.stdout, /class 0 +[\d.]+ %/);
 });
 

@@ -168,7 +168,7 @@ function byMetadata(metadata: ModelMetadata, model: Interface & { proto: ModelPr
     throw new UserError(`${file}: metadata: expected resampling bilinear, or none, got "${resampling}"`);
   }
   return {
-    name: metadata.model ?? basename(file, '.onnx'),
+    name: metadata.name ?? metadata.model ?? basename(file, '.onnx'),
     classifier: { labels, synsets, cropPx: inputPx, ...interfaceFor(inputs[0], outputs) },
     recipe: {
       datatype: whole ? 'UINT8' : 'FP32',

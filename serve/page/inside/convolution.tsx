@@ -1,8 +1,9 @@
 /** What a convolution does, under the mouse: the window, the kernel, their products and the sum. */
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import { Answer } from '../parts/answer.js';
 import { View } from '../parts/chapter.js';
 import { significant } from '../parts/numbers.js';
+import { type Size, Window } from '../parts/window.js';
 import type { Layer } from '../server/answers.js';
 import { ask, whole } from '../server/request.js';
 import type { Tensor } from '../server/safetensors.js';
@@ -13,6 +14,7 @@ import { fetchKernels } from './kernels.js';
 import { pixelsOf } from './maps.js';
 import { mapsOf } from './statistics.js';
 import { kernelColours, Tile, windowColours } from './tile.js';
+import { usePixels } from './use-pixels.js';
 
 interface ConvolutionProps {
   layer: Layer;
@@ -205,20 +207,14 @@ function imageOf(map: Float32Array, rows: number, columns: number): ImageData {
 
 interface FieldProps {
   pixels: ImageData;
-  window: { top: number; left: number; height: number; width: number };
+  window: Size & { top: number; left: number };
   /** Shares of the height and the width. */
   move(y: number, x: number): void;
   label: string;
 }
 
 function Field({ pixels, window, move, label }: FieldProps) {
-  const canvas = useRef<HTMLCanvasElement>(null);
-  useEffect(() => {
-    canvas.current!.width = pixels.width;
-    canvas.current!.height = pixels.height;
-    canvas.current!.getContext('2d')!.putImageData(pixels, 0, 0);
-  }, [pixels]);
-  const share = (px: number, of: number) => `${(100 * px) / of}%`;
+  const canvas = usePixels(() => pixels, [pixels]);
   const follow = ({ offsetX, offsetY }: PointerEvent) =>
     move(offsetY / canvas.current!.clientHeight, offsetX / canvas.current!.clientWidth);
   return (
@@ -231,15 +227,7 @@ function Field({ pixels, window, move, label }: FieldProps) {
           onPointerMove={follow}
           onPointerDown={follow}
         />
-        <span
-          class="frame"
-          style={{
-            left: share(window.left, pixels.width),
-            top: share(window.top, pixels.height),
-            width: share(window.width, pixels.width),
-            height: share(window.height, pixels.height),
-          }}
-        />
+        <Window class="frame" {...window} on={pixels} />
       </div>
       <figcaption>{label}</figcaption>
     </figure>

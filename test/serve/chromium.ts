@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { after } from 'node:test';
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 
 const CHROMIUM = process.env.ALEXNET_CHROMIUM ?? '/usr/bin/chromium';
 
@@ -33,6 +33,8 @@ const FLAGS = [
 export const WEBGPU = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
 
 const browsers = new Map<string, Promise<Browser>>();
+/** Of the last visit. A page that nobody looks at any more still asks its server and draws. */
+let last: BrowserContext | undefined;
 after(async () => {
   for (const browser of browsers.values()) await (await browser).close();
 });
@@ -53,7 +55,7 @@ export interface Visit {
 }
 
 /**
- * The page at `url` in a window of its own; closed with the test file.
+ * The page at `url` in a window of its own; closed when the next is visited.
  *
  * @param flags  more of chromium's, in a browser of their own
  */
@@ -62,7 +64,9 @@ export async function visit(
   options: BrowserContextOptions = {},
   flags: readonly string[] = [],
 ): Promise<Visit> {
+  await last?.close();
   const context = await (await browserWith(flags)).newContext(options);
+  last = context;
   context.setDefaultTimeout(WAIT_MS);
   const page = await context.newPage();
   const [asked, complaints]: [string[], string[]] = [[], []];

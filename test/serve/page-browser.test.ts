@@ -4,13 +4,13 @@ import { copyFile, mkdir, rename, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import sharp from 'sharp';
+import type { BrowserContextOptions } from 'playwright-core';
 import { createServer } from '../../serve/server.js';
-import { assertAccessible, bars, choose, give, skip, visit } from './chromium.js';
+import { bars, choose, give, pick, skip, visit } from './chromium.js';
 import { node, writeColourModel } from './colour-model.js';
 import { corner } from './images.js';
+import { assertFits, assertShrinks } from './page-checks.js';
 import { running } from './running.js';
-import { writeSmallNetwork } from './small-network.js';
 import { strippingProxy } from './stripping-proxy.js';
 import { writeTinyModel } from './tiny-model.js';
 
@@ -18,7 +18,7 @@ const folder = mkdtempSync(join(tmpdir(), 'alexnet-page-'));
 after(() => rmSync(folder, { recursive: true }));
 const file = writeTinyModel(join(folder, 'tiny.onnx'));
 const { url } = await running({ file });
-const network = await running({ file: await writeSmallNetwork(join(folder, 'small.onnx')) });
+const PHONE = { width: 390, height: 844 };
 /** Objects of most samples that are drawings. */
 const DRAWN = ['guitar', 'sailboat', 'strawberry', 'pizza'];
 const TOP_RIGHT = await corner(1).png().toBuffer();
@@ -57,70 +57,18 @@ test('begins with a sample that fits the model, and says what the model knows', 
   await other.getByRole('region', { name: 'Answer to guitar.png' }).waitFor();
 });
 
-test('makes a large photograph small before it sends it, and leaves the answer in view', { skip }, async () => {
-  const raw = { width: 600, height: 400, channels: 3 } as const;
-  const noise = Uint8Array.from({ length: 600 * 400 * 3 }, (_, i) => (i * i * 37) % 251);
-  const large = await sharp(noise, { raw }).resize(3000, 2000).jpeg().toBuffer();
-  assert.ok(large.length > 300_000);
-  for (const viewport of [
-    { width: 390, height: 844 },
-    { width: 1280, height: 800 },
-  ]) {
-    const { page } = await visit(url, { viewport });
-    await page.getByRole('region', { name: 'Answer to cat.jpg' }).waitFor();
-    await choose(page, 'large.jpg', 'image/jpeg', large);
-    await page.getByText(/^large\.jpg: .* of which .* were sent$/).waitFor();
-    const size = await page.evaluate(`(async () => {
-      const image = document.querySelector('.picked img');
-      await image.decode();
-      return [image.naturalWidth, image.naturalHeight];
-    })()`);
-    assert.deepEqual(size, [768, 512]);
-    await bars(page);
-    await page.evaluate(`(async () => {
-      const last = () => document.querySelector('.bars li:last-child').getBoundingClientRect();
-      for (let frames = 0; last().top < 0 || last().bottom > innerHeight; frames++) {
-        if (frames > 600) throw new Error('the bars stay out of view: ' + JSON.stringify(last()));
-        await new Promise(requestAnimationFrame); // it scrolls there
-      }
-    })()`);
-  }
-});
+test('makes a large photograph small before it sends it, and leaves the answer in view', { skip }, () =>
+  assertShrinks(url, PHONE),
+);
 
-test('speaks of dropping where there is a mouse alone', { skip }, async () => {
-  const { page } = await visit(url, { hasTouch: true, isMobile: true });
-  await page.getByRole('button', { name: 'Choose a file' }).waitFor();
-  assert.doesNotMatch(await page.locator('body').innerText(), /drop/i);
-});
-
-test('says that it is not sure where no class stands out, and writes labels as words', { skip }, async () => {
-  const labels = ['top_left', 'top_right', 'bottom_left', 'bottom_right'];
-  const vague = writeTinyModel(join(folder, 'vague.onnx'), { gain: 0.01, metadata: { labels } });
-  const { page } = await visit((await running({ file: vague })).url);
-  await page.getByText('Not sure.').waitFor();
-  for (const text of await bars(page)) assert.match(text, /^(top|bottom) (left|right) n0\d 2\d\.\d.%$/);
-});
-
-test('explains the marks at the bars, and outlines crops while they are shown', { skip }, async () => {
-  const { page } = await visit(network.url);
-  await page.getByText('one crop alone').waitFor();
-  assert.equal(await page.locator('.picked rect').count(), 0);
-  await page.getByText('Crops: the answer is the mean of 10').click();
-  await page.locator('.picked rect.chosen').waitFor();
-  assert.equal(await page.locator('.crops label').count(), 10);
-});
-
-test('documents its routes in the dark where that is wanted', { skip }, async () => {
-  for (const [colorScheme, ground] of [
-    ['light', /^rgba?\((255, 255, 255|0, 0, 0, 0)\b/],
-    ['dark', /^rgb\((\d\d?), /],
-  ] as const) {
-    const { page } = await visit(`${url}/docs`, { colorScheme });
-    await page.locator('#operations-alexnet-post_classify').waitFor();
-    assert.match(await page.evaluate('getComputedStyle(document.documentElement).backgroundColor'), ground);
-    const first = page.locator('.opblock-summary-path').first();
-    assert.match((await first.innerText()).replaceAll('\u200b', ''), /^\/classify$/);
-  }
+test('speaks of dropping and pasting where there is a mouse alone', { skip }, async () => {
+  const said = async (options: BrowserContextOptions) => {
+    const { page } = await visit(url, { viewport: PHONE, colorScheme: 'dark', ...options });
+    await page.getByRole('button', { name: 'Choose a file' }).waitFor();
+    return page.locator('body').innerText();
+  };
+  assert.match(await said({}), /drop or paste/);
+  assert.doesNotMatch(await said({ hasTouch: true, isMobile: true }), /drop|paste/i);
 });
 
 test('works behind a proxy that strips a prefix, and so does "Try it out"', { skip }, async () => {
@@ -160,37 +108,6 @@ test('takes a photograph with the camera of a computer', { skip }, async () => {
   assert.equal((await bars(page)).length, 4);
 });
 
-test('says that there is no camera, without a black video', { skip }, async () => {
-  const { page } = await visit(url);
-  await page.evaluate(`navigator.mediaDevices.getUserMedia = async () => {
-    throw new DOMException('Requested device not found', 'NotFoundError');
-  }`);
-  await page.getByRole('button', { name: 'Take a photograph' }).click();
-  await page.getByRole('alert').filter({ hasText: 'This computer has no camera; choose a file.' }).waitFor();
-  assert.equal(await page.locator('video').isVisible(), false);
-  await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click();
-  assert.equal(await page.getByRole('dialog').count(), 0);
-});
-
-test('covers the whole page while a file is held over any part of it', { skip }, async () => {
-  const { page } = await visit(url);
-  const drag = (type: string, what = "new File([], 'a.png')") =>
-    page.evaluate(`{
-      const dataTransfer = new DataTransfer();
-      dataTransfer.items.add(${what});
-      const init = { dataTransfer, bubbles: true, cancelable: true };
-      document.querySelector('footer').dispatchEvent(new DragEvent('${type}', init));
-    }`);
-  await page.getByRole('button', { name: 'Choose a file' }).waitFor();
-  await drag('dragover');
-  const { width, height } = (await page.getByText('Drop the image anywhere').boundingBox())!;
-  assert.deepEqual({ width, height }, page.viewportSize());
-  await drag('dragleave');
-  await page.getByText('Drop the image anywhere').waitFor({ state: 'detached' });
-  await drag('dragover', "'a word', 'text/plain'");
-  assert.equal(await page.getByText('Drop the image anywhere').count(), 0);
-});
-
 const BAD: Record<string, { bytes: Buffer; says: RegExp }> = {
   'a text file named .jpg': {
     bytes: Buffer.from('not an image'),
@@ -201,15 +118,12 @@ const BAD: Record<string, { bytes: Buffer; says: RegExp }> = {
     bytes: TOP_RIGHT.subarray(0, TOP_RIGHT.length / 2),
     says: /cannot be decoded/,
   },
-  'a file of 100 MB': { bytes: Buffer.alloc(100_000_000, 255), says: /more than 20\u202fMB; send a smaller one/ },
 };
 test('says in a sentence what is wrong with a file, and takes the next one', { skip }, async (t) => {
   const { page } = await visit(url);
   for (const [name, { bytes, says }] of Object.entries(BAD)) {
     await t.test(name, async () => {
-      const path = join(folder, 'bad.jpg');
-      await writeFile(path, bytes); // playwright itself carries no more than 50 MB
-      await page.locator('input[type=file]').first().setInputFiles(path);
+      await pick(page, 'bad.jpg', 'image/jpeg', bytes);
       const alert = page.getByRole('alert');
       await alert.waitFor();
       const text = await alert.innerText();
@@ -224,34 +138,6 @@ test('says in a sentence what is wrong with a file, and takes the next one', { s
   assert.match(await page.getByRole('alert').innerText(), /Not a JPEG, PNG, WebP, GIF, AVIF or TIFF image/);
   await page.evaluate(`document.dispatchEvent(new ClipboardEvent('paste', { clipboardData: new DataTransfer() }))`);
   await page.getByRole('alert').filter({ hasText: 'holds no file' }).waitFor();
-});
-
-test('shows an image of one pixel', { skip }, async () => {
-  const { page } = await visit(url);
-  const pixel = await sharp({ create: { width: 1, height: 1, channels: 3, background: '#fff' } })
-    .png()
-    .toBuffer();
-  await choose(page, 'pixel.png', 'image/png', pixel);
-  assert.equal((await bars(page)).length, 4);
-});
-
-test('recovers by itself when the server has been away, and shows what its new model says', { skip }, async () => {
-  const first = createServer({ port: 0, provider: 'cpu', files: [file] });
-  const { url: own } = await first.start();
-  const { page } = await visit(own);
-  await choose(page, 'corner.png', 'image/png', TOP_RIGHT);
-  assert.match((await bars(page))[0], /94\.8/);
-  await first.stop();
-  await page.getByText('The server does not answer.').waitFor();
-  await choose(page, 'corner.png', 'image/png', BOTTOM_LEFT);
-  await page.getByRole('alert').filter({ hasText: 'The server does not answer' }).waitFor();
-  const weaker = writeTinyModel(join(folder, 'weaker.onnx'), { gain: 1 });
-  const second = createServer({ port: Number(new URL(own).port), provider: 'cpu', files: [weaker] });
-  after(() => second.kill());
-  await second.start();
-  await page.locator('.bars li:first-child', { hasText: 'bottom left' }).waitFor();
-  assert.match((await bars(page))[0], /^bottom left n03 47\.5.%$/); // e / (e + 3)
-  assert.equal(await page.getByText('The server does not answer.').count(), 0);
 });
 
 test('shows an image stretched if the model stretches it, and that labels are judged each on its own', {
@@ -330,28 +216,6 @@ test('is used with the keyboard alone', { skip }, async () => {
   await page.getByRole('heading', { name: 'The layers' }).waitFor();
 });
 
-const SCREENS = {
-  'a narrow screen, light': { viewport: { width: 320, height: 640 }, colorScheme: 'light' },
-  'a wide screen, dark': { viewport: { width: 1280, height: 800 }, colorScheme: 'dark' },
-} as const;
-for (const [name, options] of Object.entries(SCREENS)) {
-  test(`on ${name}, nothing is wider than the screen and axe finds no serious fault`, { skip }, async () => {
-    const { page, complaints } = await visit(url, options);
-    await assertAccessible(page);
-    await choose(page, 'corner.png', 'image/png', TOP_RIGHT);
-    await bars(page);
-    for (const button of ['Open the network', 'Open the file'])
-      await page.getByRole('button', { name: button }).click();
-    for (const title of ['The layers', 'The file', 'The graph'])
-      await page.getByRole('heading', { name: title }).waitFor();
-    await page.getByRole('img', { name: /^Graph of/ }).waitFor();
-    await page.evaluate(`for (const one of document.querySelectorAll('details')) one.open = true`);
-    await assertAccessible(page);
-    const [wide, ground] = await page.evaluate<[number, string]>(
-      '[document.documentElement.scrollWidth, getComputedStyle(document.body).backgroundColor]',
-    );
-    assert.ok(wide <= options.viewport.width, `${wide} pixels`);
-    assert.equal(ground, options.colorScheme === 'dark' ? 'rgb(22, 24, 27)' : 'rgb(253, 252, 249)');
-    assert.deepEqual(complaints, []);
-  });
-}
+test('on a narrow screen, light, nothing is wider than the screen and axe finds no serious fault', { skip }, () =>
+  assertFits(url, { viewport: { width: 320, height: 640 }, colorScheme: 'light' }),
+);

@@ -1,10 +1,12 @@
 /** What the page shows of a network: its layers, a convolution, the covered image, the graph. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { Page } from 'playwright-core';
+import sharp from 'sharp';
 import { exportClassifier } from '../../export/classifier.js';
 import { buildNetwork } from '../../model/network.js';
 import { findNetwork } from '../../model/registry.js';
@@ -13,6 +15,7 @@ import { saveModel } from '../../onnx/file/onnx-model.js';
 import { CropNetwork } from '../../serve/views/engine/crop-network.js';
 import { buildIndex } from '../../serve/views/index/build-index.js';
 import { assertAccessible, bars, choose, skip, visit } from './chromium.js';
+import { floats, node, writeColourModel } from './colour-model.js';
 import { corner } from './images.js';
 import { post, running } from './running.js';
 import {
@@ -64,9 +67,9 @@ async function writeUntrained(name: string): Promise<string> {
 }
 
 /** The page with the network open, on an image of noise. */
-async function inside(at = url, options = {}) {
+async function inside(at = url, options = {}, shown = image) {
   const { page, complaints } = await visit(at, options);
-  await choose(page, 'own.png', 'image/png', image);
+  await choose(page, 'own.png', 'image/png', shown);
   await bars(page);
   await page.getByRole('button', { name: 'Open the network' }).click();
   const blocks = page.getByRole('region', { name: 'Architecture' }).getByRole('button');
@@ -98,7 +101,7 @@ test('shows of the block that is clicked all there is, and of one channel in all
   await page.getByRole('heading', { name: 'What excites conv1, channel 5' }).waitFor();
   assert.equal(await page.getByRole('img', { name: /^conv1, group 1 of 2, kernels 0 to 3/ }).count(), 1);
   assert.equal(await page.locator('.kernels .frame').count(), 1);
-  await page.getByText(/look like noise: they have barely changed/).waitFor(); // its weights are random
+  await page.getByText('8 of 8 kernels look like noise: they may have barely changed since').waitFor(); // they are
   await page.getByRole('combobox', { name: 'Kernel' }).selectOption({ label: 'conv1, 2' });
   assert.equal(await channel.inputValue(), '2');
   await open('norm1');
@@ -158,8 +161,10 @@ test('multiplies the window under the mouse with a kernel of the file, or one th
   await at(2, 4);
   await assertSum(sumAt(2, 4));
   const map = valuesOf([cropOf(pixels)], 'conv1').data.subarray(3 * 64, 4 * 64); // 8 × 8
-  const said = /The map of conv1 has ([\d.e+-]+) there/.exec(await page.locator('#inside').innerText())![1];
+  const text = await page.getByText('The map of conv1 has').innerText();
+  const said = /has (\S+) there/.exec(text)![1];
   assert.ok(Math.abs(Number(said) - map[2 * 8 + 4]) <= 0.006 * Math.abs(map[2 * 8 + 4]), said);
+  assert.match(text, /: each level x of a pixel becomes x − mean first, a bias is added, and ReLU turns negative/);
   const sums = page.getByRole('img', { name: /^The sums of conv1, 3/ });
   const { width, height } = (await sums.boundingBox())!;
   await sums.hover({ position: { x: (6.5 * width) / 8, y: (1.5 * height) / 8 } });
@@ -170,6 +175,58 @@ test('multiplies the window under the mouse with a kernel of the file, or one th
   let mean = 0;
   for (let i = 0; i < 27; i++) mean += pixel(6 + Math.floor(i / 9), 8 + (Math.floor(i / 3) % 3), i % 3) / 27;
   await assertSum(mean);
+});
+
+/** Six gratings of 5 × 5 × 3 without a bias, moved by 1 down and 2 across, after (x / 255 − mean) / std; 12 × 12 pixels. */
+async function writeGratings(): Promise<{ model: string; kernels: number[] }> {
+  const own = join(folder, 'gratings');
+  await mkdir(own);
+  const kernels = Array.from({ length: 6 * 75 }, (_, i) => {
+    const [kernel, y, x] = [Math.floor(i / 75), Math.floor(i / 5) % 5, i % 5];
+    return (Math.floor((i % 75) / 25) - 1) * Math.cos(2 * (x * Math.cos(kernel) + y * Math.sin(kernel)));
+  });
+  const size = { width: 12, height: 12 };
+  const model = writeColourModel(join(own, 'model.onnx'), {
+    size,
+    width: 6,
+    stored: [floats('kernels', kernels, [6, 3, 5, 5])],
+    nodes: [
+      node('Conv', ['x', 'kernels'], 'gratings', { strides: [1, 2] }),
+      node('ReduceMean', 'gratings', 'y', { axes: [2, 3], keepdims: 0 }),
+    ],
+  });
+  const input = { resize: size, scale: 1 / 255, mean: [0.4, 0.5, 0.6], std: [0.2, 0.2, 0.2] };
+  await writeFile(join(own, 'config.json'), JSON.stringify({ labels: ['a', 'b', 'c', 'd', 'e', 'f'], input }));
+  return { model, kernels };
+}
+
+test('says how the pixels of this model are prepared, and that gratings do not look like noise', { skip }, async () => {
+  const { model, kernels } = await writeGratings();
+  const levels = Uint8Array.from({ length: 12 * 12 * 3 }, (_, i) => (i * i * 37) % 251);
+  const small = await sharp(levels, { raw: { width: 12, height: 12, channels: 3 } })
+    .png()
+    .toBuffer();
+  const { page, open } = await inside((await running({ file: model })).url, {}, small);
+  await open('gratings');
+  await page.getByText('None looks like noise').waitFor();
+  await page.getByText('Then it moves on by 1 × 2.').waitFor();
+  await page.getByRole('combobox', { name: 'Kernel' }).selectOption({ label: 'gratings, 4' });
+  await page.getByRole('slider', { name: 'Row' }).fill('3');
+  await page.getByRole('slider', { name: 'Column' }).fill('2');
+  let [sum, there] = [0, 0];
+  for (let i = 0; i < 75; i++) {
+    const [c, y, x] = [Math.floor(i / 25), 3 + Math.floor((i % 25) / 5), 4 + (i % 5)];
+    const level = levels[(y * 12 + x) * 3 + c];
+    sum += level * kernels[4 * 75 + i];
+    there += ((level / 255 - [0.4, 0.5, 0.6][c]) / 0.2) * kernels[4 * 75 + i];
+  }
+  const close = (said: string, expected: number) =>
+    assert.ok(Math.abs(Number(said) - expected) <= 0.006 * Math.abs(expected), `${said}, not ${expected}`);
+  close(/^\S+/.exec(await page.locator('.sum').innerText())![0], sum);
+  const said = await page.getByText('The map of gratings has').innerText();
+  const [, value, rest] = /has (\S+) there(.*)/s.exec(said)!;
+  close(value, there);
+  assert.equal(rest, ': each level x of a pixel becomes (x / 255 − [0.4, 0.5, 0.6]) / 0.2 first.');
 });
 
 /** Opacity of the map's pixels, 0 to 255, where the square is as large as a quarter. */

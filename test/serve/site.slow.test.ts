@@ -116,6 +116,9 @@ test('a site of a file of ours answers as the server, under a path of any static
   await page.locator('#status', { hasText: 'cannot decode' }).waitFor();
   assert.deepEqual(complaints, []);
   for (const one of asked) assert.ok(one.startsWith(address), one);
+  assert.match(await page.locator('body').innerText(), /Drop or paste/);
+  const touched = await visit(address, { hasTouch: true, isMobile: true });
+  assert.doesNotMatch(await touched.page.locator('body').innerText(), /drop|paste/i);
 });
 
 test('a site answers as the server on WebGPU', { skip }, async () => {

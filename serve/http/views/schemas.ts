@@ -43,6 +43,10 @@ export const Layers = z
     model: z.object({ name: z.string(), version: z.string() }),
     image_px: Whole,
     input: z.object({ name: z.string(), shape: Shape }),
+    preparation: z.string().optional().meta({
+      description: 'What each level x of a pixel becomes before the first layer, where that is known',
+      example: '(x / 255 − [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]',
+    }),
     crops: z.array(CropSchema),
     centre: Whole.meta({ description: 'Position of the centre crop in crops' }),
     layers: z.array(Layer),

@@ -32,6 +32,26 @@ export function rowShape({ layout, channels, input: { width, height } }: ImageRe
   return layout === 'NCHW' ? [CHANNELS[channels], height, width] : [height, width, CHANNELS[channels]];
 }
 
+/** What the input's values are made by, with the numbers filled in; undefined where they are the levels themselves. */
+export function formulaOf({ datatype, scale, mean, std }: ImageRecipe): string | undefined {
+  const [scaling, centring, spreading] = [scale !== 1, mean.some((one) => one !== 0), std.some((one) => one !== 1)];
+  if (datatype === 'UINT8' || !(scaling || centring || spreading)) return undefined;
+  let formula = 'x';
+  if (scaling) formula += scale < 1 ? ` / ${short(1 / scale)}` : ` · ${short(scale)}`;
+  if (centring) formula += ` − ${byChannel(mean)}`;
+  if (!spreading) return formula;
+  return `${scaling || centring ? `(${formula})` : formula} / ${byChannel(std)}`;
+}
+
+function short(value: number): string {
+  return String(Number(value.toPrecision(4)));
+}
+
+/** One for all channels, if they are the same. */
+function byChannel(values: readonly number[]): string {
+  return values.every((value) => value === values[0]) ? short(values[0]) : `[${values.map(short).join(', ')}]`;
+}
+
 /** Grey is luminance by ITU-R BT.601, rounded as Pillow's `convert('L')` does. */
 function luminance(pixels: Uint8Array, at: number): number {
   return (pixels[at] * 19595 + pixels[at + 1] * 38470 + pixels[at + 2] * 7471 + 0x8000) >> 16;

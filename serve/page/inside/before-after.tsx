@@ -1,10 +1,10 @@
 /** A channel before and after normalisation, on one scale each, with the chosen position marked. */
-import { useEffect, useRef } from 'preact/hooks';
 import type { Normalised } from '../server/answers.js';
 import type { Tensor } from '../server/safetensors.js';
 import { pixelsOf, rangeOf } from './maps.js';
 import { mapsOf } from './statistics.js';
 import { Scale } from './tile-sheet.js';
+import { usePixels } from './use-pixels.js';
 
 interface BeforeAfterProps {
   at: Normalised;
@@ -28,15 +28,10 @@ interface MapAtProps extends Pick<BeforeAfterProps, 'at' | 'choose'> {
 }
 
 function MapAt({ tensor, at, choose, title }: MapAtProps) {
-  const canvas = useRef<HTMLCanvasElement>(null);
   const [, height, width] = tensor.shape;
   const map = mapsOf(tensor)[at.channel];
   const range = rangeOf(map);
-  useEffect(() => {
-    canvas.current!.width = width;
-    canvas.current!.height = height;
-    canvas.current!.getContext('2d')!.putImageData(pixelsOf(map, [height, width], range), 0, 0);
-  }, [tensor, at.channel]);
+  const canvas = usePixels(() => pixelsOf(map, [height, width], range), [tensor, at.channel]);
   const pick = ({ offsetX, offsetY }: MouseEvent) => {
     const { clientWidth, clientHeight } = canvas.current!;
     choose(Math.floor((offsetY / clientHeight) * height), Math.floor((offsetX / clientWidth) * width));

@@ -1,9 +1,10 @@
 /** What a convolution does, under the mouse: the window, the kernel, their products and the sum. */
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import { Answer } from '../parts/answer.js';
 import { View } from '../parts/chapter.js';
 import { significant } from '../parts/numbers.js';
-import type { Layer } from '../server/answers.js';
+import { type Size, Window } from '../parts/window.js';
+import type { Layer, Layers } from '../server/answers.js';
 import { ask, whole } from '../server/request.js';
 import type { Tensor } from '../server/safetensors.js';
 import { type Running, useTask } from '../server/use-task.js';
@@ -13,8 +14,10 @@ import { fetchKernels } from './kernels.js';
 import { pixelsOf } from './maps.js';
 import { mapsOf } from './statistics.js';
 import { kernelColours, Tile, windowColours } from './tile.js';
+import { usePixels } from './use-pixels.js';
 
 interface ConvolutionProps {
+  layers: Layers;
   layer: Layer;
   activations: Running<Map<string, Tensor>>;
   channel: number | undefined;
@@ -44,8 +47,9 @@ export function Convolution(props: ConvolutionProps) {
       note={
         <p>
           The kernel lies on the image at one place; each of its numbers is multiplied with the pixel under it, and the
-          sum is one pixel of the map. Then it moves on by {layer.window?.strides[0]}. Kernels made by hand blur and
-          sharpen photographs; those of {layer.name} were learnt, and are the numbers of this file.
+          sum is one pixel of the map. Then it moves on by {[...new Set(layer.window?.strides)].join(' × ')}. Kernels
+          made by hand blur and sharpen photographs; those of {layer.name} were learnt, and are the numbers of this
+          file.
         </p>
       }
     >
@@ -64,7 +68,7 @@ function asKernels({ name, window }: Layer, tensor: Tensor): Kernel[] {
     values,
     height,
     width,
-    stride: strides[0],
+    strides: [strides[0], strides[1]],
     pads: [pads[0], pads[1]],
   }));
 }
@@ -83,7 +87,7 @@ interface PanelProps extends ConvolutionProps {
   pixels: ImageData;
 }
 
-function Panel({ layer, activations: { task }, channel = 0, setChannel, kernels, pixels }: PanelProps) {
+function Panel({ layers, layer, activations: { task }, channel = 0, setChannel, kernels, pixels }: PanelProps) {
   const [classic, setClassic] = useState<string>();
   const kernel = CLASSICS.find(({ name }) => name === classic) ?? kernels[channel];
   const [rows, columns] = classic ? [pixels.height, pixels.width] : layer.output.slice(1);
@@ -124,13 +128,23 @@ function Panel({ layer, activations: { task }, channel = 0, setChannel, kernels,
       <Steps pixels={pixels} kernel={kernel} row={row} column={column} />
       {values && (
         <p>
-          The map of {layer.name} has {significant(values[(channel * rows + row) * columns + column])} there: the file
-          prepares the pixels first, by subtracting their mean, and adds a bias
-          {layer.activation === 'Relu' && '; ReLU then turns negative sums into 0'}.
+          The map of {layer.name} has {significant(values[(channel * rows + row) * columns + column])} there
+          {besides(layers, layer, kernels)}.
         </p>
       )}
     </>
   );
+}
+
+/** What the network does besides the sum, as the rest of a sentence. */
+function besides({ preparation }: Layers, { parameters, activation }: Layer, kernels: Kernel[]): string {
+  const weights = kernels.reduce((total, { values }) => total + values.length, 0);
+  const steps = [
+    preparation && `each level x of a pixel becomes ${preparation} first`,
+    parameters > weights && 'a bias is added',
+    activation === 'Relu' && 'ReLU turns negative sums into 0',
+  ].filter((step) => typeof step === 'string');
+  return steps.length > 0 ? `: ${new Intl.ListFormat('en').format(steps)}` : '';
 }
 
 interface KernelChoiceProps {
@@ -205,20 +219,14 @@ function imageOf(map: Float32Array, rows: number, columns: number): ImageData {
 
 interface FieldProps {
   pixels: ImageData;
-  window: { top: number; left: number; height: number; width: number };
+  window: Size & { top: number; left: number };
   /** Shares of the height and the width. */
   move(y: number, x: number): void;
   label: string;
 }
 
 function Field({ pixels, window, move, label }: FieldProps) {
-  const canvas = useRef<HTMLCanvasElement>(null);
-  useEffect(() => {
-    canvas.current!.width = pixels.width;
-    canvas.current!.height = pixels.height;
-    canvas.current!.getContext('2d')!.putImageData(pixels, 0, 0);
-  }, [pixels]);
-  const share = (px: number, of: number) => `${(100 * px) / of}%`;
+  const canvas = usePixels(() => pixels, [pixels]);
   const follow = ({ offsetX, offsetY }: PointerEvent) =>
     move(offsetY / canvas.current!.clientHeight, offsetX / canvas.current!.clientWidth);
   return (
@@ -231,15 +239,7 @@ function Field({ pixels, window, move, label }: FieldProps) {
           onPointerMove={follow}
           onPointerDown={follow}
         />
-        <span
-          class="frame"
-          style={{
-            left: share(window.left, pixels.width),
-            top: share(window.top, pixels.height),
-            width: share(window.width, pixels.width),
-            height: share(window.height, pixels.height),
-          }}
-        />
+        <Window class="frame" {...window} on={pixels} />
       </div>
       <figcaption>{label}</figcaption>
     </figure>

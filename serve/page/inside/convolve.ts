@@ -6,7 +6,7 @@ export interface Kernel {
   values: Float32Array;
   height: number;
   width: number;
-  stride: number;
+  strides: [y: number, x: number];
   /** Pixels of zeros at the top and left. */
   pads: [top: number, left: number];
 }
@@ -30,7 +30,7 @@ export const CLASSICS: Kernel[] = Object.entries(CLASSIC).map(([name, values]) =
   values: Float32Array.from([...values, ...values, ...values], (value) => value / 3),
   height: 3,
   width: 3,
-  stride: 1,
+  strides: [1, 1],
   pads: [1, 1],
 }));
 
@@ -50,8 +50,8 @@ export function productsAt(pixels: Pixels, kernel: Kernel, row: number, column: 
 }
 
 /** First pixel of the window that an output is computed from. */
-export function placeOf({ stride, pads }: Kernel, row: number, column: number): [top: number, left: number] {
-  return [row * stride - pads[0], column * stride - pads[1]];
+export function placeOf({ strides, pads }: Kernel, row: number, column: number): [top: number, left: number] {
+  return [row * strides[0] - pads[0], column * strides[1] - pads[1]];
 }
 
 /** All outputs, [rows, columns]. */

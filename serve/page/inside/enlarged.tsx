@@ -1,10 +1,11 @@
 /** One map over the crop that it was computed from, each of its pixels where the middle of what it sees lies. */
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 import { Cutting } from '../classify/crop-tiles.js';
 import type { Layer, Layers } from '../server/answers.js';
 import type { Subject } from '../subject.js';
 import { pixelsOf, rangeOf } from './maps.js';
+import { usePixels } from './use-pixels.js';
 
 interface EnlargedProps {
   layer: Layer;
@@ -19,12 +20,7 @@ interface EnlargedProps {
 
 export function Enlarged({ layer, layers, map, size, subject, children }: EnlargedProps) {
   const [strength, setStrength] = useState(70);
-  const canvas = useRef<HTMLCanvasElement>(null);
-  useEffect(() => {
-    canvas.current!.height = size[0];
-    canvas.current!.width = size[1];
-    canvas.current!.getContext('2d')!.putImageData(pixelsOf(map, size, rangeOf(map)), 0, 0);
-  }, [map, size[0], size[1]]);
+  const canvas = usePixels(() => pixelsOf(map, size, rangeOf(map)), [map, size[0], size[1]]);
   const { image, crop, shape } = subject;
   if (!image || !crop || !shape) return null;
   return (

@@ -3,6 +3,7 @@
  */
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { significant } from '../parts/numbers.js';
+import { Window } from '../parts/window.js';
 import { drawSheet, rangeOf, type Sheet, sheetOf, tileAt } from './maps.js';
 
 interface TileSheetProps {
@@ -53,16 +54,14 @@ export function TileSheet({ label, maps, size, own, chosen, choose }: TileSheetP
 
 /** Around the chosen tile. */
 export function Frame({ sheet, index, size }: { sheet: Sheet; index: number; size: readonly number[] }) {
-  const share = (px: number, whole: number) => `${(100 * px) / whole}%`;
   return (
-    <span
+    <Window
       class="frame"
-      style={{
-        left: share((index % sheet.columns) * sheet.stepX, sheet.width),
-        top: share(Math.floor(index / sheet.columns) * sheet.stepY, sheet.height),
-        width: share(size[1], sheet.width),
-        height: share(size[0], sheet.height),
-      }}
+      top={Math.floor(index / sheet.columns) * sheet.stepY}
+      left={(index % sheet.columns) * sheet.stepX}
+      height={size[0]}
+      width={size[1]}
+      on={sheet}
     />
   );
 }

@@ -1,39 +1,27 @@
-/** Whether kernels have learnt anything: what is learnt is smooth, what was drawn at random is not. */
+/** Whether kernels seem to have learnt anything: what is learnt has a pattern, what was drawn at random has none. */
+import { useMemo } from 'preact/hooks';
 import type { Tensor } from '../server/safetensors.js';
+import { looksLikeNoise } from './noise.js';
 import { mapsOf } from './statistics.js';
 
-/** Correlation of neighbouring numbers; that of random ones is 0. */
-const SMOOTH = 0.25;
+/** Height and width of kernels that are large enough to tell. */
+const LEAST = 5;
 
+/** Of the layer as a whole: single kernels may look like noise in any network. */
 export function Training({ kernels }: { kernels: Tensor }) {
-  const [number, channels, , width] = kernels.shape;
-  if (width < 3) return null;
-  const planes = mapsOf({ shape: [number * channels], values: kernels.values });
-  const rough = Array.from({ length: number }, (_, i) => {
-    const own = planes.slice(i * channels, (i + 1) * channels).map((plane) => smoothness(plane, width));
-    return own.reduce((sum, one) => sum + one, 0) / channels;
-  }).filter((mean) => mean < SMOOTH).length;
-  if (rough === 0) return <p>All {number} are smooth: each has learnt something to look for.</p>;
+  const [number, , height, width] = kernels.shape;
+  const noisy = useMemo(
+    () => mapsOf(kernels).filter((kernel) => looksLikeNoise(kernel, [height, width])).length,
+    [kernels],
+  );
+  if (Math.min(height, width) < LEAST) return null;
+  if (noisy === 0) return <p>None looks like noise: each seems to have learnt something to look for.</p>;
+  if (2 * noisy <= number) return null;
+  const [looks, they, were] = noisy === 1 ? ['looks', 'it', 'it was'] : ['look', 'they', 'they were'];
   return (
     <p>
-      {rough === number ? `All ${number}` : `${rough} of ${number}`} look like noise: they have barely changed since
-      they were drawn at random. Longer training, or more images, would smooth them.
+      {noisy} of {number} kernel{number > 1 && 's'} {looks} like noise: {they} may have barely changed since {were}{' '}
+      drawn at random. Longer training, or more images, may help.
     </p>
   );
-}
-
-/** Of a plane's values with those to the right and below. */
-function smoothness(plane: Float32Array, width: number): number {
-  const mean = plane.reduce((sum, value) => sum + value, 0) / plane.length;
-  const off = (i: number) => plane[i] - mean;
-  let [products, pairs, squares] = [0, 0, 0];
-  for (let i = 0; i < plane.length; i++) {
-    squares += off(i) ** 2;
-    for (const next of [(i + 1) % width === 0 ? plane.length : i + 1, i + width]) {
-      if (next >= plane.length) continue;
-      products += off(i) * off(next);
-      pairs++;
-    }
-  }
-  return squares === 0 ? 0 : products / pairs / (squares / plane.length);
 }

@@ -1,9 +1,10 @@
 /** A fully connected layer: as many numbers as it has units, the largest by name. */
-import { useEffect, useMemo, useRef } from 'preact/hooks';
+import { useEffect, useMemo } from 'preact/hooks';
 import { count, significant, words } from '../parts/numbers.js';
 import type { Layer } from '../server/answers.js';
 import { pixelsOf, rangeOf } from './maps.js';
 import { Scale } from './tile-sheet.js';
+import { usePixels } from './use-pixels.js';
 
 const LISTED = 10;
 
@@ -23,16 +24,13 @@ interface UnitsProps {
 }
 
 export function Units({ layer, values, labels, channel: chosen, setChannel: choose }: UnitsProps) {
-  const canvas = useRef<HTMLCanvasElement>(null);
   const range = useMemo(() => rangeOf(values), [values]);
-  useEffect(() => {
+  const canvas = usePixels(() => {
     const width = Math.ceil(Math.sqrt(2 * values.length));
     const height = Math.ceil(values.length / width);
     const padded = new Float32Array(width * height).fill(range.low);
     padded.set(values);
-    canvas.current!.width = width;
-    canvas.current!.height = height;
-    canvas.current!.getContext('2d')!.putImageData(pixelsOf(padded, [height, width], range), 0, 0);
+    return pixelsOf(padded, [height, width], range);
   }, [values]);
   const largest = useMemo(() => largestOf(values), [values]);
   const [{ unit: first }] = largest;

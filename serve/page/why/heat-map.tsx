@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { Cutting } from '../classify/crop-tiles.js';
 import { finePercent, significant, words } from '../parts/numbers.js';
+import { Window } from '../parts/window.js';
 import type { Subject } from '../subject.js';
 import type { Covered } from './cover.js';
 
@@ -74,17 +75,15 @@ export function HeatMap({ covered, working, subject: { image, shape } }: HeatMap
 /** The square, where it is now. */
 function Patch({ covered: { start, done } }: { covered: Covered }) {
   const at = Math.min(done, start.total - 1);
-  const share = (px: number, of: number) => `${(100 * px) / of}%`;
-  const height = start.crop.height ?? start.crop.size;
+  const { size: width, height = width } = start.crop;
   return (
-    <span
+    <Window
       class="patch"
-      style={{
-        top: share(start.y[Math.floor(at / start.columns)], height),
-        left: share(start.x[at % start.columns], start.crop.size),
-        width: share(start.patch, start.crop.size),
-        height: share(start.patch, height),
-      }}
+      top={start.y[Math.floor(at / start.columns)]}
+      left={start.x[at % start.columns]}
+      height={start.patch}
+      width={start.patch}
+      on={{ height, width }}
     />
   );
 }

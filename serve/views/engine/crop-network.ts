@@ -11,7 +11,7 @@ import type * as ort from '../../../onnx/onnxruntime.js';
 import { centreOf, type NamedCrop, namedCrops } from '../../crops.js';
 import { RequestError } from '../../errors.js';
 import { decodeImage } from '../../inference/image/decode.js';
-import { ImageTensor, rowShape } from '../../inference/image/image-tensor.js';
+import { formulaOf, ImageTensor, rowShape } from '../../inference/image/image-tensor.js';
 import { trialImage } from '../../inference/image/trial-images.js';
 import { type Activation, decideActivation, probabilitiesOf, requireFinite } from '../../inference/model/activation.js';
 import { geometryOf, type ModelFile, readModelFile } from '../../inference/model/model-file.js';
@@ -79,6 +79,12 @@ export class CropNetwork {
 
   get isChannelsFirst(): boolean {
     return this.cutsInside || this.file.recipe.layout === 'NCHW';
+  }
+
+  /** What each level x of a pixel becomes before the first layer, where that is known. */
+  get preparation(): string | undefined {
+    const { recipe } = this.file;
+    return this.isOwn && recipe.datatype === 'UINT8' ? 'x − mean' : formulaOf(recipe);
   }
 
   /** Elements of a crop. */

@@ -100,6 +100,7 @@ export class Viewer {
     return {
       image_px: model.imagePx,
       input: { name: input.name, shape: own },
+      preparation: network.preparation,
       crops,
       centre,
       layers: rows,

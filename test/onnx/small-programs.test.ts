@@ -127,6 +127,43 @@ describe('programs that are small or new', () => {
     rows.dispose();
   });
 
+  const ARRAYS = { float32: Float32Array, int32: Int32Array, bool: Uint8Array };
+  for (const [from, to] of Object.keys(ARRAYS).flatMap((a) => Object.keys(ARRAYS).map((b) => [a, b] as const)))
+    it(`cast ${from} to ${to} in an array of that type, as compiled ones do`, async () => {
+      for (const isRead of [true, false]) {
+        const y = tf.cast(tf.tensor1d([1, 0, 1], from as 'int32'), to as 'int32');
+        if (isRead) {
+          assert.equal(y.dataSync().constructor, ARRAYS[to as 'int32']);
+          assert.equal((await y.bytes()).length, 3 * ARRAYS[to as 'int32'].BYTES_PER_ELEMENT);
+          const { data, specs } = await tf.io.encodeWeights({ y });
+          assert.deepEqual(Array.from(tf.io.decodeWeights(data, specs).y.dataSync()), [1, 0, 1]);
+        }
+        if (to !== 'float32') continue;
+        const updates = tf.tensor1d([0.5]);
+        const updated = tf.tensorScatterUpdate(y, tf.tensor2d([[0]], [1, 1], 'int32'), updates);
+        assert.deepEqual(Array.from(updated.dataSync()), [0.5, 0, 1], `isRead ${isRead}`);
+      }
+    });
+
+  it('cast in an array of the type where they are computed at their end', () => {
+    const mixed = () => {
+      const x = tf.cast(tf.reshape(tf.range(0, 20000, 1, 'int32'), [100, 200]), 'float32'); // too large for a direct call
+      const moved = tf.transpose(tf.cast(tf.cast(x, 'bool'), 'float32'));
+      return [x, moved, tf.tensorScatterUpdate(moved, tf.tensor2d([[0]], [1, 1], 'int32'), tf.fill([1, 100], 0.5))];
+    };
+    const { runs } = kernelCounts();
+    for (let i = 0; i < 2; i++) {
+      const results = tf.tidy(mixed);
+      assert.deepEqual(
+        results.map((result) => result.dataSync().constructor),
+        [Float32Array, Float32Array, Float32Array],
+      );
+      assert.equal(results[2].dataSync()[7], 0.5);
+      tf.dispose(results);
+    }
+    assert.equal(kernelCounts().runs, runs);
+  });
+
   it('are counted as they are on the cpu backend', () => {
     const x = tensor([3, 4]);
     const { numTensors } = tf.memory();

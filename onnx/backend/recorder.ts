@@ -102,7 +102,7 @@ export class Recorder {
 
   /** True if a cpu kernel is to compute this call, whose inputs have values, now: it is not worth recording. */
   takesDirectly(call: CallForm): boolean {
-    if (this.tracing || this.pending.length > 0 || !this.direct.takes(call)) return false;
+    if (this.tracing || this.pending.length > 0 || !this.direct.computesNow(call)) return false;
     this.eager += 1;
     return true;
   }
@@ -111,7 +111,7 @@ export class Recorder {
   stretchEnds(): void {
     if (this.pending.length > 0) return;
     this.steps.restart();
-    this.direct.end();
+    this.direct.endStretch();
   }
 
   /** Computes of these pending calls what tfjs or the other pending calls still need. */
@@ -279,7 +279,7 @@ export class Recorder {
     const possible = kept.filter((record) => !record.failed);
     this.computeEach(calls, possible, toHost, memory);
     this.settling = [];
-    this.direct.end();
+    this.direct.endStretch();
     this.discardReaders(calls);
   }
 
@@ -319,16 +319,16 @@ export class Recorder {
     }
     let leaves: readonly Operand[] = [];
     let small: ReadonlySet<KernelCall> = new Set();
-    const isSpared = () => {
+    const isNotWorthCompiling = () => {
       if (this.tracing) return false;
       if (runsEagerly(this.settling.reduce(formOf, this.direct.form), calls)) return true;
       small = smallBeginning(calls);
       return small.size > 0;
     };
     try {
-      const found = compiled(calls, alive, toHost, isSpared);
+      const found = compiled(calls, alive, toHost, isNotWorthCompiling);
       leaves = found.leaves;
-      this.direct.ran(found.program !== undefined);
+      this.direct.noteRecorded(found.program !== undefined);
       if (found.program) {
         runProgram(found.program, leaves as TensorRecord[], { results: alive, memory, pool: this.pool });
         this.runs += 1;

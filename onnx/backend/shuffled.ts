@@ -36,6 +36,7 @@ export function leftBy(
   rest: readonly KernelCall[],
   alive: readonly TensorRecord[],
 ): TensorRecord[] {
-  const read = new Set([...alive, ...rest.flatMap(({ inputs }) => inputs as TensorRecord[])]);
-  return [...read].filter((record) => record?.source && small.has(record.source.call));
+  const inputs = rest.flatMap((call) => call.inputs as readonly (TensorRecord | undefined)[]);
+  const read = new Set([...alive, ...inputs.filter((input) => input !== undefined)]);
+  return [...read].filter(({ source }) => source && small.has(source.call));
 }

@@ -15,7 +15,7 @@ import { type CallForm, computeEagerly, formOf, isTiny, runsEagerly } from './ea
 import { PendingCall } from './pending-call.js';
 import { TensorRecord } from './record.js';
 import { runProgram } from './run-program.js';
-import { leftBy, smallBeginning } from './shuffled.js';
+import { leftBy, splitAgain, splitWhenDue } from './shuffled.js';
 import { lastRepetition, StepWatch } from './steps.js';
 
 /** A loop that never reads a value would grow the program without bound; a step of AlexNet is about 300 calls. */
@@ -307,11 +307,13 @@ export class Recorder {
     }
   }
 
+  /** @param formOfAll  by which it is decided whether the program is compiled */
   private run(
     calls: readonly KernelCall[],
     alive: readonly TensorRecord[],
     toHost: ReadonlySet<TensorRecord>,
     memory?: ReadonlyMap<TensorRecord, TensorData>,
+    formOfAll = () => this.settling.reduce(formOf, this.direct.form),
   ): void {
     if (!this.tracing && isTiny(calls)) {
       this.runEagerly(calls, alive, memory);
@@ -321,8 +323,9 @@ export class Recorder {
     let small: ReadonlySet<KernelCall> = new Set();
     const isNotWorthCompiling = () => {
       if (this.tracing) return false;
-      if (runsEagerly(this.settling.reduce(formOf, this.direct.form), calls)) return true;
-      small = smallBeginning(calls);
+      small = splitAgain(calls);
+      if (small.size > 0 || runsEagerly(formOfAll(), calls)) return true;
+      small = splitWhenDue(calls);
       return small.size > 0;
     };
     try {
@@ -335,14 +338,9 @@ export class Recorder {
         this.kernels += found.program.kernels;
       } else if (small.size > 0) {
         const rest = calls.filter((call) => !small.has(call));
-        const early = leftBy(small, rest, alive);
-        this.runEagerly([...small], early, memory);
-        this.run(
-          rest,
-          alive.filter(({ source }) => source),
-          toHost,
-          memory,
-        );
+        this.runEagerly([...small], leftBy(small, rest, alive), memory);
+        const late = alive.filter(({ source }) => source);
+        this.run(rest, late, toHost, memory, () => rest.reduce(formOf, 0));
       } else this.runEagerly(calls, alive, memory);
     } catch (error) {
       throw withMemory(error, programBytes(calls, leaves));

@@ -100,6 +100,30 @@ describe('programs that are small or new', () => {
     for (const [i, value] of actual.entries()) assert.ok(Math.abs(value - expected[i]) < 1e-5, `batch ${i}`);
   });
 
+  it('before a batch leave the rest a program that is compiled at its own cost', async () => {
+    const outputs = () =>
+      tf.tidy(() => {
+        const [hidden, logits] = [tensor<tf.Rank.R2>([2000, 64], 2), tensor<tf.Rank.R2>([64, 10], 3)];
+        return Array.from({ length: 14 }, (_, step) => {
+          const mapped = Array.from({ length: 16 }, (_, i) => tf.sub(tf.div(tensor([2000], 99 * step + i), 0.5), 1));
+          const places = numbers(16, step + 1); // sorted by them, the batch is shuffled
+          const order = Array.from(places.keys()).sort((a, b) => places[a] - places[b]);
+          const batch = tf.stack(order.map((i) => mapped[i])) as tf.Tensor2D;
+          return tf.mean(tf.matMul(tf.relu(tf.matMul(batch, hidden)), logits)).dataSync()[0];
+        });
+      });
+    const { runs } = kernelCounts();
+    const compiled = compilationCount();
+    const actual = outputs();
+    assert.ok(kernelCounts().runs - runs >= 8, `${kernelCounts().runs - runs} runs in 14 steps`);
+    assert.ok(compilationCount() - compiled <= 3, `${compilationCount() - compiled} programs for 14 batches`);
+    await tf.setBackend('cpu');
+    const expected = outputs();
+    await tf.setBackend('onnxruntime');
+    for (const [i, value] of actual.entries())
+      assert.ok(Math.abs(value - expected[i]) < 1e-5 * Math.abs(expected[i]), `batch ${i}: ${value}, ${expected[i]}`);
+  });
+
   it('are compiled where the cpu kernel is wrong', () => {
     const count = tf.reshape(tf.range(0, 40), [2, 5, 4]);
     const cut = tf.stridedSlice(count, [0, 1, 0], [2, 2, 4], [1, 1, 2], 0, 0, 0, 0, 0b010);

@@ -297,13 +297,14 @@ export class Recorder {
     try {
       this.run(neededCalls(calls, kept), kept, toHost, memory);
     } catch (cause) {
+      const left = kept.filter(({ source }) => source); // a small beginning may have been computed
       const isHopeless = cause instanceof OutOfMemoryError || cause instanceof DeviceLostError;
-      if (kept.length === 1 || isHopeless) {
-        for (const record of kept) record.fail(cause as Error);
+      if (left.length === 1 || isHopeless) {
+        for (const record of left) record.fail(cause as Error);
         return;
       }
-      const middle = kept.length >> 1;
-      for (const half of [kept.slice(0, middle), kept.slice(middle)]) this.computeEach(calls, half, toHost, memory);
+      const middle = left.length >> 1;
+      for (const half of [left.slice(0, middle), left.slice(middle)]) this.computeEach(calls, half, toHost, memory);
     }
   }
 

@@ -124,6 +124,19 @@ describe('programs that are small or new', () => {
       assert.ok(Math.abs(value - expected[i]) < 1e-5 * Math.abs(expected[i]), `batch ${i}: ${value}, ${expected[i]}`);
   });
 
+  it('before a batch keep their values if memory does not suffice for the batch', () => {
+    const x = tensor([100, 40]);
+    const small = [tf.neg, tf.abs];
+    for (const order of [small, small.toReversed()]) {
+      const sum = tf.tidy(() => tf.sum(tf.fill([2 ** 24, 2 ** 24], 1))); // of 1 PiB
+      const results = order.map((op) => op(x));
+      assert.throws(() => sum.dataSync(), { name: 'OutOfMemoryError' });
+      if (order !== small) assert.deepEqual(results[0].dataSync(), x.dataSync().map(Math.abs));
+      tf.dispose([sum, ...results]);
+    }
+    x.dispose();
+  });
+
   it('are compiled where the cpu kernel is wrong', () => {
     const count = tf.reshape(tf.range(0, 40), [2, 5, 4]);
     const cut = tf.stridedSlice(count, [0, 1, 0], [2, 2, 4], [1, 1, 2], 0, 0, 0, 0, 0b010);

@@ -1,7 +1,7 @@
 /**
- * Programs of the same calls that are never wired the same: which elements of a batch were mapped since the last step, and
- * where in the batch they stand, is chance in a shuffled `tf.data` set. What comes before the batch is small; without it
- * all steps are one program.
+ * Programs of the same calls that are never connected the same way: which elements of a batch were mapped since the last
+ * step, and where in the batch they stand, is chance in a shuffled `tf.data` set. What comes before the batch is small;
+ * without it all steps are one program.
  */
 import { LRUCache } from 'lru-cache';
 import type { KernelCall } from '../kernel-call.js';

@@ -60,14 +60,18 @@ export function lower(
   return outputs.map(resultOf);
 }
 
-/** The nodes that the outputs depend on; outputs that nothing reads are cut from a node's end. */
+/** Operators that may be written with fewer outputs than they have; `TopK` and `Split` may not. */
+const HAS_OPTIONAL_OUTPUTS = new Set(['MaxPool']);
+
+/** The nodes that the outputs depend on; outputs that nothing reads are cut from a node's end where that is allowed. */
 export function liveNodes(nodes: readonly GraphNode[], outputs: readonly Value[]): GraphNode[] {
   const live = new Set(outputs.map((value) => value.name));
   const kept: GraphNode[] = [];
   for (const node of nodes.toReversed()) {
     const last = node.outputs.map((value) => live.has(value.name)).lastIndexOf(true);
     if (last < 0) continue;
-    kept.push({ ...node, outputs: node.outputs.slice(0, last + 1) });
+    const count = HAS_OPTIONAL_OUTPUTS.has(node.op) ? last + 1 : node.outputs.length;
+    kept.push({ ...node, outputs: node.outputs.slice(0, count) });
     for (const input of node.inputs) if (input) live.add(input.name);
   }
   return kept.reverse();

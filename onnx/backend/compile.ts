@@ -75,19 +75,19 @@ const sessions = new Map<string, CompiledProgram>();
 /**
  * Compiles a program, or finds it. Least recently used graphs are released.
  * @param toHost  those of the outputs that are wanted in the host's memory, wherever the others lie
- * @param isSpared  asked for a program that is not compiled: true if it is not worth it; then there is none
+ * @param isNotWorthCompiling  asked for a program that is not compiled: true if it is not worth it; then there is none
  */
 export function compiled(
   calls: readonly KernelCall[],
   outputs: readonly Operand[],
   toHost: ReadonlySet<Operand>,
-  isSpared = () => false,
+  isNotWorthCompiling = () => false,
 ): { program?: CompiledProgram; leaves: readonly Operand[] } {
   const { key: text, leaves } = programKey(calls, outputs);
   const onDevice = outputs.map((output) => KEEPS_TENSORS[activeProvider()] && !toHost.has(output));
   const key = onDevice.includes(true) ? `${text}\n${onDevice.map(Number)}` : text;
   let program = sessions.get(key);
-  if (!program && isSpared()) return { leaves };
+  if (!program && isNotWorthCompiling()) return { leaves };
   const isNew = program === undefined;
   sessions.delete(key);
   program ??= compile(calls, leaves, outputs, onDevice);

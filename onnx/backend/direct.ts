@@ -22,8 +22,8 @@ export class DirectCalls {
   /** A program with an unknown beginning is taken for one like the last. */
   private recordsUnknown = true;
 
-  /** True if a call is to be computed now. The first that is not is recorded, as are all after it until `end`. */
-  takes(call: CallForm): boolean {
+  /** True if a call is to be computed now. The first that is not is recorded, as are all after it until `endStretch`. */
+  computesNow(call: CallForm): boolean {
     if (this.isRecording || !spares()) return false;
     const form = formOf(this.form, call);
     const cost = this.cost + costOf(call);
@@ -41,13 +41,13 @@ export class DirectCalls {
   }
 
   /** Call when a program was recorded. @param isCompiled  false if the cpu kernels computed it all the same */
-  ran(isCompiled: boolean): void {
+  noteRecorded(isCompiled: boolean): void {
     this.recordsUnknown = isCompiled;
     if (this.beginning !== undefined) this.recorded.set(this.beginning, isCompiled);
   }
 
   /** Call when a value was read, or a step ended. */
-  end(): void {
+  endStretch(): void {
     const { beginning, isRecording, form, cost, calls } = this;
     if (beginning !== undefined && !isRecording && isDue(form, cost, calls)) this.recorded.set(beginning, true);
     this.form = 0;

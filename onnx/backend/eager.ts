@@ -4,7 +4,7 @@
  * shapes change with every step is never compiled, and one that returns soon is. Estimates depend on the program alone:
  * a run gives the same numbers whenever it is repeated.
  */
-import type { TensorInfo } from '@tensorflow/tfjs-core';
+import type { backend_util, DataType, TensorInfo } from '@tensorflow/tfjs-core';
 import { LRUCache } from 'lru-cache';
 import { cpu } from '../../base/tfjs/backend-cpu.js';
 import { tf } from '../../base/tfjs/core.js';
@@ -14,8 +14,9 @@ import { LOWERINGS } from '../lowerings/index.js';
 import { LOOSE } from '../lowerings/loose.js';
 import { asArray } from './buffer-pool.js';
 import { activeProvider } from './choose-provider.js';
+import { cpuKernel } from './cpu-kernels.js';
 import { KEEPS_TENSORS } from './provider.js';
-import type { TensorRecord } from './record.js';
+import { isNumeric, type TensorRecord } from './record.js';
 
 /** Of tfjs's cpu kernels, in microseconds. */
 export const CPU_CALL = 4;
@@ -162,6 +163,18 @@ function named(kernel: string, infos: readonly (TensorInfo | undefined)[]): Reco
   return byName;
 }
 
+/** Holds the tensors of one program, each in an array of its type. */
+class ScratchBackend extends cpu.MathBackendCPU {
+  constructor() {
+    super();
+    Object.assign(this, { firstUse: false }); // no banner that advertises tfjs-node
+  }
+
+  override write(values: backend_util.BackendValues, shape: number[], dtype: DataType): object {
+    return super.write(isNumeric(dtype) ? asArray(dtype, values as TensorData) : values, shape, dtype);
+  }
+}
+
 /**
  * Computes calls in order, and gives `alive` their values; some may share memory with others, or with leaves.
  * @param memory  where one is to lie
@@ -171,8 +184,7 @@ export function computeEagerly(
   alive: readonly TensorRecord[],
   memory?: ReadonlyMap<TensorRecord, TensorData>,
 ): void {
-  const backend = new cpu.MathBackendCPU();
-  Object.assign(backend, { firstUse: false }); // no banner that advertises tfjs-node
+  const backend = new ScratchBackend();
   const results = new Map<KernelCall, TensorInfo[]>();
   const leaves = new Map<Operand, TensorInfo>();
   const leafOf = (operand: Operand): TensorInfo => {
@@ -190,8 +202,7 @@ export function computeEagerly(
       call.kernel,
       call.inputs.map((input) => input && infoOf(input)),
     );
-    const { kernelFunc } = tf.getKernel(call.kernel, 'cpu');
-    results.set(call, [kernelFunc({ inputs, backend, attrs: call.attrs })].flat());
+    results.set(call, [cpuKernel(call.kernel)!({ inputs, backend, attrs: call.attrs })].flat());
   };
   tf.engine().startScope(); // a few kernels make tensors that tfjs counts
   try {

@@ -15,7 +15,7 @@ import { type CallForm, computeEagerly, formOf, isTiny, runsEagerly } from './ea
 import { PendingCall } from './pending-call.js';
 import { TensorRecord } from './record.js';
 import { runProgram } from './run-program.js';
-import { leftBy, smallBeginning } from './shuffled.js';
+import { leftBy, splitAgain, splitWhenDue } from './shuffled.js';
 import { lastRepetition, StepWatch } from './steps.js';
 
 /** A loop that never reads a value would grow the program without bound; a step of AlexNet is about 300 calls. */
@@ -102,7 +102,7 @@ export class Recorder {
 
   /** True if a cpu kernel is to compute this call, whose inputs have values, now: it is not worth recording. */
   takesDirectly(call: CallForm): boolean {
-    if (this.tracing || this.pending.length > 0 || !this.direct.takes(call)) return false;
+    if (this.tracing || this.pending.length > 0 || !this.direct.computesNow(call)) return false;
     this.eager += 1;
     return true;
   }
@@ -111,7 +111,7 @@ export class Recorder {
   stretchEnds(): void {
     if (this.pending.length > 0) return;
     this.steps.restart();
-    this.direct.end();
+    this.direct.endStretch();
   }
 
   /** Computes of these pending calls what tfjs or the other pending calls still need. */
@@ -279,7 +279,7 @@ export class Recorder {
     const possible = kept.filter((record) => !record.failed);
     this.computeEach(calls, possible, toHost, memory);
     this.settling = [];
-    this.direct.end();
+    this.direct.endStretch();
     this.discardReaders(calls);
   }
 
@@ -297,21 +297,24 @@ export class Recorder {
     try {
       this.run(neededCalls(calls, kept), kept, toHost, memory);
     } catch (cause) {
+      const left = kept.filter(({ source }) => source); // a small beginning may have been computed
       const isHopeless = cause instanceof OutOfMemoryError || cause instanceof DeviceLostError;
-      if (kept.length === 1 || isHopeless) {
-        for (const record of kept) record.fail(cause as Error);
+      if (left.length === 1 || isHopeless) {
+        for (const record of left) record.fail(cause as Error);
         return;
       }
-      const middle = kept.length >> 1;
-      for (const half of [kept.slice(0, middle), kept.slice(middle)]) this.computeEach(calls, half, toHost, memory);
+      const middle = left.length >> 1;
+      for (const half of [left.slice(0, middle), left.slice(middle)]) this.computeEach(calls, half, toHost, memory);
     }
   }
 
+  /** @param formOfAll  by which it is decided whether the program is compiled */
   private run(
     calls: readonly KernelCall[],
     alive: readonly TensorRecord[],
     toHost: ReadonlySet<TensorRecord>,
     memory?: ReadonlyMap<TensorRecord, TensorData>,
+    formOfAll = () => this.settling.reduce(formOf, this.direct.form),
   ): void {
     if (!this.tracing && isTiny(calls)) {
       this.runEagerly(calls, alive, memory);
@@ -319,30 +322,26 @@ export class Recorder {
     }
     let leaves: readonly Operand[] = [];
     let small: ReadonlySet<KernelCall> = new Set();
-    const isSpared = () => {
+    const isNotWorthCompiling = () => {
       if (this.tracing) return false;
-      if (runsEagerly(this.settling.reduce(formOf, this.direct.form), calls)) return true;
-      small = smallBeginning(calls);
+      small = splitAgain(calls);
+      if (small.size > 0 || runsEagerly(formOfAll(), calls)) return true;
+      small = splitWhenDue(calls);
       return small.size > 0;
     };
     try {
-      const found = compiled(calls, alive, toHost, isSpared);
+      const found = compiled(calls, alive, toHost, isNotWorthCompiling);
       leaves = found.leaves;
-      this.direct.ran(found.program !== undefined);
+      this.direct.noteRecorded(found.program !== undefined);
       if (found.program) {
         runProgram(found.program, leaves as TensorRecord[], { results: alive, memory, pool: this.pool });
         this.runs += 1;
         this.kernels += found.program.kernels;
       } else if (small.size > 0) {
         const rest = calls.filter((call) => !small.has(call));
-        const early = leftBy(small, rest, alive);
-        this.runEagerly([...small], early, memory);
-        this.run(
-          rest,
-          alive.filter(({ source }) => source),
-          toHost,
-          memory,
-        );
+        this.runEagerly([...small], leftBy(small, rest, alive), memory);
+        const late = alive.filter(({ source }) => source);
+        this.run(rest, late, toHost, memory, () => rest.reduce(formOf, 0));
       } else this.runEagerly(calls, alive, memory);
     } catch (error) {
       throw withMemory(error, programBytes(calls, leaves));

@@ -11,6 +11,7 @@ import type { TensorData } from '../layout.js';
 import { LOWERINGS } from '../lowerings/index.js';
 import type { Rule } from '../rule.js';
 import { traffic } from './binding.js';
+import { cpuKernel } from './cpu-kernels.js';
 import { OnnxruntimeBackend, recorder } from './onnxruntime-backend.js';
 import { isNumeric, type TensorRecord } from './record.js';
 import { DEPENDS_ON_DATA, type Tracing } from './recorder.js';
@@ -195,7 +196,7 @@ function register(): void {
   );
   for (const kernelName of new Set([...onCpu.keys(), ...LOWERINGS.keys()])) {
     const config = onCpu.get(kernelName);
-    const lowered = kernelFunc(kernelName, LOWERINGS.get(kernelName), config?.kernelFunc);
+    const lowered = kernelFunc(kernelName, LOWERINGS.get(kernelName), cpuKernel(kernelName));
     // A clone is a second reference to the same data: nothing to compute, and tfjs counts data to find leaks.
     // As is a reshaped tensor, but for a tracer, which names the node after the layer that reshapes.
     const shared: KernelFunc = (call) => (recorder.tracing ? lowered : config!.kernelFunc)(call);

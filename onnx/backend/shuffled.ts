@@ -1,33 +1,40 @@
 /**
- * Programs of the same calls that are never wired the same: which elements of a batch were mapped since the last step, and
- * where in the batch they stand, is chance in a shuffled `tf.data` set. What comes before the batch is small; without it
- * all steps are one program.
+ * Programs of the same calls that are never connected the same way: which elements of a batch were mapped since the last
+ * step, and where in the batch they stand, is chance in a shuffled `tf.data` set. What comes before the batch is small;
+ * without it all steps are one program.
  */
 import { LRUCache } from 'lru-cache';
 import type { KernelCall } from '../kernel-call.js';
 import { costOf, formOf, KNOWN, spares, TINY } from './eager.js';
 import type { TensorRecord } from './record.js';
 
-/** Programs that were seen, by a number that does not depend on the order of their calls. */
-const seen = new LRUCache<number, true>({ max: KNOWN });
+/** Programs that were due to be compiled, by a number that does not depend on the order of their calls. */
+const seen = new LRUCache<number, 'once' | 'split'>({ max: KNOWN });
 
-const total = (calls: readonly KernelCall[]) => calls.reduce((sum, call) => (sum + formOf(0, call)) | 0, 0);
+const numberOf = (calls: readonly KernelCall[]) => calls.reduce((sum, call) => (sum + formOf(0, call)) | 0, 0);
 
-/**
- * Of a program that is not compiled: if one of the same calls was seen before, those at its beginning that are small.
- * Empty if there are none, or nothing else.
- */
-export function smallBeginning(calls: readonly KernelCall[]): Set<KernelCall> {
+/** The small calls at a program's beginning; empty if there are none, or nothing else. */
+function smallBeginning(calls: readonly KernelCall[]): Set<KernelCall> {
   const small = new Set<KernelCall>();
-  if (!spares()) return small;
-  const number = total(calls);
-  if (seen.has(number))
-    for (const call of calls) {
-      const isNext = call.inputs.every((input) => !input?.source || small.has(input.source.call));
-      if (isNext && costOf(call) < TINY) small.add(call);
-    }
-  seen.set(number, true);
+  for (const call of calls) {
+    const isNext = call.inputs.every((input) => !input?.source || small.has(input.source.call));
+    if (isNext && costOf(call) < TINY) small.add(call);
+  }
   return small.size < calls.length ? small : new Set();
+}
+
+/** The small beginning of a program, if one of the same calls was split; else empty. */
+export function splitAgain(calls: readonly KernelCall[]): Set<KernelCall> {
+  return spares() && seen.get(numberOf(calls)) === 'split' ? smallBeginning(calls) : new Set();
+}
+
+/** The small beginning of a program that is due to be compiled, if one of the same calls was before; else empty. */
+export function splitWhenDue(calls: readonly KernelCall[]): Set<KernelCall> {
+  if (!spares()) return new Set();
+  const number = numberOf(calls);
+  const small = seen.has(number) ? smallBeginning(calls) : new Set<KernelCall>();
+  seen.set(number, small.size > 0 ? 'split' : 'once');
+  return small;
 }
 
 /** What the small calls compute for the rest, or for others. */
@@ -36,6 +43,7 @@ export function leftBy(
   rest: readonly KernelCall[],
   alive: readonly TensorRecord[],
 ): TensorRecord[] {
-  const read = new Set([...alive, ...rest.flatMap(({ inputs }) => inputs as TensorRecord[])]);
-  return [...read].filter((record) => record?.source && small.has(record.source.call));
+  const inputs = rest.flatMap((call) => call.inputs as readonly (TensorRecord | undefined)[]);
+  const read = new Set([...alive, ...inputs.filter((input) => input !== undefined)]);
+  return [...read].filter(({ source }) => source && small.has(source.call));
 }

@@ -71,6 +71,13 @@ describe('reductions', () => {
       ]),
     ));
 
+  it('agree on the largest numbers without their places, and on places without numbers', () =>
+    sameOnBoth(() => {
+      const { values } = tf.topk(tensor([5, 9], 4), 3);
+      const { indices } = tf.topk(tensor([5, 9], 5), 3);
+      return [values, tf.sum(tf.topk(image(), 2).values), indices];
+    }));
+
   it('agree in gradients', () =>
     sameOnBoth(() =>
       [tf.min, tf.max, tf.mean, tf.logSumExp].map((op) =>

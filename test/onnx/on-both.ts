@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { tf } from '../../base/tfjs/core.js';
+import { compileAlways } from '../../onnx/backend/eager.js';
 import { kernelCounts } from '../../onnx/backend/index.js';
 
 /** Reproducible numbers in −1 … 1 with a few exact zeros and equal pairs, so that ties are met. */
@@ -20,6 +21,8 @@ export function tensor<R extends tf.Rank>(shape: number[], seed = 1): tf.Tensor<
   return tf.tensor(numbers(tf.util.sizeFromShape(shape), seed), shape as tf.ShapeMap[R], 'float32') as tf.Tensor<R>;
 }
 
+const ARRAYS: Record<string, unknown> = { float32: Float32Array, int32: Int32Array, bool: Uint8Array };
+
 interface Outcome {
   values: number[][];
   infos: string[];
@@ -29,14 +32,19 @@ async function outcome(backend: string, program: () => tf.Tensor | tf.Tensor[]):
   await tf.setBackend(backend);
   const before = tf.memory().numTensors;
   const results = ([] as tf.Tensor[]).concat(tf.tidy(program));
-  const values = results.map((result) => Array.from(result.dataSync()));
+  const arrays = results.map((result) => result.dataSync());
+  const values = arrays.map((array) => Array.from(array));
   const infos = results.map((result) => `${result.dtype}[${result.shape}]`);
+  // The cpu backend hands the array of an int32 tensor on when it casts it to float32.
+  if (backend !== 'cpu')
+    for (const [i, { dtype }] of results.entries()) assert.equal(arrays[i].constructor, ARRAYS[dtype], `output ${i}`);
   tf.dispose(results);
   assert.equal(tf.memory().numTensors, before, `${backend} leaks tensors`);
   return { values, infos };
 }
 
 /**
+ * Runs the program twice on our backend: as one too small or too new to be compiled, where it is, and compiled.
  * @param oracle     what the cpu backend runs, where not the same program
  * @param tolerance  largest difference allowed between floats, relative to the largest value of the tensor; both sum
  *   float32 in
@@ -48,13 +56,24 @@ export async function sameOnBoth(
   tolerance = 1e-5,
 ): Promise<void> {
   const expected = await outcome('cpu', oracle);
-  const before = kernelCounts();
-  const actual = await outcome('onnxruntime', program);
-  assert.deepEqual(kernelCounts().delegated, before.delegated, 'a kernel was delegated');
-  assert.deepEqual(actual.infos, expected.infos);
+  for (const isAlways of [false, true]) {
+    const wasAlways = compileAlways(isAlways);
+    try {
+      const before = kernelCounts();
+      const actual = await outcome('onnxruntime', program);
+      assert.deepEqual(kernelCounts().delegated, before.delegated, 'a kernel was delegated');
+      agree(isAlways ? 'compiled' : 'not compiled', actual, expected, tolerance);
+    } finally {
+      compileAlways(wasAlways);
+    }
+  }
+}
+
+function agree(how: string, actual: Outcome, expected: Outcome, tolerance: number): void {
+  assert.deepEqual(actual.infos, expected.infos, how);
   expected.values.forEach((values, which) => {
     const isFloat = expected.infos[which].startsWith('float32');
-    compare(`output ${which}`, actual.values[which], values, isFloat ? tolerance : 0);
+    compare(`${how}, output ${which}`, actual.values[which], values, isFloat ? tolerance : 0);
   });
 }
 

@@ -100,6 +100,43 @@ describe('programs that are small or new', () => {
     for (const [i, value] of actual.entries()) assert.ok(Math.abs(value - expected[i]) < 1e-5, `batch ${i}`);
   });
 
+  it('before a batch leave the rest a program that is compiled at its own cost', async () => {
+    const outputs = () =>
+      tf.tidy(() => {
+        const [hidden, logits] = [tensor<tf.Rank.R2>([2000, 64], 2), tensor<tf.Rank.R2>([64, 10], 3)];
+        return Array.from({ length: 14 }, (_, step) => {
+          const mapped = Array.from({ length: 16 }, (_, i) => tf.sub(tf.div(tensor([2000], 99 * step + i), 0.5), 1));
+          const places = numbers(16, step + 1); // sorted by them, the batch is shuffled
+          const order = Array.from(places.keys()).sort((a, b) => places[a] - places[b]);
+          const batch = tf.stack(order.map((i) => mapped[i])) as tf.Tensor2D;
+          return tf.mean(tf.matMul(tf.relu(tf.matMul(batch, hidden)), logits)).dataSync()[0];
+        });
+      });
+    const { runs } = kernelCounts();
+    const compiled = compilationCount();
+    const actual = outputs();
+    assert.ok(kernelCounts().runs - runs >= 8, `${kernelCounts().runs - runs} runs in 14 steps`);
+    assert.ok(compilationCount() - compiled <= 3, `${compilationCount() - compiled} programs for 14 batches`);
+    await tf.setBackend('cpu');
+    const expected = outputs();
+    await tf.setBackend('onnxruntime');
+    for (const [i, value] of actual.entries())
+      assert.ok(Math.abs(value - expected[i]) < 1e-5 * Math.abs(expected[i]), `batch ${i}: ${value}, ${expected[i]}`);
+  });
+
+  it('before a batch keep their values if memory does not suffice for the batch', () => {
+    const x = tensor([100, 40]);
+    const small = [tf.neg, tf.abs];
+    for (const order of [small, small.toReversed()]) {
+      const sum = tf.tidy(() => tf.sum(tf.fill([2 ** 24, 2 ** 24], 1))); // of 1 PiB
+      const results = order.map((op) => op(x));
+      assert.throws(() => sum.dataSync(), { name: 'OutOfMemoryError' });
+      if (order !== small) assert.deepEqual(results[0].dataSync(), x.dataSync().map(Math.abs));
+      tf.dispose([sum, ...results]);
+    }
+    x.dispose();
+  });
+
   it('are compiled where the cpu kernel is wrong', () => {
     const count = tf.reshape(tf.range(0, 40), [2, 5, 4]);
     const cut = tf.stridedSlice(count, [0, 1, 0], [2, 2, 4], [1, 1, 2], 0, 0, 0, 0, 0b010);
@@ -125,6 +162,43 @@ describe('programs that are small or new', () => {
     for (let i = 0; i < 5; i++) tf.tidy(() => tf.add(tensor([4, 1000], i), i).dataSync());
     assert.deepEqual(Array.from(rows.dataSync()), expected);
     rows.dispose();
+  });
+
+  const ARRAYS = { float32: Float32Array, int32: Int32Array, bool: Uint8Array };
+  for (const [from, to] of Object.keys(ARRAYS).flatMap((a) => Object.keys(ARRAYS).map((b) => [a, b] as const)))
+    it(`cast ${from} to ${to} in an array of that type, as compiled ones do`, async () => {
+      for (const isRead of [true, false]) {
+        const y = tf.cast(tf.tensor1d([1, 0, 1], from as 'int32'), to as 'int32');
+        if (isRead) {
+          assert.equal(y.dataSync().constructor, ARRAYS[to as 'int32']);
+          assert.equal((await y.bytes()).length, 3 * ARRAYS[to as 'int32'].BYTES_PER_ELEMENT);
+          const { data, specs } = await tf.io.encodeWeights({ y });
+          assert.deepEqual(Array.from(tf.io.decodeWeights(data, specs).y.dataSync()), [1, 0, 1]);
+        }
+        if (to !== 'float32') continue;
+        const updates = tf.tensor1d([0.5]);
+        const updated = tf.tensorScatterUpdate(y, tf.tensor2d([[0]], [1, 1], 'int32'), updates);
+        assert.deepEqual(Array.from(updated.dataSync()), [0.5, 0, 1], `isRead ${isRead}`);
+      }
+    });
+
+  it('cast in an array of the type where they are computed at their end', () => {
+    const mixed = () => {
+      const x = tf.cast(tf.reshape(tf.range(0, 20000, 1, 'int32'), [100, 200]), 'float32'); // too large for a direct call
+      const moved = tf.transpose(tf.cast(tf.cast(x, 'bool'), 'float32'));
+      return [x, moved, tf.tensorScatterUpdate(moved, tf.tensor2d([[0]], [1, 1], 'int32'), tf.fill([1, 100], 0.5))];
+    };
+    const { runs } = kernelCounts();
+    for (let i = 0; i < 2; i++) {
+      const results = tf.tidy(mixed);
+      assert.deepEqual(
+        results.map((result) => result.dataSync().constructor),
+        [Float32Array, Float32Array, Float32Array],
+      );
+      assert.equal(results[2].dataSync()[7], 0.5);
+      tf.dispose(results);
+    }
+    assert.equal(kernelCounts().runs, runs);
   });
 
   it('are counted as they are on the cpu backend', () => {

@@ -94,6 +94,16 @@ for (const { words, says } of [
   },
   { words: ['train', '--out', 'x'], says: /alexnet train: a new run needs --data and --model/ },
   { words: ['train'], says: /alexnet train: --out RUN is missing/ },
+  { words: ['serve', 'a.onnx'], says: /^error: serve takes the file as --model a\.onnx\n/ },
+  { words: ['classify', 'a.onnx', 'b.jpg'], says: /^error: classify takes the file as --model a\.onnx\n/ },
+  { words: ['occlude', 'b.jpg', 'a.onnx'], says: /^error: occlude takes the file as --model a\.onnx\n/ },
+  { words: ['filters', 'a.onnx'], says: /^error: filters takes the file as --model a\.onnx\n/ },
+  { words: ['train', 'photos'], says: /^error: train takes the data as --data photos\n/ },
+  { words: ['summary', 'alexnet'], says: /^error: summary takes the network as --model alexnet\n/ },
+  { words: ['evaluate', 'runs/x'], says: /^error: evaluate takes the run as --run runs\/x\n/ },
+  { words: ['evaluate', 'a.onnx'], says: /^error: evaluate takes the file as --onnx a\.onnx\n/ },
+  { words: ['export', 'runs/x'], says: /^error: export takes the run as --run runs\/x\n/ },
+  { words: ['help', 'trian'], says: /unknown command 'trian'\n\(Did you mean train\?\)/ },
   { words: ['evaluate'], says: /alexnet evaluate: give either --run RUN or --onnx FILE/ },
 ]) {
   test(`exits with 2 on wrong usage: alexnet ${words.join(' ')}`, async () => {
@@ -122,6 +132,13 @@ test('shows help and version with exit code 0 and without loading TensorFlow.js'
   if (process.platform === 'win32') return;
   const link = fileURLToPath(new URL('../../../node_modules/.bin/alexnet', import.meta.url));
   assert.equal((await promisify(execFile)(link, ['--version'])).stdout, `${version}\n`);
+});
+
+test('shows the help of a command after the word help', async () => {
+  const { code, stdout } = await alexnet(['help', 'learn']);
+  assert.equal(code, 0);
+  assert.match(stdout, /^Usage: alexnet learn /);
+  assert.equal((await alexnet(['help'])).stdout, (await alexnet(['--help'])).stdout);
 });
 
 test('exits with 1 and one line without a stack when the data set is not there', async () => {

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { Command, Option } from 'commander';
 import { UserError } from '../base/errors.js';
+import { counted } from '../base/format.js';
 import { IMAGE_ENDINGS, READ_FORMATS } from '../base/image/formats.js';
 import { type Progress, showProgress, silentProgress } from '../base/progress.js';
 import { headed } from '../base/terminal.js';
@@ -86,7 +87,7 @@ async function printResults(classifier: Classifier, images: ImagePath[], top: nu
 
 function summary({ all, failed }: { all: number; failed: number }, seconds: number): string {
   const rate = (all / seconds).toFixed(1);
-  return `${all} images, ${failed === 0 ? 'all classified' : `${failed} not classified`}, ${rate} images/s`;
+  return `${counted(all, 'image')}, ${failed === 0 ? 'all classified' : `${failed} not classified`}, ${rate} images/s`;
 }
 
 /** Waits for a slow reader; one that is gone reads nothing more. */

@@ -93,7 +93,7 @@ for (const { words, says } of [
     says: /Allowed choices are auto, tensorflow, onnxruntime, cpu/,
   },
   { words: ['train', '--out', 'x'], says: /alexnet train: a new run needs --data and --model/ },
-  { words: ['train'], says: /alexnet train: --out RUN is missing/ },
+  { words: ['train'], says: /alexnet train: a new run needs --data, --model and --out / },
   { words: ['serve', 'a.onnx'], says: /^error: serve takes the file as --model a\.onnx\n/ },
   { words: ['classify', 'a.onnx', 'b.jpg'], says: /^error: classify takes the file as --model a\.onnx\n/ },
   { words: ['occlude', 'b.jpg', 'a.onnx'], says: /^error: occlude takes the file as --model a\.onnx\n/ },
@@ -103,6 +103,8 @@ for (const { words, says } of [
   { words: ['evaluate', 'runs/x'], says: /^error: evaluate takes the run as --run runs\/x\n/ },
   { words: ['evaluate', 'a.onnx'], says: /^error: evaluate takes the file as --onnx a\.onnx\n/ },
   { words: ['export', 'runs/x'], says: /^error: export takes the run as --run runs\/x\n/ },
+  { words: ['find-lr'], says: /alexnet find-lr: find-lr needs --data and --model/ },
+  { words: ['train', '--dry-run'], says: /alexnet train: --dry-run needs --data and --model/ },
   { words: ['help', 'trian'], says: /unknown command 'trian'\n\(Did you mean train\?\)/ },
   { words: ['evaluate'], says: /alexnet evaluate: give either --run RUN or --onnx FILE/ },
 ]) {
@@ -204,6 +206,10 @@ test('trains, evaluates, refuses to overwrite, and reports as JSON on stdout', a
   const again = await alexnet(trainWords(run));
   assert.equal(again.code, 1);
   assert.match(again.stderr, /holds a run already; --resume continues it/);
+  const finished = await alexnet(['train', '--out', run, '--resume', '--backend', 'onnxruntime']);
+  assert.equal(finished.code, 0, finished.stderr);
+  assert.match(finished.stderr, /run has finished its 2 epochs; train it further with --resume --epochs N\n/);
+  assert.match(finished.stdout, /run: 2 epochs, 4 steps\n/);
   const other = await alexnet(['train', '--out', run, '--resume', '--lr', '3']);
   assert.equal(other.code, 1);
   assert.match(other.stderr, /cannot resume with other settings: learningRate was 0.001, now 3/);

@@ -33,7 +33,7 @@ export function Picked({ image, shape, crops, chosen }: PickedProps) {
       <figcaption>
         {image.name}
         {image.blob.size < image.bytes && `: ${bytes(image.bytes)}, of which ${bytes(image.blob.size)} were sent`}
-        {current && `; outlined: the crop ${current.name}${current.mirror ? ', mirrored' : ''}`}
+        {current && `; outlined: the ${current.name} crop${current.mirror ? ', mirrored' : ''}`}
       </figcaption>
     </figure>
   );

@@ -128,7 +128,7 @@ test('warns of the classes that val or test lacks, and refuses those that train 
   const train = { 'train/ant/1.png': png, 'train/bee/1.png': png, 'train/cat/1.png': png };
   const { labels, notes } = await openDataset(await writeFiles(t, { ...train, 'test/ant/1.png': png }), { imagePx });
   assert.deepEqual(labels, ['ant', 'bee', 'cat']);
-  assert.deepEqual(notes, ['no test image of bee, cat, so errors say nothing of these classes']);
+  assert.deepEqual(notes, ['no test image of bee, cat, so errors say nothing about these classes']);
   const extra = { 'val/ant/1.png': png, 'val/bee/1.png': png, 'val/cat/1.png': png, 'val/dog/1.png': png };
   await refuses(await writeFiles(t, { ...train, ...extra }), /train\/ lacks dog, which val\/ has/);
 });

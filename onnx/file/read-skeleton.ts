@@ -3,7 +3,6 @@
  * (`data_location` EXTERNAL). Reading and holding 245 MB of weights that onnxruntime maps by itself would take longer
  * than all the rest. Every other field keeps its bytes.
  */
-
 import { basename } from 'node:path';
 import { requireModelFile } from '../../base/require-file.js';
 import { onnx } from './onnx-proto.js';

@@ -13,8 +13,17 @@ function editDistance(a: string, b: string): number {
   return row[b.length];
 }
 
-/** The one of `known` with the least letters changed; the first of equals. */
-export function nearest(word: string, known: readonly string[]): string {
+/** Share of the letters that may differ. */
+const SIMILAR = 1 / 3;
+
+/**
+ * For the end of a message about an unknown word: the one of `known` with the least letters changed, the first of equals,
+ * if it is similar, and all of them.
+ */
+export function suggest(word: string, known: readonly string[]): string {
   const distances = known.map((name) => editDistance(word.toLowerCase(), name.toLowerCase()));
-  return known[distances.indexOf(Math.min(...distances))];
+  const least = Math.min(...distances);
+  const name = known[distances.indexOf(least)];
+  const isSimilar = least <= SIMILAR * Math.max(word.length, name.length);
+  return `${isSimilar ? `; did you mean ${name}?` : '.'} There are: ${known.join(', ')}`;
 }

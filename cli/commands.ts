@@ -60,8 +60,15 @@ function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && 'syscall' in error && 'code' in error;
 }
 
+/** `help learn` as `learn --help`. */
+function wordsOfHelp(command?: string): string[] {
+  if (command === undefined) return ['--help'];
+  return Object.hasOwn(COMMANDS, command) ? [command, '--help'] : [command];
+}
+
 /** Runs a command to its end; sets the exit code. */
-export async function runCommand(words: string[]): Promise<void> {
+export async function runCommand(given: string[]): Promise<void> {
+  const words = given[0] === 'help' ? wordsOfHelp(given[1]) : given;
   outliveReaders();
   if (startedByNohup()) process.on('SIGHUP', () => undefined); // every command continues
   try {

@@ -1,4 +1,5 @@
 /** What `--dry-run` prints. */
+import { counted } from '../base/format.js';
 import type { DistributedCost, DryRun } from '../train/measure/dry-run.js';
 
 export function dryRunJson(dryRun: DryRun): object {
@@ -55,10 +56,10 @@ export function describeDryRun(dryRun: DryRun): string {
     : '; --micro-batch N with --dry-run measures smaller parts';
   return [
     `${model}: ${parameters.toLocaleString('en')} parameters for the ${classes} classes of ${data}`,
-    `${images.train} train and ${images.val} val images: ${stepsPerEpoch} steps of ${batch} an epoch, ${stepsPerEpoch * epochs} in ${epochs} epochs`,
+    `${images.train} train and ${images.val} val images: ${counted(stepsPerEpoch, 'step')} of ${batch} an epoch, ${stepsPerEpoch * epochs} in ${counted(epochs, 'epoch')}`,
     `${formatRate(imagesPerSecond)} images/s training, ${formatRate(validationImagesPerSecond)} validating, on ${backend}`,
     ...(dryRun.distributed ? [describeDistributed(dryRun.distributed)] : []),
-    `${formatHours(hours)} for ${epochs} epochs with validation`,
+    `${formatHours(hours)} for ${counted(epochs, 'epoch')} with validation`,
     `memory: ${(peakBytes / 1e9).toFixed(2)} GB at the peak${parts}`,
     `disk: ${megabytes(checkpointBytes)} MB a checkpoint, ${megabytes(3 * checkpointBytes)} MB with last/, best/ and the one that is being written`,
   ].join('\n');

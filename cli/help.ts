@@ -2,6 +2,7 @@
 import { type Command, Help, type Option } from 'commander';
 import { STYLED } from '../base/terminal.js';
 import { COMMANDS } from './command-table.js';
+import { withFlagOfWord } from './misplaced-words.js';
 
 const MOST_COLUMNS = 100;
 /** Where nobody can tell: in pipes. */
@@ -36,6 +37,7 @@ export async function loadCommand(name: string): Promise<Command> {
   const { load, example } = COMMANDS[name];
   const command = configureHelp(await load()).exitOverride();
   command.helpOption(true); // in the last group
+  command.configureOutput({ outputError: (text, write) => write(withFlagOfWord(text, command)) });
   command.showHelpAfterError(`"alexnet ${name} --help" lists its flags and gives an example`);
   const title = example.includes('runs/demo') ? 'Example, after "alexnet demo":' : 'Example:';
   return command.addHelpText('after', `\n${STYLED.bold(title)}\n  npx alexnet ${name} ${example}`);

@@ -84,7 +84,7 @@ function addListening(command: Command): void {
   command
     .optionsGroup('Listening:')
     .option('--host <address>', 'address to listen on; 0.0.0.0 for every network', DEFAULTS.host)
-    .option('--port <n>', 'port, 1 to 65535, or 0 for any free one', wholeNumber(0, 65_535), DEFAULTS.port)
+    .option('--port <n>', 'port, 0 to 65535; 0 for any free one', wholeNumber(0, 65_535), DEFAULTS.port)
     .addOption(
       new Option('--socket <path>', 'Unix socket to listen on, in place of a port').conflicts(['host', 'port']),
     )

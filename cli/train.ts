@@ -101,7 +101,7 @@ function scheduleOptions(command: Command): Command {
 
 async function runTrain(flags: TrainFlags): Promise<void> {
   // Checked here and not by commander, which would complain of this before a misspelt flag.
-  if (flags.out === undefined) throw new UsageError('--out RUN is missing: the folder of the run');
+  if (flags.out === undefined) throw new UsageError(missingOut(flags));
   if (flags.ranks ?? flags.network) throw new UsageError('--ranks and --network belong to --dry-run');
   if (flags.compressGradients && !flags.distributed) throw new UsageError('--compress-gradients needs --distributed');
   const group = flags.distributed ? joinLaunched() : ALONE;
@@ -113,6 +113,12 @@ async function runTrain(flags: TrainFlags): Promise<void> {
     endJob(group, error);
     throw withRank(group, error);
   }
+}
+
+function missingOut({ resume, data, model, from }: TrainFlags): string {
+  const isComplete = data !== undefined && (model ?? from) !== undefined;
+  if (resume || isComplete) return '--out RUN is missing: the folder of the run';
+  return 'a new run needs --data, --model and --out (or --resume --out RUN to continue one)';
 }
 
 /** As one of the processes of a job; the first alone talks to people. */
@@ -181,7 +187,7 @@ function trainJson({ run, state, imagesPerSecond, backend, delegated }: Trained)
 function describeTrained({ run, state, imagesPerSecond, delegated }: Trained): string {
   const { bestValidation: best } = state;
   const lines = [
-    `${run.path}: ${counted(state.epoch, 'epoch')}, ${counted(state.step, 'step')}, ${imagesPerSecond.toFixed(1)} images/s`,
+    `${run.path}: ${counted(state.epoch, 'epoch')}, ${counted(state.step, 'step')}${imagesPerSecond > 0 ? `, ${imagesPerSecond.toFixed(1)} images/s` : ''}`,
   ];
   if (best)
     lines.push(

@@ -1,7 +1,7 @@
 /** The networks by name, and variants of them, see `variant.ts`. */
 
 import { UserError } from '../base/errors.js';
-import { nearest } from '../base/nearest.js';
+import { suggest } from '../base/nearest.js';
 import { ALEXNET } from './alexnet.js';
 import { ALEXNET_TORCHVISION } from './alexnet-torchvision.js';
 import { CAFFENET } from './caffenet.js';
@@ -25,8 +25,5 @@ export const NETWORKS: Record<NetworkName, NetworkSpec> = {
 export function findNetwork(name: string): NetworkSpec {
   const [base, ...edits] = name.split('.');
   if (Object.hasOwn(NETWORKS, base)) return editNetwork(NETWORKS[base as NetworkName], edits);
-  const names = Object.keys(NETWORKS);
-  throw new UserError(
-    `unknown network "${base}"; did you mean ${nearest(base, names)}? There are: ${names.join(', ')}`,
-  );
+  throw new UserError(`unknown network "${base}"${suggest(base, Object.keys(NETWORKS))}`);
 }

@@ -2,14 +2,13 @@
  * Predictions for image files in this process, with the server's own decoding, model and ranking. While the model
  * computes some images, the next are read and decoded.
  */
-import { readFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
 import { UsageError, UserError } from '../base/errors.js';
-import { requireFile } from '../base/require-file.js';
 import { RequestError } from './errors.js';
 import type { ImagePath } from './image-files.js';
 import type { Classifier } from './inference/classifier.js';
 import { requireImage } from './inference/image/image-kind.js';
+import { readImageFile } from './read-image-file.js';
 import { type Prediction, parseTop, topPredictions } from './served-model.js';
 
 /** One image's: as POST /classify answers it, under the name it was given by. */
@@ -55,13 +54,18 @@ export async function* classifyFiles(
 async function decodeFile({ path: image, error }: ImagePath, classifier: Classifier): Promise<Decoded> {
   try {
     if (error) throw error;
-    if (image !== '-') requireFile(image);
-    const bytes = await (image === '-' ? buffer(process.stdin) : readFile(image));
-    requireImage(bytes);
+    const bytes = await (image === '-' ? readStdin() : readImageFile(image));
     return { image, pixels: await classifier.decode(bytes) };
   } catch (fault) {
     return failed(image, fault);
   }
+}
+
+async function readStdin(): Promise<Buffer> {
+  const bytes = await buffer(process.stdin);
+  if (bytes.length === 0) throw new RequestError('EMPTY_BODY', 'stdin is empty');
+  requireImage(bytes);
+  return bytes;
 }
 
 async function classifyDecoded(images: readonly Decoded[], classifier: Classifier, top: number): Promise<FileResult[]> {

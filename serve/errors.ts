@@ -88,10 +88,20 @@ export function requestError(error: unknown, response: Response, log: (line: str
 
 /** What a client learns of an error; faults of ours are logged. */
 export function knownError(error: unknown, response: Response, log: (line: string) => void): RequestError {
-  const known = error instanceof RequestError ? error : new RequestError(codeOf(error));
+  const known = error instanceof RequestError ? withAdviceOnCurl(error, response) : new RequestError(codeOf(error));
   const id = response.get('x-request-id');
   if (known.code === 'INTERNAL') log(`request ${id}: ${error instanceof Error ? error.stack : error}`);
   return known;
+}
+
+/** What `curl -d @FILE` sends: it takes the line breaks out of the file, and calls the rest a form. */
+function withAdviceOnCurl(error: RequestError, { req }: Response): RequestError {
+  const isForm = /^application\/x-www-form-urlencoded\b/i.test(req.headers['content-type'] ?? '');
+  if (!isForm || !['INVALID_IMAGE', 'UNSUPPORTED_IMAGE_TYPE'].includes(error.code)) return error;
+  return new RequestError(
+    error.code,
+    `${error.message}; with curl, use --data-binary @FILE, because -d changes the bytes`,
+  );
 }
 
 /** Express marks what it cannot parse with a status of 4xx. */

@@ -1,13 +1,12 @@
 /** A classifier for one's own program: a model file that answers images, by default in a process of its own. */
-import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import pLimit from 'p-limit';
-import { requireFile } from '../base/require-file.js';
 import type { Provider } from '../onnx/backend/provider.js';
 import { type HostOptions, ModelHost } from './hosting/model-host.js';
 import { requireImage } from './inference/image/image-kind.js';
 import type { Log } from './log.js';
 import type { Timings } from './metrics.js';
+import { readImageFile } from './read-image-file.js';
 import { type Prediction, parseTop, type ServedModel, topPredictions } from './served-model.js';
 import { DEFAULTS } from './server.js';
 
@@ -52,7 +51,8 @@ export interface OpenedClassifier {
   /**
    * Images may be given without waiting for the others: as many as the processes take are sent to them at a time.
    * @param image  bytes of an image file, or a path to one
-   * @throws {RequestError} with a code such as INVALID_IMAGE or INVALID_TOP; what reading the file throws
+   * @throws {RequestError} with a code such as INVALID_IMAGE or INVALID_TOP; UserError with code ENOENT if there is no such
+   *   file
    */
   classify(image: Uint8Array | string | URL, options?: ClassifyOptions): Promise<Classification>;
   /** Answers what was asked, then ends the process. A program does not end by itself before. */
@@ -124,7 +124,7 @@ function opened({ model, provider, answer, close }: Inner): OpenedClassifier {
     { top, signal }: ClassifyOptions,
   ): Promise<Classification> => {
     const count = parseTop(top === undefined ? undefined : String(Math.min(top, model.labels.length)), model);
-    const bytes = image instanceof Uint8Array ? image : await readImageFile(image);
+    const bytes = image instanceof Uint8Array ? image : await readImageFile(pathOf(image));
     requireImage(bytes);
     signal?.throwIfAborted();
     const { probabilities, timings } = await answer(bytes, signal ?? new AbortController().signal);
@@ -148,8 +148,4 @@ function opened({ model, provider, answer, close }: Inner): OpenedClassifier {
   };
 }
 
-async function readImageFile(path: string | URL): Promise<Buffer> {
-  const file = path instanceof URL ? fileURLToPath(path) : path;
-  requireFile(file);
-  return readFile(file);
-}
+const pathOf = (file: string | URL): string => (file instanceof URL ? fileURLToPath(file) : file);

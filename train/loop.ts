@@ -145,7 +145,7 @@ class Loop {
     const seconds = await trainer.prepare({ onProgress, stopped });
     await this.listen();
     if (!this.interruptedBy)
-      progress.note(`the frozen layers are computed, in ${seconds.toFixed(1)} s; the rest is trained`);
+      progress.note(`computed the frozen layers in ${seconds.toFixed(1)} s; now training the rest`);
   }
 
   private async oneStep(batches: Batches): Promise<void> {

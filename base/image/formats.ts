@@ -79,15 +79,24 @@ export function formatOf(bytes: Uint8Array): ImageFormat | undefined {
 export const isUnreadHeic = (bytes: Uint8Array, formats: Parameters<typeof readsHeic>[0]): boolean =>
   formatOf(bytes)?.name === 'HEIC' && !readsHeic(formats);
 
+/** As libvips's loaders say it. */
+const CUT_SHORT = /premature end of JPEG|Unexpected end of (GIF source data|file)|Insufficient input data/;
+const SAYS_NOTHING =
+  /^$|^Unknown error|unsupported image format|libpng read error|unable to parse image|corrupt header:$/;
+
 /**
  * Why an image cannot be decoded, in a line: libvips writes several. It keeps the messages of all threads in one place,
  * where some get lost; sharp then has "Unknown error".
  * @param bytes  the image, or its first bytes
  */
 export function reasonOf(error: unknown, bytes: Uint8Array): string {
-  const line = (error as Error).message.split('\n').find((text) => !/: bad seek to /.test(text)) ?? '';
-  const isLost = line === '' || line === 'Unknown error';
-  return isLost ? `damaged or cut short (${formatOf(bytes)?.name ?? 'of no known format'})` : line;
+  if (bytes.length === 0) return 'the file is empty';
+  const { message } = error as Error;
+  if (CUT_SHORT.test(message)) return 'the file is cut short';
+  const line = message.split('\n').find((text) => !/: bad seek to /.test(text)) ?? '';
+  if (!SAYS_NOTHING.test(line)) return line;
+  const format = formatOf(bytes);
+  return format ? `damaged or cut short (${format.name})` : `not a ${READ_FORMATS} image`;
 }
 
 /** @param formats  sharp's `format`: HEIC counts if sharp was built with a libvips that decodes it */

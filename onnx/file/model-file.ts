@@ -1,5 +1,6 @@
 /** Reads what an ONNX file says about itself without reading its weights. */
 import { UserError } from '../../base/errors.js';
+import { requireModelFile } from '../../base/require-file.js';
 import { type ModelMetadata, propsToMetadata } from './metadata.js';
 import { onnx } from './onnx-proto.js';
 import { FileBytes, fieldsOf, NotProtobuf } from './wire.js';
@@ -31,6 +32,7 @@ export async function readMetadataProps(path: string): Promise<{ key?: string | 
 
 function openBytes(path: string): FileBytes {
   try {
+    requireModelFile(path);
     return new FileBytes(path);
   } catch (cause) {
     if (cause instanceof UserError) throw cause;

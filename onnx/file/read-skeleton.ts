@@ -4,6 +4,7 @@
  * than all the rest. Every other field keeps its bytes.
  */
 import { basename } from 'node:path';
+import { requireModelFile } from '../../base/require-file.js';
 import { onnx } from './onnx-proto.js';
 import {
   bytesField,
@@ -34,6 +35,7 @@ const ENTRY_VALUE = 2;
  * @throws {NotProtobuf} or what the file system throws
  */
 export function readSkeleton(file: string): { skeleton: Uint8Array; size: number } {
+  requireModelFile(file);
   const reader = new FileBytes(file);
   try {
     const tensor = ({ start, end }: Field) =>

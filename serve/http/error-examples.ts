@@ -6,7 +6,7 @@ const MESSAGES: Partial<Record<ErrorCode, string>> = {
   BAD_REQUEST: 'the body is not JSON',
   BAD_FORM: 'the multipart form is malformed: the end is missing: "--x--"',
   INVALID_TOP: 'top: expected a whole number from 1 to 1000, the number of classes, got "0"',
-  INVALID_IMAGE: 'the image cannot be decoded: VipsJpeg: premature end of JPEG image',
+  INVALID_IMAGE: 'the image cannot be decoded: the file is cut short',
   MODEL_AMBIGUOUS: 'the server has several models: alexnet, caffenet; choose one with ?model=',
   LOAD_FAILED: 'model "alexnet", version 2: alexnet/2/model.onnx: not an ONNX file',
   HOST_NOT_ALLOWED: 'the server does not answer as "evil.example"; name it in --allowed-hosts if it should',

@@ -48,7 +48,7 @@ export function openApiDocument(protocols: readonly Protocol[]): object {
     info: {
       title: 'alexnet',
       version: toolVersion(),
-      description: 'Images in, labels out. Every answer carries x-request-id; the request’s own is kept.',
+      description: 'Images in, labels out. Every answer has an x-request-id: that of the request, or a new one.',
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: HERE }],

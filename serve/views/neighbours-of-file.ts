@@ -2,7 +2,7 @@
 import { drawNeighbours } from './draw/draw-neighbours.js';
 import { requireDrawingPlace, writeScene } from './draw/scene.js';
 import type { ViewOptions } from './process/messages.js';
-import { bytesOf, jsonOf, readImageFile, withViewer } from './with-viewer.js';
+import { bytesOf, imageOf, jsonOf, withViewer } from './with-viewer.js';
 
 export interface NeighboursReport {
   image: string;
@@ -29,7 +29,7 @@ export async function neighboursOfFile(
 ): Promise<NeighboursReport> {
   if (out !== undefined) await requireDrawingPlace(out);
   return withViewer(options, async (ask) => {
-    const bytes = await readImageFile(image);
+    const bytes = await imageOf(image);
     const answer = await jsonOf<Answer>(ask({ view: 'neighbours', bytes, k }));
     if (out !== undefined) {
       const drawn = answer.neighbours.map(({ thumbnail, ...told }) => ({ ...told, thumbnail: jpegOf(thumbnail) }));

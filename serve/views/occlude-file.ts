@@ -4,7 +4,7 @@ import { drawOcclusion } from './draw/draw-occlusion.js';
 import { requireDrawingPlace, writeScene } from './draw/scene.js';
 import type { OcclusionEnd, OcclusionOptions, OcclusionPart, OcclusionStart } from './engine/occlusion.js';
 import type { ViewOptions } from './process/messages.js';
-import { bytesOf, readImageFile, withViewer } from './with-viewer.js';
+import { bytesOf, imageOf, withViewer } from './with-viewer.js';
 
 export interface OcclusionReport extends Omit<OcclusionStart, 'type'> {
   image: string;
@@ -33,7 +33,7 @@ export async function occludeFile(
 ): Promise<OcclusionReport> {
   if (out !== undefined) await requireDrawingPlace(out);
   return withViewer(options, async (ask, { network }) => {
-    const bytes = await readImageFile(image);
+    const bytes = await imageOf(image);
     const request = { view: 'occlusion', bytes, crop, class: classOf(wanted, network.model.labels), ...sizes } as const;
     let start: OcclusionStart | undefined;
     const probabilities: number[] = [];

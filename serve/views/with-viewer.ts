@@ -1,9 +1,7 @@
 /** Views for the command line: the same as the server's, computed in this process. */
-import { readFile } from 'node:fs/promises';
 import { UsageError, UserError } from '../../base/errors.js';
-import { requireFile } from '../../base/require-file.js';
 import { RequestError } from '../errors.js';
-import { requireImage } from '../inference/image/image-kind.js';
+import { readImageFile } from '../read-image-file.js';
 import type { ViewOptions, ViewPart, ViewRequest } from './process/messages.js';
 import { Viewer } from './process/viewer.js';
 
@@ -42,13 +40,11 @@ export async function bytesOf(parts: AsyncGenerator<ViewPart>): Promise<Buffer> 
 }
 
 /** @throws {UserError} if the file is not an image; what the file system throws */
-export async function readImageFile(file: string): Promise<Buffer> {
-  requireFile(file);
-  const bytes = await readFile(file);
+export async function imageOf(file: string): Promise<Buffer> {
   try {
-    requireImage(bytes);
+    return await readImageFile(file);
   } catch (error) {
-    throw new UserError(`${file}: ${(error as Error).message}`, { cause: error });
+    if (!(error instanceof RequestError)) throw error;
+    throw new UserError(`${file}: ${error.message}`, { cause: error });
   }
-  return bytes;
 }

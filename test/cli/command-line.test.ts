@@ -93,7 +93,19 @@ for (const { words, says } of [
     says: /Allowed choices are auto, tensorflow, onnxruntime, cpu/,
   },
   { words: ['train', '--out', 'x'], says: /alexnet train: a new run needs --data and --model/ },
-  { words: ['train'], says: /alexnet train: --out RUN is missing/ },
+  { words: ['train'], says: /alexnet train: a new run needs --data, --model and --out / },
+  { words: ['serve', 'a.onnx'], says: /^error: serve takes the file as --model a\.onnx\n/ },
+  { words: ['classify', 'a.onnx', 'b.jpg'], says: /^error: classify takes the file as --model a\.onnx\n/ },
+  { words: ['occlude', 'b.jpg', 'a.onnx'], says: /^error: occlude takes the file as --model a\.onnx\n/ },
+  { words: ['filters', 'a.onnx'], says: /^error: filters takes the file as --model a\.onnx\n/ },
+  { words: ['train', 'photos'], says: /^error: train takes the data as --data photos\n/ },
+  { words: ['summary', 'alexnet'], says: /^error: summary takes the network as --model alexnet\n/ },
+  { words: ['evaluate', 'runs/x'], says: /^error: evaluate takes the run as --run runs\/x\n/ },
+  { words: ['evaluate', 'a.onnx'], says: /^error: evaluate takes the file as --onnx a\.onnx\n/ },
+  { words: ['export', 'runs/x'], says: /^error: export takes the run as --run runs\/x\n/ },
+  { words: ['find-lr'], says: /alexnet find-lr: find-lr needs --data and --model/ },
+  { words: ['train', '--dry-run'], says: /alexnet train: --dry-run needs --data and --model/ },
+  { words: ['help', 'trian'], says: /unknown command 'trian'\n\(Did you mean train\?\)/ },
   { words: ['evaluate'], says: /alexnet evaluate: give either --run RUN or --onnx FILE/ },
 ]) {
   test(`exits with 2 on wrong usage: alexnet ${words.join(' ')}`, async () => {
@@ -122,6 +134,13 @@ test('shows help and version with exit code 0 and without loading TensorFlow.js'
   if (process.platform === 'win32') return;
   const link = fileURLToPath(new URL('../../../node_modules/.bin/alexnet', import.meta.url));
   assert.equal((await promisify(execFile)(link, ['--version'])).stdout, `${version}\n`);
+});
+
+test('shows the help of a command after the word help', async () => {
+  const { code, stdout } = await alexnet(['help', 'learn']);
+  assert.equal(code, 0);
+  assert.match(stdout, /^Usage: alexnet learn /);
+  assert.equal((await alexnet(['help'])).stdout, (await alexnet(['--help'])).stdout);
 });
 
 test('exits with 1 and one line without a stack when the data set is not there', async () => {
@@ -187,6 +206,10 @@ test('trains, evaluates, refuses to overwrite, and reports as JSON on stdout', a
   const again = await alexnet(trainWords(run));
   assert.equal(again.code, 1);
   assert.match(again.stderr, /holds a run already; --resume continues it/);
+  const finished = await alexnet(['train', '--out', run, '--resume', '--backend', 'onnxruntime']);
+  assert.equal(finished.code, 0, finished.stderr);
+  assert.match(finished.stderr, /run has finished its 2 epochs; train it further with --resume --epochs N\n/);
+  assert.match(finished.stdout, /run: 2 epochs, 4 steps\n/);
   const other = await alexnet(['train', '--out', run, '--resume', '--lr', '3']);
   assert.equal(other.code, 1);
   assert.match(other.stderr, /cannot resume with other settings: learningRate was 0.001, now 3/);

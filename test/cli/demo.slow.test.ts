@@ -27,6 +27,7 @@ function missing(printed: string): string[] {
 test('the demo prints the errors of the file that it serves, and its epochs do not contradict them', async () => {
   const { code, stdout, stderr } = await alexnetAs({ cwd: out }, 'demo', '--exit');
   assert.equal(code, 0, stderr);
+  assert.match(stderr, /backend onnxruntime: onnxruntime-node on /);
   const file = join(out, 'runs/demo/emoji.onnx');
   const words = ['evaluate', '--onnx', file, '--data', 'emoji'];
   const errors: Record<string, number> = {};

@@ -10,6 +10,7 @@ export function shape(text: string): string {
     .replace(/\b[0-9a-f]{64}\b/g, '#')
     .replace(/(?<![\w.-])\d[\d,]*(\.\d+)?(e[+-]?\d+)?/g, '#')
     .replace(/# (ms|s|seconds|minutes|hours)\b/g, '# s')
+    .replace(/# (step|epoch)\b/g, '# $1s')
     .replace(/# (kB|MB|GB)\b/g, '# MB')
     .replace(/ {2}best$|; worst \S+ # for #/gm, '')
     .replace(/\s+/g, ' ')

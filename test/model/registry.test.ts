@@ -19,6 +19,7 @@ test('names the nearest network and all others for an unknown name', () => {
         'unknown network "cifar10-19pct"; did you mean cifar10-18pct? There are: ' +
           'alexnet, alexnet-torchvision, caffenet, cifar10-18pct, cifar10-11pct, cifar10-quick',
   );
+  assert.throws(() => findNetwork('vgg'), /^UserError: unknown network "vgg"\. There are: alexnet, /);
   assert.throws(() => findNetwork('AlexNt'), /did you mean alexnet\?/);
   assert.throws(() => findNetwork('toString'), UserError);
 });

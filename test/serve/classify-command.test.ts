@@ -49,17 +49,25 @@ test('names what cannot be read, answers the rest and ends with 1', async () => 
   writeFileSync(broken, IMAGES['corner.png'].subarray(0, 60));
   const text = join(folder, 'text.jpg');
   writeFileSync(text, 'no image');
-  const images = [broken, join(folder, 'none.jpg'), text, paths[0]];
+  const empty = join(folder, 'empty.jpg');
+  writeFileSync(empty, '');
+  const cut = join(folder, 'cut.jpg');
+  writeFileSync(cut, (await corner(1).jpeg().toBuffer()).subarray(0, -100));
+  const none = join(folder, 'none.jpg');
+  const images = [broken, none, text, empty, cut, paths[0]];
   const { code, stdout } = await alexnet('classify', '--model', model, '--json', ...images);
-  const { results } = JSON.parse(stdout) as { results: { image: string; error?: { code: string } }[] };
+  const { results } = JSON.parse(stdout) as { results: { image: string; error?: { code: string; message: string } }[] };
   assert.equal(code, 1);
+  const decoding = 'the image cannot be decoded:';
   assert.deepEqual(
-    results.map(({ image, error }) => [image, error?.code]),
+    results.map(({ image, error }) => [image, error?.code, error?.message]),
     [
-      [broken, 'INVALID_IMAGE'],
-      [images[1], 'FILE_UNREADABLE'],
-      [text, 'UNSUPPORTED_IMAGE_TYPE'],
-      [paths[0], undefined],
+      [broken, 'INVALID_IMAGE', `${decoding} damaged or cut short (PNG)`],
+      [none, 'FILE_UNREADABLE', `${none}: no such file; expected an image`],
+      [text, 'UNSUPPORTED_IMAGE_TYPE', 'not a JPEG, PNG, WebP, GIF, AVIF or TIFF image; convert it to one of them'],
+      [empty, 'EMPTY_BODY', 'the file is empty'],
+      [cut, 'INVALID_IMAGE', `${decoding} the file is cut short`],
+      [paths[0], undefined, undefined],
     ],
   );
 });

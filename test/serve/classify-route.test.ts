@@ -157,6 +157,22 @@ test('answers 400 to an empty body', async () => {
   assert.deepEqual([error.status, error.code], [400, 'EMPTY_BODY']);
 });
 
+test('tells whoever sends an image by "curl -d" to use --data-binary, which works with the same content type', async () => {
+  const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+  const png = await corner(1).png().toBuffer();
+  await answer(post(url, png, headers));
+  const stripped = Buffer.from(png.filter((byte) => ![0, 10, 13].includes(byte)));
+  for (const [body, code] of [
+    [stripped, 'UNSUPPORTED_IMAGE_TYPE'],
+    [png.subarray(0, 60), 'INVALID_IMAGE'],
+  ] as const) {
+    const error = await errorOf(post(url, body, headers));
+    assert.equal(error.code, code);
+    assert.match(error.message, /; with curl, use --data-binary @FILE, because -d changes the bytes$/);
+    assert.doesNotMatch((await errorOf(post(url, body))).message, /curl/);
+  }
+});
+
 const cornerImage = corner(0, 64, 64);
 const SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><image href="file:///etc/passwd"/></svg>';
 const brands = (...names: string[]) =>

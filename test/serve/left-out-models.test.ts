@@ -1,6 +1,6 @@
 /** Repositories in which something is wrong: what cannot be loaded is left out, and everybody who asks learns why. */
 import assert from 'node:assert/strict';
-import { rmSync, symlinkSync } from 'node:fs';
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { alexnet } from '../real/shared-process.js';
@@ -233,15 +233,23 @@ test('does not start if no model is left, if strict, or if a file given by name 
 test('commands that are given a named pipe, a device or a folder for a file say so and end', async () => {
   const model = put(tinyModel(), 'pipes', 'model.onnx');
   const fifo = pipe('pipes', 'fifo.onnx');
+  const run = join(root, 'pipes', 'run');
+  mkdirSync(join(run, 'last'), { recursive: true });
+  writeFileSync(join(run, 'config.json'), '{}');
   const cases: [string[], RegExp][] = [
     [['classify', '--json', '--model', model, fifo], /fifo\.onnx: is not a file but a named pipe/],
     [['classify', '--json', '--model', model, '/dev/zero'], /\/dev\/zero: is not a file but a device/],
     [['classify', '--json', '--model', root, 'any.png'], /: is a folder; expected a file/],
+    [
+      ['classify', '--model', join(root, 'pipes'), 'any.png'],
+      /pipes: is a folder; expected a file, such as .*model\.onnx/,
+    ],
+    [['inspect', run], /run: is a folder; expected a file; "alexnet export --run .*run" makes one/],
     [['classify', '--model', fifo, 'any.png'], /fifo\.onnx: is not a file but a named pipe/],
     [['inspect', fifo], /fifo\.onnx: is not a file but a named pipe/],
     [['prepare', '--data', fifo, '--out', join(root, 'pipes', 'pack')], /fifo\.onnx: is not a file but a named pipe/],
     [
-      ['import', fifo, '--model', 'cifar10-quick', '--out', join(root, 'pipes', 'run')],
+      ['import', fifo, '--model', 'cifar10-quick', '--out', join(root, 'pipes', 'imported')],
       /is not a file but a named pipe/,
     ],
   ];

@@ -51,7 +51,10 @@ for (const inProcess of [false, true]) {
     ];
     for (const [answer, code] of refused)
       await assert.rejects(answer, (error) => error instanceof RequestError && error.code === code);
-    await assert.rejects(classifier.classify(join(folder, 'none.png')), { code: 'ENOENT' });
+    await assert.rejects(classifier.classify(join(folder, 'none.png')), {
+      code: 'ENOENT',
+      message: `${join(folder, 'none.png')}: no such file; expected an image`,
+    });
     const last = classifier.classify(images[3]);
     await classifier.close();
     assert.equal((await last).predictions[0].index, 3);

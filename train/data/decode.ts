@@ -45,8 +45,8 @@ async function headOf(image: Encoded): Promise<Uint8Array> {
   const head = Buffer.alloc(HEAD_BYTES);
   if ('pixels' in image) return head;
   const file = await open(image.file).catch(() => undefined);
-  await file?.read(head, 0, HEAD_BYTES).finally(() => file.close());
-  return head;
+  const read = await file?.read(head, 0, HEAD_BYTES).finally(() => file.close());
+  return head.subarray(0, read?.bytesRead);
 }
 
 function opened(image: Encoded, options: SharpOptions): Sharp {

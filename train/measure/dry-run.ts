@@ -61,7 +61,7 @@ const FROZEN_SAMPLE = 128;
  * @throws {UserError} for anything about request or data set that does not fit
  */
 export async function dryRun(request: DryRunRequest, progress: Progress): Promise<DryRun> {
-  checkNewRun(request);
+  checkNewRun(request, '--dry-run');
   const { ranks, gradientType } = request;
   const backend = await selectBackend(request.backend, request.provider);
   progress.note(`backend ${backend.name}: ${backend.why}`);

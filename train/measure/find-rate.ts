@@ -32,7 +32,7 @@ const WINDOW = 5;
 
 /** @throws {UserError} for anything about request or data set that does not fit */
 export async function findRate(request: FindRateRequest, progress: Progress): Promise<FoundRate> {
-  checkNewRun(request);
+  checkNewRun(request, 'find-lr');
   const backend = await selectBackend(request.backend, request.provider);
   progress.note(`backend ${backend.name}: ${backend.why}`);
   const { run, dataset, model } = await prepareNewRun(request, progress);

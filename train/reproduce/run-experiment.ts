@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { writeFileAtomically } from '../../base/atomic-file.js';
 import { UserError } from '../../base/errors.js';
-import { nearest } from '../../base/nearest.js';
+import { suggest } from '../../base/nearest.js';
 import type { Interrupt } from '../../base/process/interrupt.js';
 import type { Progress } from '../../base/progress.js';
 import { foreignFile, refuseForeign, startOf } from '../../base/replaceable.js';
@@ -30,10 +30,7 @@ export interface Reproduced {
 /** @throws {UserError} naming the experiments there are */
 export function findExperiment(name: string): Experiment {
   if (Object.hasOwn(EXPERIMENTS, name)) return EXPERIMENTS[name];
-  const names = Object.keys(EXPERIMENTS);
-  throw new UserError(
-    `unknown experiment "${name}"; did you mean ${nearest(name, names)}? There are: ${names.join(', ')}`,
-  );
+  throw new UserError(`unknown experiment "${name}"${suggest(name, Object.keys(EXPERIMENTS))}`);
 }
 
 /**

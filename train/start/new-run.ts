@@ -48,12 +48,12 @@ export interface NewRunRequest extends DataChoice {
 }
 
 /**
- * @param found  what was found out before, for the message
+ * @param who  needs data set and network, for the message
  * @throws {UserError} if data set or network is missing, or there is no such network
  */
-export function checkNewRun({ data, model, from }: NewRunRequest, found = ''): void {
+export function checkNewRun({ data, model, from }: NewRunRequest, who = 'a new run'): void {
   if (data === undefined || (model === undefined && from === undefined)) {
-    throw new UsageError(`${found}a new run needs --data and --model${data === undefined ? '' : ' (or --from RUN)'}`);
+    throw new UsageError(`${who} needs --data and --model${data === undefined ? '' : ' (or --from RUN)'}`);
   }
   if (model !== undefined) findNetwork(model);
 }

@@ -99,8 +99,14 @@ async function prepareResumed(group: Communicator, request: TrainRequest, progre
   await shareRun(group, run, dataset, { state: from?.state, changes });
   await updateRun(run);
   progress.note(describeConfig(run, request.verbose));
-  progress.note(from ? `continuing after step ${from.state.step}` : 'no checkpoint yet: starting at step 0');
+  progress.note(describeStart(run, from?.state));
   return prepared;
+}
+
+function describeStart({ config: { epochs }, path }: Run, state?: RunState): string {
+  if (!state) return 'no checkpoint yet: starting at step 0';
+  if (state.epoch < epochs) return `continuing after step ${state.step}`;
+  return `${path} has finished its ${counted(epochs, 'epoch')}; train it further with --resume --epochs N`;
 }
 
 /** A new run, shared with the other processes and put into its folder. */
@@ -114,7 +120,7 @@ async function prepareNew(group: Communicator, request: TrainRequest, progress: 
 
 async function checkRequest(request: TrainRequest): Promise<void> {
   const { out, from, resume, force } = request;
-  checkNewRun(request, resume ? `${out}: no run here to resume (no config.json), and ` : '');
+  checkNewRun(request, resume ? `${out}: no run here to resume (no config.json), and a new run` : undefined);
   if (from !== undefined && (await realFolder(from)) === (await realFolder(out))) {
     throw new UsageError(
       `--from and --out are the same folder, ${out}; a run cannot replace the one that it starts from`,

@@ -11,6 +11,10 @@ interface PickedProps {
   chosen?: number;
 }
 
+/** `the whole image`, `the top left crop, mirrored`. */
+const inWords = (name: string) =>
+  `the ${name.replace(/^[^,]+/, (place) => `${place} ${place === 'whole' ? 'image' : 'crop'}`)}`;
+
 export function Picked({ image, shape, crops, chosen }: PickedProps) {
   const current = chosen === undefined ? undefined : crops[chosen];
   return (
@@ -33,7 +37,7 @@ export function Picked({ image, shape, crops, chosen }: PickedProps) {
       <figcaption>
         {image.name}
         {image.blob.size < image.bytes && `: ${bytes(image.bytes)}, of which ${bytes(image.blob.size)} were sent`}
-        {current && `; outlined: the crop ${current.name}${current.mirror ? ', mirrored' : ''}`}
+        {current && `; outlined: ${inWords(current.name)}`}
       </figcaption>
     </figure>
   );

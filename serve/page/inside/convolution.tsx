@@ -46,7 +46,7 @@ export function Convolution(props: ConvolutionProps) {
       title="What a convolution does"
       note={
         <p>
-          The kernel lies on the image at one place; each of its numbers is multiplied with the pixel under it, and the
+          The kernel lies on the image at one place; each of its numbers is multiplied by the pixel under it, and the
           sum is one pixel of the map. Then it moves on by {[...new Set(layer.window?.strides)].join(' × ')}. Kernels
           made by hand blur and sharpen photographs; those of {layer.name} were learnt, and are the numbers of this
           file.

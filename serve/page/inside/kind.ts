@@ -133,6 +133,6 @@ function ofConnected(layer: Layer, all: Layers): string[] {
     `${count(layer.output[0])} units, each a weighted sum of all ${count(inputs)} values before: where something was ` +
       'is gone, what it was is left.',
     'A single unit seldom means a thing that has a name. Read the whole as a fingerprint: images with similar ones ' +
-      'are alike to the network, as Nearest images shows.',
+      'look alike to the network, as Nearest images shows.',
   ];
 }

@@ -23,7 +23,10 @@ export function ModelAndServer({ subject, server }: ModelAndServerProps) {
       title="Model and server"
       open="Open the file"
       intro={
-        <p>What answers here is one ONNX file and the process that runs it. This is all that either says of itself.</p>
+        <p>
+          What answers here is one ONNX file and the process that runs it. This is everything they report about
+          themselves.
+        </p>
       }
     >
       <File subject={subject} />

@@ -70,10 +70,13 @@ function Counters({ stats, model }: { stats: Stats; model: ModelStats }) {
     ['up for', `${count(Math.round(stats.uptime_s))} s`],
     ['memory of the HTTP process', bytes(stats.memory_bytes)],
     ['images answered, failed', `${count(model.answered)}, ${count(model.failed)}`],
-    ['images a run of the model', model.runs > 0 ? significant(model.answered / model.runs) : '–'],
+    ['images per run of the model', model.runs > 0 ? significant(model.answered / model.runs) : '–'],
     ['answered from the cache', `${count(model.cache_hits)} of ${count(model.cache_hits + model.cache_misses)}`],
     ['mean latency', mean(model.total_us)],
-    ['of it waiting, decoding, inference', [model.queue_us, model.decode_us, model.inference_us].map(mean).join(', ')],
+    [
+      'of which waiting, decoding, inference',
+      [model.queue_us, model.decode_us, model.inference_us].map(mean).join(', '),
+    ],
     ['in line or at work', count(model.pending)],
     ['index of images', model.index ? 'yes' : 'none'],
   ];
@@ -99,7 +102,7 @@ function Distribution({ latency: { route, count: total, buckets } }: { latency: 
   const all = told.findIndex(({ count: within }) => within === total);
   return (
     <table class="facts">
-      <caption>Answers of {route} within a time</caption>
+      <caption>{route}: share answered within</caption>
       <tbody>
         {told.slice(0, all < 0 ? undefined : all + 1).map(({ le, count: within }) => (
           <tr key={le}>

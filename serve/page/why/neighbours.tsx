@@ -19,7 +19,7 @@ export function Neighbours({ subject: { image, target, epoch } }: { subject: Sub
       title="Nearest images"
       note={
         <p>
-          The last layer before the classes gives each image a vector. Images whose vectors are close are alike to the
+          The last layer before the classes gives each image a vector. Images with close vectors look alike to the
           network, though their pixels may have nothing in common (§6.1, Figure 4).
         </p>
       }

@@ -11,7 +11,7 @@ export function Why({ subject }: { subject: Subject }) {
       id="why"
       ordinal={3}
       title="Why"
-      intro={<p>No single number of a network explains an answer. Two experiments tell something of it.</p>}
+      intro={<p>No single number of a network explains an answer. Two experiments tell something about it.</p>}
     >
       {subject.image ? (
         <>

@@ -89,8 +89,8 @@ test('takes the first frame of an animation', async () => {
 });
 
 test('rejects bytes that are not an image and an image that is cut short', async () => {
-  await assert.rejects(decodeImage(Buffer.from('text'), 4), /unsupported image format/);
-  await assert.rejects(decodeImage(Buffer.alloc(0), 4), /empty/i);
+  await assert.rejects(decodeImage(Buffer.from('text'), 4), /^Error: not a JPEG, PNG, .+ image$/);
+  await assert.rejects(decodeImage(Buffer.alloc(0), 4), /^Error: the file is empty$/);
   const jpeg = await sharp(gradient(12, 8), rgb(12, 8)).resize(300, 200).jpeg().toBuffer();
-  await assert.rejects(decodeImage(jpeg.subarray(0, jpeg.length / 2), 4), /premature end/);
+  await assert.rejects(decodeImage(jpeg.subarray(0, jpeg.length / 2), 4), /^Error: the file is cut short$/);
 });

@@ -138,7 +138,7 @@ test('holds out one image at least of every class that has two, trains on one, a
   const { labels, splits, notes } = await open(lone);
   assert.deepEqual(labels, ['ant', 'bee', 'cat', 'eel', 'fox']);
   assert.ok([3, 4].every((label) => splits.train.labels.includes(label) && !splits.val.labels.includes(label)));
-  assert.deepEqual(notes, ['no val image of eel, fox, so errors say nothing of these classes']);
+  assert.deepEqual(notes, ['no val image of eel, fox, so errors say nothing about these classes']);
 });
 
 test('another seed holds out others, a fraction of 0 none', async (t) => {

@@ -317,15 +317,12 @@ test('says that classes are read from the names of files, and not from the one f
   const names = { 'n01440764_tench.JPEG': red, 'n02123045_tabby_cat_1.JPEG': green };
   const flat = await openDataset(await writeFiles(t, names), { imagePx });
   assert.deepEqual(flat.labels, ['tench', 'tabby cat']);
-  assert.match(
-    flat.notes.join('\n'),
-    /^classes are read from the names of files, as of ImageNet: n\d+_.+ is of class n/m,
-  );
+  assert.match(flat.notes.join('\n'), /^classes are read from file names, as in ImageNet: n\d+_.+ is of class n/m);
   const inFolder = Object.fromEntries(Object.entries(names).map(([name, bytes]) => [`cats/${name}`, bytes]));
   const { notes } = await openDataset(await writeFiles(t, inFolder), { imagePx });
   assert.match(
     notes.join('\n'),
-    /as of ImageNet, not from the folder cats\/: .+ put the images into a folder for each class/,
+    /as in ImageNet, not from the folder cats\/: .+ put the images into a folder for each class/,
   );
 });
 

@@ -139,7 +139,7 @@ test('--views without a frozen layer at the start is refused with what to add', 
 
 test('find-lr and --dry-run compute frozen layers once too', () => {
   assert.match(printed.stdout, /^it (diverges|does not diverge)/m);
-  assert.match(printed.stdout, /for 1 epochs with validation/);
+  assert.match(printed.stdout, /for 1 epoch with validation/);
 });
 
 test('dropout between frozen layers is off, dropout after the last of them is not', () => {

@@ -210,7 +210,7 @@ function describeNamedClasses({ path }: Folder, image: string): string {
   const name = image.slice(path === '' ? 0 : path.length + 1);
   const folder = path === '' ? '' : `, not from the folder ${path}/`;
   return (
-    `classes are read from the names of files, as of ImageNet${folder}: ${name} is of class ${classInName(name)}; ` +
+    `classes are read from file names, as in ImageNet${folder}: ${name} is of class ${classInName(name)}; ` +
     'if that is wrong, put the images into a folder for each class'
   );
 }

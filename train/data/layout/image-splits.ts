@@ -56,7 +56,7 @@ function notesOnMissing(source: string, split: string, { labels }: Split, classe
       `${source}: no image of ${nameSome(missing)} among ${split} can be read; remove or repair them`,
     );
   return [
-    `no ${split} image of ${nameSome(missing)}, so errors say nothing of ${missing.length > 1 ? 'these classes' : 'this class'}`,
+    `no ${split} image of ${nameSome(missing)}, so errors say nothing about ${missing.length > 1 ? 'these classes' : 'this class'}`,
   ];
 }
 

@@ -93,6 +93,7 @@ export function reasonOf(error: unknown, bytes: Uint8Array): string {
   if (bytes.length === 0) return 'the file is empty';
   const { message } = error as Error;
   if (CUT_SHORT.test(message)) return 'the file is cut short';
+  if (/^Input file is missing/.test(message)) return 'there is no such file';
   const line = message.split('\n').find((text) => !/: bad seek to /.test(text)) ?? '';
   if (!SAYS_NOTHING.test(line)) return line;
   const format = formatOf(bytes);

@@ -30,7 +30,7 @@ const HEADED: [string[], string][] = [
   [['summary', '--help'], 'Options:'],
 ];
 
-const PLAIN = { ...process.env, NO_COLOR: undefined, FORCE_COLOR: undefined, TERM: 'xterm-256color' };
+const PLAIN = { ...process.env, NO_COLOR: undefined, FORCE_COLOR: undefined, CI: undefined, TERM: 'xterm-256color' };
 const inPipe = (words: string[], env: NodeJS.ProcessEnv = {}) =>
   spawnSync(process.execPath, [CLI, ...words], { cwd: folder, encoding: 'utf8', env: { ...PLAIN, ...env } });
 

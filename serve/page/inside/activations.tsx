@@ -15,7 +15,8 @@ import { mapsOf, statisticsOf } from './statistics.js';
 import { TileSheet } from './tile-sheet.js';
 import { Units } from './units.js';
 
-interface ActivationsProps {
+/** What every view of one layer is given. */
+export interface LayerViewProps {
   layers: Layers;
   layer: Layer;
   /** The layer's, by name. */
@@ -25,7 +26,7 @@ interface ActivationsProps {
   subject: Subject;
 }
 
-export function Activations(props: ActivationsProps) {
+export function Activations(props: LayerViewProps) {
   const { layers, layer, activations, subject } = props;
   return (
     <View
@@ -69,7 +70,7 @@ export async function activationsOf(
   return readSafetensors(await whole(response.arrayBuffer())).tensors;
 }
 
-type MapsProps = Omit<ActivationsProps, 'activations'> & { tensor: Tensor };
+type MapsProps = Omit<LayerViewProps, 'activations'> & { tensor: Tensor };
 
 function Maps({ tensor, layers, layer, channel, setChannel, subject }: MapsProps) {
   const [own, setOwn] = useState(false);

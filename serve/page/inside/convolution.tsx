@@ -1,4 +1,5 @@
 /** What a convolution does, under the mouse: the window, the kernel, their products and the sum. */
+
 import { useMemo, useState } from 'preact/hooks';
 import { Answer } from '../parts/answer.js';
 import { View } from '../parts/chapter.js';
@@ -7,8 +8,9 @@ import { type Size, Window } from '../parts/window.js';
 import type { Layer, Layers } from '../server/answers.js';
 import { ask, whole } from '../server/request.js';
 import type { Tensor } from '../server/safetensors.js';
-import { type Running, useTask } from '../server/use-task.js';
+import { useTask } from '../server/use-task.js';
 import type { Subject } from '../subject.js';
+import type { LayerViewProps } from './activations.js';
 import { CLASSICS, convolve, type Kernel, type Pixels, placeOf, productsAt, sum } from './convolve.js';
 import { fetchKernels } from './kernels.js';
 import { pixelsOf } from './maps.js';
@@ -16,21 +18,12 @@ import { mapsOf } from './statistics.js';
 import { kernelColours, Tile, windowColours } from './tile.js';
 import { usePixels } from './use-pixels.js';
 
-interface ConvolutionProps {
-  layers: Layers;
-  layer: Layer;
-  activations: Running<Map<string, Tensor>>;
-  channel: number | undefined;
-  setChannel(channel: number): void;
-  subject: Subject;
-}
-
 /** Windows without gaps, as the panel draws them. */
 export function isPlain({ window }: Layer): boolean {
   return window?.dilations.every((one) => one === 1) ?? false;
 }
 
-export function Convolution(props: ConvolutionProps) {
+export function Convolution(props: LayerViewProps) {
   const { layer, subject } = props;
   const { image, target, crop, epoch } = subject;
   const running = useTask(
@@ -82,7 +75,7 @@ async function pixelsSeen({ image, crop, target }: Subject, signal: AbortSignal)
   return context.getImageData(0, 0, bitmap.width, bitmap.height);
 }
 
-interface PanelProps extends ConvolutionProps {
+interface PanelProps extends LayerViewProps {
   kernels: Kernel[];
   pixels: ImageData;
 }

@@ -8,9 +8,9 @@ import { type Progress, showProgress, silentProgress } from '../base/progress.js
 import { headed } from '../base/terminal.js';
 import type { ProviderChoice } from '../onnx/backend/provider.js';
 import type { FileResult } from '../serve/classify-files.js';
+import { DEFAULTS } from '../serve/defaults.js';
 import type { ImagePath } from '../serve/image-files.js';
 import type { Classifier } from '../serve/inference/classifier.js';
-import { DEFAULTS } from '../serve/server.js';
 import { providerOption } from './provider-flag.js';
 import { wholeNumber } from './serving-flags.js';
 

@@ -2,12 +2,16 @@
 import { Command, Option } from 'commander';
 import { UsageError } from '../base/errors.js';
 import type { ProviderChoice } from '../onnx/backend/provider.js';
-import { VERSION_POLICIES, type VersionPolicy } from '../serve/hosting/find-models.js';
-import { LOG_FORMATS, type LogFormat, openLog } from '../serve/log.js';
-import { serveUntilSignal } from '../serve/serve-until-signal.js';
-import { createServer, DEFAULTS } from '../serve/server.js';
-import { BATCH_BYTES, IN_FLIGHT } from '../serve/serving.js';
-import { startTracing } from '../serve/tracing-sdk.js';
+import {
+  BATCH_BYTES,
+  DEFAULTS,
+  IN_FLIGHT,
+  LOG_FORMATS,
+  type LogFormat,
+  VERSION_POLICIES,
+  type VersionPolicy,
+} from '../serve/defaults.js';
+import { forkAhead, INFERENCE_PROCESS } from '../serve/hosting/fork-quietly.js';
 import { providerOption } from './provider-flag.js';
 import { seconds, wholeNumber } from './serving-flags.js';
 
@@ -179,8 +183,14 @@ async function serve(given: ServeFlags): Promise<void> {
   const { model, models, admin, trustProxy, queue, timeout, uploadTimeout, keepAlive, cache, batchDelay, ...flags } =
     given;
   if (!model && !models) throw new UsageError('expected --model FILE or --models FOLDER');
+  forkAhead(INFERENCE_PROCESS); // loads onnxruntime while this process loads Express
+  const [{ openLog }, { createServer }, { serveUntilSignal }] = await Promise.all([
+    import('../serve/log.js'),
+    import('../serve/server.js'),
+    import('../serve/serve-until-signal.js'),
+  ]);
   const log = openLog(flags.log);
-  const endTracing = flags.traces ? await startTracing() : undefined;
+  const endTracing = flags.traces ? await (await import('../serve/tracing-sdk.js')).startTracing() : undefined;
   const server = createServer({
     ...flags,
     files: model ?? [],

@@ -1,10 +1,10 @@
 /** The server's routes and page, to be mounted in an application of one's own. */
 import type { Express } from 'express';
+import { DEFAULTS } from './defaults.js';
 import { RequestError } from './errors.js';
 import { type AppOptions, createApp } from './http/app.js';
 import { parseBasePath } from './http/base-path.js';
 import { parseOrigin } from './http/cors.js';
-import { DEFAULTS } from './server.js';
 import { Serving, type ServingOptions } from './serving.js';
 
 export interface RouterOptions extends Partial<ServingOptions> {

@@ -3,15 +3,13 @@
  * anything of one.
  */
 import { pino } from 'pino';
+import type { LogFormat } from './defaults.js';
 import { traceIds } from './tracing.js';
 
 export type Level = 'info' | 'warn' | 'error';
 
 /** @param fields  said besides the line where logs are JSON */
 export type Log = (line: string, level?: Level, fields?: object) => void;
-
-export const LOG_FORMATS = ['text', 'json', 'none'] as const;
-export type LogFormat = (typeof LOG_FORMATS)[number];
 
 /** Text and JSON go to stderr at once: the last line before an end is not lost. Without a log, errors still do. */
 export function openLog(format: LogFormat): Log {

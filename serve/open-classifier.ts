@@ -2,13 +2,13 @@
 import { fileURLToPath } from 'node:url';
 import pLimit from 'p-limit';
 import type { Provider } from '../onnx/backend/provider.js';
+import { DEFAULTS } from './defaults.js';
 import { type HostOptions, ModelHost } from './hosting/model-host.js';
 import { requireImage } from './inference/image/image-kind.js';
 import type { Log } from './log.js';
 import type { Timings } from './metrics.js';
 import { readImageFile } from './read-image-file.js';
 import { type Prediction, parseTop, type ServedModel, topPredictions } from './served-model.js';
-import { DEFAULTS } from './server.js';
 
 export interface OpenClassifierOptions
   extends Partial<

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { resolve } from 'node:path';
 import { UserError } from '../base/errors.js';
 import type { Provider } from '../onnx/backend/provider.js';
+import { DEFAULTS } from './defaults.js';
 import { isLoopback, parseHost } from './http/allowed-hosts.js';
 import { createApp } from './http/app.js';
 import { parseBasePath } from './http/base-path.js';
@@ -32,33 +33,6 @@ export interface ServerOptions extends ServingOptions {
   /** For a connection on which nothing is asked, milliseconds. */
   keepAliveMs: number;
 }
-
-export const DEFAULTS = {
-  files: [],
-  versions: 'all',
-  followLinks: false,
-  strict: false,
-  strictReadiness: false,
-  host: '127.0.0.1',
-  port: 8080,
-  basePath: '',
-  corsOrigin: [],
-  allowedHosts: [],
-  provider: 'auto',
-  replicas: 1,
-  batchDelayMs: 5,
-  maxBytes: 20_000_000,
-  maxPixels: 50_000_000,
-  maxBatchImages: 64,
-  maxWaiting: 16,
-  timeoutMs: 30_000,
-  uploadTimeoutMs: 60_000,
-  keepAliveMs: 75_000,
-  cacheBytes: 0,
-  viewIdleMs: 60_000,
-  logRequests: false,
-  log: () => undefined,
-} as const satisfies Partial<ServerOptions>;
 
 /** Against clients that send a byte now and then. */
 const HEADERS_MS = 10_000;

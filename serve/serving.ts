@@ -1,5 +1,6 @@
 /** The models of a server with what answers requests for them, whoever listens. */
 import { UserError } from '../base/errors.js';
+import { BATCH_BYTES, IN_FLIGHT } from './defaults.js';
 import { Repository, type RepositoryOptions } from './hosting/repository.js';
 import { largestBody } from './http/body.js';
 import { UNFOLDING } from './http/json/few-values.js';
@@ -26,11 +27,6 @@ export interface ServingOptions extends RepositoryOptions, Pick<UploadOptions, '
   logRequests: boolean;
   log: Log;
 }
-
-/** Request bodies held at once, bytes. */
-export const IN_FLIGHT = 256_000_000;
-/** Size of the body of a batch, bytes. */
-export const BATCH_BYTES = 100_000_000;
 
 export class Serving {
   readonly models: Repository;

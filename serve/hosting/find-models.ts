@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { fileSignature } from '../../base/file-signature.js';
 import { anyRoots, type Roots, requireInside } from '../../base/links.js';
+import type { VersionPolicy } from '../defaults.js';
 import { RequestError } from '../errors.js';
 import { MODEL_NAME } from '../served-model.js';
 
@@ -38,10 +39,6 @@ export interface Shelf {
 
 const MODEL_FILE = 'model.onnx';
 const VERSION = /^[1-9]\d{0,8}$/;
-
-export const VERSION_POLICIES = ['all', 'latest'] as const;
-/** Which of a model's versions are served. */
-export type VersionPolicy = (typeof VERSION_POLICIES)[number];
 
 /**
  * Every model of a repository, those that cannot be read with their `fault`; folders that do not fit are named to

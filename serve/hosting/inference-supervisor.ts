@@ -3,12 +3,11 @@
  * it has answered anything. worker_threads do not help: a worker ended during `session.run` aborts the whole process.
  */
 import type { ChildProcess } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { UserError } from '../../base/errors.js';
 import { explainTooManyFiles } from '../../base/few-open-files.js';
 import type { FromInference, InferenceOptions, Loaded, Remembered, Reply, ToInference } from '../inference/messages.js';
 import type { Log } from '../log.js';
-import { forkQuietly } from './fork-quietly.js';
+import { forkQuietly, INFERENCE_PROCESS } from './fork-quietly.js';
 
 const FIRST_DELAY_MS = 500;
 const LAST_DELAY_MS = 30_000;
@@ -38,7 +37,7 @@ export class InferenceSupervisor {
   constructor(
     private readonly options: InferenceOptions,
     private readonly events: SupervisorEvents,
-    private readonly module = fileURLToPath(new URL('../inference/inference-process.js', import.meta.url)),
+    private readonly module = INFERENCE_PROCESS,
   ) {}
 
   /**

@@ -6,6 +6,7 @@ import { dirname, resolve } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { fileSignature } from '../../base/file-signature.js';
 import { anyRoots } from '../../base/links.js';
+import type { VersionPolicy } from '../defaults.js';
 import { RequestError } from '../errors.js';
 import type { Log } from '../log.js';
 import type { Metrics } from '../metrics.js';
@@ -16,7 +17,6 @@ import {
   type ModelSource,
   requireModelName,
   type Shelf,
-  type VersionPolicy,
   type VersionSource,
   versionSignature,
 } from './find-models.js';

@@ -5,7 +5,6 @@ import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import { UserError } from '../../base/errors.js';
 import { explainTooManyFiles } from '../../base/few-open-files.js';
 import { isOutOfMemory, withMemory } from '../../base/out-of-memory.js';
-import { endWithServer } from '../end-with-server.js';
 import { RequestError } from '../errors.js';
 import type { Classifier } from './classifier.js';
 import type { FromInference, Reply, ToInference, Work } from './messages.js';
@@ -157,7 +156,6 @@ export async function runInferenceLoop(
   open: (log: (line: string) => void) => Promise<Classifier>,
   batchDelayMs = 0,
 ): Promise<void> {
-  endWithServer();
   try {
     const classifier = await open((line) => send({ type: 'progress', line }));
     const line = new JobQueue(classifier, batchDelayMs);

@@ -2,8 +2,9 @@
  * The forked process that decodes and infers. `session.run` blocks its thread for the whole inference, and a fault in
  * native code ends the process it happens in: here it costs one request and not the server.
  */
+import '../../base/few-open-files.js'; // before the rest
 import { getPriority, setPriority } from 'node:os';
-import { runInferenceLoop } from './inference-loop.js';
+import { beginWithOptions } from '../forked-process.js';
 import type { InferenceOptions } from './messages.js';
 
 /**
@@ -15,9 +16,10 @@ const BEHIND_THE_SERVER = 5;
 // Before onnxruntime starts its threads, which inherit it. Who started the server with less keeps it.
 if (getPriority() < BEHIND_THE_SERVER) setPriority(BEHIND_THE_SERVER);
 
-const options = JSON.parse(process.argv[2]) as InferenceOptions;
-await runInferenceLoop(async (log) => {
-  // onnxruntime and sharp, after the loop has taken the signals
-  const { openClassifier } = await import('./classifier.js');
-  return openClassifier({ ...options, log });
-}, options.batchDelayMs);
+// onnxruntime and sharp, while the server finds out what it wants.
+const packages = import('./classifier.js');
+packages.catch(() => undefined); // the loop tells it
+const { runInferenceLoop } = await import('./inference-loop.js');
+beginWithOptions<InferenceOptions>((options) => {
+  void runInferenceLoop(async (log) => (await packages).openClassifier({ ...options, log }), options.batchDelayMs);
+});

@@ -10,7 +10,7 @@ import type { ServedModel } from '../served-model.js';
 import type { Tensor } from '../tensors.js';
 import type { Activation } from './model/activation.js';
 
-/** Given to the process as JSON in its first argument. */
+/** The first message to the process. */
 export interface InferenceOptions {
   /** Path of the `.onnx` file. */
   file: string;

@@ -12,9 +12,9 @@ import { folderError, makeFolder } from '../../base/make-folder.js';
 import { foreignFilesIn, isMarked, refuseForeign } from '../../base/replaceable.js';
 import { readAllExternalData } from '../../onnx/file/external-data.js';
 import { rewriteFor } from '../../onnx/rewrite/for-provider.js';
+import { DEFAULTS } from '../defaults.js';
 import { openClassifier } from '../inference/classifier.js';
 import { readModelFile } from '../inference/model/model-file.js';
-import { DEFAULTS } from '../server.js';
 import type { Pieces, SiteDescription } from './description.js';
 
 /** Below what hosts of static files take, 25 MiB at the strictest. */

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { DEFAULTS } from '../../serve/server.js';
+import { DEFAULTS } from '../../serve/defaults.js';
 import { load } from '../bench/http-load.js';
 import { corner, order } from '../serve/images.js';
 import { errorOf, post } from '../serve/running.js';

@@ -174,7 +174,7 @@ test('starts and answers with 64 open files allowed, views and twenty connection
 });
 
 test('says how many open files it needs if too few are allowed', inShell, async () => {
-  const server = alexnetWithFiles(22, 'serve', '--model', file, '--port', '0', '--provider', 'cpu');
+  const server = alexnetWithFiles(20, 'serve', '--model', file, '--port', '0', '--provider', 'cpu');
   assert.equal(await server.ended, 1);
   assert.match(server.stderr(), /too many open files; allow 64 or more \(ulimit -n\)/);
 });

@@ -4,6 +4,8 @@
  * Decodes nothing; loads neither sharp nor onnxruntime.
  */
 import { existsSync, writeFileSync } from 'node:fs';
+import { beginWithOptions } from '../../serve/forked-process.js';
+import type { Classifier } from '../../serve/inference/classifier.js';
 import { runInferenceLoop } from '../../serve/inference/inference-loop.js';
 import type { InferenceOptions } from '../../serve/inference/messages.js';
 
@@ -46,9 +48,14 @@ const COMMANDS: Record<string, (argument: string) => number> = {
   },
 };
 
-const { file, name, version, batch = 1, batchDelayMs } = JSON.parse(process.argv[2]) as InferenceOptions;
+beginWithOptions<InferenceOptions>((options) => {
+  void runInferenceLoop((log) => open(options, log), options.batchDelayMs);
+});
 
-await runInferenceLoop(async (log) => {
+async function open(
+  { file, name, version, batch = 1 }: InferenceOptions,
+  log: (line: string) => void,
+): Promise<Classifier> {
   log('loading');
   if (file === 'dies while loading') die();
   if (file === 'loads for ever') await new Promise((resolve) => setTimeout(resolve, 2 ** 30));
@@ -84,4 +91,4 @@ await runInferenceLoop(async (log) => {
     run: async () => [],
     release: async () => undefined,
   };
-}, batchDelayMs);
+}

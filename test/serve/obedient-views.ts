@@ -4,6 +4,7 @@
  * `metadata` ends the process; `layers` fails.
  */
 
+import { beginWithOptions } from '../../serve/forked-process.js';
 import type { ViewPart, ViewRequest } from '../../serve/views/process/messages.js';
 import { runViewsLoop } from '../../serve/views/process/views-loop.js';
 
@@ -21,4 +22,4 @@ async function* view(request: ViewRequest): AsyncGenerator<ViewPart> {
   }
 }
 
-runViewsLoop(async () => ({ view }));
+beginWithOptions(() => runViewsLoop(async () => ({ view })));

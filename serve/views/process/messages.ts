@@ -19,7 +19,7 @@ export type ViewRequest =
 /** JSON, or bytes of a content type with JSON about them. */
 export type ViewPart = { json: object } | { type: string; bytes: Uint8Array; about?: object };
 
-/** Given to the process as JSON in its first argument. */
+/** The first message to the process. */
 export interface ViewOptions extends NetworkOptions {
   /** As the file was when the model was loaded; see file-signature.ts. */
   signature?: string;

@@ -1,6 +1,5 @@
 /** What the process for views does: computes one view at a time, step by step as the server asks. */
 import { isOutOfMemory, withMemory } from '../../../base/out-of-memory.js';
-import { endWithServer } from '../../end-with-server.js';
 import { RequestError } from '../../errors.js';
 import type { FromViewer, ToViewer, ViewPart, ViewRequest } from './messages.js';
 
@@ -10,7 +9,6 @@ interface Viewer {
 
 /** @param open  called at the first view */
 export function runViewsLoop(open: () => Promise<Viewer>): void {
-  endWithServer();
   const send = (message: FromViewer) => void process.send?.(message);
   let viewer: Promise<Viewer> | undefined;
   let current: { id: number; parts: AsyncGenerator<ViewPart> } | undefined;

@@ -4,10 +4,12 @@
  */
 import '../../../base/few-open-files.js';
 import { constants, setPriority } from 'node:os';
+import { beginWithOptions } from '../../forked-process.js';
 import type { ViewOptions } from './messages.js';
 import { runViewsLoop } from './views-loop.js';
 
 setPriority(constants.priority.PRIORITY_LOW); // before onnxruntime starts its threads, which inherit it
 
-const options = JSON.parse(process.argv[2]) as ViewOptions;
-runViewsLoop(async () => (await import('./viewer.js')).Viewer.open(options));
+beginWithOptions<ViewOptions>((options) =>
+  runViewsLoop(async () => (await import('./viewer.js')).Viewer.open(options)),
+);

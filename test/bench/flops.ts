@@ -1,5 +1,6 @@
 /** Work of a network, and how fast a provider multiplies large matrices: what its rates are compared with. */
 import type * as tfl from '@tensorflow/tfjs-layers';
+import { LocallyConnected2D } from '../../model/local-layer.js';
 import { NativeGraph, nativeTensor } from '../../onnx/backend/binding.js';
 import type { Provider } from '../../onnx/backend/provider.js';
 import { encodeModel } from '../../onnx/file/proto.js';
@@ -13,7 +14,8 @@ export function flopsPerImage(model: tfl.LayersModel, pass: 'forward' | 'step'):
   const kernels = model.layers.filter((layer) => layer.weights.some(({ shape }) => shape.length > 1));
   return kernels.reduce((sum, layer, i) => {
     const { shape } = layer.weights.find(({ shape }) => shape.length > 1)!;
-    const positions = (layer.outputShape as number[]).slice(1, -1).reduce((product, side) => product * side, 1);
+    const sides = layer instanceof LocallyConnected2D ? [] : (layer.outputShape as number[]).slice(1, -1);
+    const positions = sides.reduce((product, side) => product * side, 1); // that share a kernel
     const products = (shape as number[]).reduce((product, side) => product * side, positions);
     const times = pass === 'forward' ? 1 : i === 0 ? 2 : 3;
     return sum + 2 * products * times;

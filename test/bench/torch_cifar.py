@@ -39,7 +39,7 @@ class Local(nn.Module):
         self.bias = nn.Parameter(torch.zeros(side * side, 1, outputs))
 
     def forward(self, x):
-        windows = F.unfold(x, 3, padding=1).permute(2, 0, 1)
+        windows = F.unfold(x, 3, padding=1).permute(2, 0, 1).contiguous()  # strided, PyTorch 2.6 takes four times as long
         y = torch.baddbmm(self.bias, windows, self.kernel)
         return y.permute(1, 2, 0).reshape(x.shape[0], -1, self.side, self.side)
 

@@ -154,6 +154,7 @@ const INDEX = `<!doctype html>
 <meta name="viewport" content="width=device-width">
 <meta name="color-scheme" content="light dark">
 <title>alexnet: HTTP interface</title>
+<link rel="icon" href="favicon.svg">
 <link rel="stylesheet" href="docs/swagger-ui.css">
 <style>.swagger-ui .opblock-tag { flex-wrap: wrap } .swagger-ui .opblock-tag small { min-width: 15rem }</style>
 </head>
@@ -168,7 +169,16 @@ const START = `const dark = matchMedia('(prefers-color-scheme: dark)');
 const follow = () => document.documentElement.classList.toggle('dark-mode', dark.matches);
 dark.addEventListener('change', follow);
 follow();
-SwaggerUIBundle({ url: 'openapi.json', dom_id: '#swagger-ui' });
+const url = new URL('openapi.json', location.href).href;
+// Its menu of servers shows their addresses as they are written, and relative ones tell people nothing.
+function responseInterceptor(response) {
+  if (response.url !== url) return response;
+  const document = JSON.parse(response.text);
+  const servers = document.servers.map((server) => ({ url: new URL(server.url, url).href.replace(/\\/$/, '') }));
+  response.text = JSON.stringify({ ...document, servers });
+  return response;
+}
+SwaggerUIBundle({ url, dom_id: '#swagger-ui', responseInterceptor });
 `;
 
 /** Where the build puts Swagger UI. */

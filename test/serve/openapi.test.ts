@@ -209,7 +209,7 @@ async function partsOfPage(address: string): Promise<void> {
   assert.equal(response.status, 200);
   const html = await response.text();
   const parts = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, part]) => part);
-  assert.equal(parts.length, 3);
+  assert.equal(parts.length, 4);
   for (const part of parts) {
     const asset = await fetch(new URL(part, response.url));
     assert.equal(asset.status, 200, part);

@@ -1,9 +1,11 @@
 /** What errors say whose message depends on the request, for the OpenAPI document. Others say what `ERRORS` says. */
 import { READ_FORMATS } from '../../base/image/formats.js';
 import { type ErrorCode, RequestError } from '../errors.js';
+import { type QueryDoc, unknownKey } from './parse-query.js';
 
 const MESSAGES: Partial<Record<ErrorCode, string>> = {
   BAD_REQUEST: 'the body is not JSON',
+  EMPTY_BODY: `the body is empty; send the bytes of a ${READ_FORMATS} image`,
   BAD_FORM: 'the multipart form is malformed: the end is missing: "--x--"',
   INVALID_TOP: 'top: expected a whole number from 1 to 1000, the number of classes, got "0"',
   INVALID_IMAGE: 'the image cannot be decoded: the file is cut short',
@@ -28,6 +30,8 @@ const RETRIED: ReadonlySet<ErrorCode> = new Set([
   'SHUTTING_DOWN',
 ]);
 
-export function exampleOf(code: ErrorCode): RequestError {
+/** @param query  of the route, if it refuses parameters that it does not know */
+export function exampleOf(code: ErrorCode, query?: QueryDoc): RequestError {
+  if (code === 'BAD_REQUEST' && query) return unknownKey(query, 'topp');
   return new RequestError(code, MESSAGES[code], RETRIED.has(code) ? 1 : undefined);
 }

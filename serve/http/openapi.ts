@@ -11,7 +11,7 @@ import { z } from 'zod';
 import { toolVersion } from '../../base/tool-version.js';
 import { ENCODINGS, ERRORS, type ErrorCode } from '../errors.js';
 import { exampleOf } from './error-examples.js';
-import type { ErrorShape, Protocol, Route } from './protocol.js';
+import type { Protocol, Route, RouteDoc } from './protocol.js';
 
 type Schemas = Record<string, object>;
 type Content = Record<string, z.ZodType | 'binary' | 'text'>;
@@ -58,7 +58,8 @@ export function openApiDocument(protocols: readonly Protocol[]): object {
   };
 }
 
-function operation({ method, path, doc }: Route, { name, error }: Protocol, schemas: Schemas): object {
+function operation({ method, path, doc }: Route, protocol: Protocol, schemas: Schemas): object {
+  const codes = [...(doc.errors ?? []), ...(doc.body ? OF_BODIES : []), ...ALWAYS];
   const parameters = [
     ...[...path.matchAll(/:(\w+)/g)].map(([, param]) => ({
       name: param,
@@ -86,7 +87,7 @@ function operation({ method, path, doc }: Route, { name, error }: Protocol, sche
     { description, content: content({ 'application/json': schema }, schemas) },
   ]);
   return {
-    tags: [name],
+    tags: [protocol.name],
     summary: doc.summary,
     operationId: `${method} ${path}`.replace(/\W+/g, '_').replace(/_$/, ''),
     ...(parameters.length > 0 && { parameters }),
@@ -94,20 +95,27 @@ function operation({ method, path, doc }: Route, { name, error }: Protocol, sche
     ...(doc.guarded && { security: [{ token: [] }] }),
     responses: {
       200: { description: 'Done', ...(doc.answer && { content: content(doc.answer, schemas) }) },
-      ...errorResponses([...(doc.errors ?? []), ...(doc.body ? OF_BODIES : []), ...ALWAYS], error, schemas),
+      ...errorResponses(codes, protocol, doc, schemas),
       ...Object.fromEntries(others),
     },
   };
 }
 
-function errorResponses(codes: readonly ErrorCode[], error: ErrorShape, schemas: Schemas): Record<string, object> {
+function errorResponses(
+  codes: readonly ErrorCode[],
+  { error, strictQuery }: Protocol,
+  { query }: RouteDoc,
+  schemas: Schemas,
+): Record<string, object> {
   const statuses = [...new Set(codes.map((code) => ERRORS[code].status))];
   return Object.fromEntries(
     statuses.map((status) => {
       const some = codes.filter((code) => ERRORS[code].status === status);
       const description = [...new Set(some)].map((code) => `${code}: ${ERRORS[code].message}`).join('; ');
       const examples = Object.fromEntries(
-        some.map(exampleOf).map((one) => [one.code, { value: error.body(one, one.retryAfterS) }]),
+        some
+          .map((code) => exampleOf(code, strictQuery ? query : undefined))
+          .map((one) => [one.code, { value: error.body(one, one.retryAfterS) }]),
       );
       const schema = jsonSchema(error.schema, schemas);
       return [status, { description, content: { 'application/json': { schema, examples } } }];

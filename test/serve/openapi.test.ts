@@ -181,6 +181,7 @@ test('begins with /classify, and shows of errors what the server says', async ()
   const requests: [string, string, string, Uint8Array | Blob][] = [
     ['/classify', '', 'EMPTY_BODY', new Uint8Array()],
     ['/classify', '?top=0', 'INVALID_TOP', image],
+    ['/classify', '?topp=3', 'BAD_REQUEST', image],
     ['/classify', '?model=none', 'MODEL_NOT_FOUND', image],
     ['/classify', '', 'UNSUPPORTED_IMAGE_TYPE', Buffer.from('%PDF-1.4 and more')],
     ['/classify', '', 'INVALID_IMAGE', image.subarray(0, -20)],

@@ -18,7 +18,7 @@ const MESSAGES: Partial<Record<ErrorCode, string>> = {
   UPLOAD_TIMEOUT: 'the body took more than 60 s; send it faster, or start the server with a longer --upload-timeout',
   BATCH_TOO_LARGE: 'expected at most 64 images, got 65; send several requests',
   IMAGE_TOO_LARGE: 'the image has more than 20000000 bytes; send a smaller one',
-  IMAGE_TOO_MANY_PIXELS: 'the image has more than 50000000 pixels; send a smaller one',
+  IMAGE_TOO_MANY_PIXELS: 'the image has more than 50000000 pixels; make it smaller',
   UNSUPPORTED_IMAGE_TYPE: `this is PDF; expected the bytes of a ${READ_FORMATS} image`,
 };
 /** These pass by themselves. */

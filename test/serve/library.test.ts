@@ -12,6 +12,7 @@ import sharp from 'sharp';
 import { tf } from '../../base/tfjs/core.js';
 import { exportOnnx, loadClassifier, saveModel } from '../../index.js';
 import { type ClassifierRouter, classifierRouter, openClassifier, RequestError } from '../../serve/index.js';
+import { alexnet } from '../real/command.js';
 import { corner, order } from './images.js';
 import { errorOf, gone, OBEDIENT, post, running, until } from './running.js';
 import { QUARTERS, writeTinyModel } from './tiny-model.js';
@@ -51,6 +52,10 @@ for (const inProcess of [false, true]) {
     ];
     for (const [answer, code] of refused)
       await assert.rejects(answer, (error) => error instanceof RequestError && error.code === code);
+    await assert.rejects(classifier.classify(new Uint8Array()), {
+      code: 'EMPTY_BODY',
+      message: /^the image is empty; expected the bytes of a .* image$/,
+    });
     await assert.rejects(classifier.classify(join(folder, 'none.png')), {
       code: 'ENOENT',
       message: `${join(folder, 'none.png')}: no such file; expected an image`,
@@ -243,4 +248,11 @@ test('a description in a file that describes no classifier is refused by name', 
     loadClassifier(exported, { provider }),
     /wrong\.onnx: its metadata "classifier" has 2 labels for the output/,
   );
+});
+
+test('an option that cannot be used is named as a program writes it, and a flag as a person does', async () => {
+  const expected = 'expected a path such as /vision, of letters, digits and "._~-", got "vision"';
+  assert.throws(() => classifierRouter({ file, provider, basePath: 'vision' }), { message: `basePath: ${expected}` });
+  const { code, stderr } = await alexnet('serve', '--model', file, '--base-path', 'vision');
+  assert.deepEqual([code, stderr], [2, `alexnet serve: --base-path: ${expected}\n`]);
 });

@@ -2,9 +2,9 @@
 import type { RequestHandler } from 'express';
 import type { z } from 'zod';
 import { RequestError } from '../errors.js';
-import type { RouteDoc } from './protocol.js';
 
-export type QueryDoc = NonNullable<RouteDoc['query']>;
+/** Query parameters by name. */
+export type QueryDoc = Record<string, { description: string; schema: z.ZodType }>;
 export type Parsed<T extends QueryDoc> = { [K in keyof T]: z.infer<T[K]['schema']> };
 
 /** @throws {RequestError} BAD_REQUEST that names the parameter, what was expected and what came */

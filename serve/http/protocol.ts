@@ -6,7 +6,7 @@ import { type ErrorRequestHandler, type Request, type RequestHandler, type Respo
 import type { z } from 'zod';
 import { type ErrorCode, RequestError, requestError } from '../errors.js';
 import type { Log } from '../log.js';
-import { refuseUnknownKeys } from './parse-query.js';
+import { type QueryDoc, refuseUnknownKeys } from './parse-query.js';
 
 export interface Protocol {
   /** For the document's headings. */
@@ -37,7 +37,7 @@ export interface Route {
 export interface RouteDoc {
   summary: string;
   /** Query parameters by name. */
-  query?: Record<string, { description: string; schema: z.ZodType }>;
+  query?: QueryDoc;
   headers?: Record<string, { description: string; required?: boolean }>;
   /** Bodies by content type; `binary` for bytes. */
   body?: Record<string, z.ZodType | 'binary'>;

@@ -77,6 +77,30 @@ async function inside(at = url, options = {}, shown = image) {
   return { page, complaints, blocks, open: (name: string) => blocks.filter({ hasText: name }).click() };
 }
 
+test('asks for one view after another, and stops covering what is out of view', { skip }, async () => {
+  const { page } = await visit(url);
+  const [pending, most] = [new Set<string>(), { views: 0 }];
+  const isView = (address: string) => /\/explain\/(?!labels|stats|occlusion)/.test(address);
+  page.on('request', (request) => {
+    if (isView(request.url())) pending.add(request.url());
+    most.views = Math.max(most.views, pending.size);
+  });
+  page.on('response', (response) => pending.delete(response.url()));
+  page.on('requestfailed', (request) => pending.delete(request.url()));
+  await choose(page, 'own.png', 'image/png', image);
+  await bars(page);
+  await page.route('**/explain/occlusion?*', () => undefined); // never answered
+  const covering = page.waitForRequest('**/explain/occlusion?*');
+  await page.getByLabel('Square, px').scrollIntoViewIfNeeded();
+  const failed = page.waitForEvent('requestfailed', (request) => request.url().includes('/explain/occlusion'));
+  await covering;
+  for (const name of ['Open the file', 'Open the network']) await page.getByRole('button', { name }).click();
+  await page.locator('h1').scrollIntoViewIfNeeded();
+  await failed;
+  await page.getByText('8 of 8 kernels look like noise').waitFor();
+  assert.equal(most.views, 1);
+});
+
 test('draws the network to scale, with a block for each layer', { skip }, async () => {
   const { page, blocks } = await inside();
   await page.getByText('Two convolutions, one pooling layer, two response normalisations, and three fully').waitFor();
@@ -231,7 +255,7 @@ test('says how the pixels of this model are prepared, and that gratings do not l
 
 /** Opacity of the map's pixels, 0 to 255, where the square is as large as a quarter. */
 async function strongestOf(page: Page): Promise<number> {
-  await page.locator('#why').scrollIntoViewIfNeeded(); // it begins once it is seen
+  await page.getByLabel('Square, px').scrollIntoViewIfNeeded(); // it begins once it is seen
   const done = page.getByText(/^Uncovered, .* the least\./);
   await done.waitFor();
   for (const field of ['Square, px', 'Step, px']) await page.getByLabel(field).fill('4');
@@ -333,7 +357,7 @@ const SCREENS = {
 for (const [name, options] of Object.entries(SCREENS)) {
   test(`on ${name}, the views of every layer fit, and axe finds no serious fault`, { skip }, async () => {
     const { page, complaints, open } = await inside(url, options);
-    await page.locator('#why').scrollIntoViewIfNeeded();
+    await page.getByLabel('Square, px').scrollIntoViewIfNeeded();
     await page.getByText(/^Uncovered, .* the least\./).waitFor();
     await page.getByRole('button', { name: 'Find the nearest images' }).click();
     await page.getByRole('list', { name: 'Nearest images' }).waitFor();

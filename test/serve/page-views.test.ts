@@ -245,7 +245,10 @@ test('says how the pixels of this model are prepared, and that gratings do not l
     there += ((level / 255 - [0.4, 0.5, 0.6][c]) / 0.2) * kernels[4 * 75 + i];
   }
   const close = (said: string, expected: number) =>
-    assert.ok(Math.abs(Number(said) - expected) <= 0.006 * Math.abs(expected), `${said}, not ${expected}`);
+    assert.ok(
+      Math.abs(Number(said.replace('−', '-')) - expected) <= 0.006 * Math.abs(expected),
+      `${said}, not ${expected}`,
+    );
   close(/^\S+/.exec(await page.locator('.sum').innerText())![0], sum);
   const said = await page.getByText('The map of gratings has').innerText();
   const [, value, rest] = /has (\S+) there(.*)/s.exec(said)!;

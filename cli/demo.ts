@@ -47,6 +47,8 @@ const SETTINGS: Partial<Settings> = {
 
 const BACKEND = { backend: 'onnxruntime', fixed: true } as const;
 const DATA = 'emoji';
+/** Each drawing once, as people recognise it. */
+const INDEXED = 'train-centred';
 const NETWORK = 'cifar10-18pct';
 /** Drawn by the vendor that no training image comes from. */
 const POSTED = 'guitar';
@@ -88,8 +90,8 @@ export function demoCommand(): Command {
       if (!(await trainRun(out, provider, progress))) return;
       const file = await exportFile(out, provider, progress);
       const measured = await measure(file, provider, progress);
-      heading(progress, 'Index the validation images, for the nearest ones on the page');
-      await writeIndex({ model: file, data: DATA, split: 'val', out: indexFile(out), provider }, progress);
+      heading(progress, 'Index the drawings of the six vendors, for the nearest ones on the page');
+      await writeIndex({ model: file, data: DATA, split: INDEXED, out: indexFile(out), provider }, progress);
       const ends = exit || process.env.CI === 'true';
       await serve({ out, file, index: indexFile(out), measured, provider, exit: ends, progress });
     });
@@ -186,7 +188,8 @@ async function serve({ out, file, index, measured, provider, exit, progress }: S
     const answers = await postAll(url);
     await writeFile(imageFile(out), await heldOutPng(POSTED));
     const image = imageFile(out);
-    console.log(`\n${demoSummary({ measured, answers, posted: POSTED, image, file, url: exit ? undefined : url })}`);
+    const told = { measured, answers, posted: POSTED, image, file, index, url: exit ? undefined : url };
+    console.log(`\n${demoSummary(told)}`);
     if (!exit) await new Promise((resolve) => server.once('exit', resolve));
   } finally {
     unlisten();

@@ -10,7 +10,7 @@ import { pathToFileURL } from 'node:url';
 import express from 'express';
 import sharp from 'sharp';
 import { tf } from '../../base/tfjs/core.js';
-import { exportOnnx, loadClassifier, saveModel } from '../../index.js';
+import { buildNetwork, exportOnnx, loadClassifier, saveModel } from '../../index.js';
 import { type ClassifierRouter, classifierRouter, openClassifier, RequestError } from '../../serve/index.js';
 import { alexnet } from '../real/command.js';
 import { corner, order } from './images.js';
@@ -191,6 +191,18 @@ test('a model exported with its description is loaded without a config.json, whi
     ['green', 'blue', 'red'],
   );
   for (const { index, probability } of predictions) assert.ok(Math.abs(probability - powers[index] / sum) < 1e-6);
+});
+
+test('a network is built by name, with as many classes as it was published with unless told otherwise', async () => {
+  assert.equal(buildNetwork('cifar10-quick').countParams(), 145_578);
+  const built = join(folder, 'built.onnx');
+  const network = buildNetwork('cifar10-quick', { classes: 3 });
+  const input = { scale: 1, mean: 120 };
+  await saveModel(await exportOnnx(network, { classifier: { labels: ['a', 'b', 'c'], input } }), built);
+  const classifier = await loadClassifier(built, { provider });
+  assert.equal((await classifier.classify(path)).predictions.length, 3);
+  await classifier.close();
+  assert.throws(() => buildNetwork('alexnett'), { name: 'UserError', message: /unknown network "alexnett".*alexnet/ });
 });
 
 test('a description that does not fit the model is refused when it is exported, and names what does', async () => {

@@ -145,6 +145,8 @@ test('shows of the block that is clicked all there is, and of one channel in all
   await page.getByRole('heading', { name: `What excites fc7, channel ${unit}` }).waitFor();
   await open('fc8');
   await page.getByRole('cell', { name: LABELS[0] }).waitFor(); // its units are classes
+  const { width } = (await page.getByRole('img', { name: /^fc8: 5 units/ }).boundingBox())!;
+  assert.ok(width < 150, `${width} px for 5 units`);
   assert.deepEqual(complaints, []);
 });
 
@@ -256,11 +258,20 @@ test('says how the pixels of this model are prepared, and that gratings do not l
   assert.equal(rest, ': each level x of a pixel becomes (x / 255 − [0.4, 0.5, 0.6]) / 0.2 first.');
 });
 
+/** Looks at the covering until it is done: it goes on while it is seen, and the page itself scrolls to a new answer. */
+async function watchCovering(page: Page): Promise<void> {
+  const done = page.getByText(/^Uncovered, .* the least\./);
+  for (let frames = 0; !(await done.isVisible()); frames++) {
+    assert.ok(frames < 2000, 'the covering does not end');
+    await page.getByLabel('Square, px').scrollIntoViewIfNeeded();
+    await page.evaluate('new Promise(requestAnimationFrame)');
+  }
+}
+
 /** Opacity of the map's pixels, 0 to 255, where the square is as large as a quarter. */
 async function strongestOf(page: Page): Promise<number> {
-  await page.getByLabel('Square, px').scrollIntoViewIfNeeded(); // it begins once it is seen
   const done = page.getByText(/^Uncovered, .* the least\./);
-  await done.waitFor();
+  await watchCovering(page);
   for (const field of ['Square, px', 'Step, px']) await page.getByLabel(field).fill('4');
   await page.getByRole('button', { name: 'Cover again' }).click();
   await page.getByText('Square of 4 pixels, moved by 4').waitFor();
@@ -360,8 +371,7 @@ const SCREENS = {
 for (const [name, options] of Object.entries(SCREENS)) {
   test(`on ${name}, the views of every layer fit, and axe finds no serious fault`, { skip }, async () => {
     const { page, complaints, open } = await inside(url, options);
-    await page.getByLabel('Square, px').scrollIntoViewIfNeeded();
-    await page.getByText(/^Uncovered, .* the least\./).waitFor();
+    await watchCovering(page);
     await page.getByRole('button', { name: 'Find the nearest images' }).click();
     await page.getByRole('list', { name: 'Nearest images' }).waitFor();
     for (const [layer, shown] of [

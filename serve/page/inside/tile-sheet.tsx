@@ -43,7 +43,7 @@ export function TileSheet({ label, maps, size, own, chosen, choose }: TileSheetP
   };
   return (
     <figure>
-      <div class="sheet" style={{ maxWidth: sheet.columns * LARGEST_PX }}>
+      <div class="sheet" style={{ maxWidth: `${sheet.columns * LARGEST_PX}px` }}>
         <canvas ref={canvas} role="img" aria-label={`${label}; a table of them follows`} onClick={pick} />
         <Frame sheet={sheet} index={chosen} size={size} />
       </div>

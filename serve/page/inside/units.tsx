@@ -42,7 +42,7 @@ export function Units({ layer, values, labels, channel: chosen, setChannel: choo
   return (
     <>
       <figure>
-        <div class="sheet" style={{ maxWidth: width * LARGEST_PX }}>
+        <div class="sheet" style={{ maxWidth: `${width * LARGEST_PX}px` }}>
           <canvas
             ref={canvas}
             role="img"

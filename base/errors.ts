@@ -15,3 +15,17 @@ export class ShapeError extends UserError {
 export class UsageError extends UserError {
   override name = 'UsageError';
 }
+
+/** An option of a library call that cannot be used; a command has a flag for it, named the same with dashes. */
+export class OptionError extends UsageError {
+  override name = 'OptionError';
+
+  /** The message where a flag gave it. */
+  readonly forCommand: string;
+
+  constructor(option: string, problem: string, options?: ErrorOptions) {
+    super(`${option}: ${problem}`, options);
+    const flag = option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    this.forCommand = `--${flag}: ${problem}`;
+  }
+}

@@ -1,6 +1,6 @@
 /** Runs a subcommand of `alexnet` and tells people what went wrong. */
 import { Command, CommanderError } from 'commander';
-import { UsageError, UserError } from '../base/errors.js';
+import { OptionError, UsageError, UserError } from '../base/errors.js';
 import { explainTooManyFiles } from '../base/few-open-files.js';
 import { isOutOfMemory, withMemory } from '../base/out-of-memory.js';
 import { startedByNohup } from '../base/process/nohup.js';
@@ -37,6 +37,7 @@ function report(error: unknown, command: string): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // commander has printed it
   const name = stylesOf(process.stderr).red(Object.hasOwn(COMMANDS, command) ? `alexnet ${command}` : 'alexnet');
   if (isOutOfMemory(error)) console.error(`${name}: ${withMemory(error).message}${memoryAdvice(command)}`);
+  else if (error instanceof OptionError) console.error(`${name}: ${error.forCommand}`);
   else if (error instanceof UserError) console.error(`${name}: ${error.message}`);
   else if (isSystemError(error)) console.error(`${name}: ${error.message}`);
   else

@@ -26,11 +26,13 @@ export interface Summary {
   posted: string;
   image: string;
   file: string;
+  /** Of the images that the page finds the nearest in. */
+  index: string;
   /** Of the server, if it stays. */
   url?: string;
 }
 
-export function demoSummary({ measured, answers, posted, image, file, url }: Summary): string {
+export function demoSummary({ measured, answers, posted, image, file, index, url }: Summary): string {
   const { bold, dim, cyan } = stylesOf(process.stdout);
   const row = (title: string, network: string, neighbour: string) =>
     title.padEnd(46) + network.padStart(9) + neighbour.padStart(24);
@@ -46,8 +48,13 @@ export function demoSummary({ measured, answers, posted, image, file, url }: Sum
     ...shown.flatMap((answer) => (answer ? [answerLine(answer)] : [])),
     '',
     `${dim('file')}  ${file}`,
-    ...(url ? [`${dim('try')}   curl --data-binary @${relative('', image)} ${url}/classify`] : []),
-    ...(url ? ['', `${bold('Open')} ${cyan(url)}   Ctrl-C stops the server`] : []),
+    ...(url
+      ? [
+          `${dim('try')}   curl --data-binary @${relative('', image)} ${url}/classify`,
+          '',
+          `${bold('Open')} ${cyan(url)}   Ctrl-C stops the server`,
+        ]
+      : [`${dim('next')}  npx alexnet serve --model ${file} --index ${index}`]),
   ]);
 }
 

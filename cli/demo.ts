@@ -45,7 +45,10 @@ const SETTINGS: Partial<Settings> = {
   schedule: 'cosine',
 };
 
+const BACKEND = { backend: 'onnxruntime', fixed: true } as const;
 const DATA = 'emoji';
+/** Each drawing once, as people recognise it. */
+const INDEXED = 'train-centred';
 const NETWORK = 'cifar10-18pct';
 /** Drawn by the vendor that no training image comes from. */
 const POSTED = 'guitar';
@@ -87,8 +90,8 @@ export function demoCommand(): Command {
       if (!(await trainRun(out, provider, progress))) return;
       const file = await exportFile(out, provider, progress);
       const measured = await measure(file, provider, progress);
-      heading(progress, 'Index the validation images, for the nearest ones on the page');
-      await writeIndex({ model: file, data: DATA, split: 'val', out: indexFile(out), provider }, progress);
+      heading(progress, 'Index the drawings of the six vendors, for the nearest ones on the page');
+      await writeIndex({ model: file, data: DATA, split: INDEXED, out: indexFile(out), provider }, progress);
       const ends = exit || process.env.CI === 'true';
       await serve({ out, file, index: indexFile(out), measured, provider, exit: ends, progress });
     });
@@ -120,10 +123,10 @@ async function trainRun(out: string, provider: ProviderChoice | undefined, progr
   heading(progress, `Train ${NETWORK} on 100 objects as six vendors drew them`);
   const interrupt = listenForInterrupt((signal) => progress.note(`${signal}: finishing the step, then saving`));
   try {
-    const request = { out, data: DATA, model: NETWORK, settings: SETTINGS, backend: 'onnxruntime' as const, provider };
+    const what = { data: DATA, model: NETWORK, settings: SETTINGS };
     const trained = await startTraining(
-      { ...request, resume: false, force: true, checkpointMinutes: 5 },
-      { ...progress, note: (line) => progress.note(line.replace(': as asked:', ':')) }, // the demo chose the backend
+      { ...what, ...BACKEND, out, provider, resume: false, force: true, checkpointMinutes: 5 },
+      progress,
       interrupt,
     );
     const kernels = Object.values(trained.delegated).reduce((sum, count) => sum + count, 0);
@@ -185,7 +188,8 @@ async function serve({ out, file, index, measured, provider, exit, progress }: S
     const answers = await postAll(url);
     await writeFile(imageFile(out), await heldOutPng(POSTED));
     const image = imageFile(out);
-    console.log(`\n${demoSummary({ measured, answers, posted: POSTED, image, file, url: exit ? undefined : url })}`);
+    const told = { measured, answers, posted: POSTED, image, file, index, url: exit ? undefined : url };
+    console.log(`\n${demoSummary(told)}`);
     if (!exit) await new Promise((resolve) => server.once('exit', resolve));
   } finally {
     unlisten();

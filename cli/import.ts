@@ -11,7 +11,7 @@ import { FORMATS } from '../export/import/open-source.js';
 import { writeRun } from '../export/import/write-run.js';
 import { findNetwork, NETWORKS } from '../model/registry.js';
 import type { ProviderChoice } from '../onnx/backend/provider.js';
-import { selectBackend } from '../onnx/backend/select-backend.js';
+import { startBackend } from '../onnx/backend/select-backend.js';
 import type { RemoteOptions } from '../train/data/remote/options.js';
 import { checkFree } from '../train/run/run-folder.js';
 import { lockRun } from '../train/run/run-lock.js';
@@ -71,8 +71,8 @@ async function importInto(
 ): Promise<ImportReport> {
   const { path: file, model: known } = await fetchWeights(options.file, progress, remote);
   const model = options.model ?? known;
-  const { why } = await selectBackend('onnxruntime', provider);
-  if (provider) progress.note(`backend onnxruntime: ${why}`);
+  const note = provider ? progress.note : () => undefined;
+  await startBackend({ backend: 'onnxruntime', provider, fixed: true }, note);
   const imported = await importNetwork(file, model === undefined ? undefined : findNetwork(model), options);
   try {
     const run = await writeRun(out, file, imported);

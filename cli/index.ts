@@ -61,7 +61,8 @@ export async function writeIndex(request: IndexRequest, progress: Progress): Pro
   const network = await CropNetwork.open({ file: model, maxPixels, provider, log: progress.note });
   const { imagePx } = network.model;
   const resampling = network.file.recipe.decoding.resampling && 'bilinear'; // of a file that can be indexed
-  const dataset = await openDataset(data, { imagePx, resampling, splits: [split], ...dataChoice(flags) });
+  const remote = { note: progress.note };
+  const dataset = await openDataset(data, { imagePx, resampling, splits: [split], remote, ...dataChoice(flags) });
   reportDataset(dataset, progress);
   const images = splitImages(dataset, split);
   const onProgress = (done: number, total: number) => progress.work('images indexed', done, total);

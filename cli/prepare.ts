@@ -95,7 +95,8 @@ export async function prepare(
     if (writer.kept > 0) progress.note(`${out}: ${writer.kept} images are there already, continuing after them`);
     const started = performance.now();
     const onProgress = (done: number, total?: number) => progress.work('decoding', done, total);
-    const dataset = await openDataset(data, { imagePx, holdOut, maxBad, onProgress }, writer);
+    const remote = { note: progress.note };
+    const dataset = await openDataset(data, { imagePx, holdOut, maxBad, onProgress, remote }, writer);
     const { decoded } = writer;
     const imagesPerSecond = decoded / ((performance.now() - started) / 1000);
     progress.note('mean and colours of the training images');

@@ -5,7 +5,7 @@ import { UserError } from '../base/errors.js';
 import '../model/index.js'; // registers the layers that a checkpoint's topology names
 import type { Progress } from '../base/progress.js';
 import { toolVersion } from '../base/tool-version.js';
-import { selectBackend } from '../onnx/backend/select-backend.js';
+import { startBackend } from '../onnx/backend/select-backend.js';
 import { type ModelMetadata, metadataToProps } from '../onnx/file/metadata.js';
 import { checkModelPlace } from '../onnx/file/onnx-model.js';
 import { meanColour } from '../train/data/batches/mean.js';
@@ -55,8 +55,7 @@ export async function exportRun(request: ExportRunRequest, progress: Progress): 
   await checkModelPlace(request.out, request.externalData);
   const run = await openRun(request.run);
   const folder = checkpointFolder(run, request.checkpoint);
-  const { why } = await selectBackend('onnxruntime', request.provider);
-  progress.note(`backend onnxruntime: ${why}`);
+  await startBackend({ backend: 'onnxruntime', provider: request.provider, fixed: true }, progress.note);
   const { model, state, weightsSha256 } = await loadCheckpoint(folder);
   progress.note(`${folder}: ${run.config.model} after epoch ${state.epoch}, step ${state.step}`);
   const { imagePx, inputPx, mean } = run;

@@ -15,6 +15,12 @@ export interface NetworkOptions {
   lrn?: LrnChoice;
 }
 
+/** That, and the initial weights' seed. */
+export interface BuildOptions extends NetworkOptions {
+  /** Equal seeds give equal weights. */
+  seed: number;
+}
+
 /** A row whose open choices are made. */
 export type ConcreteRow =
   | Exclude<LayerRow, FcRow | LrnRow>

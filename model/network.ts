@@ -3,7 +3,7 @@ import { tf } from '../base/tfjs/core.js';
 import { tfl } from '../base/tfjs/layers.js';
 import { GroupedConv2D } from './conv-layer.js';
 import { SeededDropout } from './dropout.js';
-import { type ConcreteRow, concreteRows, layerSize, type NetworkOptions, type Output } from './geometry.js';
+import { type BuildOptions, type ConcreteRow, concreteRows, layerSize, type Output } from './geometry.js';
 import { drawWeights } from './init.js';
 import { LocallyConnected2D } from './local-layer.js';
 import { LocalResponseNormalization } from './lrn.js';
@@ -11,12 +11,6 @@ import type { NetworkSpec } from './spec.js';
 import { WithinMapNorm } from './within-map-norm.js';
 
 export type { LrnConvention, NetworkName, NetworkSpec, Recipe } from './spec.js';
-
-/** Choices of `geometry.ts`, and the initial weights' seed. */
-export interface BuildOptions extends NetworkOptions {
-  /** Equal seeds give equal weights. */
-  seed: number;
-}
 
 /**
  * Layers have the table's names, and a layer `flatten` (h, w, c order) stands before the first fully connected one.

@@ -10,7 +10,7 @@ export const ENCODINGS = ['gzip', 'deflate', 'br'] as const;
  */
 export const ERRORS = {
   BAD_REQUEST: { status: 400, message: 'the request is malformed' },
-  EMPTY_BODY: { status: 400, message: `the body is empty; send the bytes of a ${READ_FORMATS} image` },
+  EMPTY_BODY: { status: 400, message: `the image is empty; expected the bytes of a ${READ_FORMATS} image` },
   BAD_FORM: { status: 400, message: 'the multipart form is malformed' },
   IMAGE_FIELD_MISSING: { status: 400, message: 'the form has no field "image"; send the image in it' },
   INVALID_TOP: { status: 400, message: 'top is out of range' },

@@ -149,10 +149,10 @@ export class ImageServer {
 function listenError(cause: NodeJS.ErrnoException, host: string, port: number): UserError {
   const where = `cannot listen on ${host} port ${port}`;
   const advice: Record<string, string> = {
-    EADDRINUSE: 'the port is in use; choose another with --port, or 0 for any free one',
-    EACCES: 'not permitted; choose a port of 1024 or more with --port',
-    EADDRNOTAVAIL: 'this machine has no such address; choose another with --host',
-    ENOTFOUND: 'no such host; choose another with --host',
+    EADDRINUSE: 'the port is in use; choose another port, or 0 for any free one',
+    EACCES: 'not permitted; choose a port of 1024 or more',
+    EADDRNOTAVAIL: 'this machine has no such address; choose another host',
+    ENOTFOUND: 'no such host; choose another host',
   };
   return new UserError(`${where}: ${advice[cause.code ?? ''] ?? cause.message}`, { cause });
 }

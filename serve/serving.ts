@@ -1,5 +1,5 @@
 /** The models of a server with what answers requests for them, whoever listens. */
-import { UserError } from '../base/errors.js';
+import { OptionError } from '../base/errors.js';
 import { BATCH_BYTES, IN_FLIGHT } from './defaults.js';
 import { Repository, type RepositoryOptions } from './hosting/repository.js';
 import { largestBody } from './http/body.js';
@@ -116,7 +116,6 @@ function inFlightLimit({ maxInFlight, maxBytes, maxBatchBytes = 0 }: ServingOpti
   const largest = Math.max(largestBody(maxBytes), maxBatchBytes);
   const limit = maxInFlight ?? Math.max(IN_FLIGHT, largest);
   if (limit >= largest) return limit;
-  const why =
-    largest === maxBatchBytes ? '--max-batch-bytes' : `the largest body with an image of --max-bytes ${maxBytes}`;
-  throw new UserError(`--max-in-flight: expected ${largest} bytes or more, ${why}, got ${limit}`);
+  const why = largest === maxBatchBytes ? 'the size of a batch' : `the largest body with an image of ${maxBytes} bytes`;
+  throw new OptionError('maxInFlight', `expected ${largest} bytes or more, ${why}, got ${limit}`);
 }

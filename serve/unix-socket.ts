@@ -20,7 +20,7 @@ export async function listenOnSocket(http: Server, path: string): Promise<() => 
   if (Buffer.byteLength(made) > MAX_PATH_BYTES) {
     const allowed = MAX_PATH_BYTES - Buffer.byteLength(made) + Buffer.byteLength(path);
     throw new UserError(
-      `--socket: expected a path of at most ${allowed} bytes, got ${Buffer.byteLength(path)}: ${path}`,
+      `the socket: expected a path of at most ${allowed} bytes, got ${Buffer.byteLength(path)}: ${path}`,
     );
   }
   await listening(http, made);
@@ -48,7 +48,7 @@ function identityOf(path: string): string | undefined {
 async function requireFree(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (!found) return;
-  if (!found.isSocket()) throw new UserError(`--socket ${path}: is there already and no socket; choose another path`);
+  if (!found.isSocket()) throw new UserError(`the socket ${path}: is there already and no socket; choose another path`);
   const refusal = await new Promise<string | undefined>((resolve) => {
     const probe = connect(path, () => {
       probe.destroy();
@@ -58,5 +58,5 @@ async function requireFree(path: string): Promise<void> {
   });
   if (refusal === 'ECONNREFUSED' || refusal === 'ENOENT') return;
   const why = refusal === undefined ? 'another server listens on it' : `it cannot be tried (${refusal})`;
-  throw new UserError(`--socket ${path}: ${why}; choose another path`);
+  throw new UserError(`the socket ${path}: ${why}; choose another path`);
 }

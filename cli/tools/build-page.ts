@@ -4,7 +4,7 @@
  * samples.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Metafile } from 'esbuild';
@@ -51,6 +51,7 @@ const { metafile } = await build({
 });
 await writeAsset('licences', 'txt', await licences(metafile));
 await writeFile(join(out, 'index.html'), await document());
+await copyFile(join(source, 'favicon.svg'), join(out, 'favicon.svg'));
 
 async function sample(name: string, extension: string, bytes: Uint8Array) {
   return { name, file: `${name}.${extension}`, url: `assets/${await writeAsset(name, extension, bytes)}` };

@@ -20,3 +20,4 @@ await build({
   minify: true,
 });
 await copyFile(join(source, 'index.html'), join(out, 'index.html'));
+await copyFile(join(source, '../favicon.svg'), join(out, 'favicon.svg'));

@@ -28,7 +28,7 @@ export async function openImages(
   note: (line: string) => void,
 ): Promise<Images | undefined> {
   if (calibrate === undefined) return undefined;
-  const dataset = await openDataset(calibrate, { imagePx, resampling, holdOut, maxBad });
+  const dataset = await openDataset(calibrate, { imagePx, resampling, holdOut, maxBad, remote: { note } });
   reportDataset(dataset, { note });
   const { splits } = dataset;
   const held = splits.test ?? splits.val ?? splits.train;

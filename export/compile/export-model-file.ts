@@ -2,7 +2,7 @@
 import { UserError } from '../../base/errors.js';
 import '../../model/index.js'; // registers the layers of this project's own networks
 import { toolVersion } from '../../base/tool-version.js';
-import { selectBackend } from '../../onnx/backend/select-backend.js';
+import { selectBackend, startBackend } from '../../onnx/backend/select-backend.js';
 import { checkModelPlace } from '../../onnx/file/onnx-model.js';
 import { isIdentity } from '../../onnx/layout.js';
 import type { Verification } from '../check/check-plan.js';
@@ -39,7 +39,7 @@ export interface ExportFileRequest extends WriteRequest, ImageRequest {
 export async function exportModelFile(request: ExportFileRequest, note: (line: string) => void): Promise<WriteReport> {
   const { opset, lrn, layout, batch } = request;
   await checkModelPlace(request.out, request.externalData);
-  note(`backend onnxruntime: ${(await selectBackend('onnxruntime', request.provider)).why}`);
+  await startBackend({ backend: 'onnxruntime', provider: request.provider, fixed: true }, note);
   const path = (request.layersModel ?? request.graphModel)!;
   const model = request.layersModel ? await loadLayersModelFile(path) : await loadGraphModelFile(path);
   const source = sourceOf(model, { inputShapes: request.inputShape, outputs: request.outputs, batch });

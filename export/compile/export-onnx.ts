@@ -3,51 +3,22 @@ import type { GraphModel } from '@tensorflow/tfjs-converter';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { UserError } from '../../base/errors.js';
 import { tf } from '../../base/tfjs/core.js';
-import { CLASSIFIER_KEY, type ClassifierDescription } from '../../onnx/file/classifier-description.js';
+import { CLASSIFIER_KEY } from '../../onnx/file/classifier-description.js';
 import { OnnxModel } from '../../onnx/file/onnx-model.js';
 import type { Graph, Value } from '../../onnx/graph.js';
 import { identity } from '../../onnx/layout.js';
 import { checkClassifier } from '../check/check-classifier.js';
-import type { Verification } from '../check/check-plan.js';
 import { compareWithSource } from '../check/compare-with-source.js';
 import { withSaved } from '../check/with-saved.js';
-import { boundaryLayout, type Layouts } from './boundary.js';
+import { boundaryLayout } from './boundary.js';
 import { withLengths } from './dynamic-ops.js';
 import { freeAxesOf, specOf, withRows } from './free-inputs.js';
 import { graphModelSource } from './graph-source.js';
 import { layersModelSource } from './layers-source.js';
 import { functionSource, type InputSpec, type ModelSource, type TensorFunction } from './model-source.js';
+import type { OnnxOptions } from './onnx-options.js';
 import { compileProgram, OPSETS } from './program.js';
 import { RefusedError, trace } from './trace.js';
-
-export interface OnnxOptions {
-  /** Arguments of a function. The first axis is free if it is null. */
-  inputs?: readonly InputSpec[];
-  /**
-   * Shapes of a model's inputs in place of its own, by name; '' is the only input. For axes that the model leaves free.
-   */
-  inputShapes?: Readonly<Record<string, InputSpec['shape']>>;
-  /** Nodes of a graph model, or layers of a layers model, whose results to give in place of the model's outputs. */
-  outputs?: readonly string[];
-  /** Names of the results; default: the model's, or `output`, `output1`, … */
-  outputNames?: readonly string[];
-  /** ONNX operator set, 13 to 22 (default 13). */
-  opset?: number;
-  /** Response normalisation as ONNX's operator (default) or as a band convolution, equal to 1e-6. */
-  lrn?: 'op' | 'conv';
-  /** Order of the axes of 4-D inputs and outputs. */
-  layout?: Layouts;
-  /** A fixed length of the first axis in place of a free one. */
-  batch?: number;
-  /** Name of the graph. */
-  name?: string;
-  /** How thoroughly the result is compared with the program: see `VERIFICATIONS`. Default full. */
-  verify?: Verification;
-  /** Of a classifier of images: `alexnet serve` then needs no config.json next to the file. */
-  classifier?: ClassifierDescription;
-  /** `metadata_props` of the file. */
-  metadata?: Record<string, string>;
-}
 
 /**
  * Exports what `model.predict` computes, and compares it with tfjs. Equal models give equal bytes; the model is left as

@@ -15,6 +15,8 @@ export interface ComputeChoice {
   backend: BackendName;
   /** Of the backend onnxruntime; default: the CPU. */
   provider?: ProviderChoice;
+  /** The command always takes this backend: nobody asked for it. */
+  fixed?: boolean;
 }
 
 /** The backend that runs. */
@@ -48,15 +50,33 @@ const LOADERS = {
 const same = (what: string): Loaded => ({ what, why: what });
 
 /**
+ * Selects what a command computes with, and says so.
+ * @throws {UserError} see `selectBackend`
+ */
+export async function startBackend(
+  { backend, provider, fixed = false }: ComputeChoice,
+  note: (line: string) => void,
+): Promise<SelectedBackend> {
+  const selected = await selectBackend(backend, provider, !fixed);
+  note(`backend ${selected.name}: ${selected.why}`);
+  return selected;
+}
+
+/**
  * Loads the backend and makes it tfjs's active one.
+ * @param asked  a person named it, which `why` then says
  * @throws {UserError} when a backend or provider asked for by name does not load
  */
-export async function selectBackend(wanted: BackendName, provider?: ProviderChoice): Promise<SelectedBackend> {
+export async function selectBackend(
+  wanted: BackendName,
+  provider?: ProviderChoice,
+  asked = false,
+): Promise<SelectedBackend> {
   if (wanted !== 'auto') {
     const { what, why } = await activate(wanted, true, provider);
     const unused =
       provider && wanted !== 'onnxruntime' ? `; --provider ${provider} is for the backend onnxruntime` : '';
-    return { name: wanted, what, why: `as asked: ${why}${unused}` };
+    return { name: wanted, what, why: `${asked ? 'as asked: ' : ''}${why}${unused}` };
   }
   // Whoever names a provider wants that one and no other backend.
   if (provider) {

@@ -3,7 +3,7 @@
  * own. Browsers name that site in `Host`, which is what gives it away.
  */
 import type { RequestHandler } from 'express';
-import { UsageError } from '../../base/errors.js';
+import { OptionError } from '../../base/errors.js';
 import { RequestError } from '../errors.js';
 
 /** Stands for every host. */
@@ -20,7 +20,7 @@ export function parseHost(text: string): string {
   const host = hostname(text);
   if (text === ANY || (host === text.toLowerCase() && /^\.?[\w-][\w.-]*$|^\[[\da-f:.]+\]$/.test(host))) return host;
   const expected = 'a host without a port, or .example.org for a domain and its subdomains';
-  throw new UsageError(`--allowed-hosts: expected ${expected}, got "${text}"`);
+  throw new OptionError('allowedHosts', `expected ${expected}, got "${text}"`);
 }
 
 /**

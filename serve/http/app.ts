@@ -1,7 +1,7 @@
 /** The HTTP routes, as an Express application that never listens: `server.ts` does, and tests may. */
 import { randomUUID } from 'node:crypto';
 import express, { type Express, type RequestHandler } from 'express';
-import { UsageError } from '../../base/errors.js';
+import { OptionError } from '../../base/errors.js';
 import { RequestError } from '../errors.js';
 import { traceIds, traceRequests } from '../tracing.js';
 import { requireAllowedHost } from './allowed-hosts.js';
@@ -60,7 +60,7 @@ function trust(app: Express, proxy: number | string | undefined): void {
     app.set('trust proxy', proxy);
   } catch (cause) {
     const expected = 'the number of proxies in front, or their addresses such as loopback or 10.0.0.0/8';
-    throw new UsageError(`--trust-proxy: expected ${expected}, got "${proxy}"`, { cause });
+    throw new OptionError('trustProxy', `expected ${expected}, got "${proxy}"`, { cause });
   }
   const trusts: (address: string | undefined, hop: number) => boolean = app.get('trust proxy fn');
   app.set('trust proxy', (address: string | undefined, hop: number) => address === undefined || trusts(address, hop));

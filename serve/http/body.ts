@@ -2,6 +2,7 @@
  * The image in a request: the whole body, or a field of a multipart form. Every size is bounded.
  */
 import type { Request } from 'express';
+import { READ_FORMATS } from '../../base/image/formats.js';
 import { RequestError } from '../errors.js';
 import { imageOfForm } from './form.js';
 import type { Uploads } from './uploads.js';
@@ -17,7 +18,7 @@ const FORM_OVERHEAD = 65_536;
 
 /**
  * @param fields  names of the form's field that may hold it
- * @throws {RequestError} IMAGE_TOO_LARGE, BAD_FORM, IMAGE_FIELD_MISSING, or as `Uploads.read`
+ * @throws {RequestError} EMPTY_BODY, IMAGE_TOO_LARGE, BAD_FORM, IMAGE_FIELD_MISSING, or as `Uploads.read`
  */
 export async function readImage(
   request: Request,
@@ -26,7 +27,11 @@ export async function readImage(
 ): Promise<Buffer> {
   const type = request.headers['content-type'] ?? '';
   const refuse = () => tooLarge(maxBytes);
-  if (!/^multipart\/form-data\b/i.test(type)) return uploads.read(request, maxBytes, refuse);
+  if (!/^multipart\/form-data\b/i.test(type)) {
+    const body = await uploads.read(request, maxBytes, refuse);
+    if (body.length > 0) return body;
+    throw new RequestError('EMPTY_BODY', `the body is empty; send the bytes of a ${READ_FORMATS} image`);
+  }
   const image = imageOfForm(await uploads.read(request, maxBytes + FORM_OVERHEAD, refuse), type, fields);
   if (image.length > maxBytes) throw refuse();
   return image;

@@ -1,6 +1,6 @@
 /** Cross-origin requests (fetch.spec.whatwg.org, §3.3): which other sites' pages may read what the server answers. */
 import type { RequestHandler } from 'express';
-import { UsageError } from '../../base/errors.js';
+import { OptionError } from '../../base/errors.js';
 
 /** Stands for every origin. */
 const ANY = '*';
@@ -16,7 +16,7 @@ export function parseOrigin(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url && /^https?:$/.test(url.protocol) && url.href === `${url.origin}/`) return url.origin;
   if (/^(?!https?:)[a-z][a-z\d+.-]*:\/\/[\w.-]+$/i.test(text)) return text.toLowerCase(); // of an extension or an app
-  throw new UsageError(`--cors-origin: expected * or an origin such as https://example.org, got "${text}"`);
+  throw new OptionError('corsOrigin', `expected * or an origin such as https://example.org, got "${text}"`);
 }
 
 /**

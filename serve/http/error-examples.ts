@@ -1,9 +1,11 @@
 /** What errors say whose message depends on the request, for the OpenAPI document. Others say what `ERRORS` says. */
 import { READ_FORMATS } from '../../base/image/formats.js';
 import { type ErrorCode, RequestError } from '../errors.js';
+import { type QueryDoc, unknownKey } from './parse-query.js';
 
 const MESSAGES: Partial<Record<ErrorCode, string>> = {
   BAD_REQUEST: 'the body is not JSON',
+  EMPTY_BODY: `the body is empty; send the bytes of a ${READ_FORMATS} image`,
   BAD_FORM: 'the multipart form is malformed: the end is missing: "--x--"',
   INVALID_TOP: 'top: expected a whole number from 1 to 1000, the number of classes, got "0"',
   INVALID_IMAGE: 'the image cannot be decoded: the file is cut short',
@@ -16,7 +18,7 @@ const MESSAGES: Partial<Record<ErrorCode, string>> = {
   UPLOAD_TIMEOUT: 'the body took more than 60 s; send it faster, or start the server with a longer --upload-timeout',
   BATCH_TOO_LARGE: 'expected at most 64 images, got 65; send several requests',
   IMAGE_TOO_LARGE: 'the image has more than 20000000 bytes; send a smaller one',
-  IMAGE_TOO_MANY_PIXELS: 'the image has more than 50000000 pixels; send a smaller one',
+  IMAGE_TOO_MANY_PIXELS: 'the image has more than 50000000 pixels; make it smaller',
   UNSUPPORTED_IMAGE_TYPE: `this is PDF; expected the bytes of a ${READ_FORMATS} image`,
 };
 /** These pass by themselves. */
@@ -28,6 +30,8 @@ const RETRIED: ReadonlySet<ErrorCode> = new Set([
   'SHUTTING_DOWN',
 ]);
 
-export function exampleOf(code: ErrorCode): RequestError {
+/** @param query  of the route, if it refuses parameters that it does not know */
+export function exampleOf(code: ErrorCode, query?: QueryDoc): RequestError {
+  if (code === 'BAD_REQUEST' && query) return unknownKey(query, 'topp');
   return new RequestError(code, MESSAGES[code], RETRIED.has(code) ? 1 : undefined);
 }

@@ -11,7 +11,7 @@ import { z } from 'zod';
 import { toolVersion } from '../../base/tool-version.js';
 import { ENCODINGS, ERRORS, type ErrorCode } from '../errors.js';
 import { exampleOf } from './error-examples.js';
-import type { ErrorShape, Protocol, Route } from './protocol.js';
+import type { Protocol, Route, RouteDoc } from './protocol.js';
 
 type Schemas = Record<string, object>;
 type Content = Record<string, z.ZodType | 'binary' | 'text'>;
@@ -58,7 +58,8 @@ export function openApiDocument(protocols: readonly Protocol[]): object {
   };
 }
 
-function operation({ method, path, doc }: Route, { name, error }: Protocol, schemas: Schemas): object {
+function operation({ method, path, doc }: Route, protocol: Protocol, schemas: Schemas): object {
+  const codes = [...(doc.errors ?? []), ...(doc.body ? OF_BODIES : []), ...ALWAYS];
   const parameters = [
     ...[...path.matchAll(/:(\w+)/g)].map(([, param]) => ({
       name: param,
@@ -86,7 +87,7 @@ function operation({ method, path, doc }: Route, { name, error }: Protocol, sche
     { description, content: content({ 'application/json': schema }, schemas) },
   ]);
   return {
-    tags: [name],
+    tags: [protocol.name],
     summary: doc.summary,
     operationId: `${method} ${path}`.replace(/\W+/g, '_').replace(/_$/, ''),
     ...(parameters.length > 0 && { parameters }),
@@ -94,20 +95,27 @@ function operation({ method, path, doc }: Route, { name, error }: Protocol, sche
     ...(doc.guarded && { security: [{ token: [] }] }),
     responses: {
       200: { description: 'Done', ...(doc.answer && { content: content(doc.answer, schemas) }) },
-      ...errorResponses([...(doc.errors ?? []), ...(doc.body ? OF_BODIES : []), ...ALWAYS], error, schemas),
+      ...errorResponses(codes, protocol, doc, schemas),
       ...Object.fromEntries(others),
     },
   };
 }
 
-function errorResponses(codes: readonly ErrorCode[], error: ErrorShape, schemas: Schemas): Record<string, object> {
+function errorResponses(
+  codes: readonly ErrorCode[],
+  { error, strictQuery }: Protocol,
+  { query }: RouteDoc,
+  schemas: Schemas,
+): Record<string, object> {
   const statuses = [...new Set(codes.map((code) => ERRORS[code].status))];
   return Object.fromEntries(
     statuses.map((status) => {
       const some = codes.filter((code) => ERRORS[code].status === status);
       const description = [...new Set(some)].map((code) => `${code}: ${ERRORS[code].message}`).join('; ');
       const examples = Object.fromEntries(
-        some.map(exampleOf).map((one) => [one.code, { value: error.body(one, one.retryAfterS) }]),
+        some
+          .map((code) => exampleOf(code, strictQuery ? query : undefined))
+          .map((one) => [one.code, { value: error.body(one, one.retryAfterS) }]),
       );
       const schema = jsonSchema(error.schema, schemas);
       return [status, { description, content: { 'application/json': { schema, examples } } }];
@@ -154,6 +162,7 @@ const INDEX = `<!doctype html>
 <meta name="viewport" content="width=device-width">
 <meta name="color-scheme" content="light dark">
 <title>alexnet: HTTP interface</title>
+<link rel="icon" href="favicon.svg">
 <link rel="stylesheet" href="docs/swagger-ui.css">
 <style>.swagger-ui .opblock-tag { flex-wrap: wrap } .swagger-ui .opblock-tag small { min-width: 15rem }</style>
 </head>
@@ -168,7 +177,16 @@ const START = `const dark = matchMedia('(prefers-color-scheme: dark)');
 const follow = () => document.documentElement.classList.toggle('dark-mode', dark.matches);
 dark.addEventListener('change', follow);
 follow();
-SwaggerUIBundle({ url: 'openapi.json', dom_id: '#swagger-ui' });
+const url = new URL('openapi.json', location.href).href;
+// Its menu of servers shows their addresses as they are written, and relative ones tell people nothing.
+function responseInterceptor(response) {
+  if (response.url !== url) return response;
+  const document = JSON.parse(response.text);
+  const servers = document.servers.map((server) => ({ url: new URL(server.url, url).href.replace(/\\/$/, '') }));
+  response.text = JSON.stringify({ ...document, servers });
+  return response;
+}
+SwaggerUIBundle({ url, dom_id: '#swagger-ui', responseInterceptor });
 `;
 
 /** Where the build puts Swagger UI. */

@@ -38,5 +38,9 @@ export function page(): Router {
   });
   router.get(PAGE_ROUTE.path, redirectToFolder);
   for (const path of [PAGE_ROUTE.path, '/assets/:file']) router.get(path, secure, files);
+  // Browsers ask for the .ico where a document names no icon.
+  router.get(['/favicon.svg', '/favicon.ico'], secure, (_request, response) =>
+    response.sendFile('favicon.svg', { root: FOLDER, headers: { 'cache-control': 'no-cache' } }),
+  );
   return router;
 }

@@ -6,6 +6,7 @@ import { type ErrorRequestHandler, type Request, type RequestHandler, type Respo
 import type { z } from 'zod';
 import { type ErrorCode, RequestError, requestError } from '../errors.js';
 import type { Log } from '../log.js';
+import { type QueryDoc, refuseUnknownKeys } from './parse-query.js';
 
 export interface Protocol {
   /** For the document's headings. */
@@ -14,6 +15,8 @@ export interface Protocol {
   routes: Route[];
   /** Paths whose other routes are answered with this protocol's 404. */
   prefixes?: string[];
+  /** Unknown parameters of a query are refused; else passed over, as the servers do whose protocol it is. */
+  strictQuery?: boolean;
   error: ErrorShape;
 }
 
@@ -34,7 +37,7 @@ export interface Route {
 export interface RouteDoc {
   summary: string;
   /** Query parameters by name. */
-  query?: Record<string, { description: string; schema: z.ZodType }>;
+  query?: QueryDoc;
   headers?: Record<string, { description: string; required?: boolean }>;
   /** Bodies by content type; `binary` for bytes. */
   body?: Record<string, z.ZodType | 'binary'>;
@@ -48,11 +51,14 @@ export interface RouteDoc {
 }
 
 /** Routes in order, and their errors in the protocol's shape. */
-export function routerOf({ routes, error }: Protocol, log: Log): Router {
+export function routerOf({ routes, error, strictQuery = false }: Protocol, log: Log): Router {
   const router = Router();
   for (const path of new Set(routes.map((route) => route.path))) {
     const route = router.route(path);
-    for (const { method, handler } of routes.filter((own) => own.path === path)) route[method](handler);
+    for (const { method, handler, doc } of routes.filter((own) => own.path === path)) {
+      if (strictQuery && doc.query) route[method](refuseUnknownKeys(doc.query));
+      route[method](handler);
+    }
     route.all((_request, _response, next) => next()); // else OPTIONS is answered without asking anybody
   }
   router.use(answerErrors(error, log));

@@ -22,7 +22,8 @@ const PIECE_BYTES = 20 * 2 ** 20;
 /** Made by the build. */
 const PAGE = fileURLToPath(new URL('../static', import.meta.url));
 /** Every name that is written here. */
-const OURS = /^(?:index\.html|(?:page|worker)\.(?:js|css)|site\.json|ort-(?:webgpu|wasm)\.[\w.]+|model\.onnx\.\d{3})$/;
+const OURS =
+  /^(?:index\.html|favicon\.svg|(?:page|worker)\.(?:js|css)|site\.json|ort-(?:webgpu|wasm)\.[\w.]+|model\.onnx\.\d{3})$/;
 
 /** onnxruntime-web's files; browsers load one set. */
 const ENGINES = {

@@ -12,18 +12,28 @@ const USAGE = `usage: npm run bench -- train [--rounds 5] [--minutes 40] [--mode
        npm run bench -- programs [--steps 5]
        npm run bench -- gpu [--limit 280]`;
 
-const { positionals, values } = parseArgs({
-  allowPositionals: true,
-  options: {
-    rounds: { type: 'string', default: '5' },
-    minutes: { type: 'string', default: '40' },
-    model: { type: 'string' },
-    batch: { type: 'string', default: '128' },
-    seconds: { type: 'string' },
-    steps: { type: 'string', default: '5' },
-    limit: { type: 'string', default: '280' },
-  },
-});
+function parsed() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        rounds: { type: 'string', default: '5' },
+        minutes: { type: 'string', default: '40' },
+        model: { type: 'string' },
+        batch: { type: 'string', default: '128' },
+        seconds: { type: 'string' },
+        steps: { type: 'string', default: '5' },
+        limit: { type: 'string', default: '280' },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+  } catch (error) {
+    console.error(`bench: ${(error as Error).message}\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
+const { positionals, values } = parsed();
 const rounds = Number(values.rounds);
 const seconds = (usual: number) => Number(values.seconds ?? usual);
 
@@ -43,7 +53,8 @@ const BENCHES: Record<string, () => Promise<unknown>> = {
 };
 
 const bench = positionals.length === 1 && Object.hasOwn(BENCHES, positionals[0]) && BENCHES[positionals[0]];
-if (bench) await bench();
+if (values.help) console.log(USAGE);
+else if (bench) await bench();
 else {
   console.error(USAGE);
   process.exitCode = 2;

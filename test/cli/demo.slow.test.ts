@@ -46,6 +46,7 @@ test('the demo prints the errors of the file that it serves, and its epochs do n
   const { stdout: answer } = await alexnet('classify', '--model', file, join(out, 'runs/demo/guitar.png'));
   assert.match(stdout, /✓ guitar +→ guitar \d+ %/);
   assert.doesNotMatch(stdout, /curl|Ctrl-C/);
+  assert.match(stdout, /next +npx alexnet serve --model runs\/demo\/emoji\.onnx --index runs\/demo\/emoji\.index /);
   assert.deepEqual(missing(stdout + stderr), []);
   assert.match(answer, /guitar/);
 });

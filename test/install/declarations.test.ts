@@ -59,3 +59,7 @@ test('a user installs no package that reports installations to its makers', () =
 test('the declarations of alexnet/serve do without those of onnx-proto, which name a type that nothing declares', () => {
   assert.ok(!packagesOf(exports['./serve']).has('onnx-proto'));
 });
+
+test('the declarations of alexnet itself do without those of tfjs-layers, which have type errors under strict', () => {
+  assert.ok(!packagesOf(exports['.']).has('@tensorflow/tfjs-layers'));
+});

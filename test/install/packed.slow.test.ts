@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { readPage } from '../docs/pages.js';
 import { corner } from '../serve/images.js';
 import { writeTinyModel } from '../serve/tiny-model.js';
 
@@ -74,27 +75,38 @@ const code: string = refused instanceof RequestError ? refused.code : 'none';
 console.log(JSON.stringify([predictions[0]?.label, code, status, typeof createServer]));
 `;
 
-/** Whose declarations name those of tfjs-layers, which have errors under `strict`. */
-const WITH_TFJS = `
-import { exportOnnx, loadClassifier } from 'alexnet';
-const classifier = await loadClassifier(process.argv[2] ?? '');
+const ITSELF = `
+import * as tf from '@tensorflow/tfjs-core';
+import { buildNetwork, createServer, exportOnnx, loadClassifier, saveModel } from 'alexnet';
+
+const labels = Array.from({ length: 10 }, (_, i) => 'class ' + i);
+await saveModel(await exportOnnx(buildNetwork('cifar10-quick'), { classifier: { labels } }), 'quick.onnx');
+const doubled = (x: tf.Tensor) => tf.add(x, x);
+const { operators } = await exportOnnx(doubled, { inputs: [{ name: 'x', shape: [null, 2], dtype: 'float32' }] });
+const classifier = await loadClassifier('quick.onnx');
+const { model } = classifier;
 await classifier.close();
-console.log(typeof exportOnnx);
+console.log(JSON.stringify([model.labels.length, operators, typeof createServer]));
 `;
 
-test('alexnet and alexnet/serve of the packed package type-check under strict and NodeNext, the latter with skipLibCheck false, and run', async () => {
+test('programs with alexnet and alexnet/serve of the packed package, README’s too, type-check under strict and NodeNext with skipLibCheck false, and run', async () => {
   const project = join(folder, 'npm');
-  run(project, 'npm', 'install', '@types/node@20');
+  run(project, 'npm', 'install', '@types/node@20', '@tensorflow/tfjs-core@4.22.0');
   writeFileSync(join(project, 'program.ts'), PROGRAM);
-  writeFileSync(join(project, 'with-tfjs.ts'), WITH_TFJS);
-  const options = ['--strict', '--module', 'NodeNext', '--target', 'ES2022', '--skipLibCheck'];
+  writeFileSync(join(project, 'itself.ts'), ITSELF);
+  const shown = readPage('README.md').blocks.filter(({ language }) => language === 'ts');
+  assert.ok(shown.length > 0);
+  const examples = shown.map(({ text }, i) => {
+    writeFileSync(join(project, `example-${i}.ts`), text);
+    return `example-${i}.ts`;
+  });
+  const options = ['--strict', '--module', 'NodeNext', '--target', 'ES2022', '--skipLibCheck', 'false'];
   const tsc = [join(ROOT, 'node_modules/typescript/bin/tsc'), ...options];
-  run(project, process.execPath, ...tsc, 'false', 'program.ts');
-  run(project, process.execPath, ...tsc, 'true', 'with-tfjs.ts');
+  run(project, process.execPath, ...tsc, 'program.ts', 'itself.ts', ...examples);
   const file = writeTinyModel(join(folder, 'tiny.onnx'));
   const image = join(folder, 'corner.png');
   await corner(2).png().toFile(image);
   const answer = run(project, process.execPath, 'program.js', file, image);
   assert.deepEqual(JSON.parse(answer), ['bottom left', 'UNSUPPORTED_IMAGE_TYPE', 200, 'function']);
-  assert.equal(run(project, process.execPath, 'with-tfjs.js', file).trim(), 'function');
+  assert.deepEqual(JSON.parse(run(project, process.execPath, 'itself.js')), [10, { Add: 1 }, 'function']);
 });

@@ -70,6 +70,32 @@ test('answers as many predictions as top asks for', async () => {
   }
 });
 
+test('answers 400 to a query parameter that it does not know, which names it and those that it knows', async () => {
+  const image = await corner(0).png().toBuffer();
+  for (const [path, known] of [
+    ['/classify?topp=3', 'top, model, version, by_crop'],
+    ['/classify?top=3&topp=3', 'top, model, version, by_crop'],
+    ['/classify/batch?topp=3', 'top, model, version'],
+    ['/explain/neighbours?topp=3', 'k, model, version'],
+    ['/explain/labels?topp=3', 'model, version'],
+  ]) {
+    const reply = path.includes('labels') ? fetch(url + path) : post(url, image, {}, path);
+    const { status, code, message } = await errorOf(reply);
+    assert.deepEqual([status, code], [400, 'BAD_REQUEST'], path);
+    assert.equal(message, `unknown query parameter "topp"; this route takes ${known}`);
+  }
+  const { message } = await errorOf(post(url, image, {}, '/classify?by_crop=yes'));
+  assert.match(message, /^by_crop: .*, got "yes"$/);
+});
+
+test('passes over unknown query parameters on the routes of other protocols, as their servers do', async () => {
+  const image = await corner(0).png().toBuffer();
+  for (const path of ['/predictions/quarters', '/models/quarters', '/']) {
+    assert.equal((await post(url, image, {}, `${path}?topp=3`)).status, 200, path);
+  }
+  assert.equal((await fetch(`${url}/v2/models/quarters?topp=3`)).status, 200);
+});
+
 test('answers 400 when top is out of range', async () => {
   for (const top of ['0', '5', '-1', '1.5', 'many', '', '1&top=2', '99999999999999999999']) {
     const error = await errorOf(post(url, Buffer.from('x'), {}, `/classify?top=${top}`));

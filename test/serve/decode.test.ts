@@ -34,7 +34,7 @@ test('refuses one pixel more than allowed', async () => {
   await assert.rejects(decodeImage(png, SQUARE, 59), {
     name: 'RequestError',
     code: 'IMAGE_TOO_MANY_PIXELS',
-    message: 'the image has more than 59 pixels; send a smaller one',
+    message: 'the image has more than 59 pixels; make it smaller',
   });
 });
 

@@ -10,8 +10,9 @@ import { pathToFileURL } from 'node:url';
 import express from 'express';
 import sharp from 'sharp';
 import { tf } from '../../base/tfjs/core.js';
-import { exportOnnx, loadClassifier, saveModel } from '../../index.js';
+import { buildNetwork, exportOnnx, loadClassifier, saveModel } from '../../index.js';
 import { type ClassifierRouter, classifierRouter, openClassifier, RequestError } from '../../serve/index.js';
+import { alexnet } from '../real/command.js';
 import { corner, order } from './images.js';
 import { errorOf, gone, OBEDIENT, post, running, until } from './running.js';
 import { QUARTERS, writeTinyModel } from './tiny-model.js';
@@ -51,6 +52,10 @@ for (const inProcess of [false, true]) {
     ];
     for (const [answer, code] of refused)
       await assert.rejects(answer, (error) => error instanceof RequestError && error.code === code);
+    await assert.rejects(classifier.classify(new Uint8Array()), {
+      code: 'EMPTY_BODY',
+      message: /^the image is empty; expected the bytes of a .* image$/,
+    });
     await assert.rejects(classifier.classify(join(folder, 'none.png')), {
       code: 'ENOENT',
       message: `${join(folder, 'none.png')}: no such file; expected an image`,
@@ -188,6 +193,18 @@ test('a model exported with its description is loaded without a config.json, whi
   for (const { index, probability } of predictions) assert.ok(Math.abs(probability - powers[index] / sum) < 1e-6);
 });
 
+test('a network is built by name, with as many classes as it was published with unless told otherwise', async () => {
+  assert.equal(buildNetwork('cifar10-quick').countParams(), 145_578);
+  const built = join(folder, 'built.onnx');
+  const network = buildNetwork('cifar10-quick', { classes: 3 });
+  const input = { scale: 1, mean: 120 };
+  await saveModel(await exportOnnx(network, { classifier: { labels: ['a', 'b', 'c'], input } }), built);
+  const classifier = await loadClassifier(built, { provider });
+  assert.equal((await classifier.classify(path)).predictions.length, 3);
+  await classifier.close();
+  assert.throws(() => buildNetwork('alexnett'), { name: 'UserError', message: /unknown network "alexnett".*alexnet/ });
+});
+
 test('a description that does not fit the model is refused when it is exported, and names what does', async () => {
   const inputs = [{ name: 'image', shape: [null, 4, 6, 3], dtype: 'float32' as const }];
   const means = (x: tf.Tensor) => tf.mean(x, [1, 2]);
@@ -243,4 +260,11 @@ test('a description in a file that describes no classifier is refused by name', 
     loadClassifier(exported, { provider }),
     /wrong\.onnx: its metadata "classifier" has 2 labels for the output/,
   );
+});
+
+test('an option that cannot be used is named as a program writes it, and a flag as a person does', async () => {
+  const expected = 'expected a path such as /vision, of letters, digits and "._~-", got "vision"';
+  assert.throws(() => classifierRouter({ file, provider, basePath: 'vision' }), { message: `basePath: ${expected}` });
+  const { code, stderr } = await alexnet('serve', '--model', file, '--base-path', 'vision');
+  assert.deepEqual([code, stderr], [2, `alexnet serve: --base-path: ${expected}\n`]);
 });

@@ -214,7 +214,7 @@ test('says so when the port is in use, ends with 1', async () => {
   assert.equal(await ended, 1);
   assert.equal(
     stderr().trim(),
-    `alexnet serve: cannot listen on 127.0.0.1 port ${port}: the port is in use; choose another with --port, or 0 for any free one`,
+    `alexnet serve: cannot listen on 127.0.0.1 port ${port}: the port is in use; choose another port, or 0 for any free one`,
   );
 });
 

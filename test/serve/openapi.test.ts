@@ -181,6 +181,7 @@ test('begins with /classify, and shows of errors what the server says', async ()
   const requests: [string, string, string, Uint8Array | Blob][] = [
     ['/classify', '', 'EMPTY_BODY', new Uint8Array()],
     ['/classify', '?top=0', 'INVALID_TOP', image],
+    ['/classify', '?topp=3', 'BAD_REQUEST', image],
     ['/classify', '?model=none', 'MODEL_NOT_FOUND', image],
     ['/classify', '', 'UNSUPPORTED_IMAGE_TYPE', Buffer.from('%PDF-1.4 and more')],
     ['/classify', '', 'INVALID_IMAGE', image.subarray(0, -20)],
@@ -209,7 +210,7 @@ async function partsOfPage(address: string): Promise<void> {
   assert.equal(response.status, 200);
   const html = await response.text();
   const parts = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, part]) => part);
-  assert.equal(parts.length, 3);
+  assert.equal(parts.length, 4);
   for (const part of parts) {
     const asset = await fetch(new URL(part, response.url));
     assert.equal(asset.status, 200, part);

@@ -61,6 +61,7 @@ test('documents its routes in the dark where that is wanted', { skip }, async ()
     const { page } = await visit(`${url}/docs`, { colorScheme });
     await page.locator('#operations-alexnet-post_classify').waitFor();
     assert.match(await page.evaluate('getComputedStyle(document.documentElement).backgroundColor'), ground);
+    assert.equal(await page.locator('.servers option').innerText(), url);
     const first = page.locator('.opblock-summary-path').first();
     assert.match((await first.innerText()).replaceAll('\u200b', ''), /^\/classify$/);
   }

@@ -77,6 +77,30 @@ async function inside(at = url, options = {}, shown = image) {
   return { page, complaints, blocks, open: (name: string) => blocks.filter({ hasText: name }).click() };
 }
 
+test('asks for one view after another, and stops covering what is out of view', { skip }, async () => {
+  const { page } = await visit(url);
+  const [pending, most] = [new Set<string>(), { views: 0 }];
+  const isView = (address: string) => /\/explain\/(?!labels|stats|occlusion)/.test(address);
+  page.on('request', (request) => {
+    if (isView(request.url())) pending.add(request.url());
+    most.views = Math.max(most.views, pending.size);
+  });
+  page.on('response', (response) => pending.delete(response.url()));
+  page.on('requestfailed', (request) => pending.delete(request.url()));
+  await choose(page, 'own.png', 'image/png', image);
+  await bars(page);
+  await page.route('**/explain/occlusion?*', () => undefined); // never answered
+  const covering = page.waitForRequest('**/explain/occlusion?*');
+  await page.getByLabel('Square, px').scrollIntoViewIfNeeded();
+  const failed = page.waitForEvent('requestfailed', (request) => request.url().includes('/explain/occlusion'));
+  await covering;
+  for (const name of ['Open the file', 'Open the network']) await page.getByRole('button', { name }).click();
+  await page.locator('h1').scrollIntoViewIfNeeded();
+  await failed;
+  await page.getByText('8 of 8 kernels look like noise').waitFor();
+  assert.equal(most.views, 1);
+});
+
 test('draws the network to scale, with a block for each layer', { skip }, async () => {
   const { page, blocks } = await inside();
   await page.getByText('Two convolutions, one pooling layer, two response normalisations, and three fully').waitFor();
@@ -121,6 +145,8 @@ test('shows of the block that is clicked all there is, and of one channel in all
   await page.getByRole('heading', { name: `What excites fc7, channel ${unit}` }).waitFor();
   await open('fc8');
   await page.getByRole('cell', { name: LABELS[0] }).waitFor(); // its units are classes
+  const { width } = (await page.getByRole('img', { name: /^fc8: 5 units/ }).boundingBox())!;
+  assert.ok(width < 150, `${width} px for 5 units`);
   assert.deepEqual(complaints, []);
 });
 
@@ -221,7 +247,10 @@ test('says how the pixels of this model are prepared, and that gratings do not l
     there += ((level / 255 - [0.4, 0.5, 0.6][c]) / 0.2) * kernels[4 * 75 + i];
   }
   const close = (said: string, expected: number) =>
-    assert.ok(Math.abs(Number(said) - expected) <= 0.006 * Math.abs(expected), `${said}, not ${expected}`);
+    assert.ok(
+      Math.abs(Number(said.replace('−', '-')) - expected) <= 0.006 * Math.abs(expected),
+      `${said}, not ${expected}`,
+    );
   close(/^\S+/.exec(await page.locator('.sum').innerText())![0], sum);
   const said = await page.getByText('The map of gratings has').innerText();
   const [, value, rest] = /has (\S+) there(.*)/s.exec(said)!;
@@ -229,11 +258,20 @@ test('says how the pixels of this model are prepared, and that gratings do not l
   assert.equal(rest, ': each level x of a pixel becomes (x / 255 − [0.4, 0.5, 0.6]) / 0.2 first.');
 });
 
+/** Looks at the covering until it is done: it goes on while it is seen, and the page itself scrolls to a new answer. */
+async function watchCovering(page: Page): Promise<void> {
+  const done = page.getByText(/^Uncovered, .* the least\./);
+  for (let frames = 0; !(await done.isVisible()); frames++) {
+    assert.ok(frames < 2000, 'the covering does not end');
+    await page.getByLabel('Square, px').scrollIntoViewIfNeeded();
+    await page.evaluate('new Promise(requestAnimationFrame)');
+  }
+}
+
 /** Opacity of the map's pixels, 0 to 255, where the square is as large as a quarter. */
 async function strongestOf(page: Page): Promise<number> {
-  await page.locator('#why').scrollIntoViewIfNeeded(); // it begins once it is seen
   const done = page.getByText(/^Uncovered, .* the least\./);
-  await done.waitFor();
+  await watchCovering(page);
   for (const field of ['Square, px', 'Step, px']) await page.getByLabel(field).fill('4');
   await page.getByRole('button', { name: 'Cover again' }).click();
   await page.getByText('Square of 4 pixels, moved by 4').waitFor();
@@ -333,8 +371,7 @@ const SCREENS = {
 for (const [name, options] of Object.entries(SCREENS)) {
   test(`on ${name}, the views of every layer fit, and axe finds no serious fault`, { skip }, async () => {
     const { page, complaints, open } = await inside(url, options);
-    await page.locator('#why').scrollIntoViewIfNeeded();
-    await page.getByText(/^Uncovered, .* the least\./).waitFor();
+    await watchCovering(page);
     await page.getByRole('button', { name: 'Find the nearest images' }).click();
     await page.getByRole('list', { name: 'Nearest images' }).waitFor();
     for (const [layer, shown] of [

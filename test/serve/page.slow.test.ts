@@ -92,7 +92,7 @@ test('covering one part after another can be cancelled, and goes through', { ski
   await page.getByRole('button', { name: 'coffee' }).click();
   await bars(page);
   const begin = page.getByRole('button', { name: 'Cover again' });
-  await page.locator('#why').scrollIntoViewIfNeeded(); // it starts by itself
+  await page.getByLabel('Square, px').scrollIntoViewIfNeeded(); // it starts by itself
   await page.locator('.patch').waitFor();
   await page.getByText(/^\s*\d+ of 196 places/).waitFor();
   await page.getByRole('button', { name: 'Cancel' }).click();

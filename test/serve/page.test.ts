@@ -55,6 +55,21 @@ test('is requested each time, and its assets once', async () => {
   }
 });
 
+test('has an icon, which browsers get by the name that they try on their own as well', async () => {
+  const [, icon] = /<link rel="icon" href="([^"]+)">/.exec(html)!;
+  const answers = await Promise.all(['/favicon.ico', `/${icon}`].map((path) => fetch(url + path)));
+  const texts = await Promise.all(answers.map((answer) => answer.text()));
+  assert.deepEqual(
+    answers.map(({ status, headers }) => [status, headers.get('content-type')]),
+    [
+      [200, 'image/svg+xml'],
+      [200, 'image/svg+xml'],
+    ],
+  );
+  assert.match(texts[0], /^<svg /);
+  assert.equal(texts[0], texts[1]);
+});
+
 test('allows nothing inline and nothing from elsewhere', async () => {
   const { headers } = await fetch(`${url}/`);
   const policy = Object.fromEntries(

@@ -10,7 +10,7 @@ import { writeError } from '../../base/disk-full.js';
 import type { Progress } from '../../base/progress.js';
 import { checkReplaceable } from '../../base/replaceable.js';
 import { chooseProvider } from '../../onnx/backend/choose-provider.js';
-import { type ComputeChoice, selectBackend } from '../../onnx/backend/select-backend.js';
+import { type ComputeChoice, startBackend } from '../../onnx/backend/select-backend.js';
 import type { DataChoice, Dataset, OpenOptions, Split } from '../data/dataset.js';
 import { absoluteSource } from '../data/open-dataset.js';
 import { NotFiniteError } from '../run/checkpoint.js';
@@ -133,8 +133,7 @@ async function openLines(path: string): Promise<Lines> {
 
 async function ofRun(request: EvaluateRequest, progress: Progress): Promise<Subject> {
   const run = await openRun(request.run!);
-  const backend = await selectBackend(request.backend ?? 'auto', request.provider);
-  progress.note(`backend ${backend.name}: ${backend.why}`);
+  const backend = await startBackend({ ...request, backend: request.backend ?? 'auto' }, progress.note);
   const { model } = await loadCheckpoint(run[request.checkpoint ?? 'best']);
   const { data, dataset, split } = await openRunImages(run, request, progress);
   const { predict, batch, crops } = runPredictor(run, model, split, request.crops ?? 1, request.batch);

@@ -1,7 +1,7 @@
 /** `alexnet train --dry-run`: what a run would take, measured on a few steps. Nothing is written. */
 
 import type { Progress } from '../../base/progress.js';
-import { type ComputeChoice, selectBackend } from '../../onnx/backend/select-backend.js';
+import { type ComputeChoice, startBackend } from '../../onnx/backend/select-backend.js';
 import { loadImages } from '../data/stream/read-ahead.js';
 import { Rehearsal, type StepCost, stepCost } from '../distributed/cost-model.js';
 import type { GradientType } from '../distributed/gradient-sum.js';
@@ -63,8 +63,7 @@ const FROZEN_SAMPLE = 128;
 export async function dryRun(request: DryRunRequest, progress: Progress): Promise<DryRun> {
   checkNewRun(request, '--dry-run');
   const { ranks, gradientType } = request;
-  const backend = await selectBackend(request.backend, request.provider);
-  progress.note(`backend ${backend.name}: ${backend.why}`);
+  const backend = await startBackend(request, progress.note);
   const { run, dataset, model } = await prepareNewRun(request, progress);
   const { config, pictures: images, labels } = run;
   const rehearsal = new Rehearsal(ranks);

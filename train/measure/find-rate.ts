@@ -4,7 +4,7 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import type { Progress } from '../../base/progress.js';
-import { type ComputeChoice, selectBackend } from '../../onnx/backend/select-backend.js';
+import { type ComputeChoice, startBackend } from '../../onnx/backend/select-backend.js';
 import { NotFiniteError } from '../run/checkpoint.js';
 import { checkNewRun, type NewRunRequest, prepareNewRun } from '../start/new-run.js';
 import { Trainer } from '../trainer.js';
@@ -33,8 +33,7 @@ const WINDOW = 5;
 /** @throws {UserError} for anything about request or data set that does not fit */
 export async function findRate(request: FindRateRequest, progress: Progress): Promise<FoundRate> {
   checkNewRun(request, 'find-lr');
-  const backend = await selectBackend(request.backend, request.provider);
-  progress.note(`backend ${backend.name}: ${backend.why}`);
+  const backend = await startBackend(request, progress.note);
   const { run, dataset, model } = await prepareNewRun(request, progress);
   const trainer = new Trainer(model, dataset, run);
   try {

@@ -3,7 +3,7 @@ import type * as tfl from '@tensorflow/tfjs-layers';
 import { UserError } from '../../base/errors.js';
 import '../../model/index.js'; // registers the layers that a checkpoint's topology names
 import type { Progress } from '../../base/progress.js';
-import { type ComputeChoice, selectBackend } from '../../onnx/backend/select-backend.js';
+import { type ComputeChoice, startBackend } from '../../onnx/backend/select-backend.js';
 import type { DataChoice, Dataset } from '../data/dataset.js';
 import { type MetricsLine, readMetrics } from '../metrics/metrics-file.js';
 import { NotFiniteError, type RunState } from '../run/checkpoint.js';
@@ -53,8 +53,7 @@ export async function gather(request: ReportRequest, progress: Progress): Promis
     report.missing.push(noCheckpoint(run, request.checkpoint));
     return report;
   }
-  const { name: backend, why } = await selectBackend(request.backend, request.provider);
-  progress.note(`backend ${backend}: ${why}`);
+  const { name: backend } = await startBackend(request, progress.note);
   const { model, state, weightsSha256 } = await loadCheckpoint(run[request.checkpoint]);
   try {
     const checkpoint = { name: request.checkpoint, state, weightsSha256, conv1: conv1Of(model) };

@@ -7,7 +7,7 @@ import type { Interrupt } from '../../base/process/interrupt.js';
 import type { Progress } from '../../base/progress.js';
 import { foreignFile, refuseForeign, startOf } from '../../base/replaceable.js';
 import { findNetwork } from '../../model/registry.js';
-import { type ComputeChoice, selectBackend } from '../../onnx/backend/select-backend.js';
+import { type ComputeChoice, startBackend } from '../../onnx/backend/select-backend.js';
 import type { Dataset } from '../data/dataset.js';
 import { DivergedError } from '../divergence.js';
 import { evaluate } from '../evaluate/evaluate.js';
@@ -49,8 +49,7 @@ export async function runExperiment(
   refuseForeign(await foreignResults(out), 'alexnet reproduce');
   const base = findNetwork(request.model ?? experiment.model);
   for (const { name } of experiment.variants(base)) await checkFree(join(out, name), true);
-  const { name, why } = await selectBackend(compute.backend, compute.provider);
-  progress.note(`backend ${name}: ${why}`);
+  await startBackend(compute, progress.note);
   const holdOut = { fraction: request.valFraction, seed: request.splitSeed };
   const choice = { holdOut, maxBad: request.maxBad };
   const dataset = await openForTraining(request.data, base.imagePx, choice, progress);

@@ -16,7 +16,8 @@ export async function openStreamable(
   progress: Progress,
 ): Promise<Dataset> {
   const onProgress = (done: number, total?: number) => progress.work('reading images', done, total);
-  const dataset = await openDataset(source, { ...options, stream: always ? 'always' : 'large', onProgress });
+  const remote = { note: progress.note, ...options.remote };
+  const dataset = await openDataset(source, { ...options, stream: always ? 'always' : 'large', onProgress, remote });
   reportDataset(dataset, progress);
   if (dataset.streamed) progress.note(`${source}: ${dataset.streamed}`);
   return dataset;

@@ -5,7 +5,7 @@ import { UsageError } from '../../base/errors.js';
 import { counted } from '../../base/format.js';
 import type { Interrupt } from '../../base/process/interrupt.js';
 import type { Progress } from '../../base/progress.js';
-import { type ComputeChoice, type SelectedBackend, selectBackend } from '../../onnx/backend/select-backend.js';
+import { type ComputeChoice, type SelectedBackend, startBackend } from '../../onnx/backend/select-backend.js';
 import { ALONE, type Communicator } from '../distributed/communicator.js';
 import { checkSameJob } from '../distributed/launched.js';
 import type { ProcessGroup } from '../distributed/process-group.js';
@@ -60,8 +60,7 @@ export async function startTraining(
   const goesOn = request.resume && holdsRun(request.out);
   const unlock = group.rank === 0 ? await claimFolder(request, goesOn, progress) : async () => {};
   try {
-    const backend = await selectBackend(request.backend, request.provider);
-    progress.note(`backend ${backend.name}: ${backend.why}`);
+    const backend = await startBackend(request, progress.note);
     await checkSameJob(processes, request, `${backend.name}: ${backend.what}`);
     const prepare = group.rank > 0 ? receiveRun : goesOn ? prepareResumed : prepareNew;
     const prepared = await prepare(group, request, progress);

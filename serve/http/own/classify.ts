@@ -8,6 +8,7 @@ import type { Classified } from '../../hosting/model-host.js';
 import type { Timings } from '../../metrics.js';
 import { parseTop, topPredictions } from '../../served-model.js';
 import { readImage } from '../body.js';
+import { parseQuery } from '../parse-query.js';
 import type { ErrorShape, Route } from '../protocol.js';
 import { ClassifyAnswer, OwnError, Top } from '../schemas.js';
 import { type AppDeps, answerImage, openForImages } from './answer-image.js';
@@ -33,6 +34,10 @@ export const CLASSIFY_QUERY = {
   version: { description: 'Default: the latest', schema: z.string() },
 };
 
+const BY_CROP = {
+  by_crop: { description: '`true`: what each crop alone gives as well', schema: z.boolean().default(false) },
+};
+
 export const OWN_ERROR: ErrorShape = {
   schema: OwnError,
   body: ({ code, message }) => ({ error: { code, message } }),
@@ -45,10 +50,7 @@ export function classifyRoute(deps: AppDeps): Route {
     handler: classify(deps),
     doc: {
       summary: `Classify a ${READ_FORMATS} image`,
-      query: {
-        ...CLASSIFY_QUERY,
-        by_crop: { description: '`true`: what each crop alone gives as well', schema: z.boolean() },
-      },
+      query: { ...CLASSIFY_QUERY, ...BY_CROP },
       body: {
         'image/*': 'binary',
         'application/octet-stream': 'binary',
@@ -57,6 +59,7 @@ export function classifyRoute(deps: AppDeps): Route {
       answer: { 'application/json': ClassifyAnswer },
       errors: [
         ...IMAGE_ERRORS,
+        'BAD_REQUEST',
         'BAD_FORM',
         'IMAGE_FIELD_MISSING',
         'INVALID_TOP',
@@ -71,7 +74,7 @@ function classify(deps: AppDeps): RequestHandler {
   return async (request, response) => {
     const open = () => openForImages(deps, single(request.query, 'model'), single(request.query, 'version'));
     parseTop(request.query.top, open().model); // refuses before the inference
-    const byCrop = single(request.query, 'by_crop') === 'true';
+    const { by_crop: byCrop } = parseQuery(BY_CROP, request.query);
     const bytes = await readImage(request, deps);
     const classified = await answerImage(open(), bytes, response, { byCrop });
     const { probabilities, timings, model } = classified;

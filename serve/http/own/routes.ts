@@ -9,6 +9,7 @@ export function ownRoutes(deps: AppDeps): Protocol {
   return {
     name: 'alexnet',
     description: 'Send an image, get its most probable classes.',
+    strictQuery: true,
     error: OWN_ERROR,
     routes: [
       classifyRoute(deps),

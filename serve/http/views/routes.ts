@@ -186,6 +186,7 @@ export function viewRoutes(deps: AppDeps): Protocol {
     name: 'Views',
     description: 'What the network does with an image, and why; one view at a time, after classification.',
     prefixes: ['/explain'],
+    strictQuery: true,
     error: OWN_ERROR,
     routes: [
       ...VIEWS.map((route) => route(deps)),

@@ -43,10 +43,7 @@ export async function decodeImage(bytes: Uint8Array, decoding: Decoding, maxPixe
   } catch (cause) {
     if (cause instanceof RequestError) throw cause;
     if (/pixel limit/.test(String(cause))) {
-      throw new RequestError(
-        'IMAGE_TOO_MANY_PIXELS',
-        `the image has more than ${maxPixels} pixels; send a smaller one`,
-      );
+      throw new RequestError('IMAGE_TOO_MANY_PIXELS', `the image has more than ${maxPixels} pixels; make it smaller`);
     }
     const why = reasonOf(cause, bytes).slice(0, 200);
     throw new RequestError('INVALID_IMAGE', `the image cannot be decoded: ${why}`);

@@ -17,6 +17,8 @@ interface TileSheetProps {
   choose(index: number): void;
 }
 
+/** Width of a map on the page, where there are few. */
+const LARGEST_PX = 200;
 /** Width to height of a sheet of square maps. */
 const PROPORTION = 1.5;
 
@@ -41,7 +43,7 @@ export function TileSheet({ label, maps, size, own, chosen, choose }: TileSheetP
   };
   return (
     <figure>
-      <div class="sheet">
+      <div class="sheet" style={{ maxWidth: `${sheet.columns * LARGEST_PX}px` }}>
         <canvas ref={canvas} role="img" aria-label={`${label}; a table of them follows`} onClick={pick} />
         <Frame sheet={sheet} index={chosen} size={size} />
       </div>

@@ -7,6 +7,8 @@ import { Scale } from './tile-sheet.js';
 import { usePixels } from './use-pixels.js';
 
 const LISTED = 10;
+/** Side of a unit on the page, where there are few. */
+const LARGEST_PX = 24;
 
 function largestOf(values: Float32Array): { unit: number; value: number }[] {
   return Array.from(values, (value, unit) => ({ unit, value }))
@@ -25,8 +27,8 @@ interface UnitsProps {
 
 export function Units({ layer, values, labels, channel: chosen, setChannel: choose }: UnitsProps) {
   const range = useMemo(() => rangeOf(values), [values]);
+  const width = Math.ceil(Math.sqrt(2 * values.length));
   const canvas = usePixels(() => {
-    const width = Math.ceil(Math.sqrt(2 * values.length));
     const height = Math.ceil(values.length / width);
     const padded = new Float32Array(width * height).fill(range.low);
     padded.set(values);
@@ -40,7 +42,7 @@ export function Units({ layer, values, labels, channel: chosen, setChannel: choo
   return (
     <>
       <figure>
-        <div class="sheet">
+        <div class="sheet" style={{ maxWidth: `${width * LARGEST_PX}px` }}>
           <canvas
             ref={canvas}
             role="img"

@@ -40,7 +40,8 @@ export function words(label: string): string {
 export function significant(value: number): string {
   if (value === 0) return '0';
   const size = Math.abs(value);
-  return size >= 1e5 || size < 1e-3 ? value.toExponential(2) : Number(value.toPrecision(3)).toString();
+  const text = size >= 1e5 || size < 1e-3 ? value.toExponential(2) : Number(value.toPrecision(3)).toString();
+  return text.replaceAll('-', '−');
 }
 
 /** [96, 55, 55] → 96 × 55 × 55 */

@@ -47,14 +47,27 @@ export const IMAGE_HEADERS = { 'content-type': 'application/octet-stream' };
  * @throws {DOMException} AbortError, if the signal says so
  */
 export async function ask(route: string, query: Query, signal?: AbortSignal, image?: Blob): Promise<Response> {
-  const response = await reach(path(route, query), {
-    method: image ? 'POST' : 'GET',
-    body: image,
-    headers: image ? IMAGE_HEADERS : {},
-    signal,
-  });
+  const method = image ? 'POST' : 'GET';
+  const headers = image ? IMAGE_HEADERS : {};
+  const send = () => reach(path(route, query), { method, body: image, headers, signal });
+  const response = await (isView(route) ? inTurn(send, signal) : send());
   if (response.ok) return response;
   throw await refusal(response);
+}
+
+/** Whether the server computes it, which it does one at a time, with a few in line and more refused. */
+const isView = (route: string) => /^explain\/(?!labels$|stats$)/.test(route);
+
+let turn: Promise<unknown> = Promise.resolve();
+
+/** Sends after the requests before it have been answered. */
+function inTurn(send: () => Promise<Response>, signal?: AbortSignal): Promise<Response> {
+  const answered = turn.then(() => {
+    signal?.throwIfAborted();
+    return send();
+  });
+  turn = answered.catch(() => undefined);
+  return answered;
 }
 
 export async function askJson<T>(route: string, query: Query, signal?: AbortSignal, image?: Blob): Promise<T> {

@@ -36,28 +36,47 @@ export function Occlusion({ subject }: { subject: Subject }) {
   );
 }
 
-function Experiment({ subject }: { subject: Subject }) {
-  const { image, target, crop, answer, epoch } = subject;
-  const [chosen, setChosen] = useState<Covering>({});
+/**
+ * Done by itself while someone looks at it: the server is not set to work for nobody, and other views wait meanwhile.
+ * @param chosen  counts from the next beginning on
+ */
+function useCovered(subject: Subject, chosen: Covering, inView: boolean) {
+  const { image, target, crop, epoch } = subject;
   const [covered, setCovered] = useState<Covered>();
-  const form = useRef<HTMLFormElement>(null);
-  const seen = useSeen(form);
-  const running = useTask(
-    (signal) => cover(subject, chosen, signal, setCovered),
-    [image, target, crop?.number, epoch],
-    seen && image !== undefined && crop !== undefined,
+  const [settled, setSettled] = useState(false); // done, or cancelled
+  const needs = [image, target, crop?.number, epoch];
+  const { task, start, cancel } = useTask(
+    (signal) => cover(subject, chosen, signal, setCovered).then(() => setSettled(true)),
+    needs,
+    inView && !settled && image !== undefined && crop !== undefined,
   );
-  useEffect(() => setCovered(undefined), [image, target, crop?.number, epoch]);
-  const { task, start, cancel } = running;
-  const working = task.state === 'working';
-  const begin = () => {
+  useEffect(() => {
     setCovered(undefined);
-    start();
+    setSettled(false);
+  }, needs);
+  return {
+    covered,
+    task,
+    begin: () => {
+      setCovered(undefined);
+      start();
+    },
+    cancel: () => {
+      setSettled(true);
+      cancel();
+    },
   };
+}
+
+function Experiment({ subject }: { subject: Subject }) {
+  const { crop, answer } = subject;
+  const [chosen, setChosen] = useState<Covering>({});
+  const all = useRef<HTMLDivElement>(null);
+  const { covered, task, begin, cancel } = useCovered(subject, chosen, useInView(all));
+  const working = task.state === 'working';
   return (
-    <>
+    <div ref={all}>
       <form
-        ref={form}
         class="fields"
         onSubmit={(event) => {
           event.preventDefault();
@@ -87,21 +106,19 @@ function Experiment({ subject }: { subject: Subject }) {
           <CoveredTable covered={covered} />
         </>
       )}
-    </>
+    </div>
   );
 }
 
-/** Whether someone has come that far down the page: the server is not set to work for nobody. */
-function useSeen(element: RefObject<HTMLElement | null>): boolean {
-  const [seen, setSeen] = useState(false);
+/** Whether any of it is on the screen. */
+function useInView(element: RefObject<HTMLElement | null>): boolean {
+  const [inView, setInView] = useState(false);
   useEffect(() => {
-    const observer = new IntersectionObserver((entries) => {
-      if (entries.some(({ isIntersecting }) => isIntersecting)) setSeen(true);
-    });
+    const observer = new IntersectionObserver((entries) => setInView(entries.at(-1)!.isIntersecting));
     observer.observe(element.current!);
     return () => observer.disconnect();
   }, []);
-  return seen;
+  return inView;
 }
 
 interface ClassChoiceProps {

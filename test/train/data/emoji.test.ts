@@ -53,7 +53,14 @@ test('has the splits described, each drawing labelled with its class', () => {
   assert.deepEqual(labels, [...EMOJI_CLASSES]);
   assert.deepEqual([notes, skipped], [[], []]);
   const lengths = Object.fromEntries(Object.entries(splits).map(([name, split]) => [name, split.length]));
-  assert.deepEqual(lengths, { train: 6000, val: 600, test: 500, 'test-random': 500, 'test-centred': 100 });
+  assert.deepEqual(lengths, {
+    train: 6000,
+    'train-centred': 600,
+    val: 600,
+    test: 500,
+    'test-random': 500,
+    'test-centred': 100,
+  });
   assert.equal(splits.test, splits['test-random']);
   for (const [name, split] of Object.entries(splits)) {
     for (const index of [0, 57, split.length - 1]) {

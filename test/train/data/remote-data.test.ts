@@ -10,6 +10,7 @@ import type { Dataset, OpenOptions } from '../../../train/data/dataset.js';
 import { openDataset } from '../../../train/data/open-dataset.js';
 import { loadImages } from '../../../train/data/stream/read-ahead.js';
 import { gather } from '../../../train/report/gather.js';
+import { openStreamable } from '../../../train/start/open-data.js';
 import { startTraining } from '../../../train/start/start.js';
 import { brokenAfter, type Fault, sends, serveFolder, status } from './data-server.js';
 import { type Files, plainPng, tarBytes, temporaryFolder, writeFiles } from './tiny-images.js';
@@ -44,6 +45,19 @@ async function served(t: TestContext, root: string) {
   const open = (data: string, more: Partial<OpenOptions> = {}) => openDataset(data, { imagePx: PX, remote, ...more });
   return { server, cacheFolder, remote, open };
 }
+
+test('tells the command of a failed try, and a program that does not ask nothing', async (t) => {
+  const { server, remote } = await packServed(t);
+  const printed = t.mock.method(console, 'error', () => undefined);
+  const notes: string[] = [];
+  const progress = { ...silentProgress, note: (line: string) => void notes.push(line) };
+  server.fail('pack.json', [status(503)]);
+  await openStreamable(`${server.url}/pack`, { imagePx: PX, remote }, false, progress);
+  assert.match(notes[0], /^warning: http.*pack\.json: .*, got 503 .*; trying again in .* s, 2 of 3$/);
+  server.fail('pack.json', [status(503)]);
+  await openDataset(`${server.url}/pack`, { imagePx: PX, remote });
+  assert.equal(printed.mock.callCount(), 0);
+});
 
 /** Damages a byte of every answer that is long enough to have it. */
 const flips = (at: number): Fault =>

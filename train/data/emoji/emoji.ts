@@ -3,6 +3,7 @@
  *
  * train        six vendors' drawings: size 29, 32 or 35 px in a 32 px image (scaled to others), shifted by up to 2 px, brightness
  *              0.85 to 1.15, background white for half and a random colour for half
+ * train-centred  the same drawings, filling the image, on white: to look at rather than to train on
  * val          the same drawings, one fixed draw each, random background: chooses the checkpoint without a look at the test vendor
  * test-random  the held-out vendor's: fixed draws of size, shift and background colour; also named `test`
  * test-centred the held-out vendor's, filling the image, on white
@@ -36,7 +37,7 @@ interface Drawn {
 export async function openEmoji({ imagePx, splits: wanted, onProgress }: OpenOptions): Promise<Dataset> {
   const wants = (...names: string[]) => wanted === undefined || names.some((name) => wanted.includes(name));
   const groups = {
-    train: wants('train', 'val') ? TRAINING_VENDORS : [],
+    train: wants('train', 'train-centred', 'val') ? TRAINING_VENDORS : [],
     test: wants('test', 'test-random', 'test-centred') ? [HELD_OUT_VENDOR] : [],
   };
   const total = (groups.train.length + groups.test.length) * EMOJI_CLASSES.length;
@@ -48,6 +49,7 @@ export async function openEmoji({ imagePx, splits: wanted, onProgress }: OpenOpt
   const splits: Record<string, Split> = {};
   if (train.length > 0) {
     splits.train = drawnSplit(train, TRAIN_DRAWS, imagePx, (_, stream) => drawTraining(stream, imagePx));
+    splits['train-centred'] = drawnSplit(train, 1, imagePx, () => CENTRED_ON_WHITE);
     splits.val = drawnSplit(train, 1, imagePx, (index) => drawRandom(random(FIXED_SEED, 'val', index), imagePx));
   }
   if (test.length > 0) {

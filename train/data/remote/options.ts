@@ -17,7 +17,7 @@ export interface RemoteOptions {
    * half of that.
    */
   delayMs: number;
-  /** Of a try that failed, before the next one. */
+  /** Told of a try that failed, before the next one; default: nobody. */
   note: (line: string) => void;
 }
 
@@ -35,7 +35,7 @@ export function remoteOptions(given: Partial<RemoteOptions> = {}): RemoteOptions
     timeoutMs: 60_000,
     tries: 8,
     delayMs: 500,
-    note: (line) => console.error(line),
+    note: () => undefined,
     ...given,
   };
 }

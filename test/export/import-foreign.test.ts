@@ -222,7 +222,13 @@ describe('files of others', () => {
     await importRun({ file: at('resized.safetensors'), width, out: at('resized'), force: false });
     const { imported, config } = await openRun(at('resized'));
     assert.deepEqual([imported?.resampling, config.model], ['bilinear', 'alexnet-torchvision']);
-    const { metadata } = await exportRun({ head: 'image', opset: 13, run: at('resized'), out: file }, silentProgress);
+    const notes: string[] = [];
+    const progress = { ...silentProgress, note: (line: string) => void notes.push(line) };
+    const { metadata } = await exportRun({ head: 'image', opset: 13, run: at('resized'), out: file }, progress);
+    assert.ok(
+      notes.some((line) => /^the file will state no errors: .*trained on; give --data DATA$/.test(line)),
+      notes.join('\n'),
+    );
     assert.equal(metadata.resampling, 'bilinear');
     const again = await importNetwork(file, undefined, { width });
     assert.equal(again.resampling, 'bilinear');

@@ -216,6 +216,27 @@ describe('files of others', () => {
     imported.model.dispose();
   });
 
+  it("Keras's names, whose first layer of a kind bears no number, as the advice on .h5 leaves them", async () => {
+    const tensors = stateDict();
+    const keras = Object.fromEntries(
+      Object.entries(tensors).map(([name, tensor]) => {
+        const [part, , what] = name.split('.');
+        const kind = part === 'features' ? 'conv2d' : 'dense';
+        const places = Object.keys(tensors).filter((other) => other.startsWith(part) && other.endsWith(what));
+        const number = places.indexOf(name);
+        const layer = number === 0 ? kind : `${kind}_${number}`;
+        return [`model_weights/${layer}/${layer}/${what === 'weight' ? 'kernel' : what}:0`, tensor];
+      }),
+    );
+    await writeFile(at('keras.safetensors'), safetensors(keras));
+    await writeFile(at('tv.safetensors'), safetensors(tensors));
+    const [theirs, ours] = await Promise.all(
+      ['keras', 'tv'].map((name) => importNetwork(at(`${name}.safetensors`), undefined, { width })),
+    );
+    assert.deepEqual(weightsOf(theirs.model), weightsOf(ours.model));
+    for (const { model } of [theirs, ours]) model.dispose();
+  });
+
   it("torchvision's way to resize stays with the run, its exported file and a run made from that", async () => {
     await writeFile(at('resized.safetensors'), safetensors(stateDict()));
     const file = at('resized.onnx');

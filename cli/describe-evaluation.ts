@@ -30,9 +30,8 @@ export function describeEvaluation({ confusion, labels, ...report }: EvaluationR
   const { model, data, split, images, crops, top1Error, top5Error } = report;
   const errors = errorPercents(top1Error, top5Error, labels.length);
   const lines = [`${model} on ${data}, ${images} ${split} images, ${crops} crop(s): top-1 error ${errors}`];
-  const measured = confusion.byClass().filter((errors) => errors.images > 0);
-  const worstFirst = measured.sort((a, b) => errorOf(b) - errorOf(a) || a.label - b.label);
-  const shown = worstFirst.slice(0, measured.length > MOST_CLASSES ? WORST_CLASSES : MOST_CLASSES);
+  const measured = confusion.worstFirst();
+  const shown = measured.slice(0, measured.length > MOST_CLASSES ? WORST_CLASSES : MOST_CLASSES);
   const width = Math.max(...shown.map(({ label }) => labels[label].length));
   for (const errors of shown) {
     const share = percent(errorOf(errors), 1).padStart(7);

@@ -122,7 +122,7 @@ were cut, and are not fetched twice. A name such as alexnet-owt-7be5be79.pth
 says how the file's SHA-256 begins, which is checked. Known names, with their
 publishers' hashes:
 ${Object.entries(KNOWN_WEIGHTS)
-  .map(([name, { url, model }]) => `  ${name.padEnd(14)}${model}\n    ${url}`)
+  .map(([name, { url, model, megabytes }]) => `  ${name.padEnd(14)}${model}, ${megabytes} MB\n    ${url}`)
   .join('\n')}
 
 Input: our networks read R, G, B in 0 … 255 minus a mean. A file that learnt

@@ -44,7 +44,8 @@ export async function openValidation(
     return (await openRunImages(run, { ...request, split: SPLIT }, progress)).split;
   } catch (error) {
     if (request.data !== undefined || !(error instanceof UserError)) throw error;
-    progress.note(`the file will state no errors: ${error.message}; --data DATA measures them on other images`);
+    const advice = error.message.endsWith('give --data DATA') ? '' : '; --data DATA measures them on other images';
+    progress.note(`the file will state no errors: ${error.message}${advice}`);
     return undefined;
   }
 }

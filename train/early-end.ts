@@ -12,7 +12,8 @@ export function endedEarly(
 ): string | undefined {
   if (schedule.ended)
     return 'plateau has divided the learning rate three times and the validation error no longer improves';
-  const waited = epoch - Math.max(bestValidation?.epoch ?? epoch, schedule.waitingSince ?? 0);
+  const improvedAt = bestValidation?.since ?? bestValidation?.epoch ?? epoch;
+  const waited = epoch - Math.max(improvedAt, schedule.waitingSince ?? 0);
   if (!earlyStop || waited < earlyStop) return undefined;
   return `the validation error has not improved for ${waited} epochs (--early-stop ${earlyStop})`;
 }

@@ -20,7 +20,14 @@ import { endedEarly } from './early-end.js';
 import { type Evaluation, evaluate } from './evaluate/evaluate.js';
 import { describeFailure, diverged, goodBeforeEpoch, lastGood, savedBefore, waitingForOthers } from './failures.js';
 import { MetricsLog } from './metrics/metrics-log.js';
-import { NotFiniteError, type RunState, restoreValues, saveCheckpoint, startState } from './run/checkpoint.js';
+import {
+  betterOf,
+  NotFiniteError,
+  type RunState,
+  restoreValues,
+  saveCheckpoint,
+  startState,
+} from './run/checkpoint.js';
 import { HeldCheckpoint } from './run/held-checkpoint.js';
 import { afterEpoch, learningRateAt } from './schedule.js';
 import { adviceAtChance, lossOfGuessing } from './start/few-images.js';
@@ -219,14 +226,15 @@ class Loop {
       throw diverged('the validation loss is not finite', state.step, lr, good);
     }
     const validation = { epoch: state.epoch + 1, loss, top1Error, top5Error };
-    const improved = state.bestValidation === null || top1Error < state.bestValidation.top1Error;
+    const best = betterOf(state.bestValidation, validation);
+    const improved = best !== state.bestValidation;
     const trainLoss = state.lossSum / trained;
     const trainTop1Error = 1 - state.rightSum / trained;
 
     Object.assign(state, { epoch: state.epoch + 1, position: 0, lossSum: 0, rightSum: 0, trainLoss, trainTop1Error });
     state.schedule = afterEpoch(run.config, state.schedule, top1Error);
-    state.lastValidation = validation;
-    if (improved) state.bestValidation = validation;
+    state.lastValidation = improved ? best : validation;
+    state.bestValidation = best;
 
     const { config, labels } = run;
     const told = { state, epochs: config.epochs, classes: labels.length, learningRate: lr, improved };

@@ -9,6 +9,7 @@ import type { ExportRunReport } from '../../export/from-run.js';
 import { findNetwork } from '../../model/registry.js';
 import type { Dataset } from '../../train/data/dataset.js';
 import { remoteOptions } from '../../train/data/remote/options.js';
+import type { ClassErrors } from '../../train/evaluate/confusion.js';
 import type { Measured } from '../../train/report/measure.js';
 import type { Run } from '../../train/run/run-folder.js';
 import type { Settings } from '../../train/settings/config.js';
@@ -96,10 +97,14 @@ export function describeErrors(
     ...(pair
       ? [
           `most often: ${labels[pair.label]} taken for ${labels[pair.predicted]}, ${pair.images} of ${confusion.images(pair.label)}`,
+          `wrong by class: ${nameSome(confusion.worstFirst().map((errors) => describeClass(errors, labels)))}`,
         ]
       : []),
   ];
 }
+
+const describeClass = ({ label, wrong, images }: ClassErrors, labels: string[]) =>
+  `${labels[label]} ${wrong} of ${images}`;
 
 /** A share of so many images, with its standard error; none or all of them prove little if they are few. */
 function withDoubt(share: number, images: number): string {

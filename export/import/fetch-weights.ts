@@ -14,6 +14,8 @@ interface Digest {
 
 interface KnownWeights {
   url: string;
+  /** Of the file. */
+  megabytes: number;
   model: string;
   digest: Digest;
 }
@@ -21,12 +23,14 @@ interface KnownWeights {
 /** From torchvision/models/alexnet.py and BVLC/caffe's models/bvlc_alexnet/readme.md. */
 export const KNOWN_WEIGHTS: Record<string, KnownWeights> = {
   torchvision: {
-    url: 'https://download.pytorch.org/models/alexnet-owt-7be5be79.pth', // 233 MiB
+    url: 'https://download.pytorch.org/models/alexnet-owt-7be5be79.pth',
+    megabytes: 244,
     model: 'alexnet-torchvision',
     digest: { algorithm: 'sha256', starts: '7be5be79' },
   },
   bvlc: {
     url: 'http://dl.caffe.berkeleyvision.org/bvlc_alexnet.caffemodel',
+    megabytes: 244,
     model: 'alexnet',
     digest: { algorithm: 'sha1', starts: '9116a64c0fbe4459d18f4bb6b56d647b63920377' },
   },
@@ -49,7 +53,7 @@ export async function fetchWeights(
   const url = known?.url ?? file;
   if (!isUrl(url)) return { path: file };
   if (!URL.canParse(url)) throw new UserError(`${url}: expected a URL, such as https://host/folder/alexnet.pth`);
-  if (known) progress.note(`${file}: ${url}`);
+  if (known) progress.note(`${file}: ${url}, ${known.megabytes} MB`);
   const digest = known?.digest ?? digestInName(new URL(url).pathname);
   const check = async (path: string) => digest && verify(url, path, digest);
   const path = await downloadFile(url, progress, check, options);

@@ -78,7 +78,7 @@ function hdf5Advice(file: string): string {
   const code = [
     'import h5py, numpy',
     'd = {}',
-    `h5py.File('${file}').visititems(lambda n, v: d.update({n: v[()]}) if hasattr(v, 'dtype') else None)`,
+    `h5py.File('${file}').visititems(lambda n, v: d.update({n: v[()]}) if hasattr(v, 'dtype') and 'optimizer' not in n else None)`,
     `numpy.savez('${npz}', **d)`,
   ].join('; ');
   return `${file}: HDF5 is not read here; convert it with python3 -c "${code}" and import ${npz}`;

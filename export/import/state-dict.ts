@@ -11,8 +11,9 @@ import { transpose } from '../../onnx/layout.js';
 import type { Source, SourceLayer } from './source.js';
 
 const NAME = /^(.*)[./_](weights?|kernel|W|bias|biases|b)(?::0)?$/;
-/** `features.10` after `features.8`. */
-const byNumber = new Intl.Collator('en', { numeric: true });
+const numeric = new Intl.Collator('en', { numeric: true });
+/** `features.10` after `features.8`, and Keras's `conv2d_1/conv2d_1` after `conv2d/conv2d`: spaces come first. */
+const byNumber = (a: string, b: string): number => numeric.compare(a.replace(/[./]/g, ' '), b.replace(/[./]/g, ' '));
 
 interface Pair {
   kernel?: StoredTensor;
@@ -37,7 +38,7 @@ export function sourceOfStateDict(file: string, tensors: readonly StoredTensor[]
   const ownNames = [...pairs.keys()].every((stem) => place.has(stem));
   const rank = ([stem, { kernel }]: [string, Pair]) =>
     ownNames ? place.get(stem)! : kernel?.dims.length === 4 ? 0 : 1;
-  const ordered = [...pairs].sort((a, b) => rank(a) - rank(b) || byNumber.compare(a[0], b[0]));
+  const ordered = [...pairs].sort((a, b) => rank(a) - rank(b) || byNumber(a[0], b[0]));
   const layers: SourceLayer[] = [];
   for (const [, { kernel, bias }] of ordered) {
     if (!kernel) unused.push(bias!.name);

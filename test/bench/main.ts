@@ -8,6 +8,7 @@ const USAGE = `usage: npm run bench -- train [--rounds 5] [--minutes 40] [--mode
        npm run bench -- replicas [--rounds 5] [--seconds 15]
        npm run bench -- views [--rounds 5] [--seconds 15]
        npm run bench -- distributed [--rounds 5] [--batch 128]
+       npm run bench -- learn [--rounds 5]
        npm run bench -- profile [--model alexnet] [--batch 128] [--steps 5]
        npm run bench -- programs [--steps 5]
        npm run bench -- gpu [--limit 280]`;
@@ -46,6 +47,7 @@ const BENCHES: Record<string, () => Promise<unknown>> = {
   replicas: async () => (await import('./replicas.js')).replicas(rounds, seconds(15)),
   views: async () => (await import('./views.js')).views(rounds, seconds(15)),
   distributed: async () => (await import('./distributed.js')).distributed(rounds, Number(values.batch)),
+  learn: async () => (await import('./learn.js')).learn(rounds),
   profile: async () =>
     (await import('./profile.js')).profile(values.model ?? 'alexnet', Number(values.batch), Number(values.steps)),
   programs: async () => (await import('./programs.js')).programs(Number(values.steps)),

@@ -41,6 +41,10 @@ test('tells in short lines what it starts from, learns and finds, and what to ty
   );
   assert.match(stdout, /^Measure {2}(\d+) of (\d+) images wrong: .*\(guessing: 50\.0 %\)\n/m);
   assert.match(stdout, /^ {9}kept: pass [1-8] of 8, which had the fewest of these wrong\n/m);
+  const byClass = /^ {9}wrong by class: class \d (\d+) of (\d+), class \d (\d+) of (\d+)$/m.exec(stdout)!;
+  const [wrongA, ofA, wrongB, ofB] = byClass.slice(1).map(Number);
+  assert.deepEqual([wrongA + wrongB, ofA + ofB], /^Measure {2}(\d+) of (\d+)/m.exec(stdout)!.slice(1).map(Number));
+  assert.ok(wrongA / ofA >= wrongB / ofB, stdout);
   assert.match(stdout, /npx alexnet serve --model runs\/photos\/photos\.onnx\n/);
   const example = /curl --data-binary '@(photos\/class \d\/\d+\.png)' http:\/\/127\.0\.0\.1:8080\/classify$/.exec(
     stdout.trimEnd(),

@@ -143,16 +143,19 @@ it('says where to put the file when there is no network', async () => {
   }
 });
 
-it('knows torchvision and bvlc by name, and takes no other file for theirs', async () => {
+it('knows torchvision and bvlc by name, says where and how large they are, and takes no other file for theirs', async () => {
+  const notes: string[] = [];
+  const progress = { ...silentProgress, note: (line: string) => void notes.push(line) };
   for (const [name, { url }] of Object.entries(KNOWN_WEIGHTS)) {
     const path = downloadPath(url, { cacheFolder: folder });
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, 'other weights');
-    await assert.rejects(fetchWeights(name, silentProgress, { cacheFolder: folder }), {
+    await assert.rejects(fetchWeights(name, progress, { cacheFolder: folder }), {
       name: 'UserError',
       message: /expected a file with (a SHA-256 that begins with 7be5be79|the SHA-1 9116a64c0f\w{30}) from http.*, got/,
     });
     assert.ok(existsSync(path), 'what a person put there stays');
+    assert.ok(notes.includes(`${name}: ${url}, 244 MB`), notes.join());
   }
   assert.deepEqual(Object.keys(KNOWN_WEIGHTS), ['torchvision', 'bvlc']);
 });

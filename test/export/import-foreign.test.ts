@@ -216,13 +216,40 @@ describe('files of others', () => {
     imported.model.dispose();
   });
 
+  it("Keras's names, whose first layer of a kind bears no number, as the advice on .h5 leaves them", async () => {
+    const tensors = stateDict();
+    const keras = Object.fromEntries(
+      Object.entries(tensors).map(([name, tensor]) => {
+        const [part, , what] = name.split('.');
+        const kind = part === 'features' ? 'conv2d' : 'dense';
+        const places = Object.keys(tensors).filter((other) => other.startsWith(part) && other.endsWith(what));
+        const number = places.indexOf(name);
+        const layer = number === 0 ? kind : `${kind}_${number}`;
+        return [`model_weights/${layer}/${layer}/${what === 'weight' ? 'kernel' : what}:0`, tensor];
+      }),
+    );
+    await writeFile(at('keras.safetensors'), safetensors(keras));
+    await writeFile(at('tv.safetensors'), safetensors(tensors));
+    const [theirs, ours] = await Promise.all(
+      ['keras', 'tv'].map((name) => importNetwork(at(`${name}.safetensors`), undefined, { width })),
+    );
+    assert.deepEqual(weightsOf(theirs.model), weightsOf(ours.model));
+    for (const { model } of [theirs, ours]) model.dispose();
+  });
+
   it("torchvision's way to resize stays with the run, its exported file and a run made from that", async () => {
     await writeFile(at('resized.safetensors'), safetensors(stateDict()));
     const file = at('resized.onnx');
     await importRun({ file: at('resized.safetensors'), width, out: at('resized'), force: false });
     const { imported, config } = await openRun(at('resized'));
     assert.deepEqual([imported?.resampling, config.model], ['bilinear', 'alexnet-torchvision']);
-    const { metadata } = await exportRun({ head: 'image', opset: 13, run: at('resized'), out: file }, silentProgress);
+    const notes: string[] = [];
+    const progress = { ...silentProgress, note: (line: string) => void notes.push(line) };
+    const { metadata } = await exportRun({ head: 'image', opset: 13, run: at('resized'), out: file }, progress);
+    assert.ok(
+      notes.some((line) => /^the file will state no errors: .*trained on; give --data DATA$/.test(line)),
+      notes.join('\n'),
+    );
     assert.equal(metadata.resampling, 'bilinear');
     const again = await importNetwork(file, undefined, { width });
     assert.equal(again.resampling, 'bilinear');

@@ -43,6 +43,15 @@ test('gives each class its images, its errors and its most frequent mistake, of 
   ]);
 });
 
+test('orders classes by their share of errors, without those that have no images', () => {
+  assert.deepEqual(
+    byHand()
+      .worstFirst()
+      .map(({ label }) => label),
+    [1, 0, 2],
+  );
+});
+
 test('orders confused pairs by images, then by class', () => {
   assert.deepEqual(byHand().pairs(), [
     { label: 1, predicted: 3, images: 2 },

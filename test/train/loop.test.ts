@@ -116,13 +116,14 @@ test('resumed from an older checkpoint, drops the metrics after it and writes th
   assert.equal((await readdir(join(run.path, 'events'))).length, 1);
 });
 
-test('saves the checkpoint with the lowest validation error, the earlier of equals, in best/', async () => {
+test('saves the checkpoint with the lowest validation error, of equals that with the lowest loss, in best/', async () => {
   const run = await newRun('best', { epochs: 5 });
   const { state } = await go(run);
-  const errors = (await readMetrics(run)).filter((line) => 'val_top1_error' in line).map((line) => line.val_top1_error);
-  assert.equal(errors.length, 5);
+  const ends = (await readMetrics(run)).filter((line) => 'val_top1_error' in line);
+  assert.equal(ends.length, 5);
+  const [first] = ends.toSorted((a, b) => a.val_top1_error - b.val_top1_error || a.val_loss - b.val_loss);
   const best = await loadCheckpoint(run.best);
-  assert.equal(best.state.epoch, errors.indexOf(Math.min(...errors)) + 1);
+  assert.equal(best.state.epoch, first.epoch);
   assert.deepEqual(state.bestValidation, best.state.lastValidation);
 });
 

@@ -50,6 +50,13 @@ export class Confusion {
     });
   }
 
+  /** Classes of which there are images, the greatest share of errors first; of equal ones the lower index. */
+  worstFirst(): ClassErrors[] {
+    const share = ({ wrong, images }: ClassErrors) => wrong / images;
+    const measured = this.byClass().filter(({ images }) => images > 0);
+    return measured.sort((a, b) => share(b) - share(a) || a.label - b.label);
+  }
+
   /** Pairs of different classes, the most confused first; of equal ones the lower indices first. */
   pairs(): ConfusedPair[] {
     return this.rows.flatMap((_, label) => this.mistakesOf(label)).sort(mostFirst);

@@ -4,6 +4,7 @@ import { count, counted, errorPercents, hasTop5, percent } from '../../base/form
 import { findNetwork } from '../../model/registry.js';
 import { summarize } from '../../model/summary.js';
 import { endsEpoch } from '../metrics/metrics-file.js';
+import { betterOf, type Validation } from '../run/checkpoint.js';
 import { UNKNOWN_DATA } from '../run/run-folder.js';
 import type { Report } from './gather.js';
 import { type Content, type Html, html, table } from './html.js';
@@ -68,7 +69,15 @@ function progressOf({ run: { config }, metrics, inUse }: Report): string {
 
 function bestOf({ metrics, run }: Report): string {
   const ends = metrics.filter((line) => endsEpoch(line) && Number.isFinite(line.val_loss));
-  if (ends.length === 0) return 'no epoch has ended yet';
-  const best = ends.reduce((a, b) => (b.val_top1_error! < a.val_top1_error! ? b : a));
-  return `top-1 ${errorPercents(best.val_top1_error!, best.val_top5_error, run.labels.length)}, after epoch ${best.epoch}`;
+  const best = ends
+    .map(({ epoch, val_loss: loss, val_top1_error: top1, val_top5_error: top5Error }) => ({
+      epoch,
+      loss,
+      top1Error: top1!,
+      top5Error,
+    }))
+    .reduce<Validation | null>((best, other) => betterOf(best, other), null);
+  if (!best) return 'no epoch has ended yet';
+  const { epoch, top1Error, top5Error } = best;
+  return `top-1 ${errorPercents(top1Error, top5Error, run.labels.length)}, after epoch ${epoch}`;
 }

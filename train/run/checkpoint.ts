@@ -24,6 +24,15 @@ export interface Validation {
   loss: number | null;
   top1Error: number;
   top5Error: number;
+  /** Epoch that had this top-1 error first, if it was an earlier one. */
+  since?: number;
+}
+
+/** Fewer errors are better; of as many, which are common among few images, the lower loss. */
+export function betterOf(best: Validation | null, other: Validation): Validation {
+  if (best === null || other.top1Error < best.top1Error) return other;
+  if (best.loss === null || other.loss === null || other.top1Error > best.top1Error) return best;
+  return other.loss < best.loss ? { ...other, since: best.since ?? best.epoch } : best;
 }
 
 /**

@@ -1,5 +1,6 @@
 /** Every way to give an image: drop it anywhere, paste it, choose a file, take a photograph, take a sample. */
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { IMAGE_FORMATS } from '../../../base/image/formats.js';
 import { Failure } from '../parts/answer.js';
 import type { Labels } from '../server/answers.js';
 import type { Image } from '../subject.js';
@@ -16,7 +17,9 @@ interface ImageInputProps {
 }
 
 /** Phones turn what they store into one of these for whoever asks. */
-const TYPES = 'image/jpeg,image/png,image/webp,image/gif,image/avif';
+const TYPES = IMAGE_FORMATS.filter(({ name }) => name !== 'HEIC')
+  .map(({ name }) => `image/${name.toLowerCase()}`)
+  .join();
 
 export function ImageInput({ known, show }: ImageInputProps) {
   const [error, setError] = useState<unknown>();

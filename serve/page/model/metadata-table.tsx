@@ -1,4 +1,5 @@
 /** What a file says of itself. */
+import { hasTop5 } from '../../../base/format.js';
 import { bytes, count } from '../parts/numbers.js';
 import type { Metadata } from '../server/answers.js';
 
@@ -16,7 +17,9 @@ export function MetadataTable({ metadata }: { metadata: Metadata }) {
     ['says', doc],
     ['runs on', provider],
     ['output', activation],
-    ...Object.entries(own).map(([key, value]): [string, unknown] => [key.replaceAll('_', ' '), value]),
+    ...Object.entries(own)
+      .filter(([key]) => key !== 'top5_error' || !Array.isArray(own.labels) || hasTop5(own.labels.length))
+      .map(([key, value]): [string, unknown] => [key.replaceAll('_', ' '), value]),
   ];
   return (
     <table class="facts">

@@ -119,7 +119,7 @@ it('classifies photographs as PIL and torchvision do, from a .pth file to five l
     return file;
   });
   await run(PYTHON, [script('classify_photographs.py'), folder, ...images]);
-  const [network, file] = [join(folder, 'run'), join(folder, 'alexnet.onnx')];
+  const [network, file] = [join(folder, 'run'), join(folder, 'classified.onnx')];
   await json('import', join(folder, 'alexnet.pth'), '--out', network);
   await json('export', '--run', network, '--out', file, '--crops', '1');
   const { results } = await json<{ results: { predictions: Prediction[] }[] }>('classify', '--model', file, ...images);

@@ -39,7 +39,10 @@ export async function checkPlans(parts: ModelParts, verification: Verification):
   const fixed = parts.inputs.map(({ dims }) => dims[0]).find((length) => typeof length === 'number');
   const sizes = free ? ROWS[verification] : new Array<number>(DRAWS[verification]).fill(Number(fixed ?? 1));
   const runs = (backend: CheckRun['backend']) => sizes.map((rows, i) => ({ backend, rows, seed: free ? 0 : i }));
-  const lengthOf = (name: string) => (name === BATCH ? 1 : innerLength(1, { rows: 1, seed: 0 }));
+  const lengthOf = (name: string) => {
+    const [, whole, part] = /^(.*?)(?:_(\d+)(?:_\d+)?)?$/.exec(name)!; // `H_2` is about a half of `H`
+    return (whole === BATCH ? 1 : innerLength(1, { rows: 1, seed: 0 })) / Number(part ?? 1);
+  };
   const rows = free ? sizes.reduce((sum, size) => sum + size, 0) : sizes.length;
   if (rows * multiplications(parts, lengthOf) <= LIGHT) return [runs('cpu')];
   // The rest of a heavy network's rows, and fewer of them, is compared with this package's backend, which takes less.

@@ -122,7 +122,7 @@ export async function exportSource(source: ModelSource, options: OnnxOptions): P
       return { inputs: values, outputs: network(values).map((value) => g.as(value, at(value.shape.length))) };
     },
     outputNames: options.outputNames ?? source.outputNames,
-    target: { opset, lrn, finite: true },
+    target: { opset, lrn, finite: true, freeLengths: axes.some(({ axis }) => axis > 0) },
     axes: axes.map((axis) => ({ ...axis, axis: at(inputs[axis.input].shape.length).indexOf(axis.axis) })),
   });
   const described = options.classifier && { [CLASSIFIER_KEY]: JSON.stringify(options.classifier) };

@@ -209,6 +209,8 @@ describe('outputs', () => {
       ],
     });
     assert.deepEqual((await exportOnnx(model)).operators, { Gemm: 1, Sigmoid: 1 });
+    const certainty = (x: tf.Tensor) => tf.mul(tf.sigmoid(tf.sub(x, 30)), tf.sigmoid(tf.sub(x, 18)));
+    assert.equal((await exportOnnx(certainty, { inputs: rows })).operators.Mul, 1);
   });
 });
 

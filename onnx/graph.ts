@@ -125,7 +125,7 @@ export class Graph {
   /** Stored tensors by name. */
   readonly initializers = new Map<string, Constant>();
   readonly nodes: GraphNode[] = [];
-  /** Where lengths are found that the data decide, by their number: see `lowerings/selection.ts`. */
+  /** Where lengths are found that the data decide, by their number: see `lowerings/selection.ts` and `loop.ts`. */
   readonly selected = new Map<number, LengthSource>();
   /** Label for nodes made from now on. */
   scope = '';

@@ -12,7 +12,7 @@ import type { Verification } from '../check/check-plan.js';
 import { compareWithSource } from '../check/compare-with-source.js';
 import { withSaved } from '../check/with-saved.js';
 import { boundaryLayout, type Layouts } from './boundary.js';
-import { withLengths } from './dynamic-ops.js';
+import { withLengths } from './dynamic-lengths.js';
 import { freeAxesOf, specOf, withRows } from './free-inputs.js';
 import { graphModelSource } from './graph-source.js';
 import { layersModelSource } from './layers-source.js';

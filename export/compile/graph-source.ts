@@ -1,12 +1,14 @@
 /** A graph model as what can be exported. */
 import type { GraphModel } from '@tensorflow/tfjs-converter';
 import { UserError } from '../../base/errors.js';
+import { tfc } from '../../base/tfjs/converter.js';
 import { tf } from '../../base/tfjs/core.js';
 import type { OnnxruntimeBackend } from '../../onnx/backend/onnxruntime-backend.js';
 import { recorder } from '../../onnx/backend/onnxruntime-backend.js';
 import { DEPENDS_ON_DATA } from '../../onnx/backend/recorder.js';
 import { type ExecutedNode, selectBranches } from './branches.js';
 import { isSelection, withSelections } from './dynamic-ops.js';
+import { framesAsFunctions, type GraphDef } from './frames.js';
 import { checkNames, type ModelSource, numeric } from './model-source.js';
 
 /** Operators that decide what is computed. */
@@ -25,6 +27,8 @@ export function graphModelSource(model: GraphModel, outputs?: readonly string[])
     'node',
   );
   hookNodes(nodes);
+  const loops = withLoops(model);
+  if (loops) hookNodes(nodesOf(loops));
   return {
     name: 'graph_model',
     inputs: model.inputs.map(({ name, shape, dtype }) => ({
@@ -35,7 +39,7 @@ export function graphModelSource(model: GraphModel, outputs?: readonly string[])
     outputNames: outputNames.map(plainName),
     channelsFirst: false,
     run: (inputs) =>
-      execute(model, Object.fromEntries(model.inputs.map(({ name }, i) => [name, inputs[i]])), outputNames),
+      execute({ model, loops }, Object.fromEntries(model.inputs.map(({ name }, i) => [name, inputs[i]])), outputNames),
     weightNames: () => {
       const backend = tf.backend() as OnnxruntimeBackend;
       const tensors = Object.entries(model.weights).flatMap(([name, list]) => list.map((tensor) => ({ name, tensor })));
@@ -47,9 +51,15 @@ export function graphModelSource(model: GraphModel, outputs?: readonly string[])
 /** TensorFlow's name of a tensor without the number of the output. */
 const plainName = (name: string) => name.replace(/:0$/, '');
 
+/** The model, and the same with functions in place of its frames, if it has any. */
+interface Followed {
+  model: GraphModel;
+  loops?: GraphModel;
+}
+
 /** The outputs; later, for a graph that control flow or the data decide. */
 function execute(
-  model: GraphModel,
+  { model, loops }: Followed,
   named: Record<string, tf.Tensor>,
   outputNames: string[],
 ): tf.Tensor[] | Promise<tf.Tensor[]> {
@@ -58,25 +68,36 @@ function execute(
   } catch (error) {
     if (!/has the dynamic op/.test((error as Error).message)) throw error;
   }
-  const follow = async () => [await model.executeAsync(named, outputNames)].flat();
-  return recorder.tracing ? withSelections(() => branching(model, follow)) : follow();
+  const follow = async (one: GraphModel) => [await one.executeAsync(named, outputNames)].flat();
+  return recorder.tracing ? withSelections(() => branching({ model, loops }, follow)) : follow(model);
 }
 
-/** Follows the graph again and again, each time with both branches of one more condition that depends on data. */
-async function branching(model: GraphModel, follow: () => Promise<tf.Tensor[]>): Promise<tf.Tensor[]> {
-  const nodes = nodesOf(model);
+/**
+ * Follows the graph again and again, each time with both branches of one more condition that depends on data. A frame
+ * whose rounds the data decide is followed as functions.
+ */
+async function branching(
+  { model, loops }: Followed,
+  follow: (model: GraphModel) => Promise<tf.Tensor[]>,
+): Promise<tf.Tensor[]> {
+  let followed = model;
   const undo: (() => void)[] = [];
   const met = new Set<string>();
   try {
     for (;;) {
-      const outputs = await follow().catch((cause: Error) => {
+      const nodes = nodesOf(followed);
+      const outputs = await follow(followed).catch((cause: Error) => {
         const name = cause.message.split(':')[0];
         const node = nodes.find((one) => one.name === name);
         if (!cause.message.includes(DEPENDS_ON_DATA)) throw cause;
-        if (!node || met.has(name) || node.op !== 'Switch' || node.inputs[1]?.op === 'LoopCond')
-          throw undecided(nodes, node, cause);
-        met.add(name);
-        undo.push(selectBranches(nodes, name));
+        const isSwitch = node?.op === 'Switch' && !met.has(name);
+        if (isSwitch && node.inputs[1]?.op !== 'LoopCond') {
+          met.add(name);
+          undo.push(selectBranches(nodes, name));
+        } else if (isSwitch && loops && followed === model) {
+          followed = loops;
+          met.clear();
+        } else throw undecided(nodes, node, cause);
       });
       if (outputs) return outputs;
     }
@@ -95,7 +116,7 @@ function undecided(nodes: readonly ExecutedNode[], node: ExecutedNode | undefine
   });
   return new UserError(
     `${cause.message.split(':')[0]}${node ? ` (${node.op})` : ''}: needs the value of a tensor that depends on the input, for ` +
-      `${isDeciding ? 'how often to go on' : 'a shape'}, which the file cannot hold; cut the model before it with --outputs` +
+      `${isDeciding ? 'how often to go on' : 'a shape or an index'}, which the file cannot hold; cut the model before it with --outputs` +
       (isDeciding ? `. The model's control flow:${lines.join('')}` : ''),
     { cause },
   );
@@ -122,6 +143,29 @@ function hookNodes(nodes: readonly ExecutedNode[]): void {
 interface Executor {
   graph: { nodes: Record<string, ExecutedNode> };
   functionExecutorMap: Record<string, Executor>;
+  weightMap: object;
+}
+
+interface Loaded {
+  artifacts: tf.io.ModelArtifacts;
+  executor: Executor;
+}
+
+/** The same model, and its weights, with loops as functions in place of frames; undefined if it has no frame. */
+function withLoops(model: GraphModel): GraphModel | undefined {
+  const { artifacts, executor } = model as unknown as Loaded;
+  const modelTopology = framesAsFunctions(artifacts.modelTopology as GraphDef);
+  if (!modelTopology) return undefined;
+  const rewritten = {
+    ...artifacts,
+    modelTopology,
+    modelInitializer: undefined,
+    weightSpecs: [],
+    weightData: new ArrayBuffer(0),
+  };
+  const loops = tfc.loadGraphModelSync({ load: () => rewritten as never }) as GraphModel;
+  (loops as unknown as Loaded).executor.weightMap = executor.weightMap;
+  return loops;
 }
 
 /** A graph model's nodes, those of its functions too; the converter shows them nowhere else. */

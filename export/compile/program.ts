@@ -10,7 +10,7 @@ import { Graph, type GraphNode, type LengthSource, type Target, type Value } fro
 import type { KernelCall, Operand } from '../../onnx/kernel-call.js';
 import { distinctOutputs, liveNodes, lower } from '../../onnx/lower.js';
 import { LOWERINGS } from '../../onnx/lowerings/index.js';
-import type { DynamicLengths } from './dynamic-ops.js';
+import type { DynamicLengths } from './dynamic-lengths.js';
 import { foldConstants } from './fold-constants.js';
 import { BATCH, type FreeAxis, type FreeProgram, fixedAxes, freeAxes, type LoweredProgram } from './free-axes.js';
 import { nameGraph } from './names.js';

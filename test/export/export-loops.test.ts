@@ -108,6 +108,27 @@ describe('a loop whose number of rounds depends on data', () => {
     }
   });
 
+  it('of TensorFlow 1 may hold conditions', async () => {
+    const source = graphModel(
+      [
+        ...frameLoop('steps').filter(({ name }) => name !== 'y/double'),
+        node('sum', 'Max', ['x', 'axes'], { ...KEEP, Tidx: INT }),
+        node('steps', 'Cast', ['sum'], { SrcT: { type: 'DT_FLOAT' }, DstT: INT }),
+        node('axes/enter', 'Enter', ['axes'], { T: INT, ...CONSTANT }),
+        node('limit/float', 'Enter', ['limit'], CONSTANT),
+        sum('total', 'y/switch:1', 'axes/enter'),
+        node('is high', 'Greater', ['total', 'limit/float']),
+        node('choice', 'Switch', ['y/switch:1', 'is high']),
+        node('high', 'Neg', ['choice:1']),
+        node('low', 'Mul', ['choice', 'two/enter']),
+        node('y/double', 'Merge', ['low', 'high'], { N: { i: '2' } }),
+      ],
+      { start: 0, one: 1, two: counts.two, axes: [0, 1], limit: Float32Array.of(9) },
+    );
+    const fed = [rows(0, 0, 0.5), rows(3, 1, 0.5, 0, 0, 1), rows(6, 1, 1)];
+    await checkOn(source, await exportOnnx(source), fed);
+  });
+
   it('of TensorFlow 2 reads what does not change from around it', async () => {
     const source = growToModel();
     const exported = await exportOnnx(source);

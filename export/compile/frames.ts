@@ -24,12 +24,10 @@ interface Variable {
   next: NodeDef;
 }
 
-/** The same graph with functions in place of frames; undefined if it has none. */
-export function framesAsFunctions(graph: GraphDef): GraphDef | undefined {
-  let changed: GraphDef | undefined;
-  for (let frame = innerFrame(graph); frame; frame = innerFrame(changed))
-    changed = withoutFrame(changed ?? graph, frame);
-  return changed;
+/** The same graph with functions in place of frames. */
+export function framesAsFunctions(graph: GraphDef): GraphDef {
+  const frame = innerFrame(graph);
+  return frame ? framesAsFunctions(withoutFrame(graph, frame)) : graph;
 }
 
 const sourceOf = (input: string) => input.replace(/^\^/, '').replace(/:.*/, '');
@@ -39,8 +37,8 @@ const frameOf = ({ attr }: NodeDef) => JSON.stringify(attr?.frame_name?.s);
 /** The nodes of a frame without others in it; undefined if the graph has no frame. */
 function innerFrame({ node: nodes }: GraphDef): Set<NodeDef> | undefined {
   const readers = new Map<string, NodeDef[]>();
-  for (const node of nodes)
-    for (const input of node.input ?? []) readers.set(sourceOf(input), [...(readers.get(sourceOf(input)) ?? []), node]);
+  for (const node of nodes) readers.set(node.name, []);
+  for (const node of nodes) for (const input of node.input ?? []) readers.get(sourceOf(input))?.push(node);
   const enters = nodes.filter(({ op }) => op === 'Enter');
   for (const name of new Set(enters.map(frameOf))) {
     const frame = new Set(enters.filter((enter) => frameOf(enter) === name));

@@ -27,8 +27,6 @@ export function graphModelSource(model: GraphModel, outputs?: readonly string[])
     'node',
   );
   hookNodes(nodes);
-  const loops = withLoops(model);
-  if (loops) hookNodes(nodesOf(loops));
   return {
     name: 'graph_model',
     inputs: model.inputs.map(({ name, shape, dtype }) => ({
@@ -39,7 +37,7 @@ export function graphModelSource(model: GraphModel, outputs?: readonly string[])
     outputNames: outputNames.map(plainName),
     channelsFirst: false,
     run: (inputs) =>
-      execute({ model, loops }, Object.fromEntries(model.inputs.map(({ name }, i) => [name, inputs[i]])), outputNames),
+      execute(model, Object.fromEntries(model.inputs.map(({ name }, i) => [name, inputs[i]])), outputNames),
     weightNames: () => {
       const backend = tf.backend() as OnnxruntimeBackend;
       const tensors = Object.entries(model.weights).flatMap(([name, list]) => list.map((tensor) => ({ name, tensor })));
@@ -51,15 +49,9 @@ export function graphModelSource(model: GraphModel, outputs?: readonly string[])
 /** TensorFlow's name of a tensor without the number of the output. */
 const plainName = (name: string) => name.replace(/:0$/, '');
 
-/** The model, and the same with functions in place of its frames, if it has any. */
-interface Followed {
-  model: GraphModel;
-  loops?: GraphModel;
-}
-
 /** The outputs; later, for a graph that control flow or the data decide. */
 function execute(
-  { model, loops }: Followed,
+  model: GraphModel,
   named: Record<string, tf.Tensor>,
   outputNames: string[],
 ): tf.Tensor[] | Promise<tf.Tensor[]> {
@@ -69,17 +61,14 @@ function execute(
     if (!/has the dynamic op/.test((error as Error).message)) throw error;
   }
   const follow = async (one: GraphModel) => [await one.executeAsync(named, outputNames)].flat();
-  return recorder.tracing ? withSelections(() => branching({ model, loops }, follow)) : follow(model);
+  return recorder.tracing ? withSelections(() => branching(model, follow)) : follow(model);
 }
 
 /**
  * Follows the graph again and again, each time with both branches of one more condition that depends on data. A frame
  * whose rounds the data decide is followed as functions.
  */
-async function branching(
-  { model, loops }: Followed,
-  follow: (model: GraphModel) => Promise<tf.Tensor[]>,
-): Promise<tf.Tensor[]> {
+async function branching(model: GraphModel, follow: (model: GraphModel) => Promise<tf.Tensor[]>): Promise<tf.Tensor[]> {
   let followed = model;
   const undo: (() => void)[] = [];
   const met = new Set<string>();
@@ -94,8 +83,8 @@ async function branching(
         if (isSwitch && node.inputs[1]?.op !== 'LoopCond') {
           met.add(name);
           undo.push(selectBranches(nodes, name));
-        } else if (isSwitch && loops && followed === model) {
-          followed = loops;
+        } else if (isSwitch && followed === model) {
+          followed = withFunctions(model);
           met.clear();
         } else throw undecided(nodes, node, cause);
       });
@@ -151,21 +140,15 @@ interface Loaded {
   executor: Executor;
 }
 
-/** The same model, and its weights, with loops as functions in place of frames; undefined if it has no frame. */
-function withLoops(model: GraphModel): GraphModel | undefined {
+/** The same model, and its weights, with functions in place of frames. */
+function withFunctions(model: GraphModel): GraphModel {
   const { artifacts, executor } = model as unknown as Loaded;
   const modelTopology = framesAsFunctions(artifacts.modelTopology as GraphDef);
-  if (!modelTopology) return undefined;
-  const rewritten = {
-    ...artifacts,
-    modelTopology,
-    modelInitializer: undefined,
-    weightSpecs: [],
-    weightData: new ArrayBuffer(0),
-  };
-  const loops = tfc.loadGraphModelSync({ load: () => rewritten as never }) as GraphModel;
-  (loops as unknown as Loaded).executor.weightMap = executor.weightMap;
-  return loops;
+  const weights = { modelInitializer: undefined, weightSpecs: [], weightData: new ArrayBuffer(0) };
+  const rewritten = tfc.loadGraphModelSync({ load: () => ({ ...artifacts, modelTopology, ...weights }) as never });
+  (rewritten as unknown as Loaded).executor.weightMap = executor.weightMap;
+  hookNodes(nodesOf(rewritten as GraphModel));
+  return rewritten as GraphModel;
 }
 
 /** A graph model's nodes, those of its functions too; the converter shows them nowhere else. */

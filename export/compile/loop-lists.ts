@@ -45,7 +45,7 @@ export async function additionsOf<T>(
   try {
     return { result: await round(), additions };
   } finally {
-    traced.pop();
+    traced.splice(traced.indexOf(additions), 1); // another may have begun meanwhile
     for (const [i, list] of lists.entries()) if (pushed[i]) list.pushBack = pushed[i];
   }
 }
@@ -90,7 +90,7 @@ type Put = (list: IndexedList, index: number, value: tf.Tensor) => void;
 const adding = (put: Put) => (op: OpNode) => {
   const [handle, index, value] = op.inputs;
   const list = listOf(op as CallingNode, handle) as IndexedList;
-  const additions = traced.at(-1)?.get(list);
+  const additions = traced.findLast((some) => some.has(list))?.get(list);
   if (additions && dependsOnData(index)) additions.push({ value: tf.clone(value), index });
   else put(list, index.dataSync()[0], value);
   return handle;

@@ -104,7 +104,7 @@ async function writeAll(): Promise<void> {
       }
       model.dispose();
     }
-    await write(`loop-`, await exportOnnx(countedLoop(), { opset }), 1e-6);
+    await write(`loop-${opset}`, await exportOnnx(countedLoop(), { opset }), 1e-6);
   }
 }
 

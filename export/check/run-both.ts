@@ -51,7 +51,10 @@ export async function runBoth(session: ort.InferenceSession, compared: Compared,
       return [name, new ort.Tensor(dtype as 'float32', values as Float32Array, dims)];
     }),
   );
-  const results = await session.run(feeds);
+  const results = await session.run(feeds).catch((cause: Error) => {
+    const shapes = inputs.map(({ name, shape }) => `${name} [${shape.join(', ')}]`).join(', ');
+    throw new UserError(`onnxruntime cannot run the file on ${shapes}: ${cause.message}`, { cause });
+  });
   const overflow = compared.precision === 'fp16' ? await overflowOf(model.parts, feeds) : undefined;
   if (overflow) throw overflow;
   const expected = await inTfjs(source, inputs, run.backend, (tensor) =>

@@ -360,9 +360,9 @@ class AxisFreer {
     return linear.length === all[0].length ? linear : undefined;
   }
 
-  /** The axis that a program changed; that of the proof changed all of them. */
+  /** The axis that a program changed. The proof changed all of them, and the number of rows is rarely the one that fails. */
   private axisOf(program: number): FreeAxis {
-    return this.axes[program] ?? this.axes[0];
+    return this.axes[program] ?? this.axes.find(({ name }) => name !== BATCH) ?? this.axes[0];
   }
 
   private depends({ scope, op }: GraphNode, program: number, how: string): UserError {

@@ -46,9 +46,13 @@ export function trimmed<T extends Windows>(windows: T): { inner: T; begin: numbe
   return { inner, begin, end };
 }
 
-/** `pads`; where the image may have any length, the runtime finds those of `same` itself. */
-export function padding(g: Graph, { isSame, strides, padBegin, padEnd }: Windows): Attributes {
-  const follows = isSame && strides.some((stride) => stride > 1);
+/**
+ * `pads`; where the image may have any length, the runtime finds those of `same` itself. onnxruntime takes no windows
+ * that are shorter than their stride then; those of one pixel need no padding.
+ */
+export function padding(g: Graph, { isSame, kernel, dilations, strides, padBegin, padEnd }: Windows): Attributes {
+  const covers = kernel.every((length, a) => (length - 1) * dilations[a] + 1 >= strides[a]);
+  const follows = isSame && covers && strides.some((stride) => stride > 1);
   return follows && g.target.freeLengths ? { auto_pad: 'SAME_UPPER' } : { pads: [...padBegin, ...padEnd] };
 }
 

@@ -74,6 +74,7 @@ describe('height and width', () => {
       tfl.layers.depthwiseConv2d({ kernelSize: 3, strides: 2, padding: 'valid' }),
       tfl.layers.upSampling2d({ size: [2, 2] }),
       tfl.layers.averagePooling2d({ poolSize: 2, strides: 2, padding: 'same' }),
+      tfl.layers.maxPooling2d({ poolSize: 1, strides: 2, padding: 'same' }),
       tfl.layers.conv2dTranspose({ filters: 2, kernelSize: 3, strides: 2, padding: 'same' }),
       tfl.layers.reshape({ targetShape: [-1, 2] }),
     ];

@@ -1,5 +1,5 @@
 /** The last part of every export: the precision asked for, the file written and checked, the report. */
-import { UsageError } from '../base/errors.js';
+import { UsageError, UserError } from '../base/errors.js';
 import type { ProviderChoice } from '../onnx/backend/provider.js';
 import { checkModelPlace, isExternal, type OnnxModel, type SavedModel, saveModel } from '../onnx/file/onnx-model.js';
 import { irVersion, type ModelParts, structureOf } from '../onnx/file/proto.js';
@@ -88,7 +88,7 @@ export async function writeChecked(
     ...saved,
     opset: written.parts.opset,
     ir: irVersion(written.parts.opset),
-    nodes: written.parts.nodes.length,
+    nodes: Object.values(written.operators).reduce((sum, count) => sum + count, 0),
     operators: written.operators,
     parity: parity!,
     precision,
@@ -103,6 +103,10 @@ async function inPrecision(
   note: Note,
 ): Promise<OnnxModel> {
   if (precision === 'fp32') return model;
+  if (model.operators.Loop)
+    throw new UserError(
+      `--precision ${precision}: the model has a loop whose rounds the data decide, which is written in fp32 only`,
+    );
   if (precision === 'fp16') return (await import('./precision/float16.js')).toFloat16(model);
   if (!images) throw new UsageError('--precision int8 needs --calibrate DATA: images like those it will meet');
   const { needsReducedRange, quantize } = await import('./precision/quantize.js');

@@ -69,6 +69,12 @@ export interface Value {
   readonly reshapedFrom?: Value;
 }
 
+/** Where a length is found when a file runs: an axis of a value. */
+export interface LengthSource {
+  value: Value;
+  axis: number;
+}
+
 export interface GraphNode {
   readonly op: string;
   readonly domain: string;
@@ -106,6 +112,8 @@ export interface Target {
   readonly block?: number;
   /** Numbers are finite: nodes that only treat NaN and infinities as tfjs does are left out. */
   readonly finite?: boolean;
+  /** Images may have any height and width. */
+  readonly freeLengths?: boolean;
   /** Forms that are right to the last digits for training, where an operator of this name is only close: `Sigmoid`. */
   readonly accurate?: boolean;
   /** What the runtime has no kernel for. */
@@ -117,8 +125,8 @@ export class Graph {
   /** Stored tensors by name. */
   readonly initializers = new Map<string, Constant>();
   readonly nodes: GraphNode[] = [];
-  /** Values whose first axis is as long as the data say, by their number: see `lowerings/selection.ts`. */
-  readonly selected = new Map<number, Value>();
+  /** Where lengths are found that the data decide, by their number: see `lowerings/selection.ts` and `loop.ts`. */
+  readonly selected = new Map<number, LengthSource>();
   /** Label for nodes made from now on. */
   scope = '';
   private readonly known = new Map<string, GraphNode>();

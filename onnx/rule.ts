@@ -22,6 +22,8 @@ export interface Rule {
     inputs: TensorSpec[],
     attrs: Attrs,
   ) => string | undefined;
+  /** A tensor without elements is like any other to it. */
+  readonly takesEmpty?: true;
   /** tfjs expects a list of results, even of one. */
   readonly list?: true;
   /** Shapes and types of the results. */

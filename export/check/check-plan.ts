@@ -29,9 +29,9 @@ const HEAVY_RUNS = 3;
 /** Multiplications that the cpu backend does in some 10 s. */
 const LIGHT = 1e9;
 
-/** Length of an inner axis that is free; other runs take others. */
+/** Length of an inner axis that is free; other runs take others. Inception takes images of 75 pixels at least. */
 export const innerLength = (axis: number, { rows, seed }: Pick<CheckRun, 'rows' | 'seed'>): number =>
-  32 + 5 * axis + 3 * rows + 7 * seed;
+  80 + 5 * axis + 3 * rows + 7 * seed;
 
 /** The plans to follow, the second if the first cannot be or finds a difference. */
 export async function checkPlans(parts: ModelParts, verification: Verification): Promise<CheckRun[][]> {
@@ -39,7 +39,10 @@ export async function checkPlans(parts: ModelParts, verification: Verification):
   const fixed = parts.inputs.map(({ dims }) => dims[0]).find((length) => typeof length === 'number');
   const sizes = free ? ROWS[verification] : new Array<number>(DRAWS[verification]).fill(Number(fixed ?? 1));
   const runs = (backend: CheckRun['backend']) => sizes.map((rows, i) => ({ backend, rows, seed: free ? 0 : i }));
-  const lengthOf = (name: string) => (name === BATCH ? 1 : innerLength(1, { rows: 1, seed: 0 }));
+  const lengthOf = (name: string) => {
+    const [, whole, part] = /^(.*?)(?:_(\d+)(?:_\d+)?)?$/.exec(name)!; // `H_2` is about a half of `H`
+    return (whole === BATCH ? 1 : innerLength(1, { rows: 1, seed: 0 })) / Number(part ?? 1);
+  };
   const rows = free ? sizes.reduce((sum, size) => sum + size, 0) : sizes.length;
   if (rows * multiplications(parts, lengthOf) <= LIGHT) return [runs('cpu')];
   // The rest of a heavy network's rows, and fewer of them, is compared with this package's backend, which takes less.

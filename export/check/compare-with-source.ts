@@ -9,6 +9,7 @@ import { type CheckRun, checkPlans, describeRuns } from './check-plan.js';
 import { type Parity, TOLERANCE } from './compare-with-network.js';
 import { largestDifference, NonFiniteError } from './difference.js';
 import { openStrict } from './open-strict.js';
+import { OverflowError } from './overflow.js';
 import { explainByRounding, MOST_ROUNDING } from './rounding.js';
 import { type BothOutputs, type Compared, runBoth } from './run-both.js';
 import { alignTies } from './ties.js';
@@ -38,7 +39,8 @@ export async function compareWithSource(file: string, compared: Compared): Promi
 /** The error, and what may be its cause where lengths are free. */
 function withLengths(error: unknown, { parts }: OnnxModel): unknown {
   const free = new Set(parts.inputs.flatMap(({ dims }) => dims.filter((length) => typeof length === 'string')));
-  if (!(error instanceof UserError) || error instanceof NonFiniteError || free.size === 0) return error;
+  const isItsOwn = error instanceof NonFiniteError || error instanceof OverflowError;
+  if (!(error instanceof UserError) || isItsOwn || free.size === 0) return error;
   return new UserError(
     `${error.message}. If the program does something else for some lengths of ${[...free].join(', ')}, fix them with --batch or --input-shape`,
     { cause: error },

@@ -29,9 +29,12 @@ export function outputRanges({ nodes, outputs, initializers }: ModelParts): Map<
     if (UNIT.has(node.op)) return { operator: node.op, bound: 1 };
     if (node.op === 'Clip') return clipRange(node);
     if (PASSING.has(node.op)) return node.outputs[0].name === name ? rangeOf(node.inputs[0]!.name) : undefined;
-    if (node.op !== 'Concat') return undefined;
-    const ranges = node.inputs.map((value) => rangeOf(value!.name));
-    return ranges.every((range) => range) ? ranges.reduce((a, b) => (a!.bound >= b!.bound ? a : b)) : undefined;
+    if (node.op !== 'Concat' && node.op !== 'Mul') return undefined;
+    const ranges = node.inputs.flatMap((value) => rangeOf(value!.name) ?? []);
+    if (ranges.length < node.inputs.length) return undefined;
+    if (node.op === 'Concat') return ranges.reduce((a, b) => (a.bound >= b.bound ? a : b));
+    const [a, b] = ranges; // such as a score times a probability
+    return { operator: `${a.operator} times ${b.operator}`, bound: a.bound * b.bound };
   };
   return new Map(
     outputs.flatMap(({ name }) => {

@@ -1,29 +1,43 @@
-/** Where a model leaves float16's range. */
+/** Where a model leaves float16's range. onnxruntime's cpu provider may compute in float32 all the same, and not show it. */
 import { UserError } from '../../base/errors.js';
+import { OnnxModel } from '../../onnx/file/onnx-model.js';
 import { encodeModel, type ModelParts } from '../../onnx/file/proto.js';
 import * as ort from '../../onnx/onnxruntime.js';
+import { toFloat16 } from '../precision/float16.js';
 
 /** float16's largest number. */
 const LARGEST = 65504;
 
+/** A value that float16 cannot hold. */
+export class OverflowError extends UserError {}
+
 /**
  * @param parts  the model in float32
- * @returns      an error that names the first value that float16 cannot hold; undefined if all fit
+ * @returns      an error that names the first value that is computed in float16, which cannot hold it; undefined if all fit
  */
-export async function overflowOf(parts: ModelParts, feeds: Record<string, ort.Tensor>): Promise<UserError | undefined> {
+export async function overflowOf(
+  parts: ModelParts,
+  feeds: Record<string, ort.Tensor>,
+): Promise<OverflowError | undefined> {
   const stated = new Map([...(parts.valueInfo ?? []), ...parts.outputs].map((info) => [info.name, info]));
-  const outputs = parts.nodes.flatMap((node) => node.outputs.flatMap(({ name }) => stated.get(name) ?? []));
+  const halved = toFloat16(new OnnxModel(parts)).parts.nodes.flatMap((node) => node.outputs);
+  const half = new Set(
+    halved.flatMap(({ name, dtype }) => (dtype === 'float16' ? [name.replace(/\/float16$/, '')] : [])),
+  );
+  const names = parts.nodes.flatMap((node) => node.outputs.map(({ name }) => name));
+  const outputs = names.flatMap((name) => (half.has(name) ? (stated.get(name) ?? []) : []));
+  if (outputs.length === 0) return undefined;
   const session = await ort.InferenceSession.create(encodeModel({ ...parts, outputs, valueInfo: [] }), {
     logSeverityLevel: 3,
   });
   try {
     const results = await session.run(feeds);
-    for (const { name } of outputs.filter(({ dtype }) => dtype === 'float32')) {
+    for (const { name } of outputs) {
       const values = results[name].data as Float32Array;
       const at = values.findIndex((value) => Math.abs(value) > LARGEST);
       if (at < 0) continue;
       const layer = parts.nodes.find((node) => node.outputs.some((value) => value.name === name))?.scope;
-      return new UserError(
+      return new OverflowError(
         `${name}${layer && layer !== name ? ` of ${layer}` : ''}: is ${values[at]} for the check's inputs, which float16 (up to ${LARGEST}) cannot hold; ` +
           'export the model with --precision fp32',
       );

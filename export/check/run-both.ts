@@ -1,5 +1,4 @@
 /** One run of a program and of its file, on the same numbers. */
-import { allFinite } from '../../base/all-finite.js';
 import { UserError } from '../../base/errors.js';
 import { random } from '../../base/random.js';
 import { tf } from '../../base/tfjs/core.js';
@@ -52,10 +51,11 @@ export async function runBoth(session: ort.InferenceSession, compared: Compared,
       return [name, new ort.Tensor(dtype as 'float32', values as Float32Array, dims)];
     }),
   );
-  const results = await session.run(feeds);
-  const overflows =
-    compared.precision === 'fp16' && Object.values(results).some(({ data }) => !allFinite(data as Float32Array));
-  const overflow = overflows ? await overflowOf(model.parts, feeds) : undefined;
+  const results = await session.run(feeds).catch((cause: Error) => {
+    const shapes = inputs.map(({ name, shape }) => `${name} [${shape.join(', ')}]`).join(', ');
+    throw new UserError(`onnxruntime cannot run the file on ${shapes}: ${cause.message}`, { cause });
+  });
+  const overflow = compared.precision === 'fp16' ? await overflowOf(model.parts, feeds) : undefined;
   if (overflow) throw overflow;
   const expected = await inTfjs(source, inputs, run.backend, (tensor) =>
     isMoved(tensor.rank) ? tf.transpose(tensor, [...boundary]) : tensor,

@@ -88,12 +88,17 @@ function select(condition: tf.Tensor, yes: tf.Tensor, no: tf.Tensor): tf.Tensor 
   return tf.where(tf.cast(condition, 'bool'), yes, no);
 }
 
+/** The converter keeps handles of lists, and finds a list by the handle itself. */
+export const passedOn = (tensor: tf.Tensor) => (tensor.kept ? tensor : tf.clone(tensor));
+
+/** Whether a value is not known while a program is traced. */
+export const dependsOnData = ({ dataId }: tf.Tensor): boolean =>
+  recorder.dependsOnInput((tf.backend() as OnnxruntimeBackend).recordOf(dataId));
+
 /** One branch or both; throws at once where data decide and only one was asked for. */
 function executeSwitch({ inputs: [data, condition], node }: SwitchNode): (tf.Tensor | undefined)[] {
-  // The converter keeps handles of lists, and finds a list by the handle itself.
-  const passed = () => (data.kept ? data : tf.clone(data));
-  if (split.has(node)) return [passed(), passed()];
-  return condition.dataSync()[0] ? [undefined, passed()] : [passed(), undefined];
+  if (split.has(node)) return [passedOn(data), passedOn(data)];
+  return condition.dataSync()[0] ? [undefined, passedOn(data)] : [passedOn(data), undefined];
 }
 
 interface SwitchNode extends OpNode {
@@ -108,26 +113,33 @@ export const BRANCH_EXECUTORS: Record<string, (node: OpNode) => tf.Tensor[]> = {
 
 /** A function of the graph, as the converter runs it. */
 interface CalledFunction {
+  graph: { inputs: ExecutedNode[]; outputs: ExecutedNode[] };
   executeFunctionAsync(inputs: tf.Tensor[], arrays: object, lists: object): Promise<tf.Tensor[]>;
 }
 
-interface IfNode extends OpNode {
-  node: { rawAttrs: Record<'then_branch' | 'else_branch', { func: { name: string } }> };
-  context: { functionMap: Record<string, CalledFunction>; tensorArrayMap: object; tensorListMap: object };
+/** A node that calls functions of the graph, which its attributes name. */
+export interface CallingNode extends OpNode {
+  node: { name: string; op: string; rawAttrs: Record<string, { func: { name: string } }> };
+  context: {
+    functionMap: Record<string, CalledFunction>;
+    tensorArrayMap: Record<number, unknown>;
+    tensorListMap: Record<number, unknown>;
+  };
+}
+
+export const functionOf = ({ node, context }: CallingNode, attribute: string): CalledFunction =>
+  context.functionMap[node.rawAttrs[attribute].func.name];
+
+export function callFunction(op: CallingNode, attribute: string, args: readonly tf.Tensor[]): Promise<tf.Tensor[]> {
+  const { tensorArrayMap, tensorListMap } = op.context;
+  return functionOf(op, attribute).executeFunctionAsync(args.map(passedOn), tensorArrayMap, tensorListMap);
 }
 
 /** `If` and `StatelessIf`: one function, or both and a choice. */
 export async function executeIf(op: OpNode): Promise<tf.Tensor[]> {
-  const { node, context, inputs } = op as IfNode;
-  const [condition, ...args] = inputs;
-  const call = (branch: 'then_branch' | 'else_branch') =>
-    context.functionMap[node.rawAttrs[branch].func.name].executeFunctionAsync(
-      args.map((arg) => tf.clone(arg)),
-      context.tensorArrayMap,
-      context.tensorListMap,
-    );
-  if (recorder.dependsOnInput((tf.backend() as OnnxruntimeBackend).recordOf(condition.dataId)) === false)
-    return call(condition.dataSync()[0] ? 'then_branch' : 'else_branch');
+  const [condition, ...args] = op.inputs;
+  const call = (branch: 'then_branch' | 'else_branch') => callFunction(op as CallingNode, branch, args);
+  if (!dependsOnData(condition)) return call(condition.dataSync()[0] ? 'then_branch' : 'else_branch');
   const [yes, no] = [await call('then_branch'), await call('else_branch')];
   return yes.map((value, i) => select(condition, value, no[i]));
 }

@@ -7,53 +7,24 @@ import { tfc } from '../../base/tfjs/converter.js';
 import { tf } from '../../base/tfjs/core.js';
 import { recorder } from '../../onnx/backend/onnxruntime-backend.js';
 import { BRANCH_EXECUTORS, executeIf, type OpNode } from './branches.js';
-import type { FreeAxis } from './free-axes.js';
+import { SLICE_EXECUTORS } from './data-slices.js';
+import { nextLength, type TracedLength } from './dynamic-lengths.js';
+import { LIST_EXECUTORS } from './loop-lists.js';
+import { executeWhile } from './loops.js';
 
 type OpExecutor = (node: OpNode) => tf.Tensor | tf.Tensor[] | Promise<tf.Tensor[]>;
-
-/** Lengths that data decide, in the order in which they are met. */
-export interface DynamicLengths {
-  /** Which of an axis's traced lengths it takes. */
-  point(index: number): 0 | 1 | 2;
-  /** Filled by the first trace, followed by the others. */
-  readonly axes: FreeAxis[];
-}
 
 /** Lengths to trace with: boxes are selected from what a condition selected. */
 const BOXES = [7, 5] as const;
 const PLACES = [23, 19] as const;
 
-let current: (DynamicLengths & { count(): number }) | undefined;
-
-/** Calls `body` with lengths for what it selects. */
-export async function withLengths<T>(lengths: DynamicLengths, body: () => Promise<T>): Promise<T> {
-  const outer = current;
-  let met = 0;
-  current = { ...lengths, count: () => met++ };
-  try {
-    return await body();
-  } finally {
-    current = outer;
-  }
-}
-
-/**
- * The next axis, of at most `most`, as the first trace chose it. The proof takes nearly all, so that what cuts it off
- * further on is noticed.
- */
-function nextLength(most: number, few: readonly [number, number]): { index: number; length: number } {
-  const { axes, point, count } = current!;
-  const index = count();
+/** The length of a selection from `most`. The proof takes nearly all, so that what cuts it off further on is noticed. */
+function nextSelection(most: number, few: readonly [number, number]): TracedLength {
   const where = recorder.tracing!.scope;
   if (most < 3)
     throw new UserError(`${where}: selects from ${most} at most; a graph cannot be traced for fewer than 3`);
-  axes[index] ??= {
-    name: `selected${index === 0 ? '' : index}`,
-    what: `how many ${where} selects`,
-    advice: 'cut the model before it with --outputs',
-    traced: most > few[0] + 1 ? [...few, most - 1] : [most - 1, most - 2, most],
-  };
-  return { index, length: axes[index].traced[point(index)] };
+  const traced = most > few[0] + 1 ? ([...few, most - 1] as const) : ([most - 1, most - 2, most] as const);
+  return nextLength('selected', `how many ${where} selects`, traced);
 }
 
 const run = (kernel: string, inputs: Record<string, tf.Tensor>, attrs: object) =>
@@ -70,7 +41,7 @@ function selectBoxes([boxes, scores, most, iou, score, sigma]: tf.Tensor[]): { k
     maxOutputSize,
     iouThreshold: numberOf(iou),
     scoreThreshold,
-    ...nextLength(Math.min(maxOutputSize, boxes.shape[0]), BOXES),
+    ...nextSelection(Math.min(maxOutputSize, boxes.shape[0]), BOXES),
   };
   return { kept: run('SelectBoxes', { boxes, scores }, attrs), most: maxOutputSize };
 }
@@ -78,8 +49,12 @@ function selectBoxes([boxes, scores, most, iou, score, sigma]: tf.Tensor[]): { k
 /** By TensorFlow's operator. */
 const EXECUTORS: Record<string, OpExecutor> = {
   ...BRANCH_EXECUTORS,
+  ...LIST_EXECUTORS,
+  ...SLICE_EXECUTORS,
   If: executeIf,
   StatelessIf: executeIf,
+  While: executeWhile,
+  StatelessWhile: executeWhile,
   NonMaxSuppressionV2: ({ inputs }) => selectBoxes(inputs).kept,
   NonMaxSuppressionV3: ({ inputs }) => selectBoxes(inputs).kept,
   NonMaxSuppressionV4: ({ inputs, attrs }) => {
@@ -93,19 +68,23 @@ const EXECUTORS: Record<string, OpExecutor> = {
     return [kept, tf.gather(inputs[1], kept as tf.Tensor1D), tf.scalar(kept.shape[0], 'int32')];
   },
   Where: ({ inputs: [condition] }) =>
-    run('SelectTrue', { condition: tf.cast(condition, 'bool') }, nextLength(condition.size, PLACES)),
+    run('SelectTrue', { condition: tf.cast(condition, 'bool') }, nextSelection(condition.size, PLACES)),
 };
 
+let areRegistered = false;
+
 /** Whether a program that is being traced computes the operator by these. */
-export const isSelection = (op: string): boolean => current !== undefined && op in EXECUTORS;
+export const isSelection = (op: string): boolean => areRegistered && op in EXECUTORS;
 
 /** Registers them with the converter while `body` runs, for nodes whose category is `custom`. */
 export async function withSelections<T>(body: () => Promise<T>): Promise<T> {
   const entries = Object.entries(EXECUTORS);
   for (const [op, executor] of entries) tfc.registerOp(op, executor as unknown as Parameters<typeof tfc.registerOp>[1]);
+  areRegistered = true;
   try {
     return await body();
   } finally {
+    areRegistered = false;
     for (const [op] of entries) tfc.deregisterOp(op);
   }
 }

@@ -11,7 +11,7 @@ import { checkClassifier } from '../check/check-classifier.js';
 import { compareWithSource } from '../check/compare-with-source.js';
 import { withSaved } from '../check/with-saved.js';
 import { boundaryLayout } from './boundary.js';
-import { withLengths } from './dynamic-ops.js';
+import { withLengths } from './dynamic-lengths.js';
 import { freeAxesOf, specOf, withRows } from './free-inputs.js';
 import { graphModelSource } from './graph-source.js';
 import { layersModelSource } from './layers-source.js';
@@ -93,7 +93,7 @@ export async function exportSource(source: ModelSource, options: OnnxOptions): P
       return { inputs: values, outputs: network(values).map((value) => g.as(value, at(value.shape.length))) };
     },
     outputNames: options.outputNames ?? source.outputNames,
-    target: { opset, lrn, finite: true },
+    target: { opset, lrn, finite: true, freeLengths: axes.some(({ axis }) => axis > 0) },
     axes: axes.map((axis) => ({ ...axis, axis: at(inputs[axis.input].shape.length).indexOf(axis.axis) })),
   });
   const described = options.classifier && { [CLASSIFIER_KEY]: JSON.stringify(options.classifier) };

@@ -2,6 +2,7 @@
 
 import { encodeModel } from '../../onnx/file/proto.js';
 import type { Constant, ElementType, GraphNode, Numbers, Value } from '../../onnx/graph.js';
+import { LOOP_BEGIN } from '../../onnx/lowerings/loop.js';
 import * as ort from '../../onnx/onnxruntime.js';
 
 /** What `foldConstants` changes. */
@@ -19,6 +20,7 @@ export async function foldConstants({ nodes, initializers, outputs }: Foldable, 
   for (const node of nodes) {
     const isConstant =
       node.inputs.length > 0 && // random numbers and the like have none
+      node.op !== LOOP_BEGIN && // what a round starts with changes
       node.inputs.every((value) => !value || constant.has(value.name)) &&
       node.outputs.every((value) => !isOutput.has(value.name));
     (isConstant ? folded : left).push(node);

@@ -1,11 +1,20 @@
 /**
  * Frees axes of a program that was lowered for several lengths of them. What is the same in all holds for every length;
  * what differs is written as a function of the lengths, or is an error: nothing is guessed from a number that looks like
- * one of them. One more program, of lengths that the functions were not made from, has to agree with them.
+ * one of them. One more program, of lengths that the functions were not made from, has to agree with them. A length that
+ * follows no free one by whole numbers, such as a half, is measured where it first occurs, and others may follow it.
  */
 import { UserError } from '../../base/errors.js';
-import { type Constant, type Graph, type GraphNode, type Value, valuesOf } from '../../onnx/graph.js';
+import {
+  type Constant,
+  type Graph,
+  type GraphNode,
+  type LengthSource,
+  type Value,
+  valuesOf,
+} from '../../onnx/graph.js';
 import { textOf } from '../../onnx/kernel-call.js';
+import { countedUp, isSame, onlyRow } from './traced-constants.js';
 
 /** Name of the free number of rows in files. */
 export const BATCH = 'N';
@@ -52,13 +61,14 @@ export interface FreeProgram {
   dims: Map<string, (number | string)[]>;
 }
 
-/** Where a free length is found when the file runs: an axis of a value. */
-export interface LengthSource {
-  value: Value;
-  axis: number;
+/** A length that is no whole function of the free ones. Its name says of which one it is about what part: `H_2`. */
+interface Measured {
+  name: string;
+  /** In every program. */
+  lengths: readonly number[];
 }
 
-/** slopes · lengths + intercept. */
+/** slopes · lengths + intercept; of free lengths, then of measured ones. */
 interface Linear {
   slopes: number[];
   intercept: number;
@@ -89,13 +99,16 @@ class AxisFreer {
   private readonly nodes: GraphNode[] = [];
   private readonly base: LoweredProgram;
   private readonly others: readonly LoweredProgram[];
+  private readonly measured: Measured[] = [];
+  private readonly sources: LengthSource[];
 
   constructor(
     private readonly axes: readonly FreeAxis[],
-    private readonly sources: readonly LengthSource[],
+    sources: readonly LengthSource[],
     { base, changed, proof }: LoweredTimes,
   ) {
     this.base = base;
+    this.sources = [...sources];
     this.others = [...changed, proof];
   }
 
@@ -105,7 +118,6 @@ class AxisFreer {
       this.pair(
         input,
         others.map(({ inputs }) => inputs[i]),
-        '',
       );
     });
     for (const [i, node] of base.nodes.entries()) {
@@ -130,30 +142,36 @@ class AxisFreer {
         this.pair(
           value,
           partners.map((other) => other!.outputs[at]),
-          node.scope,
         );
       });
     }
     return { nodes: this.nodes, inputs: base.inputs, outputs: base.outputs, dims: this.dims };
   }
 
-  private pair(value: Value, others: readonly Value[], scope: string): void {
+  private pair(value: Value, others: readonly Value[]): void {
     this.partners.set(
       value.name,
       others.map(({ name }) => name),
     );
     const lengths = value.dims.map((length, axis) => {
-      const linear = this.linear(
-        length,
-        others.map(({ dims }) => dims[axis]),
+      const then = others.map(({ dims }) => dims[axis]);
+      const linear = this.linear(length, then);
+      return this.textOf(
+        typeof linear === 'number' ? this.measure({ value, axis }, [length, ...then], linear) : linear,
       );
-      if (typeof linear === 'number')
-        throw new UserError(
-          `${scope || value.name}: axis ${axis} is no multiple of ${this.axisOf(linear).what}; ${this.axisOf(linear).advice}`,
-        );
-      return this.textOf(linear);
     });
     this.dims.set(value.name, lengths);
+  }
+
+  /** Makes a length one that others may follow. @param program  whose length shows that it follows none */
+  private measure(source: LengthSource, lengths: readonly number[], program: number): Linear {
+    const axis = this.axisOf(program);
+    const part = `${axis.name}_${Math.max(1, Math.round(axis.traced[0] / lengths[0]))}`;
+    const same = this.measured.filter(({ name }) => name.startsWith(part)).length;
+    const name = same === 0 ? part : `${part}_${same + 1}`;
+    this.measured.push({ name, lengths });
+    this.sources.push(source);
+    return this.following(lengths[0], lengths.slice(1))!;
   }
 
   private input(node: GraphNode, at: number, value: Value, others: readonly (Value | undefined)[]): Value {
@@ -169,9 +187,19 @@ class AxisFreer {
     }
     const different = theirs.findIndex((other, which) => !isSame(value.name, stored, others[which]!.name, other!));
     if (different < 0) return value;
-    const free = this.freeConstant(node, at, value, [stored, ...(theirs as Constant[])]);
-    if (!free) throw this.depends(node, different, 'uses other numbers');
+    const all = [stored, ...(theirs as Constant[])];
+    const free = this.freeConstant(node, at, value, all);
+    if (!free) throw this.depends(node, this.broken(all) ?? different, 'uses other numbers');
     return free;
+  }
+
+  /** The program whose numbers do not follow its lengths, of a few numbers. */
+  private broken(all: readonly Constant[]): number | undefined {
+    if (all.some(({ dims }) => String(dims) !== String(all[0].dims))) return undefined;
+    const numbers = all.map(valuesOf);
+    return numbers[0].length > FEW_NUMBERS
+      ? undefined
+      : this.each(numbers).find((length) => typeof length === 'number');
   }
 
   private freeConstant(node: GraphNode, at: number, value: Value, all: readonly Constant[]): Value | undefined {
@@ -233,12 +261,12 @@ class AxisFreer {
    * Lengths that follow the free ones. A `Reshape` infers one of them; elsewhere they are computed from the shapes.
    */
   private freeLengths(node: GraphNode, at: number, all: readonly ArrayLike<number>[]): Value | undefined {
+    const known = this.each(all);
+    const fixed = known.map((length) => (typeof length === 'number' || isFree(length) ? -1 : length.intercept));
+    if (node.op === 'Reshape' && at === 1 && fixed.filter((length) => length === -1).length === 1)
+      return this.base.g.int64s(fixed);
     const linear = this.linears(all);
-    if (!linear) return undefined;
-    const free = linear.filter(isFree);
-    if (node.op === 'Reshape' && at === 1 && free.length === 1 && !Array.from(all[0]).includes(-1))
-      return this.base.g.int64s(linear.map((length) => (isFree(length) ? -1 : length.intercept)));
-    return this.lengths(linear);
+    return linear && this.lengths(linear);
   }
 
   /** A vector of lengths computed from the free ones. */
@@ -246,7 +274,7 @@ class AxisFreer {
     return this.emit((g) => {
       const count = [linear.length];
       const terms = this.sources.flatMap(({ value, axis }, which) => {
-        const slopes = linear.map(({ slopes }) => slopes[which]);
+        const slopes = linear.map(({ slopes }) => slopes[which] ?? 0);
         if (slopes.every((slope) => slope === 0)) return [];
         const shape = g.node('Shape', [value], {}, [value.dims.length], 'int64');
         const length = g.node('Gather', [shape, g.int64s([axis])], { axis: 0 }, [1], 'int64');
@@ -296,27 +324,45 @@ class AxisFreer {
   private linear(now: number, then: readonly number[]): Linear | number {
     const slopes = this.axes.map(({ traced: [from, to] }, which) => (then[which] - now) / (to - from));
     const broken = slopes.findIndex((slope) => !Number.isInteger(slope));
-    if (broken >= 0) return broken;
+    if (broken >= 0) return this.following(now, then) ?? broken;
     const at = (point: 0 | 2) => slopes.reduce((sum, slope, which) => sum + slope * this.axes[which].traced[point], 0);
     const intercept = now - at(0);
-    return at(2) + intercept === then[this.axes.length] ? { slopes, intercept } : this.axes.length;
+    if (at(2) + intercept === then[this.axes.length]) return { slopes, intercept };
+    return this.following(now, then) ?? this.axes.length;
   }
 
-  /** Each of a row of lengths, given as every program has them; undefined if one does not fit. */
-  private linears([now, ...then]: readonly ArrayLike<number>[]): Linear[] | undefined {
-    const linear: Linear[] = [];
-    for (let i = 0; i < now.length; i++) {
-      const others = then.map((other) => other[i]);
-      const length = this.linear(now[i], others);
-      if (typeof length === 'number') return undefined;
-      linear.push(length);
+  /** The length as a function of a measured one. */
+  private following(now: number, then: readonly number[]): Linear | undefined {
+    for (const [i, { lengths }] of this.measured.entries()) {
+      const [from, ...others] = lengths;
+      const at = others.findIndex((other) => other !== from);
+      const slope = (then[at] - now) / (others[at] - from);
+      if (!Number.isInteger(slope) || !others.every((other, k) => now + slope * (other - from) === then[k])) continue;
+      const slopes = new Array<number>(this.axes.length + i).fill(0);
+      return { slopes: [...slopes, slope], intercept: now - slope * from };
     }
-    return linear;
+    return undefined;
   }
 
-  /** The axis that a program changed; that of the proof changed all of them. */
+  /** Each of a row of lengths, given as every program has them: as `linear` gives it. */
+  private each([now, ...then]: readonly ArrayLike<number>[]): (Linear | number)[] {
+    return Array.from(now, (length, i) =>
+      this.linear(
+        length,
+        then.map((other) => other[i]),
+      ),
+    );
+  }
+
+  /** Each of a row of lengths; undefined if one does not fit. */
+  private linears(all: readonly ArrayLike<number>[]): Linear[] | undefined {
+    const linear = this.each(all).filter((length) => typeof length !== 'number');
+    return linear.length === all[0].length ? linear : undefined;
+  }
+
+  /** The axis that a program changed. The proof changed all of them, and the number of rows is rarely the one that fails. */
   private axisOf(program: number): FreeAxis {
-    return this.axes[program] ?? this.axes[0];
+    return this.axes[program] ?? this.axes.find(({ name }) => name !== BATCH) ?? this.axes[0];
   }
 
   private depends({ scope, op }: GraphNode, program: number, how: string): UserError {
@@ -329,7 +375,7 @@ class AxisFreer {
   /** `2*N+1` */
   private textOf({ slopes, intercept }: Linear): number | string {
     const products = slopes.flatMap((slope, which) => {
-      const { name } = this.axes[which];
+      const { name } = this.axes[which] ?? this.measured[which - this.axes.length];
       return slope === 0 ? [] : [slope === 1 ? name : `${slope}*${name}`];
     });
     if (products.length === 0) return intercept;
@@ -339,40 +385,3 @@ class AxisFreer {
 }
 
 const isFree = ({ slopes }: Linear) => slopes.some((slope) => slope !== 0);
-
-/** `[start, step, times]` of start, start, … start + step, …; undefined for other numbers. */
-function countedUp(values: ArrayLike<number>): [start: number, step: number, times: number] | undefined {
-  const start = values[0];
-  let times = 1;
-  while (times < values.length && values[times] === start) times++;
-  const step = values[times] - start;
-  if (!Number.isInteger(start) || !Number.isInteger(step)) return undefined;
-  for (let i = 0; i < values.length; i++) if (values[i] !== start + step * Math.floor(i / times)) return undefined;
-  return [start, step, times];
-}
-
-/** Same numbers. A weight's name says how it was made, and spares comparing millions of them. */
-function isSame(name: string, a: Constant, otherName: string, b: Constant): boolean {
-  if (a.dtype !== b.dtype || a.dims.length !== b.dims.length || a.dims.some((length, axis) => length !== b.dims[axis]))
-    return false;
-  if (a.weight && a.weight === b.weight && name === otherName) return true;
-  const [values, others] = [valuesOf(a), valuesOf(b)];
-  for (let i = 0; i < values.length; i++) if (!Object.is(values[i], others[i])) return false;
-  return true;
-}
-
-/** The numbers at one place along `axis`, if they are the same at all places. */
-function onlyRow(constant: Constant, axis: number): number[] | undefined {
-  const values = valuesOf(constant);
-  const inner = constant.dims.slice(axis + 1).reduce((product, length) => product * length, 1);
-  const length = constant.dims[axis];
-  const row: number[] = [];
-  for (let i = 0; i < values.length; i++) {
-    const place = Math.floor(i / inner) % length;
-    const outer = Math.floor(i / inner / length);
-    const at = outer * inner + (i % inner);
-    if (place === 0) row[at] = values[i];
-    else if (!Object.is(row[at], values[i])) return undefined;
-  }
-  return row;
-}

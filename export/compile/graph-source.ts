@@ -1,12 +1,14 @@
 /** A graph model as what can be exported. */
 import type { GraphModel } from '@tensorflow/tfjs-converter';
 import { UserError } from '../../base/errors.js';
+import { tfc } from '../../base/tfjs/converter.js';
 import { tf } from '../../base/tfjs/core.js';
 import type { OnnxruntimeBackend } from '../../onnx/backend/onnxruntime-backend.js';
 import { recorder } from '../../onnx/backend/onnxruntime-backend.js';
 import { DEPENDS_ON_DATA } from '../../onnx/backend/recorder.js';
 import { type ExecutedNode, selectBranches } from './branches.js';
 import { isSelection, withSelections } from './dynamic-ops.js';
+import { framesAsFunctions, type GraphDef } from './frames.js';
 import { checkNames, type ModelSource, numeric } from './model-source.js';
 
 /** Operators that decide what is computed. */
@@ -58,25 +60,33 @@ function execute(
   } catch (error) {
     if (!/has the dynamic op/.test((error as Error).message)) throw error;
   }
-  const follow = async () => [await model.executeAsync(named, outputNames)].flat();
-  return recorder.tracing ? withSelections(() => branching(model, follow)) : follow();
+  const follow = async (one: GraphModel) => [await one.executeAsync(named, outputNames)].flat();
+  return recorder.tracing ? withSelections(() => branching(model, follow)) : follow(model);
 }
 
-/** Follows the graph again and again, each time with both branches of one more condition that depends on data. */
-async function branching(model: GraphModel, follow: () => Promise<tf.Tensor[]>): Promise<tf.Tensor[]> {
-  const nodes = nodesOf(model);
+/**
+ * Follows the graph again and again, each time with both branches of one more condition that depends on data. A frame
+ * whose rounds the data decide is followed as functions.
+ */
+async function branching(model: GraphModel, follow: (model: GraphModel) => Promise<tf.Tensor[]>): Promise<tf.Tensor[]> {
+  let followed = model;
   const undo: (() => void)[] = [];
   const met = new Set<string>();
   try {
     for (;;) {
-      const outputs = await follow().catch((cause: Error) => {
+      const nodes = nodesOf(followed);
+      const outputs = await follow(followed).catch((cause: Error) => {
         const name = cause.message.split(':')[0];
         const node = nodes.find((one) => one.name === name);
         if (!cause.message.includes(DEPENDS_ON_DATA)) throw cause;
-        if (!node || met.has(name) || node.op !== 'Switch' || node.inputs[1]?.op === 'LoopCond')
-          throw undecided(nodes, node, cause);
-        met.add(name);
-        undo.push(selectBranches(nodes, name));
+        const isSwitch = node?.op === 'Switch' && !met.has(name);
+        if (isSwitch && node.inputs[1]?.op !== 'LoopCond') {
+          met.add(name);
+          undo.push(selectBranches(nodes, name));
+        } else if (isSwitch && followed === model) {
+          followed = withFunctions(model);
+          met.clear();
+        } else throw undecided(nodes, node, cause);
       });
       if (outputs) return outputs;
     }
@@ -95,7 +105,7 @@ function undecided(nodes: readonly ExecutedNode[], node: ExecutedNode | undefine
   });
   return new UserError(
     `${cause.message.split(':')[0]}${node ? ` (${node.op})` : ''}: needs the value of a tensor that depends on the input, for ` +
-      `${isDeciding ? 'how often to go on' : 'a shape'}, which the file cannot hold; cut the model before it with --outputs` +
+      `${isDeciding ? 'how often to go on' : 'a shape or an index'}, which the file cannot hold; cut the model before it with --outputs` +
       (isDeciding ? `. The model's control flow:${lines.join('')}` : ''),
     { cause },
   );
@@ -122,6 +132,23 @@ function hookNodes(nodes: readonly ExecutedNode[]): void {
 interface Executor {
   graph: { nodes: Record<string, ExecutedNode> };
   functionExecutorMap: Record<string, Executor>;
+  weightMap: object;
+}
+
+interface Loaded {
+  artifacts: tf.io.ModelArtifacts;
+  executor: Executor;
+}
+
+/** The same model, and its weights, with functions in place of frames. */
+function withFunctions(model: GraphModel): GraphModel {
+  const { artifacts, executor } = model as unknown as Loaded;
+  const modelTopology = framesAsFunctions(artifacts.modelTopology as GraphDef);
+  const weights = { modelInitializer: undefined, weightSpecs: [], weightData: new ArrayBuffer(0) };
+  const rewritten = tfc.loadGraphModelSync({ load: () => ({ ...artifacts, modelTopology, ...weights }) as never });
+  (rewritten as unknown as Loaded).executor.weightMap = executor.weightMap;
+  hookNodes(nodesOf(rewritten as GraphModel));
+  return rewritten as GraphModel;
 }
 
 /** A graph model's nodes, those of its functions too; the converter shows them nowhere else. */

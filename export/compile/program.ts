@@ -6,21 +6,13 @@
 import { allFinite } from '../../base/all-finite.js';
 import { UserError } from '../../base/errors.js';
 import type { ModelParts, ValueInfo } from '../../onnx/file/proto.js';
-import { Graph, type GraphNode, type Target, type Value } from '../../onnx/graph.js';
+import { Graph, type GraphNode, type LengthSource, type Target, type Value } from '../../onnx/graph.js';
 import type { KernelCall, Operand } from '../../onnx/kernel-call.js';
 import { distinctOutputs, liveNodes, lower } from '../../onnx/lower.js';
 import { LOWERINGS } from '../../onnx/lowerings/index.js';
-import type { DynamicLengths } from './dynamic-ops.js';
+import type { DynamicLengths } from './dynamic-lengths.js';
 import { foldConstants } from './fold-constants.js';
-import {
-  BATCH,
-  type FreeAxis,
-  type FreeProgram,
-  fixedAxes,
-  freeAxes,
-  type LengthSource,
-  type LoweredProgram,
-} from './free-axes.js';
+import { BATCH, type FreeAxis, type FreeProgram, fixedAxes, freeAxes, type LoweredProgram } from './free-axes.js';
 import { nameGraph } from './names.js';
 import { checkRepeats } from './repeats.js';
 import type { Trace } from './trace.js';
@@ -124,7 +116,7 @@ async function freed(program: Program): Promise<{ free: FreeProgram; g: Graph }>
   const selections = [...base.g.selected.keys()].sort((a, b) => a - b);
   const sources: LengthSource[] = [
     ...axes.map(({ input, axis }) => ({ value: base.inputs[input], axis })),
-    ...selections.map((index) => ({ value: base.g.selected.get(index)!, axis: 0 })),
+    ...selections.map((index) => base.g.selected.get(index)!),
   ];
   if (sources.length === 0) return { free: fixedAxes(base), g: base.g };
   const all = [...axes, ...selections.map((index) => selectable[index])];

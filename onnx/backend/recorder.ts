@@ -7,6 +7,7 @@ import { OutOfMemoryError, withMemory } from '../../base/out-of-memory.js';
 import type { Attrs, DType, KernelCall, Operand, TensorSpec } from '../kernel-call.js';
 import { identity, sameNumbers, type TensorData } from '../layout.js';
 import { neededCalls } from '../lower.js';
+import { LOOP_BEGIN } from '../lowerings/loop.js';
 import { BufferPool } from './buffer-pool.js';
 import { compiled, programBytes } from './compile.js';
 import { DeviceLostError } from './device-lost.js';
@@ -232,11 +233,12 @@ export class Recorder {
     for (const call of calls) for (const input of call.inputs) if (input) this.release(input, -1);
   }
 
-  /** True if the values depend on an input of the program that is being traced. */
+  /** True if the values depend on an input of the program that is being traced, or on the round of a loop. */
   dependsOnInput(record: TensorRecord): boolean {
     if (!record.source) return record.failed;
-    const leaves = neededCalls(this.pending, [record]).flatMap((call) => call.inputs as readonly TensorRecord[]);
-    return leaves.some((leaf) => leaf && !leaf.source && leaf.failed);
+    const calls = neededCalls(this.pending, [record]) as PendingCall[];
+    const isUnknown = (leaf: TensorRecord | undefined) => leaf !== undefined && !leaf.source && leaf.failed;
+    return calls.some(({ kernel, inputs }) => kernel === LOOP_BEGIN || inputs.some(isUnknown));
   }
 
   /** Computes one tensor of a program that is being traced; the program keeps its calls. */

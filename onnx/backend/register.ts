@@ -71,7 +71,7 @@ function haveValues(backend: OnnxruntimeBackend, inputs: readonly (TensorInfo | 
 function refusal(rule: Rule, inputs: (TensorInfo | undefined)[], attrs: Attrs): string | undefined {
   for (const input of inputs) {
     if (input && !isNumeric(input.dtype)) return `dtype ${input.dtype}`;
-    if (input?.shape.includes(0)) return 'empty tensor';
+    if (input?.shape.includes(0) && !rule.takesEmpty) return 'empty tensor';
   }
   return rule.refuses?.(inputs as TensorSpec[], attrs);
 }

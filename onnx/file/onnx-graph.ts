@@ -5,6 +5,7 @@
 
 import type { Roots } from '../../base/links.js';
 import { type TensorData, transpose } from '../layout.js';
+import { readBy } from './cut-graph.js';
 import { storedTensor } from './onnx-tensor.js';
 import { readModel } from './read-model.js';
 import type { StoredTensor } from './stored-tensor.js';
@@ -31,7 +32,7 @@ export class OnnxGraph {
     this.initializers = new Map(initializer!.map((tensor) => [tensor.name ?? '', storedTensor(path, tensor, roots)]));
     for (const node of this.nodes) {
       for (const output of node.output ?? []) this.producers.set(output, node);
-      for (const input of node.input ?? []) this.consumers.set(input, [...(this.consumers.get(input) ?? []), node]);
+      for (const input of readBy(node)) this.consumers.set(input, [...(this.consumers.get(input) ?? []), node]);
     }
   }
 

@@ -8,6 +8,7 @@ import { UserError } from '../../base/errors.js';
 import { folderError, makeFolder } from '../../base/make-folder.js';
 import { checkReplaceable, startOf } from '../../base/replaceable.js';
 import { valuesOf } from '../graph.js';
+import { LOOP_BEGIN } from '../lowerings/loop.js';
 import {
   byteLength,
   type ExternalData,
@@ -29,10 +30,10 @@ const PAGE = 4096;
 export class OnnxModel {
   constructor(readonly parts: ModelParts) {}
 
-  /** Number of nodes by operator, in the order they are met. */
+  /** Number of nodes by operator, those inside loops too, in the order they are met. */
   get operators(): Record<string, number> {
     const operators: Record<string, number> = {};
-    for (const { op } of this.parts.nodes) operators[op] = (operators[op] ?? 0) + 1;
+    for (const { op } of this.parts.nodes) if (op !== LOOP_BEGIN) operators[op] = (operators[op] ?? 0) + 1;
     return operators;
   }
 

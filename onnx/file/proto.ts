@@ -1,11 +1,21 @@
 /** Graphs as ONNX's protobuf. Bytes come in pieces, so that a large file is never in memory as a whole. */
-import { type Attribute, type Constant, type ElementType, type GraphNode, type Numbers, valuesOf } from '../graph.js';
+import {
+  type Attribute,
+  type Constant,
+  type ElementType,
+  type GraphNode,
+  type Numbers,
+  type Value,
+  valuesOf,
+} from '../graph.js';
+import { type NestedGraph, type NestedNode, nestLoops } from './nest-loops.js';
 import { onnx } from './onnx-proto.js';
 import { bytesHead, GRAPH_INITIALIZER, MODEL_GRAPH, TENSOR_RAW_DATA } from './wire.js';
 
 type ModelProto = onnx.IModelProto;
 type GraphProto = onnx.IGraphProto;
 type TensorProto = onnx.ITensorProto;
+type NodeProto = onnx.INodeProto;
 
 const { DataType } = onnx.TensorProto;
 const { AttributeType } = onnx.AttributeProto;
@@ -81,15 +91,45 @@ function headOf(parts: ModelParts): ModelProto {
   };
 }
 
+/** What graphs of one file are written from. */
+interface Writing {
+  parts: ModelParts;
+  /** What is stated of values, by name. */
+  stated: ReadonlyMap<string, ValueInfo>;
+}
+
 /** A graph without its stored tensors. */
 function graphOf(parts: ModelParts): GraphProto {
+  const { inputs, outputs, valueInfo: between = [] } = parts;
+  const stated = new Map([...inputs, ...outputs, ...between].map((info) => [info.name, info]));
+  return graphProto({ parts, stated }, parts.graphName, { nodes: nestLoops(parts.nodes), inputs, outputs });
+}
+
+/** @param graph  of its inputs and outputs, what is to be stated */
+function graphProto(
+  writing: Writing,
+  name: string,
+  { nodes, inputs, outputs }: Pick<NestedGraph, 'nodes'> & Record<'inputs' | 'outputs', readonly ValueInfo[]>,
+): GraphProto {
+  const isOutput = new Set(outputs.map((value) => value.name));
+  const between = nodes.flatMap((node) => node.outputs).filter((value) => !isOutput.has(value.name));
   return {
-    name: parts.graphName,
-    node: parts.nodes.map((node) => nodeProto(parts, node)),
-    input: parts.inputs.map(valueInfo),
-    output: parts.outputs.map(valueInfo),
-    valueInfo: (parts.valueInfo ?? []).map(valueInfo),
+    name,
+    node: nodes.map((node) => nodeProto(writing, node)),
+    input: inputs.map(valueInfo),
+    output: outputs.map(valueInfo),
+    valueInfo: between.flatMap((value) => writing.stated.get(value.name) ?? []).map(valueInfo),
   };
+}
+
+/** What a loop does in each round. */
+function bodyProto(writing: Writing, name: string, { nodes, inputs, outputs, results }: NestedGraph): GraphProto {
+  const stated = (value: Value): ValueInfo => writing.stated.get(value.name) ?? value;
+  return graphProto(writing, name, {
+    nodes,
+    inputs: inputs.map(stated),
+    outputs: outputs.map((value, i) => ({ ...stated(results[i]), name: value.name })),
+  });
 }
 
 /** A model as a message whose tensors have lengths and no values: what a check of its structure needs. */
@@ -162,15 +202,19 @@ function tensorHead(
   return { head, length };
 }
 
-function nodeProto({ nodeName, nodeDoc }: ModelParts, node: GraphNode) {
+function nodeProto(writing: Writing, node: NestedNode): NodeProto {
+  const { nodeName, nodeDoc } = writing.parts;
+  const name = nodeName?.(node) ?? node.outputs[0].name;
+  const attributes = Object.entries(node.attributes).map(([name, value]) => attributeProto(name, value));
+  const body = node.body && { type: AttributeType.GRAPH, g: bodyProto(writing, `${name} body`, node.body) };
   return {
     opType: node.op,
-    name: nodeName?.(node) ?? node.outputs[0].name,
+    name,
     domain: node.domain,
     docString: nodeDoc?.(node),
     input: node.inputs.map((value) => value?.name ?? ''),
     output: node.outputs.map((value) => value.name),
-    attribute: Object.entries(node.attributes).map(([name, value]) => attributeProto(name, value)),
+    attribute: body ? [...attributes, { name: 'body', ...body }] : attributes,
   };
 }
 

@@ -2,10 +2,11 @@
  * ONNX nodes of a convolution and its two gradients. Everything here is in ONNX's own order: images [N, C, …space],
  * kernels [O, I / groups, …space], space of two or three axes.
  */
-import type { Graph, Value } from '../graph.js';
+import type { Attributes, Graph, Value } from '../graph.js';
 import {
   interleaved,
   negated,
+  padding,
   padSpace,
   pixelsMet,
   positions,
@@ -16,7 +17,8 @@ import {
 } from './windows.js';
 
 /** Attributes of `Conv`. */
-type ConvAttributes = Record<'dilations' | 'kernel_shape' | 'pads' | 'strides', readonly number[]> & { group: number };
+type ConvAttributes = Record<'dilations' | 'kernel_shape' | 'strides', readonly number[]> &
+  Attributes & { group: number; pads?: readonly number[] };
 
 /** Geometry of one convolution. */
 export interface ConvGeometry extends Windows {
@@ -35,7 +37,7 @@ export function convolve(g: Graph, x: Value, kernel: Value, bias: Value | undefi
     dilations: c.dilations,
     group: c.groups,
     kernel_shape: c.kernel,
-    pads: [...inner.padBegin, ...inner.padEnd],
+    ...padding(g, inner),
     strides: c.strides,
   };
   const inputs = [padSpace(g, x, begin, end), kernel, ...(bias ? [bias] : [])];
@@ -70,7 +72,7 @@ function convNode(g: Graph, inputs: Value[], attributes: ConvAttributes, dims: r
 
 /** `Conv`, with a row more before the image, and one less of the result, where the runtime needs padding there. */
 function plainConvNode(g: Graph, inputs: Value[], attributes: ConvAttributes, dims: readonly number[]): Value {
-  const { kernel_shape: kernel, pads, strides } = attributes;
+  const { kernel_shape: kernel, pads = [], strides } = attributes;
   const channels = attributes.group === 1 ? inputs[0].dims[1] : 0;
   if (channels > 3 && channels % 3 === 0 && channels % 4 > 0 && !g.has('Conv of 6, 9, 15 … channels')) {
     const none = 4 - (channels % 4);

@@ -43,6 +43,7 @@ function geometry2d(xShape: readonly number[], filterShape: readonly number[], a
     strides: [info.strideHeight, info.strideWidth],
     dilations: [info.dilationHeight, info.dilationWidth],
     padBegin: [info.padInfo.top, info.padInfo.left],
+    isSame: attrs.pad === 'same',
   });
   const channels = { inChannels: info.inChannels, outChannels: info.outChannels };
   return { ...windows, batch: xShape[0], ...channels, groups };
@@ -63,6 +64,7 @@ function geometry3d(xShape: readonly number[], filterShape: readonly number[], a
     strides: [info.strideDepth, info.strideHeight, info.strideWidth],
     dilations: [info.dilationDepth, info.dilationHeight, info.dilationWidth],
     padBegin: [info.padInfo.front, info.padInfo.top, info.padInfo.left],
+    isSame: attrs.pad === 'same',
   });
   const channels = { inChannels: info.inChannels, outChannels: info.outChannels };
   return { ...windows, batch: xShape[0], ...channels, groups: 1 };

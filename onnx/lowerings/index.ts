@@ -15,6 +15,7 @@ import { DILATION } from './dilation.js';
 import { EINSUM } from './einsum.js';
 import { GATHER_SCATTER } from './gather-scatter.js';
 import { IMAGE } from './image.js';
+import { LOOP } from './loop.js';
 import { MATMUL } from './matmul.js';
 import { NORMALIZATION } from './normalization.js';
 import { POOLING } from './pooling.js';
@@ -41,6 +42,7 @@ export const LOWERINGS: ReadonlyMap<string, Rule> = join(
   EINSUM,
   UNARY,
   IMAGE,
+  LOOP,
   MATMUL,
   NORMALIZATION,
   POOLING,

@@ -10,7 +10,7 @@ import { type Rule, refusesAllButFloat } from '../rule.js';
 import { averageGradient } from './average-gradient.js';
 import { isNan, point, where } from './elementwise.js';
 import { gradientByMasks, positionsByMasks } from './max-pool-masks.js';
-import { negated, padSpace, trimmed, turnedAround, type Windows, withPadEnd } from './windows.js';
+import { negated, padding, padSpace, trimmed, turnedAround, type Windows, withPadEnd } from './windows.js';
 
 /** What tells pooling over two axes from pooling over three. */
 interface Kind {
@@ -34,6 +34,7 @@ const POOL_2D: Kind = {
       strides: [info.strideHeight, info.strideWidth],
       dilations: [1, 1],
       padBegin: [info.padInfo.top, info.padInfo.left],
+      isSame: pad === 'same',
     });
   },
 };
@@ -51,20 +52,17 @@ const POOL_3D: Kind = {
       strides: [info.strideDepth, info.strideHeight, info.strideWidth],
       dilations: [1, 1, 1],
       padBegin: [info.padInfo.front, info.padInfo.top, info.padInfo.left],
+      isSame: pad === 'same',
     });
   },
 };
 
-const attributesOf = (p: Windows) => ({
-  kernel_shape: p.kernel,
-  pads: [...p.padBegin, ...p.padEnd],
-  strides: p.strides,
-});
+const attributesOf = (g: Graph, p: Windows) => ({ kernel_shape: p.kernel, ...padding(g, p), strides: p.strides });
 
 /** Largest pixels, and where they are: int64 positions in the flattened image. `inner` is trimmed. */
 function maxPool(g: Graph, image: Value, inner: Windows): [pooled: Value, indices: Value] {
   const dims = [...image.dims.slice(0, 2), ...inner.output];
-  const [pooled, indices] = g.multi('MaxPool', [image], attributesOf(inner), [
+  const [pooled, indices] = g.multi('MaxPool', [image], attributesOf(g, inner), [
     { dims, dtype: 'float32' },
     { dims, dtype: 'int64' },
   ]);
@@ -79,7 +77,7 @@ function lowerMaxPool(g: Graph, kind: Kind, x: Value, attrs: Attrs): Value {
 function lowerAvgPool(g: Graph, kind: Kind, x: Value, attrs: Attrs): Value {
   const { inner, begin, end } = trimmed(kind.geometry(x.shape, attrs));
   const image = padSpace(g, g.in(kind.layout, x), begin, end);
-  return g.node('AveragePool', [image], attributesOf(inner), [...image.dims.slice(0, 2), ...inner.output]);
+  return g.node('AveragePool', [image], attributesOf(g, inner), [...image.dims.slice(0, 2), ...inner.output]);
 }
 
 /** Adds each entry of `dy` where `indices` point in an image of zeros. */

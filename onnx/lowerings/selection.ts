@@ -8,7 +8,7 @@ import { type Rule, refusesAllButFloat } from '../rule.js';
 
 /** Remembers a result whose first axis is as long as the data say. */
 function selected(g: Graph, value: Value, index: number): Value {
-  g.selected.set(index, value);
+  g.selected.set(index, { value, axis: 0 });
   return value;
 }
 

@@ -1,5 +1,5 @@
 /** Windows that convolutions and pools move over an image [N, C, …space] of two or three axes of space. */
-import type { Graph, Value } from '../graph.js';
+import type { Attributes, Graph, Value } from '../graph.js';
 
 /** Lists have one entry an axis of space. */
 export interface Windows {
@@ -15,6 +15,8 @@ export interface Windows {
    */
   padBegin: number[];
   padEnd: number[];
+  /** Padding is `same`, as the length of the image asks for it. */
+  isSame?: boolean;
 }
 
 /** @param windows  all but `padEnd`, which follows */
@@ -42,6 +44,16 @@ export function trimmed<T extends Windows>(windows: T): { inner: T; begin: numbe
     padEnd: windows.padEnd.map((pad) => Math.max(pad, 0)),
   };
   return { inner, begin, end };
+}
+
+/**
+ * `pads`; where the image may have any length, the runtime finds those of `same` itself. onnxruntime takes no windows
+ * that are shorter than their stride then; those of one pixel need no padding.
+ */
+export function padding(g: Graph, { isSame, kernel, dilations, strides, padBegin, padEnd }: Windows): Attributes {
+  const covers = kernel.every((length, a) => (length - 1) * dilations[a] + 1 >= strides[a]);
+  const follows = isSame && covers && strides.some((stride) => stride > 1);
+  return follows && g.target.freeLengths ? { auto_pad: 'SAME_UPPER' } : { pads: [...padBegin, ...padEnd] };
 }
 
 /** A border around the image, of zeros unless told otherwise, or fewer pixels where a count is negative. */

@@ -66,12 +66,46 @@ describe('height and width', () => {
     near(output.data as Float32Array, (model.predict(tf.tensor(values, [2, 9, 11, 3])) as tf.Tensor).dataSync());
   });
 
-  it('are refused, with the flag that fixes them, where a stride divides them', async () => {
+  it('stay free where strides divide them, odd or even', async () => {
     const input = tfl.input({ shape: [null, null, 3] });
-    const halved = tfl.layers.conv2d({ filters: 4, kernelSize: 3, strides: 2 }).apply(input) as tfl.SymbolicTensor;
-    await assert.rejects(exportOnnx(tfl.model({ inputs: input, outputs: halved })), {
+    const layers = [
+      tfl.layers.conv2d({ filters: 4, kernelSize: 3, strides: 2, padding: 'same' }),
+      tfl.layers.maxPooling2d({ poolSize: 3, strides: 2, padding: 'same' }),
+      tfl.layers.depthwiseConv2d({ kernelSize: 3, strides: 2, padding: 'valid' }),
+      tfl.layers.upSampling2d({ size: [2, 2] }),
+      tfl.layers.averagePooling2d({ poolSize: 2, strides: 2, padding: 'same' }),
+      tfl.layers.maxPooling2d({ poolSize: 1, strides: 2, padding: 'same' }),
+      tfl.layers.conv2dTranspose({ filters: 2, kernelSize: 3, strides: 2, padding: 'same' }),
+      tfl.layers.reshape({ targetShape: [-1, 2] }),
+    ];
+    const outputs = layers.reduce<tfl.SymbolicTensor>((x, layer) => layer.apply(x) as tfl.SymbolicTensor, input);
+    const model = withWeights(tfl.model({ inputs: input, outputs }));
+    const exported = await exportOnnx(model);
+    assert.deepEqual(exported.parts.inputs[0].dims, ['N', 'H', 'W', 3]);
+    const sizes = [
+      [40, 41],
+      [35, 38],
+      [23, 64],
+    ] as const;
+    for (const [height, width] of sizes) {
+      const values = numbers(2 * height * width * 3);
+      const [output] = await run(exported, [values, [2, height, width, 3]]);
+      const expected = model.predict(tf.tensor(values, [2, height, width, 3])) as tf.Tensor;
+      assert.deepEqual(output.dims, expected.shape);
+      near(output.data as Float32Array, expected.dataSync());
+    }
+  });
+
+  it('are refused, with the flag that fixes them, where numbers of the graph depend on them', async () => {
+    const scaled = (x: tf.Tensor) => tf.mul(x, Math.sqrt(x.shape[1]!));
+    const halved = (x: tf.Tensor) => tf.image.resizeBilinear(x as tf.Tensor4D, [Math.ceil(x.shape[1]! / 2), 40]);
+    await assert.rejects(exportOnnx(halved, { inputs: [floats('x', null, null, 40, 3)] }), {
       name: 'UserError',
-      message: /axis 1 of input\d+; give its length, e\.g\. --input-shape input\d+=N,32,32,3/,
+      message: /^Resize: the graph depends on axis 1 of x /,
+    });
+    await assert.rejects(exportOnnx(scaled, { inputs: [floats('x', null, null, 3)] }), {
+      name: 'UserError',
+      message: /^Mul: the graph depends on axis 1 of x .*; give its length, e\.g\. --input-shape x=N,32,3/,
     });
   });
 });
@@ -176,6 +210,8 @@ describe('outputs', () => {
       ],
     });
     assert.deepEqual((await exportOnnx(model)).operators, { Gemm: 1, Sigmoid: 1 });
+    const certainty = (x: tf.Tensor) => tf.mul(tf.sigmoid(tf.sub(x, 30)), tf.sigmoid(tf.sub(x, 18)));
+    assert.equal((await exportOnnx(certainty, { inputs: rows })).operators.Mul, 1);
   });
 });
 

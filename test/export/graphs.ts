@@ -1,7 +1,9 @@
 /** Graph models in memory, made of TensorFlow nodes. */
 import type { GraphModel } from '@tensorflow/tfjs-converter';
 import { tfc } from '../../base/tfjs/converter.js';
-import type { tf } from '../../base/tfjs/core.js';
+import { tf } from '../../base/tfjs/core.js';
+import type { OnnxModel } from '../../export/index.js';
+import * as ort from '../../onnx/onnxruntime.js';
 
 const FLOAT = { type: 'DT_FLOAT' };
 export const INT = { type: 'DT_INT32' };
@@ -61,4 +63,76 @@ export function graphModel(
     format: 'graph-model',
   };
   return tfc.loadGraphModelSync({ load: () => artifacts as never }) as GraphModel;
+}
+
+export const KEEP = { keep_dims: { b: false } };
+export const BOOL = { T: { type: 'DT_BOOL' } };
+
+export const FRAME = { frame_name: { s: 'bG9vcA==' }, is_constant: { b: false } };
+export const CONSTANT = { ...FRAME, is_constant: { b: true } };
+
+/** TensorFlow 1: x [?, 3], i = 0, y = x; while i < limit: i = i + 1, y = 2 y. Needs `counts`. */
+export const frameLoop = (limit: string) => [
+  placeholder('x', -1, 3),
+  node('i/enter', 'Enter', ['start'], { T: INT, ...FRAME }),
+  node('y/enter', 'Enter', ['x'], FRAME),
+  node('limit/enter', 'Enter', [limit], { T: INT, ...CONSTANT }),
+  node('one/enter', 'Enter', ['one'], { T: INT, ...CONSTANT }),
+  node('two/enter', 'Enter', ['two'], CONSTANT),
+  node('i/merge', 'Merge', ['i/enter', 'i/next'], { T: INT, N: { i: '2' } }),
+  node('y/merge', 'Merge', ['y/enter', 'y/next'], { N: { i: '2' } }),
+  node('less', 'Less', ['i/merge', 'limit/enter'], { T: INT }),
+  node('again', 'LoopCond', ['less'], BOOL),
+  node('i/switch', 'Switch', ['i/merge', 'again'], { T: INT }),
+  node('y/switch', 'Switch', ['y/merge', 'again']),
+  node('i/add', 'Add', ['i/switch:1', 'one/enter'], { T: INT }),
+  node('y/double', 'Mul', ['y/switch:1', 'two/enter']),
+  node('i/next', 'NextIteration', ['i/add'], { T: INT }),
+  node('y/next', 'NextIteration', ['y/double']),
+  node('y', 'Exit', ['y/switch']),
+  node('result', 'Identity', ['y']),
+];
+export const counts = { start: 0, one: 1, three: 3, two: Float32Array.of(2) };
+
+/** TensorFlow 1: x [?, 3], doubled as often as the sum of x says. */
+export const countedLoop = (): GraphModel =>
+  graphModel(
+    [
+      ...frameLoop('steps'),
+      node('sum', 'Sum', ['x', 'axes'], { ...KEEP, Tidx: INT }),
+      node('steps', 'Cast', ['sum'], { SrcT: FLOAT, DstT: INT }),
+    ],
+    { start: 0, one: 1, two: counts.two, axes: [0, 1] },
+  );
+
+export interface Result {
+  dims: readonly number[];
+  data: number[];
+}
+
+/** Values and shapes of float inputs by name. */
+export type Fed = Record<string, [values: number[], dims: number[]]>;
+
+/** What onnxruntime makes of a model's bytes, in the order of its outputs. */
+export async function runFile(model: OnnxModel, feeds: Fed): Promise<Result[]> {
+  const session = await ort.InferenceSession.create(model.encode());
+  const tensors = Object.entries(feeds).map(
+    ([name, [values, dims]]) => [name, new ort.Tensor('float32', Float32Array.from(values), dims)] as const,
+  );
+  const results = await session.run(Object.fromEntries(tensors));
+  await session.release();
+  return session.outputNames.map((name) => ({
+    dims: results[name].dims,
+    data: Array.from(results[name].data as Float32Array),
+  }));
+}
+
+/** What tfjs makes of a model on its own cpu backend. */
+export async function runInTfjs(model: GraphModel, feeds: Fed): Promise<Result[]> {
+  await tf.setBackend('cpu');
+  const tensors = Object.entries(feeds).map(([name, [values, dims]]) => [name, tf.tensor(values, dims)] as const);
+  const results = [await model.executeAsync(Object.fromEntries(tensors))].flat();
+  const read = results.map((tensor) => ({ dims: tensor.shape, data: Array.from(tensor.dataSync()) }));
+  await tf.setBackend('onnxruntime');
+  return read;
 }

@@ -14,6 +14,7 @@ import { findNetwork, NETWORKS } from '../../model/registry.js';
 import * as ort from '../../onnx/onnxruntime.js';
 import { numbers } from '../onnx/on-both.js';
 import { MODELS, withWeights } from './five-models.js';
+import { countedLoop } from './graphs.js';
 import type { Case } from './run-files.js';
 
 const run = promisify(execFile);
@@ -103,6 +104,7 @@ async function writeAll(): Promise<void> {
       }
       model.dispose();
     }
+    await write(`loop-${opset}`, await exportOnnx(countedLoop(), { opset }), 1e-6);
   }
 }
 

@@ -17,6 +17,8 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 
 /** Started first, so that the others fill the time until the last of these ends. */
 const LONG = [
+  'serve/page-views',
+  'parity/pytorch-golden',
   'serve/page-browser',
   'cli/command-line',
   'serve/lifecycle',
@@ -24,6 +26,7 @@ const LONG = [
   'serve/left-out-models',
   'train/tensorflow-backend',
   'train/data/streaming',
+  'docs/examples',
 ];
 
 /** As the selection names them, on Windows too. */

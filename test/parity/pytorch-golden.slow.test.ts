@@ -1,0 +1,3 @@
+import { describeGolden } from './pytorch-golden.js';
+
+describeGolden([0]);

@@ -9,7 +9,7 @@ import { RequestError } from '../../errors.js';
 import { DEFAULT_TOP, type ServedModel, topPredictions } from '../../served-model.js';
 import { readImage, readJsonSized } from '../body.js';
 import { type AppDeps, answerImage, openForImages, whenGone } from '../own/answer-image.js';
-import { IMAGE_ERRORS } from '../own/classify.js';
+import { CLASSIFY_QUERY, IMAGE_ERRORS, single } from '../own/classify.js';
 import type { Protocol, Route } from '../protocol.js';
 import { Probability } from '../schemas.js';
 import { RequestBody } from './request.js';
@@ -46,6 +46,7 @@ function pipeline(deps: AppDeps, path: string, summary: string): Route {
     handler: classify(deps) as RequestHandler,
     doc: {
       summary,
+      ...(path === '/' && { query: { model: CLASSIFY_QUERY.model } }),
       body: { 'image/*': 'binary', 'application/json': RequestBody },
       answer: { 'application/json': AnswerBody },
       errors: [
@@ -60,7 +61,8 @@ function pipeline(deps: AppDeps, path: string, summary: string): Route {
 
 function classify(deps: AppDeps): RequestHandler<{ model?: string }> {
   return async (request, response) => {
-    const open = () => openForImages(deps, request.params.model);
+    const name = request.params.model ?? single(request.query, 'model');
+    const open = () => openForImages(deps, name);
     open();
     const isJson = /^application\/json\b/i.test(request.headers['content-type'] ?? '');
     const { bytes, parameters } = isJson

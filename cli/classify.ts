@@ -13,6 +13,7 @@ import type { ImagePath } from '../serve/image-files.js';
 import type { Classifier } from '../serve/inference/classifier.js';
 import { providerOption } from './provider-flag.js';
 import { wholeNumber } from './serving-flags.js';
+import { MODEL_HELP } from './view-flags.js';
 
 interface ClassifyFlags {
   model: string;
@@ -29,7 +30,7 @@ export function classifyCommand(): Command {
   return new Command('classify')
     .description('Classify images as the server would, without starting one.')
     .argument('<image...>', `${READ_FORMATS} files, or folders of them at any depth; - reads one from stdin`)
-    .requiredOption('--model <file>', 'the .onnx file, exported with --head image')
+    .requiredOption('--model <file>', MODEL_HELP)
     .option('--top <n>', 'predictions per image, 1 or more (default: 5, or all classes if there are fewer)')
     .option('--json', 'print one JSON object')
     .addOption(new Option('--jsonl', 'print a JSON object per image, as they come').conflicts('json'))

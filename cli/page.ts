@@ -1,11 +1,12 @@
 /** The command `alexnet page`. */
 import { Command } from 'commander';
+import { MODEL_HELP } from './view-flags.js';
 
 /** Prints where the site is; a line on stderr says how to look at it. */
 export function pageCommand(): Command {
   return new Command('page')
     .description('Write a static site that classifies images in the browser, without a server.')
-    .requiredOption('--model <file>', 'the .onnx file, ours or with a config.json next to it')
+    .requiredOption('--model <file>', MODEL_HELP)
     .requiredOption('--out <folder>', 'where the site is written; a site that is there is replaced')
     .option('--json', 'print one JSON object')
     .action(async ({ model, out, json }: { model: string; out: string; json?: boolean }) => {

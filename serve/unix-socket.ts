@@ -1,7 +1,8 @@
 /** A Unix socket to listen on, in place of a port: a file that outlives the process which dies without removing it. */
-import { lstatSync, renameSync, unlinkSync } from 'node:fs';
+import { existsSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { connect } from 'node:net';
+import { dirname } from 'node:path';
 import { UserError } from '../base/errors.js';
 
 /** Of `sun_path` in Linux, without the zero at its end; macOS has 4 less. */
@@ -16,6 +17,8 @@ const MAX_PATH_BYTES = process.platform === 'darwin' ? 103 : 107;
 export async function listenOnSocket(http: Server, path: string): Promise<() => void> {
   if (process.platform === 'win32') return listening(http, path).then(() => () => undefined); // a pipe is no file
   await requireFree(path);
+  if (!existsSync(dirname(path)))
+    throw new UserError(`the socket ${path}: there is no folder ${dirname(path)}; make it first`);
   const made = `${path}.${process.pid}`;
   if (Buffer.byteLength(made) > MAX_PATH_BYTES) {
     const allowed = MAX_PATH_BYTES - Buffer.byteLength(made) + Buffer.byteLength(path);

@@ -30,21 +30,26 @@ export function torchvisionDecoding(imagePx: number): Decoding & { resampling: R
   return { width: imagePx, height: imagePx, channels: 3, fit: 'cut', resampling: 'bilinear', evenStart: true };
 }
 
-/** Before the cut. The long side is in proportion and rounded down, as transformers and torchvision have it. */
+/**
+ * Before the cut. The long side is in proportion and rounded down, as transformers and torchvision have it; without
+ * `resampling` to the nearest, as libvips has it.
+ */
 export function resizedTo({ width, height }: Size, decoding: Decoding): Size {
   if (decoding.fit === 'keep' || decoding.fit === 'exact') return { width, height };
   if (decoding.fit === 'stretch') return { width: decoding.width, height: decoding.height };
   const side = decoding.shortSide;
+  const whole = decoding.resampling ? Math.trunc : Math.round;
   const [toWidth, toHeight] = side === undefined ? [decoding.width, decoding.height] : [side, side];
   return width * toHeight <= height * toWidth
-    ? { width: toWidth, height: Math.trunc((toWidth * height) / width) }
-    : { width: Math.trunc((toHeight * width) / height), height: toHeight };
+    ? { width: toWidth, height: whole((toWidth * height) / width) }
+    : { width: whole((toHeight * width) / height), height: toHeight };
 }
 
+/** Without `resampling` an odd margin is larger before the cut, as sharp has it. */
 export function centre(
   pixels: Uint8Array,
   from: Size,
-  { channels, oddMargin = false, evenStart = false, ...to }: Decoding,
+  { channels, resampling, oddMargin = !resampling, evenStart = false, ...to }: Decoding,
 ): Uint8Array {
   if (from.width === to.width && from.height === to.height) return pixels;
   const first = (length: number, size: number) => {

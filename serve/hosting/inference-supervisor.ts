@@ -128,7 +128,7 @@ export class InferenceSupervisor {
   private exited(how: string, cause?: Error): void {
     this.child = undefined;
     if (this.firstLoad) {
-      this.failed(cause ?? new Error(`the inference process ended while loading the model (${how})`));
+      this.failed(cause ?? endedWhileLoading(how));
     }
     if (this.stopped) return;
     const wasUp = this.isUp;
@@ -140,4 +140,11 @@ export class InferenceSupervisor {
     this.events.log(`the inference process ended (${how}); starting another in ${delayMs / 1000} s`, 'error');
     this.restart = setTimeout(() => this.fork(), delayMs);
   }
+}
+
+/** Linux ends with SIGKILL what it has no memory for; any other end is a fault of ours. */
+function endedWhileLoading(how: string): Error {
+  const message = `the inference process ended while loading the model (${how})`;
+  if (how !== 'SIGKILL') return new Error(message);
+  return new UserError(`${message}; if nobody killed it, the machine or container ran out of memory`);
 }

@@ -47,7 +47,7 @@ export function createApp({ basePath = '', trustProxy, fallThrough = false, ...o
   app.use(basePath, ...routes(options));
   app.use((_request, _response, next) => {
     if (fallThrough && app.mountpath !== '/') return next();
-    throw new RequestError('NOT_FOUND');
+    throw new RequestError('NOT_FOUND', `no such route; send an image to POST ${basePath}/classify`);
   });
   app.use(answerErrors(OWN_ERROR, options.log));
   return app;

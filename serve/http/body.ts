@@ -73,12 +73,15 @@ export async function readSmallJson(request: Request, { uploads }: BodyDeps): Pr
   return body.length === 0 ? {} : parseJson(body);
 }
 
-/** @throws {RequestError} BAD_REQUEST */
-export function parseJson(bytes: Buffer): unknown {
+/**
+ * @param expected  what the route takes, if not only JSON
+ * @throws {RequestError} BAD_REQUEST
+ */
+export function parseJson(bytes: Buffer, expected?: string): unknown {
   try {
     return JSON.parse(bytes.toString('utf8'));
   } catch {
-    throw new RequestError('BAD_REQUEST', 'the body is not JSON');
+    throw new RequestError('BAD_REQUEST', `the body is not JSON${expected ? `; expected ${expected}` : ''}`);
   }
 }
 

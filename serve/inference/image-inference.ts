@@ -6,6 +6,7 @@
 import { UserError } from '../../base/errors.js';
 import type * as ort from '../../onnx/onnxruntime.js';
 import { bytesOf, DATATYPES, elementCount, type Tensor } from '../tensors.js';
+import { asInput, floatsOf } from './float16.js';
 import { ImageTensor, rowShape } from './image/image-tensor.js';
 import { trialImage } from './image/trial-images.js';
 import { type Activation, decideActivation, probabilitiesOf, requireFinite, TRIALS } from './model/activation.js';
@@ -83,13 +84,14 @@ export class ImageInference {
     }
     const tensor = { ...this.input, shape: [1, ...this.input.shape.slice(1)], bytes: bytesOf(input) };
     const [mean, each] = await runSession(this.session, tensor, [output, perCrop]);
-    return { probabilities: this.answer(floatsOf(mean)), byCrop: floatsOf(each) };
+    return { probabilities: this.answer(valuesOf(mean)), byCrop: valuesOf(each) };
   }
 
   /** The output's own values, [images · crops, width]. */
   private async runRows(inputs: (Uint8Array | Float32Array)[]): Promise<Float32Array> {
     const { output, facts } = this.file;
-    const all = inputs.length === 1 ? bytesOf(inputs[0]) : Buffer.concat(inputs.map(bytesOf));
+    const rowsOf = inputs.map((values) => bytesOf(asInput(this.input.datatype, values)));
+    const all = inputs.length === 1 ? rowsOf[0] : Buffer.concat(rowsOf);
     const count = inputs.length * this.rows;
     const together = this.batchIsFree ? count : this.batch;
     if (count % together !== 0) {
@@ -103,7 +105,7 @@ export class ImageInference {
     for (let row = 0; row < count; row += together) {
       const bytes = all.subarray((row / together) * size, (row / together + 1) * size);
       const [found] = await runSession(this.session, { ...this.input, shape, bytes }, [output]);
-      const values = floatsOf(found);
+      const values = valuesOf(found);
       if (values.length !== together * facts.width) {
         throw new UserError(
           `the output ${output} has the shape [${found.shape}], expected [${together}, ${facts.width}]: a value for each of the ${facts.width} labels`,
@@ -136,6 +138,6 @@ export class ImageInference {
   }
 }
 
-function floatsOf({ bytes }: Tensor): Float32Array {
-  return new Float32Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength / 4);
+function valuesOf({ bytes, datatype }: Tensor): Float32Array {
+  return floatsOf(bytes, datatype === 'FP16');
 }

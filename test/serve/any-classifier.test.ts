@@ -47,9 +47,9 @@ function network(at: At, gain = 4): number[] {
 
 const pixel = (y: number, x: number, c: number) => SQUARE[(y * PX + x) * 3 + c];
 
-function close(actual: ArrayLike<number>, wanted: number[]): void {
+function close(actual: ArrayLike<number>, wanted: number[], tolerance = 1e-5): void {
   wanted.forEach((value, i) => {
-    assert.ok(Math.abs(actual[i] - value) < 1e-5, `${i}: ${actual[i]}, expected ${value}`);
+    assert.ok(Math.abs(actual[i] - value) < tolerance, `${i}: ${actual[i]}, expected ${value}`);
   });
 }
 
@@ -70,6 +70,17 @@ for (const layout of ['NCHW', 'NHWC'] as const) {
     assert.deepEqual(model.labels, QUARTERS);
     const [probabilities] = await infer([SQUARE]);
     close(probabilities, network(normalized((y, x, c) => pixel(y + 1, x + 1, c))));
+  });
+}
+
+for (const logits of [true, false]) {
+  test(`serves a network that takes float16 and gives ${logits ? 'logits' : 'probabilities'} in float16`, async () => {
+    const { model, infer } = await open(
+      beside({ float: true, half: true, layout: 'NCHW', logits }, { 'config.json': { labels: QUARTERS, input } }),
+    );
+    assert.deepEqual([model.input.datatype, ...model.outputs.map(({ datatype }) => datatype)], ['FP16', 'FP16']);
+    const [probabilities] = await infer([SQUARE]);
+    close(probabilities, network(normalized((y, x, c) => pixel(y + 1, x + 1, c))), 1e-3); // 11 bits
   });
 }
 

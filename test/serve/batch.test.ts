@@ -123,6 +123,8 @@ test('refuses a batch of too many images or bytes, of none, or that is not one',
     const error = await errorOf(post(url, body, headers, PATH));
     assert.deepEqual([error.status, error.code], [status, code]);
   }
+  const single = await errorOf(post(url, corners[0], { 'content-type': 'image/png' }, PATH));
+  assert.match(single.message, /not JSON; expected a form with a field "image"/);
   assert.equal((await errorOf(post(url, form(corners), {}, `${PATH}?top=9`))).code, 'INVALID_TOP');
   assert.match(await (await fetch(`${url}/metrics`)).text(), /^alexnet_request_bytes_in_flight 0$/m);
 });

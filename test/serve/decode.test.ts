@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import sharp from 'sharp';
+import { centre, resizedTo } from '../../base/image/fit.js';
+import { resample } from '../../base/image/resample.js';
 import { RequestError } from '../../serve/errors.js';
 import { allowOnlyImages, decodeImage } from '../../serve/inference/image/decode.js';
-import { corner } from './images.js';
+import { corner, pattern } from './images.js';
 
 const png = await corner(0, 6, 10).png().toBuffer();
 allowOnlyImages();
@@ -59,5 +61,25 @@ test('cuts the centre from where Python rounds half a pixel to, for a network of
     } as const;
     const pixels = await decodeImage(bytes, decoding, 1e6);
     assert.deepEqual([pixels.length, pixels[0]], [256 ** 2 * 3, start], `${width} pixels`);
+  }
+});
+
+test('a static site resizes and cuts to the pixels of the server, whatever is rounded', async () => {
+  const decoding = { ...SQUARE, width: 64, height: 64 };
+  for (const [width, height] of [
+    [200, 150], // 85.3 columns of 64
+    [133, 97], // 87.8
+    [97, 150], // 99.0 rows
+    [199, 148], // 86.1 columns
+  ]) {
+    const raw = await pattern(width, height).blur(4).normalise().raw().toBuffer();
+    const png = await sharp(raw, { raw: { width, height, channels: 3 } })
+      .png()
+      .toBuffer();
+    const served = await decodeImage(png, decoding, 1e6);
+    const to = resizedTo({ width, height }, decoding);
+    const cut = centre(resample(raw, { width, height }, to, 'lanczos'), to, decoding);
+    const mean = served.reduce((sum, level, i) => sum + Math.abs(level - cut[i]), 0) / served.length;
+    assert.ok(mean < 1, `${width} × ${height}: ${mean} levels apart`); // a pixel further: 3 to 8
   }
 });

@@ -192,7 +192,10 @@ test('an inference process whose server ends before it is up ends too', async ()
 test('does not start when the inference process dies while loading, and says how', async () => {
   const { ended, stderr } = node('./obedient-server.js', 'dies while loading', '0');
   assert.equal(await ended, 1);
-  assert.match(stderr(), /the inference process ended while loading the model \(SIGKILL\)/);
+  assert.match(
+    stderr(),
+    /UserError: the inference process ended while loading the model \(SIGKILL\); .*ran out of memory/,
+  );
 });
 
 test('answers live, not ready and 503 to images while the model is loading', async () => {

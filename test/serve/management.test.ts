@@ -158,8 +158,9 @@ test('Hugging Face: the only model answers at the root; of several, one has to b
   assert.equal(two.length, 2);
   const several = await post(url, image, {}, '/');
   assert.equal(several.status, 400);
-  assert.match(((await several.json()) as { error: string }).error, /several models: .*; choose one with \?model=$/);
-  assert.equal((await post(url, image, {}, '/?model=quarters')).status, 200);
+  assert.match(((await several.json()) as { error: string }).error, /several models: .*; choose one with \?model=/);
+  const named = (await (await post(url, image, {}, '/?model=quarters')).json()) as typeof scores;
+  assert.equal(named[0].label, 'bottom left');
   assert.match((await fetch(`${single.url}/`)).headers.get('content-type')!, /html/);
   const other = await fetch(`${single.url}/`, { method: 'DELETE' });
   assert.deepEqual([other.status, other.headers.get('allow')], [405, 'POST, GET, HEAD']);

@@ -137,7 +137,11 @@ test('answers every route under --base-path, the page included, and nothing outs
   assert.match(url, /\/vision\/v1$/);
   const root = new URL('/', url).href;
   for (const path of ['classify', 'v2/health/live', 'openapi.json'])
-    assert.equal((await errorOf(fetch(root + path))).code, 'NOT_FOUND');
+    assert.deepEqual(await errorOf(fetch(root + path)), {
+      status: 404,
+      code: 'NOT_FOUND',
+      message: 'no such route; send an image to POST /vision/v1/classify',
+    });
   const found = await fetch(url);
   assert.equal(found.url, `${url}/`);
   const page = await found.text();
@@ -195,6 +199,9 @@ test('takes the place of a socket that a killed server left, but of nothing else
   await assert.rejects(third.start(), /no socket/);
   third.kill();
   assert.ok(existsSync(file));
+  const lost = createServer({ files: ['none'], inferenceModule: OBEDIENT, socket: join(folder, 'none', 'd.sock') });
+  await assert.rejects(lost.start(), /there is no folder .*none; make it first/);
+  lost.kill();
 });
 
 test('leaves a socket file that has since become another server’s', async () => {

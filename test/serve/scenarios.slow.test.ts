@@ -107,6 +107,9 @@ test('16: kill -9 of the inference process, 20 times at 3 requests/s', { skip },
   const { url, pid } = await serve('--model', FILE);
   let ended = false;
   const traffic = steady(url, 3, () => ended);
+  t.after(() => {
+    ended = true; // else a failure leaves the file running
+  });
   const recovered: number[] = [];
   for (let round = 0; round < 20; round++) {
     await sleep(1000); // long enough for what had to wait, on a slow machine too: this is not about a full line
@@ -146,6 +149,9 @@ test('18, 19: 20 reloads at 3 requests/s, and one of a half-copied file', { skip
   const before = memoryOf(pid).now;
   let ended = false;
   const traffic = steady(url, 3, () => ended);
+  t.after(() => {
+    ended = true; // else a failure leaves the file running
+  });
   const times: number[] = [];
   let readiness = true;
   for (let round = 0; round < 20; round++) {

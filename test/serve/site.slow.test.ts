@@ -134,26 +134,30 @@ test('a site answers as the server on WebGPU', { skip }, async () => {
   assert.deepEqual(complaints, []);
 });
 
-test('a site of another classifier crops, scales and adds the softmax as the server does', { skip }, async () => {
-  const config = {
-    labels: QUARTERS,
-    crops: 5,
-    input: { resize: 10, mean: [0.4, 0.5, 0.6], std: [0.2, 0.3, 0.4], resample: 'bilinear' },
-  };
-  const model = { metadata: null, float: true, layout: 'NCHW', logits: true, batch: 1, gain: 0.4 } as const;
-  const { file, out } = await siteOf('other', model, config);
-  const { url } = await running({ file });
-  const { page, complaints } = await visit(await host(out, ''));
-  for (const [width, height] of [
-    [10, 10],
-    [31, 17],
-  ]) {
-    const image = await pattern(width, height).png().toBuffer();
-    await pick(page, `${width}.png`, 'image/png', image);
-    near(await answers(page), await served(url, image), 1e-4);
-  }
-  assert.deepEqual(complaints, []);
-});
+for (const half of [false, true]) {
+  test(`a site of another classifier in float${half ? 16 : 32} crops, scales and adds the softmax as the server does`, {
+    skip,
+  }, async () => {
+    const config = {
+      labels: QUARTERS,
+      crops: 5,
+      input: { resize: 10, mean: [0.4, 0.5, 0.6], std: [0.2, 0.3, 0.4], resample: 'bilinear' },
+    };
+    const model = { metadata: null, float: true, half, layout: 'NCHW', logits: true, batch: 1, gain: 0.4 } as const;
+    const { file, out } = await siteOf(half ? 'half' : 'other', model, config);
+    const { url } = await running({ file });
+    const { page, complaints } = await visit(await host(out, ''));
+    for (const [width, height] of [
+      [10, 10],
+      [31, 17],
+    ]) {
+      const image = await pattern(width, height).png().toBuffer();
+      await pick(page, `${width}.png`, 'image/png', image);
+      near(await answers(page), await served(url, image), half ? 2e-3 : 1e-4); // logits up to 8 of 11 bits
+    }
+    assert.deepEqual(complaints, []);
+  });
+}
 
 test('a site is replaced by another, and a folder with other files is kept', async () => {
   const { file, out } = await siteOf('again');

@@ -7,7 +7,7 @@ import { writeFileSync } from 'node:fs';
 import { type ModelMetadata, metadataToProps } from '../../onnx/file/metadata.js';
 import { onnx } from '../../onnx/file/onnx-proto.js';
 
-const { FLOAT, UINT8, INT64 } = onnx.TensorProto.DataType;
+const { FLOAT, FLOAT16, UINT8, INT64 } = onnx.TensorProto.DataType;
 const { INT } = onnx.AttributeProto.AttributeType;
 
 export const IMAGE_PX = 8;
@@ -35,6 +35,8 @@ export interface TinyModel {
   gain?: number;
   /** Takes float32 in 0 … 1 in place of uint8. */
   float?: boolean;
+  /** With `float`: takes and gives float16. */
+  half?: boolean;
   layout?: 'NHWC' | 'NCHW';
   /** Length of the first axis; default: free. */
   batch?: number;
@@ -48,6 +50,7 @@ export function tinyModel({
   inputName = 'image',
   gain = 4,
   float = false,
+  half = false,
   layout = 'NHWC',
   batch,
   logits = false,
@@ -61,6 +64,9 @@ export function tinyModel({
     name,
     type: { tensorType: { elemType, shape } },
   });
+  const output = logits ? 'logits' : 'probabilities';
+  const whole = half ? `${output}-whole` : output;
+  const sums = logits ? whole : 'logits';
   const shape = new Uint8Array(BigInt64Array.of(0n, BigInt(pixels)).buffer);
   return onnx.ModelProto.encode({
     irVersion: 7,
@@ -71,11 +77,11 @@ export function tinyModel({
       input: [
         value(
           inputName,
-          float ? FLOAT : UINT8,
+          half ? FLOAT16 : float ? FLOAT : UINT8,
           layout === 'NHWC' ? dims(batch ?? 'N', IMAGE_PX, IMAGE_PX, 3) : dims(batch ?? 'N', 3, IMAGE_PX, IMAGE_PX),
         ),
       ],
-      output: [value(logits ? 'logits' : 'probabilities', FLOAT, dims(batch ?? 'N', QUARTERS.length))],
+      output: [value(output, half ? FLOAT16 : FLOAT, dims(batch ?? 'N', QUARTERS.length))],
       initializer: [
         { name: 'shape', dims: [2], dataType: INT64, rawData: shape },
         {
@@ -88,10 +94,9 @@ export function tinyModel({
       node: [
         { opType: 'Cast', input: [inputName], output: ['float'], attribute: [attribute('to', FLOAT)] },
         { opType: 'Reshape', input: ['float', 'shape'], output: ['flat'] },
-        { opType: 'MatMul', input: ['flat', 'weights'], output: ['logits'] },
-        ...(logits
-          ? []
-          : [{ opType: 'Softmax', input: ['logits'], output: ['probabilities'], attribute: [attribute('axis', -1)] }]),
+        { opType: 'MatMul', input: ['flat', 'weights'], output: [sums] },
+        ...(logits ? [] : [{ opType: 'Softmax', input: [sums], output: [whole], attribute: [attribute('axis', -1)] }]),
+        ...(half ? [{ opType: 'Cast', input: [whole], output: [output], attribute: [attribute('to', FLOAT16)] }] : []),
       ],
     },
   }).finish();

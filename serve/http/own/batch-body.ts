@@ -11,7 +11,7 @@ export const BatchBody = z.union([List, Named]).meta({ id: 'BatchRequest' });
 
 /** @throws {RequestError} BAD_REQUEST, BATCH_TOO_LARGE */
 export function imagesOfJson(body: Buffer, max: number): BatchImage[] {
-  const parsed = parseJson(body);
+  const parsed = parseJson(body, 'a form with a field "image" for each image, or a JSON list of them in base64');
   const list = Array.isArray(parsed) ? parsed : (parsed as { images?: unknown } | null)?.images;
   if (Array.isArray(list) && list.length > max) throw tooMany(max, list.length);
   const { images } = parseBody(Named, Array.isArray(parsed) ? { images: parsed } : parsed);

@@ -12,7 +12,7 @@ import { CHANNELS, type Channels } from '../../../onnx/file/classifier-schema.js
  * takes uint8.
  */
 export interface ImageRecipe {
-  datatype: 'UINT8' | 'FP32';
+  datatype: 'UINT8' | 'FP32' | 'FP16';
   layout: 'NHWC' | 'NCHW';
   channels: Channels;
   /** What images are decoded to. */
@@ -76,7 +76,10 @@ export class ImageTensor {
     return this.crops.length;
   }
 
-  /** @param pixels  uint8 as `decodeImage` gives it */
+  /**
+   * @param pixels  uint8 as `decodeImage` gives it
+   * @returns       float32 for float16 too, see `asInput`
+   */
   of(pixels: Uint8Array): Uint8Array | Float32Array {
     const { datatype, layout, channels, decoding, input } = this.recipe;
     const isWhole = this.rows === 1 && decoding.width === input.width && decoding.height === input.height;

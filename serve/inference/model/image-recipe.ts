@@ -8,6 +8,9 @@ import { describeTensor, type NamedSpec } from '../../tensors.js';
 import type { ImageRecipe } from '../image/image-tensor.js';
 import type { ModelConfig } from './model-config.js';
 
+/** What is taken for an image, for messages. */
+export const INPUT = 'float32, float16 or uint8 with four axes';
+
 /** Channels by their number. */
 const BY_COUNT: Record<number, Channels> = { 1: 'GREY', 3: 'RGB', 4: 'RGBA' };
 
@@ -22,8 +25,8 @@ export function imageRecipe(
   file: string,
 ): ImageRecipe {
   const { datatype, shape } = spec;
-  if (shape.length !== 4 || !(datatype === 'UINT8' || datatype === 'FP32')) {
-    throw new UserError(`${file}: expected one input, float32 or uint8 with four axes, got ${describeTensor(spec)}`);
+  if (shape.length !== 4 || !(datatype === 'UINT8' || datatype === 'FP32' || datatype === 'FP16')) {
+    throw new UserError(`${file}: expected one input, ${INPUT}, got ${describeTensor(spec)}`);
   }
   const layout = config.input.layout ?? layoutOf(shape) ?? reader?.layout ?? config.input.usualLayout;
   if (!layout) {

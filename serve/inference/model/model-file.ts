@@ -20,7 +20,7 @@ import type { Classifying } from '../../served-model.js';
 import { datatypeOf, describeTensor, elementCount, type NamedSpec, type TensorSpec } from '../../tensors.js';
 import type { ImageRecipe } from '../image/image-tensor.js';
 import type { OutputFacts } from './activation.js';
-import { imageRecipe } from './image-recipe.js';
+import { INPUT, imageRecipe } from './image-recipe.js';
 import type { ModelConfig } from './model-config.js';
 import { configInside, readModelConfig } from './read-model-config.js';
 
@@ -206,7 +206,7 @@ function byConfig(config: ModelConfig, model: Interface & { proto: ModelProto },
   const { inputs, outputs, proto } = model;
   if (inputs.length !== 1) {
     const got = inputs.map((spec) => describeTensor(spec)).join(', ');
-    throw new UserError(`${file}: expected one input, float32 or uint8 with four axes, got ${got}`);
+    throw new UserError(`${file}: expected one input, ${INPUT}, got ${got}`);
   }
   const recipe = imageRecipe(config, inputs[0], firstReader(proto.graph ?? {}, inputs[0].name), file);
   const { output, notes } = chosenOutput(config, outputs, proto, file);
@@ -241,7 +241,7 @@ function byConfig(config: ModelConfig, model: Interface & { proto: ModelProto },
 
 /** The output that config.json names, else the first of floats: other outputs need not be tensors of numbers. */
 function chosenOutput({ output: { name } }: ModelConfig, outputs: NamedSpec[], { graph }: ModelProto, file: string) {
-  const floats = outputs.filter(({ datatype }) => datatype === 'FP32');
+  const floats = outputs.filter(({ datatype }) => datatype === 'FP32' || datatype === 'FP16');
   const output = floats.find((spec) => name === undefined || spec.name === name);
   if (!output) {
     const got = (graph?.output ?? []).map((info) => {
@@ -252,7 +252,7 @@ function chosenOutput({ output: { name } }: ModelConfig, outputs: NamedSpec[], {
     if (name !== undefined && !graph?.output?.some((info) => info.name === name))
       throw new UserError(`${file}: output.name: the model has no output ${name}; it has ${there}`);
     throw new UserError(
-      `${file}: expected ${name ? `the output ${name} to be` : 'an output of'} float32, got ${there}`,
+      `${file}: expected ${name ? `the output ${name} to be` : 'an output of'} float32 or float16, got ${there}`,
     );
   }
   if (name !== undefined || floats.length === 1) return { output, notes: [] };

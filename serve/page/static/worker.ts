@@ -3,6 +3,7 @@
  * what the server does. WebGPU where it runs, else WebAssembly.
  */
 import type * as Ort from 'onnxruntime-common';
+import { asInput, floatsOf } from '../../inference/float16.js';
 import { ImageTensor, rowShape } from '../../inference/image/image-tensor.js';
 import { probabilitiesOf, requireFinite } from '../../inference/model/activation.js';
 import { DEFAULT_TOP, type Prediction, topPredictions } from '../../served-model.js';
@@ -69,6 +70,8 @@ async function load(site: SiteDescription): Promise<Loaded> {
   return open(site, 'webgpu', model, of).catch(() => open(site, 'wasm', model, of));
 }
 
+const TYPES = { UINT8: 'uint8', FP32: 'float32', FP16: 'float16' } as const;
+
 /** Probabilities by class: the mean over the rows that the image takes. */
 async function infer({ ort, session }: Loaded, site: SiteDescription, pixels: Uint8Array): Promise<Float32Array> {
   const { recipe, input, output, activation, model } = site;
@@ -80,10 +83,9 @@ async function infer({ ort, session }: Loaded, site: SiteDescription, pixels: Ui
   for (let start = 0; start < values.length; start += size) {
     const shape = [together, ...rowShape(recipe)];
     const part = values.subarray(start, start + size);
-    const fed =
-      part instanceof Uint8Array ? new ort.Tensor('uint8', part, shape) : new ort.Tensor('float32', part, shape);
+    const fed = new ort.Tensor(TYPES[recipe.datatype], asInput(recipe.datatype, part) as never, shape);
     const given = (await session.run({ [input.name]: fed }, [output.name]))[output.name];
-    const data = (await given.getData()) as Float32Array;
+    const data = floatsOf((await given.getData()) as ArrayBufferView, given.type === 'float16');
     for (let row = 0; row < together; row++) {
       const values = data.subarray(row * output.width, (row + 1) * output.width);
       rows.push(probabilitiesOf(values, activation.applied, model.labels.length));

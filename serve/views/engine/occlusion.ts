@@ -179,7 +179,7 @@ class Cover {
  * mean.
  */
 function greyOf({ datatype, channels, scale, mean, std }: ImageRecipe, isOwn: boolean): number[] {
-  const told = mean.some((value) => value !== 0) && (datatype === 'FP32' || isOwn);
+  const told = mean.some((value) => value !== 0) && (datatype !== 'UINT8' || isOwn);
   const values = Array.from({ length: Math.min(CHANNELS[channels], 3) }, (_, c) => {
     const level = told ? mean[c] / scale : 127.5;
     return datatype === 'UINT8' ? Math.round(level) : (level * scale - mean[c]) / std[c];

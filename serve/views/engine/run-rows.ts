@@ -1,6 +1,7 @@
 /** Crops through a session, some at a time, whatever length its batch axis has. */
 import { toFloat32 } from '../../../onnx/file/stored-tensor.js';
 import type * as ort from '../../../onnx/onnxruntime.js';
+import { asInput } from '../../inference/float16.js';
 import { runSession } from '../../inference/session.js';
 import { bytesOf, elementCount, type Tensor, type TensorSpec } from '../../tensors.js';
 
@@ -28,7 +29,7 @@ export async function runRows(
 ): Promise<Map<string, Values>> {
   const count = rows.length / elementCount(input.shape.slice(1));
   const parts = new Map<string, Values[]>(names.map((name) => [name, []]));
-  const bytes = bytesOf(rows);
+  const bytes = bytesOf(asInput(input.datatype, rows));
   const rowBytes = bytes.length / count;
   for (let at = 0; at < count; at += ROWS_A_RUN) {
     const some = bytes.subarray(at * rowBytes, (at + ROWS_A_RUN) * rowBytes);

@@ -38,7 +38,7 @@ async function traceLoop(op: CallingNode, lists: readonly List[]): Promise<tf.Te
     return { ends: places.map((i) => ends[i]), again };
   });
   const { ends, scans } = await rounds.trace(places.map((i) => inputs[i]));
-  for (const [list, all] of scans) fill(list, all);
+  for (const [list, all] of scans) fill(list, all, op.node.name);
   return filledIn(ends).map(passedOn);
 }
 

@@ -73,16 +73,23 @@ const growToModel = () =>
 
 const ELEMENT = { element_dtype: { type: 'DT_FLOAT' }, shape_type: INT };
 
-/** x [?, 3], doubled up to a limit; a round begins with what `nodes`, the last one `again`, do to a list. */
-function listingModel(nodes: ReturnType<typeof node>[]): GraphModel {
-  const names = ['list', 'y', 'limit', 'axes'];
-  const round = { list: 'again', y: 'more', limit: 'limit', axes: 'axes' };
+/**
+ * x [?, 3], doubled up to a limit; a round begins with what `nodes`, the last one `again`, do to a list, and the graph
+ * ends with what `after`, the last one `filled`, does to it.
+ */
+function listingModel(
+  nodes: ReturnType<typeof node>[],
+  after = [node('filled', 'Identity', ['loop'], ELEMENT)],
+): GraphModel {
+  const names = ['list', 'y', 'limit', 'axes', 'four'];
+  const round = { list: 'again', y: 'more', limit: 'limit', axes: 'axes', four: 'four' };
   return graphModel(
     [
       placeholder('x', -1, 3),
       node('list', 'TensorListReserve', ['any', 'four'], ELEMENT),
-      whileLoop('loop', ['list', 'x', 'limit', 'axes']),
-      node('all', 'TensorListStack', ['loop', 'any'], { ...ELEMENT, num_elements: { i: '-1' } }),
+      whileLoop('loop', ['list', 'x', 'limit', 'axes', 'four']),
+      ...after,
+      node('all', 'TensorListStack', ['filled', 'any'], { ...ELEMENT, num_elements: { i: '-1' } }),
       result('all'),
     ],
     { limit: Float32Array.of(100), axes: [0, 1], any: -1, four: 4 },
@@ -281,13 +288,25 @@ describe('a loop whose number of rounds depends on data', () => {
       name: 'UserError',
       message: /^loop: .*its value 0 from float32 \[2, \d+\] into float32 \[2, \d+\].*--outputs/,
     });
-    const listing = listingModel([
-      node('pushed', 'TensorListPushBack', ['list', 'y'], ELEMENT),
-      node('again', 'TensorListPushBack', ['pushed', 'y'], ELEMENT),
-    ]);
-    await assert.rejects(exportOnnx(listing), {
+    const push = (name: string, list: string, value = 'y') => node(name, 'TensorListPushBack', [list, value], ELEMENT);
+    const rounds = {
+      'adds twice': [push('pushed', 'list'), push('again', 'pushed')],
+      'asks for the length': [
+        push('again', 'list', 'whole'),
+        node('length', 'TensorListLength', ['list']),
+        node('float', 'Cast', ['length'], { SrcT: INT, DstT: { type: 'DT_FLOAT' } }),
+        node('whole', 'Add', ['y', 'float']),
+      ],
+      'sets an entry': [node('again', 'TensorListSetItem', ['list', 'four', 'y'], ELEMENT)],
+    };
+    for (const [what, nodes] of Object.entries(rounds)) {
+      const message = /^loop: .*does more to a list of tensors .*than add one value.*in every round.*--outputs/;
+      await assert.rejects(exportOnnx(listingModel(nodes)), { name: 'UserError', message }, what);
+    }
+    const pushing = listingModel([push('again', 'list')], [push('filled', 'loop', 'loop:1')]);
+    await assert.rejects(exportOnnx(pushing), {
       name: 'UserError',
-      message: /^loop: .*changes a list of tensors .*other than by adding one value in every round.*--outputs/,
+      message: /^loop: its list of tensors .*is changed after the loop.*--outputs/,
     });
   });
 

@@ -2,6 +2,7 @@
  * Conditions that depend on data, in graph models: both branches are computed, and the condition selects between their
  * results. tfjs follows one branch, which a trace cannot know.
  */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { UserError } from '../../base/errors.js';
 import { tf } from '../../base/tfjs/core.js';
 import { type OnnxruntimeBackend, recorder } from '../../onnx/backend/onnxruntime-backend.js';
@@ -135,11 +136,22 @@ export function callFunction(op: CallingNode, attribute: string, args: readonly 
   return functionOf(op, attribute).executeFunctionAsync(args.map(passedOn), tensorArrayMap, tensorListMap);
 }
 
+/** True if the function that is being followed is of a branch that is taken. */
+const taken = new AsyncLocalStorage<tf.Tensor>();
+
+/** The condition, false in a branch that is not taken: of both branches' results one is thrown away. */
+export function ifTaken(condition: tf.Tensor): tf.Tensor {
+  const outer = taken.getStore();
+  const truth = tf.cast(condition, 'bool');
+  return outer ? tf.logicalAnd(truth, outer) : truth;
+}
+
 /** `If` and `StatelessIf`: one function, or both and a choice. */
 export async function executeIf(op: OpNode): Promise<tf.Tensor[]> {
   const [condition, ...args] = op.inputs;
   const call = (branch: 'then_branch' | 'else_branch') => callFunction(op as CallingNode, branch, args);
   if (!dependsOnData(condition)) return call(condition.dataSync()[0] ? 'then_branch' : 'else_branch');
-  const [yes, no] = [await call('then_branch'), await call('else_branch')];
+  const yes = await taken.run(ifTaken(condition), () => call('then_branch'));
+  const no = await taken.run(ifTaken(tf.logicalNot(tf.cast(condition, 'bool'))), () => call('else_branch'));
   return yes.map((value, i) => select(condition, value, no[i]));
 }

@@ -210,6 +210,34 @@ describe('a loop whose number of rounds depends on data', () => {
     }
   });
 
+  it('takes no round in a branch that is not taken', async () => {
+    const names = ['y', 'limit', 'axes'];
+    const source = graphModel(
+      [
+        placeholder('x', -1, 3),
+        sum('sum', 'x', 'axes'),
+        node('positive', 'Greater', ['sum', 'zero']),
+        node('result', 'StatelessIf', ['positive', 'x', 'limit', 'axes'], {
+          Tcond: { type: 'DT_BOOL' },
+          then_branch: { func: { name: 'grown' } },
+          else_branch: { func: { name: 'negated' } },
+        }),
+      ],
+      { limit: Float32Array.of(100), zero: Float32Array.of(0), axes: [0, 1] },
+      [
+        graphFunction('again', names, { more: 'less' }, [
+          sum('total', 'y', 'axes'),
+          node('less', 'Less', ['total', 'limit']),
+        ]),
+        graphFunction('round', names, { y: 'more', limit: 'limit', axes: 'axes' }, [node('more', 'Add', ['y', 'y'])]),
+        graphFunction('grown', names, { y: 'loop' }, [whileLoop('loop', names)]),
+        graphFunction('negated', names, { y: 'minus' }, [node('minus', 'Neg', ['y'])]),
+      ],
+    );
+    // Doubled, negative numbers stay below the limit forever.
+    await checkOn(source, await exportOnnx(source), [rows(5, 5, 5), rows(-1, -2, -3)]);
+  });
+
   it('halves images of any size inside and after it', async () => {
     const base64 = (text: string) => ({ s: Buffer.from(text).toString('base64') });
     const sides = { list: { i: ['1', '2', '2', '1'] } };

@@ -294,6 +294,24 @@ describe('a loop whose number of rounds depends on data', () => {
     });
   });
 
+  it('ends with the trace, also where another node is refused meanwhile', async () => {
+    const source = graphModel(
+      [
+        placeholder('x', -1, 3),
+        sum('total', 'x', 'axes'),
+        node('whole', 'Cast', ['total'], { SrcT: { type: 'DT_FLOAT' }, DstT: INT }),
+        node('ends', 'Pack', ['whole', 'whole'], { T: INT, N: { i: '2' } }),
+        node('result', 'Slice', ['x', 'ends', 'ends'], { Index: INT }),
+        whileLoop('loop', ['x', 'limit', 'axes', 'w']),
+      ],
+      { limit: Float32Array.of(100), axes: [0, 1], w: Float32Array.of(2, 3, 4) },
+      [growTo.again, growTo.round],
+    );
+    await assert.rejects(exportOnnx(source), { name: 'UserError', message: /^result \(Slice\): needs the value/ });
+    const good = growToModel(); // of what went on, nothing is in the next
+    await checkOn(good, await exportOnnx(good), [rows(1, 1, 1)]);
+  });
+
   it('that reads a shape from data is refused with the model’s control flow', async () => {
     const names = ['y', 'limit', 'axes'];
     const source = graphModel(

@@ -39,7 +39,7 @@ async function traceLoop(op: CallingNode, lists: readonly List[]): Promise<tf.Te
   const filledIn = (values: readonly tf.Tensor[]) =>
     inputs.map((input, i) => (places.includes(i) ? values[places.indexOf(i)] : input));
   const [isFirst] = await callFunction(op, 'cond', inputs);
-  const rounds = new Rounds(op.node.name, ifTaken(isFirst), lists, async (starts) => {
+  const rounds = new Rounds(op.node.name, ifTaken(isFirst, op), lists, async (starts) => {
     const ends = await callFunction(op, 'body', filledIn(starts));
     checkHandles(op, ends);
     const [again] = await callFunction(op, 'cond', ends);

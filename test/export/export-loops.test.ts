@@ -3,12 +3,14 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { exportOnnx, type OnnxOptions } from '../../export/index.js';
 import {
+  BOOL,
   belowLimit,
   CONSTANT,
   checkOn,
   countedLoop,
   counts,
   type Fed,
+  FRAME,
   frameLoop,
   graphFunction,
   graphModel,
@@ -236,6 +238,43 @@ describe('a loop whose number of rounds depends on data', () => {
     );
     // Doubled, negative numbers stay below the limit forever.
     await checkOn(source, await exportOnnx(source), [rows(5, 5, 5), rows(-1, -2, -3)]);
+  });
+
+  it('of TensorFlow 1 takes no round in a branch that is not taken, but after it', async () => {
+    const source = graphModel(
+      [
+        placeholder('x', -1, 3),
+        sum('sum', 'x', 'axes'),
+        node('positive', 'Greater', ['sum', 'zero']),
+        node('choice', 'Switch', ['x', 'positive']),
+        node('y/enter', 'Enter', ['choice:1'], FRAME),
+        node('limit/enter', 'Enter', ['low'], CONSTANT),
+        node('axes/enter', 'Enter', ['axes'], { T: INT, ...CONSTANT }),
+        node('y/merge', 'Merge', ['y/enter', 'y/next'], { N: { i: '2' } }),
+        sum('total', 'y/merge', 'axes/enter'),
+        node('less', 'Less', ['total', 'limit/enter']),
+        node('again', 'LoopCond', ['less'], BOOL),
+        node('y/switch', 'Switch', ['y/merge', 'again']),
+        node('y/double', 'Add', ['y/switch:1', 'y/switch:1']),
+        node('y/next', 'NextIteration', ['y/double']),
+        node('grown', 'Exit', ['y/switch']),
+        node('negated', 'Neg', ['choice']),
+        node('either', 'Merge', ['negated', 'grown'], { N: { i: '2' } }),
+        whileLoop('loop', ['either', 'limit', 'axes', 'w']),
+        result('loop'),
+      ],
+      {
+        limit: Float32Array.of(100),
+        low: Float32Array.of(40),
+        zero: Float32Array.of(0),
+        axes: [0, 1],
+        w: Float32Array.of(2, 3, 4),
+      },
+      [growTo.again, growTo.round],
+    );
+    const exported = await exportOnnx(source);
+    assert.equal(exported.operators.Loop, 2);
+    await checkOn(source, exported, [rows(5, 5, 5), rows(-1, -2, -3), rows(99, 1, 1)]);
   });
 
   it('halves images of any size inside and after it', async () => {

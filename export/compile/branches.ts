@@ -2,6 +2,7 @@
  * Conditions that depend on data, in graph models: both branches are computed, and the condition selects between their
  * results. tfjs follows one branch, which a trace cannot know.
  */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { UserError } from '../../base/errors.js';
 import { tf } from '../../base/tfjs/core.js';
 import { type OnnxruntimeBackend, recorder } from '../../onnx/backend/onnxruntime-backend.js';
@@ -25,8 +26,8 @@ export interface OpNode {
 /** The op that a `Merge` becomes: unlike that, it waits for all of its inputs. */
 const SELECT = 'SelectBranch';
 
-/** Of these `Switch` nodes both branches are computed. */
-const split = new Set<ExecutedNode>();
+/** Of these `Switch` nodes both branches are computed; with the condition, once it is. */
+const split = new Map<ExecutedNode, tf.Tensor | undefined>();
 
 /** Prepares the `Merge` nodes behind `Switch` nodes of one condition; returns what undoes it. */
 export function selectBranches(nodes: readonly ExecutedNode[], switchName: string): () => void {
@@ -35,7 +36,9 @@ export function selectBranches(nodes: readonly ExecutedNode[], switchName: strin
   const decider = first.inputs[1];
   const switches = new Set(nodes.filter(({ op, inputNames }) => op === 'Switch' && inputNames[1] === condition));
   const merges = nodes.flatMap((node) => {
-    const ports = node.op === 'Merge' ? node.inputNames.map((name, i) => portOf(name, node.inputs[i], switches)) : [];
+    const isLoop = node.inputs.some(({ op }) => op === 'NextIteration');
+    const ports =
+      node.op === 'Merge' && !isLoop ? node.inputNames.map((name, i) => portOf(name, node.inputs[i], switches)) : [];
     const known = ports.findIndex((port) => port !== undefined);
     if (known < 0) return [];
     return [{ node, isTrueFirst: (ports[known] === 1) === (known === 0) }];
@@ -48,7 +51,7 @@ export function selectBranches(nodes: readonly ExecutedNode[], switchName: strin
     });
   });
   undo.push(replace(decider, { children: [...decider.children, ...merges.map(({ node }) => node)] }));
-  for (const node of switches) split.add(node);
+  for (const node of switches) split.set(node, undefined);
   return () => {
     for (const node of switches) split.delete(node);
     for (const one of undo.reverse()) one();
@@ -97,7 +100,10 @@ export const dependsOnData = ({ dataId }: tf.Tensor): boolean =>
 
 /** One branch or both; throws at once where data decide and only one was asked for. */
 function executeSwitch({ inputs: [data, condition], node }: SwitchNode): (tf.Tensor | undefined)[] {
-  if (split.has(node)) return [passedOn(data), passedOn(data)];
+  if (split.has(node)) {
+    split.set(node, condition);
+    return [passedOn(data), passedOn(data)];
+  }
   return condition.dataSync()[0] ? [undefined, passedOn(data)] : [passedOn(data), undefined];
 }
 
@@ -119,7 +125,7 @@ interface CalledFunction {
 
 /** A node that calls functions of the graph, which its attributes name. */
 export interface CallingNode extends OpNode {
-  node: { name: string; op: string; rawAttrs: Record<string, { func: { name: string } }> };
+  node: ExecutedNode & { rawAttrs: Record<string, { func: { name: string } }> };
   context: {
     functionMap: Record<string, CalledFunction>;
     tensorArrayMap: Record<number, unknown>;
@@ -135,11 +141,41 @@ export function callFunction(op: CallingNode, attribute: string, args: readonly 
   return functionOf(op, attribute).executeFunctionAsync(args.map(passedOn), tensorArrayMap, tensorListMap);
 }
 
+/** True if the function that is being followed is of a branch that is taken. */
+const taken = new AsyncLocalStorage<tf.Tensor>();
+
+/** The condition, false for a node of a branch that is not taken: of both branches' results one is thrown away. */
+export function ifTaken(condition: tf.Tensor, { node }: CallingNode): tf.Tensor {
+  const outer = taken.getStore();
+  const around = [...(outer ? [outer] : []), ...branchesAround(node)];
+  return around.reduce((a, b) => tf.logicalAnd(a, b), tf.cast(condition, 'bool'));
+}
+
+/** Whether the branches of split `Switch` nodes that lead to a node are taken; not of those that met before it. */
+function branchesAround(node: ExecutedNode): tf.Tensor[] {
+  const before = new Set([node]);
+  const met = new Set<string>();
+  const found = new Map<string, tf.Tensor>();
+  for (const at of before) {
+    if (at.op === SELECT) met.add(at.inputNames[0]);
+    for (const [i, input] of at.inputs.entries()) {
+      before.add(input);
+      const condition = split.get(input);
+      const truth = condition && tf.cast(condition, 'bool');
+      if (truth) found.set(input.inputNames[1], at.inputNames[i].endsWith(':1') ? truth : tf.logicalNot(truth));
+    }
+  }
+  return [...found].flatMap(([name, truth]) => (met.has(name) ? [] : [truth]));
+}
+
 /** `If` and `StatelessIf`: one function, or both and a choice. */
 export async function executeIf(op: OpNode): Promise<tf.Tensor[]> {
   const [condition, ...args] = op.inputs;
-  const call = (branch: 'then_branch' | 'else_branch') => callFunction(op as CallingNode, branch, args);
+  const branch = op as CallingNode;
+  const call = (name: 'then_branch' | 'else_branch') => callFunction(branch, name, args);
   if (!dependsOnData(condition)) return call(condition.dataSync()[0] ? 'then_branch' : 'else_branch');
-  const [yes, no] = [await call('then_branch'), await call('else_branch')];
+  const truth = tf.cast(condition, 'bool');
+  const yes = await taken.run(ifTaken(truth, branch), () => call('then_branch'));
+  const no = await taken.run(ifTaken(tf.logicalNot(truth), branch), () => call('else_branch'));
   return yes.map((value, i) => select(condition, value, no[i]));
 }

@@ -11,6 +11,7 @@ import { SLICE_EXECUTORS } from './data-slices.js';
 import { nextLength, type TracedLength } from './dynamic-lengths.js';
 import { LIST_EXECUTORS } from './loop-lists.js';
 import { executeWhile } from './loops.js';
+import { watched } from './settled.js';
 
 type OpExecutor = (node: OpNode) => tf.Tensor | tf.Tensor[] | Promise<tf.Tensor[]>;
 
@@ -79,7 +80,10 @@ export const isSelection = (op: string): boolean => areRegistered && op in EXECU
 /** Registers them with the converter while `body` runs, for nodes whose category is `custom`. */
 export async function withSelections<T>(body: () => Promise<T>): Promise<T> {
   const entries = Object.entries(EXECUTORS);
-  for (const [op, executor] of entries) tfc.registerOp(op, executor as unknown as Parameters<typeof tfc.registerOp>[1]);
+  for (const [op, executor] of entries) {
+    const execute = (node: OpNode) => watched(executor(node));
+    tfc.registerOp(op, execute as unknown as Parameters<typeof tfc.registerOp>[1]);
+  }
   areRegistered = true;
   try {
     return await body();

@@ -14,6 +14,7 @@ import {
   valuesOf,
 } from '../../onnx/graph.js';
 import { textOf } from '../../onnx/kernel-call.js';
+import { LOOP_BEGIN } from '../../onnx/lowerings/loop.js';
 import { countedUp, isSame, onlyRow } from './traced-constants.js';
 
 /** Name of the free number of rows in files. */
@@ -66,6 +67,8 @@ interface Measured {
   name: string;
   /** In every program. */
   lengths: readonly number[];
+  /** Measured in a loop that ended, where nothing else can read it. */
+  isOver?: boolean;
 }
 
 /** slopes · lengths + intercept; of free lengths, then of measured ones. */
@@ -100,6 +103,8 @@ class AxisFreer {
   private readonly base: LoweredProgram;
   private readonly others: readonly LoweredProgram[];
   private readonly measured: Measured[] = [];
+  /** How many were measured before a loop, by its name for the number of the round. */
+  private readonly before = new Map<string, number>();
   private readonly sources: LengthSource[];
 
   constructor(
@@ -124,7 +129,7 @@ class AxisFreer {
       const partners = others.map(({ nodes }) => nodes[i] as GraphNode | undefined);
       partners.forEach((other, which) => {
         if (!other || node.op !== other.op || textOf(node.attributes) !== textOf(other.attributes))
-          throw this.depends(node, which, `is ${node.op} for one and ${other?.op ?? 'nothing'} for another`);
+          throw this.depends(node, which, other?.op === node.op ? 'takes other attributes' : 'is another operator');
       });
       base.g.scope = node.scope;
       const inputs = node.inputs.map(
@@ -138,6 +143,9 @@ class AxisFreer {
           ),
       );
       this.nodes.push({ ...node, inputs });
+      if (node.op === LOOP_BEGIN) this.before.set(node.outputs[0].name, this.measured.length);
+      if (node.op === 'Loop')
+        for (const length of this.measured.slice(this.before.get(inputs[0]!.name))) length.isOver = true;
       node.outputs.forEach((value, at) => {
         this.pair(
           value,
@@ -333,7 +341,8 @@ class AxisFreer {
 
   /** The length as a function of a measured one. */
   private following(now: number, then: readonly number[]): Linear | undefined {
-    for (const [i, { lengths }] of this.measured.entries()) {
+    for (const [i, { lengths, isOver }] of this.measured.entries()) {
+      if (isOver) continue;
       const [from, ...others] = lengths;
       const at = others.findIndex((other) => other !== from);
       const slope = (then[at] - now) / (others[at] - from);

@@ -10,6 +10,7 @@ import { type ExecutedNode, selectBranches } from './branches.js';
 import { isSelection, withSelections } from './dynamic-ops.js';
 import { framesAsFunctions, type GraphDef } from './frames.js';
 import { checkNames, type ModelSource, numeric } from './model-source.js';
+import { allSettled } from './settled.js';
 
 /** Operators that decide what is computed. */
 const DECIDING = new Set(
@@ -75,7 +76,8 @@ async function branching(model: GraphModel, follow: (model: GraphModel) => Promi
   try {
     for (;;) {
       const nodes = nodesOf(followed);
-      const outputs = await follow(followed).catch((cause: Error) => {
+      const outputs = await follow(followed).catch(async (cause: Error) => {
+        await allSettled();
         const name = cause.message.split(':')[0];
         const node = nodes.find((one) => one.name === name);
         if (!cause.message.includes(DEPENDS_ON_DATA)) throw cause;

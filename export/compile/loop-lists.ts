@@ -3,6 +3,7 @@
  * adds one value is a scan output of ONNX's `Loop`: after the loop it holds one tensor of all of them. Values are read
  * by the number of a round with `Gather`.
  */
+import { UserError } from '../../base/errors.js';
 import { tf } from '../../base/tfjs/core.js';
 import { type CallingNode, dependsOnData, type OpNode } from './branches.js';
 
@@ -32,23 +33,52 @@ const traced: Additions[] = [];
 export const listOf = ({ context }: CallingNode, { id }: tf.Tensor): List | undefined =>
   (context.tensorListMap[id] ?? context.tensorArrayMap[id]) as List | undefined;
 
-/** What `round` adds to these lists, which stay as they are. */
+/**
+ * What `round` adds to these lists, which stay as they are.
+ * @throws {UserError} if it does something else to them, or looks at a list to which it adds: a trace knows only what
+ *   that held before the loop
+ */
 export async function additionsOf<T>(
   lists: readonly List[],
+  loop: string,
   round: () => Promise<T>,
 ): Promise<{ result: T; additions: Additions }> {
   const additions: Additions = new Map(lists.map((list) => [list, []]));
-  const pushed = lists.map((list) => list.pushBack);
-  for (const list of lists)
+  const read = new Set<List>();
+  const before = lists.map((list) => ({ push: list.pushBack, tensors: list.tensors, entries: entriesOf(list) }));
+  for (const [i, list] of lists.entries()) {
     if (list.pushBack) list.pushBack = (value) => void additions.get(list)!.push({ value: tf.clone(value) });
+    const get = (entries: List['tensors'], key: string | symbol) => read.add(list) && Reflect.get(entries, key);
+    list.tensors = new Proxy(entriesOf({ tensors: before[i].entries }), { get });
+  }
   traced.push(additions);
   try {
-    return { result: await round(), additions };
+    const result = await round();
+    const isOther = (list: List, i: number) =>
+      (read.has(list) && additions.get(list)!.length > 0) || !hasSame(list.tensors, before[i].entries);
+    if (lists.some(isOther)) throw changesList(loop);
+    return { result, additions };
   } finally {
     traced.splice(traced.indexOf(additions), 1); // another may have begun meanwhile
-    for (const [i, list] of lists.entries()) if (pushed[i]) list.pushBack = pushed[i];
+    for (const [i, list] of lists.entries()) {
+      list.tensors = before[i].tensors;
+      if (before[i].push) list.pushBack = before[i].push;
+    }
   }
 }
+
+const tensorOf = (entry: List['tensors'][number]) => (entry instanceof tf.Tensor ? entry : entry.tensor);
+
+const hasSame = (entries: List['tensors'], before: List['tensors']) =>
+  entries.length === before.length && entries.every((entry, i) => tensorOf(entry) === tensorOf(before[i]));
+
+/** What a file cannot hold of a list. */
+export const changesList = (loop: string) =>
+  new UserError(
+    `${loop}: a loop whose number of rounds depends on data does more to a list of tensors (TensorList, TensorArray) ` +
+      'than add one value at its end in every round, which is all that a file can hold; cut the model before it with ' +
+      '--outputs',
+  );
 
 /** True if a round around this one may add to the list: what an inner loop adds cannot be one value. */
 export const isAddedTo = (list: List): boolean => traced.some((additions) => additions.has(list));
@@ -56,10 +86,20 @@ export const isAddedTo = (list: List): boolean => traced.some((additions) => add
 /** What loops filled lists with. */
 const filled = new WeakMap<List, tf.Tensor>();
 
-/** Makes the list hold the entries of `all`. */
-export function fill(list: List, all: tf.Tensor): void {
+/** What changes a TensorList or a TensorArray. */
+const CHANGING = ['pushBack', 'popBack', 'resize', 'setItem', 'write', 'writeMany', 'scatter', 'split'];
+
+/** Makes the list hold the entries of `all`, to which none can be added. */
+export function fill(list: List, all: tf.Tensor, loop: string): void {
   const count = all.shape[0];
   filled.set(list, all);
+  const refuse = () => {
+    throw new UserError(
+      `${loop}: its list of tensors (TensorList, TensorArray) is changed after the loop, whose number of rounds depends ` +
+        'on data; a file cannot hold that. Cut the model before it with --outputs',
+    );
+  };
+  for (const method of CHANGING) if (method in list) Object.assign(list, { [method]: refuse });
   list.size = () => count;
   list.stack = () => tf.clone(all);
   list.gather = (indices) => {
@@ -71,12 +111,11 @@ export function fill(list: List, all: tf.Tensor): void {
 }
 
 /** A copy of what a list holds, to put back. */
-export const entriesOf = ({ tensors }: List): List['tensors'] =>
+export const entriesOf = ({ tensors }: Pick<List, 'tensors'>): List['tensors'] =>
   tensors.map((entry) => (entry instanceof tf.Tensor ? entry : { ...entry }));
 
 /** The list's values as one tensor. */
-const stacked = (list: List) =>
-  filled.get(list) ?? tf.stack(list.tensors.map((entry) => (entry instanceof tf.Tensor ? entry : entry.tensor)));
+const stacked = (list: List) => filled.get(list) ?? tf.stack(list.tensors.map(tensorOf));
 
 interface IndexedList extends List {
   setItem(index: number, value: tf.Tensor): void;

@@ -7,7 +7,7 @@ import { sameNumbers } from '../../onnx/layout.js';
 import { type Grown, LOOP_BEGIN, LOOP_END } from '../../onnx/lowerings/loop.js';
 import { dependsOnData } from './branches.js';
 import { nextLength, nextLoop } from './dynamic-lengths.js';
-import { type Addition, additionsOf, isAddedTo, type List } from './loop-lists.js';
+import { type Addition, additionsOf, changesList, isAddedTo, type List } from './loop-lists.js';
 
 /** What a round makes of the values it starts with, and whether there is another. */
 type RunRound = (starts: tf.Tensor[]) => Promise<{ ends: tf.Tensor[]; again: tf.Tensor }>;
@@ -50,7 +50,7 @@ export class Rounds {
     const carried = await this.explore(firsts);
     const start = this.lengths(carried);
     const starts = this.begin(carried, start);
-    const { result, additions } = await additionsOf(this.lists, () => this.run(starts));
+    const { result, additions } = await additionsOf(this.lists, this.name, () => this.run(starts));
     const { ends, again } = result;
     carried.forEach(({ first, growth }, i) => {
       const expected = start.shapes[i].map((length, axis) => length + growth[axis]);
@@ -74,7 +74,7 @@ export class Rounds {
       firsts.map((first) => ({ first })),
       { shapes },
     );
-    const { ends } = (await additionsOf(this.lists, () => this.run(starts))).result;
+    const { ends } = (await additionsOf(this.lists, this.name, () => this.run(starts))).result;
     return firsts.map((first, i) => {
       const growth = ends[i].shape.map((length, axis) => length - shapes[i][axis]);
       if (growth.length !== first.rank || growth.some((by) => by < 0)) throw this.changes(i, starts[i], ends[i]);
@@ -107,11 +107,7 @@ export class Rounds {
     const [{ value, index }] = added;
     const isLast = index === undefined || counters.some((counter) => recordOf(counter) === recordOf(index));
     if (added.length === 1 && isLast && list.size() === 0 && !isAddedTo(list)) return value;
-    throw new UserError(
-      `${this.name}: a loop whose number of rounds depends on data changes a list of tensors (TensorList, TensorArray) ` +
-        'other than by adding one value in every round, which is all that a file can hold; cut the model before it ' +
-        'with --outputs',
-    );
+    throw changesList(this.name);
   }
 
   private changes(i: number, start: tf.Tensor, end: tf.Tensor): UserError {

@@ -4,7 +4,15 @@
  */
 import { UserError } from '../../base/errors.js';
 import type { tf } from '../../base/tfjs/core.js';
-import { type CallingNode, callFunction, dependsOnData, functionOf, type OpNode, passedOn } from './branches.js';
+import {
+  type CallingNode,
+  callFunction,
+  dependsOnData,
+  functionOf,
+  ifTaken,
+  type OpNode,
+  passedOn,
+} from './branches.js';
 import { entriesOf, fill, type List, listOf } from './loop-lists.js';
 import { Rounds } from './loop-rounds.js';
 
@@ -31,14 +39,14 @@ async function traceLoop(op: CallingNode, lists: readonly List[]): Promise<tf.Te
   const filledIn = (values: readonly tf.Tensor[]) =>
     inputs.map((input, i) => (places.includes(i) ? values[places.indexOf(i)] : input));
   const [isFirst] = await callFunction(op, 'cond', inputs);
-  const rounds = new Rounds(op.node.name, isFirst, lists, async (starts) => {
+  const rounds = new Rounds(op.node.name, ifTaken(isFirst, op), lists, async (starts) => {
     const ends = await callFunction(op, 'body', filledIn(starts));
     checkHandles(op, ends);
     const [again] = await callFunction(op, 'cond', ends);
     return { ends: places.map((i) => ends[i]), again };
   });
   const { ends, scans } = await rounds.trace(places.map((i) => inputs[i]));
-  for (const [list, all] of scans) fill(list, all);
+  for (const [list, all] of scans) fill(list, all, op.node.name);
   return filledIn(ends).map(passedOn);
 }
 

@@ -1,8 +1,11 @@
 /** Graph models in memory, made of TensorFlow nodes. */
+import assert from 'node:assert/strict';
 import type { GraphModel } from '@tensorflow/tfjs-converter';
 import { tfc } from '../../base/tfjs/converter.js';
 import { tf } from '../../base/tfjs/core.js';
+import { checkModel } from '../../export/check/check-model.js';
 import type { OnnxModel } from '../../export/index.js';
+import { structureOf } from '../../onnx/file/proto.js';
 import * as ort from '../../onnx/onnxruntime.js';
 
 const FLOAT = { type: 'DT_FLOAT' };
@@ -136,3 +139,45 @@ export async function runInTfjs(model: GraphModel, feeds: Fed): Promise<Result[]
   await tf.setBackend('onnxruntime');
   return read;
 }
+
+/** `StatelessWhile` that calls the functions `again` and `round`, or others. */
+export const whileLoop = (name: string, inputs: string[], [again, round] = ['again', 'round']) =>
+  node(name, 'StatelessWhile', inputs, {
+    T: { list: { type: inputs.map(() => 'DT_FLOAT') } },
+    cond: { func: { name: again } },
+    body: { func: { name: round } },
+  });
+
+export const sum = (name: string, input: string, axes: string) =>
+  node(name, 'Sum', [input, axes], { ...KEEP, Tidx: INT });
+export const result = (input: string) => node('result', 'Identity', [input]);
+
+/** Both give the same for every row of inputs, and the file is well-formed. */
+export async function checkOn(source: GraphModel, exported: OnnxModel, fed: readonly Fed[]): Promise<number[][]> {
+  assert.deepEqual(checkModel(structureOf(exported.parts)), []);
+  const all: number[][] = [];
+  for (const feeds of fed) {
+    const [file, tfjs] = [await runFile(exported, feeds), await runInTfjs(source, feeds)];
+    assert.deepEqual(
+      file.map(({ dims }) => dims),
+      tfjs.map(({ dims }) => dims),
+    );
+    file.forEach(({ data }, i) => {
+      data.forEach((value, at) => {
+        assert.ok(Math.abs(value - tfjs[i].data[at]) <= 1e-5 * Math.max(1, Math.abs(value)), `${value} at ${at}`);
+      });
+    });
+    all.push(file[0].data);
+  }
+  return all;
+}
+
+/** x [?, 3] */
+export const rows = (...values: number[]): Fed => ({ x: [values, [values.length / 3, 3]] });
+
+/** less: Σ |y| < limit */
+export const belowLimit = [
+  node('size', 'Abs', ['y']),
+  sum('total', 'size', 'axes'),
+  node('less', 'Less', ['total', 'limit']),
+];

@@ -1,11 +1,14 @@
 /** Folders that a command is told to write to. */
+import { existsSync, statSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { writeError } from './disk-full.js';
 import { UserError } from './errors.js';
 
 const REASONS: Record<string, string> = {
   EEXIST: 'is a file; expected a folder, or nothing there yet: name another --out',
   ENOTDIR: 'lies below a file, where no folder can be made; name another --out',
+  ENOENT: 'no folder can be made or written there; name another --out',
   EACCES: 'no folder may be made or written there; get the right to write there, or name another --out',
   EPERM: 'no folder may be made or written there; get the right to write there, or name another --out',
   EROFS: 'its file system is read-only; name another --out',
@@ -14,8 +17,17 @@ const REASONS: Record<string, string> = {
 /** Makes a folder and those above it, where they are not there. @throws {UserError} where that cannot be */
 export async function makeFolder(path: string): Promise<void> {
   if (path === '') throw new UserError('--out "": expected the path of a folder; name one');
-  await mkdir(path, { recursive: true }).catch((error) => {
+  await makeWithParents(path).catch((error) => {
     throw folderError(path, error);
+  });
+}
+
+/** Node's own `recursive` tries for ever where a folder is there and cannot hold another, as in /proc (ENOENT). */
+async function makeWithParents(path: string): Promise<void> {
+  const parent = dirname(path);
+  if (parent !== path && !existsSync(parent)) await makeWithParents(parent);
+  await mkdir(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST' || !statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error;
   });
 }
 

@@ -6,7 +6,7 @@ import { UserError } from '../../base/errors.js';
 import { tf } from '../../base/tfjs/core.js';
 import { type OnnxruntimeBackend, recorder } from '../../onnx/backend/onnxruntime-backend.js';
 import type { TensorRecord } from '../../onnx/backend/record.js';
-import { DEPENDS_ON_DATA } from '../../onnx/backend/recorder.js';
+import { dependsOnData } from '../../onnx/backend/recorder.js';
 import { BACKEND_NAME, missingKernels } from '../../onnx/backend/register.js';
 import type { KernelCall, Operand, TensorSpec } from '../../onnx/kernel-call.js';
 
@@ -40,7 +40,7 @@ export async function trace(
         tf.engine().makeTensorFromTensorInfo(backend.makeTensorInfo([...shape], dtype)),
       );
       const fed = placeholders.map(recordOf);
-      for (const record of fed) record.fail(new UserError(DEPENDS_ON_DATA));
+      for (const record of fed) record.fail(dependsOnData(''));
       const outputs = (await run(placeholders)).map(recordOf);
       variables.check();
       if (missing.size > 0) throw missingKernels(missing);

@@ -35,6 +35,11 @@ const MAX_HELD_BYTES = 2 ** 28;
 export const DEPENDS_ON_DATA =
   'a value was read while the program was being traced, so its graph depends on data; compute with tensors throughout';
 
+/** @param scope  layer that read the value; '' where there are none */
+export function dependsOnData(scope: string): UserError {
+  return new UserError(scope === '' ? DEPENDS_ON_DATA : `${scope}: ${DEPENDS_ON_DATA}`);
+}
+
 /** What is kept while a program is traced. */
 export interface Tracing {
   /** Layer whose kernels are being recorded. */
@@ -243,7 +248,7 @@ export class Recorder {
 
   /** Computes one tensor of a program that is being traced; the program keeps its calls. */
   private computeConstant(record: TensorRecord): void {
-    if (this.dependsOnInput(record)) throw new UserError(`${this.tracing!.scope}: ${DEPENDS_ON_DATA}`);
+    if (this.dependsOnInput(record)) throw dependsOnData(this.tracing!.scope);
     this.run(neededCalls(this.pending, [record]), [record], new Set([record]));
   }
 

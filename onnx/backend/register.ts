@@ -14,7 +14,7 @@ import { traffic } from './binding.js';
 import { cpuKernel } from './cpu-kernels.js';
 import { OnnxruntimeBackend, recorder } from './onnxruntime-backend.js';
 import { isNumeric, type TensorRecord } from './record.js';
-import { DEPENDS_ON_DATA, type Tracing } from './recorder.js';
+import { dependsOnData, type Tracing } from './recorder.js';
 
 export const BACKEND_NAME = 'onnxruntime';
 
@@ -125,8 +125,7 @@ function standIn(
   );
   try {
     const results = onCpu!({ ...call, inputs });
-    for (const { dataId } of [results].flat())
-      backend.recordOf(dataId).fail(new UserError(`${scope}: ${DEPENDS_ON_DATA}`));
+    for (const { dataId } of [results].flat()) backend.recordOf(dataId).fail(dependsOnData(scope));
     return results;
   } catch {
     throw missingKernels(missing); // what comes after it has no known shape

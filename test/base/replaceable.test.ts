@@ -170,6 +170,10 @@ describe('a place that holds something of somebody', () => {
       ...[train, prepare, from].map((words): [string[], RegExp] => [[...words, join(file, 'x')], below]),
       [['export', '--run', run, '--out', join(file, 'x.onnx')], isFile],
       [['export', '--run', run, '--triton', file], below],
+      // Linux: the folder is there, and cannot hold another.
+      ...(process.platform === 'linux' ? [train, prepare, from] : []).map((words): [string[], RegExp] => {
+        return [[...words, '/proc/x/y'], /\/proc\/x\/y: no folder can be made or written there; name another --out\n$/];
+      }),
     ];
     for (const [words, message] of cases) {
       const { code, stderr } = await alexnet(...words);

@@ -116,6 +116,7 @@ test('refuses a batch of too many images or bytes, of none, or that is not one',
     [form(corners, 'file'), {}, 400, 'IMAGE_FIELD_MISSING'],
     [text([]), json, 400, 'BAD_REQUEST'],
     [text({ images: [5] }), json, 400, 'BAD_REQUEST'],
+    [text({ images: [''], top: 1 }), json, 400, 'BAD_REQUEST'],
     [text('x'), json, 400, 'BAD_REQUEST'],
     [corners[0], { 'content-type': 'image/png' }, 400, 'BAD_REQUEST'],
   ];

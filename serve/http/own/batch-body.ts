@@ -6,7 +6,7 @@ import { bytesOfBase64 } from '../json/base64.js';
 import { parseBody } from '../parse-body.js';
 
 const List = z.array(z.string()).min(1).meta({ description: 'The images in base64' });
-const Named = z.object({ images: List });
+const Named = z.strictObject({ images: List });
 export const BatchBody = z.union([List, Named]).meta({ id: 'BatchRequest' });
 
 /** @throws {RequestError} BAD_REQUEST, BATCH_TOO_LARGE */

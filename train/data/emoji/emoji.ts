@@ -25,6 +25,10 @@ const AT_ONCE = 10; // renderings in flight: enough to keep sharp's threads busy
 /** Names the fixed draws; figures made with another number are not comparable. */
 const FIXED_SEED = 'emoji-1';
 
+/** Of the vendors to train on, and of the one held out. */
+const TRAINING_SPLITS = ['train', 'train-centred', 'val'];
+const TEST_SPLITS = ['test', 'test-random', 'test-centred'];
+
 interface Drawn {
   name: string;
   label: number;
@@ -37,8 +41,8 @@ interface Drawn {
 export async function openEmoji({ imagePx, splits: wanted, onProgress }: OpenOptions): Promise<Dataset> {
   const wants = (...names: string[]) => wanted === undefined || names.some((name) => wanted.includes(name));
   const groups = {
-    train: wants('train', 'train-centred', 'val') ? TRAINING_VENDORS : [],
-    test: wants('test', 'test-random', 'test-centred') ? [HELD_OUT_VENDOR] : [],
+    train: wants(...TRAINING_SPLITS) ? TRAINING_VENDORS : [],
+    test: wants(...TEST_SPLITS) ? [HELD_OUT_VENDOR] : [],
   };
   const total = (groups.train.length + groups.test.length) * EMOJI_CLASSES.length;
   let done = 0;
@@ -59,7 +63,8 @@ export async function openEmoji({ imagePx, splits: wanted, onProgress }: OpenOpt
     splits['test-random'] = splits.test;
     splits['test-centred'] = drawnSplit(test, 1, imagePx, () => CENTRED_ON_WHITE);
   }
-  return { source: 'emoji', imagePx, labels: [...EMOJI_CLASSES], splits, skipped: [], notes: [] };
+  const splitNames = [...TRAINING_SPLITS, ...TEST_SPLITS];
+  return { source: 'emoji', imagePx, labels: [...EMOJI_CLASSES], splits, splitNames, skipped: [], notes: [] };
 }
 
 /**

@@ -19,7 +19,12 @@ import { importRun } from '../import.js';
  */
 export async function runOfWeights(from: string, progress: Progress): Promise<{ run: string; kept: string[] }> {
   if (holdsRun(from)) return { run: from, kept: [] };
-  const { path, model } = await fetchWeights(from, progress);
+  const { path, model } = await fetchWeights(from, progress).catch((error) => {
+    if (!(error instanceof UserError)) throw error;
+    throw new UserError(`${error.message}\nOr learn from a run of your own: --from runs/demo, after "alexnet demo"`, {
+      cause: error,
+    });
+  });
   const found = statSync(path, { throwIfNoEntry: false });
   if (!found || found.isDirectory()) {
     throw new UserError(

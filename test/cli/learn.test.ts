@@ -81,6 +81,11 @@ test('refuses what it would replace, and says what it expected of folder and wei
       1,
       /--from torchvison: nothing there; expected a run, a file of weights/,
     ],
+    [
+      ['photos', '--out', 'x', '--from', 'http://weights.invalid/net.pth'],
+      1,
+      /weights\.invalid cannot be found; .*\nOr fetch it elsewhere .*\nOr learn from a run of your own: --from runs\/demo/,
+    ],
     [['photos', '--out', 'x', '--from', 'photos'], 1, /--from photos: a folder without a run; expected a run, a file/],
     [[], 2, /missing required argument 'dir'/],
     // before weights are fetched

@@ -31,8 +31,9 @@ interface ServeFlags {
   allowedHosts: string[];
   trustProxy?: string;
   provider: ProviderChoice;
-  replicas: number;
+  replicas?: number;
   threads?: number;
+  helperMemory: number;
   batch?: number;
   batchDelay: number;
   cache: number;
@@ -110,11 +111,21 @@ function addComputing(command: Command): void {
   command
     .optionsGroup('Computing:')
     .addOption(providerOption(DEFAULTS.provider))
-    .option('--replicas <n>', 'inference processes per model, 1 to 64', wholeNumber(1, 64), DEFAULTS.replicas)
+    .option(
+      '--replicas <n>',
+      'inference processes per model, 1 to 64 (default: one, and on the CPU others that help while images wait)',
+      wholeNumber(1, 64),
+    )
     .option(
       '--threads <n>',
       'threads of an inference process, 1 to 1024 (default: the cores, divided by the replicas)',
       wholeNumber(1, 1024),
+    )
+    .option(
+      '--helper-memory <bytes>',
+      'memory that processes which help while images wait may take, over all models; 0 for none',
+      wholeNumber(0),
+      DEFAULTS.helperMemory,
     )
     .option(
       '--batch <n>',

@@ -19,7 +19,7 @@ export const DEFAULTS = {
   corsOrigin: [],
   allowedHosts: [],
   provider: 'auto',
-  replicas: 1,
+  helperMemory: 1_000_000_000,
   batchDelayMs: 5,
   maxBytes: 20_000_000,
   maxPixels: 50_000_000,

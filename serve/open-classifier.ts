@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import pLimit from 'p-limit';
 import type { Provider } from '../onnx/backend/provider.js';
 import { DEFAULTS } from './defaults.js';
+import { HelperMemory } from './hosting/helper-memory.js';
 import { type HostOptions, ModelHost } from './hosting/model-host.js';
 import { requireImage } from './inference/image/image-kind.js';
 import type { Log } from './log.js';
@@ -14,7 +15,15 @@ export interface OpenClassifierOptions
   extends Partial<
     Pick<
       HostOptions,
-      'provider' | 'maxPixels' | 'threads' | 'batch' | 'batchDelayMs' | 'replicas' | 'cacheBytes' | 'timeoutMs'
+      | 'provider'
+      | 'maxPixels'
+      | 'threads'
+      | 'batch'
+      | 'batchDelayMs'
+      | 'replicas'
+      | 'helperMemory'
+      | 'cacheBytes'
+      | 'timeoutMs'
     >
   > {
   /** Path of the `.onnx` file, ours or with a config.json next to it. */
@@ -74,11 +83,15 @@ type Settings = HostOptions & Pick<OpenClassifierOptions, 'file'> & { log: Log }
 
 async function openForked(settings: Settings): Promise<OpenedClassifier> {
   const source = { file: settings.file, version: '1' };
-  const host = new ModelHost(source, { ...settings, maxWaiting: Number.POSITIVE_INFINITY }, NO_METRICS, settings.log);
+  const options = { ...settings, maxWaiting: Number.POSITIVE_INFINITY };
+  const host = new ModelHost(source, options, NO_METRICS, settings.log, new HelperMemory(settings.helperMemory));
   const { model, provider } = await host.start();
   // The time limit is for one image, not for all that a program may ask at once.
   const limit = pLimit(host.width);
-  const answer: Answer = (bytes, signal) => limit(() => host.classify(bytes, signal));
+  const answer: Answer = (bytes, signal) => {
+    limit.concurrency = host.width; // more once helpers have come
+    return limit(() => host.classify(bytes, signal));
+  };
   return opened({ model, provider, answer, close: () => host.drain() });
 }
 

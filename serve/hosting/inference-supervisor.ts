@@ -18,8 +18,12 @@ export interface SupervisorEvents {
   /** Also after a restart, with what the file holds by then. */
   ready(loaded: Loaded): void;
   reply(reply: Reply): void;
-  /** The process is gone, and with it what it was doing. @param wasUp  it had been ready */
-  died(wasUp: boolean): void;
+  /**
+   * The process is gone, and with it what it was doing.
+   * @param wasUp  it had been ready
+   * @param how    its signal or exit code
+   */
+  died(wasUp: boolean, how: string): void;
   log: Log;
 }
 
@@ -79,12 +83,12 @@ export class InferenceSupervisor {
   }
 
   private fork(): void {
-    const child = forkQuietly(this.module, { ...this.options, remembered: this.remembered });
+    const child = forkQuietly(this.module, { ...this.options, remembered: this.remembered ?? this.options.remembered });
     this.child = child;
     this.startedAt = performance.now();
     child.on('message', (message: FromInference) => {
       // Messages may still come after the end; what they answer has been put back in line by then.
-      if (this.child === child) this.receive(message);
+      if (this.child === child && !this.stopped) this.receive(message);
     });
     child.on('error', (error: NodeJS.ErrnoException) => {
       // It did not start, so it does not exit.
@@ -133,7 +137,8 @@ export class InferenceSupervisor {
     if (this.stopped) return;
     const wasUp = this.isUp;
     this.isUp = false;
-    this.events.died(wasUp);
+    this.events.died(wasUp, how);
+    if (this.stopped) return; // meanwhile
     if (performance.now() - this.startedAt > SETTLED_MS) this.failures = 0;
     const delayMs = Math.min(LAST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.failures);
     this.failures += 1;

@@ -12,8 +12,9 @@ import type { Metrics, Timings } from '../metrics.js';
 import type { ServedModel } from '../served-model.js';
 import type { Tensor } from '../tensors.js';
 import { traceStages } from '../tracing.js';
+import type { HelperMemory } from './helper-memory.js';
 import { InferenceStatistics } from './inference-statistics.js';
-import { InferenceSupervisor } from './inference-supervisor.js';
+import { ProcessPool } from './process-pool.js';
 import { RequestQueue } from './request-queue.js';
 import { ViewHost } from './view-host.js';
 
@@ -23,8 +24,10 @@ export interface HostOptions
   maxWaiting: number;
   /** Time from a complete request to its answer, milliseconds, waiting included. */
   timeoutMs: number;
-  /** Inference processes of a model. */
-  replicas: number;
+  /** Inference processes of a model; undefined: one, and helpers while images wait for a processor. */
+  replicas?: number;
+  /** Memory that the helpers of all models may take, bytes; 0 for none. */
+  helperMemory: number;
   /** Bytes of cached answers by image, per model; 0 for none. */
   cacheBytes: number;
   /** Path of an index made by `alexnet index`, of one of the models. */
@@ -64,7 +67,7 @@ function entryBytes({ probabilities, byCrop }: CacheEntry): number {
 
 export class ModelHost {
   private readonly queue: RequestQueue;
-  private readonly processes: InferenceSupervisor[];
+  private readonly pool: ProcessPool;
   private readonly cache?: LRUCache<string, CacheEntry>;
   /** What people look at, besides the classes. */
   readonly views: ViewHost;
@@ -72,7 +75,6 @@ export class ModelHost {
   readonly sinceMs = Date.now();
   readonly statistics = new InferenceStatistics();
   private loaded?: Loaded;
-  private up = 0;
   private ending = false;
 
   constructor(
@@ -80,15 +82,20 @@ export class ModelHost {
     private readonly options: HostOptions,
     private readonly metrics: HostMetrics,
     log: Log,
+    memory: HelperMemory,
   ) {
     const { replicas, cacheBytes, provider, maxPixels, batch, batchDelayMs } = options;
-    const threads = options.threads ?? Math.max(1, Math.floor(usableCores() / replicas));
+    const threads = options.threads ?? Math.max(1, Math.floor(usableCores() / (replicas ?? 1)));
     const { signature, ...model } = source;
-    const passed: InferenceOptions = { ...model, provider, maxPixels, threads, batch, batchDelayMs };
+    const passed = { ...model, provider, maxPixels, threads, batch, batchDelayMs };
     this.queue = new RequestQueue(options);
-    this.processes = Array.from({ length: replicas }, (_, i) => {
-      const said: Log = (line, level) => log(replicas > 1 ? `process ${i + 1}: ${line}` : line, level);
-      return this.processWithLane(passed, options, said);
+    this.pool = new ProcessPool(passed, options, this.queue, memory, {
+      loaded: (loaded) => {
+        this.loaded = loaded;
+        this.metrics.modelLoaded(loaded.model, loaded.provider);
+      },
+      died: () => this.metrics.processDied(),
+      log,
     });
     this.views = new ViewHost(
       {
@@ -107,50 +114,13 @@ export class ModelHost {
     if (cacheBytes > 0) this.cache = new LRUCache({ maxSize: cacheBytes, sizeCalculation: entryBytes });
   }
 
-  /** An inference process that takes its work from a lane of the queue. */
-  private processWithLane(
-    passed: InferenceOptions,
-    { inferenceModule, timeoutMs }: HostOptions,
-    log: Log,
-  ): InferenceSupervisor {
-    const process = new InferenceSupervisor(
-      passed,
-      {
-        ready: (loaded) => {
-          this.loaded = loaded;
-          this.up += 1;
-          this.metrics.modelLoaded(loaded.model, loaded.provider);
-          lane.processReady(loaded.batch);
-        },
-        reply: (reply) => lane.reply(reply),
-        died: (wasUp) => {
-          if (wasUp) this.up -= 1;
-          this.metrics.processDied();
-          lane.processDied();
-        },
-        log,
-      },
-      inferenceModule,
-    );
-    const lane = this.queue.addLane({
-      send: (message) => process.send(message),
-      kill: () => {
-        log(`the inference process has not answered for ${timeoutMs / 1000} s; ending it`, 'error');
-        process.kill();
-      },
-    });
-    return process;
-  }
-
   /**
    * Resolves once every process has loaded the model and run it.
    * @throws {UserError} when it cannot be loaded: nothing runs then
    */
   async start(): Promise<Loaded> {
     try {
-      // One after the other: they would contend for the disk, and an error is reported once.
-      for (const process of this.processes) await process.start();
-      return this.loaded!;
+      return await this.pool.start();
     } catch (error) {
       this.kill();
       throw error;
@@ -173,7 +143,7 @@ export class ModelHost {
 
   /** A process takes work. */
   get isUp(): boolean {
-    return this.up > 0 && !this.ending;
+    return this.pool.isUp && !this.ending;
   }
 
   get pending(): number {
@@ -191,14 +161,22 @@ export class ModelHost {
   }
 
   /** Of its processes just now. */
-  get workers(): InferenceSupervisor['state'][] {
-    return this.processes.map(({ state }) => state);
+  get workers(): ProcessPool['states'] {
+    return this.pool.states;
   }
 
   /** What it runs with; `batch`: images that may share a run. */
   get settings() {
-    const { replicas, batchDelayMs, timeoutMs } = this.options;
-    return { file: this.source.file, replicas, batchDelayMs, timeoutMs, batch: this.loaded!.batch };
+    const { batchDelayMs, timeoutMs } = this.options;
+    const [least, most] = this.pool.size;
+    return {
+      file: this.source.file,
+      replicas: least,
+      maxReplicas: most,
+      batchDelayMs,
+      timeoutMs,
+      batch: this.loaded!.batch,
+    };
   }
 
   /** @throws {RequestError} QUEUE_FULL */
@@ -259,11 +237,12 @@ export class ModelHost {
   kill(): void {
     this.ending = true;
     this.views.stop();
-    for (const process of this.processes) process.stop();
+    this.pool.kill();
   }
 
   private async infer(work: Work, signal: AbortSignal): Promise<{ answer: Answer; timings: Timings }> {
     const started = performance.now();
+    this.pool.wake();
     try {
       const answer = await this.queue.add(work, signal);
       const total = performance.now() - started;

@@ -20,6 +20,7 @@ import {
   type VersionSource,
   versionSignature,
 } from './find-models.js';
+import { HelperMemory } from './helper-memory.js';
 import { type HostOptions, ModelHost } from './model-host.js';
 
 export interface RepositoryOptions extends HostOptions {
@@ -69,12 +70,15 @@ export class Repository {
   private loading = true;
   private ending = false;
   private turn: Promise<unknown> = Promise.resolve();
+  private readonly memory: HelperMemory;
 
   constructor(
     private readonly options: RepositoryOptions,
     private readonly metrics: Metrics,
     private readonly log: Log,
-  ) {}
+  ) {
+    this.memory = new HelperMemory(options.helperMemory);
+  }
 
   /**
    * Loads every model; those of the folder that fail are left out, unless `strict` is set.
@@ -264,7 +268,7 @@ export class Repository {
     const said = name === undefined ? this.log : labelled(this.log, `${name}/${version}: `);
     const fileBefore = await fileSignature(file).catch(() => undefined);
     const model = { name, version, file, roots, signature: fileBefore };
-    const host = new ModelHost(model, this.options, this.metrics, said);
+    const host = new ModelHost(model, this.options, this.metrics, said, this.memory);
     this.others.add(host);
     try {
       if (this.ending) throw new UserError('the server is shutting down');

@@ -39,25 +39,36 @@ interface Job {
 
 export class RequestQueue {
   private readonly waiting: Job[] = [];
-  private readonly lanes: Lane[] = [];
+  private lanes: Lane[] = [];
   private nextId = 1;
   private imageMs = 0;
   private idleListeners: (() => void)[] = [];
 
   constructor(private readonly options: QueueOptions) {}
 
-  /** A place for one more process to take work from. */
-  addLane(worker: Worker): Lane {
-    const lane = new Lane(worker, this.options.timeoutMs, {
+  /**
+   * A place for one more process to take work from.
+   * @param isHelper  once every process is up, images that wait go to the helpers only, and one alone to the others
+   */
+  addLane(worker: Worker, isHelper = false): Lane {
+    const events: LaneEvents = {
       done: (ms) => {
         if (ms !== undefined) this.imageMs = ms;
         this.pump();
         this.announceIdle();
       },
       again: (jobs) => this.waiting.unshift(...jobs),
-    });
+    };
+    const lane = new Lane(worker, isHelper, this.options.timeoutMs, events);
     this.lanes.push(lane);
     return lane;
+  }
+
+  /** What their processes were doing goes back to the front of the line. */
+  removeHelpers(): void {
+    const helpers = this.lanes.filter((lane) => lane.isHelper);
+    this.lanes = this.lanes.filter((lane) => !lane.isHelper);
+    for (const lane of helpers) lane.release();
   }
 
   /** Requests that a client waits for. */
@@ -67,20 +78,20 @@ export class RequestQueue {
 
   /** Requests that the processes take at a time, unless fewer may be pending at all. */
   get width(): number {
-    const taken = this.lanes.reduce((sum, lane) => sum + lane.width, 0);
-    return Math.min(taken, this.options.maxWaiting + this.lanes.length);
+    const taken = this.busyLanes.reduce((sum, lane) => sum + lane.width, 0);
+    return Math.min(taken, this.capacity);
   }
 
   /** Requests that it would take now. */
   get room(): number {
-    return Math.max(0, this.options.maxWaiting + this.lanes.length - this.pending);
+    return Math.max(0, this.capacity - this.pending);
   }
 
   /** @throws {RequestError} QUEUE_FULL, with the seconds after which there should be room */
   requireRoom(): void {
     const { pending } = this;
     if (this.room > 0) return;
-    const seconds = Math.ceil((pending * this.imageMs) / this.lanes.length / 1000);
+    const seconds = Math.ceil((pending * this.imageMs) / this.busyLanes.length / 1000);
     throw new RequestError('QUEUE_FULL', undefined, Math.max(1, seconds));
   }
 
@@ -134,10 +145,31 @@ export class RequestQueue {
     job.reject(reason);
   }
 
+  private get capacity(): number {
+    return this.options.maxWaiting + this.busyLanes.length;
+  }
+
+  /** Helpers have all the threads that the others have: both at once would be in each other's way. */
+  private get helpersAreUp(): boolean {
+    return this.lanes.some((lane) => lane.isHelper) && this.lanes.every((lane) => lane.isUp);
+  }
+
+  /** Those that infer at the same time while images wait. */
+  private get busyLanes(): Lane[] {
+    const { helpersAreUp } = this;
+    return this.lanes.filter((lane) => lane.isHelper === helpersAreUp);
+  }
+
+  /** Where the next image may go. */
+  private get candidates(): Lane[] {
+    if (!this.helpersAreUp) return this.lanes;
+    return this.pending > 1 ? this.busyLanes : this.lanes.filter((lane) => !lane.isHelper);
+  }
+
   /** To the process with the shortest line of its own. */
   private pump(): void {
     while (this.waiting.length > 0) {
-      const open = this.lanes.filter((lane) => lane.hasRoom);
+      const open = this.candidates.filter((lane) => lane.hasRoom);
       if (open.length === 0) return;
       const lane = open.reduce((a, b) => (b.load < a.load ? b : a));
       lane.take(this.waiting.shift()!);
@@ -160,7 +192,8 @@ interface LaneEvents {
 /** The work that is with one process, in the order of its replies. */
 export class Lane {
   private sent: Job[] = [];
-  private up = false;
+  /** Its process takes work. */
+  isUp = false;
   private runsAhead = RUNS_AHEAD;
   /**
    * One at a time after a death, until something is answered: so only the image that kills is tried without success.
@@ -170,12 +203,13 @@ export class Lane {
 
   constructor(
     private readonly worker: Worker,
+    readonly isHelper: boolean,
     private readonly timeoutMs: number,
     private readonly events: LaneEvents,
   ) {}
 
   get hasRoom(): boolean {
-    return this.up && this.sent.length < this.ahead;
+    return this.isUp && this.sent.length < this.ahead;
   }
 
   /** Work that the process is given at a time. */
@@ -193,22 +227,26 @@ export class Lane {
 
   /** @param batch  images that may share a run there */
   processReady(batch = 1): void {
-    this.up = true;
+    this.isUp = true;
     this.runsAhead = batch === 1 ? RUNS_AHEAD : 2 * batch;
     this.events.done();
   }
 
   processDied(): void {
-    this.up = false;
-    this.ahead = 1;
-    clearTimeout(this.hang);
-    const [first, ...others] = this.sent;
-    const again = others.filter((job) => !job.settled);
+    const [first] = this.sent;
     if (first && !first.settled) {
       first.attempts += 1;
-      if (first.attempts < MAX_ATTEMPTS) again.unshift(first);
-      else first.reject(new RequestError('INFERENCE_FAILED'));
+      if (first.attempts >= MAX_ATTEMPTS) first.reject(new RequestError('INFERENCE_FAILED'));
     }
+    this.release();
+  }
+
+  /** Takes no more work until its process is ready again; what it has goes back to the front of the line. */
+  release(): void {
+    this.isUp = false;
+    this.ahead = 1;
+    clearTimeout(this.hang);
+    const again = this.sent.filter((job) => !job.settled);
     this.sent = [];
     this.events.again(again);
     this.events.done();

@@ -95,14 +95,14 @@ function describe({ models }: AppDeps): RequestHandler<{ model: string; version?
 }
 
 function describeHost({ model, settings, provider, workers, room, pending }: ModelHost): z.infer<typeof Described> {
-  const { file, replicas, batch, batchDelayMs, timeoutMs } = settings;
+  const { file, replicas, maxReplicas, batch, batchDelayMs, timeoutMs } = settings;
   return {
     modelName: model.name,
     modelVersion: model.version,
     modelUrl: basename(file),
     runtime: 'onnxruntime',
     minWorkers: replicas,
-    maxWorkers: replicas,
+    maxWorkers: maxReplicas,
     batchSize: batch,
     maxBatchDelay: batchDelayMs,
     responseTimeout: timeoutMs / 1000,

@@ -161,7 +161,7 @@ export async function runInferenceLoop(
     const line = new JobQueue(classifier, batchDelayMs);
     process.on('message', (message: ToInference) => line.receive(message));
     const { model, provider, batch, remembered } = classifier;
-    send({ type: 'ready', model, provider, batch, remembered });
+    send({ type: 'ready', model, provider, batch, remembered, residentBytes: process.memoryUsage.rss() });
   } catch (thrown) {
     const error = withMemory(explainTooManyFiles(thrown));
     const forPeople = error instanceof UserError;

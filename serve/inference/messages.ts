@@ -67,6 +67,8 @@ export interface Loaded {
   provider: Provider;
   /** Images that may share a run. */
   batch: number;
+  /** Memory that the process takes, bytes. */
+  residentBytes: number;
   remembered?: Remembered;
 }
 

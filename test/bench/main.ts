@@ -5,6 +5,7 @@ const USAGE = `usage: npm run bench -- train [--rounds 5] [--minutes 40] [--mode
        npm run bench -- forward [--rounds 5]
        npm run bench -- data [--rounds 5] [--steps 5]
        npm run bench -- serve [--rounds 5] [--seconds 8]
+       npm run bench -- classifiers [--rounds 5] [--seconds 8]
        npm run bench -- replicas [--rounds 5] [--seconds 15]
        npm run bench -- views [--rounds 5] [--seconds 15]
        npm run bench -- distributed [--rounds 5] [--batch 128]
@@ -44,6 +45,7 @@ const BENCHES: Record<string, () => Promise<unknown>> = {
   forward: async () => (await import('./forward.js')).forward(rounds),
   data: async () => (await import('./data.js')).data(rounds, Number(values.steps)),
   serve: async () => (await import('./serve.js')).serve(rounds, seconds(8)),
+  classifiers: async () => (await import('./classifiers.js')).classifiers(rounds, seconds(8)),
   replicas: async () => (await import('./replicas.js')).replicas(rounds, seconds(15)),
   views: async () => (await import('./views.js')).views(rounds, seconds(15)),
   distributed: async () => (await import('./distributed.js')).distributed(rounds, Number(values.batch)),

@@ -10,6 +10,7 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../deploy/free-port.js';
+import { bareRate } from './bare-rate.js';
 import { type Load, load, percentile } from './http-load.js';
 import { median } from './median.js';
 import { IMAGES, photographs } from './photographs.js';
@@ -22,6 +23,8 @@ const PEER = join(process.env.ALEXNET_PEERS ?? at('../../../../shared/peers'), '
 const CLIENTS = 8;
 /** Most of whom are refused. */
 const MANY_CLIENTS = 64;
+/** Until a server has its helpers. */
+export const WARM_UP_S = 6;
 
 /** What was measured, by round. */
 interface Turns {
@@ -54,7 +57,9 @@ export async function serve(rounds: number, seconds: number): Promise<void> {
     const peer = await startPeer(join(folder, 'tensor.onnx'), children);
     const shared = { path: '/classify', live: '/v2/health/live', images, clients: CLIENTS, seconds };
     const turns: Turns = { our: [], int8: [], their: [], bare: [], bareInt8: [], product: [] };
+    const warmUp = (url: string) => load({ ...shared, url, seconds: WARM_UP_S });
     let gflop = 0;
+    const [first] = [await warmUp(ours.url), await warmUp(int8.url)];
     for (let round = 0; round < rounds; round++) {
       turns.our.push(await load({ ...shared, url: ours.url }));
       turns.int8.push(await load({ ...shared, url: int8.url }));
@@ -74,7 +79,7 @@ export async function serve(rounds: number, seconds: number): Promise<void> {
     console.log(
       `ready after ${ours.readyS.toFixed(2)} s with ${megabytes.toFixed(1)} MB; resident ${now.toFixed(0)} MB in all after the load (${(now / megabytes).toFixed(2)} times the file), at most ${peak.toFixed(0)} MB`,
     );
-    const answered = [...turns.our, over].reduce((sum, { answers }) => sum + answers, 0);
+    const answered = [first, ...turns.our, over].reduce((sum, { answers }) => sum + answers, 0);
     const text = await (await fetch(`${ours.url}/metrics`)).text();
     const counted = Number(/^nv_inference_request_success\{.*\} (\d+)$/m.exec(text)?.[1]);
     console.log(`answers counted by the clients ${answered}, by nv_inference_request_success ${counted}`);
@@ -123,9 +128,4 @@ async function startPeer(file: string, children: ChildProcess[]): Promise<string
   children.push(child);
   await once(child.stdout!, 'data');
   return `http://127.0.0.1:${port}`;
-}
-
-function bareRate(file: string, seconds: number): number {
-  const output = execFileSync(process.execPath, [at('./bare-session.js'), file, String(seconds)], { encoding: 'utf8' });
-  return Number(output.trim().split('\n').at(-1));
 }

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
-const PYTHON = process.env.ALEXNET_PYTHON ?? '/usr/bin/python3';
+export const PYTHON = process.env.ALEXNET_PYTHON ?? '/usr/bin/python3';
 const PEERS = process.env.ALEXNET_PEERS ?? fileURLToPath(new URL('../../../../shared/peers', import.meta.url));
 const TORCH26 = process.env.TORCH26_ROOT ?? '/var/tmp/torch26';
 const ALEXNET = `${PEERS}/torch_alexnet.py`;
@@ -51,7 +51,8 @@ export async function findPeers(): Promise<Peer[]> {
   return peers;
 }
 
-async function hasTorch(): Promise<boolean> {
+/** Whether Python has it. */
+export async function hasTorch(): Promise<boolean> {
   return run(PYTHON, ['-c', 'import torch']).then(
     () => true,
     () => false,

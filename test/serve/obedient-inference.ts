@@ -3,11 +3,12 @@
  * says (see `order`): `pid`, `count`, `runs`, `leak <bytes>`, `sleep <ms>`, `hang`, `die`, `die unless <file>`, `fail`.
  * Decodes nothing; loads neither sharp nor onnxruntime.
  */
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { beginWithOptions } from '../../serve/forked-process.js';
 import type { Classifier } from '../../serve/inference/classifier.js';
 import { runInferenceLoop } from '../../serve/inference/inference-loop.js';
 import type { InferenceOptions } from '../../serve/inference/messages.js';
+import type { ServedModel } from '../../serve/served-model.js';
 
 /** Blocks the thread as inference does, for ever without a length. */
 function block(ms?: number): void {
@@ -59,22 +60,24 @@ async function open(
   log('loading');
   if (file === 'dies while loading') die();
   if (file === 'loads for ever') await new Promise((resolve) => setTimeout(resolve, 2 ** 30));
+  const model: ServedModel = {
+    name: name ?? 'obedient',
+    version,
+    labels: ['result', 'nothing'],
+    crops: 10,
+    imagePx: 8,
+    fit: 'cut',
+    cropPx: 8,
+    activation: { applied: 'none', multiLabel: false, why: 'the commands give probabilities' },
+    input: { name: 'image', datatype: 'UINT8', shape: [-1, 8, 8, 3] },
+    outputs: [{ name: 'probabilities', datatype: 'FP32', shape: [-1, 2] }],
+    answer: 'probabilities',
+  };
   return {
-    model: {
-      name: name ?? 'obedient',
-      version,
-      labels: ['result', 'nothing'],
-      crops: 10,
-      imagePx: 8,
-      fit: 'cut',
-      cropPx: 8,
-      activation: { applied: 'none', multiLabel: false, why: 'the commands give probabilities' },
-      input: { name: 'image', datatype: 'UINT8', shape: [-1, 8, 8, 3] },
-      outputs: [{ name: 'probabilities', datatype: 'FP32', shape: [-1, 2] }],
-      answer: 'probabilities',
-    },
+    model,
     provider: 'cpu',
     batch,
+    remembered: { of: existsSync(file) ? readFileSync(file, 'utf8') : 'none', activation: model.activation },
     decode: async (bytes) => bytes.slice(3),
     // The first "probability" is the command's result.
     infer: async (images) => {

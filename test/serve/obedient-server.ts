@@ -5,4 +5,5 @@ import { OBEDIENT } from './running.js';
 
 const [file, port] = process.argv.slice(2);
 const log = (line: string) => console.error(line);
-await serveUntilSignal(createServer({ files: [file], port: Number(port), inferenceModule: OBEDIENT, log }), log);
+const options = { files: [file], port: Number(port), inferenceModule: OBEDIENT, replicas: 1, log };
+await serveUntilSignal(createServer(options), log);

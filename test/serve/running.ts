@@ -14,14 +14,14 @@ export async function running({
   file,
   ...options
 }: Partial<ServerOptions> & { file?: string }): Promise<{ url: string; server: ImageServer }> {
-  const server = createServer({ port: 0, provider: 'cpu', files: file === undefined ? [] : [file], ...options });
+  const server = createServer({ port: 0, provider: 'cpu', ...(file !== undefined && { files: [file] }), ...options });
   after(() => server.kill());
   return { url: (await server.start()).url, server };
 }
 
-/** One whose inference process obeys `order`. */
+/** One whose inference process, only one unless asked for, obeys `order`. */
 export async function obedient(options: Partial<ServerOptions> = {}) {
-  return running({ file: 'none', inferenceModule: OBEDIENT, ...options });
+  return running({ files: ['none'], inferenceModule: OBEDIENT, replicas: 1, ...options });
 }
 
 export interface Running {

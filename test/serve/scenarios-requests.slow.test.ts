@@ -25,8 +25,11 @@ async function obedient(): Promise<Served> {
   return { ...server, url: JSON.parse(await server.line).url, pid: server.process.pid! };
 }
 
+/** Without helpers, whose memory would count as growth. */
+const serveOne = (file: string, ...words: string[]) => serve('--model', file, '--replicas', '1', ...words);
+
 test('5: a client that does not read its answers', async (t) => {
-  const { url, pid } = await serve('--model', writeTinyModel(join(folder, 'tiny.onnx')));
+  const { url, pid } = await serveOne(writeTinyModel(join(folder, 'tiny.onnx')));
   await (await fetch(`${url}/openapi.json`)).text();
   const before = memoryOf(pid).now;
   const { port, hostname } = new URL(url);
@@ -51,7 +54,7 @@ test('5: a client that does not read its answers', async (t) => {
 });
 
 test('7: a body in a million chunks of a byte, and 40 unfinished uploads of 19 MB', async (t) => {
-  const { url, pid } = await serve('--model', writeTinyModel(join(folder, 'unfinished.onnx')));
+  const { url, pid } = await serveOne(writeTinyModel(join(folder, 'unfinished.onnx')));
   const { port, hostname } = new URL(url);
   const held = async () => (await counters(url)).get('alexnet_request_bytes_in_flight')!;
   const start = memoryOf(pid).now;
@@ -90,7 +93,7 @@ test('7: a body in a million chunks of a byte, and 40 unfinished uploads of 19 M
 });
 
 test('8: large JSON, the health check meanwhile', async (t) => {
-  const { url, pid } = await serve('--model', writeTinyModel(join(folder, 'json.onnx')));
+  const { url, pid } = await serveOne(writeTinyModel(join(folder, 'json.onnx')));
   const shared = { url, path: '/classify', live: '/v2/health/live', images: [], clients: 0 };
   const infer = '/v2/models/quarters/infer';
   const input = (datatype: string, shape: number[], data: string) =>
@@ -132,7 +135,7 @@ test('8: large JSON, the health check meanwhile', async (t) => {
 });
 
 test('8: images that break off, at every 64th of three of each kind', async (t) => {
-  const { url } = await serve('--model', writeTinyModel(join(folder, 'cut.onnx')));
+  const { url } = await serveOne(writeTinyModel(join(folder, 'cut.onnx')));
   const counts = new Map<number, number>();
   let longest = 0;
   for (const format of ['jpeg', 'png', 'webp'] as const) {
@@ -156,7 +159,7 @@ test('8: images that break off, at every 64th of three of each kind', async (t) 
 });
 
 test('9: 5,000 mutants', async (t) => {
-  const { url, pid } = await serve('--model', writeTinyModel(join(folder, 'mutants.onnx')));
+  const { url, pid } = await serveOne(writeTinyModel(join(folder, 'mutants.onnx')));
   const [child] = childrenOf(pid);
   const wholes = await Promise.all(
     (['jpeg', 'png', 'webp'] as const).map((format) => pattern().toFormat(format).toBuffer()),
@@ -182,7 +185,7 @@ test('9: 5,000 mutants', async (t) => {
 });
 
 test('10: images that unfold, twenty at once', async (t) => {
-  const { url, pid } = await serve('--model', writeTinyModel(join(folder, 'bombs.onnx')));
+  const { url, pid } = await serveOne(writeTinyModel(join(folder, 'bombs.onnx')));
   const plain = (width: number, height: number) =>
     sharp({ create: { width, height, channels: 3, background: '#000' }, limitInputPixels: false }).png({
       compressionLevel: 9,
@@ -226,7 +229,7 @@ test('23: 10,000 requests grow nothing, and the check finds a leak of 64 KB a re
 });
 
 test('24: 500 failing requests of every kind grow nothing', async (t) => {
-  const server = await serve('--model', writeTinyModel(join(folder, 'failing.onnx')), '--max-bytes', '100000');
+  const server = await serveOne(writeTinyModel(join(folder, 'failing.onnx')), '--max-bytes', '100000');
   const { url } = server;
   const form = (field: string) => {
     const body = new FormData();

@@ -163,7 +163,8 @@ export class RequestQueue {
   /** Where the next image may go. */
   private get candidates(): Lane[] {
     if (!this.helpersAreUp) return this.lanes;
-    return this.pending > 1 ? this.busyLanes : this.lanes.filter((lane) => !lane.isHelper);
+    const idle = this.lanes.filter((lane) => !lane.isHelper && lane.load === 0);
+    return this.pending > 1 || idle.length === 0 ? this.busyLanes : idle;
   }
 
   /** To the process with the shortest line of its own. */

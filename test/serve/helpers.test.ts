@@ -123,6 +123,26 @@ test('images that wait go to helpers only once all are up, and what a removed he
   assert.equal((await Promise.all(answers)).length, 7);
 });
 
+test('an image does not wait behind one that nobody waits for any more', async () => {
+  const queue = new RequestQueue({ maxWaiting: 3, timeoutMs: 10_000 });
+  const sent: string[] = [];
+  const lane = (process: string, isHelper: boolean) =>
+    queue.addLane({ send: ({ type, id }) => sent.push(`${process} ${type} ${id}`), kill: () => undefined }, isHelper);
+  const lanes = [lane('own', false), lane('a', true), lane('b', true)];
+  for (const one of lanes) one.processReady();
+  const leaving = new AbortController();
+  const left = queue.add({ type: 'classify', bytes: Uint8Array.of(1) }, leaving.signal);
+  leaving.abort(new Error('gone'));
+  await assert.rejects(left, /gone/);
+  const stays = queue.add({ type: 'classify', bytes: Uint8Array.of(2) }, new AbortController().signal);
+  assert.deepEqual(sent, ['own classify 1', 'own cancel 1', 'a classify 2']);
+  for (const one of lanes) one.processDied(); // or their clocks keep this process
+  queue.removeHelpers();
+  lanes[0].processReady();
+  lanes[0].processDied();
+  await assert.rejects(stays, { code: 'INFERENCE_FAILED' });
+});
+
 test('load is images that wait for two seconds, its end five minutes without', () => {
   mock.timers.enable({ apis: ['setInterval'] });
   after(() => mock.timers.reset());

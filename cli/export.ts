@@ -2,7 +2,7 @@
 
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { UsageError } from '../base/errors.js';
-import { errorPercents } from '../base/format.js';
+import { counted, errorPercents } from '../base/format.js';
 import { type Progress, showProgress } from '../base/progress.js';
 import { headed } from '../base/terminal.js';
 import { VERIFICATIONS } from '../export/check/check-plan.js';
@@ -205,7 +205,11 @@ function range(text: string): [number, number] {
 }
 
 function toJson({ dataFile, parity, comparison, ...report }: WriteReport | ExportRunReport): object {
-  const { metadata, ...written } = 'metadata' in report ? report : { ...report, metadata: undefined };
+  const {
+    metadata,
+    kind: _,
+    ...written
+  } = 'metadata' in report ? report : { ...report, metadata: undefined, kind: undefined };
   return {
     ...written,
     data_file: dataFile,
@@ -255,12 +259,12 @@ function describeExport(report: WriteReport | ExportRunReport): string {
   return lines.join('\n');
 }
 
-function describeErrors({ file, metadata }: ExportRunReport): string[] {
+function describeErrors({ file, metadata, kind }: ExportRunReport): string[] {
   const { crops, top1Error, top5Error, measuredOn, dataset, labels } = metadata;
   if (!measuredOn) return [];
-  const { images, split, data = dataset } = measuredOn;
+  const { images, data = dataset } = measuredOn;
   return [
-    `${file} itself on ${images} ${split} images of ${data}, ${crops} crop(s): top-1 error ${errorPercents(top1Error!, top5Error!, labels.length)}`,
+    `${file} itself on ${images} ${kind} images of ${data}, ${counted(crops, 'crop')}: top-1 error ${errorPercents(top1Error!, top5Error, labels.length)}`,
   ];
 }
 

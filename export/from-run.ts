@@ -1,6 +1,6 @@
 /** A run's checkpoint as a checked `.onnx` file. */
 import type * as tfl from '@tensorflow/tfjs-layers';
-import { type Crop, type CropCount, cropsOf } from '../base/crops.js';
+import { type Crop, type CropCount, cropsOf, whyFewerCrops } from '../base/crops.js';
 import { UserError } from '../base/errors.js';
 import '../model/index.js'; // registers the layers that a checkpoint's topology names
 import type { Progress } from '../base/progress.js';
@@ -44,6 +44,8 @@ export interface ExportRunReport extends WriteReport {
   checkpoint: string;
   /** What the file states. */
   metadata: ModelMetadata;
+  /** Of the images that its errors are of, see `kindOfImages`; absent if they are unknown. */
+  kind?: string;
 }
 
 /**
@@ -86,13 +88,13 @@ export async function exportRun(request: ExportRunRequest, progress: Progress): 
       checkRun(file, run, model, head === 'image' ? cropsOf(crops, imagePx, inputPx) : undefined, progress),
     metadata: async (file: string) => {
       if (!validation) return undefined;
-      metadata = { ...metadata, ...(await measureFile(file, metadata, validation, request, progress)) };
+      metadata = { ...metadata, ...(await measureFile(file, metadata, validation.split, request, progress)) };
       return metadataToProps(metadata);
     },
   };
   const report = await writeChecked(exported.model, request, checks, images, progress.note);
   model.dispose();
-  return { ...report, checkpoint: folder, metadata };
+  return { ...report, checkpoint: folder, metadata, kind: validation?.kind };
 }
 
 /** Images to calibrate and compare on: those of --calibrate, or, for int8 without it, the run's samples. */
@@ -108,8 +110,12 @@ async function imagesFor(
 }
 
 function cropsAsked({ crops: asked }: ExportRunRequest, run: Run, { note }: Progress): CropCount {
-  const { crops, reason } = asked === undefined ? cropsOfRun(run) : { crops: asked, reason: 'as asked' };
-  const count = cropsOf(crops, run.imagePx, run.inputPx).length;
+  const { imagePx, inputPx } = run;
+  const { crops, reason } =
+    asked === undefined
+      ? cropsOfRun(run)
+      : { crops: asked, reason: whyFewerCrops(asked, imagePx, inputPx) ?? 'as asked' };
+  const count = cropsOf(crops, imagePx, inputPx).length;
   note(
     `${count === 1 ? 'one crop' : `${count} crops averaged`}: ${reason}${asked ? '' : ' (--crops takes another number)'}`,
   );

@@ -180,7 +180,9 @@ test('trains, evaluates, refuses to overwrite, and reports as JSON on stdout', a
   assert.equal(lines.length, 8);
   const wrong = lines.filter(({ label, top5 }) => top5[0] !== label);
   const inWords = await alexnet(['evaluate', '--run', run, '--split', 'val']);
-  assert.doesNotMatch(inWords.stdout + inWords.stderr + trained.stderr, /top-5/); // of two classes
+  const metrics = await readFile(join(run, 'metrics.jsonl'), 'utf8');
+  assert.match(metrics, /val_top1_error/);
+  assert.doesNotMatch(inWords.stdout + inWords.stderr + trained.stderr + metrics, /top-?5/); // of two classes
   const errorOf = (label: number) => wrong.filter((line) => line.label === label).length / 4;
   for (const [label, { top1_error: error }] of lastLine(evaluated.stdout).classes.entries()) {
     assert.equal(error, errorOf(label));

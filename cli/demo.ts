@@ -109,8 +109,8 @@ async function checkDemoFolder(out: string): Promise<void> {
   refuseForeign(await foreignFile(imageFile(out), () => run !== undefined), 'alexnet demo');
 }
 
-const modelFile = (out: string) => join(out, 'emoji.onnx');
-const indexFile = (out: string) => join(out, 'emoji.index');
+const modelFile = (out: string) => join(out, `${DATA}.onnx`);
+const indexFile = (out: string) => join(out, `${DATA}.index`);
 const imageFile = (out: string) => join(out, `${POSTED}.png`);
 
 function heading(progress: Progress, text: string): void {
@@ -159,7 +159,7 @@ async function measure(file: string, provider: ProviderChoice | undefined, progr
 async function exportFile(out: string, provider: ProviderChoice | undefined, progress: Progress): Promise<string> {
   heading(progress, 'Export the best checkpoint to ONNX');
   const file = modelFile(out);
-  const report = await exportRun({ run: out, out: file, head: 'image', opset: 13, provider }, progress);
+  const report = await exportRun({ run: out, name: DATA, out: file, head: 'image', opset: 13, provider }, progress);
   console.log(
     `  ${file}: ${(report.bytes / 1e6).toFixed(1)} MB, ${report.nodes} nodes; onnxruntime and tfjs differ by at most ` +
       `${report.parity.maxAbs.toExponential(1)} on ${report.parity.images} images`,

@@ -1,4 +1,5 @@
 /** A run's checkpoint as a checked `.onnx` file. */
+import { basename, resolve } from 'node:path';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { type Crop, type CropCount, cropsOf, whyFewerCrops } from '../base/crops.js';
 import { UserError } from '../base/errors.js';
@@ -7,6 +8,7 @@ import type { Progress } from '../base/progress.js';
 import { toolVersion } from '../base/tool-version.js';
 import { startBackend } from '../onnx/backend/select-backend.js';
 import { type ModelMetadata, metadataToProps } from '../onnx/file/metadata.js';
+import { fittingName } from '../onnx/file/model-name.js';
 import { checkModelPlace } from '../onnx/file/onnx-model.js';
 import { meanColour } from '../train/data/batches/mean.js';
 import type { Split } from '../train/data/dataset.js';
@@ -29,7 +31,7 @@ const LARGEST_ON_CPU = 1e7;
 /** What the user asked for. */
 export interface ExportRunRequest extends WriteRequest, ImageRequest, MeasureRequest {
   run: string;
-  /** What servers call it: letters, digits, `.`, `_`, `-`; default: as its network. */
+  /** What servers call it, see `MODEL_NAME`; default: as the run's folder. */
   name?: string;
   head: 'image' | 'tensor';
   /** Crops that the image head averages; default: see `cropsOfRun`. */
@@ -70,7 +72,7 @@ export async function exportRun(request: ExportRunRequest, progress: Progress): 
     crops,
     metadata: {
       model: run.config.model,
-      name: request.name,
+      name: request.name ?? fittingName(basename(resolve(request.run))),
       labels: run.labels,
       synsets: run.synsets,
       meanRgb: meanColour(mean),

@@ -43,7 +43,8 @@ export interface LearnRequest extends DataChoice {
   /** Folder of the run, its report and its file. */
   out: string;
   epochs: number;
-  views: number;
+  /** Default: see `settleFrozen`. */
+  views?: number;
   seed: number;
   force: boolean;
   provider?: ProviderChoice;
@@ -118,7 +119,7 @@ export async function learn(request: LearnRequest, say: Say, progress: Progress)
     progress,
   );
   progress.stop();
-  for (const line of describeFile(exported, request.views)) say('Export', line);
+  for (const line of describeFile(exported, trained.run.config.views)) say('Export', line);
   return {
     run: out,
     report,

@@ -193,6 +193,14 @@ test('trains, evaluates, refuses to overwrite, and reports as JSON on stdout', a
   if (pair) assert.ok(inWords.stdout.includes(`${pair.label} taken for ${pair.predicted}, ${pair.images} of 4 images`));
   assert.equal(lines.filter(({ label, top5 }) => top5[0] !== label).length / 8, top1_error);
 
+  // A clock on which a line is due now and then.
+  const fast = 'data:text/javascript,let now = 0; Date.now = () => (now += 4000);';
+  const piped = await alexnet(['evaluate', '--run', run, '--split', 'val', '--batch', '1'], {
+    node: ['--import', fast],
+  });
+  const shown = piped.stderr.match(/^evaluating \d\/8$/gm) ?? [];
+  assert.ok(shown.length < 8 && shown.at(-1) === 'evaluating 8/8', piped.stderr);
+
   const nowhere = await alexnet([
     'evaluate',
     '--run',

@@ -135,6 +135,8 @@ function kinds(value: unknown): unknown {
 test('POST /classify answers in the shape that docs/serve.md shows', async () => {
   const block = readPage('docs/serve.md').blocks.find(({ text }) => text.includes('"predictions"'))!;
   const { url } = await running({ file: join(folder, 'runs/emoji.onnx') });
-  const answer = await (await post(url, readFileSync(join(folder, 'runs/guitar.png')), {}, '/classify?top=2')).json();
-  assert.deepEqual(kinds(answer), kinds(JSON.parse(block.text)));
+  const answer = await (await post(url, readFileSync(join(folder, 'runs/guitar.png')), {}, '/classify?top=2')).text();
+  assert.deepEqual(kinds(JSON.parse(answer)), kinds(JSON.parse(block.text)));
+  assert.doesNotMatch(answer, /\n/);
+  assert.equal(block.text.trimEnd(), JSON.stringify(JSON.parse(block.text), null, 2), 'as jq prints it');
 });

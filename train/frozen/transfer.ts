@@ -90,7 +90,7 @@ export async function settleByFeatures(
     if (given.views === undefined && (await roomFor(bytes)) === undefined) {
       config.views = 0;
       note(
-        `frozen layers are computed at every use: what they make of all images fills ${(bytes / 1e9).toFixed(0)} GB`,
+        `warning: frozen layers are computed at every use: what they make of all images fills ${(bytes / 1e9).toFixed(0)} GB`,
       );
     } else if (isHeadAlone(spec, config.freeze) && given.learningRate === undefined && config.recipe === undefined) {
       config.learningRate = await rateOfHead(cut.frozen, dataset, { ...options, config });

@@ -5,6 +5,7 @@
  * `caffe.io.oversample`. The mean over the ten does not depend on it. Plain numbers only.
  */
 import { ShapeError } from './errors.js';
+import { counted } from './format.js';
 
 /** How the network's inputs are made from images. */
 export interface CropGeometry {
@@ -54,6 +55,19 @@ export function cropsOf(count: CropCount, imagePx: number, inputPx: number): Cro
   if (count <= 2) return [centre, { ...centre, mirror: true }].slice(0, count);
   const ten = tenCrops(imagePx, inputPx);
   return count === 5 ? ten.filter(({ mirror }) => !mirror) : ten;
+}
+
+/** Why fewer crops than asked for are averaged, for people; undefined if they are not. */
+export function whyFewerCrops(asked: CropCount, imagePx: number, inputPx: number): string | undefined {
+  const { length } = cropsOf(asked, imagePx, inputPx);
+  if (length === asked) return undefined;
+  return `${length === 1 ? 'the image' : 'the image and its mirror image'} only, because the network takes whole images`;
+}
+
+/** `10 crops`; with the reason if they are fewer than asked for. */
+export function describeCrops(asked: CropCount, imagePx: number, inputPx: number): string {
+  const why = whyFewerCrops(asked, imagePx, inputPx);
+  return `${counted(cropsOf(asked, imagePx, inputPx).length, 'crop')}${why ? ` (${why})` : ''}`;
 }
 
 function checkedMargin(imagePx: number, inputPx: number): number {

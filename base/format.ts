@@ -8,9 +8,10 @@ export function percent(fraction: number, digits = 2): string {
 /** Whether the top-5 error says something: of five classes or fewer it is 0 whatever a network does. */
 export const hasTop5 = (classes: number): boolean => classes > 5;
 
-/** Errors after the words "top-1" or "top-1 error", with the top-5 error if that says something. */
-export function errorPercents(top1Error: number, top5Error: number, classes: number, digits = 2): string {
-  return `${percent(top1Error, digits)}${hasTop5(classes) ? `, top-5 ${percent(top5Error, digits)}` : ''}`;
+/** Errors after the words "top-1" or "top-1 error", with the top-5 error if it is known and says something. */
+export function errorPercents(top1Error: number, top5Error: number | undefined, classes: number, digits = 2): string {
+  const hasBoth = top5Error !== undefined && hasTop5(classes);
+  return `${percent(top1Error, digits)}${hasBoth ? `, top-5 ${percent(top5Error, digits)}` : ''}`;
 }
 
 /** A whole number, e.g. `60,965,224`. */

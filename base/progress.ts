@@ -56,18 +56,36 @@ function writeNote(stream: NodeJS.WriteStream, line: string): void {
   stream.write(`${styled}\n`);
 }
 
+/** Of work that has a line, the last is written too, so that none seems to have stopped short of its end. */
 function progressLines(stream: NodeJS.WriteStream): Progress {
   let due = Date.now() + LINE_INTERVAL_MS;
-  const write = (line: string) => {
-    if (Date.now() < due) return;
-    due = Date.now() + LINE_INTERVAL_MS;
-    stream.write(`${line}\n`);
+  const begun = new Set<string>();
+  /** Left out, of work whose end is not known. */
+  let latest = '';
+  const write = (what: string, line: string, done: number, total?: number) => {
+    const isLast = done === total;
+    const isShown = Date.now() >= due || (isLast && begun.has(what));
+    if (isShown) {
+      due = Date.now() + LINE_INTERVAL_MS;
+      stream.write(`${line}\n`);
+      begun.add(what);
+    }
+    if (isLast) begun.delete(what);
+    latest = !isShown && total === undefined && begun.has(what) ? `${line}\n` : '';
+  };
+  const end = () => {
+    stream.write(latest);
+    latest = '';
   };
   return {
-    step: (report) => write(describeStep(report)),
-    work: (what, done, total) => write(total === undefined ? `${what} ${done}` : `${what} ${done}/${total}`),
-    note: (line) => writeNote(stream, line),
-    stop: () => {},
+    step: (report) => write('step', describeStep(report), report.step, report.steps),
+    work: (what, done, total) =>
+      write(what, total === undefined ? `${what} ${done}` : `${what} ${done}/${total}`, done, total),
+    note: (line) => {
+      end();
+      writeNote(stream, line);
+    },
+    stop: end,
   };
 }
 

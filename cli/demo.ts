@@ -11,7 +11,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { UserError } from '../base/errors.js';
-import { percent } from '../base/format.js';
+import { counted, errorPercents } from '../base/format.js';
 import { listenForInterrupt } from '../base/process/interrupt.js';
 import { exitCodeOf, onStopSignal } from '../base/process/stop-signals.js';
 import { type Progress, showProgress } from '../base/progress.js';
@@ -109,8 +109,8 @@ async function checkDemoFolder(out: string): Promise<void> {
   refuseForeign(await foreignFile(imageFile(out), () => run !== undefined), 'alexnet demo');
 }
 
-const modelFile = (out: string) => join(out, 'emoji.onnx');
-const indexFile = (out: string) => join(out, 'emoji.index');
+const modelFile = (out: string) => join(out, `${DATA}.onnx`);
+const indexFile = (out: string) => join(out, `${DATA}.index`);
 const imageFile = (out: string) => join(out, `${POSTED}.png`);
 
 function heading(progress: Progress, text: string): void {
@@ -159,15 +159,15 @@ async function measure(file: string, provider: ProviderChoice | undefined, progr
 async function exportFile(out: string, provider: ProviderChoice | undefined, progress: Progress): Promise<string> {
   heading(progress, 'Export the best checkpoint to ONNX');
   const file = modelFile(out);
-  const report = await exportRun({ run: out, out: file, head: 'image', opset: 13, provider }, progress);
+  const report = await exportRun({ run: out, name: DATA, out: file, head: 'image', opset: 13, provider }, progress);
   console.log(
     `  ${file}: ${(report.bytes / 1e6).toFixed(1)} MB, ${report.nodes} nodes; onnxruntime and tfjs differ by at most ` +
       `${report.parity.maxAbs.toExponential(1)} on ${report.parity.images} images`,
   );
-  const { top1Error, top5Error, measuredOn, crops } = report.metadata;
+  const { top1Error, top5Error, measuredOn, crops, labels } = report.metadata;
   console.log(
-    `  its errors on the ${measuredOn!.images} validation images, ${crops} crop(s): ` +
-      `top-1 ${percent(top1Error!, 1)}, top-5 ${percent(top5Error!, 1)}`,
+    `  its errors on the ${measuredOn!.images} validation images, ${counted(crops, 'crop')}: ` +
+      `top-1 ${errorPercents(top1Error!, top5Error, labels.length, 1)}`,
   );
   return file;
 }

@@ -1,16 +1,14 @@
 /** What `alexnet evaluate` prints. */
 import { errorPercents, percent } from '../base/format.js';
-import type { ClassErrors } from '../train/evaluate/confusion.js';
+import { errorOf } from '../train/evaluate/confusion.js';
 import type { EvaluationReport } from '../train/evaluate/evaluate-run.js';
 
 /** Classes in the table; of more, those with the greatest errors. */
 const MOST_CLASSES = 30;
 const WORST_CLASSES = 10;
 
-const errorOf = ({ wrong, images }: ClassErrors): number => wrong / images;
-
 export function evaluationJson(report: EvaluationReport): object {
-  const { images, top1Error, top5Error, confusion, labels, ...rest } = report;
+  const { images, top1Error, top5Error, confusion, labels, told: _, ...rest } = report;
   const [pair] = confusion.pairs();
   return {
     images,
@@ -27,9 +25,9 @@ export function evaluationJson(report: EvaluationReport): object {
 }
 
 export function describeEvaluation({ confusion, labels, ...report }: EvaluationReport): string {
-  const { model, data, split, images, crops, top1Error, top5Error } = report;
+  const { model, data, images, told, top1Error, top5Error } = report;
   const errors = errorPercents(top1Error, top5Error, labels.length);
-  const lines = [`${model} on ${data}, ${images} ${split} images, ${crops} crop(s): top-1 error ${errors}`];
+  const lines = [`${model} on ${data}, ${images} ${told.kind} images, ${told.crops}: top-1 error ${errors}`];
   const measured = confusion.worstFirst();
   const shown = measured.slice(0, measured.length > MOST_CLASSES ? WORST_CLASSES : MOST_CLASSES);
   const width = Math.max(...shown.map(({ label }) => labels[label].length));

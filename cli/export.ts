@@ -2,7 +2,7 @@
 
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { UsageError } from '../base/errors.js';
-import { errorPercents } from '../base/format.js';
+import { counted, errorPercents } from '../base/format.js';
 import { type Progress, showProgress } from '../base/progress.js';
 import { headed } from '../base/terminal.js';
 import { VERIFICATIONS } from '../export/check/check-plan.js';
@@ -13,7 +13,7 @@ import type { ExportRunReport, ExportRunRequest } from '../export/from-run.js';
 import { CALIBRATIONS } from '../export/precision/calibrate.js';
 import { PRECISIONS, type WriteReport } from '../export/write-checked.js';
 import { AS_THE_RUN, type DataFlags, dataChoice, dataOptions } from './data-flags.js';
-import { cropCount, positiveInteger, wholeNumber } from './flag-types.js';
+import { cropCount, modelName, positiveInteger, wholeNumber } from './flag-types.js';
 import { providerOption } from './provider-flag.js';
 import { CROPS_HELP } from './training-flags.js';
 
@@ -26,7 +26,6 @@ type ExportFlags = DataFlags &
     json: boolean;
     head?: 'image' | 'tensor';
     triton?: string;
-    name?: string;
   };
 
 /** What is exported, where to, and what belongs to a run alone. */
@@ -39,8 +38,12 @@ function sourceOptions(command: Command): Command {
     .optionsGroup('File:')
     .option('--out <file>', 'file to write, e.g. alexnet.onnx; an older one is replaced only by a checked one')
     .option('--triton <repository>', "of a run: its model's next version in a model repository of NVIDIA Triton")
-    .option('--name <name>', "model's name in the repository (default: the network's)")
     .optionsGroup('Of a run:')
+    .option(
+      '--name <name>',
+      "what servers call the model (default: as the run's folder; in a repository as the network)",
+      modelName,
+    )
     .addOption(
       new Option(
         '--head <head>',
@@ -167,16 +170,15 @@ function checkFlags({ batch, calibrate, precision, lrn, ...flags }: ExportFlags)
   if ((flags.out === undefined) === (flags.triton === undefined))
     throw new UsageError('give either --out FILE.onnx or --triton REPOSITORY');
   if (flags.run === undefined && flags.triton !== undefined) throw new UsageError('--triton belongs to --run');
-  if (flags.triton === undefined && flags.name !== undefined) throw new UsageError('--name belongs to --triton');
   const shaped = flags.layout !== 'model' || batch !== undefined || Object.keys(flags.inputShape).length > 0;
   const ofModel = shaped || flags.outputs !== undefined || flags.verify !== 'full';
   if (flags.run !== undefined && ofModel)
     throw new UsageError(
       '--layout, --batch, --input-shape, --outputs and --verify belong to models; a run has a --head',
     );
-  const ofRun = flags.head ?? flags.checkpoint ?? flags.crops ?? flags.data ?? flags.measureImages;
+  const ofRun = flags.name ?? flags.head ?? flags.checkpoint ?? flags.crops ?? flags.data ?? flags.measureImages;
   if (flags.run === undefined && ofRun !== undefined)
-    throw new UsageError('--head, --checkpoint, --crops, --data and --measure-images belong to --run');
+    throw new UsageError('--name, --head, --checkpoint, --crops, --data and --measure-images belong to --run');
   if (flags.head === 'tensor' && flags.crops !== undefined)
     throw new UsageError('--crops belongs to --head image; with --head tensor, the caller of the file cuts the crops');
   if (flags.data !== undefined && flags.measureImages === 0)
@@ -205,7 +207,11 @@ function range(text: string): [number, number] {
 }
 
 function toJson({ dataFile, parity, comparison, ...report }: WriteReport | ExportRunReport): object {
-  const { metadata, ...written } = 'metadata' in report ? report : { ...report, metadata: undefined };
+  const {
+    metadata,
+    kind: _,
+    ...written
+  } = 'metadata' in report ? report : { ...report, metadata: undefined, kind: undefined };
   return {
     ...written,
     data_file: dataFile,
@@ -255,12 +261,12 @@ function describeExport(report: WriteReport | ExportRunReport): string {
   return lines.join('\n');
 }
 
-function describeErrors({ file, metadata }: ExportRunReport): string[] {
+function describeErrors({ file, metadata, kind }: ExportRunReport): string[] {
   const { crops, top1Error, top5Error, measuredOn, dataset, labels } = metadata;
   if (!measuredOn) return [];
-  const { images, split, data = dataset } = measuredOn;
+  const { images, data = dataset } = measuredOn;
   return [
-    `${file} itself on ${images} ${split} images of ${data}, ${crops} crop(s): top-1 error ${errorPercents(top1Error!, top5Error!, labels.length)}`,
+    `${file} itself on ${images} ${kind} images of ${data}, ${counted(crops, 'crop')}: top-1 error ${errorPercents(top1Error!, top5Error, labels.length)}`,
   ];
 }
 

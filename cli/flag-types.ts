@@ -1,6 +1,7 @@
 /** Parses numbers given as flags; a bad one is a usage error (exit 2) that says what was expected. */
 import { InvalidArgumentError } from 'commander';
 import { CROP_COUNTS, type CropCount } from '../base/crops.js';
+import { MODEL_NAME } from '../onnx/file/model-name.js';
 
 function parse(text: string, expected: string, isGood: (value: number) => boolean): number {
   const value = text.trim() === '' ? Number.NaN : Number(text);
@@ -29,6 +30,12 @@ export function cropCount(text: string): CropCount {
   const count = CROP_COUNTS.find((known) => String(known) === text);
   if (count !== undefined) return count;
   throw new InvalidArgumentError(`Expected ${CROP_COUNTS.join(', ')}, got "${text}".`);
+}
+
+/** What a server calls a model. */
+export function modelName(text: string): string {
+  if (MODEL_NAME.test(text)) return text;
+  throw new InvalidArgumentError(`Expected up to 64 letters, digits, ".", "_" and "-", got "${text}".`);
 }
 
 /** Rising whole numbers with commas between: `120,130`. */

@@ -42,9 +42,8 @@ export function learnCommand(): Command {
     .option('--epochs <n>', 'passes over the images', positiveInteger, 40)
     .option(
       '--views <n>',
-      'views of each image: 1, 2, 5 or 10 are the crops of evaluation, other numbers random ones, for which the file averages all crops; 0: computed at every use',
+      'views of each image: 1, 2, 5 or 10 are the crops of evaluation, other numbers random ones, for which the file averages all crops; 0: computed at every use (default: 2)',
       wholeNumber,
-      2,
     )
     .option('--seed <n>', 'seed of all random numbers, a whole number', wholeNumber, 0)
     .optionsGroup('Computing and output:')

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { writeFileAtomically } from '../base/atomic-file.js';
-import { count, errorPercents } from '../base/format.js';
+import { count, errorPercents, hasTop5 } from '../base/format.js';
 import { type Progress, showProgress } from '../base/progress.js';
 import { checkReplaceable, isMarked } from '../base/replaceable.js';
 import type { DataChoice } from '../train/data/dataset.js';
@@ -83,20 +83,20 @@ function reportJson({ run, measured, checkpoint, missing, bytes }: Report & { by
     ...(measured && {
       split: measured.split,
       images: measured.single.images,
-      ...errorsJson(measured.single),
-      ...(measured.ten && { ten_crop: errorsJson(measured.ten) }),
+      ...errorsJson(measured.single, run.labels.length),
+      ...(measured.ten && { ten_crop: errorsJson(measured.ten, run.labels.length) }),
     }),
     missing,
   };
 }
 
-function errorsJson({ crops, top1Error, top5Error, loss }: CropErrors): object {
-  return { crops, top1_error: top1Error, top5_error: top5Error, loss };
+function errorsJson({ crops, top1Error, top5Error, loss }: CropErrors, classes: number): object {
+  return { crops, top1_error: top1Error, ...(hasTop5(classes) && { top5_error: top5Error }), loss };
 }
 
 function describeReport({ measured, run, bytes }: Report & { bytes: number }, out: string): string {
   const size = `${out}: ${count(Math.ceil(bytes / 1000))} kB`;
   if (!measured) return size;
   const { images, top1Error, top5Error } = measured.single;
-  return `${size}; ${images} ${measured.split} images, top-1 error ${errorPercents(top1Error, top5Error, run.labels.length)}`;
+  return `${size}; ${images} ${measured.kind} images, top-1 error ${errorPercents(top1Error, top5Error, run.labels.length)}`;
 }

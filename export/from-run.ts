@@ -1,12 +1,14 @@
 /** A run's checkpoint as a checked `.onnx` file. */
+import { basename, resolve } from 'node:path';
 import type * as tfl from '@tensorflow/tfjs-layers';
-import { type Crop, type CropCount, cropsOf } from '../base/crops.js';
+import { type Crop, type CropCount, cropsOf, whyFewerCrops } from '../base/crops.js';
 import { UserError } from '../base/errors.js';
 import '../model/index.js'; // registers the layers that a checkpoint's topology names
 import type { Progress } from '../base/progress.js';
 import { toolVersion } from '../base/tool-version.js';
 import { startBackend } from '../onnx/backend/select-backend.js';
 import { type ModelMetadata, metadataToProps } from '../onnx/file/metadata.js';
+import { fittingName } from '../onnx/file/model-name.js';
 import { checkModelPlace } from '../onnx/file/onnx-model.js';
 import { meanColour } from '../train/data/batches/mean.js';
 import type { Split } from '../train/data/dataset.js';
@@ -29,7 +31,7 @@ const LARGEST_ON_CPU = 1e7;
 /** What the user asked for. */
 export interface ExportRunRequest extends WriteRequest, ImageRequest, MeasureRequest {
   run: string;
-  /** What servers call it: letters, digits, `.`, `_`, `-`; default: as its network. */
+  /** What servers call it, see `MODEL_NAME`; default: as the run's folder. */
   name?: string;
   head: 'image' | 'tensor';
   /** Crops that the image head averages; default: see `cropsOfRun`. */
@@ -44,6 +46,8 @@ export interface ExportRunReport extends WriteReport {
   checkpoint: string;
   /** What the file states. */
   metadata: ModelMetadata;
+  /** Of the images that its errors are of, see `kindOfImages`; absent if they are unknown. */
+  kind?: string;
 }
 
 /**
@@ -68,7 +72,7 @@ export async function exportRun(request: ExportRunRequest, progress: Progress): 
     crops,
     metadata: {
       model: run.config.model,
-      name: request.name,
+      name: request.name ?? fittingName(basename(resolve(request.run))),
       labels: run.labels,
       synsets: run.synsets,
       meanRgb: meanColour(mean),
@@ -86,13 +90,13 @@ export async function exportRun(request: ExportRunRequest, progress: Progress): 
       checkRun(file, run, model, head === 'image' ? cropsOf(crops, imagePx, inputPx) : undefined, progress),
     metadata: async (file: string) => {
       if (!validation) return undefined;
-      metadata = { ...metadata, ...(await measureFile(file, metadata, validation, request, progress)) };
+      metadata = { ...metadata, ...(await measureFile(file, metadata, validation.split, request, progress)) };
       return metadataToProps(metadata);
     },
   };
   const report = await writeChecked(exported.model, request, checks, images, progress.note);
   model.dispose();
-  return { ...report, checkpoint: folder, metadata };
+  return { ...report, checkpoint: folder, metadata, kind: validation?.kind };
 }
 
 /** Images to calibrate and compare on: those of --calibrate, or, for int8 without it, the run's samples. */
@@ -108,8 +112,12 @@ async function imagesFor(
 }
 
 function cropsAsked({ crops: asked }: ExportRunRequest, run: Run, { note }: Progress): CropCount {
-  const { crops, reason } = asked === undefined ? cropsOfRun(run) : { crops: asked, reason: 'as asked' };
-  const count = cropsOf(crops, run.imagePx, run.inputPx).length;
+  const { imagePx, inputPx } = run;
+  const { crops, reason } =
+    asked === undefined
+      ? cropsOfRun(run)
+      : { crops: asked, reason: whyFewerCrops(asked, imagePx, inputPx) ?? 'as asked' };
+  const count = cropsOf(crops, imagePx, inputPx).length;
   note(
     `${count === 1 ? 'one crop' : `${count} crops averaged`}: ${reason}${asked ? '' : ' (--crops takes another number)'}`,
   );

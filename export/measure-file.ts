@@ -1,5 +1,6 @@
 /** The errors that an exported file states: its own, through onnxruntime, on the validation images of its run. */
 import { UserError } from '../base/errors.js';
+import { hasTop5 } from '../base/format.js';
 import { listenForInterrupt } from '../base/process/interrupt.js';
 import type { Progress } from '../base/progress.js';
 import type { ModelMetadata } from '../onnx/file/metadata.js';
@@ -18,7 +19,16 @@ export interface MeasureRequest extends DataChoice {
   measureImages?: number;
 }
 
-export type MeasuredErrors = Required<Pick<ModelMetadata, 'top1Error' | 'top5Error' | 'measuredOn'>>;
+/** Without the top-5 error where that says nothing. */
+export type MeasuredErrors = Pick<ModelMetadata, 'top5Error'> &
+  Required<Pick<ModelMetadata, 'top1Error' | 'measuredOn'>>;
+
+/** Images to measure on. */
+export interface Validation {
+  split: Split;
+  /** For people, see `kindOfImages`. */
+  kind: string;
+}
 
 const SPLIT = 'val';
 /** Pixels that pass the network at most: those of 1,000 images of AlexNet in ten crops, minutes on two cores. */
@@ -38,10 +48,10 @@ export async function openValidation(
   run: Run,
   { measureImages, ...request }: MeasureRequest,
   progress: Progress,
-): Promise<Split | undefined> {
+): Promise<Validation | undefined> {
   if (measureImages === 0) return undefined;
   try {
-    return (await openRunImages(run, { ...request, split: SPLIT }, progress)).split;
+    return await openRunImages(run, { ...request, split: SPLIT }, progress);
   } catch (error) {
     if (request.data !== undefined || !(error instanceof UserError)) throw error;
     const advice = error.message.endsWith('give --data DATA') ? '' : '; --data DATA measures them on other images';
@@ -73,5 +83,9 @@ export async function measureFile(
   progress.stop();
   if (!measured) throw new UserError('ended while measuring the file; --measure-images N measures it on fewer images');
   const { top1Error, top5Error, images } = measured;
-  return { top1Error, top5Error, measuredOn: { ...(data !== undefined && { data }), split: SPLIT, images } };
+  return {
+    top1Error,
+    ...(hasTop5(metadata.labels.length) && { top5Error }),
+    measuredOn: { ...(data !== undefined && { data }), split: SPLIT, images },
+  };
 }

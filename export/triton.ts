@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { moveFile, writeFileAtomically } from '../base/atomic-file.js';
-import { UsageError, UserError } from '../base/errors.js';
+import { UserError } from '../base/errors.js';
 import { makeFolder } from '../base/make-folder.js';
 import type { Progress } from '../base/progress.js';
 import { foreignFile, startOf } from '../base/replaceable.js';
@@ -19,7 +19,7 @@ import { type ExportRunReport, type ExportRunRequest, exportRun } from './from-r
 export interface TritonRequest extends Omit<ExportRunRequest, 'out'> {
   /** Folder of the repository; made if it is not there. */
   triton: string;
-  /** Model's name in it; default: the network's. */
+  /** Its folder's too; default: the network's. */
   name?: string;
 }
 
@@ -28,20 +28,17 @@ export interface TritonReport extends ExportRunReport {
   version: number;
 }
 
-/** Names that are safe as a folder's and in a URL. */
-const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 /** Images that may share a run, and how long the first of them waits for others: a GPU gains by it. */
 const MAX_BATCH = 8;
 const QUEUE_DELAY_MICROSECONDS = 5000;
 
 /**
  * Adds the run's checkpoint to the repository as its model's next version, which appears whole.
- * @throws {UsageError} for a name that cannot be one; {UserError} as `exportRun`
+ * @throws {UserError} as `exportRun`
  */
 export async function exportTriton(request: TritonRequest, progress: Progress): Promise<TritonReport> {
   const { config, labels, imagePx, inputPx } = await openRun(request.run);
   const { name = config.model, triton, head } = request;
-  if (!NAME.test(name)) throw new UsageError(`--name ${name}: expected up to 64 letters, digits, ".", "_" and "-"`);
   const folder = join(triton, name);
   await checkModelFolder(folder, labels);
   await makeFolder(folder);
@@ -49,7 +46,7 @@ export async function exportTriton(request: TritonRequest, progress: Progress): 
   await mkdir(pending);
   const version = 1 + (await newestVersion(folder));
   try {
-    const report = await exportRun({ ...request, out: join(pending, 'model.onnx') }, progress);
+    const report = await exportRun({ ...request, name, out: join(pending, 'model.onnx') }, progress);
     await writeFileAtomically(join(folder, 'labels.txt'), labelLines(labels));
     const side = head === 'image' ? imagePx : inputPx;
     await writeFileAtomically(join(folder, 'config.pbtxt'), tritonConfig({ name, head, side, classes: labels.length }));

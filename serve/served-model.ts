@@ -34,19 +34,6 @@ export interface ServedModel extends Classifying {
   answer: string;
 }
 
-/** Of models, in requests and in repositories. */
-export const MODEL_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
-
-/** The nearest name to one that a file states. */
-export function fittingName(name: string): string {
-  return (
-    name
-      .replace(/[^A-Za-z0-9._-]+/g, '-')
-      .replace(/^[^A-Za-z0-9]+/, '')
-      .slice(0, 64) || 'model'
-  );
-}
-
 export interface Prediction {
   index: number;
   label: string;

@@ -5,6 +5,7 @@
  */
 
 import { setImmediate } from 'node:timers/promises';
+import { hasTop5 } from '../base/format.js';
 import type { Interrupt } from '../base/process/interrupt.js';
 import type { Progress } from '../base/progress.js';
 import { partOf } from './data/batches/epoch-batches.js';
@@ -247,7 +248,7 @@ class Loop {
       train_top1_error: trainTop1Error,
       val_loss: loss,
       val_top1_error: top1Error,
-      val_top5_error: top5Error,
+      ...(hasTop5(labels.length) && { val_top5_error: top5Error }),
       lr,
       images_per_second: this.trainer.throughput.ofEpoch(),
     });

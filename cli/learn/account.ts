@@ -69,10 +69,10 @@ export function describeImages(dataset: Dataset): string[] {
   ];
 }
 
-export function describeLearning({ epochs }: Partial<Settings>, { config }: Run, { labels }: Dataset): string[] {
+export function describeLearning({ epochs, views }: Partial<Settings>, { config }: Run, { labels }: Dataset): string[] {
   const names = layersWithWeights(findNetwork(config.model));
   return [
-    `${names[0]} to ${names.at(-2)} stay as they are: what they make of the images is computed once`,
+    `${names[0]} to ${names.at(-2)} stay as they are: what they make of the images is computed ${views === 0 ? 'at every use' : 'once'}`,
     `${names.at(-1)} learns the ${labels.length} classes from it, in ${epochs} passes`,
   ];
 }

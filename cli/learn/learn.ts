@@ -13,6 +13,7 @@ import { OPSETS } from '../../export/compile/program.js';
 import { exportRun } from '../../export/from-run.js';
 import { findNetwork } from '../../model/registry.js';
 import type { ProviderChoice } from '../../onnx/backend/provider.js';
+import { fittingName } from '../../onnx/file/model-name.js';
 import { checkModelPlace } from '../../onnx/file/onnx-model.js';
 import type { DataChoice, Dataset } from '../../train/data/dataset.js';
 import { checkFolder, isThere } from '../../train/data/open-dataset.js';
@@ -42,7 +43,8 @@ export interface LearnRequest extends DataChoice {
   /** Folder of the run, its report and its file. */
   out: string;
   epochs: number;
-  views: number;
+  /** Default: see `settleFrozen`. */
+  views?: number;
   seed: number;
   force: boolean;
   provider?: ProviderChoice;
@@ -64,10 +66,7 @@ export interface Learnt {
 }
 
 /** For the results of a data set: its folder's or archive's name. */
-export const nameOf = (dir: string): string =>
-  basename(resolve(dir))
-    .replace(/\.(tar|tar\.gz|tgz)$/, '')
-    .replace(/[^\w.-]+/g, '-');
+export const nameOf = (dir: string): string => fittingName(basename(resolve(dir)).replace(/\.(tar|tar\.gz|tgz)$/, ''));
 
 /** Found by trial on CIFAR-10's classes, see docs/train.md; the learning rate follows from the features. */
 const SETTINGS: Partial<Settings> = { batch: 32, schedule: 'cosine' };
@@ -120,7 +119,7 @@ export async function learn(request: LearnRequest, say: Say, progress: Progress)
     progress,
   );
   progress.stop();
-  for (const line of describeFile(exported, request.views)) say('Export', line);
+  for (const line of describeFile(exported, trained.run.config.views)) say('Export', line);
   return {
     run: out,
     report,

@@ -1,5 +1,6 @@
 /** An imported network as a run's folder, as `alexnet train` would leave it before its first step. */
 import { basename } from 'node:path';
+import { hasTop5 } from '../../base/format.js';
 import { sha256Of } from '../../base/sha256.js';
 import { packageVersions } from '../../base/versions.js';
 import { type RunState, saveCheckpoint, startState } from '../../train/run/checkpoint.js';
@@ -37,7 +38,8 @@ export async function writeRun(
 /** Before the first step; with the errors that the file says it has, if they are of one crop as a run's are. */
 function stateOf(own: ImportedNetwork['own']): RunState {
   const state = startState();
-  const { top1Error, top5Error, measuredOn, crops = 1 } = own ?? {};
+  const { top1Error, labels = [], measuredOn, crops = 1 } = own ?? {};
+  const { top5Error = hasTop5(labels.length) ? undefined : 0 } = own ?? {};
   if (top1Error === undefined || top5Error === undefined || (measuredOn && crops > 1)) return state;
   const validation = { epoch: 0, loss: null, top1Error, top5Error };
   return { ...state, lastValidation: validation, bestValidation: validation };

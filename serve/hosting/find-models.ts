@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { fileSignature } from '../../base/file-signature.js';
 import { anyRoots, type Roots, requireInside } from '../../base/links.js';
+import { MODEL_NAME } from '../../onnx/file/model-name.js';
 import type { VersionPolicy } from '../defaults.js';
 import { RequestError } from '../errors.js';
-import { MODEL_NAME } from '../served-model.js';
 
 /** A model's versions on disk. */
 export interface ModelSource {

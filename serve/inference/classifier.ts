@@ -4,8 +4,9 @@
  */
 
 import type { Provider } from '../../onnx/backend/provider.js';
+import { fittingName } from '../../onnx/file/model-name.js';
 import type * as ort from '../../onnx/onnxruntime.js';
-import { fittingName, type ServedModel } from '../served-model.js';
+import type { ServedModel } from '../served-model.js';
 import type { Tensor } from '../tensors.js';
 import { allowOnlyImages, decodeImage } from './image/decode.js';
 import type { ImageRecipe } from './image/image-tensor.js';

@@ -37,6 +37,7 @@ export function App() {
     labels: known?.labels,
     shape: answer && shapeOf(answer),
     crop: crop && { ...crop, number: number! },
+    indexed: statsOf(server, target)?.index ?? false,
     epoch: epochOf(server, target),
   };
   const show = (next: Image) => {
@@ -94,10 +95,15 @@ function useKnown(server: Server, target: Target): Labels | undefined {
 
 const keyOf = ({ name, version }: { name: string; version: string }) => `${name}/${version}`;
 
-/** Changes when the server was gone, and when the model's file was reloaded. */
-function epochOf({ returns, samples }: Server, target: Target): string {
+/** What is known of the model just now. */
+function statsOf({ samples }: Server, target: Target): ModelStats | undefined {
   const latest = samples.at(-1);
-  return `${returns} ${latest && modelOf(latest, target)?.since_ms}`;
+  return latest && modelOf(latest, target);
+}
+
+/** Changes when the server was gone, and when the model's file was reloaded. */
+function epochOf(server: Server, target: Target): string {
+  return `${server.returns} ${statsOf(server, target)?.since_ms}`;
 }
 
 /** The centre crop, or the whole image. */

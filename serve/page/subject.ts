@@ -35,6 +35,8 @@ export interface Subject {
   answer?: Classified;
   /** What the model knows, by index. */
   labels?: string[];
+  /** The server has an index of images for the model. */
+  indexed: boolean;
   /** Changes when the server has come back or has reloaded the model: what was learnt of it is asked for again. */
   epoch: string;
 }

@@ -180,7 +180,9 @@ test('trains, evaluates, refuses to overwrite, and reports as JSON on stdout', a
   assert.equal(lines.length, 8);
   const wrong = lines.filter(({ label, top5 }) => top5[0] !== label);
   const inWords = await alexnet(['evaluate', '--run', run, '--split', 'val']);
-  assert.doesNotMatch(inWords.stdout + inWords.stderr + trained.stderr, /top-5/); // of two classes
+  const metrics = await readFile(join(run, 'metrics.jsonl'), 'utf8');
+  assert.match(metrics, /val_top1_error/);
+  assert.doesNotMatch(inWords.stdout + inWords.stderr + trained.stderr + metrics, /top-?5/); // of two classes
   const errorOf = (label: number) => wrong.filter((line) => line.label === label).length / 4;
   for (const [label, { top1_error: error }] of lastLine(evaluated.stdout).classes.entries()) {
     assert.equal(error, errorOf(label));
@@ -190,6 +192,14 @@ test('trains, evaluates, refuses to overwrite, and reports as JSON on stdout', a
   assert.equal(inWords.stdout.includes('most confused: '), wrong.length > 0);
   if (pair) assert.ok(inWords.stdout.includes(`${pair.label} taken for ${pair.predicted}, ${pair.images} of 4 images`));
   assert.equal(lines.filter(({ label, top5 }) => top5[0] !== label).length / 8, top1_error);
+
+  // A clock on which a line is due now and then.
+  const fast = 'data:text/javascript,let now = 0; Date.now = () => (now += 4000);';
+  const piped = await alexnet(['evaluate', '--run', run, '--split', 'val', '--batch', '1'], {
+    node: ['--import', fast],
+  });
+  const shown = piped.stderr.match(/^evaluating \d\/8$/gm) ?? [];
+  assert.ok(shown.length < 8 && shown.at(-1) === 'evaluating 8/8', piped.stderr);
 
   const nowhere = await alexnet([
     'evaluate',

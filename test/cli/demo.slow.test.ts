@@ -35,7 +35,7 @@ test('the demo prints the errors of the file that it serves, and its epochs do n
   const words = ['evaluate', '--onnx', file, '--data', 'emoji'];
   const errors: Record<string, number> = {};
   for (const [split, line] of [
-    ['val', /errors on the 600 validation images, 1 crop\(s\): top-1 +([\d.]+) %/],
+    ['val', /errors on the 600 validation images, 1 crop: top-1 +([\d.]+) %/],
     ['test-centred', /centred on white +([\d.]+) %/],
     ['test-random', /any place, size and background +([\d.]+) %/],
   ] as const) {

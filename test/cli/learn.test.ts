@@ -68,6 +68,19 @@ test('leaves a run, its report, and a file that classifies', async () => {
   assert.match(answer.stdout, /class 0 +[\d.]+ %/);
 });
 
+test('says so if an image has fewer different views than asked for', async () => {
+  const few =
+    /^warning: --views (\d+): only 1 different view of an image, as the network trains on whole images, never/m;
+  for (const views of ['10', '7']) {
+    const { code, stderr } = await alexnet(
+      ...['learn', 'photos', '--from', 'known', '--epochs', '1', '--views', views, '--out', `runs/${views}`],
+    );
+    assert.equal(code, 0, stderr);
+    assert.equal(few.exec(stderr)?.[1], views, stderr);
+  }
+  assert.doesNotMatch(first.stderr, /--views/);
+});
+
 test('refuses what it would replace, and says what it expected of folder and weights', async () => {
   const cases: [string[], number, RegExp][] = [
     [

@@ -32,14 +32,14 @@ const COMMANDS: readonly (readonly [command: string, ...Replaced])[] = [
   ],
   ['train --data cifar10.tar.gz'],
   ['evaluate --run runs/cifar10'],
-  ['report runs/emoji', ['runs/emoji', 'runs/cifar10']],
+  ['report runs/emoji', ['runs/emoji', 'runs/cifar10'], ['val images', 'test images']],
   ['export --run runs/cifar10 --out cifar10-int8.onnx'],
   ['export --layers-model mobile/model.json'],
   [
     'export --run runs/demo',
     ['runs/demo', 'runs/cifar10 --checkpoint last --crops 1'],
     ['emoji.onnx', 'runs/emoji.onnx'],
-    ['of emoji,', 'of cifar10.tar.gz,'],
+    ['val images of emoji,', 'test images of cifar10.tar.gz,'],
   ],
   ['filters --model runs/emoji.onnx'],
   ['occlude --model runs/emoji.onnx'],
@@ -135,6 +135,8 @@ function kinds(value: unknown): unknown {
 test('POST /classify answers in the shape that docs/serve.md shows', async () => {
   const block = readPage('docs/serve.md').blocks.find(({ text }) => text.includes('"predictions"'))!;
   const { url } = await running({ file: join(folder, 'runs/emoji.onnx') });
-  const answer = await (await post(url, readFileSync(join(folder, 'runs/guitar.png')), {}, '/classify?top=2')).json();
-  assert.deepEqual(kinds(answer), kinds(JSON.parse(block.text)));
+  const answer = await (await post(url, readFileSync(join(folder, 'runs/guitar.png')), {}, '/classify?top=2')).text();
+  assert.deepEqual(kinds(JSON.parse(answer)), kinds(JSON.parse(block.text)));
+  assert.doesNotMatch(answer, /\n/);
+  assert.equal(block.text.trimEnd(), JSON.stringify(JSON.parse(block.text), null, 2), 'as jq prints it');
 });

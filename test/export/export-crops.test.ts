@@ -25,6 +25,7 @@ import { createRun, type Run } from '../../train/run/run-folder.js';
 import { modelWeights } from '../../train/run/weights.js';
 import { resolveSettings, type Settings } from '../../train/settings/config.js';
 import { alexnet, json } from '../real/shared-process.js';
+import { writeOrigin } from '../train/frozen/origin.js';
 
 const LABELS = ['ant', 'bee', 'cat'];
 /** Images a class: enough for the crops to differ in their errors. */
@@ -64,10 +65,7 @@ describe('alexnet export of a run', () => {
     assert.deepEqual(first.measured_on, { split: 'val', images: LABELS.length * IMAGES });
     const words = ['--onnx', at('default.onnx'), '--data', at('data'), '--split', 'val'];
     const measured = await json<Report>('evaluate', ...words);
-    assert.deepEqual(
-      [measured.crops, measured.top1_error, measured.top5_error],
-      [5, first.top1_error, first.top5_error],
-    );
+    assert.deepEqual([measured.crops, measured.top1_error], [5, first.top1_error]);
     const notes: string[] = [];
     const again = await exported('again.onnx', {}, { ...silentProgress, note: (line) => void notes.push(line) });
     assert.equal(again.sha256, first.sha256);
@@ -77,6 +75,29 @@ describe('alexnet export of a run', () => {
     assert.equal(metadata.crops, '5');
     assert.equal(metadata.top1_error, String(first.top1_error));
     assert.equal(metadata.measured_on, '{"split":"val","images":30}');
+    assert.deepEqual([first.top5_error, metadata.top5_error], [undefined, undefined], 'of three classes');
+  });
+
+  it('names the file after the folder of its run, or as asked, next to the name of the network', async () => {
+    const image = at('data/val/ant/0.png');
+    for (const [name, ...words] of [['run-data'], ['ants', '--name', 'ants']]) {
+      const file = at(`named-${name}.onnx`);
+      await json('export', '--run', at('run-data'), '--out', file, '--measure-images', '0', ...words);
+      const answer = await json<{ model: object }>('classify', '--model', file, image);
+      assert.deepEqual(answer.model, { name, version: '1' });
+      assert.equal((await readMetadata(file)).model, NETWORK.name);
+    }
+    const bad = await alexnet('export', '--run', at('run-data'), '--out', at('x.onnx'), '--name', 'my ants');
+    assert.equal(bad.code, 2);
+    assert.match(bad.stderr, /'--name <name>' argument 'my ants' is invalid\. Expected up to 64 letters, digits/);
+  });
+
+  it('says why a network that takes whole images averages fewer crops than asked for', async () => {
+    await writeOrigin(at('whole'), 3);
+    const words = ['export', '--run', at('whole'), '--out', at('whole.onnx'), '--crops', '10'];
+    const { code, stderr } = await alexnet(...words);
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /^2 crops averaged: the image and its mirror image only, because the network takes whole/m);
   });
 
   it('averages the number of crops asked for, and states the errors that the checkpoint gives with them', async () => {

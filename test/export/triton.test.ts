@@ -87,7 +87,15 @@ describe('alexnet export --triton', () => {
     };
     await refused(/either --out FILE.onnx or --triton/, '--run', run);
     await refused(/--triton belongs to --run/, '--layers-model', 'model.json', '--triton', folder);
-    await refused(/--name belongs to --triton/, '--run', run, '--out', join(folder, 'x.onnx'), '--name', 'x');
-    await refused(/--name \.\.\/up: expected up to 64 letters/, '--run', run, '--triton', folder, '--name', '../up');
+    await refused(/--name, .* belong to --run/, '--layers-model', 'model.json', '--out', 'x.onnx', '--name', 'x');
+    await refused(
+      /'--name <name>' argument '\.\.\/up' is invalid. Expected up to 64 letters/,
+      '--run',
+      run,
+      '--triton',
+      folder,
+      '--name',
+      '../up',
+    );
   });
 });

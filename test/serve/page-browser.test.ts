@@ -66,6 +66,22 @@ test('shows what a file states of its errors, but no top-5 error of five classes
   assert.equal(await page.getByText('top5 error').count(), 0);
 });
 
+test('offers nearest images only of an index, and covers the image before it covers it again', { skip }, async () => {
+  const { page } = await visit(url);
+  const refused: string[] = [];
+  page.on('response', (response) => {
+    if (!response.ok()) refused.push(response.url());
+  });
+  await choose(page, 'corner.png', 'image/png', TOP_RIGHT);
+  await bars(page);
+  assert.equal(await page.getByRole('button', { name: 'Cover the image' }).count(), 1);
+  await page.getByLabel('Square, px').scrollIntoViewIfNeeded();
+  await page.getByRole('button', { name: 'Cover again' }).waitFor();
+  assert.match(await page.locator('#why').innerText(), /An experiment tells/);
+  assert.equal(await page.getByText('nearest', { exact: false }).count(), 0);
+  assert.deepEqual(refused, []);
+});
+
 test('lets people choose files of every format that the server reads', { skip }, async () => {
   const { page } = await visit(url);
   const accepted = await page.locator('input[type=file]').first().getAttribute('accept');

@@ -76,8 +76,6 @@ test('every view of it is shown, and nothing is asked elsewhere', { skip }, asyn
   assert.ok(Math.abs(before / (2 + 1e-4 * sum) ** 0.75 - after) < 1e-3 * after, filled);
   await block('fc6').click();
   await page.getByRole('img', { name: /^fc6: 4096 units/ }).waitFor();
-  await page.getByRole('button', { name: 'Find the nearest' }).click();
-  await page.locator('#why .status', { hasText: 'alexnet index' }).waitFor();
   await page.getByRole('button', { name: 'Open the file' }).click();
   await page.getByRole('img', { name: /^Graph of 3\d operations/ }).waitFor();
   await page.getByRole('heading', { name: 'The server' }).waitFor();

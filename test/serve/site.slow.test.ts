@@ -100,6 +100,12 @@ test('a site of a file of ours answers as the server, under a path of any static
   near(await answers(page), await served(url, exact), 1e-4);
   assert.match(await page.locator('#status').innerText(), /^Runs on WebAssembly\./);
   await assertAccessible(page);
+  const shown = async () =>
+    page.evaluate(`(() => {
+      const image = document.querySelector('img');
+      return [image.naturalWidth, image.clientWidth, getComputedStyle(image).imageRendering];
+    })()`);
+  assert.deepEqual(await shown(), [8, 256, 'pixelated'], 'a small image is enlarged');
   const clear = await sharp(await corner(2).ensureAlpha(0.5).raw().toBuffer(), {
     raw: { width: 8, height: 8, channels: 4 },
   })
@@ -112,6 +118,9 @@ test('a site of a file of ours answers as the server, under a path of any static
   const [found, wanted] = [await answers(page), await served(url, large)];
   const byLabel = (all: [string, number][]) => [...all].sort(([a], [b]) => (a < b ? -1 : 1));
   near(byLabel(found), byLabel(wanted), 0.02); // another decoder, another filter
+  await pick(page, 'photograph.png', 'image/png', await pattern(300, 280).png().toBuffer());
+  await answers(page);
+  assert.deepEqual(await shown(), [300, 300, 'auto']);
   await pick(page, 'broken.png', 'image/png', exact.subarray(0, 60));
   await page.locator('#status', { hasText: 'cannot decode' }).waitFor();
   assert.deepEqual(complaints, []);

@@ -175,7 +175,9 @@ async function trainOn(backend: string, run: string) {
   };
   const { stderr, ...trained } = await json('train', '--resume', '--epochs', '4', '--out', copy, '--backend', backend);
   const evaluated = await json('evaluate', '--run', copy, '--split', 'val', '--crops', '10', '--backend', backend);
-  const exported = await json('export', '--run', copy, '--checkpoint', 'last', '--out', at(`${backend}.onnx`));
+  const exported = await json(
+    ...['export', '--run', copy, '--checkpoint', 'last', '--name', 'same', '--out', at(`${backend}.onnx`)],
+  );
   return { stderr, trained, evaluated, exported };
 }
 

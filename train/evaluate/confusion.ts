@@ -12,6 +12,9 @@ export interface ClassErrors {
   mistake?: { predicted: number; images: number };
 }
 
+/** The share of a class's images that were taken for another; NaN if there are none. */
+export const errorOf = ({ wrong, images }: ClassErrors): number => wrong / images;
+
 /** `images` of class `label` were taken for `predicted`. */
 export interface ConfusedPair {
   label: number;
@@ -52,9 +55,8 @@ export class Confusion {
 
   /** Classes of which there are images, the greatest share of errors first; of equal ones the lower index. */
   worstFirst(): ClassErrors[] {
-    const share = ({ wrong, images }: ClassErrors) => wrong / images;
     const measured = this.byClass().filter(({ images }) => images > 0);
-    return measured.sort((a, b) => share(b) - share(a) || a.label - b.label);
+    return measured.sort((a, b) => errorOf(b) - errorOf(a) || a.label - b.label);
   }
 
   /** Pairs of different classes, the most confused first; of equal ones the lower indices first. */

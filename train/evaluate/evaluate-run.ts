@@ -3,15 +3,17 @@ import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
 import type * as tfl from '@tensorflow/tfjs-layers';
-import { type CropCount, cropsOf } from '../../base/crops.js';
+import { type CropCount, cropsOf, describeCrops } from '../../base/crops.js';
 import { UsageError, UserError } from '../../base/errors.js';
 import '../../model/index.js'; // registers the layers that a checkpoint's topology names
 import { writeError } from '../../base/disk-full.js';
+import { counted } from '../../base/format.js';
 import type { Progress } from '../../base/progress.js';
 import { checkReplaceable } from '../../base/replaceable.js';
 import { chooseProvider } from '../../onnx/backend/choose-provider.js';
 import { type ComputeChoice, startBackend } from '../../onnx/backend/select-backend.js';
 import type { DataChoice, Dataset, OpenOptions, Split } from '../data/dataset.js';
+import { kindOfImages } from '../data/kind-of-images.js';
 import { absoluteSource } from '../data/open-dataset.js';
 import { NotFiniteError } from '../run/checkpoint.js';
 import { loadCheckpoint } from '../run/load-checkpoint.js';
@@ -52,6 +54,8 @@ export interface EvaluationReport extends Evaluation {
   split: string;
   crops: number;
   backend: string;
+  /** For people: which images, see `kindOfImages`, and how many crops, with the reason if fewer than asked for. */
+  told: { kind: string; crops: string };
 }
 
 interface Subject {
@@ -135,9 +139,11 @@ async function ofRun(request: EvaluateRequest, progress: Progress): Promise<Subj
   const run = await openRun(request.run!);
   const backend = await startBackend({ ...request, backend: request.backend ?? 'auto' }, progress.note);
   const { model } = await loadCheckpoint(run[request.checkpoint ?? 'best']);
-  const { data, dataset, split } = await openRunImages(run, request, progress);
-  const { predict, batch, crops } = runPredictor(run, model, split, request.crops ?? 1, request.batch);
-  const report = { model: run.config.model, data, split: request.split, crops, backend: backend.name };
+  const { data, dataset, split, kind } = await openRunImages(run, request, progress);
+  const { crops: asked = 1 } = request;
+  const { predict, batch, crops } = runPredictor(run, model, split, asked, request.batch);
+  const told = { kind, crops: describeCrops(asked, run.imagePx, run.inputPx) };
+  const report = { model: run.config.model, data, split: request.split, crops, backend: backend.name, told };
   return { dataset, split, predict, batch, report };
 }
 
@@ -150,13 +156,14 @@ export type ImagesRequest = Pick<EvaluateRequest, 'data' | 'split' | 'stream' | 
 /**
  * Images to measure a run on.
  * @param data  default: what it was trained on
+ * @returns     `kind`: see `kindOfImages`
  * @throws {UserError} if there is no such data set or split, or its classes are others
  */
 export async function openRunImages(
   run: Run,
   request: ImagesRequest,
   progress: Progress,
-): Promise<{ data: string; dataset: Dataset; split: Split }> {
+): Promise<{ data: string; dataset: Dataset; split: Split; kind: string }> {
   const { data } = request;
   if (data === undefined && run.config.data === UNKNOWN_DATA)
     throw new UsageError(`${run.path}: imported, and its file does not say what it was trained on; give --data DATA`);
@@ -167,7 +174,7 @@ export async function openRunImages(
     : await openSplit(source, options, progress);
   checkLabels(dataset, run.labels, run.path);
   if (request.holdOut === undefined && isOwnData(run, source)) noteOthers(run, request.split, split, progress);
-  return { data: data ?? run.config.data, dataset, split };
+  return { data: data ?? run.config.data, dataset, split, kind: kindOfImages(dataset, request.split) };
 }
 
 /** Errors on other images than the run was validated on are no longer those that it reported. */
@@ -227,7 +234,11 @@ async function ofOnnx(request: EvaluateRequest, progress: Progress): Promise<Sub
   const { provider, why } = chooseProvider(request.provider);
   if (why) progress.note(`provider ${provider}: ${why}`);
   const { predict, release } = await onnxPredictor(file, metadata);
-  const report = { model: metadata.model, data: request.data, split: request.split, crops, backend: 'onnx' };
+  const told = {
+    kind: kindOfImages(dataset, request.split),
+    crops: request.crops === undefined ? counted(crops, 'crop') : describeCrops(request.crops, imagePx, inputPx),
+  };
+  const report = { model: metadata.model, data: request.data, split: request.split, crops, backend: 'onnx', told };
   return { dataset, split, predict, batch: request.batch ?? ONNX_BATCH, report, release };
 }
 

@@ -17,6 +17,7 @@ import { layersWithWeights } from '../settings/freeze.js';
 import { cutNetwork } from './cut-network.js';
 import { type FeatureOptions, featureBytes } from './features.js';
 import { roomFor } from './row-store.js';
+import { whyFewerViews } from './views.js';
 
 /** A network of as many classes has seen enough to know what images are made of. */
 const IMAGENET_CLASSES = 1000;
@@ -42,7 +43,7 @@ const isHeadAlone = (spec: NetworkSpec, freeze: readonly string[]) =>
   String(freeze) === String(layersWithWeights(spec).slice(0, -1));
 
 /**
- * Settles `freeze` and `views`.
+ * Settles `freeze` and `views`, and warns if fewer views differ than were asked for.
  * @param origin  the run that the weights come from
  * @throws {UsageError} if `--views` is given and no layer at the start is frozen
  */
@@ -60,7 +61,12 @@ export function settleFrozen(
     );
   }
   if (given.views === undefined) config.views = isHeadAlone(spec, config.freeze) ? VIEWS : 0;
-  if (config.views === 0 || config.freeze.includes(names[0])) return;
+  if (config.views === 0) return;
+  if (config.freeze.includes(names[0])) {
+    const why = given.views === undefined ? undefined : whyFewerViews(config, spec, splits.train);
+    if (why) note(`warning: --views ${config.views}: ${why}`);
+    return;
+  }
   throw new UsageError(
     `--views ${config.views} keeps what frozen layers compute, and ${names[0]} is not frozen; add e.g. --freeze ${names[0]}..${names.at(-2)}`,
   );
@@ -84,7 +90,7 @@ export async function settleByFeatures(
     if (given.views === undefined && (await roomFor(bytes)) === undefined) {
       config.views = 0;
       note(
-        `frozen layers are computed at every use: what they make of all images fills ${(bytes / 1e9).toFixed(0)} GB`,
+        `warning: frozen layers are computed at every use: what they make of all images fills ${(bytes / 1e9).toFixed(0)} GB`,
       );
     } else if (isHeadAlone(spec, config.freeze) && given.learningRate === undefined && config.recipe === undefined) {
       config.learningRate = await rateOfHead(cut.frozen, dataset, { ...options, config });

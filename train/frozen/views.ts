@@ -3,18 +3,17 @@
  * layers need not compute them at every use.
  */
 import { CROP_COUNTS, type Crop, type CropCount, type CropGeometry, centreCrop, cropsOf } from '../../base/crops.js';
+import { counted } from '../../base/format.js';
 import { random } from '../../base/random.js';
 import { type BatchOptions, type Cut, drawCut, drawShift } from '../data/batches/augment.js';
 import type { Split } from '../data/dataset.js';
 import type { Settings } from '../settings/config.js';
 
 type Augmentation = Pick<Settings, 'views' | 'randomCrop' | 'mirror'>;
+type Sides = Pick<CropGeometry, 'imagePx' | 'inputPx'>;
 
 /** 1, 2, 5 and 10 are the crops of evaluation, as far as the settings mirror and leave the centre; undefined: random. */
-function fixedCrops(
-  { views, randomCrop, mirror }: Augmentation,
-  { imagePx, inputPx }: CropGeometry,
-): Crop[] | undefined {
+function fixedCrops({ views, randomCrop, mirror }: Augmentation, { imagePx, inputPx }: Sides): Crop[] | undefined {
   if (!CROP_COUNTS.includes(views as CropCount)) return undefined;
   const crops = cropsOf(views as CropCount, imagePx, inputPx);
   const centre = centreCrop(imagePx, inputPx);
@@ -24,8 +23,28 @@ function fixedCrops(
 }
 
 /** How many views an image has: at most as many as there are crops. */
-export function countViews(settings: Augmentation, geometry: CropGeometry): number {
+export function countViews(settings: Augmentation, geometry: Sides): number {
   return fixedCrops(settings, geometry)?.length ?? settings.views;
+}
+
+/**
+ * Why an image has fewer different views than asked for, for people; undefined if it has as many.
+ * @param split  of the images to train on
+ */
+export function whyFewerViews(
+  settings: Augmentation & Pick<Settings, 'colourNoise'>,
+  { imagePx, inputPx }: Sides,
+  { places, load }: Pick<Split, 'places' | 'load'>,
+): string | undefined {
+  const { views, randomCrop, mirror, colourNoise } = settings;
+  const isMade = places === undefined && load === undefined; // a new image at every draw
+  const windows = randomCrop ? (imagePx - inputPx + 1) ** 2 : 1;
+  const drawn = isMade || colourNoise > 0 ? views : windows * (mirror ? 2 : 1);
+  const different = fixedCrops(settings, { imagePx, inputPx })?.length ?? drawn;
+  if (different >= views) return undefined;
+  const cut = inputPx === imagePx ? 'whole images' : randomCrop ? 'crops' : 'centre crops';
+  const mirrored = mirror ? 'mirrored or not' : 'never mirrored';
+  return `only ${counted(different, 'different view')} of an image, as the network trains on ${cut}, ${mirrored}`;
 }
 
 /** A view of an image. Its draws depend on seed, view and the image's index alone. */

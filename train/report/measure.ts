@@ -3,6 +3,7 @@
  * answers.
  */
 import type * as tfl from '@tensorflow/tfjs-layers';
+import { counted } from '../../base/format.js';
 import type { Progress } from '../../base/progress.js';
 import { evaluationPixels } from '../data/batches/augment.js';
 import type { Split } from '../data/dataset.js';
@@ -27,6 +28,8 @@ export interface WorstAnswer extends ImagePrediction {
 export interface Measured {
   data: string;
   split: string;
+  /** Of its images, see `kindOfImages`. */
+  kind: string;
   /** What a person should know of the data set before trusting the figures. */
   notes: string[];
   /** One crop, the centre; everything below is measured with it. */
@@ -48,7 +51,7 @@ export async function measure(
   request: ImagesRequest & { crops: 1 | 10 },
   progress: Progress,
 ): Promise<Measured> {
-  const { data, dataset, split } = await openRunImages(run, request, progress);
+  const { data, dataset, split, kind } = await openRunImages(run, request, progress);
   const confusion = new Confusion(run.labels.length);
   const worst = new WorstAnswers(WORST);
   const errors = (crops: 1 | 10, onImage?: (prediction: ImagePrediction, index: number) => void) =>
@@ -69,6 +72,7 @@ export async function measure(
   return {
     data,
     split: request.split,
+    kind,
     notes: [...(dataset.divided ? [dataset.divided] : []), ...dataset.notes, ...describeBad(dataset.skipped)],
     single,
     ten,
@@ -83,7 +87,8 @@ async function cropErrors(
   onImage?: (prediction: ImagePrediction, index: number) => void,
 ): Promise<CropErrors> {
   const { predict, batch, crops } = runPredictor(run, model, split, wanted);
-  const onProgress = (done: number, total: number) => progress.work(`evaluating, ${crops} crop(s)`, done, total);
+  const onProgress = (done: number, total: number) =>
+    progress.work(`evaluating, ${counted(crops, 'crop')}`, done, total);
   const evaluation = (await evaluate(predict, split, { batch, onImage, onProgress }))!;
   checkFinite(evaluation, run.path);
   return { ...evaluation, crops };

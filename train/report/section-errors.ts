@@ -1,7 +1,7 @@
 /** Errors of a checkpoint: by crops, by class, and which class was taken for which. */
 
 import { count, hasTop5, percent, standardError } from '../../base/format.js';
-import type { ClassErrors, Confusion } from '../evaluate/confusion.js';
+import { type Confusion, errorOf } from '../evaluate/confusion.js';
 import type { Report } from './gather.js';
 import { type Html, html, scrolling, table } from './html.js';
 import type { CropErrors, Measured } from './measure.js';
@@ -16,7 +16,7 @@ export function errorsSection({ measured, run }: Report): Html | undefined {
   if (!measured) return undefined;
   const { confusion } = measured;
   return html`<section id="errors"><h2>Errors</h2>
-<p>Measured on the ${count(measured.single.images)} images of the split ${measured.split} of ${measured.data}.</p>
+<p>Measured on the ${count(measured.single.images)} ${measured.kind} images of ${measured.data}.</p>
 ${measured.notes.map((note) => html`<p class="note">${note}</p>`)}
 ${cropTable(measured, run.labels.length)}</section>
 <section id="classes"><h2>Classes</h2>
@@ -87,8 +87,7 @@ function pairTable(confusion: Confusion, labels: string[]): Html {
 }
 
 function classTable(confusion: Confusion, labels: string[]): Html {
-  const share = ({ wrong, images }: ClassErrors) => (images > 0 ? wrong / images : -1);
-  const classes = confusion.byClass().sort((a, b) => share(b) - share(a));
+  const classes = [...confusion.worstFirst(), ...confusion.byClass().filter(({ images }) => images === 0)];
   const columns = [
     { name: 'class' },
     { name: 'images', isNumber: true },
@@ -99,7 +98,7 @@ function classTable(confusion: Confusion, labels: string[]): Html {
     labels[errors.label],
     count(errors.images),
     errors.images > 0
-      ? html`<span class="bar" style="--share:${Math.round(100 * share(errors))}%">${percent(share(errors), 1)}</span>`
+      ? html`<span class="bar" style="--share:${Math.round(100 * errorOf(errors))}%">${percent(errorOf(errors), 1)}</span>`
       : 'no images',
     errors.mistake && `${labels[errors.mistake.predicted]} (${count(errors.mistake.images)})`,
   ]);

@@ -21,7 +21,7 @@ export function keyFigures({ measured, metrics, run }: Report): Html {
     figures.push(['top-1 error', percent(top1Error)]);
     if (hasTop5(run.labels.length)) figures.push(['top-5 error', percent(top5Error)]);
     figures.push(['loss', loss.toFixed(4)]);
-    figures.push([`${measured.split} images`, count(images)]);
+    figures.push([`${measured.kind} images`, count(images)]);
   }
   const rate = metrics.at(-1)?.images_per_second;
   if (rate !== undefined) figures.push(['images/s in training', rate.toFixed(rate < 10 ? 1 : 0)]);

@@ -6,6 +6,8 @@ const find = <T extends Element>(selector: string): T => document.querySelector<
 const [status, bars] = [find<HTMLElement>('#status'), find<HTMLOListElement>('.bars')];
 const [figure, img] = [find<HTMLElement>('figure'), find<HTMLImageElement>('img')];
 const input = find<HTMLInputElement>('input');
+/** Images of smaller sides are shown enlarged. */
+const SMALL_PX = 256;
 
 const worker = new Worker(new URL('worker.js', document.baseURI), { type: 'module' });
 let asked = 0;
@@ -41,6 +43,9 @@ function show(predictions: readonly Prediction[]): void {
   );
 }
 
+img.addEventListener('load', () => {
+  img.classList.toggle('small', Math.max(img.naturalWidth, img.naturalHeight) < SMALL_PX);
+});
 worker.addEventListener('message', ({ data }: MessageEvent<FromWorker>) => {
   switch (data.type) {
     case 'loading':

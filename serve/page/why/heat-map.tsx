@@ -72,6 +72,17 @@ export function HeatMap({ covered, working, subject: { image, shape } }: HeatMap
   );
 }
 
+/** In the map's place until there is one. */
+export function Uncovered({ subject: { image, shape, crop } }: { subject: Subject }) {
+  if (!image || !shape || !crop) return null;
+  return (
+    <figure class="heat">
+      <Cutting crop={crop} shape={shape} image={image} />
+      <figcaption>What the network sees. Nothing has been covered yet.</figcaption>
+    </figure>
+  );
+}
+
 /** The square, where it is now. */
 function Patch({ covered: { start, done } }: { covered: Covered }) {
   const at = Math.min(done, start.total - 1);

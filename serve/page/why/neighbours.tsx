@@ -17,6 +17,7 @@ export function Neighbours({ subject: { image, target, epoch } }: { subject: Sub
   return (
     <View
       title="Nearest images"
+      wide={running.task.state === 'idle'} // nothing stands next to a note yet
       note={
         <p>
           The last layer before the classes gives each image a vector. Images with close vectors look alike to the

@@ -11,7 +11,7 @@ import { useTask } from '../server/use-task.js';
 import type { Subject } from '../subject.js';
 import { type Covered, type Covering, cover } from './cover.js';
 import { CoveredTable } from './covered-table.js';
-import { HeatMap } from './heat-map.js';
+import { HeatMap, Uncovered } from './heat-map.js';
 
 export function Occlusion({ subject }: { subject: Subject }) {
   return (
@@ -93,12 +93,13 @@ function Experiment({ subject }: { subject: Subject }) {
           </button>
         ) : (
           <button key="begin" type="submit" class="main" disabled={!crop}>
-            Cover again
+            {covered ? 'Cover again' : 'Cover the image'}
           </button>
         )}
       </form>
       {task.state === 'failed' && <Failure error={task.error} again={begin} />}
       {working && <Progress covered={covered} />}
+      {!covered && <Uncovered subject={subject} />}
       {covered && (
         <>
           <HeatMap covered={covered} working={working} subject={subject} />

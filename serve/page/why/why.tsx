@@ -11,12 +11,17 @@ export function Why({ subject }: { subject: Subject }) {
       id="why"
       ordinal={3}
       title="Why"
-      intro={<p>No single number of a network explains an answer. Two experiments tell something about it.</p>}
+      intro={
+        <p>
+          No single number of a network explains an answer.{' '}
+          {subject.indexed ? 'Two experiments tell' : 'An experiment tells'} something about it.
+        </p>
+      }
     >
       {subject.image ? (
         <>
           <Occlusion subject={subject} />
-          <Neighbours subject={subject} />
+          {subject.indexed && <Neighbours subject={subject} />}
         </>
       ) : (
         <NoImage />

@@ -4,10 +4,13 @@ import { createHash } from 'node:crypto';
 import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, type TestContext, test } from 'node:test';
+import '../../../base/tfjs/backend-cpu.js';
+import { tf } from '../../../base/tfjs/core.js';
 import { prepare } from '../../../cli/prepare.js';
 import type { Dataset, OpenOptions } from '../../../train/data/dataset.js';
 import { openDataset } from '../../../train/data/open-dataset.js';
 import { alexnet, json } from '../../real/shared-process.js';
+import { writeOrigin } from '../frozen/origin.js';
 import { type Files, plainPng, tarBytes, temporaryFolder, writeArchive, writeFiles } from './tiny-images.js';
 
 const imagePx = 4;
@@ -210,6 +213,35 @@ test('a run of an earlier version on a folder without val is resumed and measure
   const resumed = await alexnet('train', '--resume', '--out', run, '--epochs', '2');
   assert.equal(resumed.code, 0, resumed.stderr);
   assert.equal((await evaluated(t, run, '--data', data)).length, 12);
+});
+
+test('evaluate and report call images what they are, under whatever split, and say why crops are fewer than asked for', async (t) => {
+  const folder = await temporaryFolder(t);
+  const run = join(folder, 'run');
+  await tf.setBackend('cpu');
+  await writeOrigin(run, 2);
+  const things = flat(6, 0, ['thing 0', 'thing 1']);
+  const data = await writeFiles(t, things);
+  const pack = join(folder, 'pack');
+  await prepare({ data, out: pack, imagePx: 32, force: false }, silent);
+  const val = await writeFiles(t, { ...under('train', things), ...under('val', flat(2, 6, ['thing 0', 'thing 1'])) });
+  const first = async (...words: string[]) => {
+    const { code, stdout, stderr } = await alexnet('evaluate', '--run', run, ...words);
+    assert.equal(code, 0, stderr);
+    return stdout.split('\n', 1)[0];
+  };
+  for (const source of [data, pack])
+    assert.match(await first('--data', source), /, \d held-out images, 1 crop: top-1 error/);
+  assert.match(await first('--data', val), /, 4 val images, 1 crop: top-1/);
+  assert.match(await first('--data', data, '--val-fraction', '0'), /, 12 train images, 1 crop: top-1/);
+  assert.match(
+    await first('--data', data, '--crops', '10'),
+    /, 2 crops \(the image and its mirror image only, because the network takes whole images\): top-1/,
+  );
+  assert.match(await first('--data', data, '--crops', '5'), /, 1 crop \(the image only, because the network takes/);
+  const report = await alexnet('report', run, '--data', pack, '--split', 'test', '--crops', '1');
+  assert.match(report.stdout, /; \d held-out images, top-1 error/);
+  assert.match(await readFile(join(run, 'report.html'), 'utf8'), /<p>Measured on the \d held-out images of /);
 });
 
 test('evaluate refuses a run whose division was damaged, and warns of one that was changed', async (t) => {

@@ -12,6 +12,7 @@ import type { InputSpec, ModelSource } from '../compile/model-source.js';
 import { broadcastNorms } from './broadcast-norms.js';
 import { type CheckRun, innerLength, type Verification } from './check-plan.js';
 import type { OutputPair } from './difference.js';
+import { endlessLoop } from './limit-rounds.js';
 import { outputRanges } from './output-range.js';
 import { overflowOf } from './overflow.js';
 
@@ -52,6 +53,8 @@ export async function runBoth(session: ort.InferenceSession, compared: Compared,
     }),
   );
   const results = await session.run(feeds).catch((cause: Error) => {
+    const endless = endlessLoop(cause, model.parts);
+    if (endless) throw endless;
     const shapes = inputs.map(({ name, shape }) => `${name} [${shape.join(', ')}]`).join(', ');
     throw new UserError(`onnxruntime cannot run the file on ${shapes}: ${cause.message}`, { cause });
   });

@@ -167,8 +167,7 @@ export async function openRunImages(
   progress: Progress,
 ): Promise<{ data: string; dataset: Dataset; split: Split }> {
   const { data } = request;
-  if (data === undefined && run.config.data === UNKNOWN_DATA)
-    throw new UnknownDataError(run.path);
+  if (data === undefined && run.config.data === UNKNOWN_DATA) throw new UnknownDataError(run.path);
   const source = data ?? dataOf(run);
   const options = { ...request, ...choiceFor(run, source, request), imagePx: run.imagePx };
   const { dataset, split } = request.dataset

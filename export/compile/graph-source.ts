@@ -57,10 +57,13 @@ function execute(
   named: Record<string, tf.Tensor>,
   outputNames: string[],
 ): tf.Tensor[] | Promise<tf.Tensor[]> {
+  const direct = () => [model.execute(named, outputNames)].flat();
   try {
-    return [model.execute(named, outputNames)].flat();
+    return direct();
   } catch (error) {
-    if (!/has the dynamic op/.test((error as Error).message)) throw error;
+    const { message } = error as Error;
+    if (recorder.tracing && message.includes(DEPENDS_ON_DATA)) return withSelections(async () => direct());
+    if (!/has the dynamic op/.test(message)) throw error;
   }
   const follow = (one: GraphModel) => countingRounds(async () => [await one.executeAsync(named, outputNames)].flat());
   return recorder.tracing ? withSelections(() => branching(model, follow)) : follow(model);

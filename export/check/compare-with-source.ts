@@ -43,7 +43,7 @@ function withLengths(error: unknown, { parts }: OnnxModel): unknown {
   const isItsOwn = [NonFiniteError, OverflowError, EndlessLoopError].some((kind) => error instanceof kind);
   if (!(error instanceof UserError) || isItsOwn || free.size === 0) return error;
   return new UserError(
-    `${error.message}. If the program does something else for some lengths of ${[...free].join(', ')}, fix them with --batch or --input-shape`,
+    `${error.message}. If the program does something else for some lengths of ${[...free].join(', ')}, fix them with batch (--batch) or inputShapes (--input-shape)`,
     { cause: error },
   );
 }

@@ -44,6 +44,6 @@ function checkValues(parts: ModelParts, name: string, values: Float32Array): voi
   const layer = parts.nodes.find((node) => node.outputs.some((value) => value.name === name))?.scope;
   throw new OverflowError(
     `${name}${layer && layer !== name ? ` of ${layer}` : ''}: is ${over} for the check's inputs, which float16 (up to ${LARGEST}) cannot hold; ` +
-      'export the model with --precision fp32',
+      'keep the model in float32 (--precision fp32)',
   );
 }

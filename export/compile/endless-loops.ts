@@ -13,7 +13,7 @@ export class EndlessLoopError extends UserError {
     const tried = recorder.tracing ? [MOST_UNROLLED, ''] : [MOST_ROUNDS, ' on the random numbers of the check'];
     super(
       `${loop}: this loop has not ended after ${tried[0].toLocaleString('en')} rounds${tried[1]}; ` +
-        'limit its rounds in the model, or cut the model before it with --outputs',
+        'limit its rounds in the model, or cut the model before it with outputs (--outputs)',
       options,
     );
   }

@@ -111,7 +111,7 @@ function undecided(nodes: readonly ExecutedNode[], node: ExecutedNode | undefine
   });
   return new UserError(
     `${cause.message.split(':')[0]}${node ? ` (${node.op})` : ''}: needs the value of a tensor that depends on the input, for ` +
-      `${isDeciding ? 'how often to go on' : 'a shape or an index'}, which the file cannot hold; cut the model before it with --outputs` +
+      `${isDeciding ? 'how often to go on' : 'a shape or an index'}, which the file cannot hold; cut the model before it with outputs (--outputs)` +
       (isDeciding ? `. The model's control flow:${lines.join('')}` : ''),
     { cause },
   );

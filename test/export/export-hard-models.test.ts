@@ -105,7 +105,8 @@ describe('height and width', () => {
     });
     await assert.rejects(exportOnnx(scaled, { inputs: [floats('x', null, null, 3)] }), {
       name: 'UserError',
-      message: /^Mul: the graph depends on axis 1 of x .*; give its length, e\.g\. --input-shape x=N,32,3/,
+      message:
+        /^Mul: the graph depends on axis 1 of x .*; give its length in inputShapes, e\.g\. --input-shape x=N,32,3/,
     });
   });
 });

@@ -33,7 +33,7 @@ function stridedSlice({ inputs: [x, begin, end, strides], attrs }: OpNode): tf.T
   return tf.stridedSlice(x, numbersOf(begin), numbersOf(end), steps, ...masks);
 }
 
-/** True for an entry of a vector that a graph packs of numbers, one of which may depend on data: this one is 0. */
+/** True if an entry of a packed vector is known to be 0, though others may depend on data. */
 function isZeroAt(packed: tf.Tensor, at: number): boolean {
   const call = (tf.backend() as OnnxruntimeBackend).recordOf(packed.dataId).source?.call;
   const entry = call?.kernel === 'Pack' ? (call.inputs[at] as TensorRecord) : undefined;

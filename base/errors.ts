@@ -25,7 +25,11 @@ export class OptionError extends UsageError {
 
   constructor(option: string, problem: string, options?: ErrorOptions) {
     super(`${option}: ${problem}`, options);
-    const flag = option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-    this.forCommand = `--${flag}: ${problem}`;
+    this.forCommand = `--${dashed(option)}: ${problem}`;
   }
 }
+
+/** An option for readers who may have given it from code or as a flag: `allowedHosts (--allowed-hosts)`. */
+export const bothNames = (option: string, flag = dashed(option)): string => `${option} (--${flag})`;
+
+const dashed = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);

@@ -1,7 +1,7 @@
 /** Symbolic links among a model's files: followed within certain folders only. */
 import { lstat, realpath } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, parse, relative, resolve, sep } from 'node:path';
-import { UserError } from './errors.js';
+import { bothNames, UserError } from './errors.js';
 
 /** Folders in which the files of a model may lie, as real paths. */
 export type Roots = readonly string[];
@@ -37,7 +37,7 @@ export async function requireInside(path: string, roots: Roots): Promise<string>
   });
   if (roots.some((root) => !leaves(relative(root, real)))) return real;
   throw new UserError(
-    `${path}: is a link out of ${roots[0]}; copy the file there, or let links lead anywhere with "alexnet serve --follow-links"`,
+    `${path}: is a link out of ${roots[0]}; copy the file there, or let links lead anywhere with ${bothNames('followLinks')}`,
   );
 }
 

@@ -5,20 +5,26 @@ import { dirname } from 'node:path';
 import { writeError } from './disk-full.js';
 import { UserError } from './errors.js';
 
+/** How each goes on: with what to do instead. */
 const REASONS: Record<string, string> = {
-  EEXIST: 'is a file; expected a folder, or nothing there yet: name another --out',
-  ENOTDIR: 'lies below a file, where no folder can be made; name another --out',
-  ENOENT: 'no folder can be made or written there; name another --out',
-  EACCES: 'no folder may be made or written there; get the right to write there, or name another --out',
-  EPERM: 'no folder may be made or written there; get the right to write there, or name another --out',
-  EROFS: 'its file system is read-only; name another --out',
+  EEXIST: 'is a file; expected a folder, or nothing there yet: ',
+  ENOTDIR: 'lies below a file, where no folder can be made; ',
+  ENOENT: 'no folder can be made or written there; ',
+  EACCES: 'no folder may be made or written there; get the right to write there, or ',
+  EPERM: 'no folder may be made or written there; get the right to write there, or ',
+  EROFS: 'its file system is read-only; ',
 };
+const INSTEAD = 'name another --out';
 
-/** Makes a folder and those above it, where they are not there. @throws {UserError} where that cannot be */
-export async function makeFolder(path: string): Promise<void> {
+/**
+ * Makes a folder and those above it, where they are not there. Nothing else may make folders recursively.
+ * @param instead  what to do where that cannot be
+ * @throws {UserError} where that cannot be
+ */
+export async function makeFolder(path: string, instead = INSTEAD): Promise<void> {
   if (path === '') throw new UserError('--out "": expected the path of a folder; name one');
   await makeWithParents(path).catch((error) => {
-    throw folderError(path, error);
+    throw folderError(path, error, instead);
   });
 }
 
@@ -32,7 +38,7 @@ async function makeWithParents(path: string): Promise<void> {
 }
 
 /** @param error  of making a folder, or a file in it */
-export function folderError(path: string, error: NodeJS.ErrnoException): unknown {
+export function folderError(path: string, error: NodeJS.ErrnoException, instead = INSTEAD): unknown {
   const reason = REASONS[error.code ?? ''];
-  return reason ? new UserError(`${path}: ${reason}`, { cause: error }) : writeError(path, error);
+  return reason ? new UserError(`${path}: ${reason}${instead}`, { cause: error }) : writeError(path, error);
 }

@@ -18,7 +18,8 @@ import { openRun, type Run, resamplingOf } from '../train/run/run-folder.js';
 import { checkOnCpu, compareWithNetwork, type Parity, TOLERANCE } from './check/compare-with-network.js';
 import { checkDifference } from './check/difference.js';
 import { classifierFeeds } from './check/feeds.js';
-import { type ImageRequest, imagesOfRun, openImages } from './check/images.js';
+import { type ImageRequest, imagesOfRun, openImages, sampleFeeds } from './check/images.js';
+import { checkOverflow } from './check/overflow.js';
 import { compileClassifier } from './classifier.js';
 import { cropsOfRun } from './crops-of-run.js';
 import { type MeasureRequest, measureFile, openValidation } from './measure-file.js';
@@ -86,8 +87,10 @@ export async function exportRun(request: ExportRunRequest, progress: Progress): 
   const images = await imagesFor(request, run, feeds, progress);
   let { metadata } = exported;
   const checks = {
-    parity: (file: string) =>
-      checkRun(file, run, model, head === 'image' ? cropsOf(crops, imagePx, inputPx) : undefined, progress),
+    parity: async (file: string) => {
+      if (request.precision === 'fp16') await checkOverflow(exported.model.parts, sampleFeeds(run, feeds));
+      return checkRun(file, run, model, head === 'image' ? cropsOf(crops, imagePx, inputPx) : undefined, progress);
+    },
     metadata: async (file: string) => {
       if (!validation) return undefined;
       metadata = { ...metadata, ...(await measureFile(file, metadata, validation.split, request, progress)) };

@@ -6,7 +6,7 @@ import type { Progress } from '../base/progress.js';
 import type { ModelMetadata } from '../onnx/file/metadata.js';
 import type { DataChoice, Dataset, Split } from '../train/data/dataset.js';
 import { evaluate } from '../train/evaluate/evaluate.js';
-import { openRunImages } from '../train/evaluate/evaluate-run.js';
+import { openRunImages, UnknownDataError } from '../train/evaluate/evaluate-run.js';
 import { ONNX_BATCH, onnxPredictor } from '../train/evaluate/predict-onnx.js';
 import type { Run } from '../train/run/run-folder.js';
 
@@ -54,7 +54,7 @@ export async function openValidation(
     return await openRunImages(run, { ...request, split: SPLIT }, progress);
   } catch (error) {
     if (request.data !== undefined || !(error instanceof UserError)) throw error;
-    const advice = error.message.endsWith('give --data DATA') ? '' : '; --data DATA measures them on other images';
+    const advice = error instanceof UnknownDataError ? '' : '; --data DATA measures them on other images';
     progress.note(`the file will state no errors: ${error.message}${advice}`);
     return undefined;
   }

@@ -1,4 +1,5 @@
 import type { Response } from 'express';
+import { bothNames } from '../base/errors.js';
 import { READ_FORMATS } from '../base/image/formats.js';
 
 /** Content codings that bodies may have. */
@@ -19,7 +20,10 @@ export const ERRORS = {
   MODEL_AMBIGUOUS: { status: 400, message: 'the server has several models; choose one' },
   LOAD_FAILED: { status: 400, message: 'the model cannot be loaded' },
   UNAUTHORIZED: { status: 401, message: 'expected "Authorization: Bearer" with the token of this server' },
-  ADMIN_OFF: { status: 403, message: 'loading and unloading models is off; start the server with --admin' },
+  ADMIN_OFF: {
+    status: 403,
+    message: `loading and unloading models is off; start the server with ${bothNames('adminToken', 'admin')}`,
+  },
   HOST_NOT_ALLOWED: { status: 403, message: 'the server does not answer as this host' },
   VIEW_UNAVAILABLE: { status: 404, message: 'this view is not available for this model' },
   MODEL_NOT_FOUND: { status: 404, message: 'no such model' },

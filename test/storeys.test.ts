@@ -66,6 +66,13 @@ test('no file imports one that imports it, over however many others', () => {
   assert.deepEqual(circles, []);
 });
 
+test('folders are made recursively in one place, which ends in /proc too', () => {
+  const makes = files.filter((file) =>
+    /\bmkdir(Sync)?\([^;]*\brecursive\b/.test(readFileSync(join(ROOT, file), 'utf8')),
+  );
+  assert.deepEqual(makes, []);
+});
+
 test('TensorFlow.js and the messages of ONNX are loaded in one place each, which requires them', () => {
   const loads = /^import (?!type\b)(?:[^;]*? from )?'(?:@tensorflow\/tfjs-|onnx-proto)/m;
   assert.deepEqual(

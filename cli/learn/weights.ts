@@ -1,13 +1,13 @@
 /** The run whose weights `alexnet learn` starts from: the one that is named, or one made of the file that is named. */
 import { statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import type { Progress } from '../../base/progress.js';
 import { requireFile } from '../../base/require-file.js';
 import { sha256Of } from '../../base/sha256.js';
 import { fetchWeights, KNOWN_WEIGHTS } from '../../export/import/fetch-weights.js';
 import { FORMATS } from '../../export/import/open-source.js';
-import { remoteOptions } from '../../train/data/remote/options.js';
+import { makeCacheFolder, remoteOptions } from '../../train/data/remote/options.js';
 import { hasCheckpoint } from '../../train/run/load-checkpoint.js';
 import { checkpointsOf, holdsRun } from '../../train/run/run-folder.js';
 import { importRun } from '../import.js';
@@ -36,6 +36,7 @@ export async function runOfWeights(from: string, progress: Progress): Promise<{ 
   // `last/` is what an import writes at its end.
   const kept = [run, ...(path === from ? [] : [path])];
   if (hasCheckpoint(checkpointsOf(run).last)) return { run, kept };
+  await makeCacheFolder(dirname(run));
   const { warnings } = await importRun({ file: path, model, out: run, force: true }, progress);
   for (const warning of warnings) progress.note(`warning: ${warning}`);
   return { run, kept };

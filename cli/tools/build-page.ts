@@ -4,10 +4,11 @@
  * samples.
  */
 import { createHash } from 'node:crypto';
-import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Metafile } from 'esbuild';
+import { makeFolder } from '../../base/make-folder.js';
 import { heldOutPng } from '../../train/data/emoji/emoji.js';
 import { HELD_OUT_VENDOR } from '../../train/data/emoji/emoji-classes.js';
 
@@ -23,7 +24,7 @@ const DRAWING_PX = 256;
 const PHOTOGRAPHS = ['cat', 'coffee', 'rocket'];
 
 await rm(out, { recursive: true, force: true });
-await mkdir(assets, { recursive: true });
+await makeFolder(assets);
 const drawings = await Promise.all(
   DRAWINGS.map(async (name) => sample(name, 'png', await heldOutPng(name, DRAWING_PX))),
 );

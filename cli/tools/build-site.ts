@@ -1,15 +1,16 @@
 /** Bundles the page of static sites (serve/page/static) into dist/serve/static, for `alexnet page` to copy. */
-import { copyFile, mkdir, rm } from 'node:fs/promises';
+import { copyFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { makeFolder } from '../../base/make-folder.js';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const source = join(root, 'serve/page/static');
 const out = join(root, 'dist/serve/static');
 
 await rm(out, { recursive: true, force: true });
-await mkdir(out, { recursive: true });
+await makeFolder(out);
 await build({
   absWorkingDir: root,
   entryPoints: ['page.ts', 'worker.ts', 'page.css'].map((name) => join(source, name)),

@@ -5,10 +5,11 @@
 import { UserError } from '../../base/errors.js';
 import type { OnnxModel } from '../../onnx/file/onnx-model.js';
 import type * as ort from '../../onnx/onnxruntime.js';
+import { EndlessLoopError } from '../compile/endless-loops.js';
 import { type CheckRun, checkPlans, describeRuns } from './check-plan.js';
 import { type Parity, TOLERANCE } from './compare-with-network.js';
 import { largestDifference, NonFiniteError } from './difference.js';
-import { openStrict } from './open-strict.js';
+import { openLimited, openStrict } from './open-strict.js';
 import { OverflowError } from './overflow.js';
 import { explainByRounding, MOST_ROUNDING } from './rounding.js';
 import { type BothOutputs, type Compared, runBoth } from './run-both.js';
@@ -20,7 +21,7 @@ import { alignTies } from './ties.js';
  * @throws {UserError} if an output is not finite, of another shape, or differs by more than rounding explains
  */
 export async function compareWithSource(file: string, compared: Compared): Promise<Parity> {
-  const session = await openStrict(file);
+  const session = await (compared.model.operators.Loop ? openLimited : openStrict)(file);
   const start = performance.now();
   try {
     const plans = await checkPlans(compared.model.parts, compared.verify ?? 'full');
@@ -39,10 +40,10 @@ export async function compareWithSource(file: string, compared: Compared): Promi
 /** The error, and what may be its cause where lengths are free. */
 function withLengths(error: unknown, { parts }: OnnxModel): unknown {
   const free = new Set(parts.inputs.flatMap(({ dims }) => dims.filter((length) => typeof length === 'string')));
-  const isItsOwn = error instanceof NonFiniteError || error instanceof OverflowError;
+  const isItsOwn = [NonFiniteError, OverflowError, EndlessLoopError].some((kind) => error instanceof kind);
   if (!(error instanceof UserError) || isItsOwn || free.size === 0) return error;
   return new UserError(
-    `${error.message}. If the program does something else for some lengths of ${[...free].join(', ')}, fix them with --batch or --input-shape`,
+    `${error.message}. If the program does something else for some lengths of ${[...free].join(', ')}, fix them with batch (--batch) or inputShapes (--input-shape)`,
     { cause: error },
   );
 }

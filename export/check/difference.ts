@@ -13,12 +13,14 @@ export interface OutputPair {
   fed?: string;
 }
 
-/** An output that cannot leave its range, e.g. a sigmoid's: 1. */
+/** An output that cannot leave its range, e.g. a sigmoid's: 1; or that is rounded as numbers of a certain size are. */
 export interface OutputRange {
   /** ONNX's operator. */
   operator: string;
-  /** Largest absolute value. */
+  /** Largest absolute value; may be infinite. */
   bound: number;
+  /** The output is measured against this at least; default: `LEAST_SHARE` of the bound. */
+  least?: number;
 }
 
 export interface Difference {
@@ -59,7 +61,7 @@ export function largestDifference(pairs: readonly OutputPair[]): Difference {
     const found = same.map(furthest);
     const largest = found.reduce((most, pair) => Math.max(most, pair.largest), 0);
     const { range } = same[0];
-    const least = range ? LEAST_SHARE * range.bound : 0;
+    const least = range ? (range.least ?? LEAST_SHARE * range.bound) : 0;
     const scale = Math.max(largest, least);
     found.forEach(({ distance, at }, i) => {
       const relative = scale > 0 ? distance / scale : distance;
@@ -67,7 +69,9 @@ export function largestDifference(pairs: readonly OutputPair[]): Difference {
       if (relative <= result.maxRel) return;
       const { dims, expected, actual, fed } = same[i];
       const measure =
-        least > largest ? `${least}, a hundredth of what ${range!.operator} gives at most` : 'the largest output';
+        least > largest
+          ? `${least}, ${range!.least ? `the least that ${range!.operator} is measured against` : `a hundredth of what ${range!.operator} gives at most`}`
+          : 'the largest output';
       result.maxRel = relative;
       result.worst = {
         output: name,

@@ -38,10 +38,20 @@ export async function openImages(
 
 /** Those that a run keeps, for who has no others: few, and the same to compare on. */
 export function imagesOfRun(
-  { samples, imagePx }: Pick<Run, 'samples' | 'imagePx'>,
+  run: Pick<Run, 'samples' | 'imagePx'>,
   feedsOf: (split: Split, count: number) => Feeds,
   note: (line: string) => void,
 ): Images {
+  const feeds = sampleFeeds(run, feedsOf);
+  note(`no --calibrate DATA: the ${feeds.count} images that the run keeps stand in for what the file will meet`);
+  return { calibration: feeds, comparison: feeds };
+}
+
+/** All images that a run keeps. */
+export function sampleFeeds(
+  { samples, imagePx }: Pick<Run, 'samples' | 'imagePx'>,
+  feedsOf: (split: Split, count: number) => Feeds,
+): Feeds {
   const size = imagePx ** 2 * 3;
   const length = samples.length / size;
   const split: Split = {
@@ -50,6 +60,5 @@ export function imagesOfRun(
     name: (index) => `sample ${index}`,
     pixels: (index) => samples.subarray(index * size, (index + 1) * size),
   };
-  note(`no --calibrate DATA: the ${length} images that the run keeps stand in for what the file will meet`);
-  return { calibration: feedsOf(split, length), comparison: feedsOf(split, length) };
+  return feedsOf(split, length);
 }

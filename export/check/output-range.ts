@@ -6,6 +6,12 @@ import type { OutputRange } from './difference.js';
 /** Operators whose results lie within −1 … 1. */
 const UNIT = new Set('Sigmoid Softmax HardSigmoid Hardmax Tanh Softsign Sin Cos Erf'.split(' '));
 
+/**
+ * Operators that subtract 1 from e^x: near 0 they give multiples of float32's step below 1, 6e-8. A thousandth of `least`,
+ * the tolerance, is eight of them.
+ */
+const STEPPED = { operators: new Set(['Elu', 'Selu']), least: 5e-4 };
+
 /** Operators whose results are values of their first input, or means of them. */
 const PASSING = new Set(
   (
@@ -27,6 +33,8 @@ export function outputRanges({ nodes, outputs, initializers }: ModelParts): Map<
     const node = producers.get(name);
     if (!node) return undefined;
     if (UNIT.has(node.op)) return { operator: node.op, bound: 1 };
+    if (STEPPED.operators.has(node.op))
+      return { operator: node.op, bound: Number.POSITIVE_INFINITY, least: STEPPED.least };
     if (node.op === 'Clip') return clipRange(node);
     if (PASSING.has(node.op)) return node.outputs[0].name === name ? rangeOf(node.inputs[0]!.name) : undefined;
     if (node.op !== 'Concat' && node.op !== 'Mul') return undefined;
@@ -34,6 +42,7 @@ export function outputRanges({ nodes, outputs, initializers }: ModelParts): Map<
     if (ranges.length < node.inputs.length) return undefined;
     if (node.op === 'Concat') return ranges.reduce((a, b) => (a.bound >= b.bound ? a : b));
     const [a, b] = ranges; // such as a score times a probability
+    if (!Number.isFinite(a.bound * b.bound)) return undefined;
     return { operator: `${a.operator} times ${b.operator}`, bound: a.bound * b.bound };
   };
   return new Map(

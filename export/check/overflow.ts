@@ -3,6 +3,7 @@ import { UserError } from '../../base/errors.js';
 import { OnnxModel } from '../../onnx/file/onnx-model.js';
 import { encodeModel, type ModelParts } from '../../onnx/file/proto.js';
 import * as ort from '../../onnx/onnxruntime.js';
+import type { Feeds } from '../precision/calibrate.js';
 import { toFloat16 } from '../precision/float16.js';
 
 /** float16's largest number. */
@@ -13,12 +14,9 @@ export class OverflowError extends UserError {}
 
 /**
  * @param parts  the model in float32
- * @returns      an error that names the first value that is computed in float16, which cannot hold it; undefined if all fit
+ * @throws {OverflowError} naming the first value that is computed in float16, which cannot hold it
  */
-export async function overflowOf(
-  parts: ModelParts,
-  feeds: Record<string, ort.Tensor>,
-): Promise<OverflowError | undefined> {
+export async function checkOverflow(parts: ModelParts, feeds: Feeds): Promise<void> {
   const stated = new Map([...(parts.valueInfo ?? []), ...parts.outputs].map((info) => [info.name, info]));
   const halved = toFloat16(new OnnxModel(parts)).parts.nodes.flatMap((node) => node.outputs);
   const half = new Set(
@@ -26,24 +24,26 @@ export async function overflowOf(
   );
   const names = parts.nodes.flatMap((node) => node.outputs.map(({ name }) => name));
   const outputs = names.flatMap((name) => (half.has(name) ? (stated.get(name) ?? []) : []));
-  if (outputs.length === 0) return undefined;
+  if (outputs.length === 0) return;
   const session = await ort.InferenceSession.create(encodeModel({ ...parts, outputs, valueInfo: [] }), {
     logSeverityLevel: 3,
   });
   try {
-    const results = await session.run(feeds);
-    for (const { name } of outputs) {
-      const values = results[name].data as Float32Array;
-      const at = values.findIndex((value) => Math.abs(value) > LARGEST);
-      if (at < 0) continue;
-      const layer = parts.nodes.find((node) => node.outputs.some((value) => value.name === name))?.scope;
-      return new OverflowError(
-        `${name}${layer && layer !== name ? ` of ${layer}` : ''}: is ${values[at]} for the check's inputs, which float16 (up to ${LARGEST}) cannot hold; ` +
-          'export the model with --precision fp32',
-      );
+    for (let row = 0; row < feeds.count; row++) {
+      const results = await session.run(await feeds.at(row, 1));
+      for (const { name } of outputs) checkValues(parts, name, results[name].data as Float32Array);
     }
-    return undefined;
   } finally {
     await session.release();
   }
+}
+
+function checkValues(parts: ModelParts, name: string, values: Float32Array): void {
+  const over = values.find((value) => Math.abs(value) > LARGEST);
+  if (over === undefined) return;
+  const layer = parts.nodes.find((node) => node.outputs.some((value) => value.name === name))?.scope;
+  throw new OverflowError(
+    `${name}${layer && layer !== name ? ` of ${layer}` : ''}: is ${over} for the check's inputs, which float16 (up to ${LARGEST}) cannot hold; ` +
+      'keep the model in float32 (--precision fp32)',
+  );
 }

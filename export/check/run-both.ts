@@ -12,8 +12,9 @@ import type { InputSpec, ModelSource } from '../compile/model-source.js';
 import { broadcastNorms } from './broadcast-norms.js';
 import { type CheckRun, innerLength, type Verification } from './check-plan.js';
 import type { OutputPair } from './difference.js';
+import { endlessLoop } from './limit-rounds.js';
 import { outputRanges } from './output-range.js';
-import { overflowOf } from './overflow.js';
+import { checkOverflow } from './overflow.js';
 
 /** What is compared. */
 export interface Compared {
@@ -52,11 +53,12 @@ export async function runBoth(session: ort.InferenceSession, compared: Compared,
     }),
   );
   const results = await session.run(feeds).catch((cause: Error) => {
+    const endless = endlessLoop(cause, model.parts);
+    if (endless) throw endless;
     const shapes = inputs.map(({ name, shape }) => `${name} [${shape.join(', ')}]`).join(', ');
     throw new UserError(`onnxruntime cannot run the file on ${shapes}: ${cause.message}`, { cause });
   });
-  const overflow = compared.precision === 'fp16' ? await overflowOf(model.parts, feeds) : undefined;
-  if (overflow) throw overflow;
+  if (compared.precision === 'fp16') await checkOverflow(model.parts, { count: 1, at: () => feeds });
   const expected = await inTfjs(source, inputs, run.backend, (tensor) =>
     isMoved(tensor.rank) ? tf.transpose(tensor, [...boundary]) : tensor,
   );

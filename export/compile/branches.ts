@@ -86,7 +86,7 @@ function select(condition: tf.Tensor, yes: tf.Tensor, no: tf.Tensor): tf.Tensor 
   if (yes.dtype !== no.dtype || String(yes.shape) !== String(no.shape))
     throw new UserError(
       `${recorder.tracing!.scope}: a condition that depends on data has branches of different shapes, [${yes.shape}] and ` +
-        `[${no.shape}]; a file cannot hold both. Cut the model before it with --outputs`,
+        `[${no.shape}]; a file cannot hold both. Cut the model before it with outputs (--outputs)`,
     );
   return tf.where(tf.cast(condition, 'bool'), yes, no);
 }

@@ -1,5 +1,7 @@
 /** Slices of graph models that begin where the data say, such as `x[:, i]` in the round `i` of a loop: `Gather`. */
 import { tf } from '../../base/tfjs/core.js';
+import { type OnnxruntimeBackend, recorder } from '../../onnx/backend/onnxruntime-backend.js';
+import type { TensorRecord } from '../../onnx/backend/record.js';
 import { dependsOnData, type OpNode } from './branches.js';
 
 const MASKS = ['begin_mask', 'end_mask', 'ellipsis_mask', 'new_axis_mask', 'shrink_axis_mask'];
@@ -31,13 +33,20 @@ function stridedSlice({ inputs: [x, begin, end, strides], attrs }: OpNode): tf.T
   return tf.stridedSlice(x, numbersOf(begin), numbersOf(end), steps, ...masks);
 }
 
+/** True if an entry of a packed vector is known to be 0, though others may depend on data. */
+function isZeroAt(packed: tf.Tensor, at: number): boolean {
+  const call = (tf.backend() as OnnxruntimeBackend).recordOf(packed.dataId).source?.call;
+  const entry = call?.kernel === 'Pack' ? (call.inputs[at] as TensorRecord) : undefined;
+  return entry !== undefined && !recorder.dependsOnInput(entry) && entry.values?.[0] === 0;
+}
+
 function slice({ inputs: [x, begin, size] }: OpNode): tf.Tensor {
   const lengths = numbersOf(size);
-  if (!dependsOnData(begin) || lengths.includes(-1)) return tf.slice(x, numbersOf(begin), lengths);
-  return lengths.reduce(
-    (value, length, axis) => (length === x.shape[axis] ? value : entriesFrom(value, axis, begin, length)),
-    x,
-  );
+  if (!dependsOnData(begin)) return tf.slice(x, numbersOf(begin), lengths);
+  return lengths.reduce((value, length, axis) => {
+    if (length === x.shape[axis] || (length === -1 && isZeroAt(begin, axis))) return value;
+    return entriesFrom(value, axis, begin, length === -1 ? x.shape[axis] - numbersOf(begin)[axis] : length);
+  }, x);
 }
 
 /** By TensorFlow's operator. */

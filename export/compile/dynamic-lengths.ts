@@ -35,7 +35,7 @@ export function nextLength(name: string, what: string, traced: FreeAxis['traced'
   axes[index] ??= {
     name: `${name}${index === 0 ? '' : index}`,
     what,
-    advice: 'cut the model before it with --outputs',
+    advice: 'cut the model before it with outputs (--outputs)',
     traced,
   };
   return { index, length: axes[index].traced[point(index)] };

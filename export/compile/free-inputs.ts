@@ -46,7 +46,7 @@ export function freeAxesOf(inputs: readonly InputSpec[]): ProgramAxis[] {
       return {
         name: several ? `${name}_${side}` : side,
         what: `axis ${axis} of ${name}`,
-        advice: `give its length, e.g. --input-shape ${name}=${example}`,
+        advice: `give its length in inputShapes, e.g. --input-shape ${name}=${example}`,
         traced: TRACED[shape.length === 4 ? 'image' : 'sequence'][i % 3],
         input,
         axis,

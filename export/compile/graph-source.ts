@@ -6,8 +6,9 @@ import { tf } from '../../base/tfjs/core.js';
 import type { OnnxruntimeBackend } from '../../onnx/backend/onnxruntime-backend.js';
 import { recorder } from '../../onnx/backend/onnxruntime-backend.js';
 import { DEPENDS_ON_DATA } from '../../onnx/backend/recorder.js';
-import { type ExecutedNode, selectBranches } from './branches.js';
+import { type CallingNode, type ExecutedNode, selectBranches } from './branches.js';
 import { isSelection, withSelections } from './dynamic-ops.js';
+import { countingRounds, countRound } from './endless-loops.js';
 import { framesAsFunctions, type GraphDef } from './frames.js';
 import { checkNames, type ModelSource, numeric } from './model-source.js';
 import { allSettled } from './settled.js';
@@ -27,7 +28,7 @@ export function graphModelSource(model: GraphModel, outputs?: readonly string[])
     known,
     'node',
   );
-  hookNodes(nodes);
+  hookNodes(model);
   return {
     name: 'graph_model',
     inputs: model.inputs.map(({ name, shape, dtype }) => ({
@@ -56,12 +57,15 @@ function execute(
   named: Record<string, tf.Tensor>,
   outputNames: string[],
 ): tf.Tensor[] | Promise<tf.Tensor[]> {
+  const direct = () => [model.execute(named, outputNames)].flat();
   try {
-    return [model.execute(named, outputNames)].flat();
+    return direct();
   } catch (error) {
-    if (!/has the dynamic op/.test((error as Error).message)) throw error;
+    const { message } = error as Error;
+    if (recorder.tracing && message.includes(DEPENDS_ON_DATA)) return withSelections(async () => direct());
+    if (!/has the dynamic op/.test(message)) throw error;
   }
-  const follow = async (one: GraphModel) => [await one.executeAsync(named, outputNames)].flat();
+  const follow = (one: GraphModel) => countingRounds(async () => [await one.executeAsync(named, outputNames)].flat());
   return recorder.tracing ? withSelections(() => branching(model, follow)) : follow(model);
 }
 
@@ -107,7 +111,7 @@ function undecided(nodes: readonly ExecutedNode[], node: ExecutedNode | undefine
   });
   return new UserError(
     `${cause.message.split(':')[0]}${node ? ` (${node.op})` : ''}: needs the value of a tensor that depends on the input, for ` +
-      `${isDeciding ? 'how often to go on' : 'a shape or an index'}, which the file cannot hold; cut the model before it with --outputs` +
+      `${isDeciding ? 'how often to go on' : 'a shape or an index'}, which the file cannot hold; cut the model before it with outputs (--outputs)` +
       (isDeciding ? `. The model's control flow:${lines.join('')}` : ''),
     { cause },
   );
@@ -117,14 +121,17 @@ function undecided(nodes: readonly ExecutedNode[], node: ExecutedNode | undefine
  * Makes the kernel calls of a graph model carry the name of the node that made them, and hands nodes to code of ours.
  * The converter's executor looks at a node's `category` just before it computes it, and offers no other hook.
  */
-function hookNodes(nodes: readonly ExecutedNode[]): void {
-  for (const node of nodes) {
+function hookNodes(model: GraphModel): void {
+  const loops = loopsOf(model);
+  for (const node of nodesOf(model)) {
     if (Object.getOwnPropertyDescriptor(node, 'category')?.get) continue;
     const { name, category } = node;
+    const loop = loops.get(node);
     Object.defineProperty(node, 'category', {
       configurable: true,
       get: () => {
         recorder.enterScope(name);
+        if (loop !== undefined) countRound(loop, node);
         return recorder.tracing && isSelection(node.op) ? 'custom' : category;
       },
     });
@@ -149,8 +156,22 @@ function withFunctions(model: GraphModel): GraphModel {
   const weights = { modelInitializer: undefined, weightSpecs: [], weightData: new ArrayBuffer(0) };
   const rewritten = tfc.loadGraphModelSync({ load: () => ({ ...artifacts, modelTopology, ...weights }) as never });
   (rewritten as unknown as Loaded).executor.weightMap = executor.weightMap;
-  hookNodes(nodesOf(rewritten as GraphModel));
+  hookNodes(rewritten as GraphModel);
   return rewritten as GraphModel;
+}
+
+/** The loops in whose rounds nodes are computed, of each at least one that every round computes. */
+function loopsOf(model: GraphModel): Map<ExecutedNode, string> {
+  const { functionExecutorMap } = (model as unknown as Loaded).executor;
+  return new Map(
+    nodesOf(model).flatMap((node) => {
+      if (node.op === 'LoopCond') return [[node, node.name] as const];
+      if (node.op !== 'While' && node.op !== 'StatelessWhile') return [];
+      const { body, cond } = (node as CallingNode['node']).rawAttrs;
+      const graphs = [body, cond].map(({ func }) => functionExecutorMap[func.name].graph);
+      return graphs.flatMap(({ nodes }) => Object.values(nodes).map((inner) => [inner, node.name] as const));
+    }),
+  );
 }
 
 /** A graph model's nodes, those of its functions too; the converter shows them nowhere else. */

@@ -77,7 +77,7 @@ export const changesList = (loop: string) =>
   new UserError(
     `${loop}: a loop whose number of rounds depends on data does more to a list of tensors (TensorList, TensorArray) ` +
       'than add one value at its end in every round, which is all that a file can hold; cut the model before it with ' +
-      '--outputs',
+      'outputs (--outputs)',
   );
 
 /** True if a round around this one may add to the list: what an inner loop adds cannot be one value. */
@@ -96,7 +96,7 @@ export function fill(list: List, all: tf.Tensor, loop: string): void {
   const refuse = () => {
     throw new UserError(
       `${loop}: its list of tensors (TensorList, TensorArray) is changed after the loop, whose number of rounds depends ` +
-        'on data; a file cannot hold that. Cut the model before it with --outputs',
+        'on data; a file cannot hold that. Cut the model before it with outputs (--outputs)',
     );
   };
   for (const method of CHANGING) if (method in list) Object.assign(list, { [method]: refuse });

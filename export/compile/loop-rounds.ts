@@ -115,7 +115,7 @@ export class Rounds {
     return new UserError(
       `${this.name}: a loop whose number of rounds depends on data turns its value ${i} from ${text(start)} into ` +
         `${text(end)}; a file can carry values of one shape, or that grow by the same in every round. Cut the model ` +
-        'before it with --outputs',
+        'before it with outputs (--outputs)',
     );
   }
 }

@@ -64,6 +64,6 @@ function checkHandles(op: CallingNode, ends: readonly tf.Tensor[]): void {
   if (at < 0) return;
   throw new UserError(
     `${op.node.name}: a loop whose number of rounds depends on data turns the list of tensors that is its value ${at} ` +
-      'into another one, which a file cannot hold; cut the model before it with --outputs',
+      'into another one, which a file cannot hold; cut the model before it with outputs (--outputs)',
   );
 }

@@ -27,7 +27,7 @@ export const OPSETS = { lowest: 13, highest: 22, default: 13 } as const;
 export const FREE_BATCH: ProgramAxis = {
   name: BATCH,
   what: 'the number of rows',
-  advice: 'export it for a fixed number with --batch',
+  advice: 'export it for a fixed number with batch (--batch)',
   traced: [53, 59, 1009],
   input: 0,
   axis: 0,
@@ -196,6 +196,6 @@ function checkOpset(calls: readonly KernelCall[], opset: number): void {
     }),
   );
   throw new UserError(
-    `opset ${opset} is too old for this program: ${[...needs].join('; ')}; export with a later --opset`,
+    `opset ${opset} is too old for this program: ${[...needs].join('; ')}; export with a later opset (--opset)`,
   );
 }

@@ -130,7 +130,7 @@ function halfBits(name: string, values: ArrayLike<number>): Uint16Array {
   for (let i = 0; i < values.length; i++) {
     if (Math.abs(values[i]) > LARGEST && Number.isFinite(values[i]))
       throw new UserError(
-        `${name}: holds ${values[i]}, which float16 (up to ${LARGEST}) cannot; export it with --precision fp32`,
+        `${name}: holds ${values[i]}, which float16 (up to ${LARGEST}) cannot; keep the model in float32 (--precision fp32)`,
       );
     halves[i] = values[i];
   }

@@ -2,7 +2,7 @@
  * Chooses the provider of this process, by trying it before any training: a session that cannot run would otherwise fail
  * in the middle of the first step.
  */
-import { UserError } from '../../base/errors.js';
+import { bothNames, UserError } from '../../base/errors.js';
 import { encodeModel } from '../file/proto.js';
 import { Graph } from '../graph.js';
 import { signOfGpu } from './adapter.js';
@@ -35,7 +35,7 @@ export function chooseProvider(choice?: ProviderChoice): ChosenProvider {
   const { provider, why } = wanted === 'auto' ? firstThatRuns() : { provider: wanted, why: '' };
   if (wanted !== 'auto') requireRuns(provider);
   const gpu = isDefault ? signOfGpu() : undefined;
-  const hint = gpu && `there may be a GPU (${gpu}): --provider auto uses it if it runs`;
+  const hint = gpu && `there may be a GPU (${gpu}): auto as ${bothNames('provider')} uses it if it runs`;
   chosen = { choice: wanted, provider, why: [adapterOf(provider), why, hint].filter(Boolean).join('; ') };
   return chosen;
 }

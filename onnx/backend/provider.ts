@@ -1,5 +1,5 @@
 /** What onnxruntime computes on, by name: execution providers of its own, and `auto`, which chooses among them. */
-import { UserError } from '../../base/errors.js';
+import { bothNames, UserError } from '../../base/errors.js';
 import type { OperatorForm } from '../graph.js';
 
 export const PROVIDERS = ['cpu', 'webgpu', 'cuda'] as const;
@@ -21,13 +21,13 @@ export function providerNamed(value: string | undefined): ProviderChoice {
   throw new UserError(`${PROVIDER_VARIABLE}: expected one of ${PROVIDER_CHOICES.join(', ')}, got "${value}"`);
 }
 
+const AUTO = `auto as ${bothNames('provider')} takes one that runs`;
+
 /** What a provider needs, if it does not run. */
 export const PROVIDER_ADVICE: Record<Provider, string> = {
   cpu: 'reinstall onnxruntime-node',
-  webgpu: 'it needs a GPU with a driver for Vulkan, Metal or Direct3D 12; --provider auto takes one that runs',
-  cuda:
-    'it needs CUDA 12, cuDNN 9 and the libraries that the command under "CUDA" in docs/gpu.md fetches; ' +
-    '--provider auto takes one that runs',
+  webgpu: 'it needs a GPU with a driver for Vulkan, Metal or Direct3D 12; ' + AUTO,
+  cuda: 'it needs CUDA 12, cuDNN 9 and the libraries that the command under "CUDA" in docs/gpu.md fetches; ' + AUTO,
 };
 
 /** True where onnxruntime-node leaves outputs in the device's memory and takes them from there as inputs. */

@@ -17,6 +17,8 @@ export function openEdited(
   const proto = onnx.ModelProto.decode(bytes);
   return ort.InferenceSession.create(encodeEdited({ bytes, proto }, edit(proto)), {
     ...options,
-    extra: { session: { model_external_initializers_file_folder_path: dirname(file) } },
+    extra: {
+      session: { ...(options.extra?.session as object), model_external_initializers_file_folder_path: dirname(file) },
+    },
   });
 }

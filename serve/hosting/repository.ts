@@ -3,7 +3,7 @@
  * one has run once; one that fails to load leaves things as they were.
  */
 import { dirname, resolve } from 'node:path';
-import { UserError } from '../../base/errors.js';
+import { bothNames, UserError } from '../../base/errors.js';
 import { fileSignature } from '../../base/file-signature.js';
 import { anyRoots } from '../../base/links.js';
 import type { VersionPolicy } from '../defaults.js';
@@ -284,7 +284,7 @@ export class Repository {
     if (this.loading && before) {
       version.host?.kill();
       throw new UserError(
-        `${before.source.file} and ${version.source.file} are both named ${name}; put them in one folder as <name>/<version>/model.onnx and give it with --models`,
+        `${before.source.file} and ${version.source.file} are both named ${name}; put them in one folder as <name>/<version>/model.onnx and give that as ${bothNames('folder', 'models')}`,
       );
     }
     if (isSingle) this.single.set(name, { name, versions: [version.source] });

@@ -3,7 +3,7 @@
  * own. Browsers name that site in `Host`, which is what gives it away.
  */
 import type { RequestHandler } from 'express';
-import { OptionError } from '../../base/errors.js';
+import { bothNames, OptionError } from '../../base/errors.js';
 import { RequestError } from '../errors.js';
 
 /** Stands for every host. */
@@ -41,7 +41,7 @@ export function requireAllowedHost(allowed: readonly string[], isNeeded: () => b
     if (isAllowed(host)) return next();
     throw new RequestError(
       'HOST_NOT_ALLOWED',
-      `the server does not answer as ${JSON.stringify(host)}; name it in --allowed-hosts if it should`,
+      `the server does not answer as ${JSON.stringify(host)}; name it in ${bothNames('allowedHosts')} if it should`,
     );
   };
 }

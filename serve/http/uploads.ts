@@ -1,6 +1,7 @@
 /** Bodies on their way in: bounded together over all connections, and in time. */
 import type { Transform } from 'node:stream';
 import type { Request, Response } from 'express';
+import { bothNames } from '../../base/errors.js';
 import { RequestError } from '../errors.js';
 import { decoderOf } from './inflate.js';
 
@@ -176,6 +177,6 @@ function readBefore({ body }: Request, limit: number, tooLarge: () => RequestErr
 function tooSlow(how: string): RequestError {
   return new RequestError(
     'UPLOAD_TIMEOUT',
-    `the body ${how}; send it faster, or start the server with a longer --upload-timeout`,
+    `the body ${how}; send it faster, or start the server with a longer ${bothNames('uploadTimeoutMs', 'upload-timeout')}`,
   );
 }

@@ -3,7 +3,7 @@
  * tells whether a provider works here (the first lists CUDA without its libraries, the second throws or silently drops
  * it): only trying does.
  */
-import { UserError } from '../../base/errors.js';
+import { bothNames, UserError } from '../../base/errors.js';
 import { adapterOf, autoCandidates, reasonOf, requireRealGpu } from '../../onnx/backend/auto-provider.js';
 import type { Provider, ProviderChoice } from '../../onnx/backend/provider.js';
 
@@ -30,7 +30,7 @@ export async function chooseProvider<T>(
     } catch (cause) {
       const reason = reasonOf(cause);
       if (provider === candidates.at(-1)) {
-        const advice = provider === 'cpu' ? '' : '; --provider auto falls back to the CPU';
+        const advice = provider === 'cpu' ? '' : `; auto as ${bothNames('provider')} falls back to the CPU`;
         throw new UserError(`the model does not run on provider ${provider}: ${reason}${advice}`, { cause });
       }
       refused.push(`${provider}: ${reason}`);

@@ -11,10 +11,13 @@ import '../../base/tfjs/backend-cpu.js';
 import { exportOnnx, loadGraphModelFile, loadLayersModelFile } from '../../export/index.js';
 import { onnx } from '../../onnx/file/onnx-proto.js';
 import * as ort from '../../onnx/onnxruntime.js';
+import { saveCheckpoint } from '../../train/run/checkpoint.js';
+import { loadCheckpoint } from '../../train/run/load-checkpoint.js';
 import { MODELS, withWeights } from '../export/five-models.js';
 import { saveGraphModel, saveLayersModel } from '../export/saved-models.js';
 import { numbers } from '../onnx/on-both.js';
 import { alexnet, json } from '../real/shared-process.js';
+import { writeOrigin } from '../train/frozen/origin.js';
 
 interface Report {
   file: string;
@@ -192,6 +195,24 @@ describe('alexnet export of a model on disk', () => {
         ended.stderr,
         /loud(\S*): is -160000 for the check's inputs, which float16 \(up to 65504\) cannot hold/,
       );
+    }
+  });
+
+  it('names the value of a run that float16 cannot hold, for either head', async () => {
+    await tf.setBackend('cpu');
+    await writeOrigin(at('run'), 10); // its only image is black, −110 after the mean
+    const { model, state } = await loadCheckpoint(at('run', 'best'));
+    const [kernel, ...others] = model.getWeights();
+    model.setWeights([tf.mul(kernel, 2000), ...others]);
+    await saveCheckpoint(at('run', 'best'), model, [], state);
+    for (const head of [['image', '--crops', '1'], ['tensor']]) {
+      const words = ['--measure-images', '0', '--out', at('half.onnx'), '--precision', 'fp16', '--head', ...head];
+      const { code, stderr } = await alexnet('export', '--run', at('run'), ...words);
+      assert.match(
+        stderr,
+        /conv1\S*: is -?\d{5,}\S* for the check's inputs, which float16 \(up to 65504\) cannot hold/,
+      );
+      assert.equal(code, 1);
     }
   });
 

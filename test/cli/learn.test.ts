@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import '../../base/tfjs/backend-cpu.js';
 import { tf } from '../../base/tfjs/core.js';
-import type { Finished } from '../real/command.js';
+import { alexnetAs, type Finished } from '../real/command.js';
 import { alexnetIn } from '../real/shared-process.js';
 import { writeNoise, writeOrigin } from '../train/frozen/origin.js';
 
@@ -138,4 +138,22 @@ test('learns from a file of weights too, which is imported once, and --json tell
   assert.equal(learnt.images.train + learnt.images.val, 40);
   assert.equal((await readdir(join(cwd, 'cache/imported'))).length, 1);
   assert.match(stderr, /^ {9}\d+ MB kept in \S+\/cache for the next time; delete the folder to free them$/m);
+});
+
+const onLinux = { skip: process.platform !== 'linux' && 'needs /proc, which cannot hold folders' };
+
+test('names ALEXNET_CACHE if what it imports cannot be kept there', onLinux, async () => {
+  const cache = process.env.ALEXNET_CACHE;
+  process.env.ALEXNET_CACHE = '/proc/x';
+  try {
+    const words = ['learn', 'photos', '--out', 'uncached', '--from', join('photos', 'class 0', '0.png')];
+    const { code, stderr } = await alexnetAs({ cwd }, ...words);
+    assert.match(
+      stderr,
+      /\/proc\/x\/imported: no folder can be made or written there; choose another with ALEXNET_CACHE/,
+    );
+    assert.equal(code, 1);
+  } finally {
+    process.env.ALEXNET_CACHE = cache;
+  }
 });

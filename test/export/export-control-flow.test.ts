@@ -2,7 +2,20 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { exportOnnx, type OnnxModel } from '../../export/index.js';
-import { BOOL, counts, frameLoop, graphFunction, graphModel, INT, KEEP, node, placeholder, runFile } from './graphs.js';
+import {
+  BOOL,
+  checkOn,
+  counts,
+  type Fed,
+  frameLoop,
+  graphFunction,
+  graphModel,
+  INT,
+  KEEP,
+  node,
+  placeholder,
+  runFile,
+} from './graphs.js';
 
 /** What a model with the input x [?, 3] makes of one row. */
 async function resultOf(model: OnnxModel, row: number[]): Promise<number[]> {
@@ -184,6 +197,82 @@ describe('what data select', () => {
     await assert.rejects(exportOnnx(graphModel(padding, { ...selection, limit: [8], begin: [0] })), {
       name: 'UserError',
       message: /how many kept selects/,
+    });
+  });
+});
+
+describe('a slice', () => {
+  /** From the place of the largest value of any row, the fifth column at most. */
+  const start = [
+    placeholder('x', -1, 6),
+    node('places', 'ArgMax', ['x', 'one'], { output_type: INT, Tidx: INT }),
+    node('first', 'Min', ['places', 'rows'], { T: INT, Tidx: INT }),
+    node('column', 'Minimum', ['first', 'most'], { T: INT }),
+    node('starts', 'Pack', ['zero', 'column'], { T: INT, N: { i: '2' } }),
+  ];
+  const constants = { zero: 0, one: 1, most: 4, rows: [0] };
+  const fed: Fed[] = [
+    {
+      x: [
+        [1, 2, 3, 4, 5, 6, 0, 0, 9, 0, 0, 0],
+        [2, 6],
+      ],
+    },
+    {
+      x: [
+        [7, 2, 3, 4, 5, 6],
+        [1, 6],
+      ],
+    },
+    {
+      x: [
+        [1, 2, 3, 4, 5, 6],
+        [1, 6],
+      ],
+    },
+  ];
+
+  it('may begin where the data say, without control flow too', async () => {
+    for (const [size, expected] of [
+      [
+        [1, 2],
+        [
+          [3, 4],
+          [7, 2],
+          [5, 6],
+        ],
+      ],
+      [
+        [-1, 2],
+        [
+          [3, 4, 9, 0],
+          [7, 2],
+          [5, 6],
+        ],
+      ],
+    ] as const) {
+      const sliced = [...start, node('result', 'Slice', ['x', 'starts', 'size'], { Index: INT })];
+      const source = graphModel(sliced, { ...constants, size: [...size] });
+      assert.deepEqual(await checkOn(source, await exportOnnx(source), fed), expected);
+    }
+    const masks = { begin_mask: { i: '1' }, end_mask: { i: '1' }, shrink_axis_mask: { i: '2' } };
+    const source = graphModel(
+      [
+        ...start,
+        node('next', 'Add', ['column', 'one'], { T: INT }),
+        node('ends', 'Pack', ['zero', 'next'], { T: INT, N: { i: '2' } }),
+        node('result', 'StridedSlice', ['x', 'starts', 'ends', 'steps'], { Index: INT, ...masks }),
+      ],
+      { ...constants, steps: [1, 1] },
+    );
+    assert.deepEqual(await checkOn(source, await exportOnnx(source), fed), [[3, 9], [7], [5]]);
+  });
+
+  it('whose length is data is refused by its node', async () => {
+    const sliced = [...start, node('result', 'Slice', ['x', 'starts', 'size'], { Index: INT })];
+    await assert.rejects(exportOnnx(graphModel(sliced, { ...constants, size: [1, -1] })), {
+      name: 'UserError',
+      message: /^result: a value was read while the program was being traced, so its graph depends on data/,
     });
   });
 });

@@ -105,7 +105,8 @@ describe('height and width', () => {
     });
     await assert.rejects(exportOnnx(scaled, { inputs: [floats('x', null, null, 3)] }), {
       name: 'UserError',
-      message: /^Mul: the graph depends on axis 1 of x .*; give its length, e\.g\. --input-shape x=N,32,3/,
+      message:
+        /^Mul: the graph depends on axis 1 of x .*; give its length in inputShapes, e\.g\. --input-shape x=N,32,3/,
     });
   });
 });
@@ -195,6 +196,16 @@ describe('outputs', () => {
       [['inner', ['N', 5]]],
     );
     await assert.rejects(exportOnnx(model, { outputs: ['iner'] }), /has no layer iner; it has 2, e\.g\. inner, last/);
+  });
+
+  it('of elu and selu may be too small for the 1 that onnxruntime subtracts', async () => {
+    for (const activation of ['elu', 'selu'] as const) {
+      for (const scale of [1e-5, 1e-7, 1e-9]) {
+        const kernelInitializer = tfl.initializers.randomUniform({ minval: -scale, maxval: scale, seed: 3 });
+        const dense = tfl.layers.dense({ units: 4, inputShape: [3], activation, kernelInitializer });
+        assert.equal((await exportOnnx(tfl.sequential({ layers: [dense] }))).parts.outputs.length, 1);
+      }
+    }
   });
 
   it('of a sigmoid may be too small for a share of them to say anything', async () => {

@@ -302,8 +302,8 @@ test('refuses unknown outputs, models, versions, routes and methods in the proto
     ['POST', '/v2/models/nobody/infer', 404, /no model "nobody"/],
     ['GET', '/v2/nothing', 404, /no such route: GET \/v2\/nothing/],
     ['POST', '/v2/models/quarters', 405, /answers GET, HEAD, not POST/],
-    ['POST', '/v2/repository/models/quarters/load', 403, /start the server with --admin/],
-    ['POST', '/v2/repository/models/quarters/unload', 403, /start the server with --admin/],
+    ['POST', '/v2/repository/models/quarters/load', 403, /start the server with adminToken \(--admin\)/],
+    ['POST', '/v2/repository/models/quarters/unload', 403, /start the server with adminToken \(--admin\)/],
     ...['..%2f..%2fetc', 'a%2f..%2fb', '%2fetc%2fpasswd', '%00', 'x'.repeat(300), '%20', '.hidden'].map(
       (name): [string, string, number, RegExp] => [
         'GET',

@@ -98,6 +98,7 @@ test('on a loopback address, refuses hosts that are neither local nor in --allow
     assert.equal(await statusFor(host), 403, host);
   const rebound = await ask(`${url}/classify`, { host: 'evil.example', 'x-forwarded-host': 'localhost' }, 'POST');
   assert.equal(codeOf(rebound), 'HOST_NOT_ALLOWED');
+  assert.match(rebound.body, /name it in allowedHosts \(--allowed-hosts\) if it should/);
   const named = await obedient({ allowedHosts: ['vision.example', '.example.org'], trustProxy: 'loopback' });
   for (const host of ['vision.example:80', 'example.org', 'a.b.example.org', '127.0.0.1'])
     assert.equal(await statusFor(host, named.url), 200, host);

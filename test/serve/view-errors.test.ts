@@ -61,7 +61,7 @@ test('says what is missing without an index', async () => {
   for (const response of [await view('neighbours'), await fetch(`${url}/explain/strongest?layer=conv1&channel=0`)]) {
     const { status, code, message } = await errorOf(response);
     assert.deepEqual([status, code], [404, 'VIEW_UNAVAILABLE']);
-    assert.match(message, /alexnet index --model FILE --data DATA --out INDEX.*alexnet serve --index INDEX/);
+    assert.match(message, /alexnet index --model FILE --data DATA --out INDEX.* as index \(--index\)/);
   }
 });
 

@@ -147,6 +147,15 @@ async function ofRun(request: EvaluateRequest, progress: Progress): Promise<Subj
   return { dataset, split, predict, batch, report };
 }
 
+/** A run of unknown data was to be measured, and no data set was named. */
+export class UnknownDataError extends UsageError {
+  override name = 'UnknownDataError';
+
+  constructor(run: string) {
+    super(`${run}: imported, and its file does not say what it was trained on; give --data DATA`);
+  }
+}
+
 /** Images to measure a run on, e.g. those of a data set that is open already. */
 export type ImagesRequest = Pick<EvaluateRequest, 'data' | 'split' | 'stream' | keyof DataChoice> & {
   /** The run's own, if `data` is absent. */
@@ -157,7 +166,7 @@ export type ImagesRequest = Pick<EvaluateRequest, 'data' | 'split' | 'stream' | 
  * Images to measure a run on.
  * @param data  default: what it was trained on
  * @returns     `kind`: see `kindOfImages`
- * @throws {UserError} if there is no such data set or split, or its classes are others
+ * @throws {UserError} if there is no such data set or split, or its classes are others; `UnknownDataError`
  */
 export async function openRunImages(
   run: Run,
@@ -165,8 +174,7 @@ export async function openRunImages(
   progress: Progress,
 ): Promise<{ data: string; dataset: Dataset; split: Split; kind: string }> {
   const { data } = request;
-  if (data === undefined && run.config.data === UNKNOWN_DATA)
-    throw new UsageError(`${run.path}: imported, and its file does not say what it was trained on; give --data DATA`);
+  if (data === undefined && run.config.data === UNKNOWN_DATA) throw new UnknownDataError(run.path);
   const source = data ?? dataOf(run);
   const options = { ...request, ...choiceFor(run, source, request), imagePx: run.imagePx };
   const { dataset, split } = request.dataset

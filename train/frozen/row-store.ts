@@ -3,11 +3,11 @@
  * process. No other process finds them, so none can take them for its own.
  */
 import { closeSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
-import { mkdir, statfs } from 'node:fs/promises';
+import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeError } from '../../base/disk-full.js';
 import { freeMemory } from '../../base/out-of-memory.js';
-import { remoteOptions } from '../data/remote/options.js';
+import { cacheError, makeCacheFolder, remoteOptions } from '../data/remote/options.js';
 
 /** Of what is free: in memory the network's step needs room too. */
 const MEMORY_SHARE = 0.25;
@@ -20,7 +20,7 @@ export async function roomFor(bytes: number, free = freeMemory()): Promise<Room 
   if (bytes <= MEMORY_SHARE * free) return 'memory';
   const { cacheFolder, cacheBytes } = remoteOptions();
   if (bytes > cacheBytes) return undefined;
-  await mkdir(cacheFolder, { recursive: true });
+  await makeCacheFolder(cacheFolder);
   const { bavail, bsize } = await statfs(cacheFolder);
   return bytes <= DISK_SHARE * bavail * bsize ? 'disk' : undefined;
 }
@@ -36,8 +36,13 @@ export class RowStore {
     readonly width: number,
   ) {
     if (room === 'memory') return;
-    const path = join(remoteOptions().cacheFolder, `features-${process.pid}-${Date.now()}.tmp`);
-    this.file = { path, descriptor: openSync(path, 'wx+', 0o600) };
+    const { cacheFolder } = remoteOptions();
+    const path = join(cacheFolder, `features-${process.pid}-${Date.now()}.tmp`);
+    try {
+      this.file = { path, descriptor: openSync(path, 'wx+', 0o600) };
+    } catch (error) {
+      throw cacheError(cacheFolder, error);
+    }
     if (process.platform !== 'win32') rmSync(path); // the open file stays
   }
 

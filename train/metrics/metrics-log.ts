@@ -2,9 +2,10 @@
  * The figures of a run. `metrics.jsonl` is the record; `metrics.csv`, one row an epoch, and the event files for
  * TensorBoard in `events/` are made from it, again when a run is resumed, so all three tell the same, each step once.
  */
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { append, writeAtomically, writeFileAtomically } from '../../base/atomic-file.js';
+import { makeFolder } from '../../base/make-folder.js';
 import { foreignFilesIn, type IsOurs } from '../../base/replaceable.js';
 import type { RunState } from '../run/checkpoint.js';
 import type { Changes } from '../settings/changed-settings.js';
@@ -99,7 +100,7 @@ export async function isOwnCsv(path: string): Promise<IsOurs> {
 /** Writes the lines as an event file in place of earlier ones. @returns its path */
 async function startEvents(path: string, lines: MetricsLine[]): Promise<string> {
   const folder = join(path, 'events');
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const now = Date.now() / 1000;
   const written = await writeAtomically(folder, () => eventFileName(now), [fileStart(now), ...lines.map(toRecord)]);
   const foreign = await foreignFilesIn(folder, isOwnEventFile);

@@ -6,11 +6,12 @@
  * A kill at any moment leaves a whole checkpoint: data files are written first, under names that hold their hash and so
  * never replace one that is in use; then `model.json` is replaced by a rename; then the old data files are removed.
  */
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { allFinite } from '../../base/all-finite.js';
 import { type WrittenFile, writeAtomically, writeFileAtomically } from '../../base/atomic-file.js';
 import { UserError } from '../../base/errors.js';
+import { makeFolder } from '../../base/make-folder.js';
 import { tf } from '../../base/tfjs/core.js';
 import { tfl } from '../../base/tfjs/layers.js';
 import { type ScheduleState, startSchedule } from '../schedule.js';
@@ -116,7 +117,7 @@ export async function saveCheckpoint(
   velocities: NamedVariable[],
   state: RunState,
 ): Promise<void> {
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const before = await readdir(folder);
   const written: string[] = [];
   try {

@@ -3,6 +3,7 @@
  * share it.
  */
 import sharp, { type Sharp } from 'sharp';
+import { bothNames } from '../../../base/errors.js';
 import { fileSignature } from '../../../base/file-signature.js';
 import type { NamedCrop } from '../../crops.js';
 import { RequestError } from '../../errors.js';
@@ -172,7 +173,8 @@ export class Viewer {
     if (this.index) return this.index;
     throw new RequestError(
       'VIEW_UNAVAILABLE',
-      'needs an index of images: make one with "alexnet index --model FILE --data DATA --out INDEX", start with "alexnet serve --index INDEX"',
+      'needs an index of images: make one with "alexnet index --model FILE --data DATA --out INDEX", and start the server with ' +
+        `its path as ${bothNames('index')}`,
     );
   }
 

@@ -9,6 +9,8 @@ import { epochBatches } from '../../../train/data/batches/epoch-batches.js';
 import type { Split } from '../../../train/data/dataset.js';
 import type { RemoteOptions } from '../../../train/data/remote/options.js';
 import { RemoteFiles } from '../../../train/data/remote/remote-files.js';
+import { RowStore, roomFor } from '../../../train/frozen/row-store.js';
+import { alexnet } from '../../real/command.js';
 import { answersNothing, brokenAfter, type DataServer, type Fault, sends, serveFolder, status } from './data-server.js';
 import { temporaryFolder } from './tiny-images.js';
 
@@ -243,8 +245,24 @@ test('continues without a cache if a block does not fit, and says which folder c
   writeFileSync(cacheFolder, 'a file');
   await assert.rejects(
     open().read(url, 0, 3),
-    /cache: expected a folder to keep blocks .*; choose another with ALEXNET_CACHE/,
+    /cache: is a file; expected a folder, or nothing there yet: choose another with ALEXNET_CACHE$/,
   );
+});
+
+const onLinux = { skip: process.platform !== 'linux' && 'needs /proc, which cannot hold folders' };
+
+test('names ALEXNET_CACHE if no folder can be made there, for blocks, whole files and features', onLinux, async (t) => {
+  const { url, open } = await fileServed(t);
+  process.env.ALEXNET_CACHE = '/proc/x/y';
+  t.after(() => delete process.env.ALEXNET_CACHE);
+  const refusal = /\/proc\/x\/y\S*: no folder can be made or written there; choose another with ALEXNET_CACHE/;
+  await assert.rejects(open({ cacheFolder: '/proc/x/y' }).read(url, 0, 3), refusal);
+  await assert.rejects(roomFor(4, 0), refusal);
+  const { code, stderr } = await alexnet('import', url, '--out', join(await temporaryFolder(t), 'run'));
+  assert.match(stderr, refusal);
+  assert.equal(code, 1);
+  process.env.ALEXNET_CACHE = '/proc';
+  assert.throws(() => new RowStore('disk', 3), /^UserError: \/proc: no folder can be made or written there; choose/);
 });
 
 test('in the order of an epoch each process fetches a block about once, with a cache of a fifth of the file', async (t) => {

@@ -3,13 +3,13 @@
  * appears whole, by a rename, and those used longest ago make room for others.
  */
 import { createHash, randomUUID, subtle } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
+import { open, readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import pLimit from 'p-limit';
 import { writeAtomically } from '../../../base/atomic-file.js';
 import { DiskFullError } from '../../../base/disk-full.js';
 import { UserError } from '../../../base/errors.js';
-import type { RemoteOptions } from './options.js';
+import { makeCacheFolder, type RemoteOptions } from './options.js';
 
 const DIGEST_BYTES = 32;
 /** The folder may hold other things too; what follows is of a block being written. */
@@ -96,9 +96,7 @@ export class BlockCache {
     const { cacheFolder, cacheBytes } = this.options;
     this.unseen += bytes;
     if (this.unseen <= cacheBytes * UNSEEN_SHARE) return;
-    await mkdir(cacheFolder, { recursive: true }).catch((error) => {
-      throw this.unusable(error);
-    });
+    await makeCacheFolder(cacheFolder);
     const files = await this.files();
     let total = files.reduce((sum, { size }) => sum + size, bytes);
     for (const { path, size } of files) {

@@ -4,14 +4,14 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readFile, rm } from 'node:fs/promises';
+import { type FileHandle, open, readFile, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { moveFile, writeFileAtomically } from '../../../base/atomic-file.js';
 import { writeError } from '../../../base/disk-full.js';
 import { UserError } from '../../../base/errors.js';
 import type { Progress } from '../../../base/progress.js';
 import { broken, refusal, tagOf, unknownHost, type Version } from './fetch-range.js';
-import { type RemoteOptions, remoteOptions } from './options.js';
+import { cacheError, makeCacheFolder, type RemoteOptions, remoteOptions } from './options.js';
 import { FailedTry, withTries } from './retry.js';
 
 /** Of a name in the cache, before `plain`, which may make three letters of one; file systems take 255 bytes. */
@@ -50,9 +50,7 @@ export async function downloadFile(
     await check(path);
     return path;
   }
-  await mkdir(dirname(path), { recursive: true }).catch((cause) => {
-    throw new UserError(`${dirname(path)}: expected a folder to keep files in, got: ${cause.message}`, { cause });
-  });
+  await makeCacheFolder(dirname(path));
   try {
     const download = new Download(url, path, progress, options);
     while (!(await withTries(`${url}: expected a file`, () => download.goOn(), options))) {}
@@ -96,7 +94,9 @@ class Download {
    * @returns  true if the file is whole; false if it was cut and more has arrived than before
    */
   async goOn(): Promise<boolean> {
-    const part = await open(partOf(this.path), existsSync(partOf(this.path)) ? 'r+' : 'w');
+    const part = await open(partOf(this.path), existsSync(partOf(this.path)) ? 'r+' : 'w').catch((error) => {
+      throw cacheError(dirname(this.path), error);
+    });
     try {
       return await this.fetchRest(part);
     } finally {

@@ -2,6 +2,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { UsageError } from '../../../base/errors.js';
+import { folderError, makeFolder } from '../../../base/make-folder.js';
 
 export interface RemoteOptions {
   /** Folder of kept blocks; several processes may share it. */
@@ -39,3 +40,12 @@ export function remoteOptions(given: Partial<RemoteOptions> = {}): RemoteOptions
     ...given,
   };
 }
+
+const INSTEAD = 'choose another with ALEXNET_CACHE';
+
+/** Makes the folder of the cache, or one in it. @throws {UserError} where that cannot be */
+export const makeCacheFolder = (path: string): Promise<void> => makeFolder(path, INSTEAD);
+
+/** @param error  of a file in a folder of the cache */
+export const cacheError = (folder: string, error: unknown): unknown =>
+  folderError(folder, error as NodeJS.ErrnoException, INSTEAD);

@@ -15,10 +15,12 @@ export interface NetworkOptions {
   lrn?: LrnChoice;
 }
 
-/** That, and the initial weights' seed. */
+/** That, and the initial weights. */
 export interface BuildOptions extends NetworkOptions {
   /** Equal seeds give equal weights. */
   seed: number;
+  /** Layers whose weights are drawn, all by default; those of the others are zeros until they are set. */
+  drawn?: readonly string[];
 }
 
 /** A row whose open choices are made. */

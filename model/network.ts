@@ -35,7 +35,8 @@ export function buildNetwork(spec: NetworkSpec, options: BuildOptions): tfl.Laye
   }
   const model = tfl.model({ inputs: input, outputs: value, name: spec.name });
   for (const row of rows) {
-    if ('stddev' in row) drawWeights(model.getLayer(row.name), row.stddev, row.bias, options.seed);
+    if (!('stddev' in row) || options.drawn?.includes(row.name) === false) continue;
+    drawWeights(model.getLayer(row.name), row.stddev, row.bias, options.seed);
   }
   return model;
 }

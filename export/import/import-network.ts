@@ -70,7 +70,7 @@ export async function importNetwork(
   const weights = await fitWeights(source, spec, chosen, normalisation);
   const { labels, synsets } = await labelsOf(source, classes, options.labels);
   const mean = await meanImageOf(source, spec, normalisation.mean, given);
-  const model = buildNetwork(spec, { ...chosen, seed: 0 });
+  const model = buildNetwork(spec, { ...chosen, seed: 0, drawn: [] });
   try {
     setWeights(model, weights);
     const differences = graphDifferences(source, spec, chosen);

@@ -5,11 +5,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { heldOutPng } from '../../train/data/emoji/emoji.js';
 import { writeTinyModel } from '../serve/tiny-model.js';
 
-const CLI = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
 const ESC = '\u001b';
 const BOLD = `${ESC}[1m`;
 const CYAN = `${ESC}[36m`;
@@ -30,35 +28,59 @@ const HEADED: [string[], string][] = [
   [['summary', '--help'], 'Options:'],
 ];
 
+/** Runs several commands in one process, and prints a line after each. */
+const RUN = `
+const { runCommand } = await import(process.argv[1]);
+for (const command of process.argv.slice(2)) {
+  await runCommand(command.split(" "));
+  console.log("$");
+  console.error("$");
+}`;
+const PROGRAM = ['--input-type=module', '-e', RUN, new URL('../../cli/commands.js', import.meta.url).href];
 const PLAIN = { ...process.env, NO_COLOR: undefined, FORCE_COLOR: undefined, CI: undefined, TERM: 'xterm-256color' };
-const inPipe = (words: string[], env: NodeJS.ProcessEnv = {}) =>
-  spawnSync(process.execPath, [CLI, ...words], { cwd: folder, encoding: 'utf8', env: { ...PLAIN, ...env } });
+const COMMANDS = HEADED.map(([words]) => words.join(' '));
+const FAILING = 'inspect nowhere.onnx';
+
+const optionsWith = (env: NodeJS.ProcessEnv) => ({ cwd: folder, encoding: 'utf8', env: { ...PLAIN, ...env } }) as const;
+const byCommand = (text: string) => text.split(/^\$\r?\n/m);
+
+/** What the commands print in a pipe, each on its own. */
+function inPipe(commands: string[], env: NodeJS.ProcessEnv = {}): { stdout: string[]; stderr: string[] } {
+  const { stdout, stderr } = spawnSync(process.execPath, [...PROGRAM, ...commands], optionsWith(env));
+  return { stdout: byCommand(stdout), stderr: byCommand(stderr) };
+}
 
 it('marks headings and bars at a terminal, and not against NO_COLOR', { skip: !hasScript() }, () => {
-  const atTerminal = (words: string[], env: NodeJS.ProcessEnv = {}) =>
-    execFileSync('script', ['-qec', [process.execPath, CLI, ...words].join(' '), '/dev/null'], {
-      cwd: folder,
-      encoding: 'utf8',
-      env: { ...PLAIN, ...env },
-    });
-  for (const [words, heading] of HEADED) assert.ok(atTerminal(words).includes(`${BOLD}${heading}`), words.join(' '));
-  assert.ok(atTerminal(HEADED[2][0]).includes(`${CYAN}█`));
-  for (const [words] of HEADED) assert.ok(!atTerminal(words, { NO_COLOR: '1' }).includes(ESC), words.join(' '));
+  const line = [process.execPath, ...PROGRAM, ...COMMANDS].map((word) => `'${word}'`).join(' ');
+  // What goes to stderr is shown as well: each line twice.
+  const atTerminal = (env: NodeJS.ProcessEnv = {}) =>
+    byCommand(execFileSync('script', ['-qec', line, '/dev/null'], optionsWith(env))).filter((_, i) => i % 2 === 0);
+  const marked = atTerminal();
+  HEADED.forEach(([words, heading], i) => {
+    assert.ok(marked[i].includes(`${BOLD}${heading}`), words.join(' '));
+  });
+  assert.ok(marked[2].includes(`${CYAN}█`));
+  const plain = atTerminal({ NO_COLOR: '1' });
+  HEADED.forEach(([words, heading], i) => {
+    assert.ok(plain[i].includes(heading), words.join(' '));
+    assert.ok(!plain[i].includes(ESC), words.join(' '));
+  });
 });
 
 it('prints plain text in a pipe, but for FORCE_COLOR', () => {
-  for (const [words, heading] of HEADED) {
-    const { stdout, stderr } = inPipe(words);
-    assert.ok(!(stdout + stderr).includes(ESC), words.join(' '));
-    assert.ok(inPipe(words, { FORCE_COLOR: '1' }).stdout.includes(`${BOLD}${heading}`), words.join(' '));
-  }
-  for (const FORCE_COLOR of ['0', '']) assert.ok(!inPipe(HEADED[0][0], { FORCE_COLOR }).stdout.includes(ESC));
+  const [plain, forced] = [inPipe(COMMANDS), inPipe(COMMANDS, { FORCE_COLOR: '1' })];
+  HEADED.forEach(([words, heading], i) => {
+    assert.ok(plain.stdout[i].includes(heading), words.join(' '));
+    assert.ok(!(plain.stdout[i] + plain.stderr[i]).includes(ESC), words.join(' '));
+    assert.ok(forced.stdout[i].includes(`${BOLD}${heading}`), words.join(' '));
+  });
+  for (const FORCE_COLOR of ['0', '']) assert.ok(!inPipe([COMMANDS[0]], { FORCE_COLOR }).stdout[0].includes(ESC));
 });
 
 it('marks the name of the command that failed', () => {
-  assert.match(inPipe(['inspect', 'nowhere.onnx']).stderr, /^alexnet inspect: /);
+  assert.match(inPipe([FAILING]).stderr[0], /^alexnet inspect: /);
   const red = `${ESC}[31malexnet inspect${ESC}[39m: `;
-  assert.ok(inPipe(['inspect', 'nowhere.onnx'], { FORCE_COLOR: '1' }).stderr.startsWith(red));
+  assert.ok(inPipe([FAILING], { FORCE_COLOR: '1' }).stderr[0].startsWith(red));
 });
 
 /** util-linux's, which gives a program a terminal; the BSDs' takes other flags. */

@@ -22,8 +22,12 @@ test('draws normal numbers with mean 0 and the standard deviation asked for', ()
 });
 
 /** Weights by name, at a sixteenth of the width. */
-function weightsOf(name: 'alexnet' | 'alexnet-torchvision', seed: number): Map<string, Float32Array> {
-  const model = buildNetwork(NETWORKS[name], { classes: 11, seed, width: 0.0625 });
+function weightsOf(
+  name: 'alexnet' | 'alexnet-torchvision',
+  seed: number,
+  drawn?: readonly string[],
+): Map<string, Float32Array> {
+  const model = buildNetwork(NETWORKS[name], { classes: 11, seed, width: 0.0625, drawn });
   const weights = new Map(
     model.weights.map((weight) => [weight.originalName, weight.read().dataSync() as Float32Array]),
   );
@@ -58,6 +62,14 @@ test('draws equal weights for equal seeds and others for other seeds and layers'
   assert.deepEqual(weightsOf('alexnet', 3), weights);
   assert.notDeepEqual(weightsOf('alexnet', 4).get('conv3/kernel'), weights.get('conv3/kernel'));
   assert.notDeepEqual(weights.get('conv3/kernel')!.slice(0, 100), weights.get('conv4/kernel')!.slice(0, 100));
+});
+
+test('draws the same weights for a layer whether or not others are drawn, whose weights are 0', () => {
+  const all = weightsOf('alexnet', 3);
+  for (const [name, values] of weightsOf('alexnet', 3, ['conv2', 'fc8'])) {
+    if (/conv2|fc8/.test(name)) assert.deepEqual(values, all.get(name));
+    else assert.ok(values.every((value) => value === 0));
+  }
 });
 
 test('draws torchvision weights and biases uniformly within ± 1 / √fan-in', () => {

@@ -7,7 +7,7 @@ import { summarize } from '../../model/summary.js';
 
 export function itIsAsSummarised(spec: NetworkSpec): void {
   test(`${spec.name}: layers have the names, sizes and parameters of the summary`, () => {
-    const model = buildNetwork(spec, { classes: 5, seed: 0, width: 1 });
+    const model = buildNetwork(spec, { classes: 5, seed: 0, drawn: [], width: 1 });
     const built = model.layers.filter((layer) => !['input', 'flatten'].includes(layer.name));
     assert.deepEqual(
       built.map((layer) => ({

@@ -4,13 +4,13 @@ import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { glibcVersion } from '../../base/process/glibc-version.js';
 
-/** A program of 0.7 GB, several times over; prints what `keepMemory` returned and the page faults of the last runs. */
+/** A program of 0.2 GB, several times over; prints what `keepMemory` returned and the page faults of the last runs. */
 const program = (keep: boolean) => `
   import * as tf from '@tensorflow/tfjs-core';
   import { keepMemory } from 'alexnet/backend';
   const kept = ${keep ? 'keepMemory()' : 'false'};
   await tf.setBackend('onnxruntime');
-  const x = tf.ones([2 ** 22]);
+  const x = tf.ones([2 ** 20]);
   const run = () => tf.tidy(() => {
     const parts = Array.from({ length: 20 }, (_, i) => tf.square(tf.add(x, i)));
     tf.sum(tf.addN(parts)).dataSync();

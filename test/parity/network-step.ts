@@ -29,7 +29,7 @@ export function weightValues(name: string, shape: number[]): Float32Array {
 
 /** One step on tfjs's active backend. */
 export function networkStep(spec: NetworkSpec, width: number, batch: number): StepValues {
-  const model = buildNetwork(spec, { classes: CLASSES, width, seed: 0 });
+  const model = buildNetwork(spec, { classes: CLASSES, width, seed: 0, drawn: [] });
   const shapes = new Map(modelWeights(model, 'all').map(({ name, variable }) => [name, variable.shape]));
   setWeights(model, (name) => weightValues(name, shapes.get(name)!));
   const images = uniform('pictures', batch * spec.inputPx ** 2 * 3, 120);

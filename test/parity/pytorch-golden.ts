@@ -124,7 +124,7 @@ export function describeGolden(cases: readonly number[]): void {
 
     before(async () => {
       await tf.setBackend('onnxruntime');
-      model = buildNetwork(ALEXNET, { classes: GOLDEN.classes, seed: 0 });
+      model = buildNetwork(ALEXNET, { classes: GOLDEN.classes, seed: 0, drawn: [] });
     });
 
     after(() => model.dispose());

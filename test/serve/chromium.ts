@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { after } from 'node:test';
-import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 
 const CHROMIUM = process.env.ALEXNET_CHROMIUM ?? '/usr/bin/chromium';
 
@@ -33,8 +33,9 @@ const FLAGS = [
 export const WEBGPU = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
 
 const browsers = new Map<string, Promise<Browser>>();
-/** Of the last visit. A page that nobody looks at any more still asks its server and draws. */
-let last: BrowserContext | undefined;
+/** By options and flags. A new page costs a second of processor time, for the processes that chromium starts. */
+const pages = new Map<string, Promise<Page>>();
+let last: Page | undefined;
 after(async () => {
   for (const browser of browsers.values()) await (await browser).close();
 });
@@ -54,8 +55,21 @@ export interface Visit {
   complaints: string[];
 }
 
+async function openPage(options: BrowserContextOptions, flags: readonly string[]): Promise<Page> {
+  const context = await (await browserWith(flags)).newContext(options);
+  context.setDefaultTimeout(WAIT_MS);
+  return context.newPage();
+}
+
+/** Empty: a page that nobody looks at any more still asks its server and draws. */
+async function clear(page: Page): Promise<void> {
+  page.removeAllListeners();
+  await page.unrouteAll({ behavior: 'ignoreErrors' });
+  await page.goto('about:blank');
+}
+
 /**
- * The page at `url` in a window of its own; closed when the next is visited.
+ * The page at `url`, loaded from scratch; gone when the next is visited.
  *
  * @param flags  more of chromium's, in a browser of their own
  */
@@ -64,11 +78,12 @@ export async function visit(
   options: BrowserContextOptions = {},
   flags: readonly string[] = [],
 ): Promise<Visit> {
-  await last?.close();
-  const context = await (await browserWith(flags)).newContext(options);
-  last = context;
-  context.setDefaultTimeout(WAIT_MS);
-  const page = await context.newPage();
+  if (last) await clear(last);
+  const key = JSON.stringify([options, flags]);
+  const opened = pages.get(key) ?? openPage(options, flags);
+  pages.set(key, opened);
+  const page = await opened;
+  last = page;
   const [asked, complaints]: [string[], string[]] = [[], []];
   page.on('request', (request) => {
     if (!/^(blob|data):/.test(request.url())) asked.push(request.url());
@@ -124,7 +139,9 @@ export async function bars(page: Page): Promise<string[]> {
 export async function assertAccessible(page: Page): Promise<void> {
   const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
   await page.evaluate(axe); // by the debugger, which no policy holds for
-  const { violations, passes } = await page.evaluate<{ violations: Violation[]; passes: object[] }>('axe.run()');
+  const { violations, passes } = await page.evaluate<{ violations: Violation[]; passes: object[] }>(
+    "axe.run({ resultTypes: ['violations'] })", // of what passes, one element each: naming all takes seconds
+  );
   assert.ok(passes.length > 20, 'axe found nothing to look at');
   const serious = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
   const told = serious.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).join(' | ')}`);

@@ -43,9 +43,10 @@ export function networkOfOrigin({ run }: Origin, model: string | undefined): str
  */
 export function modelFromOrigin({ run, checkpoint }: Origin, config: TrainConfig, labels: string[]): tfl.LayersModel {
   const spec = findNetwork(config.model);
-  const model = buildNetwork(spec, { classes: labels.length, seed: config.seed, lrn: config.lrn ?? undefined });
   const last = spec.rows.filter((row) => 'stddev' in row).at(-1)!.name;
   const keepsLast = JSON.stringify(labels) === JSON.stringify(run.labels);
+  const drawn = keepsLast ? [] : [last];
+  const model = buildNetwork(spec, { classes: labels.length, seed: config.seed, lrn: config.lrn ?? undefined, drawn });
   const learnt = new Map(modelWeights(checkpoint.model, 'all').map(({ name, variable }) => [name, variable]));
   for (const { name, variable } of modelWeights(model, 'all')) {
     if (layerOfWeight(name) === last && !keepsLast) continue;

@@ -62,9 +62,9 @@ const stderr = new Map<string, string>();
 // Suites and the per-file wrappers report as tests too: count the leaves only.
 const isLeaf = (details: { type?: string }, name: string) => details.type !== 'suite' && !files.includes(name);
 
-// Two more than processors, because many tests wait for processes that they start; not in CI, where speed matters less
+// One more than processors, because many tests wait for processes that they start; not in CI, where speed matters less
 // than calm.
-const concurrency = availableParallelism() + (process.env.CI ? 0 : 2);
+const concurrency = availableParallelism() + (process.env.CI ? 0 : 1);
 const stream = run({ files, concurrency, timeout: slow ? 3_600_000 : 240_000 });
 stream.on('test:dequeue', ({ name }) => {
   if (files.includes(name)) progress.start(relative(here, name));

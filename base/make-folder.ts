@@ -9,9 +9,9 @@ import { UserError } from './errors.js';
 const REASONS: Record<string, string> = {
   EEXIST: 'is a file; expected a folder, or nothing there yet: ',
   ENOTDIR: 'lies below a file, where no folder can be made; ',
-  ENOENT: 'no folder can be made or written there; ',
-  EACCES: 'no folder may be made or written there; get the right to write there, or ',
-  EPERM: 'no folder may be made or written there; get the right to write there, or ',
+  ENOENT: 'cannot create or write a folder there; ',
+  EACCES: 'permission denied; get write permission, or ',
+  EPERM: 'permission denied; get write permission, or ',
   EROFS: 'its file system is read-only; ',
 };
 const INSTEAD = 'name another --out';

@@ -41,7 +41,7 @@ function sourceOptions(command: Command): Command {
     .optionsGroup('Of a run:')
     .option(
       '--name <name>',
-      "what servers call the model (default: as the run's folder; in a repository as the network)",
+      "what servers call the model (default: the run folder's name; with --triton, the network's)",
       modelName,
     )
     .addOption(

@@ -113,7 +113,7 @@ function addComputing(command: Command): void {
     .addOption(providerOption(DEFAULTS.provider))
     .option(
       '--replicas <n>',
-      'inference processes per model, 1 to 64 (default: one, and on the CPU others that help while images wait)',
+      'inference processes per model, 1 to 64 (default: 1, plus helpers on the CPU while images wait)',
       wholeNumber(1, 64),
     )
     .option(
@@ -123,7 +123,7 @@ function addComputing(command: Command): void {
     )
     .option(
       '--helper-memory <bytes>',
-      'memory that processes which help while images wait may take, over all models; 0 for none',
+      'memory for the helpers of all models together, bytes; 0 for none',
       wholeNumber(0),
       DEFAULTS.helperMemory,
     )

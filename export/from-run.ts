@@ -32,7 +32,7 @@ const LARGEST_ON_CPU = 1e7;
 /** What the user asked for. */
 export interface ExportRunRequest extends WriteRequest, ImageRequest, MeasureRequest {
   run: string;
-  /** What servers call it, see `MODEL_NAME`; default: as the run's folder. */
+  /** What servers call it, see `MODEL_NAME`; default: the name of the run's folder. */
   name?: string;
   head: 'image' | 'tensor';
   /** Crops that the image head averages; default: see `cropsOfRun`. */

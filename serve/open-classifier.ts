@@ -5,6 +5,7 @@ import type { Provider } from '../onnx/backend/provider.js';
 import { DEFAULTS } from './defaults.js';
 import { HelperMemory } from './hosting/helper-memory.js';
 import { type HostOptions, ModelHost } from './hosting/model-host.js';
+import { widthLimit } from './hosting/width-limit.js';
 import { requireImage } from './inference/image/image-kind.js';
 import type { Log } from './log.js';
 import type { Timings } from './metrics.js';
@@ -87,11 +88,8 @@ async function openForked(settings: Settings): Promise<OpenedClassifier> {
   const host = new ModelHost(source, options, NO_METRICS, settings.log, new HelperMemory(settings.helperMemory));
   const { model, provider } = await host.start();
   // The time limit is for one image, not for all that a program may ask at once.
-  const limit = pLimit(host.width);
-  const answer: Answer = (bytes, signal) => {
-    limit.concurrency = host.width; // more once helpers have come
-    return limit(() => host.classify(bytes, signal));
-  };
+  const inLine = widthLimit(host);
+  const answer: Answer = (bytes, signal) => inLine(() => host.classify(bytes, signal));
   return opened({ model, provider, answer, close: () => host.drain() });
 }
 

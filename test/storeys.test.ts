@@ -66,7 +66,7 @@ test('no file imports one that imports it, over however many others', () => {
   assert.deepEqual(circles, []);
 });
 
-test('folders are made recursively in one place, which ends in /proc too', () => {
+test('only makeFolder creates folders recursively', () => {
   const makes = files.filter((file) =>
     /\bmkdir(Sync)?\([^;]*\brecursive\b/.test(readFileSync(join(ROOT, file), 'utf8')),
   );

@@ -70,7 +70,7 @@ export function largestDifference(pairs: readonly OutputPair[]): Difference {
       const { dims, expected, actual, fed } = same[i];
       const measure =
         least > largest
-          ? `${least}, ${range!.least ? `the least that ${range!.operator} is measured against` : `a hundredth of what ${range!.operator} gives at most`}`
+          ? `${least}, ${range!.least ? `the smallest scale used for ${range!.operator}` : `a hundredth of what ${range!.operator} gives at most`}`
           : 'the largest output';
       result.maxRel = relative;
       result.worst = {

@@ -1,5 +1,6 @@
 /** One run of a program and of its file, on the same numbers. */
 import { UserError } from '../../base/errors.js';
+import { isOutOfMemory } from '../../base/out-of-memory.js';
 import { random } from '../../base/random.js';
 import { tf } from '../../base/tfjs/core.js';
 import { newArray } from '../../onnx/backend/buffer-pool.js';
@@ -61,7 +62,12 @@ export async function runBoth(session: ort.InferenceSession, compared: Compared,
   if (compared.precision === 'fp16') await checkOverflow(model.parts, { count: 1, at: () => feeds });
   const expected = await inTfjs(source, inputs, run.backend, (tensor) =>
     isMoved(tensor.rank) ? tf.transpose(tensor, [...boundary]) : tensor,
-  );
+  ).catch((cause) => {
+    if (cause instanceof UserError || isOutOfMemory(cause)) throw cause;
+    throw new UserError(`the program itself fails on the check's random numbers: ${(cause as Error).message}`, {
+      cause,
+    });
+  });
   const ranges = outputRanges(model.parts);
   const fed = `${run.rows} row${run.rows === 1 ? '' : 's'}`;
   const pairs = model.parts.outputs.map(({ name }, i): OutputPair => {

@@ -9,15 +9,20 @@ export const MOST_ROUNDS = 100_000;
 const MOST_UNROLLED = 2_000;
 
 export class EndlessLoopError extends UserError {
-  constructor(loop: string, options?: ErrorOptions) {
-    const tried = recorder.tracing ? [MOST_UNROLLED, ''] : [MOST_ROUNDS, ' on the random numbers of the check'];
+  /** @param problem  default: it went beyond the check's limit */
+  constructor(
+    loop: string,
+    options?: ErrorOptions,
+    problem = `this loop did not end within ${MOST_ROUNDS.toLocaleString('en')} rounds on the check's random numbers`,
+  ) {
     super(
-      `${loop}: this loop has not ended after ${tried[0].toLocaleString('en')} rounds${tried[1]}; ` +
-        'limit its rounds in the model, or cut the model before it with outputs (--outputs)',
+      `${loop}: ${problem}; limit its rounds in the model, or cut the model before it with outputs (--outputs)`,
       options,
     );
   }
 }
+
+const TOO_LONG = `unrolling this loop takes more than ${MOST_UNROLLED.toLocaleString('en')} rounds`;
 
 let counts: Map<ExecutedNode, number> | undefined;
 
@@ -31,12 +36,18 @@ export async function countingRounds<T>(run: () => Promise<T>): Promise<T> {
   }
 }
 
+/** Told that a loop begins, with the nodes that its rounds compute: each time inside another loop it has all its rounds. */
+export function beginLoop(nodes: readonly ExecutedNode[]): void {
+  for (const node of nodes) counts?.delete(node);
+}
+
 /**
  * Told of each time that a node of a loop is computed.
  * @throws {EndlessLoopError} at one time too many
  */
 export function countRound(loop: string, node: ExecutedNode): void {
   const count = 1 + (counts?.get(node) ?? 0);
-  if (count > (recorder.tracing ? MOST_UNROLLED : MOST_ROUNDS)) throw new EndlessLoopError(loop);
+  if (recorder.tracing && count > MOST_UNROLLED) throw new EndlessLoopError(loop, {}, TOO_LONG);
+  if (count > MOST_ROUNDS) throw new EndlessLoopError(loop);
   counts?.set(node, count);
 }

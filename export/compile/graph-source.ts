@@ -8,7 +8,7 @@ import { recorder } from '../../onnx/backend/onnxruntime-backend.js';
 import { DEPENDS_ON_DATA } from '../../onnx/backend/recorder.js';
 import { type CallingNode, type ExecutedNode, selectBranches } from './branches.js';
 import { isSelection, withSelections } from './dynamic-ops.js';
-import { countingRounds, countRound } from './endless-loops.js';
+import { beginLoop, countingRounds, countRound } from './endless-loops.js';
 import { framesAsFunctions, type GraphDef } from './frames.js';
 import { checkNames, type ModelSource, numeric } from './model-source.js';
 import { allSettled } from './settled.js';
@@ -123,15 +123,18 @@ function undecided(nodes: readonly ExecutedNode[], node: ExecutedNode | undefine
  */
 function hookNodes(model: GraphModel): void {
   const loops = loopsOf(model);
+  const loopAround = new Map(loops.flatMap(({ loop, inside }) => inside.map((node) => [node, loop])));
+  const begunBy = new Map(loops.flatMap(({ starts, inside }) => starts.map((node) => [node, inside])));
   for (const node of nodesOf(model)) {
     if (Object.getOwnPropertyDescriptor(node, 'category')?.get) continue;
     const { name, category } = node;
-    const loop = loops.get(node);
+    const [loop, inside] = [loopAround.get(node), begunBy.get(node)];
     Object.defineProperty(node, 'category', {
       configurable: true,
       get: () => {
         recorder.enterScope(name);
         if (loop !== undefined) countRound(loop, node);
+        if (inside) beginLoop(inside);
         return recorder.tracing && isSelection(node.op) ? 'custom' : category;
       },
     });
@@ -160,18 +163,32 @@ function withFunctions(model: GraphModel): GraphModel {
   return rewritten as GraphModel;
 }
 
-/** The loops in whose rounds nodes are computed, of each at least one that every round computes. */
-function loopsOf(model: GraphModel): Map<ExecutedNode, string> {
+interface LoopNodes {
+  loop: string;
+  /** By whose computation it begins. */
+  starts: ExecutedNode[];
+  /** What its rounds compute, at least one node in every round. */
+  inside: ExecutedNode[];
+}
+
+function loopsOf(model: GraphModel): LoopNodes[] {
   const { functionExecutorMap } = (model as unknown as Loaded).executor;
-  return new Map(
-    nodesOf(model).flatMap((node) => {
-      if (node.op === 'LoopCond') return [[node, node.name] as const];
-      if (node.op !== 'While' && node.op !== 'StatelessWhile') return [];
-      const { body, cond } = (node as CallingNode['node']).rawAttrs;
-      const graphs = [body, cond].map(({ func }) => functionExecutorMap[func.name].graph);
-      return graphs.flatMap(({ nodes }) => Object.values(nodes).map((inner) => [inner, node.name] as const));
-    }),
-  );
+  return nodesOf(model).flatMap((node): LoopNodes[] => {
+    if (node.op === 'LoopCond') return [{ loop: node.name, starts: entriesInto(node), inside: [node] }];
+    if (node.op !== 'While' && node.op !== 'StatelessWhile') return [];
+    const { body, cond } = (node as CallingNode['node']).rawAttrs;
+    const graphs = [body, cond].map(({ func }) => functionExecutorMap[func.name].graph);
+    return [{ loop: node.name, starts: [node], inside: graphs.flatMap(({ nodes }) => Object.values(nodes)) }];
+  });
+}
+
+/** The `Enter` nodes by which values come into the frame of a node. */
+function entriesInto(node: ExecutedNode): ExecutedNode[] {
+  const seen = new Set([node]);
+  for (const { op, inputs } of seen) {
+    if (op !== 'Enter' && op !== 'NextIteration') for (const input of inputs) seen.add(input);
+  }
+  return [...seen].filter(({ op }) => op === 'Enter');
 }
 
 /** A graph model's nodes, those of its functions too; the converter shows them nowhere else. */

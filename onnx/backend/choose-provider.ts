@@ -35,7 +35,7 @@ export function chooseProvider(choice?: ProviderChoice): ChosenProvider {
   const { provider, why } = wanted === 'auto' ? firstThatRuns() : { provider: wanted, why: '' };
   if (wanted !== 'auto') requireRuns(provider);
   const gpu = isDefault ? signOfGpu() : undefined;
-  const hint = gpu && `there may be a GPU (${gpu}): auto as ${bothNames('provider')} uses it if it runs`;
+  const hint = gpu && `there may be a GPU (${gpu}): set ${bothNames('provider')} to auto to use it if it works`;
   chosen = { choice: wanted, provider, why: [adapterOf(provider), why, hint].filter(Boolean).join('; ') };
   return chosen;
 }

@@ -21,7 +21,7 @@ export function providerNamed(value: string | undefined): ProviderChoice {
   throw new UserError(`${PROVIDER_VARIABLE}: expected one of ${PROVIDER_CHOICES.join(', ')}, got "${value}"`);
 }
 
-const AUTO = `auto as ${bothNames('provider')} takes one that runs`;
+const AUTO = `set ${bothNames('provider')} to auto to use one that works`;
 
 /** What a provider needs, if it does not run. */
 export const PROVIDER_ADVICE: Record<Provider, string> = {

@@ -40,8 +40,12 @@ export async function readExternalData(model: string, tensor: TensorProto, roots
  * As `readExternalData`, without reading.
  * @returns  bytes that the tensor takes
  */
-export async function checkExternalData(model: string, tensor: TensorProto, roots?: Roots): Promise<number> {
-  return (await findExternalData(model, tensor, roots)).length;
+export async function checkExternalData(
+  model: string,
+  tensor: TensorProto,
+  roots?: Roots,
+): Promise<{ path: string; length: number }> {
+  return findExternalData(model, tensor, roots);
 }
 
 async function findExternalData(

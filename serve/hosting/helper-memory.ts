@@ -12,11 +12,11 @@ export class HelperMemory {
     return Math.min(this.bytes - this.taken, freeMemory() / 2);
   }
 
-  take(bytes: number): void {
+  /** @returns what gives it back */
+  take(bytes: number): () => void {
     this.taken += bytes;
-  }
-
-  giveBack(bytes: number): void {
-    this.taken -= bytes;
+    return () => {
+      this.taken -= bytes;
+    };
   }
 }

@@ -229,6 +229,7 @@ export class ModelHost {
   async drain(): Promise<void> {
     this.ending = true;
     this.views.stop();
+    this.pool.startNoMore();
     await this.queue.idle();
     this.kill();
   }

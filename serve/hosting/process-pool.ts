@@ -40,7 +40,7 @@ type Settings = InferenceOptions & { threads: number };
 export class ProcessPool {
   private readonly lasting: Member[];
   private helpers: Member[] = [];
-  private helperBytes = 0;
+  private giveMemoryBack = () => {};
   private pausedUntil = 0;
   private readonly watch: LoadWatch;
   private loaded?: Loaded;
@@ -76,7 +76,7 @@ export class ProcessPool {
 
   /** To be called for every image. */
   wake(): void {
-    if (this.mayHelp) this.watch.wake();
+    if (this.mayHelp && !this.ended) this.watch.wake();
   }
 
   get isUp(): boolean {
@@ -96,16 +96,25 @@ export class ProcessPool {
 
   /** Ends every process at once. */
   kill(): void {
+    this.startNoMore();
+    this.dismiss();
+    for (const { process, lane } of this.lasting) {
+      process.stop();
+      lane.release();
+    }
+  }
+
+  /** No helpers from now on. */
+  startNoMore(): void {
     this.ended = true;
     this.watch.stop();
-    for (const { process } of [...this.lasting, ...this.helpers]) process.stop();
   }
 
   private get mayHelp(): boolean {
     return this.options.replicas === undefined && this.loaded?.provider === 'cpu' && this.settings.threads > 1;
   }
 
-  /** As many as there is memory for, at most one for each thread; a single one would only be in the way. */
+  /** As many as there is memory for, at most one for each thread; one alone gains nothing. */
   private helperCount(): number {
     if (!this.mayHelp) return 0;
     const count = Math.min(this.settings.threads, Math.floor(this.memory.free / this.loaded!.residentBytes));
@@ -116,14 +125,14 @@ export class ProcessPool {
     if (this.ended || this.helpers.length > 0 || performance.now() < this.pausedUntil) return;
     const count = this.helperCount();
     if (count === 0) return;
-    const { remembered, residentBytes } = this.loaded!;
-    const threads = Math.floor(this.settings.threads / count);
-    this.helperBytes = count * residentBytes;
-    this.memory.take(this.helperBytes);
-    this.listener.log(`images are waiting: starting ${count} processes of ${named(threads)} to help`);
-    const helpers = Array.from({ length: count }, (_, i) =>
-      this.add({ ...this.settings, threads, remembered }, `helper ${i + 1}: `, true),
-    );
+    const { remembered, residentBytes, provider } = this.loaded!;
+    this.giveMemoryBack = this.memory.take(count * residentBytes);
+    const { threads } = this.settings;
+    this.listener.log(`images are waiting: starting ${count} helper processes that share ${threads} threads`);
+    const helpers = Array.from({ length: count }, (_, i) => {
+      const share = Math.floor((threads + i) / count); // together all of them
+      return this.add({ ...this.settings, provider, threads: share, remembered }, `helper ${i + 1}: `, true);
+    });
     this.helpers = helpers;
     try {
       for (const { process } of helpers) {
@@ -136,7 +145,7 @@ export class ProcessPool {
 
   private giveUp(reason: string): void {
     this.pausedUntil = performance.now() + PAUSE_MS;
-    this.listener.log(`no helpers for ${PAUSE_MS / 60_000} minutes: ${reason}`, 'warn');
+    this.listener.log(`no helpers for the next ${PAUSE_MS / 60_000} minutes: ${reason}`, 'warn');
     this.dismiss();
   }
 
@@ -147,12 +156,12 @@ export class ProcessPool {
     return true;
   }
 
-  /** What they were doing goes back into the line. */
+  /** What they were doing goes back to the queue. */
   private dismiss(): void {
     const helpers = this.helpers;
     this.helpers = [];
-    this.memory.giveBack(this.helperBytes);
-    this.helperBytes = 0;
+    this.giveMemoryBack();
+    this.giveMemoryBack = () => {};
     for (const { process } of helpers) {
       if (process.state.isUp) this.up -= 1;
       process.stop();
@@ -170,7 +179,7 @@ export class ProcessPool {
         ready: (loaded) => {
           this.up += 1;
           const isSame = loaded.remembered?.of === this.loaded?.remembered?.of;
-          if (isHelper && !isSame) return this.giveUp('the file has changed');
+          if (isHelper && !isSame) return this.giveUp('the model has changed on disk');
           if (!isHelper) {
             if (!isSame) this.dismiss();
             this.loaded = loaded;
@@ -201,8 +210,4 @@ export class ProcessPool {
     );
     return { process, lane };
   }
-}
-
-function named(threads: number): string {
-  return threads === 1 ? 'one thread' : `${threads} threads`;
 }

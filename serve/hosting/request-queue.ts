@@ -48,7 +48,7 @@ export class RequestQueue {
 
   /**
    * A place for one more process to take work from.
-   * @param isHelper  once every process is up, images that wait go to the helpers only, and one alone to the others
+   * @param isHelper  once every process is up, images go to the helpers only, or to the others if there are few of them
    */
   addLane(worker: Worker, isHelper = false): Lane {
     const events: LaneEvents = {
@@ -164,7 +164,9 @@ export class RequestQueue {
   private get candidates(): Lane[] {
     if (!this.helpersAreUp) return this.lanes;
     const idle = this.lanes.filter((lane) => !lane.isHelper && lane.load === 0);
-    return this.pending > 1 || idle.length === 0 ? this.busyLanes : idle;
+    const helpers = this.busyLanes;
+    const areEnough = this.pending > helpers.length / 2; // to use more threads than stay idle
+    return areEnough || idle.length === 0 ? helpers : idle;
   }
 
   /** To the process with the shortest line of its own. */

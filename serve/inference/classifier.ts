@@ -58,7 +58,7 @@ export async function openClassifier(options: ClassifierOptions): Promise<Classi
   const { classifier, recipe, cropsInside } = modelFile;
   log(`loading ${file} (${(modelFile.size / 1e6).toFixed(1)} MB, ${classifier.labels.length} classes)`);
   for (const note of modelFile.notes) log(note);
-  const of = JSON.stringify([modelFile.signature, modelFile.facts]);
+  const of = JSON.stringify([modelFile.signatures, modelFile.facts, recipe, classifier]);
   const remembered = options.remembered?.of === of ? options.remembered.activation : undefined;
   const attempt = async (candidate: Provider) => {
     const started = performance.now();

@@ -34,7 +34,7 @@ export interface InferenceOptions {
 
 /** What trial images decided, so that a restart need not try them again. */
 export interface Remembered {
-  /** What it holds for: the file, and all that was known of its output. */
+  /** What it holds for: the files, and all that was known of the model. Equal only if its answers are. */
   of: string;
   activation: Activation;
 }

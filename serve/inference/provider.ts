@@ -30,7 +30,7 @@ export async function chooseProvider<T>(
     } catch (cause) {
       const reason = reasonOf(cause);
       if (provider === candidates.at(-1)) {
-        const advice = provider === 'cpu' ? '' : `; auto as ${bothNames('provider')} falls back to the CPU`;
+        const advice = provider === 'cpu' ? '' : `; set ${bothNames('provider')} to auto to fall back to the CPU`;
         throw new UserError(`the model does not run on provider ${provider}: ${reason}${advice}`, { cause });
       }
       refused.push(`${provider}: ${reason}`);

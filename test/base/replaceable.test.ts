@@ -172,7 +172,7 @@ describe('a place that holds something of somebody', () => {
       [['export', '--run', run, '--triton', file], below],
       // Linux: the folder is there, and cannot hold another.
       ...(process.platform === 'linux' ? [train, prepare, from] : []).map((words): [string[], RegExp] => {
-        return [[...words, '/proc/x/y'], /\/proc\/x\/y: no folder can be made or written there; name another --out\n$/];
+        return [[...words, '/proc/x/y'], /\/proc\/x\/y: cannot create or write a folder there; name another --out\n$/];
       }),
     ];
     for (const [words, message] of cases) {

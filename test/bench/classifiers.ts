@@ -26,7 +26,7 @@ const CONFIG = {
 /** @param seconds  of load in every turn */
 export async function classifiers(rounds: number, seconds: number): Promise<void> {
   if (!existsSync(IMAGES)) return console.log(`skipped: needs ${IMAGES}`);
-  if (!(await hasTorch())) return console.log(`skipped: needs torch and torchvision of ${PYTHON}`);
+  if (!(await hasTorch('torch, torchvision'))) return console.log(`skipped: needs torch and torchvision of ${PYTHON}`);
   const folder = mkdtempSync(join(tmpdir(), 'alexnet-bench-'));
   const children: ChildProcess[] = [];
   try {

@@ -59,7 +59,8 @@ export async function serve(rounds: number, seconds: number): Promise<void> {
     const turns: Turns = { our: [], int8: [], their: [], bare: [], bareInt8: [], product: [] };
     const warmUp = (url: string) => load({ ...shared, url, seconds: WARM_UP_S });
     let gflop = 0;
-    const [first] = [await warmUp(ours.url), await warmUp(int8.url)];
+    const first = await warmUp(ours.url);
+    await warmUp(int8.url);
     for (let round = 0; round < rounds; round++) {
       turns.our.push(await load({ ...shared, url: ours.url }));
       turns.int8.push(await load({ ...shared, url: int8.url }));

@@ -51,9 +51,9 @@ export async function findPeers(): Promise<Peer[]> {
   return peers;
 }
 
-/** Whether Python has it. */
-export async function hasTorch(): Promise<boolean> {
-  return run(PYTHON, ['-c', 'import torch']).then(
+/** @param modules  that Python must have */
+export async function hasTorch(modules = 'torch'): Promise<boolean> {
+  return run(PYTHON, ['-c', `import ${modules}`]).then(
     () => true,
     () => false,
   );

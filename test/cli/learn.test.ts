@@ -70,7 +70,7 @@ test('leaves a run, its report, and a file that classifies', async () => {
 
 test('says so if an image has fewer different views than asked for', async () => {
   const few =
-    /^warning: --views (\d+): only 1 different view of an image, as the network trains on whole images, never/m;
+    /^warning: --views (\d+): an image has only 1 distinct view, because the network trains on whole images, never/m;
   for (const views of ['10', '7']) {
     const { code, stderr } = await alexnet(
       ...['learn', 'photos', '--from', 'known', '--epochs', '1', '--views', views, '--out', `runs/${views}`],
@@ -150,7 +150,7 @@ test('names ALEXNET_CACHE if what it imports cannot be kept there', onLinux, asy
     const { code, stderr } = await alexnetAs({ cwd }, ...words);
     assert.match(
       stderr,
-      /\/proc\/x\/imported: no folder can be made or written there; choose another with ALEXNET_CACHE/,
+      /\/proc\/x\/imported: cannot create or write a folder there; choose another with ALEXNET_CACHE/,
     );
     assert.equal(code, 1);
   } finally {

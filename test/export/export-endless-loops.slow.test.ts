@@ -19,6 +19,37 @@ test('an endless loop that the file leaves out, because it changes nothing, is r
   );
   await assert.rejects(exportOnnx(source), {
     name: 'UserError',
-    message: /^loop: this loop has not ended after 100,000 rounds on the random numbers of the check; limit its rounds/,
+    message: /^loop: this loop did not end within 100,000 rounds on the check's random numbers; limit its rounds/,
   });
+});
+
+test('a loop inside another has all its rounds each time it begins', async () => {
+  const names = ['i', 'y', 'n', 'm', 'one', 'zero'];
+  const kept = { n: 'n', m: 'm', one: 'one', zero: 'zero' };
+  const nested = (inner: number) =>
+    graphModel(
+      [
+        placeholder('x', -1, 3),
+        whileLoop('outer', ['zero', 'x', 'n', 'm', 'one', 'zero'], ['belowN', 'outerRound']),
+      ].concat(node('result', 'Identity', ['outer:1'])),
+      {
+        n: Float32Array.of(45),
+        m: Float32Array.of(inner),
+        one: Float32Array.of(1),
+        zero: Float32Array.of(0),
+      },
+      [
+        graphFunction('belowN', names, { more: 'less' }, [node('less', 'Less', ['i', 'n'])]),
+        graphFunction('belowM', names, { more: 'less' }, [node('less', 'Less', ['i', 'm'])]),
+        graphFunction('outerRound', names, { i: 'add', y: 'inner:1', ...kept }, [
+          node('add', 'Add', ['i', 'one']),
+          whileLoop('inner', ['zero', 'y', 'n', 'm', 'one', 'zero'], ['belowM', 'innerRound']),
+        ]),
+        graphFunction('innerRound', names, { i: 'add', y: 'neg', ...kept }, [
+          node('add', 'Add', ['i', 'one']),
+          node('neg', 'Neg', ['y']),
+        ]),
+      ],
+    );
+  await exportOnnx(nested(46)); // 2,070 rounds in all, of which no loop has more than 46 at a time
 });

@@ -18,7 +18,7 @@ import {
 
 const refused = (loop: string) => ({
   name: 'UserError',
-  message: new RegExp(`^${loop}: this loop has not ended after 100,000 rounds on the random numbers of the check; .*`),
+  message: new RegExp(`^${loop}: this loop did not end within 100,000 rounds on the check's random numbers; .*`),
 });
 
 describe('a loop that does not end for the numbers of the check is refused by its name', () => {

@@ -69,7 +69,7 @@ describe('--provider', () => {
     assert.equal(status, 1);
     assert.match(
       stderr,
-      /alexnet train: provider cuda does not run here \(.+\); it needs CUDA 12.*; auto as provider \(--provider\) takes one that runs/,
+      /alexnet train: provider cuda does not run here \(.+\); it needs CUDA 12.*; set provider \(--provider\) to auto to use one that works/,
     );
     assert.doesNotMatch(stderr, /\[E:onnxruntime/);
   });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import sharp from 'sharp';
 import { openClassifier } from '../../serve/inference/classifier.js';
@@ -212,3 +212,13 @@ const BAD: Record<string, [TinyModel, Record<string, object | string>, RegExp]> 
 for (const [name, [model, files, message]] of Object.entries(BAD)) {
   test(`refuses ${name}`, () => assert.rejects(open(beside(model, files)), message));
 }
+
+test('what a process remembers of a model holds while its file and its description stay as they are', async () => {
+  const config = (mean: number) => JSON.stringify({ labels: QUARTERS, input: { mean } });
+  const file = beside({}, { 'config.json': config(0.5) });
+  const remembered = async () => (await open(file)).remembered!.of;
+  const before = await remembered();
+  assert.equal(await remembered(), before);
+  writeFileSync(join(dirname(file), 'config.json'), config(0.25));
+  assert.notEqual(await remembered(), before);
+});

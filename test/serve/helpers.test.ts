@@ -42,7 +42,7 @@ test('while images wait, processes of fewer threads answer them; an image alone 
   const first = await result(post(url, order('pid')));
   assert.deepEqual(await workers(url), { least: 1, most: 3, now: 1 });
   const pids = await loadUntil(url, ({ size }) => size === 3);
-  assert.ok(lines.includes('images are waiting: starting 2 processes of one thread to help'), lines.join('\n'));
+  assert.ok(lines.includes('images are waiting: starting 2 helper processes that share 2 threads'), lines.join('\n'));
   assert.deepEqual(await workers(url), { least: 1, most: 3, now: 3 });
   const together = await Promise.all([1, 2, 3, 4].map(async () => (await post(url, order('sleep 20'))).status));
   assert.deepEqual(together, [200, 200, 200, 200]);
@@ -50,7 +50,9 @@ test('while images wait, processes of fewer threads answer them; an image alone 
 
   const [helper] = [...pids].filter((pid) => pid !== first);
   process.kill(helper, 'SIGKILL');
-  await until(() => lines.some((line) => line.startsWith('no helpers for 5 minutes: a helper ended (SIGKILL)')));
+  await until(() =>
+    lines.some((line) => line.startsWith('no helpers for the next 5 minutes: a helper ended (SIGKILL)')),
+  );
   assert.deepEqual(await workers(url), { least: 1, most: 3, now: 1 });
   const after = await Promise.all([1, 2, 3].map(() => result(post(url, order('pid')))));
   assert.deepEqual(after, [first, first, first]);
@@ -74,7 +76,9 @@ test('a file that has changed since it was loaded gets no helpers: they would gi
   const log = (line: string) => lines.push(line);
   const { url } = await obedient({ files: [file], replicas: undefined, threads: 2, log });
   writeFileSync(file, 'after');
-  const pids = await loadUntil(url, () => lines.includes('no helpers for 5 minutes: the file has changed'));
+  const pids = await loadUntil(url, () =>
+    lines.includes('no helpers for the next 5 minutes: the model has changed on disk'),
+  );
   assert.equal(pids.size, 1);
   assert.equal((await workers(url)).now, 1);
 });

@@ -242,7 +242,7 @@ test('auto takes the CPU with one line that says why, if no GPU runs; CUDA by na
   assert.equal(await named.ended, 1);
   assert.match(
     named.stderr(),
-    /alexnet serve: the model does not run on provider cuda: .+; auto as provider \(--provider\) falls back to the CPU/,
+    /alexnet serve: the model does not run on provider cuda: .+; set provider \(--provider\) to auto to fall back to the CPU/,
   );
   assert.doesNotMatch(named.stderr(), /\n\s+at /);
   const auto = alexnet('serve', '--model', file, '--port', '0');

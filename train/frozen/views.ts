@@ -44,7 +44,7 @@ export function whyFewerViews(
   if (different >= views) return undefined;
   const cut = inputPx === imagePx ? 'whole images' : randomCrop ? 'crops' : 'centre crops';
   const mirrored = mirror ? 'mirrored or not' : 'never mirrored';
-  return `only ${counted(different, 'different view')} of an image, as the network trains on ${cut}, ${mirrored}`;
+  return `an image has only ${counted(different, 'distinct view')}, because the network trains on ${cut}, ${mirrored}`;
 }
 
 /** A view of an image. Its draws depend on seed, view and the image's index alone. */

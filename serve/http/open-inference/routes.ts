@@ -4,11 +4,11 @@
  * input, encoded images are taken as BYTES under its name.
  */
 import type { Request, RequestHandler } from 'express';
-import pLimit from 'p-limit';
 import type { z } from 'zod';
 import { toolVersion } from '../../../base/tool-version.js';
 import { type ErrorCode, RequestError } from '../../errors.js';
 import type { ModelHost } from '../../hosting/model-host.js';
+import { widthLimit } from '../../hosting/width-limit.js';
 import { requireImage } from '../../inference/image/image-kind.js';
 import { bytesOf, type Tensor } from '../../tensors.js';
 import { readJsonSized, readSmallJson, tooLarge } from '../body.js';
@@ -266,7 +266,7 @@ async function classifyAll(host: ModelHost, images: readonly Uint8Array[], signa
   const failed = new AbortController();
   const either = AbortSignal.any([signal, failed.signal]);
   try {
-    const limit = pLimit(host.width);
+    const limit = widthLimit(host);
     const answers = await Promise.all(images.map((bytes) => limit(() => host.classify(bytes, either))));
     const { model } = answers[0];
     const bytes = Buffer.concat(answers.map(({ probabilities }) => bytesOf(probabilities)));

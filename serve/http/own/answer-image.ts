@@ -1,9 +1,9 @@
 /** From the bytes of a request to the model's answer, for the routes of every protocol. */
 import type { Response } from 'express';
-import pLimit from 'p-limit';
 import { RequestError } from '../../errors.js';
 import type { Classified, ModelHost } from '../../hosting/model-host.js';
 import type { Repository } from '../../hosting/repository.js';
+import { widthLimit } from '../../hosting/width-limit.js';
 import { requireImage } from '../../inference/image/image-kind.js';
 import type { Log } from '../../log.js';
 import type { Metrics } from '../../metrics.js';
@@ -68,7 +68,7 @@ export function classifyEach(
   images: readonly (() => Uint8Array)[],
   signal: AbortSignal,
 ): Promise<PromiseSettledResult<Classified>[]> {
-  const limit = pLimit(host.width);
+  const limit = widthLimit(host);
   return Promise.allSettled(images.map((image) => limit(async () => host.classify(image(), signal))));
 }
 

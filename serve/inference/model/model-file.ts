@@ -56,9 +56,9 @@ export interface ModelFile {
   isOwn: boolean;
   /** What people should know of how the file is read, one line each. */
   notes: string[];
-  /** Of the file as it was read; see `fileSignature`. */
-  signature: string;
-  /** @throws {UserError} if the file is not the same any more */
+  /** Of the file as it was read, and of those that hold weights of it; see `fileSignature`. */
+  signatures: string[];
+  /** @throws {UserError} if one of them is not the same any more */
   checkUnchanged(): Promise<void>;
 }
 
@@ -89,9 +89,13 @@ export async function readModelFile(file: string, given?: Roots): Promise<ModelF
   if (beside && (isOwn || inside))
     described.notes.push('config.json next to it is not used: the file describes itself');
   let size = fileSize;
+  const signatures = new Map([[file, signature]]);
   for (const tensor of proto.graph?.initializer ?? []) {
     const isElsewhere = isExternal(tensor) && tensor.externalData?.[0]?.value !== basename(file);
-    if (isElsewhere) size += await checkExternalData(file, tensor, roots);
+    if (!isElsewhere) continue;
+    const { path, length } = await checkExternalData(file, tensor, roots);
+    size += length;
+    if (!signatures.has(path)) signatures.set(path, await fileSignature(path));
   }
   return {
     ...described,
@@ -100,10 +104,15 @@ export async function readModelFile(file: string, given?: Roots): Promise<ModelF
     encode: (edited, data) => encodeEdited({ bytes, proto }, edited, data),
     roots,
     size,
-    signature,
+    signatures: [...signatures.values()],
     checkUnchanged: async () => {
-      if ((await fileSignature(file)) === signature) return;
-      throw new UserError(`${file}: was replaced or changed while it was being loaded; try again once it is complete`);
+      for (const [path, before] of signatures) {
+        if ((await fileSignature(path)) !== before) {
+          throw new UserError(
+            `${path}: was replaced or changed while it was being loaded; try again once it is complete`,
+          );
+        }
+      }
     },
   };
 }

@@ -255,14 +255,14 @@ test('names ALEXNET_CACHE if no folder can be made there, for blocks, whole file
   const { url, open } = await fileServed(t);
   process.env.ALEXNET_CACHE = '/proc/x/y';
   t.after(() => delete process.env.ALEXNET_CACHE);
-  const refusal = /\/proc\/x\/y\S*: no folder can be made or written there; choose another with ALEXNET_CACHE/;
+  const refusal = /\/proc\/x\/y\S*: cannot create or write a folder there; choose another with ALEXNET_CACHE/;
   await assert.rejects(open({ cacheFolder: '/proc/x/y' }).read(url, 0, 3), refusal);
   await assert.rejects(roomFor(4, 0), refusal);
   const { code, stderr } = await alexnet('import', url, '--out', join(await temporaryFolder(t), 'run'));
   assert.match(stderr, refusal);
   assert.equal(code, 1);
   process.env.ALEXNET_CACHE = '/proc';
-  assert.throws(() => new RowStore('disk', 3), /^UserError: \/proc: no folder can be made or written there; choose/);
+  assert.throws(() => new RowStore('disk', 3), /^UserError: \/proc: cannot create or write a folder there; choose/);
 });
 
 test('in the order of an epoch each process fetches a block about once, with a cache of a fifth of the file', async (t) => {

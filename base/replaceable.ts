@@ -29,6 +29,8 @@ export async function checkReplaceable(
 ): Promise<void> {
   if (inPlace && (await stat(file).catch(() => undefined))?.isFile() === false) return;
   if (!(await isForeign(file, isOurs, inPlace))) return;
+  const isFolder = (await stat(file).catch(() => undefined))?.isDirectory();
+  if (isFolder) throw new UserError(`${file}: is a folder; expected a file, or nothing there yet: name another`);
   throw new UserError(`${file}: not ${what}, so it is kept; remove it, or name another file`);
 }
 
@@ -56,7 +58,8 @@ export async function foreignFilesIn(
 export function refuseForeign(paths: readonly string[], writer: string): void {
   if (paths.length === 0) return;
   const named = paths.slice(0, NAMED).join(', ') + (paths.length > NAMED ? ` and ${paths.length - NAMED} more` : '');
-  throw new UserError(`${named}: not written by ${writer}, so they are kept; move them away, or name another --out`);
+  const [they, them] = paths.length === 1 ? ['it is', 'it'] : ['they are', 'them'];
+  throw new UserError(`${named}: not written by ${writer}, so ${they} kept; move ${them} away, or name another --out`);
 }
 
 const NAMED = 5;

@@ -15,6 +15,7 @@ async function main(words: string[]): Promise<void> {
     .description('AlexNet in TypeScript: train it with TensorFlow.js, export it to ONNX, serve it over HTTP.')
     .version(toolVersion())
     .helpCommand(false)
+    .showHelpAfterError('"alexnet --help" lists the commands')
     .addHelpText('after', '\nalexnet COMMAND --help lists the flags of a command and gives an example.')
     .exitOverride();
   for (const [heading, commands] of Object.entries(COMMAND_GROUPS)) {

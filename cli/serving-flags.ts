@@ -7,7 +7,7 @@ export function wholeNumber(low: number, high = Number.MAX_SAFE_INTEGER): (text:
   return (text) => {
     const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
     if (value >= low && value <= high) return value;
-    throw new InvalidArgumentError(`expected a whole number, ${range}, got "${text}".`);
+    throw new InvalidArgumentError(`Expected a whole number, ${range}, got "${text}".`);
   };
 }
 
@@ -18,5 +18,5 @@ const MAX_SECONDS = 2_000_000;
 export function seconds(text: string): number {
   const value = text.trim() === '' ? Number.NaN : Number(text);
   if (value > 0 && value <= MAX_SECONDS) return value;
-  throw new InvalidArgumentError(`expected seconds, more than 0 and at most ${MAX_SECONDS}, got "${text}".`);
+  throw new InvalidArgumentError(`Expected seconds, more than 0 and at most ${MAX_SECONDS}, got "${text}".`);
 }

@@ -38,6 +38,6 @@ async function summaryOf({ model, run, classes }: Request): Promise<Summary> {
 }
 
 function wholeNumber(text: string): number {
-  if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError(`expected a whole number, 1 or more, got "${text}".`);
+  if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError(`Expected a whole number, 1 or more, got "${text}".`);
   return Number(text);
 }

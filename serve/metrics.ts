@@ -68,7 +68,7 @@ export class Metrics {
   });
   private readonly restarts = new Counter({
     name: 'alexnet_inference_process_deaths_total',
-    help: 'Times the inference process ended unexpectedly',
+    help: 'Times an inference process or a helper ended unexpectedly',
     registers: this.registers,
   });
   private readonly loaded = new Gauge({

@@ -146,7 +146,8 @@ class Loop {
   private async computeFrozen(): Promise<void> {
     const { model, progress, interrupt } = this.training;
     const { trainer, group } = this;
-    if (!trainer.keepsFeatures || this.interruptedBy) return;
+    const isDone = this.state.epoch >= this.training.run.config.epochs;
+    if (!trainer.keepsFeatures || isDone || this.interruptedBy) return;
     await broadcastValues(group, model, trainer.velocities);
     const stopped = () => interrupt.signal !== undefined;
     const onProgress = (done: number, total: number) => progress.work('frozen layers', done, total);

@@ -170,7 +170,7 @@ async function checkPlaces({ dir, out, force }: LearnRequest, report: string, mo
   await checkFolder(dir);
   if (holdsRun(out) && !force) {
     throw new UserError(
-      `${out}: holds a run already; another --out keeps both, --force replaces it, and "alexnet train --resume --out ${out}" continues it`,
+      `${out}: holds a run already; another --out keeps both, --force replaces it; if it was interrupted, "alexnet train --resume --out ${out}" continues it`,
     );
   }
   await checkFree(out, force);

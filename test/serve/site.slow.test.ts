@@ -177,7 +177,7 @@ test('a site is replaced by another, and a folder with other files is kept', asy
   writeFileSync(join(out, 'mine.txt'), 'mine');
   const refused = await command(file, out);
   assert.equal(refused.code, 1);
-  assert.match(refused.stderr, /mine\.txt: not written by alexnet page, so they are kept/);
+  assert.match(refused.stderr, /mine\.txt: not written by alexnet page, so it is kept/);
   const missing = await command(join(folder, 'none.onnx'), join(folder, 'new'));
   assert.equal(missing.code, 1);
   assert.equal(existsSync(join(folder, 'new')), false);

@@ -1,6 +1,6 @@
 /** `alexnet train --resume` with other settings: refused, and with `--force` continued. */
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, truncate } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -192,4 +192,22 @@ test('continues under other settings when forced, says each, and keeps them in c
   assert.equal(fromBest.code, 0, fromBest.stderr);
   assert.match(fromBest.stderr, /run\/last holds no checkpoint: continuing from .*run\/best\n/);
   assert.match(fromBest.stderr, /continuing after step 12\n|has finished its 6 epochs/); // since other validation images are judged by
+
+  const best = join(out, 'best');
+  assert.equal((await alexnet(...words, '--resume', '--epochs', '7')).code, 0);
+  for (const [epochs, kind] of [
+    ['8', 'model.json'],
+    ['9', 'weights'],
+  ]) {
+    const cut = (await readdir(best)).find((name) => name.startsWith(kind))!;
+    await truncate(join(best, cut), 300);
+    const resumed = await alexnet(...words, '--resume', '--epochs', epochs);
+    assert.equal(resumed.code, 0, resumed.stderr);
+    assert.match(
+      resumed.stderr,
+      /^warning: .*best\/\S+: .*cut short.*; going on from last\/, and the best epoch from now/m,
+    );
+    const evaluated = await alexnet('evaluate', '--run', out, '--checkpoint', 'best');
+    assert.equal(evaluated.code, 0, evaluated.stderr);
+  }
 });

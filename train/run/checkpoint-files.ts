@@ -14,5 +14,13 @@ export function isCheckpointFile(name: string, start: Buffer): boolean {
 
 /** The key that a run adds to tfjs's own, see `CheckpointRecord`. */
 function isModelJson(start: Buffer): boolean {
-  return start.includes('"alexnet":{"state":');
+  return start.includes('"alexnet":{"state":') || isCutModelJson(start);
+}
+
+/** Where a crash or a full disk left less than the key: nobody else's model is half a file. */
+function isCutModelJson(start: Buffer): boolean {
+  return (
+    start.subarray(0, 32).includes('{"modelTopology":{"class_name":') &&
+    !start.toString('latin1').trimEnd().endsWith('}')
+  );
 }

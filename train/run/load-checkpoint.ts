@@ -53,6 +53,12 @@ export async function loadCheckpoint(folder: string): Promise<LoadedCheckpoint> 
   };
 }
 
+/** Reads a checkpoint's weights without a model of them. @throws {UserError} as `loadCheckpoint` */
+export async function checkWeights(folder: string): Promise<void> {
+  const { alexnet: record } = await readModelJson(folder);
+  await readData(folder, record.files.weights);
+}
+
 /**
  * The weights are put in one by one: tfjs's own loader would hold all of them four times over. In a function of its
  * own, because a closure made alongside it would keep the file's bytes for as long as it lives.
@@ -128,8 +134,8 @@ function advice(folder: string): string {
     return 'There is no other checkpoint next to it: restore the folder from a copy, or start the run from scratch';
   }
   return (
-    `${join(run, other)} holds another checkpoint: to continue from there, remove ${folder}, ` +
-    `copy ${join(run, other)} to ${folder} and repeat the command`
+    `${join(run, other)} holds another checkpoint: to go on with that, remove ${folder}, ` +
+    `copy ${join(run, other)} to ${folder} and repeat the command; evaluate and export also take --checkpoint ${other}`
   );
 }
 

@@ -240,6 +240,8 @@ async function readJson<T>(file: string): Promise<T> {
   try {
     return JSON.parse(await readFile(file, 'utf8'));
   } catch (cause) {
-    throw new UserError(`${file}: cannot be read as JSON: ${(cause as Error).message}`, { cause });
+    throw new UserError(`${file}: cannot be read as JSON: ${(cause as Error).message}; restore it from a copy`, {
+      cause,
+    });
   }
 }

@@ -11,8 +11,8 @@ import { isReadByShards } from '../data/batches/epoch-batches.js';
 import type { Dataset } from '../data/dataset.js';
 import { absoluteSource } from '../data/open-dataset.js';
 import { checksum } from '../data/pack/pack-format.js';
-import { startState } from '../run/checkpoint.js';
-import { hasCheckpoint, type LoadedCheckpoint, loadCheckpoint } from '../run/load-checkpoint.js';
+import { type RunState, startState } from '../run/checkpoint.js';
+import { checkWeights, hasCheckpoint, type LoadedCheckpoint, loadCheckpoint } from '../run/load-checkpoint.js';
 import { openRun, type Run } from '../run/run-folder.js';
 import {
   afterChanges,
@@ -117,10 +117,26 @@ async function compareValidationImages(run: Run, dataset: Dataset, changes: Chan
 
 /** `last/`; `best/` if that is gone, as when the process was killed between the two that end the first epoch. */
 async function checkpointToGoOnFrom({ last, best }: Run, progress: Progress): Promise<LoadedCheckpoint | undefined> {
-  if (hasCheckpoint(last)) return loadCheckpoint(last);
+  if (hasCheckpoint(last)) {
+    const checkpoint = await loadCheckpoint(last);
+    if (checkpoint.state.bestValidation) await requireBest(best, checkpoint.state, progress);
+    return checkpoint;
+  }
   if (!hasCheckpoint(best)) return undefined;
   progress.note(`${last} holds no checkpoint: continuing from ${best}`);
   return loadCheckpoint(best);
+}
+
+/** A best epoch whose checkpoint is damaged or gone is no reason to stop; it is forgotten, so that another is saved. */
+async function requireBest(best: string, state: RunState, progress: Progress): Promise<void> {
+  try {
+    await checkWeights(best);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    const [problem] = error.message.split('. ');
+    progress.note(`warning: ${problem}; going on from last/, and the best epoch from now on takes its place`);
+    state.bestValidation = null;
+  }
 }
 
 /** What the flags say of the run's config; a new weight decay is that of every layer, as for a new run. */

@@ -92,7 +92,9 @@ async function readJson(file: string, roots: Roots): Promise<unknown> {
   } catch (cause) {
     if (cause instanceof UserError) throw cause;
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new UserError(`${file}: cannot be read as JSON: ${(cause as Error).message}`, { cause });
+    throw new UserError(`${file}: cannot be read as JSON: ${(cause as Error).message}; repair it, or copy it again`, {
+      cause,
+    });
   }
 }
 

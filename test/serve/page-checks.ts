@@ -35,7 +35,7 @@ export async function assertShrinks(url: string, viewport: Size): Promise<void> 
   })()`);
 }
 
-/** Nothing is wider than the screen, and axe finds no serious fault. */
+/** Nothing is wider than the screen, no button covers the text that it copies, and axe finds no serious fault. */
 export async function assertFits(
   url: string,
   options: { viewport: Size; colorScheme: 'light' | 'dark' },
@@ -54,6 +54,11 @@ export async function assertFits(
     '[document.documentElement.scrollWidth, getComputedStyle(document.body).backgroundColor]',
   );
   assert.ok(wide <= options.viewport.width, `${wide} pixels`);
+  const apart = await page.evaluate(`[...document.querySelectorAll('.copyable')].map((one) => {
+    const [text, button] = ['.scroll', 'button'].map((name) => one.querySelector(name).getBoundingClientRect());
+    return text.right <= button.left;
+  })`);
+  assert.deepEqual(apart, [true, true], 'the curl line and the JSON');
   assert.equal(ground, options.colorScheme === 'dark' ? 'rgb(22, 24, 27)' : 'rgb(253, 252, 249)');
   assert.deepEqual(complaints, []);
 }

@@ -121,13 +121,38 @@ test('a site of a file of ours answers as the server, under a path of any static
   await pick(page, 'photograph.png', 'image/png', await pattern(300, 280).png().toBuffer());
   await answers(page);
   assert.deepEqual(await shown(), [300, 300, 'auto']);
-  await pick(page, 'broken.png', 'image/png', exact.subarray(0, 60));
-  await page.locator('#status', { hasText: 'cannot decode' }).waitFor();
   assert.deepEqual(complaints, []);
   for (const one of asked) assert.ok(one.startsWith(address), one);
   assert.match(await page.locator('body').innerText(), /Drop or paste/);
   const touched = await visit(address, { hasTouch: true, isMobile: true });
   assert.doesNotMatch(await touched.page.locator('body').innerText(), /drop|paste/i);
+});
+
+test('a site says in a sentence what is wrong with a file, without an image, and takes the next one', {
+  skip,
+}, async () => {
+  const { out } = await siteOf('bad');
+  const { page, complaints } = await visit(await host(out, ''));
+  const [good, jpeg] = [await corner(1).png().toBuffer(), await pattern(90, 61).jpeg().toBuffer()];
+  const expected = 'expected JPEG, PNG, WebP, GIF or AVIF.';
+  const bad: [string, Buffer, string][] = [
+    ['empty.jpg', Buffer.alloc(0), 'The file is empty; choose another.'],
+    ['cut.jpg', jpeg.subarray(0, 300), 'The JPEG image is cut short or damaged; choose another.'],
+    ['half.jpg', jpeg.subarray(0, jpeg.length / 2), 'The JPEG image is cut short or damaged; choose another.'],
+    ['cut.png', good.subarray(0, 60), 'The PNG image is cut short or damaged; choose another.'],
+    ['scan.tiff', await corner(1).tiff().toBuffer(), `This browser cannot decode TIFF; ${expected}`],
+    ['text.jpg', Buffer.from('text'), `This browser cannot decode the file; ${expected}`],
+  ];
+  for (const [name, bytes, says] of bad) {
+    await pick(page, 'good.png', 'image/png', good);
+    await page.locator('figure').waitFor();
+    await answers(page);
+    await pick(page, name, 'image/jpeg', bytes);
+    await page.getByText(says, { exact: true }).waitFor();
+    await page.locator('figure').waitFor({ state: 'hidden' });
+    assert.equal(await page.locator('.bars li').count(), 0);
+  }
+  assert.deepEqual(complaints, []);
 });
 
 test('a site answers as the server on WebGPU', { skip }, async () => {

@@ -3,18 +3,22 @@
  * for a PNG of that size; JPEG decoders differ by a level here and there, and resizing by a fraction of one.
  */
 import { centre, type Decoding, resizedTo } from '../../../base/image/fit.js';
+import { formatOf, HEAD_BYTES } from '../../../base/image/formats.js';
 import { resample } from '../../../base/image/resample.js';
 import { requireRoom } from '../../inference/image/fit.js';
 
 /** Width × height that canvases of all browsers hold. */
 const MAX_PIXELS = 50_000_000;
 
+/** Of the formats that the server reads, those that every browser does. */
+const READ_FORMATS = 'JPEG, PNG, WebP, GIF or AVIF';
+
 /** @returns  uint8 as `decoding` has it */
 export async function decodeInBrowser(image: Blob, decoding: Decoding): Promise<Uint8Array> {
   const colorSpaceConversion = decoding.resampling ? 'none' : 'default'; // Pillow ignores profiles
-  const bitmap = await createImageBitmap(image, { imageOrientation: 'from-image', colorSpaceConversion }).catch(() => {
-    throw new Error('This browser cannot decode the image; expected JPEG, PNG, WebP, GIF or AVIF.');
-  });
+  const bitmap = await createImageBitmap(image, { imageOrientation: 'from-image', colorSpaceConversion }).catch(() =>
+    refuse(image),
+  );
   const { width, height } = bitmap;
   try {
     if (width * height > MAX_PIXELS) throw new Error(`The image has more than ${MAX_PIXELS / 1e6} megapixels.`);
@@ -27,6 +31,15 @@ export async function decodeInBrowser(image: Blob, decoding: Decoding): Promise<
   } finally {
     bitmap.close();
   }
+}
+
+/** Browsers give no reason, so the file's first bytes do. @throws always */
+async function refuse(image: Blob): Promise<never> {
+  if (image.size === 0) throw new Error('The file is empty; choose another.');
+  const format = formatOf(new Uint8Array(await image.slice(0, HEAD_BYTES).arrayBuffer()))?.name;
+  if (format && READ_FORMATS.includes(format))
+    throw new Error(`The ${format} image is cut short or damaged; choose another.`);
+  throw new Error(`This browser cannot decode ${format ?? 'the file'}; expected ${READ_FORMATS}.`);
 }
 
 /** On white, unless alpha is asked for. */

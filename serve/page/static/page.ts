@@ -16,11 +16,16 @@ let ready = '';
 function classify(image: Blob): void {
   URL.revokeObjectURL(img.src);
   img.src = URL.createObjectURL(image);
-  figure.hidden = false;
   bars.replaceChildren();
   if (ready !== '') status.textContent = 'Classifying…';
   asked += 1;
   worker.postMessage({ id: asked, image } satisfies ToWorker);
+}
+
+function hideImage(): void {
+  URL.revokeObjectURL(img.src);
+  img.removeAttribute('src'); // it may still be loading
+  figure.hidden = true;
 }
 
 function show(predictions: readonly Prediction[]): void {
@@ -44,8 +49,10 @@ function show(predictions: readonly Prediction[]): void {
 }
 
 img.addEventListener('load', () => {
+  figure.hidden = false;
   img.classList.toggle('small', Math.max(img.naturalWidth, img.naturalHeight) < SMALL_PX);
 });
+img.addEventListener('error', hideImage); // in its place browsers show an icon
 worker.addEventListener('message', ({ data }: MessageEvent<FromWorker>) => {
   switch (data.type) {
     case 'loading':
@@ -66,7 +73,9 @@ worker.addEventListener('message', ({ data }: MessageEvent<FromWorker>) => {
       status.textContent = `${ready} ${data.ms.toFixed(0)} ms.`;
       break;
     case 'refused':
-      if (data.id === asked) status.textContent = data.message;
+      if (data.id !== asked) break;
+      hideImage();
+      status.textContent = data.message;
   }
 });
 worker.addEventListener('error', ({ message }) => {

@@ -4,8 +4,10 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
 import sharp from 'sharp';
 import { alexnet, json } from '../real/shared-process.js';
+import { skip, visit } from './chromium.js';
 import { post, running } from './running.js';
 import { LABELS, pixelsOf, pngOf, writeSmallNetwork } from './small-network.js';
 
@@ -93,6 +95,20 @@ test('filters draws every kernel, named, in the two groups', async () => {
   assert.match(svg, /conv1: kernels 4 to 7, group 2/);
   const { info } = await sharp(Buffer.from(svg)).png().toBuffer({ resolveWithObject: true });
   assert.ok(info.width > 100);
+});
+
+test('pages of drawings fit a phone, the widest table too', { skip }, async () => {
+  const options = ['--model', model, '--json'];
+  await json('filters', ...options, '--out', at('filters.html'));
+  await json('neighbours', at('a.png'), ...options, '--index', at('data.index'), '--out', at('neighbours.html'));
+  await json('occlude', at('a.png'), ...options, '--patch', '3', '--stride', '1', '--out', at('occlude.html'));
+  for (const name of ['filters', 'neighbours', 'occlude']) {
+    const { page } = await visit(pathToFileURL(at(`${name}.html`)).href, { viewport: { width: 390, height: 844 } });
+    assert.equal(await page.evaluate('document.documentElement.scrollWidth'), 390, name);
+  }
+  const table = '(() => { const { parentElement: { scrollWidth }, offsetWidth } = document.querySelector("table");';
+  const { page } = await visit(pathToFileURL(at('occlude.html')).href, { viewport: { width: 390, height: 844 } });
+  assert.ok(await page.evaluate(`${table} return offsetWidth > 390 && scrollWidth >= offsetWidth; })()`));
 });
 
 test('says what is wrong: usage exits with 2, everything else with 1', async () => {

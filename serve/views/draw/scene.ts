@@ -83,14 +83,16 @@ ${MARKUP_MARK}<html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>${escapeMarkup(title)}</title>
-<style>body{font-family:sans-serif;margin:1.5rem}svg{max-width:100%;height:auto}td,th{text-align:left;padding:.1rem .8rem .1rem 0}</style>
+<style>body{font-family:sans-serif;margin:1.5rem}svg{max-width:100%;height:auto}h1{overflow-wrap:anywhere}section{overflow-x:auto}td,th{text-align:left;white-space:nowrap;padding:.1rem .8rem .1rem 0}td:first-child{white-space:normal;overflow-wrap:anywhere;min-width:3rem}</style>
 </head>
 <body>
 <h1>${escapeMarkup(title)}</h1>
 ${await sceneToSvg(scene)}
+<section tabindex="0" aria-label="Numbers">
 <table>
 ${table}
 </table>
+</section>
 </body>
 </html>
 `;

@@ -23,7 +23,7 @@ interface OccludeFlags {
 export function occludeCommand(): Command {
   return new Command('occlude')
     .description(
-      "Show what a class depends on: its probability while a grey patch covers each place of the image's centre crop.",
+      "Show what a class depends on: its probability while a patch of the mean colour covers each place of the image's centre crop.",
     )
     .argument('<image>', `${READ_FORMATS} file`)
     .requiredOption('--model <file>', MODEL_HELP)

@@ -75,7 +75,7 @@ test('offers nearest images only of an index, and covers the image before it cov
   await choose(page, 'corner.png', 'image/png', TOP_RIGHT);
   await bars(page);
   assert.equal(await page.getByRole('button', { name: 'Cover the image' }).count(), 1);
-  await page.getByLabel('Square, px').scrollIntoViewIfNeeded();
+  await page.getByLabel('Patch, px').scrollIntoViewIfNeeded();
   await page.getByRole('button', { name: 'Cover again' }).waitFor();
   assert.match(await page.locator('#why').innerText(), /An experiment tells/);
   assert.equal(await page.getByText('nearest', { exact: false }).count(), 0);

@@ -91,7 +91,7 @@ test('asks for one view after another, and stops covering what is out of view', 
   await bars(page);
   await page.route('**/explain/occlusion?*', () => undefined); // never answered
   const covering = page.waitForRequest('**/explain/occlusion?*');
-  await page.getByLabel('Square, px').scrollIntoViewIfNeeded();
+  await page.getByLabel('Patch, px').scrollIntoViewIfNeeded();
   const failed = page.waitForEvent('requestfailed', (request) => request.url().includes('/explain/occlusion'));
   await covering;
   for (const name of ['Open the file', 'Open the network']) await page.getByRole('button', { name }).click();
@@ -263,7 +263,7 @@ async function watchCovering(page: Page): Promise<void> {
   const done = page.getByText(/^Uncovered, .* the least\./);
   for (let frames = 0; !(await done.isVisible()); frames++) {
     assert.ok(frames < 2000, 'the covering does not end');
-    await page.getByLabel('Square, px').scrollIntoViewIfNeeded();
+    await page.getByLabel('Patch, px').scrollIntoViewIfNeeded();
     await page.evaluate('new Promise(requestAnimationFrame)');
   }
 }
@@ -272,9 +272,9 @@ async function watchCovering(page: Page): Promise<void> {
 async function strongestOf(page: Page): Promise<number> {
   const done = page.getByText(/^Uncovered, .* the least\./);
   await watchCovering(page);
-  for (const field of ['Square, px', 'Step, px']) await page.getByLabel(field).fill('4');
+  for (const field of ['Patch, px', 'Step, px']) await page.getByLabel(field).fill('4');
   await page.getByRole('button', { name: 'Cover again' }).click();
-  await page.getByText('Square of 4 pixels, moved by 4').waitFor();
+  await page.getByText('Patch of 4 pixels, moved by 4').waitFor();
   await done.waitFor();
   return page.evaluate(`(() => {
     const { width, height } = document.querySelector('.heat canvas');

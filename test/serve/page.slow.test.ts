@@ -90,12 +90,12 @@ test('covering one part after another can be cancelled, and goes through', { ski
   await page.getByRole('button', { name: 'coffee' }).click();
   await bars(page);
   const begin = page.getByRole('button', { name: 'Cover again' });
-  await page.getByLabel('Square, px').scrollIntoViewIfNeeded(); // it starts by itself
+  await page.getByLabel('Patch, px').scrollIntoViewIfNeeded(); // it starts by itself
   await page.locator('.patch').waitFor();
   await page.getByText(/^\s*\d+ of 196 places/).waitFor();
   await page.getByRole('button', { name: 'Cancel' }).click();
   await page.getByText(/Ended after \d+ of 196 places/).waitFor();
-  await page.getByLabel('Square, px').fill('75');
+  await page.getByLabel('Patch, px').fill('75');
   await page.getByLabel('Step, px').fill('76');
   await begin.click();
   await page.getByText(/^Uncovered, class \d+ has .* the least\./).waitFor();

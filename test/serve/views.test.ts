@@ -207,7 +207,7 @@ test('shows response normalisation at a place with its neighbours, as the paper 
   assert.equal(at(0, third.y, third.x), own.indexOf(own.reduce((a, b) => Math.max(a, b))));
 });
 
-test('maps the probability with a grey patch on every place, as tfjs gives it for the same crops', async () => {
+test('maps the probability with a patch of the mean colour on every place, as tfjs gives it for the same crops', async () => {
   const response = await post(url, image, {}, '/explain/occlusion?patch=6&stride=5&class=2&crop=5');
   assert.match(response.headers.get('content-type')!, /^application\/x-ndjson/);
   const lines = (await response.text())

@@ -152,7 +152,7 @@ const VIEWS: readonly ((deps: AppDeps) => Route)[] = [
   view({
     method: 'post',
     name: 'occlusion',
-    summary: 'The probability of a class while a grey patch covers each place of a crop',
+    summary: 'The probability of a class while a patch of the mean colour covers each place of a crop',
     answer: { 'application/x-ndjson': OcclusionLine },
     query: {
       ...CROP,

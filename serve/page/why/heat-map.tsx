@@ -1,4 +1,4 @@
-/** The probabilities of an occlusion experiment over the crop, each where the middle of its square was. */
+/** The probabilities of an occlusion experiment over the crop, each where the middle of its patch was. */
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { Cutting } from '../classify/crop-tiles.js';
 import { finePercent, significant, words } from '../parts/numbers.js';
@@ -65,7 +65,7 @@ export function HeatMap({ covered, working, subject: { image, shape } }: HeatMap
       <figcaption>
         <Key name="falls" /> falls by {points(fall)} <Key name="rises" /> rises by {points(rise)}
         <br />
-        Square of {start.patch} pixels, moved by {start.stride}.{' '}
+        Patch of {start.patch} pixels, moved by {start.stride}.{' '}
         {there !== undefined && `Covered here: ${finePercent(there)}; uncovered: ${finePercent(start.probability)}.`}
       </figcaption>
     </figure>
@@ -83,7 +83,7 @@ export function Uncovered({ subject: { image, shape, crop } }: { subject: Subjec
   );
 }
 
-/** The square, where it is now. */
+/** The patch, where it is now. */
 function Patch({ covered: { start, done } }: { covered: Covered }) {
   const at = Math.min(done, start.total - 1);
   const { size: width, height = width } = start.crop;
@@ -108,7 +108,7 @@ function Key({ name }: { name: string }) {
 }
 
 /**
- * Where one place's cell ends and the next begins: halfway between the middles of their squares; the outer ones reach
+ * Where one place's cell ends and the next begins: halfway between the middles of their patches; the outer ones reach
  * the edge.
  */
 function edges(firsts: readonly number[], patch: number, size: number): number[] {

@@ -1,6 +1,6 @@
 /**
- * The probability of a class while a grey square covers one part of the image after another: where it falls, there is
- * what counts.
+ * The probability of a class while a patch of the mean colour covers one part of the image after another: where it falls,
+ * there is what counts.
  */
 import type { RefObject } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
@@ -20,9 +20,9 @@ export function Occlusion({ subject }: { subject: Subject }) {
       note={
         <>
           <p>
-            A square of the mean colour covers the image at one place after another, and the network is asked each time.
-            Orange: there the probability falls, so that part speaks for the class. Blue: it rises. Changes below one
-            point fade.
+            A patch of the mean colour, middle grey if the model file states none, covers the image at one place after
+            another, and the network is asked each time. Orange: there the probability falls, so that part speaks for
+            the class. Blue: it rises. Changes below one point fade.
           </p>
           <p>
             Not in the paper: the experiment is that of Zeiler and Fergus,{' '}
@@ -84,7 +84,7 @@ function Experiment({ subject }: { subject: Subject }) {
         }}
       >
         <ClassChoice answer={answer} value={chosen.class} set={(index) => setChosen({ ...chosen, class: index })} />
-        <Pixels label="Square, px" value={chosen.patch} set={(patch) => setChosen({ ...chosen, patch })} />
+        <Pixels label="Patch, px" value={chosen.patch} set={(patch) => setChosen({ ...chosen, patch })} />
         <Pixels label="Step, px" value={chosen.stride} set={(stride) => setChosen({ ...chosen, stride })} />
         {/* Keys: one element for both would become the submit button while it is being clicked, and start the work again. */}
         {working ? (

@@ -44,7 +44,7 @@ export function drawOcclusion(start: OcclusionStart, image: Buffer, probabilitie
     ],
     texts: [
       { x: GAP, y: 18, text: `${start.class.label}: ${percent(start.probability)}`, bold: true },
-      { x: left, y: 18, text: `with a grey patch of ${patch} pixels: down to ${percent(lowest)}` },
+      { x: left, y: 18, text: `with a patch of ${patch} pixels: down to ${percent(lowest)}` },
     ],
   };
 }

@@ -1,7 +1,7 @@
 /**
- * Which part of an image a class rests on: its probability while a grey patch covers one place after another (Zeiler,
- * Fergus: "Visualizing and Understanding Convolutional Networks", 2014, §4.2). One crop is looked at, not the mean of
- * ten; grey is the mean that the network subtracts.
+ * Which part of an image a class rests on: its probability while a patch of the mean colour covers one place after
+ * another (Zeiler, Fergus: "Visualizing and Understanding Convolutional Networks", 2014, §4.2). One crop is looked at,
+ * not the mean of ten.
  */
 
 import { CHANNELS } from '../../../onnx/file/classifier-schema.js';
@@ -145,7 +145,7 @@ function topOf(probabilities: Float32Array): number {
 class Cover {
   /** Elements from a pixel to the one to its right, and from a channel to the next. */
   private readonly steps: [number, number];
-  private readonly grey: number[];
+  private readonly colour: number[];
 
   constructor(
     network: CropNetwork,
@@ -154,7 +154,7 @@ class Cover {
   ) {
     const { recipe } = network.file;
     this.steps = network.isChannelsFirst ? [1, size * size] : [CHANNELS[recipe.channels], 1];
-    this.grey = network.cutsInside ? [0, 0, 0] : greyOf(recipe, network.isOwn);
+    this.colour = network.cutsInside ? [0, 0, 0] : meanColour(recipe, network.isOwn);
   }
 
   /** @param spots  first pixel of each patch: y, x */
@@ -163,10 +163,10 @@ class Cover {
     const [pixelStep, channelStep] = this.steps;
     spots.forEach(([top, left], i) => {
       all.set(row, i * row.length);
-      for (let c = 0; c < this.grey.length; c++) {
+      for (let c = 0; c < this.colour.length; c++) {
         for (let y = top; y < top + this.patch; y++) {
           const start = i * row.length + c * channelStep + (y * this.size + left) * pixelStep;
-          for (let x = 0; x < this.patch; x++) all[start + x * pixelStep] = this.grey[c];
+          for (let x = 0; x < this.patch; x++) all[start + x * pixelStep] = this.colour[c];
         }
       }
     });
@@ -178,7 +178,7 @@ class Cover {
  * The mean as the network's input has it, in the order of its channels, without alpha; middle grey if a file tells no
  * mean.
  */
-function greyOf({ datatype, channels, scale, mean, std }: ImageRecipe, isOwn: boolean): number[] {
+function meanColour({ datatype, channels, scale, mean, std }: ImageRecipe, isOwn: boolean): number[] {
   const told = mean.some((value) => value !== 0) && (datatype !== 'UINT8' || isOwn);
   const values = Array.from({ length: Math.min(CHANNELS[channels], 3) }, (_, c) => {
     const level = told ? mean[c] / scale : 127.5;

@@ -131,6 +131,6 @@ test('summary refuses a number of classes that is not a number', async () => {
     .configureOutput({ writeErr: () => undefined });
   await assert.rejects(command.parseAsync(['--classes', 'many'], { from: 'user' }), {
     code: 'commander.invalidArgument',
-    message: /expected a whole number, 1 or more, got "many"/,
+    message: /Expected a whole number, 1 or more, got "many"/,
   });
 });

@@ -224,8 +224,8 @@ test('says so when the port is in use, ends with 1', async () => {
 test('ends with 2 on wrong usage: unknown provider, port out of range, misspelt flag, no model', async () => {
   const cases: [string[], RegExp][] = [
     [['--model', file, '--provider', 'tpu'], /'tpu' is invalid. Allowed choices are auto, cpu, webgpu, cuda/],
-    [['--model', file, '--port', '65536'], /expected a whole number, 0 to 65535, got "65536"/],
-    [['--model', file, '--timeout', '0'], /expected seconds, more than 0/],
+    [['--model', file, '--port', '65536'], /Expected a whole number, 0 to 65535, got "65536"/],
+    [['--model', file, '--timeout', '0'], /Expected seconds, more than 0/],
     [['--model', file, '--quue', '3'], /unknown option '--quue'\s+\(Did you mean --queue\?\)/],
     [[], /expected --model FILE or --models FOLDER/],
   ];

@@ -6,6 +6,7 @@ import { after, mock, test } from 'node:test';
 import { LoadWatch } from '../../serve/hosting/load-watch.js';
 import { RequestQueue } from '../../serve/hosting/request-queue.js';
 import type { Answer } from '../../serve/inference/messages.js';
+import { answerOf } from './answer-of.js';
 import { order } from './images.js';
 import { obedient, post, result, until } from './running.js';
 
@@ -92,15 +93,6 @@ test('images that wait go to helpers only once all are up, and what a removed he
   const answers: Promise<Answer>[] = [];
   const add = () =>
     answers.push(queue.add({ type: 'classify', bytes: Uint8Array.of(1) }, new AbortController().signal));
-  const reply = (id: number): Answer => ({
-    type: 'answer',
-    id,
-    probabilities: new Float32Array(1),
-    decodeMs: 1,
-    inferenceMs: 2,
-    runs: 1,
-    batch: 1,
-  });
   own.processReady();
   helpers[0].processReady();
   add();
@@ -108,11 +100,11 @@ test('images that wait go to helpers only once all are up, and what a removed he
   assert.deepEqual(sent.splice(0), ['own 1', 'a 2']);
   assert.equal(queue.room, 2); // 3 that wait, and one at the process that always runs
   helpers[1].processReady();
-  own.reply(reply(1));
+  own.reply(answerOf(1));
   add();
   assert.deepEqual(sent.splice(0), ['b 3']);
-  helpers[0].reply(reply(2));
-  helpers[1].reply(reply(3));
+  helpers[0].reply(answerOf(2));
+  helpers[1].reply(answerOf(3));
   add();
   assert.deepEqual(sent.splice(0), ['own 4']);
   add();
@@ -122,7 +114,7 @@ test('images that wait go to helpers only once all are up, and what a removed he
   assert.equal(queue.room, 1); // two of them infer at a time
   queue.removeHelpers();
   assert.deepEqual(sent.splice(0), ['own 5', 'own 7']);
-  for (const id of [4, 5, 7, 6]) own.reply(reply(id));
+  for (const id of [4, 5, 7, 6]) own.reply(answerOf(id));
   assert.deepEqual(sent, ['own 6']);
   assert.equal((await Promise.all(answers)).length, 7);
 });

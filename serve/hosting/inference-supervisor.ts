@@ -18,12 +18,8 @@ export interface SupervisorEvents {
   /** Also after a restart, with what the file holds by then. */
   ready(loaded: Loaded): void;
   reply(reply: Reply): void;
-  /**
-   * The process is gone, and with it what it was doing.
-   * @param wasUp  it had been ready
-   * @param how    its signal or exit code
-   */
-  died(wasUp: boolean, how: string): void;
+  /** The process is gone, and with it what it was doing. @param how  its signal or exit code */
+  died(how: string): void;
   log: Log;
 }
 
@@ -135,9 +131,8 @@ export class InferenceSupervisor {
       this.failed(cause ?? endedWhileLoading(how));
     }
     if (this.stopped) return;
-    const wasUp = this.isUp;
     this.isUp = false;
-    this.events.died(wasUp, how);
+    this.events.died(how);
     if (this.stopped) return; // meanwhile
     if (performance.now() - this.startedAt > SETTLED_MS) this.failures = 0;
     const delayMs = Math.min(LAST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.failures);

@@ -44,7 +44,6 @@ export class ProcessPool {
   private pausedUntil = 0;
   private readonly watch: LoadWatch;
   private loaded?: Loaded;
-  private up = 0;
   private ended = false;
 
   constructor(
@@ -80,7 +79,7 @@ export class ProcessPool {
   }
 
   get isUp(): boolean {
-    return this.up > 0;
+    return this.states.some(({ isUp }) => isUp);
   }
 
   /** Of its processes just now. */
@@ -162,10 +161,7 @@ export class ProcessPool {
     this.helpers = [];
     this.giveMemoryBack();
     this.giveMemoryBack = () => {};
-    for (const { process } of helpers) {
-      if (process.state.isUp) this.up -= 1;
-      process.stop();
-    }
+    for (const { process } of helpers) process.stop();
     this.queue.removeHelpers();
   }
 
@@ -177,7 +173,6 @@ export class ProcessPool {
       settings,
       {
         ready: (loaded) => {
-          this.up += 1;
           const isSame = loaded.remembered?.of === this.loaded?.remembered?.of;
           if (isHelper && !isSame) return this.giveUp('the model has changed on disk');
           if (!isHelper) {
@@ -188,8 +183,7 @@ export class ProcessPool {
           lane.processReady(loaded.batch);
         },
         reply: (reply) => lane.reply(reply),
-        died: (wasUp, how) => {
-          if (wasUp) this.up -= 1;
+        died: (how) => {
           this.listener.died();
           lane.processDied();
           if (isHelper) this.giveUp(`a helper ended (${how})`);

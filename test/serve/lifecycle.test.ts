@@ -166,7 +166,7 @@ test('leaves no inference process behind when it is killed', async () => {
   await until(() => gone(pid), 2000);
 });
 
-test('infers at a lower priority than it answers, and leaves a lower one as it is', {
+test('infers at a lower priority than it answers, views at the lowest, and leaves a lower one as it is', {
   skip: process.platform === 'win32',
 }, async () => {
   for (const [started, expected] of [
@@ -175,9 +175,12 @@ test('infers at a lower priority than it answers, and leaves a lower one as it i
   ]) {
     const words = ['-n', String(started), process.execPath, CLI, 'serve', '--model', file, '--port', '0'];
     const server = start('nice', [...words, '--provider', 'cpu']);
-    await server.line;
-    const children = execFileSync('pgrep', ['-P', String(server.process.pid)], { encoding: 'utf8' });
-    assert.equal(getPriority(Number(children)) - getPriority(server.process.pid), expected - started);
+    const { url } = JSON.parse(await server.line) as { url: string };
+    const niceOf = (...words: string[]) =>
+      getPriority(Number(execFileSync('pgrep', ['-P', `${server.process.pid}`, ...words], { encoding: 'utf8' })));
+    assert.equal(niceOf() - getPriority(server.process.pid), expected - started);
+    await (await fetch(`${url}/explain/graph`)).arrayBuffer();
+    assert.equal(niceOf('--newest'), 19);
     server.process.kill('SIGKILL');
   }
 });

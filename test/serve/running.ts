@@ -8,13 +8,15 @@ import { createServer, type ImageServer, type ServerOptions } from '../../serve/
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 export const OBEDIENT = at('./obedient-inference.js');
+const PROMPT_VIEWS = at('./prompt-views.js');
 
 /** A server in this process; ended with the test file. */
 export async function running({
   file,
   ...options
 }: Partial<ServerOptions> & { file?: string }): Promise<{ url: string; server: ImageServer }> {
-  const server = createServer({ port: 0, provider: 'cpu', ...(file !== undefined && { files: [file] }), ...options });
+  const own = { port: 0, provider: 'cpu', viewModule: PROMPT_VIEWS } as const;
+  const server = createServer({ ...own, ...(file !== undefined && { files: [file] }), ...options });
   after(() => server.kill());
   return { url: (await server.start()).url, server };
 }

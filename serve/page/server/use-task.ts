@@ -20,7 +20,8 @@ export interface Running<T> {
 /**
  * @param work   rejects when the signal aborts
  * @param needs  where these change, a result is out of date: what runs is aborted
- * @param auto   started at once, and again at every change
+ * @param auto   started at once, and again at every change; where it ceases to be so, what runs is aborted, and started
+ *   again when it is so again
  */
 export function useTask<T>(
   work: (signal: AbortSignal) => Promise<T>,
@@ -51,11 +52,12 @@ export function useTask<T>(
     setState({ task: { state: 'cancelled' }, of: latest.current.needs });
   }, []);
 
-  useEffect(() => {
-    if (auto) start();
-    return () => controller.current?.abort();
-  }, [auto, ...needs]);
   // Between a change and the effect of it, what is known is of something else.
   const isOfThese = of.length === needs.length && of.every((one, i) => one === needs[i]);
-  return { task: isOfThese ? task : auto ? WORKING : IDLE, start, cancel };
+  const current = isOfThese ? task : auto ? WORKING : IDLE;
+  useEffect(() => {
+    if (auto && !(isOfThese && (task.state === 'done' || task.state === 'cancelled'))) start();
+    return () => controller.current?.abort();
+  }, [auto, ...needs]);
+  return { task: current, start, cancel };
 }

@@ -38,6 +38,7 @@ export async function cover(
   const response = await ask('explain/occlusion', query, signal, image!.blob);
   let covered: Covered | undefined;
   for await (const line of jsonLines<OcclusionLine>(response)) {
+    signal.throwIfAborted();
     if (line.type === 'error') throw new Refused(line.error.code, line.error.message);
     covered = after(covered, line);
     show(covered);

@@ -43,17 +43,13 @@ export function Occlusion({ subject }: { subject: Subject }) {
 function useCovered(subject: Subject, chosen: Covering, inView: boolean) {
   const { image, target, crop, epoch } = subject;
   const [covered, setCovered] = useState<Covered>();
-  const [settled, setSettled] = useState(false); // done, or cancelled
   const needs = [image, target, crop?.number, epoch];
   const { task, start, cancel } = useTask(
-    (signal) => cover(subject, chosen, signal, setCovered).then(() => setSettled(true)),
+    (signal) => cover(subject, chosen, signal, setCovered),
     needs,
-    inView && !settled && image !== undefined && crop !== undefined,
+    inView && image !== undefined && crop !== undefined,
   );
-  useEffect(() => {
-    setCovered(undefined);
-    setSettled(false);
-  }, needs);
+  useEffect(() => setCovered(undefined), needs);
   return {
     covered,
     task,
@@ -61,10 +57,7 @@ function useCovered(subject: Subject, chosen: Covering, inView: boolean) {
       setCovered(undefined);
       start();
     },
-    cancel: () => {
-      setSettled(true);
-      cancel();
-    },
+    cancel,
   };
 }
 

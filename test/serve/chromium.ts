@@ -69,16 +69,18 @@ async function clear(page: Page): Promise<void> {
 }
 
 /**
- * The page at `url`, loaded from scratch; gone when the next is visited.
+ * The page at `url`, loaded from scratch; gone when the next is visited. Without motion unless asked for: clicks miss
+ * what scrolls smoothly away from under them.
  *
  * @param flags  more of chromium's, in a browser of their own
  */
 export async function visit(
   url: string,
-  options: BrowserContextOptions = {},
+  given: BrowserContextOptions = {},
   flags: readonly string[] = [],
 ): Promise<Visit> {
   if (last) await clear(last);
+  const options: BrowserContextOptions = { reducedMotion: 'reduce', ...given };
   const key = JSON.stringify([options, flags]);
   const opened = pages.get(key) ?? openPage(options, flags);
   pages.set(key, opened);

@@ -369,7 +369,11 @@ test('says that there were no requests yet, until there is one', { skip }, async
 });
 
 const SCREENS = {
-  'a phone, light': { viewport: { width: 390, height: 844 }, colorScheme: 'light' },
+  'a phone, light': {
+    viewport: { width: 390, height: 844 },
+    colorScheme: 'light',
+    reducedMotion: 'no-preference',
+  },
   'a wide screen, dark, without motion': {
     viewport: { width: 1280, height: 800 },
     colorScheme: 'dark',

@@ -2,8 +2,9 @@
 import type { z } from 'zod';
 import { UserError } from '../../base/errors.js';
 import { nameSome } from '../../base/name-some.js';
+import { CHANNELS, layoutOf } from '../../onnx/file/channels.js';
 import type { ClassifierDescription } from '../../onnx/file/classifier-description.js';
-import { CHANNELS, InsideConfig, layoutOf, parse } from '../../onnx/file/classifier-schema.js';
+import { InsideConfig, parse } from '../../onnx/file/classifier-schema.js';
 import type { ModelParts, ValueInfo } from '../../onnx/file/proto.js';
 
 type Parsed = z.infer<typeof InsideConfig>;

@@ -3,20 +3,7 @@ import { z } from 'zod';
 import { CROP_COUNTS } from '../../base/crops.js';
 import { UserError } from '../../base/errors.js';
 import { RESAMPLINGS } from '../../base/image/resample.js';
-
-/** A model's channels, in its order. */
-export const CHANNELS = { RGB: 3, BGR: 3, GREY: 1, RGBA: 4 } as const;
-export type Channels = keyof typeof CHANNELS;
-
-/** That of an input whose lengths tell: three channels, else one or four, on one side alone. */
-export function layoutOf(shape: readonly number[]): 'NCHW' | 'NHWC' | undefined {
-  for (const counts of [[3], [1, 4]]) {
-    const [first, last] = [counts.includes(shape[1]), counts.includes(shape[3])];
-    if (first !== last) return first ? 'NCHW' : 'NHWC';
-    if (first) return undefined;
-  }
-  return undefined;
-}
+import { CHANNELS, type Channels } from './channels.js';
 
 export const ACTIVATIONS = ['softmax', 'sigmoid', 'none'] as const;
 

@@ -1,7 +1,6 @@
 /** What the page shows of a network: its layers, a convolution, the covered image, the graph. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -15,7 +14,7 @@ import { saveModel } from '../../onnx/file/onnx-model.js';
 import { CropNetwork } from '../../serve/views/engine/crop-network.js';
 import { buildIndex } from '../../serve/views/index/build-index.js';
 import { assertAccessible, bars, choose, skip, visit } from './chromium.js';
-import { floats, node, writeColourModel } from './colour-model.js';
+import { writeGratings } from './gratings.js';
 import { corner } from './images.js';
 import { post, running } from './running.js';
 import {
@@ -203,31 +202,8 @@ test('multiplies the window under the mouse with a kernel of the file, or one th
   await assertSum(mean);
 });
 
-/** Six gratings of 5 × 5 × 3 without a bias, moved by 1 down and 2 across, after (x / 255 − mean) / std; 12 × 12 pixels. */
-async function writeGratings(): Promise<{ model: string; kernels: number[] }> {
-  const own = join(folder, 'gratings');
-  await mkdir(own);
-  const kernels = Array.from({ length: 6 * 75 }, (_, i) => {
-    const [kernel, y, x] = [Math.floor(i / 75), Math.floor(i / 5) % 5, i % 5];
-    return (Math.floor((i % 75) / 25) - 1) * Math.cos(2 * (x * Math.cos(kernel) + y * Math.sin(kernel)));
-  });
-  const size = { width: 12, height: 12 };
-  const model = writeColourModel(join(own, 'model.onnx'), {
-    size,
-    width: 6,
-    stored: [floats('kernels', kernels, [6, 3, 5, 5])],
-    nodes: [
-      node('Conv', ['x', 'kernels'], 'gratings', { strides: [1, 2] }),
-      node('ReduceMean', 'gratings', 'y', { axes: [2, 3], keepdims: 0 }),
-    ],
-  });
-  const input = { resize: size, scale: 1 / 255, mean: [0.4, 0.5, 0.6], std: [0.2, 0.2, 0.2] };
-  await writeFile(join(own, 'config.json'), JSON.stringify({ labels: ['a', 'b', 'c', 'd', 'e', 'f'], input }));
-  return { model, kernels };
-}
-
 test('says how the pixels of this model are prepared, and that gratings do not look like noise', { skip }, async () => {
-  const { model, kernels } = await writeGratings();
+  const { model, kernels } = await writeGratings(join(folder, 'gratings'));
   const levels = Uint8Array.from({ length: 12 * 12 * 3 }, (_, i) => (i * i * 37) % 251);
   const small = await sharp(levels, { raw: { width: 12, height: 12, channels: 3 } })
     .png()

@@ -2,10 +2,11 @@
  * One encoded image to pixels. The pipeline itself is `base/preprocess.ts`, shared with the server.
  */
 import { open } from 'node:fs/promises';
-import sharp, { type Sharp, type SharpOptions } from 'sharp';
+import type { Sharp, SharpOptions } from 'sharp';
 import { torchvisionDecoding } from '../../base/image/fit.js';
 import { formatOf, HEAD_BYTES, HEIC_ADVICE, isUnreadHeic, reasonOf } from '../../base/image/formats.js';
 import { asPillow } from '../../base/image/pillow.js';
+import { sharp } from '../../base/image/sharp.js';
 import { toSquareRgb } from '../../base/preprocess.js';
 import type { Encoded } from './dataset.js';
 

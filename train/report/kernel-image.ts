@@ -2,7 +2,7 @@
  * The first layer's kernels as an image, after Figure 3 of Krizhevsky et al. 2012. Each is scaled so that its largest
  * weight is black or white at most; a weight of 0 is the grey in the middle.
  */
-import sharp from 'sharp';
+import { sharp } from '../../base/image/sharp.js';
 import { kernelColours } from '../../base/kernel-colours.js';
 
 /** Kernels of a convolution over RGB images: HWIO [size, size, 3, channels]. */

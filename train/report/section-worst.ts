@@ -1,6 +1,7 @@
 /** The images with the greatest losses, and what the network said of them. */
-import sharp from 'sharp';
+
 import { percent } from '../../base/format.js';
+import { sharp } from '../../base/image/sharp.js';
 import type { Report } from './gather.js';
 import { type Html, html, image } from './html.js';
 import type { WorstAnswer } from './measure.js';

@@ -5,7 +5,7 @@
 import { type Crop, type CropCount, centreCrop, cropsOf } from '../../../base/crops.js';
 import type { Decoding } from '../../../base/image/fit.js';
 import type { Size } from '../../../base/image/resample.js';
-import { CHANNELS, type Channels } from '../../../onnx/file/classifier-schema.js';
+import { CHANNELS, type Channels } from '../../../onnx/file/channels.js';
 
 /**
  * How images become a model's input. Its values are (x · scale − mean) / std for x in 0 … 255, or x itself where it

@@ -2,7 +2,7 @@
 import { UserError } from '../../../base/errors.js';
 import type { Decoding } from '../../../base/image/fit.js';
 import type { Size } from '../../../base/image/resample.js';
-import { CHANNELS, type Channels, layoutOf } from '../../../onnx/file/classifier-schema.js';
+import { CHANNELS, type Channels, layoutOf } from '../../../onnx/file/channels.js';
 import type { FirstReader } from '../../../onnx/file/first-reader.js';
 import { describeTensor, type NamedSpec } from '../../tensors.js';
 import type { ImageRecipe } from '../image/image-tensor.js';

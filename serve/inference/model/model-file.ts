@@ -22,7 +22,7 @@ import type { ImageRecipe } from '../image/image-tensor.js';
 import type { OutputFacts } from './activation.js';
 import { INPUT, imageRecipe } from './image-recipe.js';
 import type { ModelConfig } from './model-config.js';
-import { configInside, readModelConfig } from './read-model-config.js';
+import { isDescribed } from './sidecars.js';
 
 type ModelProto = onnx.IModelProto;
 type TensorProto = onnx.ITensorProto;
@@ -62,6 +62,24 @@ export interface ModelFile {
   checkUnchanged(): Promise<void>;
 }
 
+interface ConfigOptions {
+  /** The description inside the file, if it has one. */
+  inside: string | null | undefined;
+  roots: Roots;
+  /** Without it, one next to the file that is not about a classifier is passed over, such as a run's. */
+  required: boolean;
+}
+
+/** @throws {UserError} if the description does not describe a classifier */
+async function readConfig(file: string, { inside, roots, required }: ConfigOptions): Promise<ModelConfig | undefined> {
+  const { configInside, readModelConfig } = await import('./read-model-config.js');
+  if (inside) return configInside(file, inside);
+  return readModelConfig(file, roots).catch((error) => {
+    if (required) throw error;
+    return undefined;
+  });
+}
+
 /**
  * @param given  folders in which the model's files may lie; undefined for those of its own
  * @throws {UserError} when the file cannot be read, is not an ONNX file, is cut short, or is not a classifier that can
@@ -78,15 +96,12 @@ export async function readModelFile(file: string, given?: Roots): Promise<ModelF
   const isOwn = isOwnFile(proto);
   const metadata = ownMetadata(proto, isOwn, file);
   const inside = proto.metadataProps?.find(({ key }) => key === CLASSIFIER_KEY)?.value;
-  const beside = await readModelConfig(file, roots).catch((error) => {
-    if (metadata || inside) return undefined; // of a run, perhaps, whose folder the file was exported to
-    throw error;
-  });
-  const config = inside ? configInside(file, inside) : beside;
+  const describesItself = inside !== undefined || (isOwn && metadata !== undefined);
+  const config = isOwn && metadata ? undefined : await readConfig(file, { inside, roots, required: !metadata });
   const model = { inputs, outputs, proto };
-  const byItself = metadata && (isOwn || !config);
+  const byItself = metadata && !config;
   const described = byItself ? byMetadata(metadata, model, file) : byConfig(requireConfig(config, file), model, file);
-  if (beside && (isOwn || inside))
+  if (describesItself && (await isDescribed(file, roots)))
     described.notes.push('config.json next to it is not used: the file describes itself');
   let size = fileSize;
   const signatures = new Map([[file, signature]]);

@@ -1,20 +1,19 @@
 /**
- * Reads the description next to a model: `config.json` in its folder or, in a repository, in the folder above. Either
- * ours, or Hugging Face's (`id2label`, with `preprocessor_config.json`), as its exporter leaves them next to
- * `model.onnx`. Ours may leave the labels to TorchServe's `index_to_name.json`.
+ * Reads the description next to a model, `config.json`. Either ours, or Hugging Face's (`id2label`, with
+ * `preprocessor_config.json`), as its exporter leaves them next to `model.onnx`. Ours may leave the labels to
+ * TorchServe's `index_to_name.json`. Loads zod, which takes a server some 50 ms of its start: import it when it is needed.
  */
-import { readFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { z } from 'zod';
 import { decodeText } from '../../../base/decode-text.js';
 import { UserError } from '../../../base/errors.js';
-import { type Roots, requireInside } from '../../../base/links.js';
-import { requireFile } from '../../../base/require-file.js';
+import type { Roots } from '../../../base/links.js';
 import { CLASSIFIER_KEY } from '../../../onnx/file/classifier-description.js';
 import { InsideConfig, OwnConfig, parse } from '../../../onnx/file/classifier-schema.js';
 import { fromHuggingFace } from './hugging-face-files.js';
 import { fromIndexToName } from './index-to-name.js';
 import { type ModelConfig, sidesOf } from './model-config.js';
+import { foldersOf, readJson, readSidecar } from './sidecars.js';
 
 /**
  * @param model  path of the `.onnx` file
@@ -23,9 +22,7 @@ import { type ModelConfig, sidesOf } from './model-config.js';
  * @throws {UserError} if it cannot be read or does not describe a classifier
  */
 export async function readModelConfig(model: string, roots: Roots): Promise<ModelConfig | undefined> {
-  const folder = dirname(model);
-  const candidates = [folder, ...(/^\d+$/.test(basename(folder)) ? [dirname(folder)] : [])];
-  for (const candidate of candidates) {
+  for (const candidate of foldersOf(model)) {
     const file = join(candidate, 'config.json');
     const config = await readJson(file, roots);
     if (config === undefined) continue;
@@ -78,24 +75,6 @@ async function namesOf(
   if (mapping !== undefined) return fromIndexToName(file, mapping);
   if (labels === undefined) return {};
   throw new UserError(`${file}: the labels cannot be read (ENOENT)`);
-}
-
-async function readSidecar(file: string, roots: Roots): Promise<Buffer> {
-  const real = await requireInside(file, roots);
-  requireFile(file);
-  return readFile(real);
-}
-
-async function readJson(file: string, roots: Roots): Promise<unknown> {
-  try {
-    return JSON.parse(decodeText(await readSidecar(file, roots)));
-  } catch (cause) {
-    if (cause instanceof UserError) throw cause;
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new UserError(`${file}: cannot be read as JSON: ${(cause as Error).message}; repair it, or copy it again`, {
-      cause,
-    });
-  }
 }
 
 async function readLabels(file: string, roots: Roots): Promise<string[]> {

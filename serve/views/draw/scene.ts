@@ -2,9 +2,9 @@
  * A drawing of images and words, written as SVG, as PNG (images only: fonts differ by machine), or within an HTML page.
  */
 import { extname } from 'node:path';
-import sharp from 'sharp';
 import { writeFileAtomically } from '../../../base/atomic-file.js';
 import { UsageError } from '../../../base/errors.js';
+import { sharp } from '../../../base/image/sharp.js';
 import { escapeMarkup } from '../../../base/markup.js';
 import { checkReplaceable, isMarked, MARK, MARKUP_MARK } from '../../../base/replaceable.js';
 

@@ -4,7 +4,7 @@
  * not the mean of ten.
  */
 
-import { CHANNELS } from '../../../onnx/file/classifier-schema.js';
+import { CHANNELS } from '../../../onnx/file/channels.js';
 import type { NamedCrop } from '../../crops.js';
 import { RequestError } from '../../errors.js';
 import type { ImageRecipe } from '../../inference/image/image-tensor.js';

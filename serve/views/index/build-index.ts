@@ -5,9 +5,9 @@
 import { createHash } from 'node:crypto';
 import { basename, dirname } from 'node:path';
 import { HNSW } from 'hnsw';
-import sharp from 'sharp';
 import { writeAtomically } from '../../../base/atomic-file.js';
 import { UserError } from '../../../base/errors.js';
+import { sharp } from '../../../base/image/sharp.js';
 import { sha256Of } from '../../../base/sha256.js';
 import { bytesOf, elementCount } from '../../tensors.js';
 import type { CropNetwork } from '../engine/crop-network.js';

@@ -2,9 +2,10 @@
  * A model file opened to be looked into: every view by its name. The server's process for views and the command line
  * share it.
  */
-import sharp, { type Sharp } from 'sharp';
+import type { Sharp } from 'sharp';
 import { bothNames } from '../../../base/errors.js';
 import { fileSignature } from '../../../base/file-signature.js';
+import { sharp } from '../../../base/image/sharp.js';
 import type { NamedCrop } from '../../crops.js';
 import { RequestError } from '../../errors.js';
 import { allowOnlyImages } from '../../inference/image/decode.js';

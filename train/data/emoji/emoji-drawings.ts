@@ -4,8 +4,8 @@
  */
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import sharp from 'sharp';
 import { UserError } from '../../../base/errors.js';
+import { sharp } from '../../../base/image/sharp.js';
 import { EMOJI_CLASSES, HELD_OUT_VENDOR, TRAINING_VENDORS, type Vendor } from './emoji-classes.js';
 
 /** The part of Iconify's JSON format that is used here. */

@@ -8,8 +8,9 @@
  * test-random  the held-out vendor's: fixed draws of size, shift and background colour; also named `test`
  * test-centred the held-out vendor's, filling the image, on white
  */
-import sharp from 'sharp';
+
 import { UserError } from '../../../base/errors.js';
+import { sharp } from '../../../base/image/sharp.js';
 import { type Random, random } from '../../../base/random.js';
 import type { Dataset, OpenOptions, Split } from '../dataset.js';
 import { EMOJI_CLASSES, HELD_OUT_VENDOR, TRAINING_VENDORS, type Vendor } from './emoji-classes.js';

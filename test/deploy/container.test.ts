@@ -131,7 +131,7 @@ test('the container serves on a read-only root as uid 1000, ready once the model
   const ended = once(child, 'exit');
   const started = performance.now();
   child.kill('SIGTERM');
-  await until(async () => (await fetch(`${url}/v2/health/ready`)).status === 503, 1000);
+  await until(async () => (await fetch(`${url}/v2/health/ready`)).status === 503);
   for (const pid of inference) process.kill(pid, 'SIGCONT');
   assert.deepEqual(
     (await Promise.all(answers)).map(({ status }) => status),

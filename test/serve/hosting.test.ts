@@ -101,9 +101,9 @@ test('answers from several processes at once, and keeps answering while one is g
   });
   const [first, second] = pids;
   const started = performance.now();
-  const slept = await Promise.all([1, 2].map(async () => (await post(url, order('sleep 500'))).status));
+  const slept = await Promise.all([1, 2].map(async () => (await post(url, order('sleep 1500'))).status));
   assert.deepEqual(slept, [200, 200]);
-  assert.ok(performance.now() - started < 900);
+  assert.ok(performance.now() - started < 2900);
   process.kill(first, 'SIGKILL');
   await sleep(100);
   assert.equal((await fetch(`${url}/v2/health/ready`)).status, 200);
@@ -116,7 +116,7 @@ test('logs as JSON if asked, a line per request, with its id and nothing of the 
   const { url } = JSON.parse(await server.line);
   await post(url, await corner(0).png().toBuffer(), { 'x-request-id': 'r-1' });
   await post(url, Buffer.from('secret'), { 'x-request-id': 'r-2' });
-  await until(() => server.stderr().includes('r-2'), 2000);
+  await until(() => server.stderr().includes('r-2'));
   const lines = server
     .stderr()
     .trim()

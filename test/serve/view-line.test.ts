@@ -42,7 +42,7 @@ test('computes no further when the client leaves, and continues with the next vi
   const { url } = await serving();
   const map = await begun(url, 500, 10);
   map.leave();
-  await until(async () => (await views(url)).running === null, 1000);
+  await until(async () => (await views(url)).running === null);
   const { steps } = await counted(url);
   assert.ok(steps >= 1 && steps < 50, `${steps}`);
   await post(url, image);
@@ -53,7 +53,7 @@ test('computes one view at a time, lets four wait, and answers 503 with Retry-Af
   const { url } = await serving();
   const map = await begun(url, 60, 10);
   const waiting = [1, 2, 3, 4].map(() => counted(url));
-  await until(async () => (await views(url)).waiting === 4, 1000);
+  await until(async () => (await views(url)).waiting === 4);
   const refused = await fetch(`${url}/explain/graph`);
   assert.match(refused.headers.get('retry-after') ?? '', /^[1-9]\d*$/);
   const { status, code } = await errorOf(refused);
@@ -68,11 +68,11 @@ test('gives its place in the line up when a client that waits leaves', async () 
   const map = await begun(url, 40, 10);
   const controller = new AbortController();
   const left = fetch(`${url}/explain/graph`, { signal: controller.signal }).catch(() => 'left');
-  await until(async () => (await views(url)).waiting === 1, 1000);
+  await until(async () => (await views(url)).waiting === 1);
   const after = counted(url);
   controller.abort();
   assert.equal(await left, 'left');
-  await until(async () => (await views(url)).waiting === 1, 1000);
+  await until(async () => (await views(url)).waiting === 1);
   await map.rest();
   assert.equal((await after).steps, 40);
 });
@@ -84,7 +84,7 @@ test('waits with a step while an image is being classified', async () => {
   await until(async () => {
     const { models } = (await (await fetch(`${url}/explain/stats`)).json()) as { models: { pending: number }[] };
     return models[0].pending === 1;
-  }, 1000);
+  });
   const started = performance.now();
   await counted(url);
   assert.ok(performance.now() - started > 200, `${performance.now() - started}`);
@@ -95,7 +95,7 @@ test('ends the process when nobody has looked for a while, and starts another fo
   const { url } = await serving({ viewIdleMs: 100 });
   assert.equal((await views(url)).process, 'none');
   const { pid } = await counted(url);
-  await until(() => gone(pid), 2000);
+  await until(() => gone(pid));
   assert.equal((await views(url)).process, 'none');
   assert.notEqual((await counted(url)).pid, pid);
 });
@@ -125,5 +125,5 @@ test('closes a map with a line that says so when the server stops', async () => 
   assert.equal(lines.at(-1).type, 'error');
   assert.equal(lines.at(-1).error.code, 'SHUTTING_DOWN');
   await stopped;
-  await until(() => gone(pid), 1000);
+  await until(() => gone(pid));
 });

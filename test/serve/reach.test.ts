@@ -225,6 +225,8 @@ test('refuses what cannot be an origin, host, proxy or path as wrong usage', asy
     [['--base-path', 'vision'], /expected a path such as \/vision/],
     [['--base-path', '/../x'], /expected a path such as \/vision/],
     [['--socket', join(folder, 'x.sock'), '--port', '1'], /cannot be used with/],
+    [['--socket', ''], /--socket: expected the path of a socket, got ""/],
+    [['--host', ''], /--host: expected an address, such as 127\.0\.0\.1, got ""/], // not every network
   ];
   for (const [words, message] of refusals) {
     const { code, stderr } = await alexnetInTurn('serve', '--model', 'none.onnx', ...words);

@@ -38,6 +38,7 @@ export interface Shelf {
 }
 
 const MODEL_FILE = 'model.onnx';
+const NAMES = 'names of models are up to 64 letters, digits, ".", "_" and "-"';
 const VERSION = /^[1-9]\d{0,8}$/;
 
 /**
@@ -50,15 +51,18 @@ export async function findModels(shelf: Shelf, note: (line: string) => void): Pr
   const sources: ModelSource[] = [];
   for (const name of await foldersIn(folder)) {
     if (name.startsWith('.')) continue; // of a tool, as Kubernetes' `..data`
-    if (!MODEL_NAME.test(name)) {
-      note(`${join(folder, name)}: left out: names of models are up to 64 letters, digits, ".", "_" and "-"`);
-      continue;
-    }
     const source = await findModel(shelf, name).catch((fault): ModelSource => {
       if (!(fault instanceof UserError)) throw fault;
       return { name, versions: [], fault };
     });
-    if (source) sources.push(source);
+    if (!source) continue;
+    if (MODEL_NAME.test(name)) sources.push(source);
+    else {
+      const fault = new UserError(`${join(folder, name)}: ${NAMES}`);
+      // What holds no versions may be meant for something else, such as lost+found.
+      if (source.fault instanceof NoVersion) note(`${fault.message}; left out`);
+      else sources.push({ name, versions: [], fault });
+    }
   }
   if (sources.some(({ versions, fault }) => versions.length > 0 || !(fault instanceof NoVersion))) return sources;
   throw new UserError(
@@ -150,8 +154,5 @@ export async function versionSignature({ file }: VersionSource): Promise<string>
 /** @throws {RequestError} MODEL_NOT_FOUND if `name` cannot be that of a model */
 export function requireModelName(name: string): void {
   if (MODEL_NAME.test(name)) return;
-  throw new RequestError(
-    'MODEL_NOT_FOUND',
-    'no model has such a name; names are up to 64 letters, digits, ".", "_" and "-"',
-  );
+  throw new RequestError('MODEL_NOT_FOUND', `no model has such a name; ${NAMES}`);
 }

@@ -201,7 +201,7 @@ async function serve(given: ServeFlags): Promise<void> {
     import('../serve/serve-until-signal.js'),
   ]);
   const log = openLog(flags.log);
-  const endTracing = flags.traces ? await (await import('../serve/tracing-sdk.js')).startTracing() : undefined;
+  const endTracing = flags.traces ? await (await import('../serve/tracing-sdk.js')).startTracing(log) : undefined;
   const server = createServer({
     ...flags,
     files: model ?? [],

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFileSync, fork, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { request } from 'node:http';
 import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -43,11 +45,16 @@ test('prints one line on stdout when ready, everything else on stderr, answers, 
 test('on SIGTERM is not ready at once, takes no more, answers what waits, closes and ends with 0', async () => {
   const { url, process: child, ended } = await obedientServer();
   const pid = await result(post(url, order('pid')));
+  const arriving = request(`${url}/classify`, { method: 'POST', headers: { 'content-length': 100 } });
+  arriving.write('half of it');
+  const answered = once(arriving, 'response');
+  await until(async () => /^alexnet_request_bytes_in_flight 100$/m.test(await (await fetch(`${url}/metrics`)).text()));
   const waiting = [1, 2, 3, 4, 5].map(() => post(url, order('sleep 300')));
   await new Promise((resolve) => setTimeout(resolve, 100));
   child.kill('SIGTERM');
   await until(async () => (await fetch(`${url}/v2/health/ready`)).status === 503, 500);
   assert.deepEqual(await (await fetch(`${url}/v2/health/ready`)).json(), { ready: false, error: 'shutting down' });
+  assert.equal((await answered)[0].statusCode, 503);
   const late = await post(url, order('sleep 0'));
   assert.equal(late.headers.get('connection'), 'close');
   assert.ok(late.headers.has('retry-after'));

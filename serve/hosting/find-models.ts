@@ -10,6 +10,7 @@ import { anyRoots, type Roots, requireInside } from '../../base/links.js';
 import { MODEL_NAME } from '../../onnx/file/model-name.js';
 import type { VersionPolicy } from '../defaults.js';
 import { RequestError } from '../errors.js';
+import { foldersOf } from '../inference/model/sidecars.js';
 
 /** A model's versions on disk. */
 export interface ModelSource {
@@ -58,10 +59,10 @@ export async function findModels(shelf: Shelf, note: (line: string) => void): Pr
     if (!source) continue;
     if (MODEL_NAME.test(name)) sources.push(source);
     else {
-      const fault = new UserError(`${join(folder, name)}: ${NAMES}`);
+      const own = join(folder, name);
       // What holds no versions may be meant for something else, such as lost+found.
-      if (source.fault instanceof NoVersion) note(`${fault.message}; left out`);
-      else sources.push({ name, versions: [], fault });
+      if (source.fault instanceof NoVersion) note(`${own}: left out: ${NAMES}`);
+      else sources.push({ name, versions: [], fault: new UserError(`${own}: ${NAMES}`) });
     }
   }
   if (sources.some(({ versions, fault }) => versions.length > 0 || !(fault instanceof NoVersion))) return sources;
@@ -141,14 +142,16 @@ function unreadable(folder: string, cause: NodeJS.ErrnoException): UserError {
   return new UserError(`${folder}: the folder of models cannot be read (${cause.code})`, { cause });
 }
 
-/** Equal as long as neither the model nor its description changed. */
+/** Equal as long as nothing changed of the model and of the files around it: weights, description, labels. */
 export async function versionSignature({ file }: VersionSource): Promise<string> {
-  const sidecars = ['config.json', 'preprocessor_config.json', 'index_to_name.json'].flatMap((name) => [
-    join(file, '..', name),
-    join(file, '..', '..', name),
-  ]);
-  const all = await Promise.all([file, ...sidecars].map((path) => fileSignature(path).catch(() => 'none')));
-  return all.join('; ');
+  const around = (await Promise.all(foldersOf(file).map(filesIn))).flat();
+  const all = [file, ...around].map(async (path) => `${path} ${await fileSignature(path).catch(() => 'none')}`);
+  return (await Promise.all(all)).sort().join('; ');
+}
+
+async function filesIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  return entries.filter((entry) => !entry.isDirectory()).map(({ name }) => join(folder, name));
 }
 
 /** @throws {RequestError} MODEL_NOT_FOUND if `name` cannot be that of a model */

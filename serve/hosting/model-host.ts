@@ -209,8 +209,9 @@ export class ModelHost {
     const key = this.cache && createHash('sha256').update(bytes).digest('base64');
     const kept = key && this.cache?.get(key);
     if (kept && (!wanted.byCrop || kept.byCrop)) {
-      this.metrics.cacheHit(this.model);
-      this.statistics.cacheHit(performance.now() - started);
+      const ms = performance.now() - started;
+      this.metrics.cacheHit(this.model, ms);
+      this.statistics.cacheHit(ms);
       return { ...kept, model: this.model, cached: true };
     }
     if (this.cache) {

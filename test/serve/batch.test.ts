@@ -58,6 +58,7 @@ test('answers the images of a form in order, with the names of their files', asy
 test('answers a list of base64, alone and as images, with ?top for each', async () => {
   const list = corners.map((bytes) => bytes.toString('base64'));
   assert.deepEqual(best(await answerTo(list)), QUARTERS);
+  assert.deepEqual(best(await answerTo(list.map((text) => `data:image/png;base64,${text}`))), QUARTERS);
   const answer = await answerTo({ images: list }, '?top=2');
   assert.deepEqual(
     answer.results.map(({ predictions }) => predictions?.length),

@@ -220,15 +220,17 @@ test('answers live, not ready and 503 to images while the model is loading', asy
   assert.deepEqual([status, code], [503, 'NOT_READY']);
 });
 
-test('says so when the port is in use, ends with 1', async () => {
+test('says so when the port is in use, as JSON if that is the log, ends with 1', async () => {
   const { url } = await running({ file });
   const { port } = new URL(url);
   const { ended, stderr } = alexnet('serve', '--model', file, '--port', port);
   assert.equal(await ended, 1);
-  assert.equal(
-    stderr().trim(),
-    `alexnet serve: cannot listen on 127.0.0.1 port ${port}: the port is in use; choose another port, or 0 for any free one`,
-  );
+  const reason = `cannot listen on 127.0.0.1 port ${port}: the port is in use; choose another port, or 0 for any free one`;
+  assert.equal(stderr().trim(), `alexnet serve: ${reason}`);
+  const logging = alexnet('serve', '--model', file, '--port', port, '--log', 'json');
+  assert.equal(await logging.ended, 1);
+  const { level, msg } = JSON.parse(logging.stderr());
+  assert.deepEqual([level, msg], ['error', reason]);
 });
 
 test('ends with 2 on wrong usage: unknown provider, port out of range, misspelt flag, no model', async () => {

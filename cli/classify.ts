@@ -69,8 +69,13 @@ async function printResults(classifier: Classifier, images: ImagePath[], top: nu
   // Results and a bar on one terminal would overwrite each other.
   const progress: Progress = many && !process.stdout.isTTY ? showProgress() : silentProgress;
   const started = performance.now();
+  let isRead = true;
+  process.stdout.once('error', () => {
+    isRead = false;
+  });
   if (format.header !== undefined) await print(format.header);
   for await (const result of classifyFiles(classifier, images, top)) {
+    if (!isRead) break; // as `| head`: nobody gets the rest
     count.all += 1;
     if ('error' in result) count.failed += 1;
     progress.work('images', count.all, images.length);

@@ -1,6 +1,6 @@
 /** The command `alexnet serve`. */
 import { Command, Option } from 'commander';
-import { UsageError } from '../base/errors.js';
+import { UsageError, UserError } from '../base/errors.js';
 import type { ProviderChoice } from '../onnx/backend/provider.js';
 import {
   BATCH_BYTES,
@@ -201,7 +201,7 @@ async function serve(given: ServeFlags): Promise<void> {
     import('../serve/serve-until-signal.js'),
   ]);
   const log = openLog(flags.log);
-  const endTracing = flags.traces ? await (await import('../serve/tracing-sdk.js')).startTracing() : undefined;
+  const endTracing = flags.traces ? await (await import('../serve/tracing-sdk.js')).startTracing(log) : undefined;
   const server = createServer({
     ...flags,
     files: model ?? [],
@@ -217,7 +217,11 @@ async function serve(given: ServeFlags): Promise<void> {
     logRequests: flags.log !== 'none',
     log,
   });
-  await serveUntilSignal(server, log);
+  await serveUntilSignal(server, log).catch((error) => {
+    if (flags.log !== 'json' || !(error instanceof UserError)) throw error;
+    log(error.message, 'error'); // for what reads the lines: the last one too is JSON
+    process.exitCode = 1;
+  });
   await endTracing?.();
 }
 

@@ -77,11 +77,13 @@ export class RequestError extends Error {
   }
 }
 
+type FaultLog = (line: string, level: 'error') => void;
+
 /**
  * What a request is answered with after `error`, whose headers are set here unless they are on their way; faults of
  * ours are logged. Every protocol writes its body itself.
  */
-export function requestError(error: unknown, response: Response, log: (line: string) => void): RequestError {
+export function requestError(error: unknown, response: Response, log: FaultLog): RequestError {
   const known = knownError(error, response, log);
   if (response.headersSent) return known;
   if (known.retryAfterS !== undefined) response.set('retry-after', String(known.retryAfterS));
@@ -91,10 +93,10 @@ export function requestError(error: unknown, response: Response, log: (line: str
 }
 
 /** What a client learns of an error; faults of ours are logged. */
-export function knownError(error: unknown, response: Response, log: (line: string) => void): RequestError {
+export function knownError(error: unknown, response: Response, log: FaultLog): RequestError {
   const known = error instanceof RequestError ? withAdviceOnCurl(error, response) : new RequestError(codeOf(error));
   const id = response.get('x-request-id');
-  if (known.code === 'INTERNAL') log(`request ${id}: ${error instanceof Error ? error.stack : error}`);
+  if (known.code === 'INTERNAL') log(`request ${id}: ${error instanceof Error ? error.stack : error}`, 'error');
   return known;
 }
 

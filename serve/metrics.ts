@@ -215,9 +215,11 @@ export class Metrics {
     this.failure.inc({ ...labelsOf(model), reason: REASONS[code] ?? 'OTHER' });
   }
 
-  cacheHit(model: ServedModel): void {
-    this.hits.inc(labelsOf(model));
-    this.success.inc(labelsOf(model));
+  cacheHit(model: ServedModel, ms: number): void {
+    const labels = labelsOf(model);
+    this.hits.inc(labels);
+    this.success.inc(labels);
+    this.durations.total.inc(labels, Math.round(ms * 1000));
   }
 
   cacheMiss(model: ServedModel): void {

@@ -2,7 +2,7 @@
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { resolve } from 'node:path';
-import { UserError } from '../base/errors.js';
+import { OptionError, UserError } from '../base/errors.js';
 import type { Provider } from '../onnx/backend/provider.js';
 import { DEFAULTS } from './defaults.js';
 import { isLoopback, parseHost } from './http/allowed-hosts.js';
@@ -61,6 +61,9 @@ export class ImageServer {
   /** @throws {UserError} if an option cannot be used */
   constructor(private readonly options: ServerOptions) {
     const { uploadTimeoutMs, keepAliveMs, trustProxy } = options;
+    // Node would listen on every network.
+    if (options.host === '') throw new OptionError('host', 'expected an address, such as 127.0.0.1, got ""');
+    if (options.socket === '') throw new OptionError('socket', 'expected the path of a socket, got ""');
     this.basePath = parseBasePath(options.basePath);
     this.serving = new Serving(options);
     const app = createApp({

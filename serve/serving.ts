@@ -1,6 +1,7 @@
 /** The models of a server with what answers requests for them, whoever listens. */
 import { OptionError } from '../base/errors.js';
 import { BATCH_BYTES, IN_FLIGHT } from './defaults.js';
+import { RequestError } from './errors.js';
 import { Repository, type RepositoryOptions } from './hosting/repository.js';
 import { largestBody } from './http/body.js';
 import { UNFOLDING } from './http/json/few-values.js';
@@ -97,9 +98,10 @@ export class Serving {
     }
   }
 
-  /** Takes no more images, answers those it has, then ends its processes. */
+  /** Takes no more images, those that are still arriving included, answers what it has, then ends its processes. */
   async drain(): Promise<void> {
     this.stopping = true;
+    this.uploads.refuseArriving(new RequestError('SHUTTING_DOWN', undefined, 1));
     await this.models.drain();
   }
 

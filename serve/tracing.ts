@@ -29,7 +29,7 @@ export const traceRequests: RequestHandler = (request, response, next) => {
   response.once('close', () => {
     const route = (request.route as { path?: string } | undefined)?.path;
     if (route !== undefined) span.updateName(`${method} ${route}`).setAttribute('http.route', route);
-    span.setAttribute('http.response.status_code', response.statusCode);
+    if (response.headersSent) span.setAttribute('http.response.status_code', response.statusCode);
     if (!response.writableFinished) span.setAttribute('error.type', 'client_disconnected');
     if (response.statusCode >= 500) span.setStatus({ code: SpanStatusCode.ERROR });
     span.end();

@@ -15,7 +15,7 @@ const MAX_PATH_BYTES = process.platform === 'darwin' ? 103 : 107;
  * @throws {UserError} when the place is taken or cannot be written to
  */
 export async function listenOnSocket(http: Server, path: string): Promise<() => void> {
-  if (process.platform === 'win32') return listening(http, path).then(() => () => undefined); // a pipe is no file
+  if (process.platform === 'win32') return listening(http, path, path).then(() => () => undefined); // a pipe is no file
   await requireFree(path);
   if (!existsSync(dirname(path)))
     throw new UserError(`the socket ${path}: there is no folder ${dirname(path)}; make it first`);
@@ -26,7 +26,7 @@ export async function listenOnSocket(http: Server, path: string): Promise<() => 
       `the socket: expected a path of at most ${allowed} bytes, got ${Buffer.byteLength(path)}: ${path}`,
     );
   }
-  await listening(http, made);
+  await listening(http, made, path);
   renameSync(made, path);
   const own = identityOf(path);
   return () => {
@@ -34,9 +34,13 @@ export async function listenOnSocket(http: Server, path: string): Promise<() => 
   };
 }
 
-function listening(http: Server, path: string): Promise<void> {
+/** @param named  in messages */
+function listening(http: Server, path: string, named: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    http.once('error', ({ message }) => reject(new UserError(`cannot listen on the socket ${path}: ${message}`)));
+    http.once('error', ({ code, message }: NodeJS.ErrnoException) => {
+      const reason = code === 'EACCES' ? `not permitted in ${dirname(named)}; choose another path` : message;
+      reject(new UserError(`cannot listen on the socket ${named}: ${reason}`));
+    });
     http.listen({ path }, resolve);
   });
 }

@@ -14,8 +14,10 @@ const GONE = ['EPIPE', 'EOF', 'EIO'];
  */
 export function outliveReaders(): void {
   process.stderr.on('error', () => undefined);
+  let isFull = false;
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (GONE.includes(error.code ?? '')) return;
+    if (isFull || GONE.includes(error.code ?? '')) return;
+    isFull = true;
     console.error(`alexnet: cannot write to stdout: ${error.message}`);
     process.exitCode ||= 1;
   });

@@ -10,6 +10,7 @@ import { anyRoots, type Roots, requireInside } from '../../base/links.js';
 import { MODEL_NAME } from '../../onnx/file/model-name.js';
 import type { VersionPolicy } from '../defaults.js';
 import { RequestError } from '../errors.js';
+import { foldersOf } from '../inference/model/sidecars.js';
 
 /** A model's versions on disk. */
 export interface ModelSource {
@@ -38,6 +39,7 @@ export interface Shelf {
 }
 
 const MODEL_FILE = 'model.onnx';
+const NAMES = 'names of models are up to 64 letters, digits, ".", "_" and "-"';
 const VERSION = /^[1-9]\d{0,8}$/;
 
 /**
@@ -50,15 +52,18 @@ export async function findModels(shelf: Shelf, note: (line: string) => void): Pr
   const sources: ModelSource[] = [];
   for (const name of await foldersIn(folder)) {
     if (name.startsWith('.')) continue; // of a tool, as Kubernetes' `..data`
-    if (!MODEL_NAME.test(name)) {
-      note(`${join(folder, name)}: left out: names of models are up to 64 letters, digits, ".", "_" and "-"`);
-      continue;
-    }
     const source = await findModel(shelf, name).catch((fault): ModelSource => {
       if (!(fault instanceof UserError)) throw fault;
       return { name, versions: [], fault };
     });
-    if (source) sources.push(source);
+    if (!source) continue;
+    if (MODEL_NAME.test(name)) sources.push(source);
+    else {
+      const own = join(folder, name);
+      // What holds no versions may be meant for something else, such as lost+found.
+      if (source.fault instanceof NoVersion) note(`${own}: left out: ${NAMES}`);
+      else sources.push({ name, versions: [], fault: new UserError(`${own}: ${NAMES}`) });
+    }
   }
   if (sources.some(({ versions, fault }) => versions.length > 0 || !(fault instanceof NoVersion))) return sources;
   throw new UserError(
@@ -137,21 +142,20 @@ function unreadable(folder: string, cause: NodeJS.ErrnoException): UserError {
   return new UserError(`${folder}: the folder of models cannot be read (${cause.code})`, { cause });
 }
 
-/** Equal as long as neither the model nor its description changed. */
+/** Equal as long as nothing changed of the model and of the files around it: weights, description, labels. */
 export async function versionSignature({ file }: VersionSource): Promise<string> {
-  const sidecars = ['config.json', 'preprocessor_config.json', 'index_to_name.json'].flatMap((name) => [
-    join(file, '..', name),
-    join(file, '..', '..', name),
-  ]);
-  const all = await Promise.all([file, ...sidecars].map((path) => fileSignature(path).catch(() => 'none')));
-  return all.join('; ');
+  const around = (await Promise.all(foldersOf(file).map(filesIn))).flat();
+  const all = [file, ...around].map(async (path) => `${path} ${await fileSignature(path).catch(() => 'none')}`);
+  return (await Promise.all(all)).sort().join('; ');
+}
+
+async function filesIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  return entries.filter((entry) => !entry.isDirectory()).map(({ name }) => join(folder, name));
 }
 
 /** @throws {RequestError} MODEL_NOT_FOUND if `name` cannot be that of a model */
 export function requireModelName(name: string): void {
   if (MODEL_NAME.test(name)) return;
-  throw new RequestError(
-    'MODEL_NOT_FOUND',
-    'no model has such a name; names are up to 64 letters, digits, ".", "_" and "-"',
-  );
+  throw new RequestError('MODEL_NOT_FOUND', `no model has such a name; ${NAMES}`);
 }

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 export const INFERENCE_PROCESS = fileURLToPath(new URL('../inference/inference-process.js', import.meta.url));
 
 /** Credentials by their usual names. A process that computes has no use for them, and a fault in it could show them. */
-const SECRET = /TOKEN|SECRET|PASSW|CREDENTIAL|_KEY(_ID)?$/i;
+const SECRET = /TOKEN|SECRET|PASSW|CREDENTIAL|_KEY(_ID)?$|^OTEL_.*HEADERS$/i;
 
 /** Processes that wait for their options, by module. */
 const ahead = new Map<string, ChildProcess>();

@@ -99,6 +99,9 @@ export class InferenceSupervisor {
       case 'progress':
         this.events.log(message.line);
         break;
+      case 'fault':
+        this.events.log(message.line, 'error');
+        break;
       case 'ready':
         this.isUp = true;
         this.remembered = message.remembered;

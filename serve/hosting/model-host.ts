@@ -160,6 +160,11 @@ export class ModelHost {
     return this.queue.width;
   }
 
+  /** Keeps it from ending after `drain` until it is called. */
+  hold(): () => void {
+    return this.queue.hold();
+  }
+
   /** Of its processes just now. */
   get workers(): ProcessPool['states'] {
     return this.pool.states;
@@ -192,23 +197,28 @@ export class ModelHost {
 
   /**
    * An encoded image's probabilities.
-   * @param wanted  `byCrop`: those of each crop as well
+   * @param wanted  `byCrop`: those of each crop as well; `isTaken`: as `RequestQueue.add`
    * @throws {RequestError} as `RequestQueue.add`
    */
-  async classify(bytes: Uint8Array, signal: AbortSignal, wanted: { byCrop?: boolean } = {}): Promise<Classified> {
+  async classify(
+    bytes: Uint8Array,
+    signal: AbortSignal,
+    { isTaken, ...wanted }: { byCrop?: boolean; isTaken?: boolean } = {},
+  ): Promise<Classified> {
     const started = performance.now();
     const key = this.cache && createHash('sha256').update(bytes).digest('base64');
     const kept = key && this.cache?.get(key);
     if (kept && (!wanted.byCrop || kept.byCrop)) {
-      this.metrics.cacheHit(this.model);
-      this.statistics.cacheHit(performance.now() - started);
+      const ms = performance.now() - started;
+      this.metrics.cacheHit(this.model, ms);
+      this.statistics.cacheHit(ms);
       return { ...kept, model: this.model, cached: true };
     }
     if (this.cache) {
       this.metrics.cacheMiss(this.model);
       this.statistics.cacheMissed();
     }
-    const { answer, timings } = await this.infer({ type: 'classify', bytes, ...wanted }, signal);
+    const { answer, timings } = await this.infer({ type: 'classify', bytes, ...wanted }, signal, isTaken);
     if (answer.type !== 'answer') throw new Error(`an image was answered with ${answer.type}`);
     const { probabilities, byCrop } = answer;
     if (key) this.cache?.set(key, { probabilities, byCrop, timings });
@@ -241,11 +251,15 @@ export class ModelHost {
     this.pool.kill();
   }
 
-  private async infer(work: Work, signal: AbortSignal): Promise<{ answer: Answer; timings: Timings }> {
+  private async infer(
+    work: Work,
+    signal: AbortSignal,
+    isTaken?: boolean,
+  ): Promise<{ answer: Answer; timings: Timings }> {
     const started = performance.now();
     this.pool.wake();
     try {
-      const answer = await this.queue.add(work, signal);
+      const answer = await this.queue.add(work, signal, isTaken);
       const total = performance.now() - started;
       const { decodeMs: decode, inferenceMs: inference } = answer;
       const timings = { queue: Math.max(0, total - decode - inference), decode, inference, total };

@@ -43,6 +43,7 @@ export class RequestQueue {
   private nextId = 1;
   private imageMs = 0;
   private idleListeners: (() => void)[] = [];
+  private held = 0;
 
   constructor(private readonly options: QueueOptions) {}
 
@@ -95,13 +96,23 @@ export class RequestQueue {
     throw new RequestError('QUEUE_FULL', undefined, Math.max(1, seconds));
   }
 
+  /** Keeps the line from being idle until it is called: more work of the same request follows. */
+  hold(): () => void {
+    this.held += 1;
+    return () => {
+      this.held -= 1;
+      this.announceIdle();
+    };
+  }
+
   /**
-   * @param signal  aborted when the client is gone: the work leaves the line, the promise rejects with the signal's
+   * @param signal   aborted when the client is gone: the work leaves the line, the promise rejects with the signal's
    *   reason
+   * @param isTaken  of a request that there was room for; it waits though the line has filled up since
    * @throws {RequestError} QUEUE_FULL, DEADLINE_EXCEEDED, INFERENCE_FAILED or what the process refused the work with
    */
-  async add(work: Work, signal: AbortSignal): Promise<Answer> {
-    this.requireRoom();
+  async add(work: Work, signal: AbortSignal, isTaken = false): Promise<Answer> {
+    if (!isTaken) this.requireRoom();
     signal.throwIfAborted();
     return new Promise((resolve, reject) => {
       const job: Job = { id: this.nextId++, work, attempts: 0, settled: false, resolve, reject };
@@ -180,7 +191,7 @@ export class RequestQueue {
   }
 
   private announceIdle(): void {
-    if (this.pending > 0) return;
+    if (this.pending > 0 || this.held > 0) return;
     for (const listener of this.idleListeners.splice(0)) listener();
   }
 }

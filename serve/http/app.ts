@@ -122,6 +122,7 @@ function logRequests({ log }: AppDeps): RequestHandler {
     const start = performance.now();
     const path = request.path.slice(0, 200);
     const ids = traceIds();
+    const client = request.ip; // gone with its connection
     response.once('close', () => {
       const status = response.writableFinished ? response.statusCode : 499;
       const ms = Math.round(performance.now() - start);
@@ -132,7 +133,7 @@ function logRequests({ log }: AppDeps): RequestHandler {
         status,
         ms,
         request_bytes: Number(request.get('content-length') ?? 0) || undefined,
-        client: request.ip,
+        client,
         ...ids,
       });
     });

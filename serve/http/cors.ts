@@ -5,7 +5,7 @@ import { OptionError } from '../../base/errors.js';
 /** Stands for every origin. */
 const ANY = '*';
 /** What a page may read of an answer besides its body. */
-const EXPOSED = 'x-request-id, x-cache, retry-after, inference-header-content-length';
+const EXPOSED = 'x-request-id, x-cache, retry-after, inference-header-content-length, traceresponse';
 const METHODS = 'GET, HEAD, POST, PUT';
 /** For how long a browser may keep the answer to a preflight, seconds; browsers cap it at two hours. */
 const PREFLIGHT_S = 7200;

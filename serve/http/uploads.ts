@@ -21,11 +21,18 @@ export interface UploadOptions {
 
 export class Uploads {
   private held = 0;
+  /** Give up the bodies that are arriving. */
+  private readonly arriving = new Set<(error: RequestError) => void>();
 
   constructor(private readonly options: UploadOptions) {}
 
   get bytesInFlight(): number {
     return this.held;
+  }
+
+  /** Gives up the bodies that are still arriving: their clients learn it rather than lose the connection. */
+  refuseArriving(error: RequestError): void {
+    for (const fail of this.arriving) fail(error);
   }
 
   /**
@@ -72,8 +79,12 @@ export class Uploads {
   private collect(request: Request, body: Body, decoder?: Transform): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       const source = decoder ? request.pipe(decoder) : request;
-      const fail = (error: unknown) => {
+      const settle = () => {
         stopWatch();
+        this.arriving.delete(fail);
+      };
+      const fail = (error: unknown) => {
+        settle();
         source.off('data', add);
         request.off('data', receive).unpipe().resume();
         decoder?.destroy();
@@ -89,13 +100,14 @@ export class Uploads {
       const add = (chunk: Buffer) => attempt(() => body.add(chunk));
       const receive = (chunk: Buffer) => attempt(() => body.receive(chunk));
       const stopWatch = this.watch(body, fail);
+      this.arriving.add(fail);
       const brokenOff = () => {
         if (!request.complete) fail(new RequestError('BAD_REQUEST', 'the body ended early'));
       };
       request.on('data', receive);
       source.on('data', add);
       source.once('end', () => {
-        stopWatch();
+        settle();
         resolve(body.whole);
       });
       decoder?.once('error', ({ message }) =>

@@ -32,10 +32,10 @@ async function decode(classifier: Classifier, bytes: Uint8Array): Promise<Decode
 function refusal(id: number, error: unknown): Reply {
   if (error instanceof RequestError) return { type: 'refused', id, code: error.code, message: error.message };
   if (isOutOfMemory(error)) {
-    send({ type: 'progress', line: `inference failed: ${withMemory(error).message}` });
+    send({ type: 'fault', line: `inference failed: ${withMemory(error).message}` });
     return { type: 'refused', id, code: 'INFERENCE_FAILED', message: 'out of memory on this input' };
   }
-  send({ type: 'progress', line: `inference failed: ${error instanceof Error ? error.stack : error}` });
+  send({ type: 'fault', line: `inference failed: ${error instanceof Error ? error.stack : error}` });
   return { type: 'refused', id, code: 'INFERENCE_FAILED', message: 'the model failed on this input' };
 }
 

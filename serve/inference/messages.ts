@@ -74,6 +74,8 @@ export interface Loaded {
 
 export type FromInference =
   | { type: 'progress'; line: string }
+  /** Of ours, for the log. */
+  | { type: 'fault'; line: string }
   | ({ type: 'ready' } & Loaded)
   /** The model cannot be loaded. `forPeople`: the message says all; else it is a stack. */
   | { type: 'failed'; message: string; forPeople: boolean }

@@ -58,6 +58,7 @@ test('answers the images of a form in order, with the names of their files', asy
 test('answers a list of base64, alone and as images, with ?top for each', async () => {
   const list = corners.map((bytes) => bytes.toString('base64'));
   assert.deepEqual(best(await answerTo(list)), QUARTERS);
+  assert.deepEqual(best(await answerTo(list.map((text) => `data:image/png;base64,${text}`))), QUARTERS);
   const answer = await answerTo({ images: list }, '?top=2');
   assert.deepEqual(
     answer.results.map(({ predictions }) => predictions?.length),
@@ -104,6 +105,28 @@ test('the Open Inference Protocol takes more images than may wait in line as wel
   const response = await post(url, body, { 'content-type': 'application/json' }, '/v2/models/quarters/infer');
   const { outputs } = (await response.json()) as { outputs: { shape: number[] }[] };
   assert.deepEqual(outputs[0].shape, [30, 4]);
+});
+
+test('answers every image of the batches it has taken, though others fill the line and it is told to end', async () => {
+  for (const maxWaiting of [0, 2]) {
+    const { url: at, server } = await obedient({ maxWaiting });
+    const batch = () => post(at, form(Array.from({ length: 8 }, () => order('sleep 20'))), {}, PATH);
+    const answers = Array.from({ length: 6 }, batch);
+    await until(async () => /^nv_inference_count\S* [1-9]/m.test(await (await fetch(`${at}/metrics`)).text()));
+    const ended = server.stop();
+    let taken = 0;
+    for (const answer of await Promise.all(answers)) {
+      if (answer.status === 503) continue;
+      taken += 1;
+      const { results } = (await answer.json()) as Answer;
+      assert.ok(
+        results.every(({ error }) => !error),
+        JSON.stringify(results),
+      );
+    }
+    assert.ok(taken > 0);
+    await ended;
+  }
 });
 
 test('refuses a batch of too many images or bytes, of none, or that is not one', async () => {

@@ -1,13 +1,13 @@
 /** `alexnet classify` over folders, for programs that read a line per image. */
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { FileResult } from '../../serve/classify-files.js';
 import { alexnet } from '../real/shared-process.js';
 import { corner } from './images.js';
-import { post, running } from './running.js';
+import { CLI, post, running, start } from './running.js';
 import { QUARTERS, writeTinyModel } from './tiny-model.js';
 
 const root = mkdtempSync(join(tmpdir(), 'alexnet-classify-folder-'));
@@ -72,6 +72,21 @@ test('takes more images than are decoded at a time, files and folders together',
   const best = lines.map((line) => (JSON.parse(line) as { predictions: { index: number }[] }).predictions[0].index);
   assert.deepEqual(best, [3, ...Array.from({ length: 150 }, (_, i) => i % 4)]);
   assert.equal(QUARTERS.length, 4);
+});
+
+test('stops once nobody reads the lines, and says once that they cannot be written', async () => {
+  const words = [process.execPath, CLI, 'classify', '--model', model, '--provider', 'cpu', '--jsonl'];
+  const images = Array(3000).fill(ORDER[1]);
+  const unread = start(words[0], [...words.slice(1), ...images]);
+  await unread.line;
+  unread.process.stdout!.destroy();
+  assert.equal(await unread.ended, 0);
+  const [, count] = /^(\d+) images, all classified/m.exec(unread.stderr())!;
+  assert.ok(Number(count) < images.length, count);
+  if (!existsSync('/dev/full')) return;
+  const full = start('sh', ['-c', '"$@" > /dev/full', 'sh', ...words, ...images.slice(0, 200)]);
+  assert.equal(await full.ended, 1);
+  assert.equal(full.stderr().match(/cannot write to stdout/g)?.length, 1);
 });
 
 test('names a folder that cannot be read on its line, and a folder without images before the model', async () => {

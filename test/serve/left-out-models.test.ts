@@ -210,6 +210,9 @@ test('with strict readiness the server answers, and says that it is not ready', 
 test('does not start if no model is left, if strict, or if a file given by name is broken', async () => {
   put('no model', 'none', 'a', '1', 'model.onnx');
   put('no model', 'none', 'b', '1', 'model.onnx');
+  put(tinyModel(), 'misnamed', 'good', '1', 'model.onnx');
+  put(tinyModel(), 'misnamed', 'my model', '1', 'model.onnx');
+  mkdirSync(join(root, 'misnamed', 'lost+found'));
   const file = put('no model', 'broken.onnx');
   const cases: [string[], RegExp][] = [
     [
@@ -219,6 +222,10 @@ test('does not start if no model is left, if strict, or if a file given by name 
     [
       ['--models', join(root, 'versions'), '--strict'],
       /alexnet serve: \S+versions\/a\/2\/model\.onnx: not an ONNX file/,
+    ],
+    [
+      ['--models', join(root, 'misnamed'), '--strict'],
+      /alexnet serve: \S+misnamed\/my model: names of models are up to 64 letters/,
     ],
     [['--model', file], /alexnet serve: \S+broken\.onnx: not an ONNX file/],
     [['--models', join(root, 'versions'), '--model', file], /alexnet serve: \S+broken\.onnx: not an ONNX file/],

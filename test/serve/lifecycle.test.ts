@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFileSync, fork, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { request } from 'node:http';
 import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -43,11 +45,16 @@ test('prints one line on stdout when ready, everything else on stderr, answers, 
 test('on SIGTERM is not ready at once, takes no more, answers what waits, closes and ends with 0', async () => {
   const { url, process: child, ended } = await obedientServer();
   const pid = await result(post(url, order('pid')));
+  const arriving = request(`${url}/classify`, { method: 'POST', headers: { 'content-length': 100 } });
+  arriving.write('half of it');
+  const answered = once(arriving, 'response');
+  await until(async () => /^alexnet_request_bytes_in_flight 100$/m.test(await (await fetch(`${url}/metrics`)).text()));
   const waiting = [1, 2, 3, 4, 5].map(() => post(url, order('sleep 300')));
   await new Promise((resolve) => setTimeout(resolve, 100));
   child.kill('SIGTERM');
   await until(async () => (await fetch(`${url}/v2/health/ready`)).status === 503);
   assert.deepEqual(await (await fetch(`${url}/v2/health/ready`)).json(), { ready: false, error: 'shutting down' });
+  assert.equal((await answered)[0].statusCode, 503);
   const late = await post(url, order('sleep 0'));
   assert.equal(late.headers.get('connection'), 'close');
   assert.ok(late.headers.has('retry-after'));
@@ -213,15 +220,17 @@ test('answers live, not ready and 503 to images while the model is loading', asy
   assert.deepEqual([status, code], [503, 'NOT_READY']);
 });
 
-test('says so when the port is in use, ends with 1', async () => {
+test('says so when the port is in use, as JSON if that is the log, ends with 1', async () => {
   const { url } = await running({ file });
   const { port } = new URL(url);
   const { ended, stderr } = alexnet('serve', '--model', file, '--port', port);
   assert.equal(await ended, 1);
-  assert.equal(
-    stderr().trim(),
-    `alexnet serve: cannot listen on 127.0.0.1 port ${port}: the port is in use; choose another port, or 0 for any free one`,
-  );
+  const reason = `cannot listen on 127.0.0.1 port ${port}: the port is in use; choose another port, or 0 for any free one`;
+  assert.equal(stderr().trim(), `alexnet serve: ${reason}`);
+  const logging = alexnet('serve', '--model', file, '--port', port, '--log', 'json');
+  assert.equal(await logging.ended, 1);
+  const { level, msg } = JSON.parse(logging.stderr());
+  assert.deepEqual([level, msg], ['error', reason]);
 });
 
 test('ends with 2 on wrong usage: unknown provider, port out of range, misspelt flag, no model', async () => {

@@ -80,6 +80,9 @@ test('Triton: statistics count successes, failures, cache hits and runs since th
   const computed = { queue: 2, compute_input: 2, compute_infer: 2, compute_output: 2 };
   assert.deepEqual(counts, { success: 3, fail: 1, ...computed, cache_hit: 1, cache_miss: 3 });
   assert.ok(stats.inference_stats.compute_infer.ns > 1000);
+  const metrics = await (await fetch(`${url}/metrics`)).text();
+  const [, us] = /^nv_inference_request_duration_us\{model="quarters",version="2"\} (\d+)$/m.exec(metrics)!;
+  assert.ok(Math.abs(Number(us) - stats.inference_stats.success.ns / 1000) <= 3, us); // the cache's answer too, each rounded
   assert.deepEqual(
     stats.batch_stats.map(({ batch_size, compute_infer: { count } }) => [batch_size, count]),
     [[1, 2]],

@@ -68,11 +68,11 @@ test('takes an image out of the line when its client leaves', async () => {
 });
 
 test('answers 500 to an image the model fails on, without its inner words, and keeps serving', async () => {
-  const log: string[] = [];
-  const { url } = await obedient({ log: (line) => log.push(line) });
+  const log: [string, string?][] = [];
+  const { url } = await obedient({ log: (line, level) => log.push([line, level]) });
   const { status, code, message } = await errorOf(post(url, order('fail')));
   assert.deepEqual([status, code, message], [500, 'INFERENCE_FAILED', 'the model failed on this input']);
-  assert.ok(log.some((line) => line.includes('secret of the house')));
+  assert.ok(log.some(([line, level]) => line.includes('secret of the house') && level === 'error'));
   assert.equal((await post(url, order('sleep 0'))).status, 200);
 });
 

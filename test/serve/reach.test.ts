@@ -10,7 +10,7 @@ import { test } from 'node:test';
 import { createServer } from '../../serve/server.js';
 import { alexnet as alexnetInTurn } from '../real/shared-process.js';
 import { order } from './images.js';
-import { alexnet, errorOf, OBEDIENT, obedient, running } from './running.js';
+import { alexnet, errorOf, OBEDIENT, obedient, running, until } from './running.js';
 import { strippingProxy } from './stripping-proxy.js';
 import { writeTinyModel } from './tiny-model.js';
 
@@ -68,7 +68,7 @@ test('answers pages of the origins in --cors-origin, preflights and errors inclu
     const answer = await ask(`${url}/classify`, { origin: SITE }, 'POST', body);
     assert.equal(answer.status, status);
     assert.equal(answer.headers['access-control-allow-origin'], SITE);
-    assert.match(answer.headers['access-control-expose-headers']!, /x-request-id/);
+    assert.match(answer.headers['access-control-expose-headers']!, /x-request-id.*traceresponse/);
     assert.equal(answer.headers['access-control-allow-credentials'], undefined);
   }
   for (const origin of ['https://evil.example', 'http://example.org', `${SITE}:8443`, 'null']) {
@@ -131,6 +131,17 @@ test('the log names the client in front of trusted proxies, and of others the pr
   assert.equal(await clientOf(1, '198.51.100.1, 203.0.113.7'), '203.0.113.7');
   assert.equal(await clientOf('loopback, 203.0.113.0/24', '198.51.100.1, 203.0.113.7'), '198.51.100.1');
   assert.equal(await clientOf('10.0.0.1', '203.0.113.7'), '127.0.0.1');
+});
+
+test('the log names a client that left before its answer', async () => {
+  const lines: { status?: number; client?: string }[] = [];
+  const { url } = await obedient({ logRequests: true, log: (_line, _level, fields = {}) => lines.push(fields) });
+  const leaving = request(`${url}/classify`, { method: 'POST', headers: { 'content-length': 100 }, agent: false });
+  leaving.on('error', () => undefined);
+  leaving.write('half of it', () => leaving.destroy());
+  const line = () => lines.find(({ status }) => status === 499);
+  await until(() => line() !== undefined);
+  assert.equal(line()?.client, '127.0.0.1');
 });
 
 test('answers every route under --base-path, the page included, and nothing outside it', async () => {
@@ -225,6 +236,8 @@ test('refuses what cannot be an origin, host, proxy or path as wrong usage', asy
     [['--base-path', 'vision'], /expected a path such as \/vision/],
     [['--base-path', '/../x'], /expected a path such as \/vision/],
     [['--socket', join(folder, 'x.sock'), '--port', '1'], /cannot be used with/],
+    [['--socket', ''], /--socket: expected the path of a socket, got ""/],
+    [['--host', ''], /--host: expected an address, such as 127\.0\.0\.1, got ""/], // not every network
   ];
   for (const [words, message] of refusals) {
     const { code, stderr } = await alexnetInTurn('serve', '--model', 'none.onnx', ...words);

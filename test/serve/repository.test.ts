@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, renameSync, rmSync, truncateSync, write
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { onnx } from '../../onnx/file/onnx-proto.js';
 import { alexnet } from '../real/shared-process.js';
 import { corner } from './images.js';
 import { post, running } from './running.js';
@@ -140,6 +141,45 @@ test('loads new and changed versions under traffic: every answer is of one of th
   ended = true;
   await Promise.all(traffic);
   assert.deepEqual([...seen.keys()].sort(), ['bottom left', 'y']);
+});
+
+/** The weights of the tiny model are in a file next to it. */
+function weightsApart(gain: number): { model: Uint8Array; weights: Uint8Array } {
+  const proto = onnx.ModelProto.decode(tinyModel({ metadata: null, gain }));
+  const tensor = proto.graph!.initializer!.find(({ name }) => name === 'weights')!;
+  const weights = tensor.rawData!;
+  Object.assign(tensor, { rawData: null, dataLocation: 1, externalData: [{ key: 'location', value: 'weights.bin' }] });
+  return { model: onnx.ModelProto.encode(proto).finish(), weights };
+}
+
+test('load takes up labels and weights that changed in files of their own, and lets what did not change run', async () => {
+  const models = folder('apart');
+  put(models, 'same', '1');
+  const own = join(models, 'a');
+  const replace = (bytes: Uint8Array | string, ...path: string[]) => {
+    mkdirSync(join(own, '1'), { recursive: true });
+    writeFileSync(join(own, 'new'), bytes);
+    renameSync(join(own, 'new'), join(own, ...path));
+  };
+  const { model, weights } = weightsApart(1);
+  replace(model, '1', 'model.onnx');
+  replace(weights, '1', 'weights.bin');
+  replace('{"labels": "labels.txt"}', 'config.json');
+  replace('p\nq\nr\ns\n', 'labels.txt');
+  const { url } = await running({ folder: models, adminToken: TOKEN });
+  const answer = async () => (await classify(url, '?model=a')).predictions[0];
+  const pids = async () => /"pid":\d+/.exec(await (await fetch(`${url}/models/same`)).text())![0];
+  const before = await pids();
+  assert.equal((await answer()).label, 'r');
+  replace('w\nx\ny\nz\n', 'labels.txt');
+  assert.equal((await change(url, 'a', 'load')).status, 200);
+  const { label, probability } = await answer();
+  assert.equal(label, 'y');
+  replace(weightsApart(3).weights, '1', 'weights.bin');
+  assert.equal((await change(url, 'a', 'load')).status, 200);
+  assert.ok((await answer()).probability > probability + 0.2); // about 0.87 after 0.48
+  assert.equal((await change(url, 'same', 'load')).status, 200);
+  assert.equal(await pids(), before);
 });
 
 test('a failed load keeps what answers, and says why without naming folders', async () => {

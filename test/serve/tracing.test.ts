@@ -27,7 +27,14 @@ interface SentSpan {
 
 const spans: SentSpan[] = [];
 const services = new Set<string>();
+const refused: string[] = [];
 const collector = createServer((request, response) => {
+  if (request.url !== '/v1/traces') {
+    refused.push(request.url!);
+    request.resume();
+    response.writeHead(401).end();
+    return;
+  }
   const chunks: Buffer[] = [];
   request.on('data', (chunk) => chunks.push(chunk));
   request.on('end', () => {
@@ -43,8 +50,11 @@ await new Promise<void>((resolve) => void collector.listen(0, '127.0.0.1', resol
 after(() => collector.close());
 const endpoint = `http://127.0.0.1:${(collector.address() as AddressInfo).port}`;
 const env = { ...process.env, OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_BSP_SCHEDULE_DELAY: '50' };
-const serve = (...words: string[]) =>
-  start(process.execPath, [CLI, 'serve', '--model', file, '--provider', 'cpu', '--port', '0', ...words], { env });
+const serveWith = (more: NodeJS.ProcessEnv, ...words: string[]) =>
+  start(process.execPath, [CLI, 'serve', '--model', file, '--provider', 'cpu', '--port', '0', ...words], {
+    env: { ...env, ...more },
+  });
+const serve = (...words: string[]) => serveWith({}, ...words);
 
 const TRACE = '0af7651916cd43dd8448eb211c80319c';
 const PARENT = 'b7ad6b7169203331';
@@ -78,6 +88,33 @@ test('--traces sends queue, decode and inference as spans of the request, in the
     .map((line) => JSON.parse(line));
   const logged = lines.find(({ path }) => path === '/classify');
   assert.deepEqual([logged.trace_id, logged.span_id], [TRACE, span]);
+});
+
+test('the service is called what OTEL_RESOURCE_ATTRIBUTES says, and spans that cannot be sent are logged once', async () => {
+  const named = serveWith({ OTEL_RESOURCE_ATTRIBUTES: 'service.name=eyes' }, '--traces');
+  await post(JSON.parse(await named.line).url as string, image);
+  await until(() => [...services].some((service) => service.includes('"stringValue":"eyes"')));
+  named.process.kill('SIGTERM');
+  const lost = serveWith({ OTEL_EXPORTER_OTLP_ENDPOINT: `${endpoint}/wrong` }, '--traces');
+  const { url } = JSON.parse(await lost.line);
+  const complaints = () => lost.stderr().match(/^--traces: .*/gm) ?? [];
+  await post(url, image);
+  await until(() => complaints().length > 0);
+  const sent = refused.length;
+  await post(url, image);
+  await until(() => refused.length > sent);
+  lost.process.kill('SIGTERM');
+  assert.equal(await lost.ended, 0);
+  assert.equal(complaints().length, 1, lost.stderr());
+  assert.doesNotMatch(complaints()[0]!, /stack/);
+});
+
+test('OTEL_SDK_DISABLED turns traces off, and the log says so', async () => {
+  const server = serveWith({ OTEL_SDK_DISABLED: 'true' }, '--traces');
+  const response = await post(JSON.parse(await server.line).url, image);
+  assert.equal(response.headers.get('traceresponse'), null);
+  assert.match(server.stderr(), /^--traces: no traces are sent: OTEL_SDK_DISABLED is true$/m);
+  server.process.kill('SIGTERM');
 });
 
 test('nothing is traced by default, whatever the request says', async () => {

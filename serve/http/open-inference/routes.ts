@@ -263,11 +263,14 @@ async function classifyAll(host: ModelHost, images: readonly Uint8Array[], signa
     requireImage(bytes);
     if (bytes.length > maxBytes) throw tooLarge(maxBytes);
   }
+  host.requireRoom(); // the line may have filled up while the request was parsed
   const failed = new AbortController();
   const either = AbortSignal.any([signal, failed.signal]);
   try {
     const limit = widthLimit(host);
-    const answers = await Promise.all(images.map((bytes) => limit(() => host.classify(bytes, either))));
+    const answers = await Promise.all(
+      images.map((bytes) => limit(() => host.classify(bytes, either, { isTaken: true }))),
+    );
     const { model } = answers[0];
     const bytes = Buffer.concat(answers.map(({ probabilities }) => bytesOf(probabilities)));
     const shape = [images.length, model.labels.length];

@@ -60,7 +60,8 @@ export async function answerImage(
 }
 
 /**
- * Many images of one request: as many at a time as the processes take, so that they do not crowd its line.
+ * Many images of one request that there was room for: as many at a time as the processes take, so that they do not crowd
+ * its line.
  * @param images  each may throw, which is its result
  */
 export function classifyEach(
@@ -69,7 +70,9 @@ export function classifyEach(
   signal: AbortSignal,
 ): Promise<PromiseSettledResult<Classified>[]> {
   const limit = widthLimit(host);
-  return Promise.allSettled(images.map((image) => limit(async () => host.classify(image(), signal))));
+  return Promise.allSettled(
+    images.map((image) => limit(async () => host.classify(image(), signal, { isTaken: true }))),
+  );
 }
 
 /** Aborted when the client closes the connection before it has its answer. */

@@ -1,4 +1,5 @@
 /** A classifier for one's own program: a model file that answers images, by default in a process of its own. */
+import { setMaxListeners } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import pLimit from 'p-limit';
 import type { Provider } from '../onnx/backend/provider.js';
@@ -30,7 +31,8 @@ export interface OpenClassifierOptions
   /** Path of the `.onnx` file, ours or with a config.json next to it. */
   file: string;
   /**
-   * Infers in this process, whose event loop then waits for every inference, and whose end is that of the model.
+   * Infers in this process, whose event loop then waits for every inference, and whose end is that of the model;
+   * `replicas`, `helperMemory`, `batchDelayMs`, `cacheBytes` and `timeoutMs` have no effect then.
    * Default: in a forked one, which is started again if it dies.
    */
   inProcess?: boolean;
@@ -55,12 +57,12 @@ export interface Classification {
 }
 
 export interface OpenedClassifier {
-  /** Its name, labels, input and outputs. */
+  /** Its name, labels, input and outputs; of a file that was replaced, once the forked process has started again. */
   readonly model: ServedModel;
   readonly provider: Provider;
   /**
    * Images may be given without waiting for the others: as many as the processes take are sent to them at a time.
-   * @param image  bytes of an image file, or a path to one
+   * @param image  bytes of an image file, not to be changed before the answer, or a path to one
    * @throws {RequestError} with a code such as INVALID_IMAGE or INVALID_TOP; UserError with code ENOENT if there is no such
    *   file
    */
@@ -70,7 +72,14 @@ export interface OpenedClassifier {
 }
 
 /** What either kind of classifier does with an encoded image. */
-type Answer = (bytes: Uint8Array, signal: AbortSignal) => Promise<{ probabilities: Float32Array; timings: Timings }>;
+type Answer = (bytes: Uint8Array, signal: AbortSignal) => Promise<Answered>;
+
+interface Answered {
+  /** What the probabilities are of. */
+  model: ServedModel;
+  probabilities: Float32Array;
+  timings: Timings;
+}
 
 /** @throws {UserError} when the file is not a classifier, or the provider does not run */
 export async function openClassifier(options: OpenClassifierOptions): Promise<OpenedClassifier> {
@@ -86,11 +95,11 @@ async function openForked(settings: Settings): Promise<OpenedClassifier> {
   const source = { file: settings.file, version: '1' };
   const options = { ...settings, maxWaiting: Number.POSITIVE_INFINITY };
   const host = new ModelHost(source, options, NO_METRICS, settings.log, new HelperMemory(settings.helperMemory));
-  const { model, provider } = await host.start();
+  await host.start();
   // The time limit is for one image, not for all that a program may ask at once.
   const inLine = widthLimit(host);
   const answer: Answer = (bytes, signal) => inLine(() => host.classify(bytes, signal));
-  return opened({ model, provider, answer, close: () => host.drain() });
+  return opened(host, answer, () => host.drain());
 }
 
 const ignore = () => undefined;
@@ -106,7 +115,7 @@ const NO_METRICS = {
 async function openHere(settings: Settings): Promise<OpenedClassifier> {
   // onnxruntime and sharp only here, so that others' processes stay free of them.
   const classifier = await (await import('./inference/classifier.js')).openClassifier(settings);
-  const { model, provider } = classifier;
+  const { model } = classifier;
   const limit = pLimit(1);
   const answer: Answer = async (bytes, signal) => {
     const started = performance.now();
@@ -117,40 +126,51 @@ async function openHere(settings: Settings): Promise<OpenedClassifier> {
       const begun = performance.now();
       const [probabilities] = await classifier.infer([pixels]);
       const [inference, total] = [performance.now() - begun, performance.now() - started];
-      return { probabilities, timings: { queue: total - decode - inference, decode, inference, total } };
+      return { model, probabilities, timings: { queue: total - decode - inference, decode, inference, total } };
     });
   };
-  return opened({ model, provider, answer, close: () => classifier.release() });
+  return opened(classifier, answer, () => classifier.release());
 }
 
-interface Inner extends Pick<OpenedClassifier, 'model' | 'provider' | 'close'> {
-  answer: Answer;
-}
+/** Images read or decoded at a time: a program may ask for more than there is memory for, or files may be open. */
+const AT_A_TIME = 64;
 
-function opened({ model, provider, answer, close }: Inner): OpenedClassifier {
+/** @param source  asked for its model every time: a forked process may start again with another */
+function opened(
+  source: Pick<OpenedClassifier, 'model' | 'provider'>,
+  answer: Answer,
+  close: () => Promise<void>,
+): OpenedClassifier {
   const pending = new Set<Promise<unknown>>();
+  const few = pLimit(AT_A_TIME);
   let closed: Promise<void> | undefined;
-  const classify = async (
-    image: Uint8Array | string | URL,
-    { top, signal }: ClassifyOptions,
-  ): Promise<Classification> => {
-    const count = parseTop(top === undefined ? undefined : String(Math.min(top, model.labels.length)), model);
-    const bytes = image instanceof Uint8Array ? image : await readImageFile(pathOf(image));
-    requireImage(bytes);
-    signal?.throwIfAborted();
-    const { probabilities, timings } = await answer(bytes, signal ?? new AbortController().signal);
-    return { predictions: topPredictions(probabilities, model, count), timings };
+  const classify = async (image: Uint8Array | string | URL, { top, signal = NEVER }: ClassifyOptions) => {
+    const countOf = (model: ServedModel) =>
+      parseTop(top === undefined ? undefined : String(Math.min(top, model.labels.length)), model);
+    countOf(source.model);
+    const read = readerOf(image);
+    const { model, probabilities, timings } = await few(async () => {
+      signal.throwIfAborted();
+      const bytes = await read();
+      signal.throwIfAborted();
+      return answer(bytes, signal);
+    });
+    return { predictions: topPredictions(probabilities, model, countOf(model)), timings };
   };
   return {
-    model,
-    provider,
+    get model() {
+      return source.model;
+    },
+    get provider() {
+      return source.provider;
+    },
     classify: (image, options = {}) => {
       if (closed) return Promise.reject(new Error('the classifier is closed'));
       const work = classify(image, options);
       pending.add(work);
       const done = () => pending.delete(work);
       work.then(done, done);
-      return work;
+      return options.signal ? orAborted(work, options.signal) : work;
     },
     close: () => {
       closed ??= Promise.allSettled(pending).then(close);
@@ -159,4 +179,26 @@ function opened({ model, provider, answer, close }: Inner): OpenedClassifier {
   };
 }
 
-const pathOf = (file: string | URL): string => (file instanceof URL ? fileURLToPath(file) : file);
+const NEVER = new AbortController().signal;
+
+/** Rejects at once when `signal` aborts, wherever the work is in the line. */
+function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  setMaxListeners(0, signal); // one may be for any number of images
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    signal.addEventListener('abort', abort);
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}
+
+/** @throws {TypeError} if it is neither bytes nor a path; RequestError if the bytes are of no image */
+function readerOf(image: Uint8Array | string | URL): () => Promise<Uint8Array> | Uint8Array {
+  if (image instanceof Uint8Array) {
+    requireImage(image);
+    return () => image;
+  }
+  if (typeof image === 'string') return () => readImageFile(image);
+  if (image instanceof URL) return () => readImageFile(fileURLToPath(image));
+  const got = (image as object | null)?.constructor?.name ?? String(image);
+  throw new TypeError(`image: expected the bytes of one as a Uint8Array, or a path, got ${got}`);
+}

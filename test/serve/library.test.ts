@@ -1,5 +1,6 @@
 /** `alexnet/serve` in a program of one's own: a classifier without HTTP, and the routes in another application. */
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -7,11 +8,17 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import express from 'express';
 import sharp from 'sharp';
 import { tf } from '../../base/tfjs/core.js';
 import { buildNetwork, exportOnnx, loadClassifier, saveModel } from '../../index.js';
-import { type ClassifierRouter, classifierRouter, openClassifier, RequestError } from '../../serve/index.js';
+import {
+  type ClassifierRouter,
+  classifierRouter,
+  openClassifier,
+  RequestError,
+} from '../../serve/index.js';
 import { alexnet } from '../real/command.js';
 import { corner, order } from './images.js';
 import { errorOf, gone, OBEDIENT, post, running, until } from './running.js';
@@ -93,6 +100,57 @@ test('openClassifier gives up with the caller’s signal, and says what cannot b
   for (const each of work) await assert.rejects(each, /enough/);
   await classifier.close();
   await assert.rejects(openClassifier({ file: join(folder, 'none.onnx') }), /none\.onnx: no such file/);
+});
+
+test('a signal ends the wait at once, wherever in the line, and one may be for many images', async () => {
+  const classifier = await openClassifier({ file: 'none', inferenceModule: OBEDIENT });
+  const warnings: Error[] = [];
+  process.on('warning', (warning) => warnings.push(warning));
+  const pid = (await classifier.classify(order('pid'))).predictions[0].probability;
+  const controller = new AbortController();
+  const { signal } = controller;
+  const hanging = classifier.classify(order('hang'), { signal });
+  const waiting = Array.from({ length: 100 }, () => classifier.classify(order('count'), { signal }));
+  const given = Promise.allSettled([hanging, ...waiting]);
+  controller.abort(new Error('enough'));
+  for (const each of await given) assert.equal(each.status === 'rejected' && each.reason.message, 'enough');
+  assert.deepEqual(warnings, []);
+  process.kill(pid, 'SIGKILL');
+  await classifier.close();
+});
+
+test('the labels of a classifier are those of the file that its process has loaded, also after a restart', async () => {
+  const replaced = join(folder, 'replaced');
+  writeFileSync(replaced, 'cat');
+  const classifier = await openClassifier({ file: replaced, inferenceModule: OBEDIENT });
+  const labels = async (command: string) =>
+    (await classifier.classify(order(command))).predictions.map(({ label }) => label).sort();
+  assert.deepEqual(await labels('count'), ['cat', 'result']);
+  writeFileSync(replaced, 'dog');
+  await labels(`die unless ${join(folder, 'died')}`).catch(() => undefined);
+  assert.deepEqual(await labels('count'), ['dog', 'result']);
+  assert.deepEqual(classifier.model.labels, ['result', 'dog']);
+  await classifier.close();
+});
+
+test('a program may ask for more images than files may be open', async () => {
+  const serve = pathToFileURL(join(import.meta.dirname, '../../serve/index.js')).href;
+  const program = `
+    const { openClassifier } = await import('${serve}');
+    const classifier = await openClassifier(${JSON.stringify({ file, provider })});
+    const all = await Promise.all(Array.from({ length: 1000 }, () => classifier.classify(${JSON.stringify(path)})));
+    console.log(all.length);
+    await classifier.close();`;
+  const few = ['-c', 'ulimit -n 160 && exec "$0" --input-type=module --eval "$1"', process.execPath, program];
+  assert.equal((await promisify(execFile)('sh', few)).stdout, '1000\n');
+});
+
+test('what is neither bytes nor a path is refused as that', async () => {
+  const classifier = await openClassifier({ file: 'none', inferenceModule: OBEDIENT });
+  const buffer = new ArrayBuffer(8) as unknown as Uint8Array;
+  const message = 'image: expected the bytes of one as a Uint8Array, or a path, got ArrayBuffer';
+  await assert.rejects(classifier.classify(buffer), { name: 'TypeError', message });
+  await classifier.close();
 });
 
 /** Closed with the test file. */

@@ -63,7 +63,7 @@ async function open(
   const model: ServedModel = {
     name: name ?? 'obedient',
     version,
-    labels: ['result', 'nothing'],
+    labels: ['result', existsSync(file) ? readFileSync(file, 'utf8') : 'nothing'],
     crops: 10,
     imagePx: 8,
     fit: 'cut',

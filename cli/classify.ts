@@ -7,6 +7,7 @@ import { IMAGE_ENDINGS, READ_FORMATS } from '../base/image/formats.js';
 import { type Progress, showProgress, silentProgress } from '../base/progress.js';
 import { headed } from '../base/terminal.js';
 import type { ProviderChoice } from '../onnx/backend/provider.js';
+import { WHOLE_NUMBERS } from '../serve/check-options.js';
 import type { FileResult } from '../serve/classify-files.js';
 import { DEFAULTS } from '../serve/defaults.js';
 import type { ImagePath } from '../serve/image-files.js';
@@ -36,7 +37,12 @@ export function classifyCommand(): Command {
     .addOption(new Option('--jsonl', 'print a JSON object per image, as they come').conflicts('json'))
     .addOption(new Option('--csv', 'print a line per image, as they come').conflicts(['json', 'jsonl']))
     .addOption(providerOption(DEFAULTS.provider))
-    .option('--max-pixels <n>', 'largest image, pixels (width × height)', wholeNumber(1), DEFAULTS.maxPixels)
+    .option(
+      '--max-pixels <n>',
+      'largest image, pixels (width × height)',
+      wholeNumber(...WHOLE_NUMBERS.maxPixels),
+      DEFAULTS.maxPixels,
+    )
     .action(classify);
 }
 

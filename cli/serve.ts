@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander';
 import { UsageError, UserError } from '../base/errors.js';
 import type { ProviderChoice } from '../onnx/backend/provider.js';
+import { WHOLE_NUMBERS } from '../serve/check-options.js';
 import {
   BATCH_BYTES,
   DEFAULTS,
@@ -114,34 +115,34 @@ function addComputing(command: Command): void {
     .option(
       '--replicas <n>',
       'inference processes per model, 1 to 64 (default: 1, plus helpers on the CPU while images wait)',
-      wholeNumber(1, 64),
+      wholeNumber(...WHOLE_NUMBERS.replicas),
     )
     .option(
       '--threads <n>',
       'threads of an inference process, 1 to 1024 (default: the cores, divided by the replicas)',
-      wholeNumber(1, 1024),
+      wholeNumber(...WHOLE_NUMBERS.threads),
     )
     .option(
       '--helper-memory <bytes>',
       'memory for the helpers of all models together, bytes; 0 for none',
-      wholeNumber(0),
+      wholeNumber(...WHOLE_NUMBERS.helperMemory),
       DEFAULTS.helperMemory,
     )
     .option(
       '--batch <n>',
       'images that may share a run of the model, 1 to 256 (default: 8 on GPUs, 1 on the CPU)',
-      wholeNumber(1, 256),
+      wholeNumber(...WHOLE_NUMBERS.batch),
     )
     .option(
       '--batch-delay <ms>',
       'how long to wait for images that fill the batch, 0 to 10000 ms',
-      wholeNumber(0, 10_000),
+      wholeNumber(...WHOLE_NUMBERS.batchDelayMs),
       DEFAULTS.batchDelayMs,
     )
     .option(
       '--cache <bytes>',
       'cache of answers by image, bytes per model; 0 for none',
-      wholeNumber(0),
+      wholeNumber(...WHOLE_NUMBERS.cacheBytes),
       DEFAULTS.cacheBytes,
     )
     .option('--index <file>', 'made by "alexnet index" with one of the models, for nearest and strongest images');
@@ -153,7 +154,7 @@ function addLimits(command: Command): void {
     .option(
       '--queue <n>',
       'requests of a model that may wait in addition to those in inference',
-      wholeNumber(0),
+      wholeNumber(...WHOLE_NUMBERS.maxWaiting),
       DEFAULTS.maxWaiting,
     )
     .option(
@@ -174,20 +175,34 @@ function addLimits(command: Command): void {
       seconds,
       DEFAULTS.keepAliveMs / 1000,
     )
-    .option('--max-bytes <n>', 'largest encoded image, bytes', wholeNumber(1), DEFAULTS.maxBytes)
+    .option(
+      '--max-bytes <n>',
+      'largest encoded image, bytes',
+      wholeNumber(...WHOLE_NUMBERS.maxBytes),
+      DEFAULTS.maxBytes,
+    )
     .option(
       '--max-in-flight <bytes>',
       `bytes of request bodies held at once over all connections (default: ${IN_FLIGHT})`,
-      wholeNumber(1),
+      wholeNumber(...WHOLE_NUMBERS.maxInFlight),
     )
     .option(
       '--max-batch-images <n>',
       'images in one request to /classify/batch, 1 to 1000',
-      wholeNumber(1, 1000),
+      wholeNumber(...WHOLE_NUMBERS.maxBatchImages),
       DEFAULTS.maxBatchImages,
     )
-    .option('--max-batch-bytes <n>', `largest body of such a request, bytes (default: ${BATCH_BYTES})`, wholeNumber(1))
-    .option('--max-pixels <n>', 'largest image, pixels (width × height)', wholeNumber(1), DEFAULTS.maxPixels);
+    .option(
+      '--max-batch-bytes <n>',
+      `largest body of such a request, bytes (default: ${BATCH_BYTES})`,
+      wholeNumber(...WHOLE_NUMBERS.maxBatchBytes),
+    )
+    .option(
+      '--max-pixels <n>',
+      'largest image, pixels (width × height)',
+      wholeNumber(...WHOLE_NUMBERS.maxPixels),
+      DEFAULTS.maxPixels,
+    );
 }
 
 async function serve(given: ServeFlags): Promise<void> {

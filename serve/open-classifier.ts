@@ -3,6 +3,7 @@ import { setMaxListeners } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import pLimit from 'p-limit';
 import type { Provider } from '../onnx/backend/provider.js';
+import { checkFile, checkOptions } from './check-options.js';
 import { DEFAULTS } from './defaults.js';
 import { HelperMemory } from './hosting/helper-memory.js';
 import { type HostOptions, ModelHost } from './hosting/model-host.js';
@@ -81,11 +82,13 @@ interface Answered {
   timings: Timings;
 }
 
-/** @throws {UserError} when the file is not a classifier, or the provider does not run */
+/** @throws {UserError} when an option cannot be used, the file is not a classifier, or the provider does not run */
 export async function openClassifier(options: OpenClassifierOptions): Promise<OpenedClassifier> {
   const { inProcess = false, ...given } = options;
   const known = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   const settings = { ...DEFAULTS, ...known, file: options.file };
+  checkFile(settings.file);
+  checkOptions(settings);
   return inProcess ? openHere(settings) : openForked(settings);
 }
 

@@ -1,5 +1,6 @@
 /** The models of a server with what answers requests for them, whoever listens. */
 import { OptionError } from '../base/errors.js';
+import { checkFile, checkOptions } from './check-options.js';
 import { BATCH_BYTES, IN_FLIGHT } from './defaults.js';
 import { RequestError } from './errors.js';
 import { Repository, type RepositoryOptions } from './hosting/repository.js';
@@ -37,8 +38,12 @@ export class Serving {
   private readonly maxBatchBytes: number;
   private stopping = false;
 
-  /** @throws {UserError} if the limits contradict each other */
+  /** @throws {UserError} if an option cannot be used, or the limits contradict each other */
   constructor(private readonly options: ServingOptions) {
+    checkOptions(options);
+    options.files.forEach(checkFile);
+    if (options.files.length === 0 && options.folder === undefined)
+      throw new OptionError('files', 'expected paths of .onnx files, or a folder of models as "folder", got neither');
     const { maxBytes, uploadTimeoutMs, timeoutMs, log } = options;
     const maxInFlight = inFlightLimit(options);
     this.maxBatchBytes = options.maxBatchBytes ?? Math.min(BATCH_BYTES, maxInFlight);

@@ -16,6 +16,7 @@ import { buildNetwork, exportOnnx, loadClassifier, saveModel } from '../../index
 import {
   type ClassifierRouter,
   classifierRouter,
+  createServer as createImageServer,
   openClassifier,
   RequestError,
 } from '../../serve/index.js';
@@ -143,6 +144,32 @@ test('a program may ask for more images than files may be open', async () => {
     await classifier.close();`;
   const few = ['-c', 'ulimit -n 160 && exec "$0" --input-type=module --eval "$1"', process.execPath, program];
   assert.equal((await promisify(execFile)('sh', few)).stdout, '1000\n');
+});
+
+test('options out of range are refused by name before anything starts', async () => {
+  const cases: [object, string][] = [
+    [{ file: undefined }, 'file: expected the path of a .onnx file, got undefined'],
+    [{ file: '' }, 'file: expected the path of a .onnx file, got ""'],
+    [{ provider: 'gpu' }, 'provider: expected one of auto, cpu, webgpu, cuda, got "gpu"'],
+    [{ threads: 0 }, 'threads: expected a whole number, 1 to 1024, got 0'],
+    [{ replicas: 1.5 }, 'replicas: expected a whole number, 1 to 64, got 1.5'],
+    [{ batch: 0 }, 'batch: expected a whole number, 1 to 256, got 0'],
+    [{ maxPixels: 0 }, 'maxPixels: expected a whole number, 1 or more, got 0'],
+    [{ cacheBytes: -1 }, 'cacheBytes: expected a whole number, 0 or more, got -1'],
+    [{ timeoutMs: Infinity }, 'timeoutMs: expected milliseconds, up to 2000000000, got Infinity'],
+  ];
+  const refusal = (message: string) => ({ name: 'OptionError', message });
+  for (const [wrong, message] of cases) {
+    const options = { file, ...wrong };
+    for (const inProcess of [false, true])
+      await assert.rejects(openClassifier({ ...options, inProcess }), refusal(message));
+    if (options.file !== undefined) assert.throws(() => classifierRouter(options), refusal(message));
+    const { file: one, ...rest } = options;
+    if (one !== undefined) assert.throws(() => createImageServer({ files: [one], ...rest }), refusal(message));
+  }
+  const none = refusal('files: expected paths of .onnx files, or a folder of models as "folder", got neither');
+  assert.throws(() => classifierRouter({}), none);
+  assert.throws(() => createImageServer({}), none);
 });
 
 test('what is neither bytes nor a path is refused as that', async () => {

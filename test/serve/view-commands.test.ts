@@ -7,7 +7,7 @@ import { after, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import sharp from 'sharp';
 import { alexnet, json } from '../real/shared-process.js';
-import { skip, visit } from './chromium.js';
+import { assertAccessible, skip, visit } from './chromium.js';
 import { post, running } from './running.js';
 import { LABELS, pixelsOf, pngOf, writeSmallNetwork } from './small-network.js';
 
@@ -97,7 +97,7 @@ test('filters draws every kernel, named, in the two groups', async () => {
   assert.ok(info.width > 100);
 });
 
-test('pages of drawings fit a phone, the widest table too', { skip }, async () => {
+test('pages of drawings fit a phone, the widest table too, and are dark where that is wanted', { skip }, async () => {
   const options = ['--model', model, '--json'];
   await json('filters', ...options, '--out', at('filters.html'));
   await json('neighbours', at('a.png'), ...options, '--index', at('data.index'), '--out', at('neighbours.html'));
@@ -105,6 +105,13 @@ test('pages of drawings fit a phone, the widest table too', { skip }, async () =
   for (const name of ['filters', 'neighbours', 'occlude']) {
     const { page } = await visit(pathToFileURL(at(`${name}.html`)).href, { viewport: { width: 390, height: 844 } });
     assert.equal(await page.evaluate('document.documentElement.scrollWidth'), 390, name);
+    const dark = await visit(pathToFileURL(at(`${name}.html`)).href, { colorScheme: 'dark' });
+    await assertAccessible(dark.page);
+    const colours = await dark.page.evaluate<string[]>(`(() => {
+      const its = (selector, property) => [...document.querySelectorAll(selector)].map((one) => getComputedStyle(one)[property]);
+      return [...new Set([...its('body', 'backgroundColor'), ...its('svg > rect', 'fill'), ...its('svg text', 'fill'), ...its('td', 'color')])];
+    })()`);
+    assert.deepEqual(colours, ['rgb(13, 17, 23)', 'none', 'rgb(240, 246, 252)'], name);
   }
   const table = '(() => { const { parentElement: { scrollWidth }, offsetWidth } = document.querySelector("table");';
   const { page } = await visit(pathToFileURL(at('occlude.html')).href, { viewport: { width: 390, height: 844 } });

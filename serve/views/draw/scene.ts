@@ -32,6 +32,20 @@ export interface Scene {
 
 const FONT_PX = 13;
 
+const STYLE = `
+body{font-family:sans-serif;margin:1.5rem}
+svg{max-width:100%;height:auto}
+h1{overflow-wrap:anywhere}
+section{overflow-x:auto}
+td,th{text-align:left;white-space:nowrap;padding:.1rem .8rem .1rem 0}
+td:first-child{white-space:normal;overflow-wrap:anywhere;min-width:3rem}
+@media screen and (prefers-color-scheme:dark){
+body{background:#0d1117;color:#f0f6fc}
+svg>rect{fill:none}
+svg>text{fill:currentColor}
+}
+`;
+
 export async function sceneToPng({ width, height, images }: Scene): Promise<Buffer> {
   const layers = await Promise.all(
     images.map(async ({ image, x, y, width, height }) => {
@@ -82,8 +96,9 @@ ${MARKUP_MARK}<html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark">
 <title>${escapeMarkup(title)}</title>
-<style>body{font-family:sans-serif;margin:1.5rem}svg{max-width:100%;height:auto}h1{overflow-wrap:anywhere}section{overflow-x:auto}td,th{text-align:left;white-space:nowrap;padding:.1rem .8rem .1rem 0}td:first-child{white-space:normal;overflow-wrap:anywhere;min-width:3rem}</style>
+<style>${STYLE}</style>
 </head>
 <body>
 <h1>${escapeMarkup(title)}</h1>

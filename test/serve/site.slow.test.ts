@@ -152,6 +152,13 @@ test('a site says in a sentence what is wrong with a file, without an image, and
     await page.locator('figure').waitFor({ state: 'hidden' });
     assert.equal(await page.locator('.bars li').count(), 0);
   }
+  await pick(page, 'good.png', 'image/png', good);
+  await answers(page);
+  await give(page, 'drop', 'notes.txt', 'text/plain', Buffer.from('text'));
+  await page.getByText(`This browser cannot decode the file; ${expected}`, { exact: true }).waitFor();
+  assert.equal(await page.locator('input').inputValue(), '');
+  await page.evaluate(`document.dispatchEvent(new ClipboardEvent('paste', { clipboardData: new DataTransfer() }))`);
+  await page.getByText('What was pasted holds no file').waitFor();
   assert.deepEqual(complaints, []);
 });
 

@@ -82,20 +82,27 @@ worker.addEventListener('error', ({ message }) => {
   status.textContent = `The page cannot run here: ${message}`;
 });
 
-const imageIn = (data: DataTransfer | null) => [...(data?.files ?? [])].find(({ type }) => type.startsWith('image/'));
+/** What is no image is taken too: the answer to it says so. */
+function take(data: DataTransfer | null, what: string): void {
+  const files = [...(data?.files ?? [])];
+  const file = files.find(({ type }) => type.startsWith('image/')) ?? files[0];
+  input.value = ''; // it would name another
+  if (file) classify(file);
+  else status.textContent = `What was ${what} holds no file; save the image first, or copy the image itself.`;
+}
+
+input.addEventListener('click', () => {
+  input.value = ''; // the same file again is a change too
+});
 input.addEventListener('change', () => {
   const [file] = input.files ?? [];
   if (file) classify(file);
 });
-document.addEventListener('paste', ({ clipboardData }) => {
-  const file = imageIn(clipboardData);
-  if (file) classify(file);
-});
+document.addEventListener('paste', ({ clipboardData }) => take(clipboardData, 'pasted'));
 for (const type of ['dragover', 'dragleave', 'drop'] as const) {
   document.addEventListener(type, (event) => {
     event.preventDefault();
     document.body.classList.toggle('over', type === 'dragover');
-    const file = type === 'drop' ? imageIn(event.dataTransfer) : undefined;
-    if (file) classify(file);
+    if (type === 'drop') take(event.dataTransfer, 'dropped');
   });
 }

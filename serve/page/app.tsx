@@ -1,6 +1,7 @@
 /** The page as a whole: what is known of the server and the image, and the chapters that show it. */
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { Classify } from './classify/classify.js';
+import { useSource } from './classify/use-source.js';
 import { Inside } from './inside/inside.js';
 import { ModelAndServer } from './model/model-and-server.js';
 import { modelOf } from './model/rates.js';
@@ -30,7 +31,7 @@ export function App() {
   const number = cropNumber ?? centreOf(answer);
   const crop = number === undefined ? undefined : answer?.by_crop[number];
   const known = useKnown(server, target);
-  const subject: Subject = {
+  const about: Omit<Subject, 'source'> = {
     image,
     target,
     answer,
@@ -40,6 +41,7 @@ export function App() {
     indexed: statsOf(server, target)?.index ?? false,
     epoch: epochOf(server, target),
   };
+  const subject = { ...about, source: useSource(about) };
   const show = (next: Image) => {
     if (image) URL.revokeObjectURL(image.url);
     setAnswer(undefined);

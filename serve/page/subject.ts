@@ -10,6 +10,8 @@ export interface Image {
   name: string;
   /** Of the blob, for `<img>`. */
   url: string;
+  /** This browser can decode it; the server knows more formats. */
+  showable: boolean;
   /** Of the file, before it was made smaller. */
   bytes: number;
 }
@@ -25,8 +27,17 @@ export function shapeOf({ image_px: width, image_height: height = width, image_f
   return { width, height, fit };
 }
 
+/** What is seen of the image. */
+export interface Source {
+  /** For `<img>`; undefined while there is none. */
+  url?: string;
+  /** Why that is not the image itself. */
+  note?: string;
+}
+
 export interface Subject {
   image?: Image;
+  source: Source;
   target: Target;
   /** Which crop, and where it lies; undefined until an image has been classified. */
   crop?: Crop & { number: number };

@@ -5,12 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { BrowserContextOptions } from 'playwright-core';
+import sharp from 'sharp';
 import { createServer } from '../../serve/server.js';
 import { bars, choose, give, pick, skip, visit } from './chromium.js';
 import { node, writeColourModel } from './colour-model.js';
 import { corner } from './images.js';
 import { assertFits, assertShrinks } from './page-checks.js';
 import { running } from './running.js';
+import { pixelsOf, pngOf, writeSmallNetwork } from './small-network.js';
 import { strippingProxy } from './stripping-proxy.js';
 import { writeTinyModel } from './tiny-model.js';
 
@@ -86,6 +88,37 @@ test('lets people choose files of every format that the server reads', { skip },
   const { page } = await visit(url);
   const accepted = await page.locator('input[type=file]').first().getAttribute('accept');
   assert.equal(accepted, 'image/jpeg,image/png,image/webp,image/gif,image/avif,image/tiff');
+});
+
+test('shows what the server made of a TIFF, which the browser cannot show, wherever an image is', {
+  skip,
+}, async () => {
+  const small = await writeSmallNetwork(join(folder, 'small.onnx'));
+  const { page } = await visit((await running({ file: small })).url);
+  const tiff = await sharp(await pngOf(pixelsOf(3)))
+    .tiff()
+    .toBuffer();
+  await choose(page, 'a.tiff', 'image/tiff', tiff);
+  await page.locator('.picked figcaption', { hasText: 'a.tiff; this browser cannot show it, so' }).waitFor();
+  await page.getByText(/^Crops?: /).click();
+  await page.getByRole('button', { name: 'Open the network' }).click();
+  await page.locator('.enlarged img').waitFor();
+  await page.locator('.heat img').waitFor();
+  const sizes = await page.evaluate<number[]>(`(async () => {
+    const images = [...document.querySelectorAll('.picked img, .cutting img')];
+    return Promise.all(images.map((one) => one.decode().then(() => one.naturalWidth)));
+  })()`);
+  assert.ok(sizes.length > 3 && sizes.every((size) => size > 1), `${sizes}`);
+});
+
+test('says that the browser cannot show an image if the server has no view of it', { skip }, async () => {
+  const { page } = await visit(url);
+  await page.route('**/explain/picture*', (route) => route.abort());
+  const tiff = await sharp(TOP_RIGHT).tiff().toBuffer();
+  await choose(page, 'corner.tiff', 'image/tiff', tiff);
+  assert.match((await bars(page))[0], /^top right/);
+  assert.match(await page.locator('.picked figcaption').innerText(), /^corner\.tiff; this browser cannot show it$/);
+  assert.equal(await page.locator('.picked img').count(), 0);
 });
 
 test('makes a large photograph small before it sends it, and leaves the answer in view', { skip }, () =>

@@ -1,11 +1,10 @@
 /** What averaging does: the crops that an answer is the mean of, each with its own. */
 import type { Classified, Crop } from '../server/answers.js';
-import { type Image, type Shape, type Subject, shapeOf } from '../subject.js';
+import { type Shape, type Subject, shapeOf } from '../subject.js';
 import { CropTiles } from './crop-tiles.js';
 
 interface AveragingProps {
   answer: Classified;
-  image: Image;
   subject: Subject;
   setCrop(number: number): void;
   /** Whether they are seen, and outlined on the image. */
@@ -13,7 +12,7 @@ interface AveragingProps {
   show(shown: boolean): void;
 }
 
-export function Averaging({ answer, image, subject, setCrop, shown, show }: AveragingProps) {
+export function Averaging({ answer, subject, setCrop, shown, show }: AveragingProps) {
   const { by_crop: crops } = answer;
   const shape = shapeOf(answer);
   const title =
@@ -24,7 +23,13 @@ export function Averaging({ answer, image, subject, setCrop, shown, show }: Aver
       <div class="note">
         <Note count={crops.length} crop={crops[0]} shape={shape} />
       </div>
-      <CropTiles crops={crops} shape={shape} image={image} chosen={subject.crop?.number ?? 0} choose={setCrop} />
+      <CropTiles
+        crops={crops}
+        shape={shape}
+        source={subject.source}
+        chosen={subject.crop?.number ?? 0}
+        choose={setCrop}
+      />
     </details>
   );
 }

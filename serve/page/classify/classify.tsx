@@ -100,6 +100,7 @@ function Outcome({ running: { task, start, cancel }, sent, subject, image, setCr
       <div class="outcome">
         <Picked
           image={image}
+          source={subject.source}
           shape={subject.shape}
           crops={cropsShown ? (answer?.by_crop ?? []) : []}
           chosen={subject.crop?.number}
@@ -118,14 +119,7 @@ function Outcome({ running: { task, start, cancel }, sent, subject, image, setCr
       </div>
       {answer && (
         <>
-          <Averaging
-            answer={answer}
-            image={image}
-            subject={subject}
-            setCrop={setCrop}
-            shown={cropsShown}
-            show={showCrops}
-          />
+          <Averaging answer={answer} subject={subject} setCrop={setCrop} shown={cropsShown} show={showCrops} />
           <Request answer={answer} image={image} target={subject.target} />
         </>
       )}

@@ -1,17 +1,17 @@
 /** What the network looks at, crop by crop, with each crop's own first label. One of them can be chosen. */
 import { percent, words } from '../parts/numbers.js';
 import type { Classified, Crop } from '../server/answers.js';
-import type { Image, Shape } from '../subject.js';
+import type { Shape, Source } from '../subject.js';
 
 interface CropTilesProps {
   crops: Classified['by_crop'];
   shape: Shape;
-  image: Image;
+  source: Source;
   chosen: number;
   choose(number: number): void;
 }
 
-export function CropTiles({ crops, shape, image, chosen, choose }: CropTilesProps) {
+export function CropTiles({ crops, shape, source, chosen, choose }: CropTilesProps) {
   return (
     <fieldset class="crops" style={{ '--upright': crops.filter(({ mirror }) => !mirror).length }}>
       <legend class="hidden">Crop that the views below look into</legend>
@@ -20,7 +20,7 @@ export function CropTiles({ crops, shape, image, chosen, choose }: CropTilesProp
         return (
           <label key={crop.name}>
             <input type="radio" name="crop" checked={i === chosen} onChange={() => choose(i)} />
-            <Cutting crop={crop} shape={shape} image={image} />
+            <Cutting crop={crop} shape={shape} source={source} />
             <span class="where">{crop.name}</span>
             <span class="what">
               {words(best.label)} <span class="percent">{percent(best.probability)}</span>
@@ -33,22 +33,24 @@ export function CropTiles({ crops, shape, image, chosen, choose }: CropTilesProp
 }
 
 /** The whole image behind a window: the browser cuts, nothing is decoded twice. */
-export function Cutting({ crop, shape, image }: { crop: Crop; shape: Shape; image: Image }) {
+export function Cutting({ crop, shape, source }: { crop: Crop; shape: Shape; source: Source }) {
   const { size: width, height = width } = crop;
   const share = (px: number, of: number) => `${(100 * px) / of}%`;
   return (
     <span class={crop.mirror ? 'cutting mirrored' : 'cutting'} style={{ aspectRatio: `${width} / ${height}` }}>
-      <img
-        src={image.url}
-        alt=""
-        style={{
-          width: share(shape.width, width),
-          height: share(shape.height, height),
-          left: share(-crop.left, width),
-          top: share(-crop.top, height),
-          objectFit: shape.fit === 'stretch' ? 'fill' : 'cover',
-        }}
-      />
+      {source.url && (
+        <img
+          src={source.url}
+          alt=""
+          style={{
+            width: share(shape.width, width),
+            height: share(shape.height, height),
+            left: share(-crop.left, width),
+            top: share(-crop.top, height),
+            objectFit: shape.fit === 'stretch' ? 'fill' : 'cover',
+          }}
+        />
+      )}
     </span>
   );
 }

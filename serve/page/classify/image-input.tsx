@@ -8,6 +8,7 @@ import { Camera, hasCamera } from './camera.js';
 import { fetchSample, SampleList, samplesFor } from './samples.js';
 import { shrunk } from './shrink.js';
 import { usePasteAndDrop } from './use-paste-and-drop.js';
+import { isShowable } from './use-source.js';
 
 interface ImageInputProps {
   /** What the model knows; undefined until that is known. */
@@ -85,7 +86,10 @@ function useTaking(neededPx: number | undefined, show: Show, fail: (error: unkno
     try {
       const original = await given;
       const blob = await shrunk(original, neededPx);
-      if (own === latest.current) show({ blob, name, url: URL.createObjectURL(blob), bytes: original.size }, byHand);
+      const url = URL.createObjectURL(blob);
+      const showable = await isShowable(url);
+      if (own === latest.current) show({ blob, name, url, showable, bytes: original.size }, byHand);
+      else URL.revokeObjectURL(url);
     } catch (error) {
       if (own === latest.current) fail(error);
     }

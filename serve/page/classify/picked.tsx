@@ -1,10 +1,11 @@
 /** The image, cut or stretched as the server does it, with the crops drawn on it. */
 import { bytes } from '../parts/numbers.js';
 import type { Crop } from '../server/answers.js';
-import type { Image, Shape } from '../subject.js';
+import type { Image, Shape, Source } from '../subject.js';
 
 interface PickedProps {
   image: Image;
+  source: Source;
   /** What crops are cut from; undefined until it is known. */
   shape?: Shape;
   crops: readonly Crop[];
@@ -15,16 +16,18 @@ interface PickedProps {
 const inWords = (name: string) =>
   `the ${name.replace(/^[^,]+/, (place) => `${place} ${place === 'whole' ? 'image' : 'crop'}`)}`;
 
-export function Picked({ image, shape, crops, chosen }: PickedProps) {
+export function Picked({ image, source, shape, crops, chosen }: PickedProps) {
   const current = chosen === undefined ? undefined : crops[chosen];
   return (
     <figure class="picked">
       <div class="square" style={shape && { aspectRatio: `${shape.width} / ${shape.height}` }}>
-        <img
-          src={image.url}
-          alt={`Your image, ${image.name}, ${shape?.fit === 'stretch' ? 'stretched' : 'cut'} to ${nameOf(shape)}`}
-          style={{ objectFit: shape?.fit === 'stretch' ? 'fill' : 'cover' }}
-        />
+        {source.url && (
+          <img
+            src={source.url}
+            alt={`Your image, ${image.name}, ${shape?.fit === 'stretch' ? 'stretched' : 'cut'} to ${nameOf(shape)}`}
+            style={{ objectFit: shape?.fit === 'stretch' ? 'fill' : 'cover' }}
+          />
+        )}
         {shape && (
           <svg viewBox={`0 0 ${shape.width} ${shape.height}`} aria-hidden="true">
             {crops.map((crop, i) => (
@@ -37,6 +40,7 @@ export function Picked({ image, shape, crops, chosen }: PickedProps) {
       <figcaption>
         {image.name}
         {image.blob.size < image.bytes && `: ${bytes(image.bytes)}, of which ${bytes(image.blob.size)} were sent`}
+        {source.note && `; ${source.note}`}
         {current && `; outlined: ${inWords(current.name)}`}
       </figcaption>
     </figure>

@@ -21,12 +21,12 @@ interface EnlargedProps {
 export function Enlarged({ layer, layers, map, size, subject, children }: EnlargedProps) {
   const [strength, setStrength] = useState(70);
   const canvas = usePixels(() => pixelsOf(map, size, rangeOf(map)), [map, size[0], size[1]]);
-  const { image, crop, shape } = subject;
-  if (!image || !crop || !shape) return null;
+  const { source, crop, shape } = subject;
+  if (!crop || !shape) return null;
   return (
     <figure class="enlarged">
       <div class="square">
-        <Cutting crop={crop} shape={shape} image={image} />
+        <Cutting crop={crop} shape={shape} source={source} />
         <canvas
           ref={canvas}
           role="img"

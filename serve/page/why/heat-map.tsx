@@ -20,7 +20,7 @@ interface HeatMapProps {
   subject: Subject;
 }
 
-export function HeatMap({ covered, working, subject: { image, shape } }: HeatMapProps) {
+export function HeatMap({ covered, working, subject: { source, shape } }: HeatMapProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const [under, setUnder] = useState<number>();
   const { start, probabilities } = covered;
@@ -50,7 +50,7 @@ export function HeatMap({ covered, working, subject: { image, shape } }: HeatMap
   return (
     <figure class="heat">
       <div class="square">
-        {image && shape && <Cutting crop={crop} shape={shape} image={image} />}
+        {shape && <Cutting crop={crop} shape={shape} source={source} />}
         <canvas
           ref={canvas}
           width={crop.size}
@@ -73,11 +73,11 @@ export function HeatMap({ covered, working, subject: { image, shape } }: HeatMap
 }
 
 /** In the map's place until there is one. */
-export function Uncovered({ subject: { image, shape, crop } }: { subject: Subject }) {
-  if (!image || !shape || !crop) return null;
+export function Uncovered({ subject: { source, shape, crop } }: { subject: Subject }) {
+  if (!shape || !crop) return null;
   return (
     <figure class="heat">
-      <Cutting crop={crop} shape={shape} image={image} />
+      <Cutting crop={crop} shape={shape} source={source} />
       <figcaption>What the network sees. Nothing has been covered yet.</figcaption>
     </figure>
   );

@@ -11,14 +11,19 @@ const out = join(root, 'dist/serve/static');
 
 await rm(out, { recursive: true, force: true });
 await makeFolder(out);
-await build({
-  absWorkingDir: root,
-  entryPoints: ['page.ts', 'worker.ts', 'page.css'].map((name) => join(source, name)),
-  outdir: out,
-  bundle: true,
-  format: 'esm',
-  target: ['chrome111', 'firefox115', 'safari16.4'],
-  minify: true,
-});
+for (const [format, ...names] of [
+  ['iife', 'page.ts', 'page.css'], // a module would not run in a page opened as a file, and say nothing there
+  ['esm', 'worker.ts'],
+] as const) {
+  await build({
+    absWorkingDir: root,
+    entryPoints: names.map((name) => join(source, name)),
+    outdir: out,
+    bundle: true,
+    format,
+    target: ['chrome111', 'firefox115', 'safari16.4'],
+    minify: true,
+  });
+}
 await copyFile(join(source, 'index.html'), join(out, 'index.html'));
 await copyFile(join(source, '../favicon.svg'), join(out, 'favicon.svg'));

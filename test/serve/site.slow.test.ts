@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
 import sharp from 'sharp';
 import { assertAccessible, give, pick, skip, visit, WEBGPU } from './chromium.js';
 import { corner, pattern } from './images.js';
@@ -160,6 +161,15 @@ test('a site says in a sentence what is wrong with a file, without an image, and
   await page.evaluate(`document.dispatchEvent(new ClipboardEvent('paste', { clipboardData: new DataTransfer() }))`);
   await page.getByText('What was pasted holds no file').waitFor();
   assert.deepEqual(complaints, []);
+});
+
+test('a site says why it does not run: opened as a file, or without its worker', { skip }, async () => {
+  const { out } = await siteOf('broken');
+  const opened = await visit(pathToFileURL(join(out, 'index.html')).href);
+  await opened.page.getByText('not from a file: run "npx http-server" in this folder').waitFor();
+  rmSync(join(out, 'worker.js'));
+  const { page } = await visit(await host(out, ''));
+  await page.getByText('The page cannot run here: worker.js cannot be loaded; upload the site again').waitFor();
 });
 
 test('a site answers as the server on WebGPU', { skip }, async () => {

@@ -9,7 +9,15 @@ const input = find<HTMLInputElement>('input');
 /** Images of smaller sides are shown enlarged. */
 const SMALL_PX = 256;
 
-const worker = new Worker(new URL('worker.js', document.baseURI), { type: 'module' });
+/** @throws Error if browsers do not let the page load its files */
+function startWorker(): Worker {
+  if (location.protocol !== 'file:') return new Worker(new URL('worker.js', document.baseURI), { type: 'module' });
+  const says = 'Browsers load a model from a web server only, not from a file: run "npx http-server" in this folder.';
+  status.textContent = says;
+  throw new Error(says);
+}
+
+const worker = startWorker();
 let asked = 0;
 let ready = '';
 
@@ -79,7 +87,7 @@ worker.addEventListener('message', ({ data }: MessageEvent<FromWorker>) => {
   }
 });
 worker.addEventListener('error', ({ message }) => {
-  status.textContent = `The page cannot run here: ${message}`;
+  status.textContent = `The page cannot run here: ${message ?? 'worker.js cannot be loaded; upload the site again'}`;
 });
 
 /** What is no image is taken too: the answer to it says so. */

@@ -76,6 +76,7 @@ export class ViewHost {
     const id = this.nextId++;
     this.running = request.view;
     try {
+      if (this.stopped) throw ending();
       this.child ??= this.fork();
       this.send({ type: 'view', id, request });
       for (;;) {

@@ -1,5 +1,6 @@
 /** The line of views and its process, with a stand-in that counts its steps. */
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { ServerOptions } from '../../serve/server.js';
@@ -31,6 +32,14 @@ async function begun(url: string, parts: number, ms: number) {
       .map((line) => JSON.parse(line));
   };
   return { leave: () => controller.abort(), rest };
+}
+
+/** Command lines of the processes that this one has started. */
+function children(): string[] {
+  const pids = readdirSync('/proc/self/task').flatMap((task) =>
+    readFileSync(`/proc/self/task/${task}/children`, 'utf8').split(' ').filter(Boolean),
+  );
+  return pids.map((child) => readFileSync(`/proc/${child}/cmdline`, 'utf8'));
 }
 
 async function views(url: string): Promise<{ process: string; running: string | null; waiting: number }> {
@@ -126,4 +135,21 @@ test('closes a map with a line that says so when the server stops', async () => 
   assert.equal(lines.at(-1).error.code, 'SHUTTING_DOWN');
   await stopped;
   await until(() => gone(pid), 1000);
+});
+
+test('starts no process for a view that was in line when the server stopped', async () => {
+  const { url, server } = await serving();
+  const { pid } = await counted(url);
+  const map = await begun(url, 1000, 10);
+  const waiting = errorOf(fetch(`${url}/explain/graph`));
+  await until(async () => (await views(url)).waiting === 1, 1000);
+  const stopped = server.stop();
+  assert.equal((await map.rest()).at(-1).error.code, 'SHUTTING_DOWN');
+  assert.equal((await waiting).code, 'SHUTTING_DOWN');
+  await stopped;
+  await until(() => gone(pid), 1000);
+  assert.deepEqual(
+    children().filter((child) => child.includes('obedient-views')),
+    [],
+  );
 });

@@ -3,6 +3,7 @@
  * version that is replaced or unloaded ends with its processes, so that nothing of it stays in memory.
  */
 import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import { usableCores } from '../../base/process/usable-cores.js';
 import type { Provider } from '../../onnx/backend/provider.js';
@@ -230,7 +231,10 @@ export class ModelHost {
     this.ending = true;
     this.views.stop();
     this.pool.startNoMore();
-    await this.queue.idle();
+    do {
+      await this.queue.idle();
+      await setImmediate(); // of many images in one request, the next comes when one is answered
+    } while (this.queue.pending > 0);
     this.kill();
   }
 

@@ -70,7 +70,10 @@ export interface OpenedClassifier {
 }
 
 /** What either kind of classifier does with an encoded image. */
-type Answer = (bytes: Uint8Array, signal: AbortSignal) => Promise<{ probabilities: Float32Array; timings: Timings }>;
+type Answer = (
+  bytes: Uint8Array,
+  signal: AbortSignal,
+) => Promise<{ model: ServedModel; probabilities: Float32Array; timings: Timings }>;
 
 /** @throws {UserError} when the file is not a classifier, or the provider does not run */
 export async function openClassifier(options: OpenClassifierOptions): Promise<OpenedClassifier> {
@@ -86,11 +89,11 @@ async function openForked(settings: Settings): Promise<OpenedClassifier> {
   const source = { file: settings.file, version: '1' };
   const options = { ...settings, maxWaiting: Number.POSITIVE_INFINITY };
   const host = new ModelHost(source, options, NO_METRICS, settings.log, new HelperMemory(settings.helperMemory));
-  const { model, provider } = await host.start();
+  await host.start();
   // The time limit is for one image, not for all that a program may ask at once.
   const inLine = widthLimit(host);
   const answer: Answer = (bytes, signal) => inLine(() => host.classify(bytes, signal));
-  return opened({ model, provider, answer, close: () => host.drain() });
+  return opened(host, answer, () => host.drain());
 }
 
 const ignore = () => undefined;
@@ -106,7 +109,6 @@ const NO_METRICS = {
 async function openHere(settings: Settings): Promise<OpenedClassifier> {
   // onnxruntime and sharp only here, so that others' processes stay free of them.
   const classifier = await (await import('./inference/classifier.js')).openClassifier(settings);
-  const { model, provider } = classifier;
   const limit = pLimit(1);
   const answer: Answer = async (bytes, signal) => {
     const started = performance.now();
@@ -117,33 +119,41 @@ async function openHere(settings: Settings): Promise<OpenedClassifier> {
       const begun = performance.now();
       const [probabilities] = await classifier.infer([pixels]);
       const [inference, total] = [performance.now() - begun, performance.now() - started];
-      return { probabilities, timings: { queue: total - decode - inference, decode, inference, total } };
+      return {
+        model: classifier.model,
+        probabilities,
+        timings: { queue: total - decode - inference, decode, inference, total },
+      };
     });
   };
-  return opened({ model, provider, answer, close: () => classifier.release() });
+  return opened(classifier, answer, () => classifier.release());
 }
 
-interface Inner extends Pick<OpenedClassifier, 'model' | 'provider' | 'close'> {
-  answer: Answer;
-}
-
-function opened({ model, provider, answer, close }: Inner): OpenedClassifier {
+/** @param by  states another model after a restart on another file */
+function opened(
+  by: Pick<OpenedClassifier, 'model' | 'provider'>,
+  answer: Answer,
+  close: () => Promise<void>,
+): OpenedClassifier {
   const pending = new Set<Promise<unknown>>();
   let closed: Promise<void> | undefined;
   const classify = async (
     image: Uint8Array | string | URL,
     { top, signal }: ClassifyOptions,
   ): Promise<Classification> => {
-    const count = parseTop(top === undefined ? undefined : String(Math.min(top, model.labels.length)), model);
+    const most = by.model.labels.length;
+    const count = parseTop(top === undefined ? undefined : String(Math.min(top, most)), by.model);
     const bytes = image instanceof Uint8Array ? image : await readImageFile(pathOf(image));
     requireImage(bytes);
     signal?.throwIfAborted();
-    const { probabilities, timings } = await answer(bytes, signal ?? new AbortController().signal);
+    const { model, probabilities, timings } = await answer(bytes, signal ?? new AbortController().signal);
     return { predictions: topPredictions(probabilities, model, count), timings };
   };
   return {
-    model,
-    provider,
+    get model() {
+      return by.model;
+    },
+    provider: by.provider,
     classify: (image, options = {}) => {
       if (closed) return Promise.reject(new Error('the classifier is closed'));
       const work = classify(image, options);

@@ -72,8 +72,8 @@ export class ModelHost {
   private readonly cache?: LRUCache<string, CacheEntry>;
   /** What people look at, besides the classes. */
   readonly views: ViewHost;
-  /** When it was accepted, milliseconds since 1970: tells a version from the one that it replaces. */
-  readonly sinceMs = Date.now();
+  /** When its file was accepted, milliseconds since 1970: tells a version from the one that it replaces. */
+  sinceMs = Date.now();
   readonly statistics = new InferenceStatistics();
   private loaded?: Loaded;
   private ending = false;
@@ -91,9 +91,13 @@ export class ModelHost {
     const passed = { ...model, provider, maxPixels, threads, batch, batchDelayMs };
     this.queue = new RequestQueue(options);
     this.pool = new ProcessPool(passed, options, this.queue, memory, {
-      loaded: (loaded) => {
+      loaded: (loaded, isOther) => {
         this.loaded = loaded;
-        this.metrics.modelLoaded(loaded.model, loaded.provider);
+        if (isOther) {
+          this.cache?.clear();
+          this.sinceMs = Date.now();
+        }
+        if (!this.ending) this.metrics.modelLoaded(loaded.model, loaded.provider);
       },
       died: () => this.metrics.processDied(),
       log,

@@ -268,3 +268,17 @@ test('an option that cannot be used is named as a program writes it, and a flag 
   const { code, stderr } = await alexnet('serve', '--model', file, '--base-path', 'vision');
   assert.deepEqual([code, stderr], [2, `alexnet serve: --base-path: ${expected}\n`]);
 });
+
+test('openClassifier names the classes of the file that answers, also after a restart on another', async () => {
+  const changing = join(folder, 'changing');
+  writeFileSync(changing, '1');
+  const classifier = await openClassifier({ file: changing, inferenceModule: OBEDIENT });
+  after(() => classifier.close());
+  const best = async (command: string) => (await classifier.classify(order(command))).predictions[0];
+  assert.deepEqual(await best('weights'), { index: 0, label: 'result', synset: undefined, probability: 1 });
+  writeFileSync(changing, '2');
+  process.kill((await best('pid')).probability, 'SIGKILL');
+  await until(async () => (await best('weights')).probability === 2);
+  assert.equal((await best('weights')).label, 'result of 2');
+  assert.deepEqual(classifier.model.labels, ['result of 2', 'nothing']);
+});

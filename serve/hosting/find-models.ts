@@ -10,6 +10,7 @@ import { anyRoots, type Roots, requireInside } from '../../base/links.js';
 import { MODEL_NAME } from '../../onnx/file/model-name.js';
 import type { VersionPolicy } from '../defaults.js';
 import { RequestError } from '../errors.js';
+import { foldersOf } from '../inference/model/sidecars.js';
 
 /** A model's versions on disk. */
 export interface ModelSource {
@@ -137,13 +138,15 @@ function unreadable(folder: string, cause: NodeJS.ErrnoException): UserError {
   return new UserError(`${folder}: the folder of models cannot be read (${cause.code})`, { cause });
 }
 
-/** Equal as long as neither the model nor its description changed. */
+/** Equal as long as nothing changed where the model, its description, labels and weights may lie. */
 export async function versionSignature({ file }: VersionSource): Promise<string> {
-  const sidecars = ['config.json', 'preprocessor_config.json', 'index_to_name.json'].flatMap((name) => [
-    join(file, '..', name),
-    join(file, '..', '..', name),
-  ]);
-  const all = await Promise.all([file, ...sidecars].map((path) => fileSignature(path).catch(() => 'none')));
+  const listed = foldersOf(file).map(async (folder) => {
+    const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+    const files = entries.filter((entry) => !entry.isDirectory() && !VERSION.test(entry.name));
+    return files.map(({ name }) => join(folder, name));
+  });
+  const paths = (await Promise.all(listed)).flat().sort();
+  const all = await Promise.all(paths.map(async (path) => `${path} ${await fileSignature(path).catch(() => 'none')}`));
   return all.join('; ');
 }
 

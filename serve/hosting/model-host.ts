@@ -79,7 +79,7 @@ export class ModelHost {
   private ending = false;
 
   constructor(
-    private readonly source: Pick<InferenceOptions, 'file' | 'roots' | 'name' | 'version'> & { signature?: string },
+    private readonly source: Pick<InferenceOptions, 'file' | 'roots' | 'name' | 'version'>,
     private readonly options: HostOptions,
     private readonly metrics: HostMetrics,
     log: Log,
@@ -87,14 +87,14 @@ export class ModelHost {
   ) {
     const { replicas, cacheBytes, provider, maxPixels, batch, batchDelayMs } = options;
     const threads = options.threads ?? Math.max(1, Math.floor(usableCores() / (replicas ?? 1)));
-    const { signature, ...model } = source;
-    const passed = { ...model, provider, maxPixels, threads, batch, batchDelayMs };
+    const passed = { ...source, provider, maxPixels, threads, batch, batchDelayMs };
     this.queue = new RequestQueue(options);
     this.pool = new ProcessPool(passed, options, this.queue, memory, {
-      loaded: (loaded, isOther) => {
+      loaded: (loaded, isNew) => {
         this.loaded = loaded;
-        if (isOther) {
+        if (isNew) {
           this.cache?.clear();
+          this.views.follow(loaded.signatures);
           this.sinceMs = Date.now();
         }
         if (!this.ending) this.metrics.modelLoaded(loaded.model, loaded.provider);
@@ -106,7 +106,6 @@ export class ModelHost {
       {
         file: source.file,
         roots: source.roots,
-        signature,
         index: options.index,
         maxPixels,
         threads,
@@ -130,6 +129,11 @@ export class ModelHost {
       this.kill();
       throw error;
     }
+  }
+
+  /** Of the model's file as it was read, see file-signature.ts; to be asked once it has started. */
+  get signature(): string {
+    return this.loaded!.signatures[0];
   }
 
   /** What it serves; to be asked once it has started. */

@@ -25,9 +25,9 @@ export interface PoolOptions {
 export interface PoolListener {
   /**
    * A process that always runs; also after a restart.
-   * @param isOther  what the model's file holds is not what it held before: what was kept of that is out of date
+   * @param isNew  for the first time, or from files that hold something else: what was kept of the others is out of date
    */
-  loaded(loaded: Loaded, isOther: boolean): void;
+  loaded(loaded: Loaded, isNew: boolean): void;
   /** One ended that nobody stopped. */
   died(): void;
   log: Log;
@@ -191,12 +191,12 @@ export class ProcessPool {
       settings,
       {
         ready: (loaded) => {
-          const isOther = this.loaded !== undefined && loaded.remembered?.of !== this.loaded.remembered?.of;
-          if (isHelper && isOther) return this.giveUp('the model has changed on disk');
-          if (isOther) this.leaveOldFile(process);
+          const isNew = loaded.remembered?.of !== this.loaded?.remembered?.of;
+          if (isHelper && isNew) return this.giveUp('the model has changed on disk');
+          if (isNew && this.loaded) this.leaveOldFile(process);
           if (!isHelper) {
             this.loaded = loaded;
-            this.listener.loaded(loaded, isOther);
+            this.listener.loaded(loaded, isNew);
           }
           lane.processReady(loaded.batch);
         },

@@ -4,6 +4,7 @@
  * Decodes nothing; loads neither sharp nor onnxruntime.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileSignature } from '../../base/file-signature.js';
 import { beginWithOptions } from '../../serve/forked-process.js';
 import type { Classifier } from '../../serve/inference/classifier.js';
 import { runInferenceLoop } from '../../serve/inference/inference-loop.js';
@@ -82,6 +83,7 @@ async function open(
     provider: 'cpu',
     batch,
     remembered: { of: content, activation: model.activation },
+    signatures: [await fileSignature(file).catch(() => 'none')],
     decode: async (bytes) => bytes.slice(3),
     // The first "probability" is the command's result.
     infer: async (images) => {

@@ -1,5 +1,6 @@
 /** The models of a server with what answers requests for them, whoever listens. */
 import { OptionError } from '../base/errors.js';
+import { LONGEST_TIMER_MS } from '../base/process/longest-timer.js';
 import { BATCH_BYTES, IN_FLIGHT } from './defaults.js';
 import { Repository, type RepositoryOptions } from './hosting/repository.js';
 import { largestBody } from './http/body.js';
@@ -51,7 +52,7 @@ export class Serving {
     });
     this.models = new Repository(options, this.metrics, log);
     this.offLoop = new OffLoop({
-      timeoutMs,
+      timeoutMs: Math.min(timeoutMs, LONGEST_TIMER_MS),
       maxValueBytes: UNFOLDING * largestBody(maxBytes),
       moved: () => this.metrics.jsonMoved(),
     });

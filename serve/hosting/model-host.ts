@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
+import { LONGEST_TIMER_MS } from '../../base/process/longest-timer.js';
 import { usableCores } from '../../base/process/usable-cores.js';
 import type { Provider } from '../../onnx/backend/provider.js';
 import type { Answer, InferenceOptions, Loaded, Work } from '../inference/messages.js';
@@ -67,6 +68,7 @@ function entryBytes({ probabilities, byCrop }: CacheEntry): number {
 }
 
 export class ModelHost {
+  private readonly options: HostOptions;
   private readonly queue: RequestQueue;
   private readonly pool: ProcessPool;
   private readonly cache?: LRUCache<string, CacheEntry>;
@@ -80,11 +82,13 @@ export class ModelHost {
 
   constructor(
     private readonly source: Pick<InferenceOptions, 'file' | 'roots' | 'name' | 'version'>,
-    private readonly options: HostOptions,
+    given: HostOptions,
     private readonly metrics: HostMetrics,
     log: Log,
     memory: HelperMemory,
   ) {
+    const options = { ...given, timeoutMs: Math.min(given.timeoutMs, LONGEST_TIMER_MS) };
+    this.options = options;
     const { replicas, cacheBytes, provider, maxPixels, batch, batchDelayMs } = options;
     const threads = options.threads ?? Math.max(1, Math.floor(usableCores() / (replicas ?? 1)));
     const passed = { ...source, provider, maxPixels, threads, batch, batchDelayMs };
@@ -109,7 +113,7 @@ export class ModelHost {
         index: options.index,
         maxPixels,
         threads,
-        idleMs: options.viewIdleMs,
+        idleMs: Math.min(options.viewIdleMs, LONGEST_TIMER_MS),
         module: options.viewModule,
       },
       () => this.pending > 0,

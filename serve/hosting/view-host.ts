@@ -173,16 +173,18 @@ export class ViewHost {
       if (message.type === 'fault') this.log(message.line, 'error');
       else if (message.id === this.answer?.id) this.answer.take(message);
     });
-    const gone = () => {
+    const gone = (how: string) => {
       if (this.child !== child) return;
+      this.log(`the process for views ended (${how})`, 'error');
       this.child = undefined;
       this.answer?.fail(new RequestError('VIEW_FAILED'));
     };
-    child.on('error', (error) => {
-      this.log(`the process for views: ${error.message}`, 'error');
-      if (child.pid === undefined) gone(); // it did not start, and does not exit
+    child.on('error', ({ message }) => {
+      if (child.pid === undefined)
+        gone(message); // it did not start, and does not exit
+      else this.log(`the process for views: ${message}`, 'error');
     });
-    child.once('exit', gone);
+    child.once('exit', (code, signal) => gone(signal ?? `code ${code}`));
     return child;
   }
 

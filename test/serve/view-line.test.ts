@@ -1,8 +1,10 @@
 /** The line of views and its process, with a stand-in that counts its steps. */
 import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { sendLines } from '../../serve/http/views/send-view.js';
 import type { ServerOptions } from '../../serve/server.js';
 import { order } from './images.js';
 import { errorOf, gone, obedient, post, until } from './running.js';
@@ -122,7 +124,24 @@ test('answers 500 when the process dies or a view fails, without what it says, a
     [500, 'VIEW_FAILED', 'the view could not be computed'],
   );
   assert.ok(log.some((line) => line.includes('secret of the house')));
+  assert.ok(log.includes('the process for views ended (SIGKILL)'));
   assert.equal((await counted(url)).steps, 0);
+});
+
+test('listens once to a client that reads slowly, however many lines it is sent', async () => {
+  const response = Object.assign(new EventEmitter(), {
+    headersSent: true,
+    write: () => {
+      setImmediate(() => response.emit('drain'));
+      return false;
+    },
+    end: () => undefined,
+  });
+  async function* parts() {
+    for (let i = 0; i < 12; i++) yield { json: { i } };
+  }
+  await sendLines(response as never, undefined as never, parts(), () => undefined);
+  assert.ok(response.listenerCount('close') <= 1, `${response.listenerCount('close')} listeners`);
 });
 
 test('closes a map with a line that says so when the server stops', async () => {

@@ -172,7 +172,7 @@ export class ProcessPool {
   private leaveOldFile(by: InferenceSupervisor): void {
     this.dismiss();
     const others = this.lasting.filter(({ process }) => process !== by && process.state.isUp);
-    const too = others.length > 0 ? `; ${others.length} other processes load it too` : '';
+    const too = others.length > 0 ? '; the others load it too' : '';
     this.listener.log(
       `the model has changed on disk: a process that restarted answers from the new file${too}`,
       'warn',

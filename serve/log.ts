@@ -11,6 +11,8 @@ export type Level = 'info' | 'warn' | 'error';
 /** @param fields  said besides the line where logs are JSON */
 export type Log = (line: string, level?: Level, fields?: object) => void;
 
+const KEPT_CHARACTERS = 1_000_000;
+
 /** Text and JSON go to stderr at once: the last line before an end is not lost. Without a log, errors still do. */
 export function openLog(format: LogFormat): Log {
   if (format === 'text') return (line) => console.error(line);
@@ -25,8 +27,8 @@ export function openLog(format: LogFormat): Log {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    // A closed stderr is no reason to end.
-    pino.destination({ fd: 2, sync: true }).on('error', () => undefined),
+    // A closed stderr is no reason to end; of what a full disk does not take, this much is kept.
+    pino.destination({ fd: 2, sync: true, maxLength: KEPT_CHARACTERS }).on('error', () => undefined),
   );
   return (line, level = 'info', fields = {}) => logger[level](fields, line);
 }

@@ -182,6 +182,7 @@ export class Metrics {
 
   modelLoaded(model: ServedModel, provider: Provider): void {
     const labels = labelsOf(model);
+    this.modelUnloaded(model.name, model.version); // on another provider, perhaps
     this.loaded.set({ ...labels, provider }, 1);
     // There from the start, so that a rate is known before the first image.
     const counters = [this.success, this.inferences, this.executions, ...Object.values(this.durations)];

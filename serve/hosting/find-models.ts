@@ -142,16 +142,16 @@ function unreadable(folder: string, cause: NodeJS.ErrnoException): UserError {
   return new UserError(`${folder}: the folder of models cannot be read (${cause.code})`, { cause });
 }
 
-/** Equal as long as nothing changed of the model and of the files around it: weights, description, labels. */
+/** Equal as long as nothing changed where the model, its description, labels and weights may lie. */
 export async function versionSignature({ file }: VersionSource): Promise<string> {
-  const around = (await Promise.all(foldersOf(file).map(filesIn))).flat();
-  const all = [file, ...around].map(async (path) => `${path} ${await fileSignature(path).catch(() => 'none')}`);
-  return (await Promise.all(all)).sort().join('; ');
-}
-
-async function filesIn(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
-  return entries.filter((entry) => !entry.isDirectory()).map(({ name }) => join(folder, name));
+  const listed = foldersOf(file).map(async (folder) => {
+    const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+    const files = entries.filter((entry) => !entry.isDirectory() && !VERSION.test(entry.name));
+    return files.map(({ name }) => join(folder, name));
+  });
+  const paths = (await Promise.all(listed)).flat().sort();
+  const all = await Promise.all(paths.map(async (path) => `${path} ${await fileSignature(path).catch(() => 'none')}`));
+  return all.join('; ');
 }
 
 /** @throws {RequestError} MODEL_NOT_FOUND if `name` cannot be that of a model */

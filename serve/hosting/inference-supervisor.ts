@@ -5,7 +5,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { UserError } from '../../base/errors.js';
 import { explainTooManyFiles } from '../../base/few-open-files.js';
-import type { FromInference, InferenceOptions, Loaded, Remembered, Reply, ToInference } from '../inference/messages.js';
+import type { FromInference, InferenceOptions, Loaded, Reply, ToInference } from '../inference/messages.js';
 import type { Log } from '../log.js';
 import { forkQuietly, INFERENCE_PROCESS } from './fork-quietly.js';
 
@@ -29,7 +29,8 @@ export class InferenceSupervisor {
   private isUp = false;
   private failures = 0;
   private startedAt = 0;
-  private remembered?: Remembered;
+  /** What the next process is told of this one. */
+  private known?: Pick<InferenceOptions, 'name' | 'remembered'>;
   private restart?: NodeJS.Timeout;
   private firstLoad?: { resolve(loaded: Loaded): void; reject(error: Error): void };
 
@@ -69,6 +70,15 @@ export class InferenceSupervisor {
     this.child?.kill('SIGKILL');
   }
 
+  /** Ends the process at once and starts another at once; `died` does not follow. */
+  replace(): void {
+    const { child } = this;
+    this.child = undefined;
+    this.isUp = false;
+    child?.kill('SIGKILL');
+    this.fork();
+  }
+
   /** Ends the process at once and starts no other. */
   stop(): void {
     this.stopped = true;
@@ -79,19 +89,32 @@ export class InferenceSupervisor {
   }
 
   private fork(): void {
-    const child = forkQuietly(this.module, { ...this.options, remembered: this.remembered ?? this.options.remembered });
-    this.child = child;
     this.startedAt = performance.now();
+    try {
+      this.follow(forkQuietly(this.module, { ...this.options, ...this.known }));
+    } catch (error) {
+      this.notStarted(error as NodeJS.ErrnoException); // Node throws what some systems say, and emits the rest
+    }
+  }
+
+  private follow(child: ChildProcess): void {
+    this.child = child;
     child.on('message', (message: FromInference) => {
       // Messages may still come after the end; what they answer has been put back in line by then.
       if (this.child === child && !this.stopped) this.receive(message);
     });
     child.on('error', (error: NodeJS.ErrnoException) => {
-      // It did not start, so it does not exit.
-      if (child.pid === undefined) this.exited(error.code ?? error.message, explainTooManyFiles(error));
+      if (child.pid === undefined) this.notStarted(error);
       else this.events.log(`the inference process: ${error.message}`, 'error');
     });
-    child.once('exit', (code, signal) => this.exited(signal ?? `code ${code}`));
+    child.once('exit', (code, signal) => {
+      if (this.child === child) this.exited(signal ?? `code ${code}`);
+    });
+  }
+
+  /** It does not exit. */
+  private notStarted(error: NodeJS.ErrnoException): void {
+    this.exited(error.code ?? error.message, explainTooManyFiles(error));
   }
 
   private receive(message: FromInference): void {
@@ -104,7 +127,7 @@ export class InferenceSupervisor {
         break;
       case 'ready':
         this.isUp = true;
-        this.remembered = message.remembered;
+        this.known = { name: message.model.name, remembered: message.remembered };
         this.events.ready(message);
         this.firstLoad?.resolve(message);
         this.firstLoad = undefined;

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
+import { LONGEST_TIMER_MS } from '../../base/process/longest-timer.js';
 import { usableCores } from '../../base/process/usable-cores.js';
 import type { Provider } from '../../onnx/backend/provider.js';
 import type { Answer, InferenceOptions, Loaded, Work } from '../inference/messages.js';
@@ -66,33 +67,40 @@ function entryBytes({ probabilities, byCrop }: CacheEntry): number {
 }
 
 export class ModelHost {
+  private readonly options: HostOptions;
   private readonly queue: RequestQueue;
   private readonly pool: ProcessPool;
   private readonly cache?: LRUCache<string, CacheEntry>;
   /** What people look at, besides the classes. */
   readonly views: ViewHost;
-  /** When it was accepted, milliseconds since 1970: tells a version from the one that it replaces. */
-  readonly sinceMs = Date.now();
+  /** When its file was accepted, milliseconds since 1970: tells a version from the one that it replaces. */
+  sinceMs = Date.now();
   readonly statistics = new InferenceStatistics();
   private loaded?: Loaded;
   private ending = false;
 
   constructor(
-    private readonly source: Pick<InferenceOptions, 'file' | 'roots' | 'name' | 'version'> & { signature?: string },
-    private readonly options: HostOptions,
+    private readonly source: Pick<InferenceOptions, 'file' | 'roots' | 'name' | 'version'>,
+    given: HostOptions,
     private readonly metrics: HostMetrics,
     log: Log,
     memory: HelperMemory,
   ) {
+    const options = { ...given, timeoutMs: Math.min(given.timeoutMs, LONGEST_TIMER_MS) };
+    this.options = options;
     const { replicas, cacheBytes, provider, maxPixels, batch, batchDelayMs } = options;
     const threads = options.threads ?? Math.max(1, Math.floor(usableCores() / (replicas ?? 1)));
-    const { signature, ...model } = source;
-    const passed = { ...model, provider, maxPixels, threads, batch, batchDelayMs };
+    const passed = { ...source, provider, maxPixels, threads, batch, batchDelayMs };
     this.queue = new RequestQueue(options);
     this.pool = new ProcessPool(passed, options, this.queue, memory, {
-      loaded: (loaded) => {
+      loaded: (loaded, isNew) => {
         this.loaded = loaded;
-        this.metrics.modelLoaded(loaded.model, loaded.provider);
+        if (isNew) {
+          this.cache?.clear();
+          this.views.follow(loaded.signatures);
+          this.sinceMs = Date.now();
+        }
+        if (!this.ending) this.metrics.modelLoaded(loaded.model, loaded.provider);
       },
       died: () => this.metrics.processDied(),
       log,
@@ -101,11 +109,10 @@ export class ModelHost {
       {
         file: source.file,
         roots: source.roots,
-        signature,
         index: options.index,
         maxPixels,
         threads,
-        idleMs: options.viewIdleMs,
+        idleMs: Math.min(options.viewIdleMs, LONGEST_TIMER_MS),
         module: options.viewModule,
       },
       () => this.pending > 0,
@@ -125,6 +132,11 @@ export class ModelHost {
       this.kill();
       throw error;
     }
+  }
+
+  /** Of the model's file as it was read, see file-signature.ts; to be asked once it has started. */
+  get signature(): string {
+    return this.loaded!.signatures[0];
   }
 
   /** What it serves; to be asked once it has started. */

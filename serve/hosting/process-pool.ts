@@ -23,8 +23,11 @@ export interface PoolOptions {
 }
 
 export interface PoolListener {
-  /** A process that always runs; also after a restart. */
-  loaded(loaded: Loaded): void;
+  /**
+   * A process that always runs; also after a restart.
+   * @param isNew  for the first time, or from files that hold something else: what was kept of the others is out of date
+   */
+  loaded(loaded: Loaded, isNew: boolean): void;
   /** One ended that nobody stopped. */
   died(): void;
   log: Log;
@@ -165,6 +168,21 @@ export class ProcessPool {
     this.queue.removeHelpers();
   }
 
+  /** A process has loaded another file than those that answer: from now on that one is answered from alone. */
+  private leaveOldFile(by: InferenceSupervisor): void {
+    this.dismiss();
+    const others = this.lasting.filter(({ process }) => process !== by && process.state.isUp);
+    const too = others.length > 0 ? '; the others load it too' : '';
+    this.listener.log(
+      `the model has changed on disk: a process that restarted answers from the new file${too}`,
+      'warn',
+    );
+    for (const { process, lane } of others) {
+      process.replace();
+      lane.release();
+    }
+  }
+
   /** A process that takes its work from a lane of the queue. */
   private add(settings: Settings, label: string, isHelper = false): Member {
     const { timeoutMs, inferenceModule } = this.options;
@@ -173,12 +191,12 @@ export class ProcessPool {
       settings,
       {
         ready: (loaded) => {
-          const isSame = loaded.remembered?.of === this.loaded?.remembered?.of;
-          if (isHelper && !isSame) return this.giveUp('the model has changed on disk');
+          const isNew = loaded.remembered?.of !== this.loaded?.remembered?.of;
+          if (isHelper && isNew) return this.giveUp('the model has changed on disk');
+          if (isNew && this.loaded) this.leaveOldFile(process);
           if (!isHelper) {
-            if (!isSame) this.dismiss();
             this.loaded = loaded;
-            this.listener.loaded(loaded);
+            this.listener.loaded(loaded, isNew);
           }
           lane.processReady(loaded.batch);
         },

@@ -198,7 +198,7 @@ export class Repository {
       const known = this.models.get(name);
       for (const version of source.versions) {
         const current = known?.get(version.version);
-        if (current?.host && current.signature === (await versionSignature(version))) continue;
+        if (current && (await isUnchanged(current, version))) continue;
         try {
           await this.loadVersion(name, version);
         } catch (error) {
@@ -266,9 +266,7 @@ export class Repository {
     if (fault) throw fault;
     const signature = await versionSignature(source);
     const said = name === undefined ? this.log : labelled(this.log, `${name}/${version}: `);
-    const fileBefore = await fileSignature(file).catch(() => undefined);
-    const model = { name, version, file, roots, signature: fileBefore };
-    const host = new ModelHost(model, this.options, this.metrics, said, this.memory);
+    const host = new ModelHost({ name, version, file, roots }, this.options, this.metrics, said, this.memory);
     this.others.add(host);
     try {
       if (this.ending) throw new UserError('the server is shutting down');
@@ -364,6 +362,12 @@ export class Repository {
     this.turn = result.catch(() => undefined);
     return result;
   }
+}
+
+/** Neither what it answers from nor what lies with it has changed on disk. */
+async function isUnchanged({ host, signature }: Version, source: VersionSource): Promise<boolean> {
+  const now = await fileSignature(source.file).catch(() => 'none');
+  return host?.signature === now && signature === (await versionSignature(source));
 }
 
 function labelled(log: Log, label: string): Log {

@@ -22,7 +22,7 @@ const HANG_MS = 300_000;
 const MAX_YIELD_MS = 1000;
 const YIELD_POLL_MS = 5;
 
-export interface ViewHostOptions extends ViewOptions {
+export interface ViewHostOptions extends Omit<ViewOptions, 'signatures'> {
   /** From the last view to the end of its process, milliseconds. */
   idleMs: number;
   /** Compiled file to run as the process, in place of our own. */
@@ -35,6 +35,7 @@ export class ViewHost {
   private child?: ChildProcess;
   private idle?: NodeJS.Timeout;
   private stopped = false;
+  private signatures?: string[];
   private nextId = 1;
   private waiting = 0;
   private running?: ViewRequest['view'];
@@ -76,6 +77,7 @@ export class ViewHost {
     const id = this.nextId++;
     this.running = request.view;
     try {
+      if (this.stopped) throw ending();
       this.child ??= this.fork();
       this.send({ type: 'view', id, request });
       for (;;) {
@@ -93,11 +95,23 @@ export class ViewHost {
     }
   }
 
+  /** Those that classify have loaded these files: views are of them from now on, those under way fail. */
+  follow(signatures: string[]): void {
+    this.signatures = signatures;
+    this.end();
+  }
+
   /** Ends the process at once; views under way fail. */
   stop(): void {
     this.stopped = true;
     clearTimeout(this.idle);
+    this.end();
+  }
+
+  private end(): void {
     this.child?.kill('SIGKILL');
+    this.child = undefined;
+    this.answer?.fail(ending());
   }
 
   /** Resolves when it is this view's turn, with what lets the next one in. */
@@ -154,32 +168,30 @@ export class ViewHost {
   private fork(): ChildProcess {
     const { idleMs, module, ...options } = this.options;
     const own = fileURLToPath(new URL('../views/process/views-process.js', import.meta.url));
-    const child = forkQuietly(module ?? own, options);
+    const child = forkQuietly(module ?? own, { ...options, signatures: this.signatures });
     child.on('message', (message: FromViewer) => {
       if (message.type === 'fault') this.log(message.line, 'error');
       else if (message.id === this.answer?.id) this.answer.take(message);
     });
-    const gone = () => {
+    const gone = (how: string) => {
       if (this.child !== child) return;
+      this.log(`the process for views ended (${how})`, 'error');
       this.child = undefined;
-      this.answer?.fail(this.stopped ? ending() : new RequestError('VIEW_FAILED'));
+      this.answer?.fail(new RequestError('VIEW_FAILED'));
     };
-    child.on('error', (error) => {
-      this.log(`the process for views: ${error.message}`, 'error');
-      if (child.pid === undefined) gone(); // it did not start, and does not exit
+    child.on('error', ({ message }) => {
+      if (child.pid === undefined)
+        gone(message); // it did not start, and does not exit
+      else this.log(`the process for views: ${message}`, 'error');
     });
-    child.once('exit', gone);
+    child.once('exit', (code, signal) => gone(signal ?? `code ${code}`));
     return child;
   }
 
   private endWhenIdle(): void {
     clearTimeout(this.idle);
     if (this.waiting > 0) return;
-    this.idle = setTimeout(() => {
-      this.child?.kill('SIGKILL');
-      this.child = undefined;
-    }, this.options.idleMs);
-    this.idle.unref();
+    this.idle = setTimeout(() => this.end(), this.options.idleMs).unref();
   }
 }
 

@@ -115,6 +115,7 @@ export class Uploads {
       );
       request.once('error', brokenOff);
       request.once('close', brokenOff);
+      if (request.destroyed) brokenOff();
     });
   }
 

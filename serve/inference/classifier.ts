@@ -30,6 +30,8 @@ export interface Classifier {
   readonly batch: number;
   /** For the next process that opens the same file. */
   readonly remembered?: Remembered;
+  /** Of the files as they were read, see file-signature.ts. */
+  readonly signatures: string[];
   /**
    * An encoded image → uint8 pixels as the model's crops are cut from, on a thread of its own.
    * @throws {RequestError}
@@ -87,6 +89,7 @@ export async function openClassifier(options: ClassifierOptions): Promise<Classi
     recipe,
     provider: opened.provider,
     remembered: { of, activation },
+    signatures: modelFile.signatures,
     batch: images.batchIsFree ? (options.batch ?? BATCH[opened.provider]) : 1,
     maxPixels,
   });
@@ -101,7 +104,7 @@ function servedBy(
     recipe,
     maxPixels,
     ...rest
-  }: { recipe: ImageRecipe; maxPixels: number } & Pick<Classifier, 'provider' | 'batch' | 'remembered'>,
+  }: { recipe: ImageRecipe; maxPixels: number } & Pick<Classifier, 'provider' | 'batch' | 'remembered' | 'signatures'>,
 ): Classifier {
   return {
     model,

@@ -160,8 +160,9 @@ export async function runInferenceLoop(
     const classifier = await open((line) => send({ type: 'progress', line }));
     const line = new JobQueue(classifier, batchDelayMs);
     process.on('message', (message: ToInference) => line.receive(message));
-    const { model, provider, batch, remembered } = classifier;
-    send({ type: 'ready', model, provider, batch, remembered, residentBytes: process.memoryUsage.rss() });
+    const { model, provider, batch, remembered, signatures } = classifier;
+    const residentBytes = process.memoryUsage.rss();
+    send({ type: 'ready', model, provider, batch, remembered, signatures, residentBytes });
   } catch (thrown) {
     const error = withMemory(explainTooManyFiles(thrown));
     const forPeople = error instanceof UserError;

@@ -70,6 +70,8 @@ export interface Loaded {
   /** Memory that the process takes, bytes. */
   residentBytes: number;
   remembered?: Remembered;
+  /** Of the model's files as they were read, see file-signature.ts. */
+  signatures: string[];
 }
 
 export type FromInference =

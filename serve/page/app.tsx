@@ -1,6 +1,7 @@
 /** The page as a whole: what is known of the server and the image, and the chapters that show it. */
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { Classify } from './classify/classify.js';
+import { useClassified } from './classify/use-classified.js';
 import { useSource } from './classify/use-source.js';
 import { Inside } from './inside/inside.js';
 import { ModelAndServer } from './model/model-and-server.js';
@@ -24,27 +25,27 @@ export function App() {
   const server = useServer();
   const [image, setImage] = useState<Image>();
   const [chosen, choose] = useState<string>();
-  const [answer, setAnswer] = useState<Classified>();
   const [cropNumber, setCropNumber] = useState<number>();
   const models = server.samples.at(-1)?.models ?? [];
   const target = useTarget(models, chosen);
-  const number = cropNumber ?? centreOf(answer);
-  const crop = number === undefined ? undefined : answer?.by_crop[number];
-  const known = useKnown(server, target);
+  const epoch = epochOf(server, target);
+  const classifying = useClassified(image, target, epoch);
+  const { task } = classifying.running;
+  const answer = task.state === 'done' ? task.value.answer : undefined;
+  const { known, isOfTarget } = useKnown(server, target);
   const about: Omit<Subject, 'source'> = {
     image,
     target,
     answer,
-    labels: known?.labels,
+    labels: isOfTarget ? known?.labels : undefined,
     shape: answer && shapeOf(answer),
-    crop: crop && { ...crop, number: number! },
+    crop: answer && cropOf(answer, cropNumber),
     indexed: statsOf(server, target)?.index ?? false,
-    epoch: epochOf(server, target),
+    epoch,
   };
   const subject = { ...about, source: useSource(about) };
   const show = (next: Image) => {
     if (image) URL.revokeObjectURL(image.url);
-    setAnswer(undefined);
     setCropNumber(undefined);
     setImage(next);
   };
@@ -64,7 +65,7 @@ export function App() {
       </nav>
       <main>
         <Unready server={server} />
-        <Classify subject={subject} known={known} show={show} setAnswer={setAnswer} setCrop={setCropNumber} />
+        <Classify subject={subject} classifying={classifying} known={known} show={show} setCrop={setCropNumber} />
         <Inside subject={subject} />
         <Why subject={subject} />
         <ModelAndServer subject={subject} server={server} />
@@ -81,8 +82,8 @@ function useTarget(models: readonly ModelStats[], chosen: string | undefined): T
   return useMemo(() => ({ model, version: its }), [model, its]);
 }
 
-/** What the model knows, once there is one. */
-function useKnown(server: Server, target: Target): Labels | undefined {
+/** What the model knows, once there is one; until then, what the one before it did. */
+function useKnown(server: Server, target: Target): { known?: Labels; isOfTarget: boolean } {
   const { task } = useTask(
     (signal) => askJson<Labels>('explain/labels', { ...target }, signal),
     [target, epochOf(server, target)],
@@ -92,7 +93,7 @@ function useKnown(server: Server, target: Target): Labels | undefined {
   useEffect(() => {
     if (task.state === 'done') setKnown(task.value);
   }, [task]);
-  return known;
+  return { known, isOfTarget: task.state === 'done' && task.value === known };
 }
 
 const keyOf = ({ name, version }: { name: string; version: string }) => `${name}/${version}`;
@@ -108,11 +109,14 @@ function epochOf(server: Server, target: Target): string {
   return `${server.returns} ${statsOf(server, target)?.since_ms}`;
 }
 
-/** The centre crop, or the whole image. */
-function centreOf(answer: Classified | undefined): number | undefined {
-  if (!answer) return undefined;
-  const centre = answer.by_crop.findIndex(({ name }) => name === 'centre');
-  return Math.max(centre, 0);
+/** The one chosen, if there is such a one; else the centre crop, or the whole image. */
+function cropOf({ by_crop: crops }: Classified, chosen = -1): Subject['crop'] {
+  const centre = Math.max(
+    crops.findIndex(({ name }) => name === 'centre'),
+    0,
+  );
+  const number = chosen in crops ? chosen : centre;
+  return { ...crops[number], number };
 }
 
 interface ModelChoiceProps {

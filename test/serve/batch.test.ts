@@ -166,3 +166,19 @@ test('a client that leaves takes its images along', async () => {
   await until(pending);
   assert.ok((await result(post(stand.url, order('runs')))) < 10);
 });
+
+test('finishes a batch that began before its model was unloaded', async () => {
+  const adminToken = 'a token of the tests';
+  const { url } = await obedient({ maxWaiting: 0, timeoutMs: 2000, adminToken });
+  const batch = answerTo(form(Array.from({ length: 5 }, () => order('sleep 50'))), '', url);
+  const metrics = async () => (await fetch(`${url}/metrics`)).text();
+  await until(async () => /^nv_inference_pending_request_count 1$/m.test(await metrics()));
+  const headers = { authorization: `Bearer ${adminToken}` };
+  const unloaded = await post(url, Buffer.from(''), headers, '/v2/repository/models/obedient/unload');
+  assert.equal(unloaded.status, 200);
+  const { results } = await batch;
+  assert.deepEqual(
+    results.map(({ error }) => error?.code),
+    Array(5).fill(undefined),
+  );
+});

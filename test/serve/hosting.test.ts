@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import childProcess from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -109,6 +111,63 @@ test('answers from several processes at once, and keeps answering while one is g
   assert.equal((await fetch(`${url}/v2/health/ready`)).status, 200);
   assert.equal(await result(post(url, order('pid'))), second);
   await until(async () => (await both()).size === 2);
+});
+
+test('all processes of a model answer from one file: one that restarts on another takes the others along', async () => {
+  const changing = join(folder, 'changing');
+  writeFileSync(changing, '1');
+  const log: string[] = [];
+  const { url } = await obedient({
+    files: [changing],
+    replicas: 2,
+    cacheBytes: 1e6,
+    log: (line) => log.push(line),
+  });
+  let number = 0; // none of these is in the cache
+  const four = (command: string) =>
+    Promise.all([1, 2, 3, 4].map(() => result(post(url, order(`${command} ${number++}`)))));
+  const kept = order('weights');
+  assert.equal(await result(post(url, kept)), 1);
+  let pids = new Set<number>();
+  await until(async () => {
+    pids = new Set(await four('pid'));
+    return pids.size === 2;
+  });
+  writeFileSync(changing, '2');
+  process.kill([...pids][0], 'SIGKILL');
+  const answers = await four('weights');
+  await until(async () => {
+    const more = await four('weights');
+    answers.push(...more);
+    return more.every((weights) => weights === 2);
+  });
+  await until(async () => {
+    answers.push(...(await four('weights')));
+    return new Set(await four('pid')).size === 2;
+  });
+  assert.deepEqual(new Set(answers), new Set([1, 2]));
+  assert.deepEqual(answers, answers.toSorted(), 'the old weights answered after the new ones');
+  const { predictions } = (await (await post(url, kept)).json()) as { predictions: object[] };
+  assert.deepEqual(predictions[0], { index: 0, label: 'result of 2', probability: 2 });
+  assert.ok(
+    log.some((line) => line.includes('the model has changed on disk')),
+    log.join('\n'),
+  );
+});
+
+test('a process that the system cannot start is tried again, and ends nothing else', async (t) => {
+  const log: string[] = [];
+  const { url } = await obedient({ log: (line) => log.push(line) });
+  const pid = await result(post(url, order('pid')));
+  const refuse = t.mock.method(childProcess, 'fork', () => {
+    throw Object.assign(new Error('spawn ENOMEM'), { code: 'ENOMEM' });
+  });
+  syncBuiltinESMExports();
+  process.kill(pid, 'SIGKILL');
+  await until(() => log.some((line) => line.includes('ended (ENOMEM)')));
+  refuse.mock.restore();
+  syncBuiltinESMExports();
+  assert.notEqual(await result(post(url, order('pid'))), pid);
 });
 
 test('logs as JSON if asked, a line per request, with its id and nothing of the image', async () => {

@@ -144,6 +144,26 @@ for (const [format, line] of [
   });
 }
 
+test('keeps no JSON lines that a full disk does not take', { skip: process.platform !== 'linux' }, async () => {
+  const script = `
+    const { openLog } = await import(${JSON.stringify(new URL('../../serve/log.js', import.meta.url))});
+    const log = openLog('json');
+    for (let i = 0; i < 10_000; i++) log('x'.repeat(5000));
+    gc();
+    console.log(process.memoryUsage().heapUsed);`;
+  const words = [
+    '-c',
+    'exec "$0" "$@" 2>/dev/full',
+    process.execPath,
+    '--expose-gc',
+    '--input-type=module',
+    '-e',
+    script,
+  ];
+  const { line } = start('sh', words);
+  assert.ok(Number(await line) < 30e6, await line);
+});
+
 test('ends at once with another code on a second signal', async () => {
   const { url, process: child, ended } = await obedientServer();
   const pid = await result(post(url, order('pid')));

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import parsePrometheus from 'parse-prometheus-text-format';
+import { Metrics } from '../../serve/metrics.js';
+import type { ServedModel } from '../../serve/served-model.js';
 import { corner } from './images.js';
 import { post, running } from './running.js';
 import { writeTinyModel } from './tiny-model.js';
@@ -74,4 +76,20 @@ test('is read by a parser of Prometheus’ text format, every family with help a
   assert.deepEqual(success?.metrics[0].labels, { model: 'quarters', version: '1' });
   const duration = families.find(({ name }) => name === 'http_request_duration_seconds');
   assert.equal(duration?.type, 'HISTOGRAM');
+});
+
+test('names one provider for a model, also after a restart on another', async () => {
+  const metrics = new Metrics({
+    pending: () => 0,
+    up: () => true,
+    leftOut: () => [],
+    bytesInFlight: () => 0,
+    maxInFlight: 0,
+  });
+  const model = { name: 'a', version: '1' } as ServedModel;
+  for (const provider of ['cuda', 'cpu'] as const) metrics.modelLoaded(model, provider);
+  const { body } = await metrics.text();
+  assert.deepEqual(body.match(/^alexnet_model_info\{.*$/gm), [
+    'alexnet_model_info{model="a",version="1",provider="cpu"} 1',
+  ]);
 });

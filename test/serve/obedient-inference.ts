@@ -1,9 +1,10 @@
 /**
  * Runs in place of the inference process, with the real message loop around a classifier that does what the "image"
- * says (see `order`): `pid`, `count`, `runs`, `leak <bytes>`, `sleep <ms>`, `hang`, `die`, `die unless <file>`, `fail`.
+ * says (see `order`): `pid`, `weights` (the number in its file), `count`, `runs`, `leak <bytes>`, `sleep <ms>`, `hang`, `die`, `die unless <file>`, `fail`.
  * Decodes nothing; loads neither sharp nor onnxruntime.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileSignature } from '../../base/file-signature.js';
 import { beginWithOptions } from '../../serve/forked-process.js';
 import type { Classifier } from '../../serve/inference/classifier.js';
 import { runInferenceLoop } from '../../serve/inference/inference-loop.js';
@@ -22,10 +23,12 @@ function die(): void {
 
 let count = 0;
 let runs = 0;
+let weights = 0;
 const leaked: Buffer[] = [];
 
 const COMMANDS: Record<string, (argument: string) => number> = {
   pid: () => process.pid,
+  weights: () => weights,
   count: () => count,
   runs: () => runs,
   leak: (bytes) => leaked.push(Buffer.alloc(Number(bytes), 1)),
@@ -60,10 +63,12 @@ async function open(
   log('loading');
   if (file === 'dies while loading') die();
   if (file === 'loads for ever') await new Promise((resolve) => setTimeout(resolve, 2 ** 30));
+  const content = existsSync(file) ? readFileSync(file, 'utf8') : 'none';
+  weights = Number(content);
   const model: ServedModel = {
     name: name ?? 'obedient',
     version,
-    labels: ['result', existsSync(file) ? readFileSync(file, 'utf8') : 'nothing'],
+    labels: [content === '2' ? 'result of 2' : 'result', content === 'none' ? 'nothing' : content],
     crops: 10,
     imagePx: 8,
     fit: 'cut',
@@ -77,7 +82,8 @@ async function open(
     model,
     provider: 'cpu',
     batch,
-    remembered: { of: existsSync(file) ? readFileSync(file, 'utf8') : 'none', activation: model.activation },
+    remembered: { of: content, activation: model.activation },
+    signatures: [await fileSignature(file).catch(() => 'none')],
     decode: async (bytes) => bytes.slice(3),
     // The first "probability" is the command's result.
     infer: async (images) => {

@@ -254,6 +254,41 @@ test('lets one choose among several models', { skip }, async () => {
   await page.locator('.bars li:first-child', { hasText: '47.5' }).waitFor();
 });
 
+test('keeps nothing of a model when another is chosen: neither a crop nor a class that it lacks', {
+  skip,
+}, async () => {
+  const ten = await writeSmallNetwork(join(folder, 'ten-crops.onnx'));
+  const { url: own } = await running({ files: [ten, file] });
+  const { page } = await visit(own);
+  const refused: string[] = [];
+  page.on('response', (response) => {
+    if (!response.ok()) refused.push(response.url());
+  });
+  await choose(page, 'corner.png', 'image/png', TOP_RIGHT);
+  await bars(page);
+  await page.getByText('Crops: the answer is the mean of 10').click();
+  await page.getByRole('radio', { name: /^bottom right, mirrored/ }).press('Space');
+  await page.locator('#why').getByLabel('Class').selectOption({ index: 5 });
+  await page.getByRole('button', { name: 'Open the network' }).click();
+  const activations = page.locator('#activations');
+  await activations.getByRole('img', { name: /^conv1: 8 maps/ }).waitFor();
+  await page.getByRole('combobox', { name: 'Model' }).selectOption({ label: 'quarters, version 1' });
+  await page.locator('.bars li:first-child', { hasText: 'top right' }).waitFor();
+  await activations.getByRole('row', { name: /top right/ }).waitFor();
+  await page.getByLabel('Patch, px').scrollIntoViewIfNeeded();
+  await page.getByText(/^Uncovered, top right has/).waitFor();
+  assert.deepEqual(refused, []);
+});
+
+test('says that a server that hangs does not answer, and continues when it does', { skip }, async () => {
+  const { page } = await visit(url);
+  await page.getByText('ready', { exact: true }).waitFor();
+  await page.route('**/explain/stats', () => undefined); // never answered
+  await page.getByText('The server does not answer').waitFor();
+  await page.unroute('**/explain/stats');
+  await page.getByText('ready', { exact: true }).waitFor();
+});
+
 test('is used with the keyboard alone', { skip }, async () => {
   const { page } = await visit(url);
   await page.getByText('ready', { exact: true }).waitFor();

@@ -1,13 +1,23 @@
 import assert from 'node:assert/strict';
-import { cpSync, mkdirSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { onnx } from '../../onnx/file/onnx-proto.js';
 import { alexnet } from '../real/shared-process.js';
 import { corner } from './images.js';
-import { post, running } from './running.js';
-import { QUARTERS, type TinyModel, tinyModel } from './tiny-model.js';
+import { post, running, until } from './running.js';
+import { QUARTERS, type TinyModel, tinyModel, writeTinyPair } from './tiny-model.js';
 
 const root = mkdtempSync(join(tmpdir(), 'alexnet-repository-'));
 after(() => rmSync(root, { recursive: true }));
@@ -241,6 +251,48 @@ test('reloads single files', async () => {
   put(join(root, 'file'), 'x', '1', { gain: 3 });
   assert.equal((await change(url, 'quarters', 'load')).status, 200);
   assert.ok(Math.abs((await classify(url)).predictions[0].probability - best(3)) < 1e-3);
+});
+
+test('reloads a model of which only the weights or the labels next to its file were replaced', async () => {
+  const models = folder('beside');
+  mkdirSync(join(models, 'pair', '1'), { recursive: true });
+  const pair = writeTinyPair(join(models, 'pair', '1', 'model.onnx'), 1);
+  put(models, 'named', '1', { metadata: null, float: true, logits: true });
+  const labels = join(models, 'named', 'labels.txt');
+  writeFileSync(join(models, 'named', 'config.json'), '{"labels": "labels.txt"}');
+  writeFileSync(labels, 'a\nb\nc\nd\n');
+  const { url } = await running({ folder: models, adminToken: TOKEN });
+  assert.equal((await classify(url, '?model=named')).predictions[0].label, 'c');
+  assert.ok(Math.abs((await classify(url, '?model=pair')).predictions[0].probability - best(1)) < 1e-3);
+  writeFileSync(labels, 'a\nb\nother\nd\n');
+  const { mtime, atime } = statSync(pair);
+  writeTinyPair(pair, 3);
+  utimesSync(pair, atime, mtime);
+  for (const name of ['named', 'pair']) assert.equal((await change(url, name, 'load')).status, 200);
+  assert.equal((await classify(url, '?model=named')).predictions[0].label, 'other');
+  assert.ok(Math.abs((await classify(url, '?model=pair')).predictions[0].probability - best(3)) < 1e-3);
+});
+
+test('a process that restarts on another file answers, and shows views, of that one; putting the old one back is a change', async () => {
+  const models = folder('rolled-back');
+  mkdirSync(join(models, 'a', '1'), { recursive: true });
+  const file = writeTinyPair(join(models, 'a', '1', 'model.onnx'), 1);
+  const { url } = await running({ folder: models, adminToken: TOKEN });
+  const views = async () => (await fetch(`${url}/explain/layers`)).status;
+  const probability = async () => (await classify(url)).predictions[0].probability;
+  const isOf = async (gain: number) => Math.abs((await probability()) - best(gain)) < 1e-3;
+  assert.deepEqual([await views(), await isOf(1)], [200, true]);
+  for (const name of ['model.onnx', 'weights.bin']) renameSync(join(file, '..', name), join(models, name));
+  writeTinyPair(file, 3);
+  assert.equal(await views(), 404); // of weights that do not classify
+  const [{ workers }] = (await (await fetch(`${url}/models/a`)).json()) as { workers: { pid: number }[] }[];
+  process.kill(workers[0].pid, 'SIGKILL');
+  await until(() => isOf(3));
+  assert.equal(await views(), 200);
+  for (const name of ['model.onnx', 'weights.bin']) renameSync(join(models, name), join(file, '..', name));
+  assert.deepEqual([await views(), await isOf(3)], [404, true]);
+  assert.equal((await change(url, 'a', 'load')).status, 200);
+  assert.deepEqual([await views(), await isOf(1)], [200, true]);
 });
 
 test('asks for the token, and refuses models sent with the request', async () => {

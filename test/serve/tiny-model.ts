@@ -4,6 +4,7 @@
  * (e⁴ + 3) = 0.9479.
  */
 import { writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { type ModelMetadata, metadataToProps } from '../../onnx/file/metadata.js';
 import { onnx } from '../../onnx/file/onnx-proto.js';
 
@@ -116,6 +117,19 @@ function weights(gain: number, layout: 'NHWC' | 'NCHW'): Uint8Array {
     }
   }
   return new Uint8Array(matrix.buffer);
+}
+
+/** The same with its weights in `weights.bin` next to it. */
+export function writeTinyPair(file: string, gain: number): string {
+  const model = onnx.ModelProto.decode(tinyModel({ gain }));
+  model.producerName = 'alexnet'; // so that it describes itself
+  const stored = model.graph!.initializer!.find(({ name }) => name === 'weights')!;
+  writeFileSync(join(dirname(file), 'weights.bin'), stored.rawData!);
+  const { name, dims, dataType } = stored;
+  const externalData = [{ key: 'location', value: 'weights.bin' }];
+  Object.assign(stored, { name, dims, dataType, rawData: null, dataLocation: 1, externalData });
+  writeFileSync(file, onnx.ModelProto.encode(model).finish());
+  return file;
 }
 
 export function writeTinyModel(file: string, model?: TinyModel): string {

@@ -2,10 +2,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import express from 'express';
+import { RequestError } from '../../serve/errors.js';
+import { Uploads } from '../../serve/http/uploads.js';
 import { order } from './images.js';
 import { alexnet, errorOf, obedient, post, until } from './running.js';
 import { writeTinyModel } from './tiny-model.js';
@@ -148,4 +151,24 @@ test('serve takes the limits as flags, and refuses one that no body fits in', as
     small.stderr(),
     /--max-in-flight: expected \d{8} bytes or more, .*an image of 20000000 bytes, got 20000000/,
   );
+});
+
+test('gives up at once a body whose client has left before it is read', async () => {
+  const uploads = new Uploads({ uploadTimeoutMs: 60_000, maxInFlight: 1e6 });
+  const read = new Promise<unknown>((resolve) => {
+    const application = express().use((request) => {
+      const refuse = () => new RequestError('BODY_TOO_LARGE');
+      request.once('close', () => resolve(uploads.read(request, 1e6, refuse).catch(({ code }) => code)));
+    });
+    const server = application.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo;
+      const { socket } = open(`http://127.0.0.1:${port}`, `${head(5000)}some of it`);
+      server.once('request', () => socket.destroy());
+    });
+    after(() => server.close());
+  });
+  const started = performance.now();
+  assert.equal(await read, 'BAD_REQUEST');
+  assert.ok(performance.now() - started < 5000);
+  assert.equal(uploads.bytesInFlight, 0);
 });

@@ -1,7 +1,10 @@
 /** The line of views and its process, with a stand-in that counts its steps. */
 import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { sendLines } from '../../serve/http/views/send-view.js';
 import type { ServerOptions } from '../../serve/server.js';
 import { order } from './images.js';
 import { errorOf, gone, obedient, post, until } from './running.js';
@@ -31,6 +34,14 @@ async function begun(url: string, parts: number, ms: number) {
       .map((line) => JSON.parse(line));
   };
   return { leave: () => controller.abort(), rest };
+}
+
+/** Command lines of the processes that this one has started. */
+function children(): string[] {
+  const pids = readdirSync('/proc/self/task').flatMap((task) =>
+    readFileSync(`/proc/self/task/${task}/children`, 'utf8').split(' ').filter(Boolean),
+  );
+  return pids.map((child) => readFileSync(`/proc/${child}/cmdline`, 'utf8'));
 }
 
 async function views(url: string): Promise<{ process: string; running: string | null; waiting: number }> {
@@ -113,7 +124,24 @@ test('answers 500 when the process dies or a view fails, without what it says, a
     [500, 'VIEW_FAILED', 'the view could not be computed'],
   );
   assert.ok(log.some((line) => line.includes('secret of the house')));
+  assert.ok(log.includes('the process for views ended (SIGKILL)'));
   assert.equal((await counted(url)).steps, 0);
+});
+
+test('listens once to a client that reads slowly, however many lines it is sent', async () => {
+  const response = Object.assign(new EventEmitter(), {
+    headersSent: true,
+    write: () => {
+      setImmediate(() => response.emit('drain'));
+      return false;
+    },
+    end: () => undefined,
+  });
+  async function* parts() {
+    for (let i = 0; i < 12; i++) yield { json: { i } };
+  }
+  await sendLines(response as never, undefined as never, parts(), () => undefined);
+  assert.ok(response.listenerCount('close') <= 1, `${response.listenerCount('close')} listeners`);
 });
 
 test('closes a map with a line that says so when the server stops', async () => {
@@ -126,4 +154,21 @@ test('closes a map with a line that says so when the server stops', async () => 
   assert.equal(lines.at(-1).error.code, 'SHUTTING_DOWN');
   await stopped;
   await until(() => gone(pid));
+});
+
+test('starts no process for a view that was in line when the server stopped', async () => {
+  const { url, server } = await serving();
+  const { pid } = await counted(url);
+  const map = await begun(url, 1000, 10);
+  const waiting = errorOf(fetch(`${url}/explain/graph`));
+  await until(async () => (await views(url)).waiting === 1, 1000);
+  const stopped = server.stop();
+  assert.equal((await map.rest()).at(-1).error.code, 'SHUTTING_DOWN');
+  assert.equal((await waiting).code, 'SHUTTING_DOWN');
+  await stopped;
+  await until(() => gone(pid), 1000);
+  assert.deepEqual(
+    children().filter((child) => child.includes('obedient-views')),
+    [],
+  );
 });

@@ -33,12 +33,13 @@ export const sendWhole: SendView = async (response, { model, provider }, parts) 
 
 /** One JSON value per line. What fails after the first line is the last one. */
 export const sendLines: SendView = async (response, _host, parts, log) => {
+  const closed = new Promise<void>((resolve) => response.once('close', () => resolve()));
   const line = (value: object) => response.write(`${JSON.stringify(value)}\n`);
   try {
     for await (const part of parts) {
       if (!response.headersSent) response.type('application/x-ndjson');
       const isTaken = 'json' in part && line(part.json);
-      if (!isTaken) await Promise.race([once(response, 'drain'), once(response, 'close')]);
+      if (!isTaken) await Promise.race([once(response, 'drain'), closed]);
     }
   } catch (error) {
     if (!response.headersSent) throw error;

@@ -2,10 +2,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { Cancelled, Failure } from '../parts/answer.js';
 import { Chapter } from '../parts/chapter.js';
-import type { Classified, Labels } from '../server/answers.js';
-import { path, type Target } from '../server/request.js';
-import { upload } from '../server/upload.js';
-import { type Running, useTask } from '../server/use-task.js';
+import type { Labels } from '../server/answers.js';
 import type { Image, Subject } from '../subject.js';
 import { Averaging } from './averaging.js';
 import { Bars } from './bars.js';
@@ -13,31 +10,23 @@ import { Doubt } from './doubt.js';
 import { ImageInput } from './image-input.js';
 import { Picked } from './picked.js';
 import { Request } from './request-line.js';
-import { QUERY, type Result } from './result.js';
 import { Timings } from './timings.js';
+import type { Classifying } from './use-classified.js';
 
 interface ClassifyProps {
   subject: Subject;
+  classifying: Classifying;
   known?: Labels;
   show(image: Image): void;
-  setAnswer(answer: Classified | undefined): void;
   setCrop(number: number): void;
 }
 
-export function Classify({ subject, known, show, setAnswer, setCrop }: ClassifyProps) {
-  const { image, target, epoch } = subject;
-  const [sent, setSent] = useState(0);
-  const running = useTask(
-    (signal) => classify(image!, target, signal, setSent),
-    [image, target, epoch],
-    image !== undefined,
-  );
-  const { task } = running;
+export function Classify({ subject, classifying, known, show, setCrop }: ClassifyProps) {
+  const { image } = subject;
+  const { task } = classifying.running;
   const outcome = useRef<HTMLElement>(null);
   const wanted = useRef(false);
   useEffect(() => {
-    if (task.state === 'done') setAnswer(task.value.answer);
-    if (task.state === 'failed') setAnswer(undefined);
     if (!wanted.current || (task.state !== 'done' && task.state !== 'failed')) return;
     wanted.current = false;
     outcome.current?.scrollIntoView({ block: 'nearest' });
@@ -48,42 +37,19 @@ export function Classify({ subject, known, show, setAnswer, setCrop }: ClassifyP
         known={known}
         show={(next, byHand) => {
           wanted.current = byHand;
-          setSent(0);
           show(next);
         }}
       />
       {image && (
         <section class="answer" ref={outcome} aria-label={`Answer to ${image.name}`}>
-          <Outcome running={running} sent={sent} subject={subject} image={image} setCrop={setCrop} />
+          <Outcome {...classifying} subject={subject} image={image} setCrop={setCrop} />
         </section>
       )}
     </Chapter>
   );
 }
 
-/** @throws as `upload`; Error where the file cannot be read */
-async function classify(
-  { blob }: Image,
-  target: Target,
-  signal: AbortSignal,
-  sent: (share: number) => void,
-): Promise<Result> {
-  // A request would fail as if the server were gone.
-  await blob
-    .slice(0, 1)
-    .arrayBuffer()
-    .catch((cause) => {
-      throw new Error('the file cannot be read; is it a folder, or has it been moved?', { cause });
-    });
-  const started = performance.now();
-  const answer = await upload(path('classify', { ...QUERY, ...target }), blob, signal, sent);
-  return { answer, roundTripMs: performance.now() - started };
-}
-
-interface OutcomeProps {
-  running: Running<Result>;
-  /** Share of the image that has left. */
-  sent: number;
+interface OutcomeProps extends Classifying {
   subject: Subject;
   image: Image;
   setCrop(number: number): void;

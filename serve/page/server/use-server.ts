@@ -4,7 +4,7 @@
  */
 import { useEffect, useState } from 'preact/hooks';
 import type { Stats } from './answers.js';
-import { askJson, Gone } from './request.js';
+import { askJson } from './request.js';
 
 export interface Server {
   /** `connecting` before the first answer; `gone` while it does not answer. */
@@ -16,19 +16,19 @@ export interface Server {
 }
 
 const EVERY_MS = 1500;
+const LATE_MS = 5000;
 /** Of a charts' width. */
 const KEPT = 200;
 
 export function useServer(): Server {
   const [server, setServer] = useState<Server>({ state: 'connecting', samples: [], returns: 0 });
   useEffect(() => {
-    const controller = new AbortController();
-    let timer = 0;
+    let [timer, ended] = [0, false];
     const poll = async () => {
       clearTimeout(timer);
       if (document.visibilityState === 'visible') {
-        const next = await sample(controller.signal);
-        if (controller.signal.aborted) return;
+        const next = await sample();
+        if (ended) return;
         setServer((before) => after(before, next));
       }
       timer = window.setTimeout(poll, EVERY_MS);
@@ -36,7 +36,7 @@ export function useServer(): Server {
     void poll();
     document.addEventListener('visibilitychange', poll);
     return () => {
-      controller.abort();
+      ended = true;
       clearTimeout(timer);
       document.removeEventListener('visibilitychange', poll);
     };
@@ -44,13 +44,9 @@ export function useServer(): Server {
   return server;
 }
 
-async function sample(signal: AbortSignal): Promise<Stats | undefined> {
-  try {
-    return await askJson<Stats>('explain/stats', {}, signal);
-  } catch (error) {
-    if (error instanceof Gone || (error instanceof DOMException && error.name === 'AbortError')) return undefined;
-    return undefined;
-  }
+/** @returns undefined without an answer, or without one in time: a server that hangs keeps its connections */
+function sample(): Promise<Stats | undefined> {
+  return askJson<Stats>('explain/stats', {}, AbortSignal.timeout(LATE_MS)).catch(() => undefined);
 }
 
 function after(before: Server, next: Stats | undefined): Server {

@@ -14,6 +14,7 @@ import { CoveredTable } from './covered-table.js';
 import { HeatMap, Uncovered } from './heat-map.js';
 
 export function Occlusion({ subject }: { subject: Subject }) {
+  const { model, version } = subject.target;
   return (
     <View
       title="What if a part were covered"
@@ -31,7 +32,7 @@ export function Occlusion({ subject }: { subject: Subject }) {
         </>
       }
     >
-      <Experiment subject={subject} />
+      <Experiment key={`${model}/${version}`} subject={subject} />
     </View>
   );
 }
@@ -63,7 +64,9 @@ function useCovered(subject: Subject, chosen: Covering, inView: boolean) {
 
 function Experiment({ subject }: { subject: Subject }) {
   const { crop, answer } = subject;
-  const [chosen, setChosen] = useState<Covering>({});
+  const [set, setChosen] = useState<Covering>({});
+  const isOffered = answer?.predictions.some(({ index }) => index === set.class);
+  const chosen = isOffered ? set : { ...set, class: undefined };
   const all = useRef<HTMLDivElement>(null);
   const { covered, task, begin, cancel } = useCovered(subject, chosen, useInView(all));
   const working = task.state === 'working';

@@ -21,8 +21,8 @@ export type ViewPart = { json: object } | { type: string; bytes: Uint8Array; abo
 
 /** The first message to the process. */
 export interface ViewOptions extends NetworkOptions {
-  /** As the file was when the model was loaded; see file-signature.ts. */
-  signature?: string;
+  /** Of the files as those that classify read them; undefined if nobody does. See file-signature.ts. */
+  signatures?: string[];
   /** Path of an index made by `alexnet index`. */
   index?: string;
 }

@@ -4,7 +4,6 @@
  */
 import type { Sharp } from 'sharp';
 import { bothNames } from '../../../base/errors.js';
-import { fileSignature } from '../../../base/file-signature.js';
 import { sharp } from '../../../base/image/sharp.js';
 import type { NamedCrop } from '../../crops.js';
 import { RequestError } from '../../errors.js';
@@ -187,8 +186,14 @@ export class Viewer {
 
   /** What is shown must be of the weights that classify. */
   private async checkUnchanged(): Promise<void> {
-    const { file, signature } = this.options;
-    if (signature === undefined || signature === (await fileSignature(file).catch(() => 'none'))) return;
+    const { signatures } = this.options;
+    const { file } = this.network;
+    const isUnchanged = () =>
+      file.checkUnchanged().then(
+        () => true,
+        () => false,
+      );
+    if (!signatures || (String(signatures) === String(file.signatures) && (await isUnchanged()))) return;
     throw new RequestError('VIEW_UNAVAILABLE', 'the file of this model was changed after it was loaded; load it again');
   }
 }

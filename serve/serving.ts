@@ -1,6 +1,5 @@
 /** The models of a server with what answers requests for them, whoever listens. */
 import { OptionError } from '../base/errors.js';
-import { LONGEST_TIMER_MS } from '../base/process/longest-timer.js';
 import { checkFile, checkOptions } from './check-options.js';
 import { BATCH_BYTES, IN_FLIGHT } from './defaults.js';
 import { RequestError } from './errors.js';
@@ -58,7 +57,7 @@ export class Serving {
     });
     this.models = new Repository(options, this.metrics, log);
     this.offLoop = new OffLoop({
-      timeoutMs: Math.min(timeoutMs, LONGEST_TIMER_MS),
+      timeoutMs,
       maxValueBytes: UNFOLDING * largestBody(maxBytes),
       moved: () => this.metrics.jsonMoved(),
     });

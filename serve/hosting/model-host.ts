@@ -4,7 +4,6 @@
  */
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import { LONGEST_TIMER_MS } from '../../base/process/longest-timer.js';
 import { usableCores } from '../../base/process/usable-cores.js';
 import type { Provider } from '../../onnx/backend/provider.js';
 import type { Answer, InferenceOptions, Loaded, Work } from '../inference/messages.js';
@@ -67,7 +66,6 @@ function entryBytes({ probabilities, byCrop }: CacheEntry): number {
 }
 
 export class ModelHost {
-  private readonly options: HostOptions;
   private readonly queue: RequestQueue;
   private readonly pool: ProcessPool;
   private readonly cache?: LRUCache<string, CacheEntry>;
@@ -81,13 +79,11 @@ export class ModelHost {
 
   constructor(
     private readonly source: Pick<InferenceOptions, 'file' | 'roots' | 'name' | 'version'>,
-    given: HostOptions,
+    private readonly options: HostOptions,
     private readonly metrics: HostMetrics,
     log: Log,
     memory: HelperMemory,
   ) {
-    const options = { ...given, timeoutMs: Math.min(given.timeoutMs, LONGEST_TIMER_MS) };
-    this.options = options;
     const { replicas, cacheBytes, provider, maxPixels, batch, batchDelayMs } = options;
     const threads = options.threads ?? Math.max(1, Math.floor(usableCores() / (replicas ?? 1)));
     const passed = { ...source, provider, maxPixels, threads, batch, batchDelayMs };
@@ -112,7 +108,7 @@ export class ModelHost {
         index: options.index,
         maxPixels,
         threads,
-        idleMs: Math.min(options.viewIdleMs, LONGEST_TIMER_MS),
+        idleMs: options.viewIdleMs,
         module: options.viewModule,
       },
       () => this.pending > 0,

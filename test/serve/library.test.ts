@@ -241,12 +241,6 @@ test('classifierRouter behind a parser takes the bytes that it left, and says so
   assert.match(lines.join('\n'), /mount classifierRouter before parsers of bodies/);
 });
 
-test('openClassifier takes a time limit that no timer can keep for none', async () => {
-  const classifier = await openClassifier({ file, provider, timeoutMs: Number.POSITIVE_INFINITY });
-  after(() => classifier.close());
-  assert.equal((await classifier.classify(images[3])).predictions[0].index, 3);
-});
-
 test('classifierRouter answers 503 while it loads and where nothing can be loaded, and says why', async () => {
   const lines: string[] = [];
   const loading = classifierRouter({ file: 'loads for ever', inferenceModule: OBEDIENT });

@@ -62,7 +62,9 @@ export function resample(pixels: Uint8Array, from: Size, to: Size, resampling: R
 function tapsOf(from: number, to: number, resampling: Resampling): Taps {
   const scale = from / to;
   if (resampling === 'nearest') {
-    const firsts = Int32Array.from({ length: to }, (_, i) => Math.floor((i + 0.5) * scale));
+    const firsts = new Int32Array(to);
+    let at = scale * 0.5; // summed up, as Pillow does: the last bit decides between two pixels
+    for (let i = 0; i < to; i++, at += scale) firsts[i] = at;
     return { firsts, counts: new Int32Array(to).fill(1), weights: new Int32Array(to).fill(1 << BITS), most: 1 };
   }
   const { support, at } = FILTERS[resampling];

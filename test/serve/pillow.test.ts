@@ -30,7 +30,7 @@ async function open(size: { width: number; height: number }, preprocessor: objec
   return Object.assign(classifier, { lines });
 }
 
-const SIZES = { wide: [37, 23], small: [13, 9] } as const;
+const SIZES = { wide: [37, 23], small: [13, 9], even: [34, 14] } as const;
 
 async function image(name: keyof typeof SIZES): Promise<Buffer> {
   const [width, height] = SIZES[name];

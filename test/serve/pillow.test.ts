@@ -118,6 +118,23 @@ test('takes images as they are if do_resize is false, and refuses other sizes', 
   assert.deepEqual([...row.subarray(0, 3)], [...whole.subarray((7 * 37 + 14) * 3, (7 * 37 + 14) * 3 + 3)]);
 });
 
+test('follows what each processor does where a key is absent', async () => {
+  const png = await image('wide');
+  const decoded = async (size: number, preprocessor: object) =>
+    (await open({ width: size, height: size }, { size, ...colours, ...preprocessor })).decode(png);
+  const named = (name: string) => ({ image_processor_type: `${name}ImageProcessor` });
+  assert.deepEqual(await decoded(12, named('EfficientNet')), await decoded(12, { resample: 0 }));
+  assert.deepEqual(await decoded(12, named('Siglip')), await decoded(12, { resample: 3 }));
+  const poolFormer = { ...named('PoolFormer'), crop_size: 12 };
+  const both = { ...poolFormer, size: { height: 12, width: 12 } };
+  assert.deepEqual(await decoded(12, both), await decoded(12, poolFormer));
+  const colourless = { ...named('MobileViT'), crop_size: 4, image_mean: undefined, image_std: undefined };
+  close(
+    await inputMeans(colourless),
+    [0x99, 0x66, 0x33].map((level) => level / 255),
+  );
+});
+
 /** Its logits are 4 × the mean of the input by channel, less 1. */
 async function inputMeans(preprocessor: object): Promise<number[]> {
   const size = { width: 4, height: 4 };
@@ -185,15 +202,18 @@ test('drops alpha and colour profiles as Pillow’s convert does', async () => {
 
 const REFUSED: Record<string, [object, RegExp]> = {
   'a bound on the long side': [{ size: { shortest_edge: 8, longest_edge: 16 } }, /size\.longest_edge is not supported/],
+  'no size': [{}, /preprocessor_config\.json: size: missing/],
+  'no size of its crop': [{ size: 8, do_center_crop: true }, /crop_size: missing/],
+  'no word on normalisation': [{ size: 8, image_mean: undefined }, /do_normalize: expected image_mean and image_std/],
   padding: [{ size: 8, do_pad: true }, /do_pad: true is not supported/],
   'a filter that Pillow does not have': [{ size: 8, resample: 6 }, /resample/],
-  'a mean that is not there': [{ size: 8, do_normalize: true, image_std: 1 }, /do_normalize: expected image_mean/],
+  'a mean that is not there': [{ size: 8, do_normalize: true, image_mean: null }, /do_normalize: expected image_mean/],
   'a crop larger than the image': [{ size: 8, do_center_crop: true, crop_size: 9 }, /9 × 9 pixels|expected at least/],
   'another size than the model’s': [{ size: 9 }, /description next to it says 9 × 9 pixels/],
 };
 for (const [name, [preprocessor, message]] of Object.entries(REFUSED)) {
   test(`refuses a preprocessor with ${name}`, () =>
-    assert.rejects(open({ width: 8, height: 8 }, preprocessor), message));
+    assert.rejects(open({ width: 8, height: 8 }, { ...colours, ...preprocessor }), message));
 }
 
 test('says which keys of a preprocessor it does not know, and does not mind those that are off', async () => {

@@ -200,6 +200,16 @@ test('drops alpha and colour profiles as Pillow’s convert does', async () => {
   assert.deepEqual([...(await decode(half)).subarray(0, 3)], [200, 10, 0]);
 });
 
+/** Two pixels, CMYK 100 50 7 90 and 0 255 128 0: a TIFF file that Pillow wrote. */
+const INKS =
+  'SUkqAAgAAAAKAAABBAABAAAAAgAAAAEBBAABAAAAAQAAAAIBAwAEAAAAhgAAAAMBAwABAAAAAQAAAAYBAwABAAAABQAAABEBBAABAAAAjgAA' +
+  'ABUBAwABAAAABAAAABYBBAABAAAAAQAAABcBBAABAAAACAAAABwBAwABAAAAAQAAAAAAAAAIAAgACAAIAGQyB1oA/4AA';
+
+test('makes colours of inks as Pillow’s convert does', async () => {
+  const { decode } = await open({ width: 2, height: 1 }, { size: { width: 2, height: 1 }, ...colours });
+  assert.deepEqual([...(await decode(Buffer.from(INKS, 'base64')))], [100, 133, 160, 255, 0, 127]);
+});
+
 const REFUSED: Record<string, [object, RegExp]> = {
   'a bound on the long side': [{ size: { shortest_edge: 8, longest_edge: 16 } }, /size\.longest_edge is not supported/],
   'no size': [{}, /preprocessor_config\.json: size: missing/],

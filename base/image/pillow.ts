@@ -3,7 +3,7 @@
  * it. Alpha and colour profiles are dropped, and inks become light, as Pillow's `convert('RGB')` does.
  */
 import type { ResizeOptions, Sharp } from 'sharp';
-import { centre, type Decoding, resizedTo } from './fit.js';
+import { centre, type Decoding, resizedTo, windowOf } from './fit.js';
 import { type Resampling, resample, type Size } from './resample.js';
 
 /** Pixels from which libvips resizes, which takes a tenth of the time and blocks no thread of ours. */
@@ -30,13 +30,14 @@ export async function asPillow(
   const { autoOrient: size, space } = await image.metadata();
   const to = resizedTo(size, decoding);
   check(to);
-  if (space === 'cmyk') return centre(resample(await fromInks(image), size, to, resampling), to, decoding);
+  const window = windowOf(to, decoding);
+  if (space === 'cmyk') return resample(await fromInks(image), size, to, resampling, window);
   const rgb = image.autoOrient().removeAlpha();
   const shrinks = to.width <= size.width && to.height <= size.height;
   const kernel = shrinks && size.width * size.height >= LARGE ? KERNELS[resampling] : undefined;
   const sized = kernel ? rgb.resize(to.width, to.height, { fit: 'fill', kernel, fastShrinkOnLoad: false }) : rgb;
   const pixels = await sized.toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer();
-  return centre(kernel ? pixels : resample(pixels, size, to, resampling), to, decoding);
+  return kernel ? centre(pixels, to, decoding) : resample(pixels, size, to, resampling, window);
 }
 
 /** CMYK without a profile: what of the paper's white each ink and the black leave. */

@@ -82,6 +82,24 @@ test('resizes with every filter of Pillow, up and down, stretched and cut, to th
   }
 });
 
+test('resizes of a thin image what is not cut off, and a cut may have the length that the image had', async () => {
+  const { decode } = await open(
+    { width: 12, height: 12 },
+    { size: 12, do_center_crop: true, crop_size: 12, ...colours },
+  );
+  const thin = sharp({ create: { width: 1, height: 1_000_000, channels: 3, background: '#123456' } });
+  assert.deepEqual([...(await decode(await thin.png().toBuffer())).subarray(-3)], [0x12, 0x34, 0x56]);
+  const png = await image('wide'); // 37 × 23
+  const whole = { width: 59, height: 37 };
+  const stretched = await (await open(whole, { size: whole, ...colours })).decode(png);
+  const cut = { size: { shortest_edge: 37 }, do_center_crop: true, crop_size: 37, ...colours };
+  const part = await (await open({ width: 37, height: 37 }, cut)).decode(png);
+  for (let y = 0; y < 37; y++) {
+    const start = (y * 59 + 11) * 3;
+    assert.deepEqual(part.subarray(y * 37 * 3, (y + 1) * 37 * 3), stretched.subarray(start, start + 37 * 3));
+  }
+});
+
 test('stretches if nothing is cut, in whatever form the size is given', async () => {
   const png = await image('wide');
   const forms = [

@@ -153,6 +153,36 @@ test('follows what each processor does where a key is absent', async () => {
   );
 });
 
+/** Length of an image, its short side once resized, and where torchvision's crop of 15 begins. */
+const TORCHVISION = [
+  [36, 23, 10], // int(round(10.5)) of Python
+  [38, 23, 12], // 11.5
+  [37, 23, 11],
+  [36, 22, 10],
+  [38, 22, 12],
+  [41, 21, 13],
+];
+
+test('cuts as torchvision does where our own description names a filter', async () => {
+  for (const [width, height, left] of TORCHVISION) {
+    const folder = join(root, String(folders++));
+    mkdirSync(folder);
+    const input = { resize: height, resample: 'bilinear' };
+    writeFileSync(join(folder, 'config.json'), JSON.stringify({ labels: ['r', 'g', 'b'], input }));
+    const file = writeColourModel(join(folder, 'model.onnx'), { size: { width: 15, height: 15 } });
+    const classifier = await openClassifier({ file, provider: 'cpu', maxPixels: 1e6, log: () => undefined });
+    after(() => classifier.release());
+    const row = Uint8Array.from({ length: width * 3 }, (_, i) => 5 * Math.floor(i / 3));
+    const pixels = Buffer.concat(Array<Uint8Array>(height).fill(row));
+    const png = await sharp(pixels, { raw: { width, height, channels: 3 } })
+      .png()
+      .toBuffer();
+    const decoded = await classifier.decode(png);
+    const margin = Math.floor((classifier.model.imagePx - 15) / 2); // cut off by the model's crop
+    assert.equal(decoded[margin * 3], 5 * left, `${width} × ${height}`);
+  }
+});
+
 /** Its logits are 4 × the mean of the input by channel, less 1. */
 async function inputMeans(preprocessor: object): Promise<number[]> {
   const size = { width: 4, height: 4 };

@@ -1,5 +1,5 @@
 /** What images become before crops are cut from them, and how they get that shape. Runs in browsers too. */
-import type { Resampling, Size } from './resample.js';
+import type { Resampling, Size, Window } from './resample.js';
 
 /** What images are decoded to: uint8 interleaved [height, width, channels]. */
 export interface Decoding extends Size {
@@ -45,21 +45,23 @@ export function resizedTo({ width, height }: Size, decoding: Decoding): Size {
     : { width: whole((toHeight * width) / height), height: toHeight };
 }
 
-/** Without `resampling` an odd margin is larger before the cut, as sharp has it. */
-export function centre(
-  pixels: Uint8Array,
-  from: Size,
-  { channels, resampling, oddMargin = !resampling, evenStart = false, ...to }: Decoding,
-): Uint8Array {
-  if (from.width === to.width && from.height === to.height) return pixels;
+/** What `decoding` keeps of an image: without `resampling` an odd margin is larger before the cut, as sharp has it. */
+export function windowOf(from: Size, decoding: Decoding): Window {
+  const { width, height, resampling, oddMargin = !resampling, evenStart = false } = decoding;
   const first = (length: number, size: number) => {
     const start = Math.floor((length - size + Number(oddMargin)) / 2);
     return evenStart && (length - size) % 2 === 1 ? start + (start % 2) : start;
   };
-  const [top, left] = [first(from.height, to.height), first(from.width, to.width)];
-  const out = new Uint8Array(to.width * to.height * channels);
-  const row = to.width * channels;
-  for (let y = 0; y < to.height; y++) {
+  return { top: first(from.height, height), left: first(from.width, width), width, height };
+}
+
+export function centre(pixels: Uint8Array, from: Size, decoding: Decoding): Uint8Array {
+  const { width, height, channels } = decoding;
+  if (from.width === width && from.height === height) return pixels;
+  const { top, left } = windowOf(from, decoding);
+  const out = new Uint8Array(width * height * channels);
+  const row = width * channels;
+  for (let y = 0; y < height; y++) {
     const start = ((top + y) * from.width + left) * channels;
     out.set(pixels.subarray(start, start + row), y * row);
   }

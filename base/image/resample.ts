@@ -10,6 +10,12 @@ export interface Size {
   height: number;
 }
 
+/** Part of an image. */
+export interface Window extends Size {
+  top: number;
+  left: number;
+}
+
 /** In the order of Pillow's numbers for them, 0 to 5. */
 export const RESAMPLINGS = ['nearest', 'lanczos', 'bilinear', 'bicubic', 'box', 'hamming'] as const;
 export type Resampling = (typeof RESAMPLINGS)[number];
@@ -51,32 +57,50 @@ interface Taps {
 
 /**
  * @param pixels  uint8 RGB interleaved [height, width, 3]
- * @returns       a new array, or `pixels` where the size is the same
+ * @param window  what is wanted of the result; the rest is not computed: that of a thin image may be enormous
+ * @returns       a new array, or `pixels` where nothing is to be done
  */
-export function resample(pixels: Uint8Array, from: Size, to: Size, resampling: Resampling): Uint8Array {
-  const wide =
-    from.width === to.width ? pixels : rows(pixels, from.width * 3, tapsOf(from.width, to.width, resampling));
-  return from.height === to.height ? wide : columns(wide, to.width * 3, tapsOf(from.height, to.height, resampling));
+export function resample(
+  pixels: Uint8Array,
+  from: Size,
+  to: Size,
+  resampling: Resampling,
+  window: Window = { ...to, top: 0, left: 0 },
+): Uint8Array {
+  const across = tapsOf(from.width, to.width, resampling, [window.left, window.width]);
+  const down = tapsOf(from.height, to.height, resampling, [window.top, window.height]);
+  const row = from.width * 3;
+  const first = down.firsts[0];
+  const last = window.height - 1;
+  const read = pixels.subarray(first * row, (down.firsts[last] + down.counts[last]) * row);
+  const isWhole = (length: 'width' | 'height') => from[length] === to[length] && to[length] === window[length];
+  const wide = isWhole('width') ? read : rows(read, row, across);
+  if (isWhole('height')) return wide;
+  return columns(wide, window.width * 3, { ...down, firsts: down.firsts.map((at) => at - first) });
 }
 
-function tapsOf(from: number, to: number, resampling: Resampling): Taps {
+/** @param part  of the result: its first pixel, and how many */
+function tapsOf(from: number, to: number, resampling: Resampling, [start, length]: readonly [number, number]): Taps {
   const scale = from / to;
-  if (resampling === 'nearest') {
-    const firsts = Int32Array.from({ length: to }, (_, i) => Math.floor((i + 0.5) * scale));
-    return { firsts, counts: new Int32Array(to).fill(1), weights: new Int32Array(to).fill(1 << BITS), most: 1 };
+  if (resampling === 'nearest' || from === to) {
+    const firsts = new Int32Array(length);
+    let at = scale * 0.5; // summed up, as Pillow does: the last bit decides between two pixels
+    for (let i = 0; i < start + length; i++, at += scale) if (i >= start) firsts[i - start] = at;
+    return { firsts, counts: new Int32Array(length).fill(1), weights: new Int32Array(length).fill(1 << BITS), most: 1 };
   }
   const { support, at } = FILTERS[resampling];
   const widened = Math.max(scale, 1);
   const most = 2 * Math.ceil(support * widened) + 1;
-  const taps = { firsts: new Int32Array(to), counts: new Int32Array(to), weights: new Int32Array(to * most), most };
-  for (let i = 0; i < to; i++) {
-    const centre = (i + 0.5) * scale;
+  const [firsts, counts] = [new Int32Array(length), new Int32Array(length)];
+  const taps = { firsts, counts, weights: new Int32Array(length * most), most };
+  for (let i = 0; i < length; i++) {
+    const centre = (start + i + 0.5) * scale;
     const first = Math.max(0, Math.trunc(centre - support * widened + 0.5));
     const end = Math.min(from, Math.trunc(centre + support * widened + 0.5));
     const weights = Array.from({ length: end - first }, (_, x) => at((first + x - centre + 0.5) / widened));
     const sum = weights.reduce((a, b) => a + b, 0);
-    taps.firsts[i] = first;
-    taps.counts[i] = weights.length;
+    firsts[i] = first;
+    counts[i] = weights.length;
     taps.weights.set(
       weights.map((w) => Math.trunc((w / sum) * 2 ** BITS + (w < 0 ? -0.5 : 0.5))),
       i * most,

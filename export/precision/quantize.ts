@@ -47,6 +47,9 @@ export async function quantize({ parts }: OnnxModel, feeds: Feeds, options: Quan
   return new OnnxModel(new QuantizedWriter(parts, plan, ranges, options.reduceRange ? 63 : 127).run());
 }
 
+/** Code of a bias: as much of 32 bits is left to the sum of the products. */
+const LARGEST_BIAS = 2 ** 30;
+
 /** Scale and zero point of an activation: value = scale · (code − zero point). */
 interface Coding {
   scale: number;
@@ -113,7 +116,7 @@ class QuantizedWriter {
     const [from, weights] = node.inputs as [Value, Value];
     const axis = node.op === 'Conv' || node.attributes.transB === 1 ? 0 : weights.dims.length - 1;
     const constant = this.parts.initializers.get(weights.name)!;
-    const scales = this.channelScales(constant, axis);
+    const scales = this.channelScales(weights.name, constant, axis);
     const kernel = this.decodedWeights(weights, constant, axis, scales);
     const inputs = [input, kernel];
     if (bias)
@@ -121,12 +124,24 @@ class QuantizedWriter {
     return { ...node, inputs };
   }
 
-  private channelScales({ dims, ...constant }: Constant, axis: number): Float32Array {
+  private channelScales(weights: string, { dims, ...constant }: Constant, axis: number): Float32Array {
     const largest = new Float32Array(dims[axis]);
     forEachChannel(valuesOf({ dims, ...constant }), dims, axis, (value, channel) => {
       if (Math.abs(value) > largest[channel]) largest[channel] = Math.abs(value);
     });
-    return largest.map((value) => value / this.largestCode || 1);
+    const scales = largest.map((value) => value / this.largestCode || 1);
+    for (const { inputs } of this.plan.products) {
+      const [from, read, bias] = inputs;
+      if (read?.name === weights && bias) this.makeRoom(bias.name, this.codingOf(from!.name).scale, scales);
+    }
+    return scales;
+  }
+
+  /** Coarser steps where the weights are so small that the bias would have no code. */
+  private makeRoom(bias: string, inputScale: number, scales: Float32Array): void {
+    valuesOf(this.parts.initializers.get(bias)!).forEach((value, channel) => {
+      scales[channel] = Math.max(scales[channel], Math.abs(Number(value)) / inputScale / LARGEST_BIAS);
+    });
   }
 
   private decodedWeights(weights: Value, constant: Constant, axis: number, scales: Float32Array): Value {
@@ -144,9 +159,7 @@ class QuantizedWriter {
     const products = scales.map((scale) => inputScale * scale);
     const codes = () => {
       const values = valuesOf(this.parts.initializers.get(bias.name)!);
-      const code = (value: number, c: number) =>
-        Math.max(-(2 ** 31), Math.min(2 ** 31 - 1, Math.round(value / products[c])));
-      return Int32Array.from(values as Float32Array, code);
+      return Int32Array.from(values as Float32Array, (value, c) => Math.round(value / products[c]));
     };
     return this.decodedStored({ ...bias, name }, 'int32', codes, products, 0);
   }

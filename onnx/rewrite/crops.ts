@@ -17,7 +17,10 @@ type NodeProto = onnx.INodeProto;
 const CROPS = 'crops';
 /** First in which `Split` makes equal parts without being told their lengths. */
 const LOWEST_OPSET = 2;
-/** Each crop's result depends on that crop alone, whatever else is in the batch; with stored other inputs. */
+/**
+ * Each crop's result depends on that crop alone, whatever else is in the batch; with stored other inputs. Not Cast: with
+ * float16, what onnxruntime rounds in between depends on where the parts are joined.
+ */
 const APART = new Set(
   (
     'Conv Relu MaxPool AveragePool BatchNormalization LRN Clip Mul Add Div Sqrt Pow MatMul Transpose QuantizeLinear ' +
@@ -41,7 +44,7 @@ export function splitCrops(model: ModelProto, parts: number): ModelProto {
   if (parts < 2 || !cutting || !hasOnnxOperators(model, LOWEST_OPSET)) return model;
   const nodes = nodesApart(graph);
   const [features, ...others] = readBehind(graph, nodes);
-  if (features === undefined || others.length > 0) return model;
+  if (features === undefined || features === CROPS || others.length > 0) return model;
   const fresh = freshNames(graph);
   const names = Array.from({ length: parts }, (_, i) => fresh(`${CROPS}/part_${i}`));
   const split = splitNode(CROPS, names, 0, opsetOf(model));

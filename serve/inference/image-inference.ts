@@ -22,6 +22,8 @@ export class ImageInference {
   private readonly input: Pick<Tensor, 'name' | 'datatype' | 'shape'>;
   /** Length of the first axis, −1 if it is free. */
   private readonly batch: number;
+  /** Its output does not have a row for each image, as one with the classes first: it gets them one at a time. */
+  private takesOne: boolean;
   private decided?: Activation;
 
   constructor(
@@ -32,6 +34,8 @@ export class ImageInference {
     this.file = { recipe, output, perCrop, facts };
     this.tensor = new ImageTensor(recipe);
     this.batch = shape[0];
+    const [rows = -1] = classifier.outputs.find(({ name }) => name === output)?.shape ?? [];
+    this.takesOne = this.batch === -1 && rows > 1;
     this.input = { name, datatype, shape: [1, ...rowShape(recipe)] };
   }
 
@@ -40,7 +44,7 @@ export class ImageInference {
   }
 
   get batchIsFree(): boolean {
-    return this.batch === -1;
+    return this.batch === -1 && !this.takesOne;
   }
 
   /** What becomes of the output's values; to be asked after `warmUp`. */
@@ -93,7 +97,7 @@ export class ImageInference {
     const rowsOf = inputs.map((values) => bytesOf(asInput(this.input.datatype, values)));
     const all = inputs.length === 1 ? rowsOf[0] : Buffer.concat(rowsOf);
     const count = inputs.length * this.rows;
-    const together = this.batchIsFree ? count : this.batch;
+    const together = this.batchIsFree ? count : Math.abs(this.batch);
     if (count % together !== 0) {
       throw new UserError(
         `the model takes ${together} rows at a time, and an image has ${this.rows}; export it with a free batch axis or 1`,
@@ -106,7 +110,12 @@ export class ImageInference {
       const bytes = all.subarray((row / together) * size, (row / together + 1) * size);
       const [found] = await runSession(this.session, { ...this.input, shape, bytes }, [output]);
       const values = valuesOf(found);
-      if (values.length !== together * facts.width) {
+      const hasRows = isByRow(found.shape, together, facts.width);
+      if (!hasRows && this.batchIsFree) {
+        this.takesOne = true;
+        return this.runRows(inputs);
+      }
+      if (!hasRows || values.length !== together * facts.width) {
         throw new UserError(
           `the output ${output} has the shape [${found.shape}], expected [${together}, ${facts.width}]: a value for each of the ${facts.width} labels`,
         );
@@ -136,6 +145,12 @@ export class ImageInference {
   private answer(rows: Float32Array): Float32Array {
     return requireFinite(this.mean(rows));
   }
+}
+
+/** Whether values are those of one row after another. */
+function isByRow(shape: readonly number[], rows: number, width: number): boolean {
+  const first = shape.find((length) => length !== 1);
+  return rows === 1 || first === rows || first === rows * width;
 }
 
 function valuesOf({ bytes, datatype }: Tensor): Float32Array {

@@ -65,7 +65,7 @@ export async function writeSite(file: string, out: string, log: (line: string) =
 
 /** The model whole, with the operators that the server runs, and what its output means. */
 async function readForBrowser(file: string, log: (line: string) => void) {
-  const classifier = await openClassifier({ file, provider: 'cpu', maxPixels: DEFAULTS.maxPixels, log });
+  const classifier = await openClassifier({ file, provider: 'cpu', maxPixels: DEFAULTS.maxPixels, batch: 2, log });
   const { name, labels, synsets, input, activation } = classifier.model;
   await classifier.release();
   const { proto, encode, roots, recipe, output, facts } = await readModelFile(file);
@@ -76,7 +76,7 @@ async function readForBrowser(file: string, log: (line: string) => void) {
   const description: Omit<SiteDescription, 'file' | 'engines'> = {
     model: { name, labels, synsets },
     recipe,
-    input: { name: input.name, rows: input.shape[0] },
+    input: { name: input.name, rows: classifier.batch > 1 ? -1 : Math.max(1, input.shape[0]) },
     output: { name: output, width: facts.width },
     activation,
   };

@@ -126,6 +126,21 @@ describe('eight bits', () => {
     }
   });
 
+  it('keeps the bias of a channel whose weights have all but vanished', async () => {
+    for (const weight of [0, 1e-6, 1e-12, 1e-30]) {
+      const model = tfl.sequential({ layers: [tfl.layers.dense({ units: 2, inputShape: [4] })] });
+      const kernel = numbers(8).map((value, i) => (i % 2 === 0 ? value : weight));
+      model.setWeights([tf.tensor2d(kernel, [4, 2]), tf.tensor1d([0.5, -3])]);
+      const exported = await exportOnnx(model);
+      const feeds = feedsFor(exported, 4);
+      const options = { method: 'minmax', reduceRange: false, keepFloat: [] } as const;
+      const quantized = await outputs(await quantize(exported, feeds, options), feeds);
+      const far = relativeDifference(await outputs(exported, feeds), quantized);
+      assert.ok(far < 0.01, `weights of ${weight}: difference ${far}`);
+      model.dispose();
+    }
+  });
+
   it('cuts off what is rare', () => {
     const histogram = new Histogram({ min: -2, max: 100 });
     histogram.add(Float32Array.from({ length: 20_000 }, (_, i) => (i === 7 ? 100 : (i % 100) / 50 - 1)));

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { toFloat16 } from '../../export/index.js';
 import { onnx } from '../../onnx/file/onnx-proto.js';
 import * as ort from '../../onnx/onnxruntime.js';
 import { partsOf, splitCrops } from '../../onnx/rewrite/crops.js';
@@ -41,6 +42,12 @@ for (const [name, px, convolutions] of [
     assert.deepEqual(actual.data, expected.data);
   });
 }
+
+test('crops stay together in half precision, whose numbers depend on where they are joined', async () => {
+  const file = await writeNetwork(join(folder, 'half.onnx'), 'cifar10-11pct', 10, toFloat16);
+  const whole = onnx.ModelProto.decode(readFileSync(file));
+  assert.equal(splitCrops(whole, 5), whole);
+});
 
 test('a file of one crop stays whole, and parts leave each thread a crop', async () => {
   const file = await writeNetwork(join(folder, 'one.onnx'), 'cifar10-18pct', 1);

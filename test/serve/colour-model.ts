@@ -63,6 +63,8 @@ export interface ColourModel {
   stored?: TensorProto[];
   /** Length of the rows of `y`; as many as channels by default. */
   width?: number;
+  /** Of `y`; by default rows of that length. */
+  shape?: (number | string)[];
   channels?: number;
   size?: { height: number; width: number };
   layout?: 'NCHW' | 'NHWC';
@@ -80,6 +82,7 @@ export function writeColourModel(file: string, options: ColourModel = {}): strin
     stored = [],
     channels = 3,
     width = channels,
+    shape = ['N', width],
     outputs = [],
   } = options;
   const { size = { height: PX, width: PX }, layout = 'NCHW', model, freeAxes } = options;
@@ -89,7 +92,7 @@ export function writeColourModel(file: string, options: ColourModel = {}): strin
   const graph = {
     name: 'colours',
     input: [value('x', freeAxes ?? (layout === 'NCHW' ? ['N', channels, ...sides] : ['N', ...sides, channels]))],
-    output: [value('y', ['N', width]), ...outputs],
+    output: [value('y', shape), ...outputs],
     initializer: [floats('weights', eye, [channels, channels]), floats('bias', Array(channels).fill(-1)), ...stored],
     node: [
       node('ReduceMean', 'x', 'means', { axes, keepdims: 0 }),

@@ -61,6 +61,24 @@ function close(actual: readonly number[], wanted: readonly number[], tolerance =
 const COLOUR = { r: 51, g: 102, b: 204 };
 const LOGITS = [51, 102, 204].map((level) => (4 * level) / 255 - 1);
 
+test('answers several images each by its own numbers if the classes are the first axis of the output', async () => {
+  const nodes = [node('Transpose', 'logits', 'y', { perm: [1, 0] })];
+  const colours = [COLOUR, { r: 204, g: 0, b: 51 }, { r: 0, g: 153, b: 102 }];
+  for (const shape of [
+    [3, 'N'],
+    ['classes', 'N'],
+  ]) {
+    const { infer, decode } = await open(beside({ nodes, shape }, { labels: ['r', 'g', 'b'] }));
+    const images = await Promise.all(colours.map(async (colour) => decode(await plain(colour))));
+    for (const count of shape[0] === 3 ? [2, 3] : [2]) {
+      const answers = await infer(images.slice(0, count));
+      answers.forEach((answer, i) => {
+        close([...answer], softmax(Object.values(colours[i]).map((level) => (4 * level) / 255 - 1)));
+      });
+    }
+  }
+});
+
 /** As scikit-learn's converter names the likeliest class and its probabilities. */
 const NAMING: ColourModel = {
   nodes: [

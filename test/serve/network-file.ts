@@ -5,12 +5,17 @@ import { exportClassifier } from '../../export/classifier.js';
 import { buildNetwork } from '../../model/network.js';
 import { findNetwork } from '../../model/registry.js';
 import { selectBackend } from '../../onnx/backend/select-backend.js';
-import { saveModel } from '../../onnx/file/onnx-model.js';
+import { type OnnxModel, saveModel } from '../../onnx/file/onnx-model.js';
 
 const LABELS = ['ant', 'bee', 'cat', 'dog', 'elk'];
 
-/** Writes a network with random weights and the image head. */
-export async function writeNetwork(file: string, name: string, crops: CropCount): Promise<string> {
+/** Writes a network with random weights and the image head, in another form if there is a `convert`. */
+export async function writeNetwork(
+  file: string,
+  name: string,
+  crops: CropCount,
+  convert = (model: OnnxModel) => model,
+): Promise<string> {
   await selectBackend('onnxruntime', 'cpu');
   const spec = findNetwork(name);
   const { imagePx, inputPx } = spec;
@@ -26,7 +31,7 @@ export async function writeNetwork(file: string, name: string, crops: CropCount)
     mean,
     metadata: { model: name, labels: LABELS, meanRgb, dataset: 'none', toolVersion: '0.0.0' },
   });
-  await saveModel(exported, file);
+  await saveModel(convert(exported), file);
   model.dispose();
   return file;
 }

@@ -58,9 +58,20 @@ const softmaxed = node('Softmax', 'logits', 's', { axis: 1 });
 const scalar = (name: string, number: number) => floats(name, [number], []);
 const UNIT = [scalar('0', 0), scalar('1', 1)];
 
+const softplus = (x: number) => Math.log1p(Math.exp(x));
+
 /** Nodes from `logits` to `y`; what a red image gives; whether labels exclude each other; why. */
 const ENDS: Record<string, [ColourModel, number[], boolean, RegExp]> = {
   'a sigmoid': [{ nodes: [node('Sigmoid', 'logits', 'y')] }, SIGMOID, false, /ends with Sigmoid/],
+  'numbers that are not negative, whose sums are nearly the same': [
+    {
+      nodes: [node('Mul', ['logits', '0.003'], 'small'), node('Softplus', 'small', 'y')],
+      stored: [scalar('0.003', 0.003)],
+    },
+    softmaxOf(LOGITS.map((logit) => softplus(0.003 * logit))),
+    true,
+    /taken for logits/,
+  ],
   'a softmax, clipped': [
     { nodes: [softmaxed, node('Clip', ['s', '0', '1'], 'y')], stored: UNIT },
     SOFTMAX,

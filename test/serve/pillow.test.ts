@@ -30,7 +30,7 @@ async function open(size: { width: number; height: number }, preprocessor: objec
   return Object.assign(classifier, { lines });
 }
 
-const SIZES = { wide: [37, 23], small: [13, 9] } as const;
+const SIZES = { wide: [37, 23], small: [13, 9], even: [34, 14] } as const;
 
 async function image(name: keyof typeof SIZES): Promise<Buffer> {
   const [width, height] = SIZES[name];
@@ -82,6 +82,24 @@ test('resizes with every filter of Pillow, up and down, stretched and cut, to th
   }
 });
 
+test('resizes of a thin image what is not cut off, and a cut may have the length that the image had', async () => {
+  const { decode } = await open(
+    { width: 12, height: 12 },
+    { size: 12, do_center_crop: true, crop_size: 12, ...colours },
+  );
+  const thin = sharp({ create: { width: 1, height: 1_000_000, channels: 3, background: '#123456' } });
+  assert.deepEqual([...(await decode(await thin.png().toBuffer())).subarray(-3)], [0x12, 0x34, 0x56]);
+  const png = await image('wide'); // 37 × 23
+  const whole = { width: 59, height: 37 };
+  const stretched = await (await open(whole, { size: whole, ...colours })).decode(png);
+  const cut = { size: { shortest_edge: 37 }, do_center_crop: true, crop_size: 37, ...colours };
+  const part = await (await open({ width: 37, height: 37 }, cut)).decode(png);
+  for (let y = 0; y < 37; y++) {
+    const start = (y * 59 + 11) * 3;
+    assert.deepEqual(part.subarray(y * 37 * 3, (y + 1) * 37 * 3), stretched.subarray(start, start + 37 * 3));
+  }
+});
+
 test('stretches if nothing is cut, in whatever form the size is given', async () => {
   const png = await image('wide');
   const forms = [
@@ -116,6 +134,53 @@ test('takes images as they are if do_resize is false, and refuses other sizes', 
   const cut = await open({ width: 9, height: 9 }, { do_resize: false, do_center_crop: true, crop_size: 9, ...colours });
   const [row] = [await cut.decode(png)];
   assert.deepEqual([...row.subarray(0, 3)], [...whole.subarray((7 * 37 + 14) * 3, (7 * 37 + 14) * 3 + 3)]);
+});
+
+test('follows what each processor does where a key is absent', async () => {
+  const png = await image('wide');
+  const decoded = async (size: number, preprocessor: object) =>
+    (await open({ width: size, height: size }, { size, ...colours, ...preprocessor })).decode(png);
+  const named = (name: string) => ({ image_processor_type: `${name}ImageProcessor` });
+  assert.deepEqual(await decoded(12, named('EfficientNet')), await decoded(12, { resample: 0 }));
+  assert.deepEqual(await decoded(12, named('Siglip')), await decoded(12, { resample: 3 }));
+  const poolFormer = { ...named('PoolFormer'), crop_size: 12 };
+  const both = { ...poolFormer, size: { height: 12, width: 12 } };
+  assert.deepEqual(await decoded(12, both), await decoded(12, poolFormer));
+  const colourless = { ...named('MobileViT'), crop_size: 4, image_mean: undefined, image_std: undefined };
+  close(
+    await inputMeans(colourless),
+    [0x99, 0x66, 0x33].map((level) => level / 255),
+  );
+});
+
+/** Length of an image, its short side once resized, and where torchvision's crop of 15 begins. */
+const TORCHVISION = [
+  [36, 23, 10], // int(round(10.5)) of Python
+  [38, 23, 12], // 11.5
+  [37, 23, 11],
+  [36, 22, 10],
+  [38, 22, 12],
+  [41, 21, 13],
+];
+
+test('cuts as torchvision does where our own description names a filter', async () => {
+  for (const [width, height, left] of TORCHVISION) {
+    const folder = join(root, String(folders++));
+    mkdirSync(folder);
+    const input = { resize: height, resample: 'bilinear' };
+    writeFileSync(join(folder, 'config.json'), JSON.stringify({ labels: ['r', 'g', 'b'], input }));
+    const file = writeColourModel(join(folder, 'model.onnx'), { size: { width: 15, height: 15 } });
+    const classifier = await openClassifier({ file, provider: 'cpu', maxPixels: 1e6, log: () => undefined });
+    after(() => classifier.release());
+    const row = Uint8Array.from({ length: width * 3 }, (_, i) => 5 * Math.floor(i / 3));
+    const pixels = Buffer.concat(Array<Uint8Array>(height).fill(row));
+    const png = await sharp(pixels, { raw: { width, height, channels: 3 } })
+      .png()
+      .toBuffer();
+    const decoded = await classifier.decode(png);
+    const margin = Math.floor((classifier.model.imagePx - 15) / 2); // cut off by the model's crop
+    assert.equal(decoded[margin * 3], 5 * left, `${width} × ${height}`);
+  }
 });
 
 /** Its logits are 4 × the mean of the input by channel, less 1. */
@@ -183,17 +248,30 @@ test('drops alpha and colour profiles as Pillow’s convert does', async () => {
   assert.deepEqual([...(await decode(half)).subarray(0, 3)], [200, 10, 0]);
 });
 
+/** Two pixels, CMYK 100 50 7 90 and 0 255 128 0: a TIFF file that Pillow wrote. */
+const INKS =
+  'SUkqAAgAAAAKAAABBAABAAAAAgAAAAEBBAABAAAAAQAAAAIBAwAEAAAAhgAAAAMBAwABAAAAAQAAAAYBAwABAAAABQAAABEBBAABAAAAjgAA' +
+  'ABUBAwABAAAABAAAABYBBAABAAAAAQAAABcBBAABAAAACAAAABwBAwABAAAAAQAAAAAAAAAIAAgACAAIAGQyB1oA/4AA';
+
+test('makes colours of inks as Pillow’s convert does', async () => {
+  const { decode } = await open({ width: 2, height: 1 }, { size: { width: 2, height: 1 }, ...colours });
+  assert.deepEqual([...(await decode(Buffer.from(INKS, 'base64')))], [100, 133, 160, 255, 0, 127]);
+});
+
 const REFUSED: Record<string, [object, RegExp]> = {
   'a bound on the long side': [{ size: { shortest_edge: 8, longest_edge: 16 } }, /size\.longest_edge is not supported/],
+  'no size': [{}, /preprocessor_config\.json: size: missing/],
+  'no size of its crop': [{ size: 8, do_center_crop: true }, /crop_size: missing/],
+  'no word on normalisation': [{ size: 8, image_mean: undefined }, /do_normalize: expected image_mean and image_std/],
   padding: [{ size: 8, do_pad: true }, /do_pad: true is not supported/],
   'a filter that Pillow does not have': [{ size: 8, resample: 6 }, /resample/],
-  'a mean that is not there': [{ size: 8, do_normalize: true, image_std: 1 }, /do_normalize: expected image_mean/],
+  'a mean that is not there': [{ size: 8, do_normalize: true, image_mean: null }, /do_normalize: expected image_mean/],
   'a crop larger than the image': [{ size: 8, do_center_crop: true, crop_size: 9 }, /9 × 9 pixels|expected at least/],
   'another size than the model’s': [{ size: 9 }, /description next to it says 9 × 9 pixels/],
 };
 for (const [name, [preprocessor, message]] of Object.entries(REFUSED)) {
   test(`refuses a preprocessor with ${name}`, () =>
-    assert.rejects(open({ width: 8, height: 8 }, preprocessor), message));
+    assert.rejects(open({ width: 8, height: 8 }, { ...colours, ...preprocessor }), message));
 }
 
 test('says which keys of a preprocessor it does not know, and does not mind those that are off', async () => {

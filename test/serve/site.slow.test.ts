@@ -9,6 +9,7 @@ import { after, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import sharp from 'sharp';
 import { assertAccessible, give, pick, skip, visit, WEBGPU } from './chromium.js';
+import { type ColourModel, node, writeColourModel } from './colour-model.js';
 import { corner, pattern } from './images.js';
 import { alexnet, post, running } from './running.js';
 import { QUARTERS, type TinyModel, writeTinyModel } from './tiny-model.js';
@@ -30,6 +31,21 @@ async function siteOf(name: string, model: TinyModel = {}, config?: object) {
   assert.equal(code, 0, stderr);
   return { file, out };
 }
+
+test('gives a model with the classes first its crops one at a time', async () => {
+  const under = join(folder, 'classes-first');
+  mkdirSync(under);
+  writeFileSync(join(under, 'config.json'), JSON.stringify({ labels: ['r', 'g', 'b'], crops: 10 }));
+  for (const [name, rows, model] of [
+    ['rows', -1, {}],
+    ['columns', 1, { nodes: [node('Transpose', 'logits', 'y', { perm: [1, 0] })], shape: ['classes', 'N'] }],
+  ] as const) {
+    const file = writeColourModel(join(under, `${name}.onnx`), model as ColourModel);
+    const { code, stderr } = await command(file, join(under, name));
+    assert.equal(code, 0, stderr);
+    assert.equal(JSON.parse(readFileSync(join(under, name, 'site.json'), 'utf8')).input.rows, rows);
+  }
+});
 
 /** The dullest of hosts: files below a path, with the types that old ones know. */
 async function host(root: string, prefix: string): Promise<string> {

@@ -44,6 +44,8 @@ const TINY = 1e-6;
 const NEAR_ONE = 0.01;
 /** Sums that are not an accident, whatever the graph looks like. */
 const EXACTLY_ONE = 1e-4;
+/** Sums of float16 that are the same but for its rounding; those of logits come within 0.01 of one another. */
+const ALIKE = 1e-3;
 /** Trial images whose numbers decide, at most. */
 export const TRIALS = 6;
 
@@ -232,7 +234,7 @@ function byNumbers(facts: OutputFacts, found: Measured, images: number): Activat
     return { applied: 'none', multiLabel: !isBinary(facts), why: `${range} and ${sums}: probabilities already` };
   }
   if (ending?.kind === 'logSoftmax') return { applied: 'exp', multiLabel: false, why: `${ending.op} in the graph` };
-  if (found.low >= 0 && width > 1 && sumTo(found.sums[0], found, NEAR_ONE)) {
+  if (found.low >= 0 && width > 1 && sumTo(found.sums[0], found, ALIKE)) {
     return { applied: 'normalize', multiLabel: false, why: `${range} and all ${sums}: probabilities times that` };
   }
   if (!areWithin01) return ofLogits(facts, `${range}: logits`);

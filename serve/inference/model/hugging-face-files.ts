@@ -62,6 +62,8 @@ interface Processor {
   resample: Resampling;
   /** The short side is resized to `size` divided by this. */
   cropPct?: number;
+  /** It normalises nothing, and has blue first where `do_flip_channel_order` is absent. */
+  isBgr?: boolean;
 }
 
 const CLIP: Processor = { bare: 'short', crops: true, resample: 'bicubic' };
@@ -75,10 +77,13 @@ const PROCESSORS: Record<string, Processor> = {
   PoolFormer: { ...CLIP, cropPct: 0.9 },
   MobileNetV1: MOBILE,
   MobileNetV2: MOBILE,
-  MobileViT: MOBILE,
+  MobileViT: { ...MOBILE, isBgr: true },
   DeiT: DEIT,
   Beit: DEIT,
-  EfficientNet: { bare: 'both', crops: false, resample: 'bicubic' },
+  EfficientFormer: DEIT,
+  EfficientNet: { bare: 'both', crops: false, resample: 'nearest' },
+  Siglip: { bare: 'both', crops: false, resample: 'bicubic' },
+  ViTHybrid: CLIP,
   ConvNext: { bare: 'short', crops: false, resample: 'bilinear', cropPct: 224 / 256 },
 };
 /** From this size on, ConvNext's processor stretches, and cuts nothing. */
@@ -114,7 +119,12 @@ export function fromHuggingFace(
   }
   return {
     labels: parse(Labels, file, labels),
-    input: { usualLayout: 'NCHW', ...geometryOf(given), ...coloursOf(given, preprocessorFile), ...ownInput(own) },
+    input: {
+      usualLayout: 'NCHW',
+      ...geometryOf(given, preprocessorFile),
+      ...coloursOf(given, preprocessorFile),
+      ...ownInput(own),
+    },
     crops: 1,
     output,
     problem: problem?.replace('_classification', '') as ModelConfig['problem'],
@@ -140,16 +150,18 @@ function unknownKeys(file: string, preprocessor: Record<string, unknown>): strin
 
 type Input = ModelConfig['input'];
 
-function geometryOf(given: Preprocessor): Pick<Input, 'size' | 'resize' | 'shortSide' | 'resampling' | 'oddMargin'> {
+type Geometry = Pick<Input, 'size' | 'resize' | 'shortSide' | 'resampling' | 'oddMargin'>;
+
+function geometryOf(given: Preprocessor, file: string): Geometry {
   const name = processorOf(given);
   const known = name === undefined ? undefined : PROCESSORS[name];
   const crops = given.do_center_crop ?? known?.crops ?? false;
   const resampling = resamplingOf(given) ?? known?.resample ?? 'bilinear';
-  const crop = crops ? sizeOf(given.crop_size ?? given.size ?? 224) : undefined;
+  const crop = crops ? sizeOf(told('crop_size', given, file)) : undefined;
   if (given.do_resize === false) {
     return crop ? { size: crop, resize: 'keep', resampling } : { resize: 'exact', resampling };
   }
-  const size = given.size ?? 224;
+  const size = name === 'PoolFormer' ? equalSides(told('size', given, file), file) : told('size', given, file);
   const short = shortSideOf(size, known?.bare ?? (crops || given.crop_pct ? 'short' : 'both'));
   const pct = given.do_center_crop === false ? undefined : (given.crop_pct ?? known?.cropPct);
   if (short !== undefined && pct !== undefined && !(name === 'ConvNext' && short >= CONVNEXT_STRETCHES)) {
@@ -159,8 +171,22 @@ function geometryOf(given: Preprocessor): Pick<Input, 'size' | 'resize' | 'short
   return { size: crop ?? sizeOf(size), resize: sizeOf(size), resampling };
 }
 
+/** @throws {UserError} if it is absent: each processor has sizes of its own then */
+function told(key: 'size' | 'crop_size', given: Preprocessor, file: string): z.infer<typeof Side> {
+  const side = given[key];
+  if (side == null) throw new UserError(`${file}: ${key}: missing; expected a number of pixels, or height and width`);
+  return side;
+}
+
+/** Two equal sides mean the short one to PoolFormer's processor, as a number does. */
+function equalSides(size: z.infer<typeof Side>, file: string): z.infer<typeof Side> {
+  if (typeof size === 'number' || 'shortest_edge' in size) return size;
+  if (size.width === size.height) return size.width;
+  throw new UserError(`${file}: size: expected equal sides for PoolFormer, got ${size.width} × ${size.height}`);
+}
+
 /** The spare pixel of an odd margin stays at the end of what is cut off, as `(length − size) // 2` has it. */
-function cut(size: Size, shortSide: number, resampling: Resampling): ReturnType<typeof geometryOf> {
+function cut(size: Size, shortSide: number, resampling: Resampling): Geometry {
   if (size.width !== size.height) return { size, shortSide, resampling };
   return { size, resize: shortSide, resampling, oddMargin: (shortSide - size.width) % 2 !== 0 };
 }
@@ -205,17 +231,19 @@ function sizeOf(size: z.infer<typeof Side>): Size {
  * (x · scale − mean) / std, with what EfficientNet's processor does besides: a second division, and an offset of −1.
  */
 function coloursOf(given: Preprocessor, file: string): Pick<Input, 'channels' | 'scale' | 'mean' | 'std'> {
-  const normalized = given.do_normalize !== false;
-  if (given.do_normalize && (given.image_mean == null || given.image_std == null)) {
-    throw new UserError(`${file}: do_normalize: expected image_mean and image_std with it`);
+  const name = processorOf(given);
+  const isBgr = name !== undefined && PROCESSORS[name]?.isBgr === true;
+  const normalized = given.do_normalize ?? !isBgr;
+  if (normalized && (given.image_mean == null || given.image_std == null)) {
+    throw new UserError(`${file}: do_normalize: expected image_mean and image_std with it, or false`);
   }
-  const divisions = (normalized ? 1 : 0) + ((given.include_top ?? processorOf(given) === 'EfficientNet') ? 1 : 0);
+  const divisions = (normalized ? 1 : 0) + ((given.include_top ?? name === 'EfficientNet') ? 1 : 0);
   const rescaled = given.do_rescale !== false;
   const offset = rescaled && given.rescale_offset ? 1 : 0;
   const std = [given.image_std ?? 1].flat();
   if (std.includes(0)) throw new UserError(`${file}: image_std: expected a number other than 0`);
   return {
-    channels: given.do_flip_channel_order ? 'BGR' : undefined,
+    channels: (given.do_flip_channel_order ?? isBgr) ? 'BGR' : undefined,
     scale: rescaled ? (given.rescale_factor ?? 1 / 255) : 1,
     mean: [(normalized && given.image_mean) || 0].flat().map((mean) => mean + offset),
     std: std.map((value) => value ** divisions),

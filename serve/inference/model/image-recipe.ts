@@ -81,7 +81,7 @@ function inputSize(stated: Size, { input: { size } }: ModelConfig, spec: NamedSp
 /** Short side of the image to that of the input by default: 256 to 224. */
 const MARGIN = 256 / 224;
 
-function decodingOf({ input: given }: ModelConfig, input: Size, channels: Channels, file: string): Decoding {
+function decodingOf({ input: given, crops }: ModelConfig, input: Size, channels: Channels, file: string): Decoding {
   const { resize, resampling, shortSide, oddMargin } = given;
   if (resampling && channels === 'RGBA') {
     throw new UserError(
@@ -98,7 +98,12 @@ function decodingOf({ input: given }: ModelConfig, input: Size, channels: Channe
   const factor = resize === undefined ? MARGIN : resize / Math.min(input.width, input.height);
   const image = { width: Math.round(input.width * factor), height: Math.round(input.height * factor) };
   requireRoom(image, input, file);
-  return { ...image, fit: 'cut', ...rest };
+  // Ours with a filter of Pillow's describes torchvision's transforms, which cut once.
+  const evenStart = resampling !== undefined && oddMargin === undefined;
+  const cutsTwiceAlike = (image.width - input.width) % 4 === 0 || input.width !== input.height;
+  if (evenStart && crops === 1 && !cutsTwiceAlike)
+    return { ...input, fit: 'cut', shortSide: image.width, ...rest, evenStart };
+  return { ...image, fit: 'cut', ...rest, ...(evenStart && { evenStart }) };
 }
 
 function requireRoom(image: Size, input: Size, file: string): void {

@@ -2,7 +2,7 @@
  * An image as the browser decodes it, in the shape that a model's crops are cut from. The same pixels as the server's
  * for a PNG of that size; JPEG decoders differ by a level here and there, and resizing by a fraction of one.
  */
-import { centre, type Decoding, resizedTo } from '../../../base/image/fit.js';
+import { centre, type Decoding, resizedTo, windowOf } from '../../../base/image/fit.js';
 import { formatOf, HEAD_BYTES } from '../../../base/image/formats.js';
 import { resample } from '../../../base/image/resample.js';
 import { requireRoom } from '../../inference/image/fit.js';
@@ -26,8 +26,9 @@ export async function decodeInBrowser(image: Blob, decoding: Decoding): Promise<
     const to = resizedTo({ width, height }, decoding);
     requireRoom(to, decoding);
     const isThere = to.width === width && to.height === height;
-    const sized = isThere ? pixels : resample(pixels, { width, height }, to, decoding.resampling ?? 'lanczos');
-    return centre(sized, to, decoding);
+    if (isThere) return centre(pixels, to, decoding);
+    const resampling = decoding.resampling ?? 'lanczos';
+    return resample(pixels, { width, height }, to, resampling, windowOf(to, decoding));
   } finally {
     bitmap.close();
   }

@@ -21,16 +21,17 @@ export function runProgram(
   const feeds = leaves.flatMap((leaf, i) => (reads[i] ? [[`i${i}`, leaf.fed(keepsOutputs)] as const] : []));
   const sources = results.map(({ source }) => source);
   const given = results.map((record, i) => (isIdentity(layouts[i]) ? memory?.get(record) : undefined));
-  if (!keepsOutputs)
-    for (const [i, record] of results.entries()) {
-      const length = record.shape.reduce((product, side) => product * side, 1);
-      record.setData(given[i] ?? pool.take(record.dtype, length), layouts[i], given[i] !== undefined);
-    }
-  const fetches = results.map((record, i) => [names[i], keepsOutputs ? null : record.tensor] as const);
   let outputs: Record<string, Tensor>;
   try {
+    if (!keepsOutputs)
+      for (const [i, record] of results.entries()) {
+        const length = record.shape.reduce((product, side) => product * side, 1);
+        record.setData(given[i] ?? pool.take(record.dtype, length), layouts[i], given[i] !== undefined);
+      }
+    const fetches = results.map((record, i) => [names[i], keepsOutputs ? null : record.tensor] as const);
     outputs = graph.run(Object.fromEntries(feeds), Object.fromEntries(fetches));
   } catch (error) {
+    // Those that have got memory do not have their values.
     for (const [i, record] of results.entries()) record.source = sources[i];
     throw error;
   }

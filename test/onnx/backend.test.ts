@@ -284,6 +284,17 @@ describe('the onnxruntime backend', () => {
     assert.deepEqual(Array.from(tf.add(tf.tensor1d([1, 2]), 1).dataSync()), [2, 3]);
   });
 
+  it('computes what it has memory for, and leaves no array without values, if a result is too large', () => {
+    const x = tf.tensor3d([1, -2, 3, -4, 5, -6], [1, 2, 3]);
+    const doubled = tf.mul(x, 2);
+    const enormous = tf.tile(doubled, [2 ** 17, 2 ** 17, 2 ** 17]);
+    const sum = tf.sum(doubled);
+    assert.deepEqual(Array.from(doubled.dataSync()), [2, -4, 6, -8, 10, -12]);
+    assert.deepEqual(Array.from(sum.dataSync()), [-6]);
+    assert.throws(() => enormous.dataSync(), RangeError);
+    tf.dispose([x, doubled, enormous, sum]);
+  });
+
   it('handles empty tensors, strings and complex numbers as the cpu backend does', () => {
     assert.deepEqual(tf.add(tf.tensor2d([], [0, 3]), 1).shape, [0, 3]);
     assert.deepEqual(tf.tensor1d(['a', 'b']).dataSync(), ['a', 'b']);

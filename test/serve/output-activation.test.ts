@@ -57,7 +57,6 @@ const SIGMOID = LOGITS.map(sigmoid);
 const softmaxed = node('Softmax', 'logits', 's', { axis: 1 });
 const scalar = (name: string, number: number) => floats(name, [number], []);
 const UNIT = [scalar('0', 0), scalar('1', 1)];
-
 const softplus = (x: number) => Math.log1p(Math.exp(x));
 
 /** Nodes from `logits` to `y`; what a red image gives; whether labels exclude each other; why. */
@@ -350,6 +349,11 @@ test('covers a place of an image with the same probabilities as classification g
   const reply = await post(url, RED, {}, '/explain/occlusion?patch=8&stride=8');
   const [start] = (await reply.text()).split('\n').map((line) => line && JSON.parse(line));
   close([start.probability], [SOFTMAX[0]]);
+});
+
+test('a model that gives the largest number for the least probable class is refused', async () => {
+  const nodes = [node('LogSoftmax', 'logits', 'l'), node('Neg', 'l', 'y')];
+  await assert.rejects(red({ nodes }), /negated logarithms/);
 });
 
 test('inspect tells what makes the numbers of an output probabilities', async () => {

@@ -55,14 +55,20 @@ test('answers 504 at the deadline, waiting included, not when the image before i
 
 test('takes an image out of the line when its client leaves', async () => {
   const { url } = await obedient();
+  const hasPending = (count: number) =>
+    until(async () => {
+      const { models } = (await (await fetch(`${url}/explain/stats`)).json()) as { models: { pending: number }[] };
+      return models[0].pending === count;
+    });
   const before = await result(post(url, order('count')));
-  const first = post(url, order('sleep 1000'));
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  const first = post(url, order('sleep 2000'));
+  await hasPending(1);
   const leaver = new AbortController();
   const left = fetch(`${url}/classify`, { method: 'POST', body: order('sleep 5000'), signal: leaver.signal });
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await hasPending(2);
   leaver.abort();
   await assert.rejects(left, { name: 'AbortError' });
+  await hasPending(1);
   assert.equal((await first).status, 200);
   assert.equal(await result(post(url, order('count'))), before + 1); // the first alone
 });

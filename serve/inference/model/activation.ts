@@ -52,7 +52,7 @@ export const TRIALS = 6;
 /**
  * @param trial  the output's rows for trial image 0 … TRIALS − 1, in one array
  * @param remembered  what was decided before by the same facts and file
- * @throws {UserError} if what the description asks for makes no sense
+ * @throws {UserError} if what the description asks for makes no sense, or nobody could want what the model gives
  */
 export async function decideActivation(
   facts: OutputFacts,
@@ -172,10 +172,12 @@ interface Measured {
   high: number;
   /** Smallest and largest sum of a row. */
   sums: [number, number];
+  /** In every row the exponentials of the negated values sum to 1. */
+  areNegatedLogs: boolean;
 }
 
 function measure(rows: Float32Array, width: number): Measured {
-  const measured: Measured = { low: Infinity, high: -Infinity, sums: [Infinity, -Infinity] };
+  const measured: Measured = { low: Infinity, high: -Infinity, sums: [Infinity, -Infinity], areNegatedLogs: width > 1 };
   for (let at = 0; at < rows.length; at += width) {
     const row = rows.subarray(at, at + width);
     if (row.some(Number.isNaN)) continue;
@@ -184,6 +186,8 @@ function measure(rows: Float32Array, width: number): Measured {
       measured.high = Math.max(measured.high, value);
     }
     const sum = row.reduce((a, b) => a + b, 0);
+    const negated = row.reduce((total, value) => total + Math.exp(-value), 0);
+    measured.areNegatedLogs &&= Math.abs(negated - 1) <= EXACTLY_ONE;
     measured.sums = [Math.min(measured.sums[0], sum), Math.max(measured.sums[1], sum)];
   }
   return measured;
@@ -199,6 +203,7 @@ function together(all: readonly Measured[]): Measured {
     low: Math.min(...all.map(({ low }) => low)),
     high: Math.max(...all.map(({ high }) => high)),
     sums: [Math.min(...all.map(({ sums }) => sums[0])), Math.max(...all.map(({ sums }) => sums[1]))],
+    areNegatedLogs: all.every(({ areNegatedLogs }) => areNegatedLogs),
   };
 }
 
@@ -219,6 +224,12 @@ function contradicts({ kind, scaled }: Ending, found: Measured): boolean {
 
 function byNumbers(facts: OutputFacts, found: Measured, images: number): Activation {
   const { ending, width } = facts;
+  if (found.areNegatedLogs) {
+    throw new UserError(
+      'the output holds negated logarithms of probabilities, the largest for the least probable class; ' +
+        'export the model without its last negation',
+    );
+  }
   const shown = (value: number) => Number(value.toPrecision(3));
   const range = `in ${images} trial image${images > 1 ? 's' : ''} values are ${shown(found.low)} to ${shown(found.high)}`;
   const sums = `rows sum to ${found.sums.map(shown).join(' to ')}`;

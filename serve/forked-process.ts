@@ -9,6 +9,7 @@ import { STOP_SIGNALS } from '../base/process/stop-signals.js';
 export function beginWithOptions<T>(begin: (options: T) => void): void {
   for (const signal of STOP_SIGNALS) process.on(signal, () => undefined);
   process.on('disconnect', () => process.exit(0));
+  process.on('error', () => process.exit(0)); // an answer that the server is not there to take
   if (!process.connected) process.exit(0); // the server ended while this process was starting
   process.once('message', begin as (options: unknown) => void);
 }

@@ -185,12 +185,16 @@ test('ends with 0 on SIGTERM while the model is loading', async () => {
   assert.equal(await line, '');
 });
 
-test('leaves no inference process behind when it is killed', async () => {
-  const { url, process: child, ended } = await obedientServer();
+test('leaves no inference process behind when it is killed, and none that complains', async () => {
+  const { url, process: child, ended, stderr } = await obedientServer();
   const pid = await result(post(url, order('pid')));
+  const lost = assert.rejects(post(url, order('sleep 500')));
+  await new Promise((resolve) => setTimeout(resolve, 100));
   child.kill('SIGKILL');
+  await lost;
   assert.equal(await ended, 'SIGKILL');
   await until(() => gone(pid));
+  assert.doesNotMatch(stderr(), /EPIPE/);
 });
 
 test('infers at a lower priority than it answers, views at the lowest, and leaves a lower one as it is', {

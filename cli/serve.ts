@@ -216,7 +216,6 @@ async function serve(given: ServeFlags): Promise<void> {
     import('../serve/serve-until-signal.js'),
   ]);
   const log = openLog(flags.log);
-  const endTracing = flags.traces ? await (await import('../serve/tracing-sdk.js')).startTracing(log) : undefined;
   const server = createServer({
     ...flags,
     files: model ?? [],
@@ -232,12 +231,15 @@ async function serve(given: ServeFlags): Promise<void> {
     logRequests: flags.log !== 'none',
     log,
   });
-  await serveUntilSignal(server, log).catch((error) => {
+  try {
+    const endTracing = flags.traces ? await (await import('../serve/tracing-sdk.js')).startTracing(log) : undefined;
+    await serveUntilSignal(server, log);
+    await endTracing?.();
+  } catch (error) {
     if (flags.log !== 'json' || !(error instanceof UserError)) throw error;
     log(error.message, 'error'); // for what reads the lines: the last one too is JSON
     process.exitCode = 1;
-  });
-  await endTracing?.();
+  }
 }
 
 /** @throws {UsageError} if there is none, or one that is easily guessed */

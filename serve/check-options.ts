@@ -6,31 +6,37 @@ type Range = readonly [low: number, high: number];
 
 const ANY = Number.MAX_SAFE_INTEGER;
 
-/** Whole numbers, from the first to the last. */
+/** From the first to the last, whole unless the last is infinite. */
 export const WHOLE_NUMBERS = {
   replicas: [1, 64],
   threads: [1, 1024],
-  helperMemory: [0, ANY],
+  helperMemory: [0, Number.POSITIVE_INFINITY],
   batch: [1, 256],
   batchDelayMs: [0, 10_000],
   cacheBytes: [0, ANY],
   maxWaiting: [0, Number.POSITIVE_INFINITY],
-  maxBytes: [1, ANY],
-  maxInFlight: [1, ANY],
+  maxBytes: [1, Number.POSITIVE_INFINITY],
+  maxInFlight: [1, Number.POSITIVE_INFINITY],
   maxBatchImages: [1, 1000],
-  maxBatchBytes: [1, ANY],
-  maxPixels: [1, ANY],
+  maxBatchBytes: [1, Number.POSITIVE_INFINITY],
+  maxPixels: [1, Number.POSITIVE_INFINITY],
 } as const satisfies Record<string, Range>;
 
 /** At most 24 days: longer timers overflow and fire at once. */
 export const MAX_SECONDS = 2_000_000;
 
-const TIMES = ['timeoutMs', 'uploadTimeoutMs', 'keepAliveMs', 'viewIdleMs'] as const;
+/** The least milliseconds: of these two, 0 has a meaning. */
+const TIMES = {
+  timeoutMs: Number.MIN_VALUE,
+  uploadTimeoutMs: Number.MIN_VALUE,
+  keepAliveMs: 0,
+  viewIdleMs: 0,
+} as const;
 
-type Checked = 'provider' | keyof typeof WHOLE_NUMBERS | (typeof TIMES)[number];
+type Checked = 'provider' | keyof typeof WHOLE_NUMBERS | keyof typeof TIMES;
 
 /**
- * Options that are undefined have a default, and pass.
+ * Undefined options pass: they have defaults.
  * @throws {OptionError} for the first that cannot be used
  */
 export function checkOptions(options: Partial<Record<Checked, unknown>>): void {
@@ -41,13 +47,13 @@ export function checkOptions(options: Partial<Record<Checked, unknown>>): void {
   };
   requireThat(PROVIDER_CHOICES.includes(provider as 'cpu'), 'provider', `one of ${PROVIDER_CHOICES.join(', ')}`);
   for (const [name, [low, high]] of Object.entries(WHOLE_NUMBERS) as [keyof typeof WHOLE_NUMBERS, Range][]) {
-    const value = options[name];
-    const isWhole = Number.isInteger(value) || value === Number.POSITIVE_INFINITY;
-    requireThat(isWhole && inRange(value, low, high), name, `a whole number, ${rangeInWords([low, high])}`);
+    const [value, isAny] = [options[name], high === Number.POSITIVE_INFINITY];
+    const expected = `a ${isAny ? '' : 'whole '}number, ${rangeInWords([low, high])}`;
+    requireThat((isAny || Number.isInteger(value)) && inRange(value, low, high), name, expected);
   }
   const longest = 1000 * MAX_SECONDS;
-  for (const name of TIMES)
-    requireThat(inRange(options[name], Number.MIN_VALUE, longest), name, `milliseconds, up to ${longest}`);
+  for (const [name, least] of Object.entries(TIMES) as [keyof typeof TIMES, number][])
+    requireThat(inRange(options[name], least, longest), name, `milliseconds, up to ${longest}`);
 }
 
 /** @throws {OptionError} */

@@ -27,6 +27,7 @@ export type ClassifierRouter = Express & {
 /**
  * Loads the models at once; requests meanwhile get 503. Under the path that it is mounted at, everything of the server
  * answers; what it does not know falls through to the application. Mount it before parsers of bodies.
+ * @throws {UserError} if an option cannot be used, or no model is named; what is wrong with a model, `ready` tells
  */
 export function classifierRouter({
   file,

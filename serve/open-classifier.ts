@@ -76,7 +76,7 @@ export interface OpenedClassifier {
 type Answer = (bytes: Uint8Array, signal: AbortSignal) => Promise<Answered>;
 
 interface Answered {
-  /** What the probabilities are of. */
+  /** That gave the probabilities. */
   model: ServedModel;
   probabilities: Float32Array;
   timings: Timings;
@@ -138,9 +138,12 @@ async function openHere(settings: Settings): Promise<OpenedClassifier> {
 /** Images read or decoded at a time: a program may ask for more than there is memory for, or files may be open. */
 const AT_A_TIME = 64;
 
-/** @param source  asked for its model every time: a forked process may start again with another */
+/**
+ * @param source  asked for its model every time: a forked process may start again with another; `width`: images that
+ *   its processes take at a time
+ */
 function opened(
-  source: Pick<OpenedClassifier, 'model' | 'provider'>,
+  source: Pick<OpenedClassifier, 'model' | 'provider'> & { readonly width?: number },
   answer: Answer,
   close: () => Promise<void>,
 ): OpenedClassifier {
@@ -152,6 +155,7 @@ function opened(
       parseTop(top === undefined ? undefined : String(Math.min(top, model.labels.length)), model);
     countOf(source.model);
     const read = readerOf(image);
+    few.concurrency = Math.max(AT_A_TIME, source.width ?? 1);
     const { model, probabilities, timings } = await few(async () => {
       signal.throwIfAborted();
       const bytes = await read();
@@ -189,6 +193,7 @@ function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   setMaxListeners(0, signal); // one may be for any number of images
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
     signal.addEventListener('abort', abort);
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
   });

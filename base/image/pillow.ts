@@ -27,11 +27,12 @@ export async function asPillow(
   check: (size: Size) => void = () => {},
 ): Promise<Uint8Array> {
   const { resampling } = decoding;
-  const { autoOrient: size, space } = await image.metadata();
+  const { autoOrient: size, space, channels, depth } = await image.metadata();
   const to = resizedTo(size, decoding);
   check(to);
   const window = windowOf(to, decoding);
-  if (space === 'cmyk') return resample(await fromInks(image), size, to, resampling, window);
+  if (space === 'cmyk' && channels === 4 && depth === 'uchar')
+    return resample(await fromInks(image), size, to, resampling, window);
   const rgb = image.autoOrient().removeAlpha();
   const shrinks = to.width <= size.width && to.height <= size.height;
   const kernel = shrinks && size.width * size.height >= LARGE ? KERNELS[resampling] : undefined;
@@ -40,7 +41,7 @@ export async function asPillow(
   return kernel ? centre(pixels, to, decoding) : resample(pixels, size, to, resampling, window);
 }
 
-/** CMYK without a profile: what of the paper's white each ink and the black leave. */
+/** CMYK of 8 bits without a profile: what of the paper's white each ink and the black leave. */
 async function fromInks(image: Sharp): Promise<Uint8Array> {
   const inks = await image
     .autoOrient()

@@ -60,8 +60,8 @@ export async function findModels(shelf: Shelf, note: (line: string) => void): Pr
     if (MODEL_NAME.test(name)) sources.push(source);
     else {
       const own = join(folder, name);
-      // What holds no versions may be meant for something else, such as lost+found.
-      if (source.fault instanceof NoVersion) note(`${own}: left out: ${NAMES}`);
+      // What holds no versions, or cannot be read, may be meant for something else, such as lost+found.
+      if (source.versions.length === 0) note(`${own}: left out: ${NAMES}`);
       else sources.push({ name, versions: [], fault: new UserError(`${own}: ${NAMES}`) });
     }
   }

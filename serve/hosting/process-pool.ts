@@ -168,7 +168,7 @@ export class ProcessPool {
     this.queue.removeHelpers();
   }
 
-  /** A process has loaded another file than those that answer: from now on that one is answered from alone. */
+  /** A process has loaded another file than those that answer: only the new file answers from now on. */
   private leaveOldFile(by: InferenceSupervisor): void {
     this.dismiss();
     const others = this.lasting.filter(({ process }) => process !== by && process.state.isUp);

@@ -98,7 +98,7 @@ export class ViewHost {
   /** Those that classify have loaded these files: views are of them from now on, those under way fail. */
   follow(signatures: string[]): void {
     this.signatures = signatures;
-    this.end();
+    this.end(new RequestError('VIEW_FAILED', 'the file of this model was replaced meanwhile; ask again'));
   }
 
   /** Ends the process at once; views under way fail. */
@@ -108,10 +108,10 @@ export class ViewHost {
     this.end();
   }
 
-  private end(): void {
+  private end(error = ending()): void {
     this.child?.kill('SIGKILL');
     this.child = undefined;
-    this.answer?.fail(ending());
+    this.answer?.fail(error);
   }
 
   /** Resolves when it is this view's turn, with what lets the next one in. */

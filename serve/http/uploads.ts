@@ -102,7 +102,7 @@ export class Uploads {
       const stopWatch = this.watch(body, fail);
       this.arriving.add(fail);
       const brokenOff = () => {
-        if (!request.complete) fail(new RequestError('BAD_REQUEST', 'the body ended early'));
+        if (!request.readableEnded) fail(new RequestError('BAD_REQUEST', 'the body ended early'));
       };
       request.on('data', receive);
       source.on('data', add);

@@ -76,7 +76,7 @@ export interface Loaded {
 
 export type FromInference =
   | { type: 'progress'; line: string }
-  /** Of ours, for the log. */
+  /** A fault of our own, to be logged. */
   | { type: 'fault'; line: string }
   | ({ type: 'ready' } & Loaded)
   /** The model cannot be loaded. `forPeople`: the message says all; else it is a stack. */

@@ -196,8 +196,10 @@ const BY_CONTRAST: ColourModel = {
 
 test('warms up a model that normalises by contrast, and refuses one that never gives a number', async () => {
   await open(beside(BY_CONTRAST, {}));
-  const never: ColourModel = { nodes: [node('Sub', ['logits', 'logits'], '0'), node('Div', ['0', '0'], 'y')] };
-  await assert.rejects(open(beside(never, {})), /output y has non-finite numbers, whatever the image/);
+  const noNumbers = [node('Sub', ['logits', 'logits'], '0'), node('Div', ['0', '0'], 'y')];
+  const nothingKnown = [...noNumbers.slice(0, 1), node('Div', ['0', '0'], 'n'), node('Softplus', 'n', 'y')];
+  for (const nodes of [noNumbers, nothingKnown])
+    await assert.rejects(open(beside({ nodes }, {})), /output y has non-finite numbers, whatever the image/);
 });
 
 test('says in every protocol, and in classify, that a model gives no finite numbers for an image', async () => {

@@ -113,6 +113,8 @@ test('a signal ends the wait at once, wherever in the line, and one may be for m
   const hanging = classifier.classify(order('hang'), { signal });
   const waiting = Array.from({ length: 100 }, () => classifier.classify(order('count'), { signal }));
   const given = Promise.allSettled([hanging, ...waiting]);
+  const late = classifier.classify(order('count'), { signal: AbortSignal.abort(new Error('late')) });
+  await assert.rejects(late, /late/);
   controller.abort(new Error('enough'));
   for (const each of await given) assert.equal(each.status === 'rejected' && each.reason.message, 'enough');
   assert.deepEqual(warnings, []);
@@ -154,7 +156,7 @@ test('options out of range are refused by name before anything starts', async ()
     [{ threads: 0 }, 'threads: expected a whole number, 1 to 1024, got 0'],
     [{ replicas: 1.5 }, 'replicas: expected a whole number, 1 to 64, got 1.5'],
     [{ batch: 0 }, 'batch: expected a whole number, 1 to 256, got 0'],
-    [{ maxPixels: 0 }, 'maxPixels: expected a whole number, 1 or more, got 0'],
+    [{ maxPixels: 0 }, 'maxPixels: expected a number, 1 or more, got 0'],
     [{ cacheBytes: -1 }, 'cacheBytes: expected a whole number, 0 or more, got -1'],
     [{ timeoutMs: Infinity }, 'timeoutMs: expected milliseconds, up to 2000000000, got Infinity'],
   ];
@@ -170,6 +172,7 @@ test('options out of range are refused by name before anything starts', async ()
   const none = refusal('files: expected paths of .onnx files, or a folder of models as "folder", got neither');
   assert.throws(() => classifierRouter({}), none);
   assert.throws(() => createImageServer({}), none);
+  createImageServer({ files: [file], helperMemory: 0.5e9 / 3, maxPixels: Infinity, keepAliveMs: 0, viewIdleMs: 0 });
 });
 
 test('what is neither bytes nor a path is refused as that', async () => {

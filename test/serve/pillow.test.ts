@@ -144,6 +144,7 @@ test('follows what each processor does where a key is absent', async () => {
   assert.deepEqual(await decoded(12, named('EfficientNet')), await decoded(12, { resample: 0 }));
   assert.deepEqual(await decoded(12, named('Siglip')), await decoded(12, { resample: 3 }));
   const poolFormer = { ...named('PoolFormer'), crop_size: 12 };
+  assert.deepEqual(await decoded(224, named('Levit')), await decoded(224, { ...named('Levit'), crop_size: 224 }));
   const both = { ...poolFormer, size: { height: 12, width: 12 } };
   assert.deepEqual(await decoded(12, both), await decoded(12, poolFormer));
   const colourless = { ...named('MobileViT'), crop_size: 4, image_mean: undefined, image_std: undefined };
@@ -256,6 +257,24 @@ const INKS =
 test('makes colours of inks as Pillow’s convert does', async () => {
   const { decode } = await open({ width: 2, height: 1 }, { size: { width: 2, height: 1 }, ...colours });
   assert.deepEqual([...(await decode(Buffer.from(INKS, 'base64')))], [100, 133, 160, 255, 0, 127]);
+});
+
+/** The same inks in 16 bits, and with an alpha of 255. */
+const OTHER_INKS = [
+  'SUkqAAgAAAALAAABBAABAAAAAgAAAAEBBAABAAAAAQAAAAIBAwAEAAAAkgAAAAMBAwABAAAAAQAAAAYBAwABAAAABQAAABEBBAABAAAAmgAAAB' +
+    'UBAwABAAAABAAAABYBBAABAAAAAQAAABcBBAABAAAAEAAAABwBAwABAAAAAQAAAEwBAwABAAAAAQAAAAAAAAAQABAAEAAQAGRkMjIHB1paAAD/' +
+    '/4CAAAA=',
+  'SUkqAAgAAAAMAAABBAABAAAAAgAAAAEBBAABAAAAAQAAAAIBAwAFAAAAngAAAAMBAwABAAAAAQAAAAYBAwABAAAABQAAABEBBAABAAAAqAAAAB' +
+    'UBAwABAAAABQAAABYBBAABAAAAAQAAABcBBAABAAAACgAAABwBAwABAAAAAQAAAEwBAwABAAAAAQAAAFIBAwABAAAAAgAAAAAAAAAIAAgACAAI' +
+    'AAgAZDIHWv8A/4AA/w==',
+];
+
+test('takes inks that Pillow does not read as libvips converts them', async () => {
+  const { decode } = await open({ width: 2, height: 1 }, { size: { width: 2, height: 1 }, ...colours });
+  const wanted = await sharp(Buffer.from(INKS, 'base64')).toColourspace('srgb').raw().toBuffer();
+  for (const inks of OTHER_INKS)
+    for (const [i, level] of (await decode(Buffer.from(inks, 'base64'))).entries())
+      assert.ok(Math.abs(level - wanted[i]) <= 2, `${i}: ${level}, expected ${wanted[i]}`);
 });
 
 const REFUSED: Record<string, [object, RegExp]> = {

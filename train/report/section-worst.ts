@@ -1,5 +1,4 @@
 /** The images with the greatest losses, and what the network said of them. */
-
 import { percent } from '../../base/format.js';
 import { sharp } from '../../base/image/sharp.js';
 import type { Report } from './gather.js';

@@ -272,6 +272,8 @@ async function classifyAll(host: ModelHost, images: readonly Uint8Array[], signa
       images.map((bytes) => limit(() => host.classify(bytes, either, { isTaken: true }))),
     );
     const { model } = answers[0];
+    if (answers.some((one) => one.model !== model && String(one.model.labels) !== String(model.labels)))
+      throw new RequestError('INFERENCE_FAILED', 'the model was replaced between two of the images; send them again');
     const bytes = Buffer.concat(answers.map(({ probabilities }) => bytesOf(probabilities)));
     const shape = [images.length, model.labels.length];
     return { model, tensors: [{ name: model.answer, datatype: 'FP32', shape, bytes } satisfies Tensor] };

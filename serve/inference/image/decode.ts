@@ -2,7 +2,6 @@
  * One image of unknown origin to pixels. The pipeline itself is `base/preprocess.ts`, as in training, or Pillow's for
  * networks whose description names it; here are the limits.
  */
-
 import type { Decoding } from '../../../base/image/fit.js';
 import { HEIC_ADVICE, IMAGE_FORMATS, isUnreadHeic, reasonOf } from '../../../base/image/formats.js';
 import { asPillow } from '../../../base/image/pillow.js';

@@ -52,7 +52,7 @@ export const TRIALS = 6;
 /**
  * @param trial  the output's rows for trial image 0 … TRIALS − 1, in one array
  * @param remembered  what was decided before by the same facts and file
- * @throws {UserError} if what the description asks for makes no sense, or nobody could want what the model gives
+ * @throws {UserError} if what the description asks for makes no sense, or the output cannot be used
  */
 export async function decideActivation(
   facts: OutputFacts,
@@ -224,7 +224,7 @@ function contradicts({ kind, scaled }: Ending, found: Measured): boolean {
 
 function byNumbers(facts: OutputFacts, found: Measured, images: number): Activation {
   const { ending, width } = facts;
-  if (found.areNegatedLogs) {
+  if (found.areNegatedLogs && found.low < Infinity) {
     throw new UserError(
       'the output holds negated logarithms of probabilities, the largest for the least probable class; ' +
         'export the model without its last negation',

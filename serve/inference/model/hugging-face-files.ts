@@ -62,6 +62,8 @@ interface Processor {
   resample: Resampling;
   /** The short side is resized to `size` divided by this. */
   cropPct?: number;
+  /** Side of the centre crop where `crop_size` is absent, as in published files. */
+  cropSize?: number;
   /** It normalises nothing, and has blue first where `do_flip_channel_order` is absent. */
   isBgr?: boolean;
 }
@@ -73,8 +75,8 @@ const DEIT: Processor = { bare: 'both', crops: true, resample: 'bicubic' };
 const PROCESSORS: Record<string, Processor> = {
   CLIP,
   Bit: CLIP,
-  Levit: { ...CLIP, cropPct: 224 / 256 },
-  PoolFormer: { ...CLIP, cropPct: 0.9 },
+  Levit: { ...CLIP, cropPct: 224 / 256, cropSize: 224 },
+  PoolFormer: { ...CLIP, cropPct: 0.9, cropSize: 224 },
   MobileNetV1: MOBILE,
   MobileNetV2: MOBILE,
   MobileViT: { ...MOBILE, isBgr: true },
@@ -157,7 +159,7 @@ function geometryOf(given: Preprocessor, file: string): Geometry {
   const known = name === undefined ? undefined : PROCESSORS[name];
   const crops = given.do_center_crop ?? known?.crops ?? false;
   const resampling = resamplingOf(given) ?? known?.resample ?? 'bilinear';
-  const crop = crops ? sizeOf(told('crop_size', given, file)) : undefined;
+  const crop = crops ? sizeOf(given.crop_size ?? known?.cropSize ?? told('crop_size', given, file)) : undefined;
   if (given.do_resize === false) {
     return crop ? { size: crop, resize: 'keep', resampling } : { resize: 'exact', resampling };
   }

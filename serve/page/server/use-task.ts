@@ -20,8 +20,8 @@ export interface Running<T> {
 /**
  * @param work   rejects when the signal aborts
  * @param needs  where these change, a result is out of date: what runs is aborted
- * @param auto   started at once, and again at every change; where it ceases to be so, what runs is aborted, and started
- *   again when it is so again
+ * @param auto   started at once, and again at every change; if it becomes false, what runs is aborted, and starts again
+ *   once it is true
  */
 export function useTask<T>(
   work: (signal: AbortSignal) => Promise<T>,

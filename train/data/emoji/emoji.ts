@@ -8,7 +8,6 @@
  * test-random  the held-out vendor's: fixed draws of size, shift and background colour; also named `test`
  * test-centred the held-out vendor's, filling the image, on white
  */
-
 import { UserError } from '../../../base/errors.js';
 import { sharp } from '../../../base/image/sharp.js';
 import { type Random, random } from '../../../base/random.js';

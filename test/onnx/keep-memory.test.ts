@@ -4,15 +4,18 @@ import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { glibcVersion } from '../../base/process/glibc-version.js';
 
-/** A program of 0.2 GB, several times over; prints what `keepMemory` returned and the page faults of the last runs. */
+/**
+ * A program of 0.2 GB, several times over; prints what `keepMemory` returned and the page faults of the last runs. Its
+ * blocks are larger than 32 MB: smaller ones glibc may come to keep by itself, where one in use lies above them.
+ */
 const program = (keep: boolean) => `
   import * as tf from '@tensorflow/tfjs-core';
   import { keepMemory } from 'alexnet/backend';
   const kept = ${keep ? 'keepMemory()' : 'false'};
   await tf.setBackend('onnxruntime');
-  const x = tf.ones([2 ** 20]);
+  const x = tf.ones([9 * 2 ** 20]);
   const run = () => tf.tidy(() => {
-    const parts = Array.from({ length: 20 }, (_, i) => tf.square(tf.add(x, i)));
+    const parts = Array.from({ length: 4 }, (_, i) => tf.square(tf.add(x, i)));
     tf.sum(tf.addN(parts)).dataSync();
   });
   for (let i = 0; i < 2; i++) run();
